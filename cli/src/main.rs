@@ -1,2 +1,2 @@
 //! w
-fn main(){}
+fn main() {}

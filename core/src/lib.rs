@@ -1,1 +1,44 @@
-//! Placeholder.
+//! Everything about lambda-jobs that can be decided without AWS.
+//!
+//! | module | what lives there |
+//! | --- | --- |
+//! | [`job`] | what a job is called, carries and stands at, and every change that can happen to it |
+//! | [`message`] | the message contract: enqueue by sending an SQS message |
+//! | [`handler`], [`context`], [`registry`] | what users write: the work, what it knows, where it is found |
+//! | [`retry`] | when a failed job is tried again |
+//! | [`processor`] | a batch of messages: decode, gate, claim, run, settle |
+//! | [`manager`] | what a caller can do: enqueue, look, list, cancel, retry |
+//! | [`families`] | the job families that come along |
+//! | [`ports`] | what all of this needs from the outside, as small traits |
+//! | [`memory`] | the ports in memory: for tests, yours too |
+//! | [`sqs`] | the one model of SQS, shared by tests and the local stack |
+//!
+//! There is no AWS crate here, no HTTP client, no runtime and no clock: time and randomness come in
+//! through ports, so that a run can be repeated from its seed.
+
+pub mod config;
+pub mod context;
+pub mod families;
+pub mod handler;
+pub mod job;
+pub mod manager;
+pub mod memory;
+pub mod message;
+pub mod ports;
+pub mod processor;
+pub mod registry;
+pub mod retry;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use config::{InvalidConfig, JobConfig};
+pub use context::{JobContext, StopSignal, Stopper};
+pub use handler::{Delivery, HandlerOptions, JobError, JobHandler};
+pub use job::{
+    InvalidId, InvalidPriority, InvalidStatus, JobDefinition, JobExecution, JobId, JobRecord, JobResult,
+    JobStatus, JobType, NewJob, Priority, Queue,
+};
+pub use manager::JobManager;
+pub use processor::JobProcessor;
+pub use registry::{JobRegistry, RegisterError};
+pub use retry::{InvalidRetryPolicy, Jitter, RetryPolicy};

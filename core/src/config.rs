@@ -1,0 +1,90 @@
+//! The settings that decide how jobs are run: the seed's `JobConfig`, and what Lambda adds to it.
+
+use std::time::Duration;
+
+use crate::message::MAX_TIMEOUT;
+use crate::retry::RetryPolicy;
+
+/// How jobs are run where neither the job nor its handler says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobConfig {
+    /// How many jobs of a batch run at once; 5 by default.
+    pub concurrency: usize,
+    /// When failed jobs are tried again.
+    pub retry: RetryPolicy,
+    /// How long one attempt may take; 30 s by default.
+    pub timeout: Duration,
+    /// How long the function itself may run; a job with a longer timeout is refused. 90 s by default:
+    /// two rounds of five jobs of 30 s, and time to settle.
+    pub function_timeout: Duration,
+    /// How long finished jobs are remembered; 15 days by default and at least, which is longer than
+    /// SQS can deliver their messages again (14 days).
+    pub retention: Duration,
+}
+
+impl JobConfig {
+    /// The shortest [`retention`](Self::retention).
+    pub const MIN_RETENTION: Duration = Duration::from_hours(360);
+    /// What an attempt is given beyond its timeout, so that it can still be settled.
+    pub const SETTLE_MARGIN: Duration = Duration::from_secs(3);
+    /// How far the clocks of two machines may differ; added to every lease.
+    pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
+    /// How often SQS may deliver a message before it would move it to the dead-letter queue itself.
+    pub const MAX_RECEIVE_COUNT: u32 = 50;
+
+    /// Checks what the types can't say.
+    ///
+    /// ```
+    /// use lambda_jobs_core::JobConfig;
+    ///
+    /// let config = JobConfig { concurrency: 0, ..JobConfig::default() };
+    /// assert_eq!(config.check().unwrap_err().to_string(), "concurrency: expected 1 to 1000, got 0");
+    /// ```
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        let refuse = |setting, expected: String, got: String| Err(InvalidConfig { setting, expected, got });
+        if !(1..=1000).contains(&self.concurrency) {
+            return refuse("concurrency", "1 to 1000".to_owned(), self.concurrency.to_string());
+        }
+        if self.function_timeout > MAX_TIMEOUT {
+            let expected = format!("at most {MAX_TIMEOUT:?}, the most that Lambda grants");
+            return refuse("function timeout", expected, format!("{:?}", self.function_timeout));
+        }
+        let longest = self.longest_timeout();
+        if self.timeout.is_zero() || self.timeout > longest {
+            let expected = format!("1 ms to {longest:?}, the function's timeout less the margin to settle");
+            return refuse("timeout", expected, format!("{:?}", self.timeout));
+        }
+        if self.retention < Self::MIN_RETENTION {
+            let expected = format!("at least {:?} (15 days)", Self::MIN_RETENTION);
+            return refuse("retention", expected, format!("{:?}", self.retention));
+        }
+        Ok(())
+    }
+
+    /// The longest timeout that a job can have.
+    #[must_use]
+    pub const fn longest_timeout(&self) -> Duration {
+        self.function_timeout.saturating_sub(Self::SETTLE_MARGIN)
+    }
+}
+
+impl Default for JobConfig {
+    fn default() -> Self {
+        Self {
+            concurrency: 5,
+            retry: RetryPolicy::default(),
+            timeout: Duration::from_secs(30),
+            function_timeout: Duration::from_secs(90),
+            retention: Self::MIN_RETENTION,
+        }
+    }
+}
+
+/// A setting that can't be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: expected {expected}, got {got}")]
+pub struct InvalidConfig {
+    setting: &'static str,
+    expected: String,
+    got: String,
+}

@@ -1,0 +1,158 @@
+//! What a handler knows about the attempt it is making.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_channel::oneshot;
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+
+use crate::job::{JobDefinition, JobId};
+use crate::ports::Clock;
+
+/// The attempt that a handler is making. Cheap to clone.
+#[derive(Clone)]
+pub struct JobContext {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    definition: JobDefinition,
+    attempt: u32,
+    max_attempts: u32,
+    deadline: DateTime<Utc>,
+    stop: StopSignal,
+    clock: Arc<dyn Clock>,
+    span: tracing::Span,
+}
+
+impl JobContext {
+    pub(crate) fn new(
+        definition: JobDefinition,
+        attempt: u32,
+        max_attempts: u32,
+        deadline: DateTime<Utc>,
+        stop: StopSignal,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let span = tracing::info_span!("job", job_id = %definition.id, job = %definition.name, attempt);
+        Self { inner: Arc::new(Inner { definition, attempt, max_attempts, deadline, stop, clock, span }) }
+    }
+
+    /// The job's identity: stable over all attempts, so the right idempotency key for its effects.
+    #[must_use]
+    pub fn job_id(&self) -> &JobId {
+        &self.inner.definition.id
+    }
+
+    /// The job as it was asked for.
+    #[must_use]
+    pub fn definition(&self) -> &JobDefinition {
+        &self.inner.definition
+    }
+
+    /// The number of this attempt, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.inner.attempt
+    }
+
+    /// How many attempts the job has at most.
+    #[must_use]
+    pub fn max_attempts(&self) -> u32 {
+        self.inner.max_attempts
+    }
+
+    /// Whether no attempt follows this one.
+    #[must_use]
+    pub fn is_last_attempt(&self) -> bool {
+        self.inner.attempt >= self.inner.max_attempts
+    }
+
+    /// When this attempt is stopped.
+    #[must_use]
+    pub fn deadline(&self) -> DateTime<Utc> {
+        self.inner.deadline
+    }
+
+    /// How long this attempt still has.
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        (self.inner.deadline - self.inner.clock.now()).to_std().unwrap_or_default()
+    }
+
+    /// The clock that the worker goes by.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    /// Whether the job was asked to stop: its worker is shutting down, or somebody cancelled it.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.inner.stop.is_set()
+    }
+
+    /// Completes when the job is asked to stop.
+    pub async fn stopping(&self) {
+        self.inner.stop.wait().await;
+    }
+
+    pub(crate) fn span(&self) -> &tracing::Span {
+        &self.inner.span
+    }
+}
+
+/// A signal that can be raised once and be waited for by many.
+#[derive(Clone)]
+pub struct StopSignal {
+    raised: Arc<AtomicBool>,
+    waiter: Shared<oneshot::Receiver<()>>,
+}
+
+/// Raises a [`StopSignal`]. Dropping it without raising leaves the signal unraised for ever.
+pub struct Stopper {
+    raised: Arc<AtomicBool>,
+    sender: oneshot::Sender<()>,
+}
+
+impl StopSignal {
+    /// A signal, and what raises it.
+    #[must_use]
+    pub fn new() -> (Stopper, Self) {
+        let (sender, receiver) = oneshot::channel();
+        let raised = Arc::new(AtomicBool::new(false));
+        let stopper = Stopper { raised: Arc::clone(&raised), sender };
+        (stopper, Self { raised, waiter: receiver.shared() })
+    }
+
+    /// A signal that is never raised.
+    #[must_use]
+    pub fn never() -> Self {
+        Self::new().1
+    }
+
+    /// Whether it was raised.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.raised.load(Ordering::Acquire)
+    }
+
+    /// Completes when it is raised.
+    pub async fn wait(&self) {
+        if self.waiter.clone().await.is_err() {
+            futures_util::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Stopper {
+    /// Raises the signal.
+    pub fn raise(self) {
+        self.raised.store(true, Ordering::Release);
+        // Nobody is left to hear it when every clone of the signal is gone.
+        let _ = self.sender.send(());
+    }
+}

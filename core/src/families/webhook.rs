@@ -1,0 +1,217 @@
+//! Webhook delivery: one HTTP request, tried until it is answered with 2xx or given up.
+//!
+//! An HTTP request can't be made exactly once: after a crash between the answer and our note of it,
+//! it is made again. So every request carries the delivery's id as `webhook-id`, the same over all
+//! tries, for the receiver to recognize a repeat by.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::JobContext;
+use crate::handler::{HandlerOptions, JobError, JobHandler};
+use crate::job::{Queue, millis};
+use crate::ports::{
+    AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery,
+    Webhooks,
+};
+
+/// The name of the handler.
+pub const NAME: &str = "webhook-delivery-job";
+/// How much of an answer is kept, in bytes.
+pub const MAX_RESPONSE_BYTES: usize = 4 * 1024;
+/// How long an endpoint may take, beginning to end.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Delivers webhooks. A delivery that was delivered, failed or cancelled before is left alone.
+pub struct WebhookDeliveryHandler {
+    webhooks: Arc<dyn Webhooks>,
+    http: Arc<dyn HttpSender>,
+}
+
+impl WebhookDeliveryHandler {
+    /// A handler for the deliveries in this store.
+    #[must_use]
+    pub fn new(webhooks: Arc<dyn Webhooks>, http: Arc<dyn HttpSender>) -> Self {
+        Self { webhooks, http }
+    }
+}
+
+/// What a webhook delivery job is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum WebhookPayload {
+    /// Deliver this one.
+    DeliverSpecific {
+        /// Its id.
+        webhook_delivery_id: String,
+    },
+}
+
+/// What a webhook delivery job reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookReport {
+    /// What it was asked to do.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Deliveries tried.
+    pub processed: u32,
+    /// Deliveries delivered.
+    pub successful: u32,
+    /// Deliveries that failed.
+    pub failed: u32,
+    /// What went wrong.
+    pub errors: Vec<String>,
+    /// How long it took, in milliseconds.
+    #[serde(with = "millis")]
+    pub processing_time: Duration,
+    /// The status of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_status: Option<u16>,
+}
+
+impl JobHandler for WebhookDeliveryHandler {
+    type Payload = WebhookPayload;
+    type Output = WebhookReport;
+
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn options(&self) -> HandlerOptions {
+        HandlerOptions { queue: Some(Queue::Webhooks), ..HandlerOptions::default() }
+    }
+
+    async fn execute(&self, payload: WebhookPayload, ctx: &JobContext) -> Result<WebhookReport, JobError> {
+        let WebhookPayload::DeliverSpecific { webhook_delivery_id: id } = payload;
+        let Some(delivery) = self.webhooks.delivery(&id).await? else {
+            return Err(JobError::permanent(format!("webhookDeliveryId: there is no delivery {id:?}")));
+        };
+        if delivery.status.is_finished() {
+            return Ok(WebhookReport::untouched(delivery.response_status));
+        }
+        let started = ctx.clock().monotonic();
+        let answer = self.http.send(&request(&delivery, ctx.time_left())).await;
+        let duration = ctx.clock().monotonic().saturating_sub(started);
+        let failure = failure(&delivery, &answer);
+        let is_last = ctx.is_last_attempt() || delivery.attempt_count + 1 >= delivery.max_attempts;
+        let outcome = AttemptOutcome {
+            status: match &failure {
+                None => DeliveryStatus::Delivered,
+                Some(error) if is_last || error.is_permanent() => DeliveryStatus::Failed,
+                Some(_) => DeliveryStatus::Pending,
+            },
+            at: ctx.clock().now(),
+            duration,
+            response_status: answer.as_ref().ok().map(|response| response.status),
+            response_body: answer.as_ref().ok().map(|response| text_of(&response.body)),
+            error: failure.as_ref().map(ToString::to_string),
+        };
+        self.webhooks.record_attempt(&id, &outcome).await?;
+        match failure {
+            None => Ok(WebhookReport::delivered(duration, outcome.response_status)),
+            Some(error) if is_last => Err(JobError::permanent(error.to_string())),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+impl WebhookReport {
+    fn new(processed: u32, duration: Duration, response_status: Option<u16>) -> Self {
+        Self {
+            kind: "deliver_specific".to_owned(),
+            processed,
+            successful: processed,
+            failed: 0,
+            errors: Vec::new(),
+            processing_time: duration,
+            response_status,
+        }
+    }
+
+    fn delivered(duration: Duration, status: Option<u16>) -> Self {
+        Self::new(1, duration, status)
+    }
+
+    fn untouched(status: Option<u16>) -> Self {
+        Self::new(0, Duration::ZERO, status)
+    }
+}
+
+fn request(delivery: &WebhookDelivery, time_left: Duration) -> HttpRequest {
+    let mut headers = vec![
+        ("content-type".to_owned(), "application/json".to_owned()),
+        ("webhook-id".to_owned(), delivery.id.clone()),
+    ];
+    let reserved = |name: &str| headers.iter().any(|(taken, _)| taken.eq_ignore_ascii_case(name));
+    let custom: Vec<_> = delivery
+        .headers
+        .iter()
+        .filter(|(name, _)| !reserved(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    headers.extend(custom);
+    HttpRequest {
+        method: delivery.method,
+        url: delivery.url.clone(),
+        headers,
+        body: delivery.payload.to_string().into_bytes(),
+        timeout: REQUEST_TIMEOUT.min(time_left),
+        max_response_bytes: MAX_RESPONSE_BYTES,
+    }
+}
+
+/// Why the try failed, if it did, and whether another makes sense.
+fn failure(delivery: &WebhookDelivery, answer: &Result<HttpResponse, HttpError>) -> Option<JobError> {
+    let WebhookDelivery { method, url, .. } = delivery;
+    // The query may hold a token, so it stays out of errors.
+    let address = url.split(['?', '#']).next().unwrap_or_default();
+    match answer {
+        Ok(response) if response.is_success() => None,
+        Ok(response) => {
+            let text = format!("{method} {address} answered with status {}", response.status);
+            Some(match response.status {
+                408 | 425 | 429 | 300..=399 | 500..=599 => JobError::retryable(text),
+                _ => JobError::permanent(text),
+            })
+        }
+        Err(error) => {
+            let text = format!("{method} {address} failed: {error}");
+            Some(if error.is_permanent() { JobError::permanent(text) } else { JobError::retryable(text) })
+        }
+    }
+}
+
+fn text_of(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_of_another_kind_is_refused_with_what_is_expected() {
+        let refused = serde_json::from_str::<WebhookPayload>(r#"{"type":"deliver_all"}"#);
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "unknown variant `deliver_all`, expected `deliver_specific` at line 1 column 21"
+        );
+    }
+
+    #[test]
+    fn a_client_error_is_permanent_a_server_error_is_not_and_no_token_is_shown() {
+        let url = "https://example.com/hook?token=secret";
+        let delivery = WebhookDelivery::new("d", url, serde_json::json!({}), chrono::DateTime::UNIX_EPOCH);
+        let answer = |status| Ok(HttpResponse { status, body: Vec::new() });
+        assert!(failure(&delivery, &answer(204)).is_none());
+        for status in [302, 408, 425, 429, 500, 503] {
+            assert!(!failure(&delivery, &answer(status)).unwrap().is_permanent(), "{status}");
+        }
+        let error = failure(&delivery, &answer(404)).unwrap();
+        assert!(error.is_permanent());
+        assert_eq!(error.to_string(), "POST https://example.com/hook answered with status 404");
+    }
+}

@@ -1,0 +1,206 @@
+//! What a job does: the trait that users implement.
+//!
+//! A handler names itself, says how its jobs are to be run, and turns a typed payload into a typed
+//! result. How it failed decides what happens next, so a [`JobError`] says whether another try makes
+//! sense; an ordinary error that `?` passes on is taken to be worth one.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::context::JobContext;
+use crate::job::Queue;
+use crate::retry::RetryPolicy;
+
+/// The work of one kind of job.
+///
+/// Delivery is at least once: after a crash an attempt may be made again, so make handlers
+/// idempotent, with [`JobContext::job_id`] as the idempotency key.
+///
+/// ```
+/// use lambda_jobs_core::{JobContext, JobError, JobHandler};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Deserialize)]
+/// struct Invoice { cents: Vec<u64> }
+///
+/// #[derive(Serialize)]
+/// struct Total { cents: u64 }
+///
+/// struct AddUp;
+///
+/// impl JobHandler for AddUp {
+///     type Payload = Invoice;
+///     type Output = Total;
+///
+///     fn name(&self) -> &str { "add-up" }
+///
+///     async fn execute(&self, invoice: Invoice, _ctx: &JobContext) -> Result<Total, JobError> {
+///         Ok(Total { cents: invoice.cents.iter().sum() })
+///     }
+/// }
+/// ```
+pub trait JobHandler: Send + Sync + 'static {
+    /// What the handler is given, read from the job's payload.
+    type Payload: DeserializeOwned + Send + Sync;
+    /// What it returns, kept as the job's result.
+    type Output: Serialize + Send + Sync;
+
+    /// The name that jobs call it by.
+    fn name(&self) -> &str;
+
+    /// How its jobs are run.
+    fn options(&self) -> HandlerOptions {
+        HandlerOptions::default()
+    }
+
+    /// Refuses a payload before any work is done; a refused job fails without another try.
+    fn validate(&self, payload: &Self::Payload) -> Result<(), String> {
+        let _ = payload;
+        Ok(())
+    }
+
+    /// Does the work. It is stopped at the job's timeout, at the next `await`.
+    fn execute(
+        &self,
+        payload: Self::Payload,
+        ctx: &JobContext,
+    ) -> impl Future<Output = Result<Self::Output, JobError>> + Send;
+
+    /// Told after a success, within the job's timeout. Best effort: it changes nothing about the job.
+    fn on_success(&self, output: &Self::Output, ctx: &JobContext) -> impl Future<Output = ()> + Send {
+        let _ = (output, ctx);
+        async {}
+    }
+
+    /// Told when the job has failed for good. Best effort.
+    fn on_failure(&self, error: &JobError, ctx: &JobContext) -> impl Future<Output = ()> + Send {
+        let _ = (error, ctx);
+        async {}
+    }
+
+    /// Told when attempt `next` is going to be made. Best effort.
+    fn on_retry(&self, next: u32, ctx: &JobContext) -> impl Future<Output = ()> + Send {
+        let _ = (next, ctx);
+        async {}
+    }
+}
+
+/// How a handler's jobs are run, where the job itself does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HandlerOptions {
+    /// When failed jobs are tried again.
+    pub retry: Option<RetryPolicy>,
+    /// How long one attempt may take.
+    pub timeout: Option<Duration>,
+    /// The queue, whatever the priority.
+    pub queue: Option<Queue>,
+    /// What is promised about running a job once.
+    pub delivery: Delivery,
+}
+
+/// What is promised about running a job once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// Each attempt is claimed first: a duplicate message runs nothing.
+    #[default]
+    Claimed,
+    /// The first attempt runs without a claim, for half the writes: a duplicate message may run the
+    /// job twice, at the same time too, and it can't be cancelled while it waits.
+    AtLeastOnce,
+}
+
+/// Why an attempt failed, and what that means for the next.
+///
+/// ```
+/// use std::time::Duration;
+/// use lambda_jobs_core::JobError;
+///
+/// fn parse(text: &str) -> Result<u32, JobError> {
+///     Ok(text.parse()?) // an ordinary error: worth another try
+/// }
+/// assert!(!parse("x").unwrap_err().is_permanent());
+/// assert!(JobError::permanent("no such customer").is_permanent());
+/// let busy = JobError::retryable("busy").after(Duration::from_secs(30));
+/// assert_eq!(busy.to_string(), "busy");
+/// ```
+pub struct JobError {
+    message: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Retryable { after: Option<Duration> },
+    Permanent,
+}
+
+impl JobError {
+    /// A failure that another try may not meet.
+    pub fn retryable(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: Kind::Retryable { after: None } }
+    }
+
+    /// A failure that every try would meet.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: Kind::Permanent }
+    }
+
+    /// Asks for the next try after this long, whatever the backoff. Changes nothing about a permanent
+    /// error.
+    #[must_use]
+    pub fn after(mut self, wait: Duration) -> Self {
+        if let Kind::Retryable { after } = &mut self.kind {
+            *after = Some(wait);
+        }
+        self
+    }
+
+    /// Whether another try is pointless.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        self.kind == Kind::Permanent
+    }
+
+    /// After which wait the next try was asked for.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self.kind {
+            Kind::Retryable { after } => after,
+            Kind::Permanent => None,
+        }
+    }
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobError").field("message", &self.message).field("kind", &self.kind).finish()
+    }
+}
+
+/// `?` on any error makes a failure that is worth another try. (This is why `JobError` itself does not
+/// implement [`std::error::Error`].)
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for JobError {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            let text = inner.to_string();
+            if !message.ends_with(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            cause = inner.source();
+        }
+        Self::retryable(message)
+    }
+}

@@ -1,0 +1,156 @@
+//! What a caller is shown, in the flat shapes that callers of the older system read.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{JobId, JobRecord, JobStatus, JobType, Priority, Queue, millis};
+
+/// A job with its present state: the seed's `JobExecution`, and what we add to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobExecution {
+    /// The job's identity.
+    pub id: JobId,
+    /// The job's identity once more, under the name that executions have always had it.
+    pub job_id: JobId,
+    /// The name of the handler that runs it.
+    pub name: String,
+    /// What kind of job it is.
+    #[serde(rename = "type")]
+    pub job_type: JobType,
+    /// What the handler is given.
+    pub payload: Value,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// How often it may be tried again, where the job says so itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_retries: Option<u32>,
+    /// How long after it was sent it became due, in milliseconds, where the job says so itself.
+    #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Duration>,
+    /// How long one attempt may take, in milliseconds, where the job says so itself.
+    #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+    /// Words to find it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Whose job it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// The queue its messages wait in.
+    pub queue: Queue,
+    /// The number of the present or last attempt, from 1; 0 before the first.
+    pub attempt: u32,
+    /// How often it was, or is about to be, tried again.
+    pub retry_count: u32,
+    /// When it was first seen.
+    pub created_at: DateTime<Utc>,
+    /// When the present or last attempt began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<DateTime<Utc>>,
+    /// How long the last attempt took, in milliseconds.
+    #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
+    pub execution_time: Option<Duration>,
+    /// What the handler returned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// Why the last attempt failed, or why the job is in a dead-letter queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When the next attempt is due, while it waits for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_retry_at: Option<DateTime<Utc>>,
+    /// When it becomes due, while it is scheduled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_at: Option<DateTime<Utc>>,
+    /// Why it waits, or why it was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Whether its message is in the dead-letter queue.
+    #[serde(default)]
+    pub dead_lettered: bool,
+}
+
+impl From<JobRecord> for JobExecution {
+    fn from(record: JobRecord) -> Self {
+        let due_while = |status| (record.status == status).then_some(record.due_at);
+        Self {
+            job_id: record.id().clone(),
+            status: record.status,
+            queue: record.queue,
+            attempt: record.attempt(),
+            retry_count: record.retry_count(),
+            created_at: record.created_at,
+            started_at: record.started_at,
+            completed_at: record.completed_at,
+            execution_time: record.execution_time,
+            next_retry_at: due_while(JobStatus::Retrying),
+            run_at: due_while(JobStatus::Scheduled),
+            result: record.result,
+            error: record.error,
+            note: record.note,
+            dead_lettered: record.dead_lettered,
+            id: record.definition.id,
+            name: record.definition.name,
+            job_type: record.definition.job_type,
+            payload: record.definition.payload,
+            priority: record.definition.priority,
+            max_retries: record.definition.max_retries,
+            delay: record.definition.delay,
+            timeout: record.definition.timeout,
+            tags: record.definition.tags,
+            tenant: record.definition.tenant,
+        }
+    }
+}
+
+/// How a finished job ended: the seed's `JobResult`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobResult {
+    /// The job's identity.
+    pub job_id: JobId,
+    /// Whether it completed.
+    pub success: bool,
+    /// How it ended.
+    pub status: JobStatus,
+    /// What the handler returned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long the last attempt took, in milliseconds.
+    #[serde(with = "millis")]
+    pub execution_time: Duration,
+    /// How often it was tried again.
+    pub retry_count: u32,
+    /// When it ended.
+    pub completed_at: DateTime<Utc>,
+}
+
+impl JobResult {
+    /// The result of a finished job; `None` while it is not finished.
+    #[must_use]
+    pub fn of(execution: &JobExecution) -> Option<Self> {
+        let completed_at = execution.completed_at.filter(|_| execution.status.is_finished())?;
+        Some(Self {
+            job_id: execution.job_id.clone(),
+            success: execution.status == JobStatus::Completed,
+            status: execution.status,
+            result: execution.result.clone(),
+            error: execution.error.clone(),
+            execution_time: execution.execution_time.unwrap_or_default(),
+            retry_count: execution.retry_count,
+            completed_at,
+        })
+    }
+}

@@ -1,0 +1,271 @@
+//! What the store remembers of a job, and every change that can happen to it.
+//!
+//! Adapters never decide anything: a [`JobRecord`] changes through the functions here alone, and an
+//! adapter writes the record that they return under the condition that its port names. That keeps
+//! the rules in one place, where the tests, the simulator and the real stores share them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{ClaimId, JobDefinition, JobId, JobStatus, Queue, millis};
+
+/// Counts the writes to a record, so that one can be conditional on having seen the last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// The revision after one more write.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// Who else was running when a job was claimed: after a crash, a job that ran alone is to blame for
+/// it, and one that ran in company may be innocent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Company {
+    /// Nothing else ran.
+    Alone,
+    /// Other jobs of the batch were claimed too.
+    Shared,
+}
+
+/// A worker's hold on a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    /// The fence: settling is conditional on it.
+    pub id: ClaimId,
+    /// Until when nobody else may run the job: the invocation's deadline plus the allowance for
+    /// clocks that differ. Never extended.
+    pub lease_until: DateTime<Utc>,
+    /// Who else was running.
+    pub company: Company,
+}
+
+/// A job as the store remembers it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobRecord {
+    /// What was asked for.
+    pub definition: JobDefinition,
+    /// Where its messages wait.
+    pub queue: Queue,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// How often the record was written.
+    pub revision: Revision,
+    /// When it was first seen.
+    pub created_at: DateTime<Utc>,
+    /// Not to be claimed before this instant.
+    pub due_at: DateTime<Utc>,
+    /// Attempts that ended in a failure it can be blamed for.
+    pub failures: u32,
+    /// The present claim, or the last one: a settle whose answer was lost recognizes itself by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// When the present or last attempt began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<DateTime<Utc>>,
+    /// How long the last attempt took, by a monotonic clock, in milliseconds.
+    #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
+    pub execution_time: Option<Duration>,
+    /// What the handler returned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// Why the last attempt failed, or why the job is in a dead-letter queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Why it waits, for a person to read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Whether a crash made it a suspect: it runs alone from then on, and is forgiven no second time.
+    #[serde(default)]
+    pub isolated: bool,
+    /// Whether its message went to the dead-letter queue. It has not run to an end, so a message that
+    /// comes back (a redrive) may still be claimed.
+    #[serde(default)]
+    pub dead_lettered: bool,
+    /// Whether somebody asked for it to stop while it ran.
+    #[serde(default)]
+    pub cancel_requested: bool,
+}
+
+impl JobRecord {
+    /// A job that was accepted and has not run: `queued`, or `scheduled` when it is due after `now`.
+    #[must_use]
+    pub fn accepted(
+        definition: JobDefinition,
+        queue: Queue,
+        now: DateTime<Utc>,
+        due_at: DateTime<Utc>,
+    ) -> Self {
+        let status = if due_at > now { JobStatus::Scheduled } else { JobStatus::Queued };
+        Self {
+            definition,
+            queue,
+            status,
+            revision: Revision(1),
+            created_at: now,
+            due_at,
+            failures: 0,
+            claim: None,
+            started_at: None,
+            completed_at: None,
+            execution_time: None,
+            result: None,
+            error: None,
+            note: None,
+            isolated: false,
+            dead_lettered: false,
+            cancel_requested: false,
+        }
+    }
+
+    /// The job's identity.
+    #[must_use]
+    pub const fn id(&self) -> &JobId {
+        &self.definition.id
+    }
+
+    /// The number of the present or last attempt, from 1; 0 before the first.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        let succeeding = matches!(self.status, JobStatus::Running | JobStatus::Completed);
+        self.failures + u32::from(succeeding)
+    }
+
+    /// How often it was, or is about to be, tried again: the seed's `retryCount`.
+    #[must_use]
+    pub fn retry_count(&self) -> u32 {
+        match self.status {
+            JobStatus::Failed => self.failures.saturating_sub(1),
+            _ => self.failures,
+        }
+    }
+
+    /// Whether a worker may take it by the ordinary claim: it waits, it is due, and no crash has made
+    /// it a suspect.
+    #[must_use]
+    pub fn is_claimable(&self, now: DateTime<Utc>) -> bool {
+        self.status.is_waiting() && self.due_at <= now && !self.isolated
+    }
+
+    /// Whether somebody's lease on it is still held.
+    #[must_use]
+    pub fn is_leased(&self, now: DateTime<Utc>) -> bool {
+        self.status == JobStatus::Running && self.claim.as_ref().is_some_and(|claim| claim.lease_until > now)
+    }
+
+    /// Whether this claim is the one it holds or held last.
+    #[must_use]
+    pub fn holds(&self, claim: &ClaimId) -> bool {
+        self.claim.as_ref().is_some_and(|held| held.id == *claim)
+    }
+
+    /// The record with a claim on it, running since `now`.
+    #[must_use]
+    pub fn claimed(mut self, claim: Claim, now: DateTime<Utc>) -> Self {
+        self.status = JobStatus::Running;
+        self.claim = Some(claim);
+        self.started_at = Some(now);
+        self.completed_at = None;
+        self.execution_time = None;
+        self.note = None;
+        self.dead_lettered = false;
+        self.written()
+    }
+
+    /// The record of an attempt that returned a result.
+    #[must_use]
+    pub fn completed(mut self, result: Value, at: DateTime<Utc>, took: Duration) -> Self {
+        self.result = Some(result);
+        self.error = None;
+        self.finished(JobStatus::Completed, at, Some(took))
+    }
+
+    /// The record of an attempt that failed for good.
+    #[must_use]
+    pub fn failed(mut self, error: String, at: DateTime<Utc>, took: Option<Duration>) -> Self {
+        self.failures = self.failures.saturating_add(1);
+        self.error = Some(error);
+        self.finished(JobStatus::Failed, at, took)
+    }
+
+    /// The record of an attempt that failed and will be made again at `due_at`.
+    #[must_use]
+    pub fn retrying(mut self, error: String, due_at: DateTime<Utc>, took: Option<Duration>) -> Self {
+        self.failures = self.failures.saturating_add(1);
+        self.status = JobStatus::Retrying;
+        self.error = Some(error);
+        self.due_at = due_at;
+        self.execution_time = took;
+        self.written()
+    }
+
+    /// The record of a job that was stopped on request; why is kept for a person to read.
+    #[must_use]
+    pub fn cancelled(mut self, why: impl Into<String>, at: DateTime<Utc>) -> Self {
+        self.note = Some(why.into());
+        let took = self.execution_time;
+        self.finished(JobStatus::Cancelled, at, took)
+    }
+
+    /// The record of a running job whose stop was asked for.
+    #[must_use]
+    pub fn cancel_requested(mut self) -> Self {
+        self.cancel_requested = true;
+        self.written()
+    }
+
+    /// The record of a claim given back unspent.
+    #[must_use]
+    pub fn released(mut self, due_at: DateTime<Utc>, why: impl Into<String>) -> Self {
+        self.status = if self.failures > 0 { JobStatus::Retrying } else { JobStatus::Queued };
+        self.due_at = due_at;
+        self.note = Some(why.into());
+        self.written()
+    }
+
+    /// The record of a job whose message went to the dead-letter queue.
+    #[must_use]
+    pub fn dead_lettered(mut self, reason: String, at: DateTime<Utc>) -> Self {
+        self.error = Some(reason);
+        self.dead_lettered = true;
+        self.finished(JobStatus::Failed, at, None)
+    }
+
+    /// The record of a job that an operator sends on its way again, with all its attempts before it.
+    #[must_use]
+    pub fn requeued(mut self, now: DateTime<Utc>) -> Self {
+        self.status = JobStatus::Scheduled;
+        self.due_at = now;
+        self.failures = 0;
+        self.completed_at = None;
+        self.dead_lettered = false;
+        self.cancel_requested = false;
+        self.note = Some("sent again by an operator".to_owned());
+        self.written()
+    }
+
+    fn finished(mut self, status: JobStatus, at: DateTime<Utc>, took: Option<Duration>) -> Self {
+        self.status = status;
+        self.completed_at = Some(at);
+        self.execution_time = took;
+        self.written()
+    }
+
+    fn written(mut self) -> Self {
+        self.revision = self.revision.next();
+        self
+    }
+}

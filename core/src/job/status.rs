@@ -1,0 +1,111 @@
+//! Where a job stands, and what kind of job it is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a job stands. ARCHITECTURE.md draws the transitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobStatus {
+    /// Ready, waiting for a worker.
+    Queued,
+    /// Not yet due.
+    Scheduled,
+    /// Claimed by a worker whose lease is held.
+    Running,
+    /// Failed at least once; waits for its next attempt.
+    Retrying,
+    /// Finished with a result.
+    Completed,
+    /// Finished without one: no attempts left, a permanent error, or in a dead-letter queue.
+    Failed,
+    /// Finished because somebody asked for it.
+    Cancelled,
+}
+
+impl JobStatus {
+    /// Every status, in the order of a job's life.
+    pub const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Scheduled,
+        Self::Running,
+        Self::Retrying,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// Whether a job in this status has ended.
+    ///
+    /// ```
+    /// use lambda_jobs_core::JobStatus;
+    /// assert!(JobStatus::Cancelled.is_finished() && !JobStatus::Retrying.is_finished());
+    /// ```
+    #[must_use]
+    pub const fn is_finished(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    /// Whether a job in this status waits to be claimed.
+    #[must_use]
+    pub const fn is_waiting(self) -> bool {
+        matches!(self, Self::Queued | Self::Scheduled | Self::Retrying)
+    }
+
+    /// Whether a person may want to look at a job in this status: these, and only these, are indexed.
+    #[must_use]
+    pub const fn needs_attention(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Retrying | Self::Failed)
+    }
+
+    /// The status as it is written in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Scheduled => "scheduled",
+            Self::Running => "running",
+            Self::Retrying => "retrying",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for JobStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for JobStatus {
+    type Err = InvalidStatus;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| InvalidStatus(text.to_owned()))
+    }
+}
+
+/// A text that names no [`JobStatus`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("status: expected queued, scheduled, running, retrying, completed, failed or cancelled, got {0:?}")]
+pub struct InvalidStatus(String);
+
+/// What kind of job it is, as the seed's callers name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobType {
+    /// Runs as soon as possible.
+    #[default]
+    Immediate,
+    /// Runs after a delay or at an instant.
+    Scheduled,
+    /// An occurrence of a schedule.
+    Recurring,
+}

@@ -1,0 +1,3 @@
+//! Queues in memory.
+/// X.
+pub struct MemoryQueue;

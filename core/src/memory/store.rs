@@ -1,0 +1,161 @@
+//! Job records in memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::job::{JobId, JobRecord, JobStatus};
+use crate::ports::{
+    ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex,
+    JobStore, ListQuery, Page, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+};
+
+/// A [`JobStore`] and [`JobIndex`] in memory.
+#[derive(Debug, Default)]
+pub struct MemoryJobStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    records: HashMap<JobId, JobRecord>,
+    history: Vec<HistoryEntry>,
+    counters: BTreeMap<String, Counters>,
+}
+
+impl MemoryJobStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every write replaces a whole record, so a panic elsewhere can't have left half of one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn insert(&mut self, record: &JobRecord) -> InsertOutcome {
+        if self.records.contains_key(record.id()) {
+            return InsertOutcome::Exists;
+        }
+        self.records.insert(record.id().clone(), record.clone());
+        InsertOutcome::Inserted
+    }
+
+    fn claim(&mut self, request: &ClaimRequest) -> ClaimOutcome {
+        let Some(record) = self.records.get_mut(&request.id) else { return ClaimOutcome::Missing };
+        if !record.is_claimable(request.now) || record.definition.name != request.name {
+            return ClaimOutcome::Refused(Box::new(record.clone()));
+        }
+        *record = record.clone().claimed(request.claim.clone(), request.now);
+        ClaimOutcome::Claimed(Box::new(record.clone()))
+    }
+
+    fn settle(&mut self, settlement: &Settlement) -> SettleOutcome {
+        let current = self.records.get_mut(settlement.record.id());
+        match (&settlement.fence, current) {
+            (Fence::Absent, None) => {
+                self.records.insert(settlement.record.id().clone(), settlement.record.clone());
+                SettleOutcome::Settled
+            }
+            (Fence::Claim(claim), Some(current))
+                if current.status == JobStatus::Running && current.holds(claim) =>
+            {
+                let next = JobRecord {
+                    definition: current.definition.clone(),
+                    cancel_requested: current.cancel_requested,
+                    revision: current.revision.next(),
+                    ..settlement.record.clone()
+                };
+                *current = next;
+                SettleOutcome::Settled
+            }
+            (Fence::Claim(claim), Some(current))
+                if current.holds(claim) && current.status == settlement.record.status =>
+            {
+                SettleOutcome::Settled
+            }
+            (_, current) => SettleOutcome::Fenced(current.map(|current| Box::new(current.clone()))),
+        }
+    }
+}
+
+#[async_trait]
+impl JobStore for MemoryJobStore {
+    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>> {
+        let mut state = self.state();
+        records.iter().map(|record| Ok(state.insert(record))).collect()
+    }
+
+    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>> {
+        let mut state = self.state();
+        requests.iter().map(|request| Ok(state.claim(request))).collect()
+    }
+
+    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
+        let mut state = self.state();
+        state.history.extend(batch.history());
+        for (name, added) in batch.counters() {
+            state.counters.entry(name).or_default().add(&added);
+        }
+        batch.settlements.iter().map(|settlement| Ok(state.settle(settlement))).collect()
+    }
+
+    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
+        let mut state = self.state();
+        let Some(current) = state.records.get_mut(record.id()) else {
+            return Ok(ReplaceOutcome::Conflict(None));
+        };
+        if !record.revision.follows(current.revision) {
+            return Ok(ReplaceOutcome::Conflict(Some(Box::new(current.clone()))));
+        }
+        let payload = current.definition.payload.clone();
+        *current = record.clone();
+        current.definition.payload = payload;
+        Ok(ReplaceOutcome::Replaced)
+    }
+
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
+        let state = self.state();
+        Ok(ids.iter().map(|id| state.records.get(id).cloned()).collect())
+    }
+}
+
+#[async_trait]
+impl JobIndex for MemoryJobStore {
+    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+        let state = self.state();
+        let matches = |record: &&JobRecord| {
+            record.status == query.status
+                && query.name.as_ref().is_none_or(|name| *name == record.definition.name)
+        };
+        let mut found: Vec<_> = state.records.values().filter(matches).cloned().collect();
+        found.sort_by_key(|record| (record.completed_at.unwrap_or(record.due_at), record.id().clone()));
+        let start = match &query.cursor {
+            None => 0,
+            Some(cursor) => {
+                found.iter().position(|record| record.id().as_str() == cursor).map_or(0, |at| at + 1)
+            }
+        };
+        let more = found.len() > start + query.limit;
+        let items: Vec<JobRecord> = found.into_iter().skip(start).take(query.limit).collect();
+        let cursor = items.last().filter(|_| more).map(|record| record.id().to_string());
+        Ok(Page { items, cursor })
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError> {
+        let state = self.state();
+        let mut found: Vec<_> = state.history.iter().filter(|entry| query.matches(entry)).cloned().collect();
+        found.sort_by_key(|entry| std::cmp::Reverse(entry.completed_at));
+        found.truncate(query.limit);
+        Ok(found)
+    }
+
+    async fn counters(&self) -> Result<Vec<(String, Counters)>, StoreError> {
+        Ok(self.state().counters.iter().map(|(name, counters)| (name.clone(), *counters)).collect())
+    }
+}

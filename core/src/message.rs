@@ -1,0 +1,208 @@
+//! The message contract: what a job looks like on its way through SQS.
+//!
+//! Anybody who can send an SQS message can enqueue a job, so this is the system's widest door, and
+//! whoever knocks on it can't be asked back. Two rules follow. Every message that can't be taken is
+//! refused with a [`DecodeError`] that names the field, the value and what was expected, and the
+//! worker keeps it in the dead-letter queue with that reason. And the contract is versioned: unknown
+//! fields are ignored, so that an old worker reads new messages, and a newer `version` is refused, so
+//! that it never misreads one.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value};
+
+use crate::job::{JobDefinition, JobId, JobType, Priority, millis};
+
+mod fields;
+
+pub use fields::DecodeError;
+use fields::Fields;
+
+/// The version of the contract that is written, and the newest that is read.
+pub const VERSION: u64 = 1;
+/// The largest message body that is accepted, in bytes (200 KiB): SQS would take more, but a copy
+/// must always fit with what a later version adds.
+pub const MAX_BODY_BYTES: usize = 200 * 1024;
+/// The longest job name, in bytes.
+pub const MAX_NAME_BYTES: usize = 128;
+/// The longest `timeout`: nothing outlives the 15 minutes of a Lambda invocation.
+pub const MAX_TIMEOUT: Duration = Duration::from_mins(15);
+/// The longest `delay`: 366 days.
+pub const MAX_DELAY: Duration = Duration::from_hours(8784);
+/// The largest `maxRetries`.
+pub const MAX_RETRIES: u32 = 100;
+
+const MAX_TAGS: usize = 50;
+const MAX_WORD_BYTES: usize = 128;
+
+/// A decoded message: the job, when it is due, and whether a record of it was written when it was sent.
+///
+/// ```
+/// use chrono::{TimeZone, Utc};
+/// use lambda_jobs_core::message::JobMessage;
+///
+/// let sent_at = Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap();
+/// let body = r#"{"name": "send-invoice", "delay": 1500}"#;
+/// let message = JobMessage::decode(body, "7d1f-41c2", sent_at)?;
+/// assert_eq!(message.definition.id.as_str(), "7d1f-41c2");
+/// assert_eq!(message.due_at.to_rfc3339(), "2026-11-23T08:00:01.500+00:00");
+///
+/// let refused = JobMessage::decode(r#"{"name": "x", "priority": "high"}"#, "1", sent_at);
+/// assert_eq!(
+///     refused.unwrap_err().to_string(),
+///     r#"priority: expected an integer from 1 (most urgent) to 10, got "high""#,
+/// );
+/// # Ok::<(), lambda_jobs_core::message::DecodeError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobMessage {
+    /// The job.
+    pub definition: JobDefinition,
+    /// When it becomes due: `runAt`, else `delay` after it was sent, else when it was sent.
+    pub due_at: DateTime<Utc>,
+    /// Whether whoever sent it wrote its record too; a claim is then an update, otherwise an insert.
+    pub recorded: bool,
+}
+
+impl JobMessage {
+    /// Reads a message body. `message_id` names a job without an `id`; `sent_at` is the message's
+    /// `SentTimestamp`, from which `delay` counts.
+    pub fn decode(body: &str, message_id: &str, sent_at: DateTime<Utc>) -> Result<Self, DecodeError> {
+        if body.len() > MAX_BODY_BYTES {
+            return Err(DecodeError::too_large(body.len()));
+        }
+        let object: Map<String, Value> = match serde_json::from_str(body) {
+            Ok(Value::Object(object)) => object,
+            Ok(other) => return Err(DecodeError::new("body", "a JSON object", &other)),
+            Err(error) => return Err(DecodeError::not_json(body, &error)),
+        };
+        Self::from_fields(Fields::new(object), message_id, sent_at)
+    }
+
+    fn from_fields(
+        mut fields: Fields,
+        message_id: &str,
+        sent_at: DateTime<Utc>,
+    ) -> Result<Self, DecodeError> {
+        check_version(&mut fields)?;
+        refuse_unique_jobs(&mut fields)?;
+        let id = job_id(&mut fields, message_id)?;
+        let name = fields
+            .text("name", &format!("the name of a job, 1 to {MAX_NAME_BYTES} bytes"), 1..=MAX_NAME_BYTES)?
+            .ok_or_else(|| DecodeError::missing("name", "the name of a job"))?;
+        let priority = match fields.take("priority") {
+            None => Priority::default(),
+            Some(value) => value.as_u64().and_then(|number| Priority::new(number).ok()).ok_or_else(|| {
+                DecodeError::new("priority", "an integer from 1 (most urgent) to 10", &value)
+            })?,
+        };
+        let max_retries = fields.integer("maxRetries", u64::from(MAX_RETRIES))?;
+        let delay = fields.millis("delay", MAX_DELAY)?;
+        let run_at = fields.instant("runAt")?;
+        let due_at = run_at.unwrap_or_else(|| delay.map_or(sent_at, |delay| sent_at + delay));
+        let definition = JobDefinition {
+            id,
+            name,
+            job_type: job_type(&mut fields, delay.is_some() || run_at.is_some())?,
+            payload: fields.take("payload").unwrap_or_else(|| Value::Object(Map::new())),
+            priority,
+            max_retries: max_retries.map(|retries| u32::try_from(retries).unwrap_or(MAX_RETRIES)),
+            delay,
+            run_at,
+            timeout: timeout(&mut fields)?,
+            tags: fields.words("tags", MAX_TAGS, MAX_WORD_BYTES)?,
+            tenant: fields.text("tenant", "1 to 128 bytes of text", 1..=MAX_WORD_BYTES)?,
+            traceparent: fields.text("traceparent", "a W3C trace context", 1..=MAX_WORD_BYTES)?,
+        };
+        Ok(Self { definition, due_at, recorded: fields.flag("recorded")? })
+    }
+
+    /// The body of a message for this job. It carries the due instant where one was asked for, so
+    /// that every copy waits for the same moment, however late it was sent.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let job = &self.definition;
+        let mut object = Map::new();
+        let mut put = |field: &str, value: Value| object.insert(field.to_owned(), value);
+        put("version", VERSION.into());
+        put("id", job.id.as_str().into());
+        put("name", job.name.as_str().into());
+        put("type", serde_json::to_value(job.job_type).unwrap_or_default());
+        put("payload", job.payload.clone());
+        put("priority", job.priority.get().into());
+        if let Some(retries) = job.max_retries {
+            put("maxRetries", retries.into());
+        }
+        if let Some(delay) = job.delay {
+            put("delay", millis::of(delay).into());
+        }
+        put("runAt", self.due_at.to_rfc3339_opts(SecondsFormat::Millis, true).into());
+        if let Some(timeout) = job.timeout {
+            put("timeout", millis::of(timeout).into());
+        }
+        if !job.tags.is_empty() {
+            put("tags", job.tags.clone().into());
+        }
+        for (field, text) in [("tenant", &job.tenant), ("traceparent", &job.traceparent)] {
+            if let Some(text) = text {
+                put(field, text.as_str().into());
+            }
+        }
+        if self.recorded {
+            put("recorded", true.into());
+        }
+        Value::Object(object).to_string()
+    }
+}
+
+fn check_version(fields: &mut Fields) -> Result<(), DecodeError> {
+    match fields.take("version") {
+        None => Ok(()),
+        Some(value) if value.as_u64() == Some(VERSION) => Ok(()),
+        Some(value) => {
+            let expected = format!("{VERSION}, the newest version that this worker reads");
+            Err(DecodeError::new("version", &expected, &value))
+        }
+    }
+}
+
+/// Running a job twice that was promised to run once would be worse than refusing it.
+fn refuse_unique_jobs(fields: &mut Fields) -> Result<(), DecodeError> {
+    for field in ["uniqueKey", "uniqueFor"] {
+        if let Some(value) = fields.take(field) {
+            return Err(DecodeError::new(field, "no such field: this version has no unique jobs", &value));
+        }
+    }
+    Ok(())
+}
+
+fn job_id(fields: &mut Fields, message_id: &str) -> Result<JobId, DecodeError> {
+    let expected = "1 to 256 visible ASCII characters without spaces";
+    let given = fields.take("id").unwrap_or_else(|| message_id.into());
+    given.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| DecodeError::new("id", expected, &given))
+}
+
+fn job_type(fields: &mut Fields, waits: bool) -> Result<JobType, DecodeError> {
+    match fields.take("type") {
+        None if waits => Ok(JobType::Scheduled),
+        None => Ok(JobType::Immediate),
+        Some(value) => match value.as_str() {
+            Some("immediate") => Ok(JobType::Immediate),
+            Some("scheduled") => Ok(JobType::Scheduled),
+            Some("recurring") => Ok(JobType::Recurring),
+            _ => Err(DecodeError::new("type", "immediate, scheduled or recurring", &value)),
+        },
+    }
+}
+
+fn timeout(fields: &mut Fields) -> Result<Option<Duration>, DecodeError> {
+    let timeout = fields.millis("timeout", MAX_TIMEOUT)?;
+    match timeout {
+        Some(Duration::ZERO) => Err(DecodeError::new("timeout", "at least 1 millisecond", &0.into())),
+        other => Ok(other),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+use chrono::TimeZone;
+use proptest::prelude::*;
+
+use super::*;
+
+fn sent_at() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap()
+}
+
+fn refusal(body: &str) -> String {
+    JobMessage::decode(body, "message-1", sent_at()).unwrap_err().to_string()
+}
+
+#[test]
+fn only_the_name_is_required_and_the_rest_has_the_documented_defaults() {
+    let message = JobMessage::decode(r#"{"name":"n","unheardOf":[1]}"#, "message-1", sent_at()).unwrap();
+    assert_eq!(message.definition.id.as_str(), "message-1");
+    assert_eq!(message.definition.priority, Priority::default());
+    assert_eq!(message.definition.payload, serde_json::json!({}));
+    assert_eq!(message.definition.job_type, JobType::Immediate);
+    assert_eq!(message.due_at, sent_at());
+    assert!(!message.recorded);
+}
+
+#[test]
+fn every_refusal_names_the_field_the_value_and_what_was_expected() {
+    let cases = [
+        (
+            "not json",
+            "body: expected a JSON object nested at most 127 deep (expected ident at line 1 column 2), got \"\\\"not json\\\"\"",
+        ),
+        ("[]", "body: expected a JSON object, got []"),
+        ("{}", "name: expected the name of a job, got nothing"),
+        (r#"{"name":7}"#, "name: expected the name of a job, 1 to 128 bytes, got 7"),
+        (
+            r#"{"name":"n","version":2}"#,
+            "version: expected 1, the newest version that this worker reads, got 2",
+        ),
+        (
+            r#"{"name":"n","id":"a b"}"#,
+            "id: expected 1 to 256 visible ASCII characters without spaces, got \"a b\"",
+        ),
+        (r#"{"name":"n","priority":0}"#, "priority: expected an integer from 1 (most urgent) to 10, got 0"),
+        (r#"{"name":"n","maxRetries":-1}"#, "maxRetries: expected an integer from 0 to 100, got -1"),
+        (
+            r#"{"name":"n","delay":"1s"}"#,
+            "delay: expected whole milliseconds from 0 to 31622400000, got \"1s\"",
+        ),
+        (
+            r#"{"name":"n","runAt":"tomorrow"}"#,
+            "runAt: expected an RFC 3339 instant of the years 1970 to 9999, such as 2026-11-23T08:00:00Z, got \"tomorrow\"",
+        ),
+        (
+            r#"{"name":"n","timeout":900001}"#,
+            "timeout: expected whole milliseconds from 0 to 900000, got 900001",
+        ),
+        (r#"{"name":"n","timeout":0}"#, "timeout: expected at least 1 millisecond, got 0"),
+        (
+            r#"{"name":"n","tags":"a"}"#,
+            "tags: expected a list of at most 50 texts of at most 128 bytes each, got \"a\"",
+        ),
+        (r#"{"name":"n","type":"later"}"#, "type: expected immediate, scheduled or recurring, got \"later\""),
+        (r#"{"name":"n","recorded":1}"#, "recorded: expected true or false, got 1"),
+        (
+            r#"{"name":"n","uniqueKey":"k"}"#,
+            "uniqueKey: expected no such field: this version has no unique jobs, got \"k\"",
+        ),
+    ];
+    for (body, expected) in cases {
+        assert_eq!(refusal(body), expected.replace("\\\"\\\"not json\\\"\\\"", "\"not json\""), "{body}");
+    }
+}
+
+#[test]
+fn a_body_nested_a_thousand_deep_or_too_large_is_refused_and_quoted_in_part() {
+    let deep = format!(r#"{{"name":"n","payload":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
+    assert!(
+        refusal(&deep).starts_with("body: expected a JSON object nested at most 127 deep (recursion limit")
+    );
+    assert!(refusal(&deep).len() < 300);
+
+    let large = format!(r#"{{"name":"n","payload":"{}"}}"#, "x".repeat(MAX_BODY_BYTES));
+    assert_eq!(
+        refusal(&large),
+        "body: expected at most 204800 bytes; keep large data elsewhere and send a reference to it, got 204825 bytes"
+    );
+}
+
+#[test]
+fn run_at_wins_over_delay_and_copies_keep_the_instant() {
+    let body = r#"{"name":"n","delay":60000}"#;
+    let message = JobMessage::decode(body, "m", sent_at()).unwrap();
+    assert_eq!(message.due_at, sent_at() + Duration::from_mins(1));
+    assert_eq!(message.definition.job_type, JobType::Scheduled);
+
+    let resent_later = sent_at() + Duration::from_mins(10);
+    let copy = JobMessage::decode(&message.encode(), "other", resent_later).unwrap();
+    assert_eq!(copy.due_at, message.due_at);
+    assert_eq!(copy.definition.id, message.definition.id);
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_never_panics(body in ".*") {
+        let _ = JobMessage::decode(&body, "m", sent_at());
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_again(
+        name in "[a-z-]{1,20}", priority in 1_u64..=10, retries in proptest::option::of(0_u32..=100),
+        delay in proptest::option::of(0_u64..=31_622_400_000), recorded: bool, text in ".{0,50}",
+    ) {
+        let definition = JobDefinition {
+            id: "id-1".parse().unwrap(),
+            name,
+            job_type: JobType::Scheduled,
+            payload: serde_json::json!({ "text": text }),
+            priority: Priority::new(priority).unwrap(),
+            max_retries: retries,
+            delay: delay.map(Duration::from_millis),
+            run_at: Some(sent_at()),
+            timeout: Some(Duration::from_secs(5)),
+            tags: vec!["a".to_owned()],
+            tenant: Some("t".to_owned()),
+            traceparent: None,
+        };
+        let message = JobMessage { definition, due_at: sent_at(), recorded };
+        prop_assert_eq!(JobMessage::decode(&message.encode(), "other", sent_at()).unwrap(), message);
+    }
+}

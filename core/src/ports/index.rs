@@ -1,0 +1,72 @@
+//! Finding jobs without knowing their ids.
+//!
+//! An index costs a write for every change, so only what needs attention is indexed; finished jobs
+//! are found in the history that settling writes anyway, and what is queued or running by reading
+//! the table.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::store::{Counters, HistoryEntry, StoreError};
+use crate::job::{JobRecord, JobStatus};
+
+/// A way to find jobs.
+#[async_trait]
+pub trait JobIndex: Send + Sync {
+    /// Records of one status, payloads not included: those that need attention by the time they are
+    /// due or ended, earliest first; the others in no order, by reading the table.
+    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError>;
+
+    /// Finished jobs, latest first.
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError>;
+
+    /// The counters of every job name.
+    async fn counters(&self) -> Result<Vec<(String, Counters)>, StoreError>;
+}
+
+/// Which records are asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListQuery {
+    /// Of this status.
+    pub status: JobStatus,
+    /// Of this name only.
+    pub name: Option<String>,
+    /// At most this many.
+    pub limit: usize,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+/// Which history is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryQuery {
+    /// Ended at or after this instant.
+    pub since: DateTime<Utc>,
+    /// Ended before this instant.
+    pub until: DateTime<Utc>,
+    /// Of this status only.
+    pub status: Option<JobStatus>,
+    /// Of this name only.
+    pub name: Option<String>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// What was found.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` at the end.
+    pub cursor: Option<String>,
+}
+
+impl HistoryQuery {
+    /// Whether an entry is asked for.
+    #[must_use]
+    pub fn matches(&self, entry: &HistoryEntry) -> bool {
+        (self.since..self.until).contains(&entry.completed_at)
+            && self.status.is_none_or(|status| status == entry.status)
+            && self.name.as_ref().is_none_or(|name| *name == entry.name)
+    }
+}

@@ -1,0 +1,27 @@
+//! The ports: what the core needs from the outside world, as small traits without SDK types.
+//!
+//! Each has an in-memory adapter in [`crate::memory`], real adapters in the `infra` crate, and one
+//! conformance suite in `testing::conformance` that all of them pass. Ports take slices where a
+//! service can batch, because requests are what costs money.
+
+mod clock;
+mod entropy;
+mod http;
+mod index;
+mod queue;
+mod store;
+mod webhooks;
+
+pub use clock::{BoxFuture, Clock};
+pub use entropy::Entropy;
+pub use http::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
+pub use index::{HistoryQuery, JobIndex, ListQuery, Page};
+pub use queue::{
+    DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, MAX_SEND_DELAY, Outgoing, QueueError,
+    ReceivedMessage,
+};
+pub use store::{
+    ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, InsertOutcome, JobStore, ReplaceOutcome,
+    SettleBatch, SettleOutcome, Settlement, StoreError,
+};
+pub use webhooks::{AttemptOutcome, DeliveryStatus, WebhookDelivery, Webhooks};

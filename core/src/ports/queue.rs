@@ -1,0 +1,132 @@
+//! Where jobs wait.
+//!
+//! A job whose record is unfinished is always covered by a message (or, once parked, by an entry in
+//! the due index). The order in which a worker uses these calls keeps that true: it makes the new
+//! cover before it lets go of the old.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::job::Queue;
+
+/// The longest delay that SQS gives a message.
+pub const MAX_SEND_DELAY: Duration = Duration::from_mins(15);
+
+/// A set of queues, each with its dead-letter queue. Answers are in the order of what was asked.
+#[async_trait]
+pub trait JobQueue: Send + Sync {
+    /// Sends messages.
+    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>>;
+
+    /// Hides received messages from everybody for a while longer.
+    async fn defer(&self, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>>;
+
+    /// Copies messages to the dead-letter queues of their queues, the reason as a message attribute.
+    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>>;
+}
+
+/// Looking at what could not be run.
+#[async_trait]
+pub trait DeadLetterQueue: Send + Sync {
+    /// Some of the messages in a queue's dead-letter queue, at most `limit`; they stay there.
+    async fn list(&self, queue: Queue, limit: usize) -> Result<Vec<DeadLettered>, QueueError>;
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// To which queue.
+    pub queue: Queue,
+    /// Its body, by the message contract.
+    pub body: String,
+    /// How long it stays hidden; whole seconds, rounded up, at most [`MAX_SEND_DELAY`].
+    pub delay: Duration,
+    /// Its message group (SQS fair queues).
+    pub group: Option<String>,
+}
+
+/// A message as a worker receives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedMessage {
+    /// The queue it came from.
+    pub queue: Queue,
+    /// Its identity in SQS.
+    pub message_id: String,
+    /// What deletes or defers it.
+    pub receipt_handle: String,
+    /// Its body.
+    pub body: String,
+    /// When it was sent.
+    pub sent_at: DateTime<Utc>,
+    /// How often it was received, this time included.
+    pub receive_count: u32,
+    /// Its message group.
+    pub group: Option<String>,
+}
+
+/// A received message that is to come back later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deferral {
+    /// The queue it came from.
+    pub queue: Queue,
+    /// Which message.
+    pub receipt_handle: String,
+    /// How long from now; whole seconds, rounded up, at most 12 hours.
+    pub wait: Duration,
+}
+
+/// A received message that goes to the dead-letter queue, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The message.
+    pub message: ReceivedMessage,
+    /// Why nobody can run it.
+    pub reason: String,
+}
+
+/// A message in a dead-letter queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLettered {
+    /// The queue it came from.
+    pub queue: Queue,
+    /// Its identity in the dead-letter queue.
+    pub message_id: String,
+    /// Its identity in the queue it came from, where the worker noted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original_message_id: Option<String>,
+    /// Why it is there; absent where SQS moved it by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was put there.
+    pub sent_at: DateTime<Utc>,
+    /// Its body.
+    pub body: String,
+}
+
+/// A queue that did not answer as it should. What was asked may have happened.
+#[derive(Debug, thiserror::Error)]
+#[error("{action}: {reason}")]
+pub struct QueueError {
+    action: String,
+    reason: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl QueueError {
+    /// An error while doing `action` (such as "send to queue lambda-jobs-high").
+    pub fn new(action: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { action: action.into(), reason: reason.into(), source: None }
+    }
+
+    /// Keeps the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+}

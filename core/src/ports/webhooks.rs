@@ -1,0 +1,180 @@
+//! Where webhook deliveries are kept.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::http::Method;
+use super::store::StoreError;
+use crate::job::millis;
+
+/// A store of webhook deliveries.
+#[async_trait]
+pub trait Webhooks: Send + Sync {
+    /// Writes a delivery that must not exist yet; answers whether it was written.
+    async fn put_delivery(&self, delivery: &WebhookDelivery) -> Result<bool, StoreError>;
+
+    /// Reads a delivery.
+    async fn delivery(&self, id: &str) -> Result<Option<WebhookDelivery>, StoreError>;
+
+    /// Writes how an attempt went, unless the delivery is finished already; answers whether it was written.
+    async fn record_attempt(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError>;
+}
+
+/// Where a delivery stands, by the seed's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryStatus {
+    /// Not delivered yet.
+    #[default]
+    Pending,
+    /// Being delivered.
+    Processing,
+    /// Answered with 2xx.
+    Delivered,
+    /// Given up.
+    Failed,
+    /// Not wanted any more.
+    Cancelled,
+}
+
+impl DeliveryStatus {
+    /// Whether no more attempts will be made.
+    #[must_use]
+    pub const fn is_finished(self) -> bool {
+        matches!(self, Self::Delivered | Self::Failed | Self::Cancelled)
+    }
+
+    /// The status as it is written in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processing => "processing",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// One webhook to be delivered, in the seed's shape. Only `id` and `url` are required of what callers write.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookDelivery {
+    /// Its identity.
+    pub id: String,
+    /// The webhook that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_id: Option<String>,
+    /// Where it goes.
+    pub url: String,
+    /// How it is sent.
+    #[serde(default)]
+    pub method: Method,
+    /// Headers to send along.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// What is sent, as JSON.
+    #[serde(default)]
+    pub payload: Value,
+    /// Where it stands.
+    #[serde(default)]
+    pub status: DeliveryStatus,
+    /// How often it was tried.
+    #[serde(default)]
+    pub attempt_count: u32,
+    /// How often it may be tried.
+    #[serde(default = "default_max_attempts")]
+    pub max_attempts: u32,
+    /// When it was tried last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_attempt_at: Option<DateTime<Utc>>,
+    /// When it was delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// Why the last try failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// The status of the last answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_status: Option<u16>,
+    /// The beginning of the last answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_body: Option<String>,
+    /// How long the last try took, in milliseconds.
+    #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Duration>,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<DateTime<Utc>>,
+    /// When it was last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<DateTime<Utc>>,
+}
+
+const fn default_max_attempts() -> u32 {
+    4
+}
+
+impl WebhookDelivery {
+    /// A delivery that has not been tried, with the seed's four attempts.
+    #[must_use]
+    pub fn new(id: impl Into<String>, url: impl Into<String>, payload: Value, now: DateTime<Utc>) -> Self {
+        Self {
+            id: id.into(),
+            webhook_id: None,
+            url: url.into(),
+            method: Method::Post,
+            headers: BTreeMap::new(),
+            payload,
+            status: DeliveryStatus::Pending,
+            attempt_count: 0,
+            max_attempts: default_max_attempts(),
+            last_attempt_at: None,
+            delivered_at: None,
+            last_error: None,
+            response_status: None,
+            response_body: None,
+            duration: None,
+            created_at: Some(now),
+            updated_at: Some(now),
+        }
+    }
+
+    /// The delivery after an attempt.
+    #[must_use]
+    pub fn after(mut self, outcome: &AttemptOutcome) -> Self {
+        self.status = outcome.status;
+        self.attempt_count = self.attempt_count.saturating_add(1);
+        self.last_attempt_at = Some(outcome.at);
+        self.delivered_at = (outcome.status == DeliveryStatus::Delivered).then_some(outcome.at);
+        self.last_error.clone_from(&outcome.error);
+        self.response_status = outcome.response_status;
+        self.response_body.clone_from(&outcome.response_body);
+        self.duration = Some(outcome.duration);
+        self.updated_at = Some(outcome.at);
+        self
+    }
+}
+
+/// How one attempt at a delivery went.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptOutcome {
+    /// What it makes of the delivery.
+    pub status: DeliveryStatus,
+    /// When it was made.
+    pub at: DateTime<Utc>,
+    /// How long it took.
+    pub duration: Duration,
+    /// The status of the answer.
+    pub response_status: Option<u16>,
+    /// The beginning of the answer.
+    pub response_body: Option<String>,
+    /// Why it failed.
+    pub error: Option<String>,
+}

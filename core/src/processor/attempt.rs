@@ -1,0 +1,254 @@
+//! One attempt at one job: stopped at its timeout, its panics caught, its outcome judged.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use serde_json::{Value, json};
+
+use super::gate::{OUT_OF_TIME, fits};
+use super::{Invocation, JobProcessor, Ready};
+use crate::context::JobContext;
+use crate::handler::JobError;
+use crate::job::{JobId, JobRecord, JobStatus};
+use crate::message::{JobMessage, MAX_DELAY};
+use crate::ports::{BoxFuture, Entropy, Fence, ReceivedMessage};
+use crate::registry::{Registered, Success};
+use crate::retry::RetryPolicy;
+
+/// Told about every poll of a job's future, so that a job that blocks without yielding can be named.
+pub trait RunObserver: Send + Sync {
+    /// The job's future is about to be polled.
+    fn entered(&self, job: &JobId, name: &str) {
+        let _ = (job, name);
+    }
+
+    /// The poll has returned.
+    fn left(&self) {}
+}
+
+impl RunObserver for () {}
+
+/// A job whose attempt has ended, with the record to be written about it.
+pub(super) struct Ended {
+    pub(super) received: ReceivedMessage,
+    pub(super) message: JobMessage,
+    pub(super) record: JobRecord,
+    pub(super) fence: Fence,
+}
+
+/// How an attempt came to its end.
+enum Outcome {
+    Returned(Value),
+    Failed(JobError),
+    Stopped,
+}
+
+/// The longest text of an error that is kept, in bytes.
+const MAX_ERROR_BYTES: usize = 4 * 1024;
+/// The largest result that is kept, in bytes of JSON: a DynamoDB item holds 400 KB in all.
+const MAX_RESULT_BYTES: usize = 64 * 1024;
+/// What hooks are given when the attempt left them nothing.
+const HOOK_TIME: Duration = Duration::from_secs(1);
+
+impl JobProcessor {
+    /// Makes the attempt, or hands the job back where there is no time for it.
+    pub(super) async fn attempt(&self, ready: Ready, invocation: &Invocation) -> Ended {
+        let Ready { received, message, handler, record, fence } = ready;
+        let now = self.clock.now();
+        let record = if record.cancel_requested {
+            record.cancelled("cancelled before it started", now)
+        } else if invocation.stop.is_set() {
+            record.released(now, "the worker is stopping")
+        } else if !fits(handler.timeout(&message.definition), now, invocation.deadline) {
+            record.released(now, OUT_OF_TIME)
+        } else {
+            self.make_attempt(record, &message, &handler, invocation).await
+        };
+        Ended { received, message, record, fence }
+    }
+
+    async fn make_attempt(
+        &self,
+        record: JobRecord,
+        message: &JobMessage,
+        handler: &Registered,
+        invocation: &Invocation,
+    ) -> JobRecord {
+        let now = self.clock.now();
+        let timeout = handler.timeout(&message.definition);
+        let max_retries = handler.max_retries(&message.definition);
+        let ctx = JobContext::new(
+            message.definition.clone(),
+            record.attempt(),
+            max_retries + 1,
+            now + TimeDelta::from_std(timeout).unwrap_or(TimeDelta::MAX),
+            invocation.stop.clone(),
+            std::sync::Arc::clone(&self.clock),
+        );
+        let started = self.clock.monotonic();
+        let work = handler.run(&ctx.definition().payload, &ctx);
+        let (outcome, hook) = self.run_handler(work, &ctx, timeout, invocation).await;
+        let took = self.clock.monotonic().saturating_sub(started);
+        let spent_all = record.failures >= max_retries;
+        let (record, error) =
+            conclude(record, outcome, spent_all, handler.retry(), self.clock.now(), took, &*self.entropy);
+
+        let hook: Option<BoxFuture<'_, ()>> = match (&error, record.status) {
+            (Some(error), JobStatus::Failed) => Some(handler.on_failure(error, &ctx)),
+            (Some(_), JobStatus::Retrying) => Some(handler.on_retry(record.failures + 1, &ctx)),
+            _ => hook,
+        };
+        if let Some(hook) = hook {
+            self.run_hook(hook, &ctx, timeout.saturating_sub(took).max(HOOK_TIME)).await;
+        }
+        log_failure(&record, &ctx);
+        record
+    }
+
+    /// Polls the handler until it ends, panics, or is out of time.
+    async fn run_handler<'a>(
+        &self,
+        work: BoxFuture<'a, Result<Success<'a>, JobError>>,
+        ctx: &JobContext,
+        timeout: Duration,
+        invocation: &Invocation,
+    ) -> (Outcome, Option<BoxFuture<'a, ()>>) {
+        let work = Observed { inner: work, ctx, observer: &*self.observer };
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let limit = self.clock.sleep(timeout);
+        let stop = Box::pin(async {
+            invocation.stop.wait().await;
+            self.clock.sleep(Self::STOP_GRACE).await;
+        });
+        match select(Box::pin(work), select(limit, stop)).await {
+            Either::Left((Ok(Ok(success)), _)) => {
+                (Outcome::Returned(kept(success.result)), Some(success.on_success))
+            }
+            Either::Left((Ok(Err(error)), _)) => (Outcome::Failed(error), None),
+            Either::Left((Err(panic), _)) => {
+                let error = format!("panicked: {}", panic_text(&*panic));
+                (Outcome::Failed(JobError::retryable(error)), None)
+            }
+            Either::Right((cut, work)) => {
+                // A handler's destructors are its own code, and may panic too.
+                let _ = catch_unwind(AssertUnwindSafe(move || drop(work)));
+                let outcome = match cut {
+                    Either::Left(_) => Outcome::Failed(JobError::retryable(format!(
+                        "timed out after {} ms",
+                        timeout.as_millis()
+                    ))),
+                    Either::Right(_) => Outcome::Stopped,
+                };
+                (outcome, None)
+            }
+        }
+    }
+
+    async fn run_hook(&self, hook: BoxFuture<'_, ()>, ctx: &JobContext, limit: Duration) {
+        let hook = AssertUnwindSafe(Observed { inner: hook, ctx, observer: &*self.observer }).catch_unwind();
+        match select(Box::pin(hook), self.clock.sleep(limit)).await {
+            Either::Left((Ok(()), _)) => {}
+            Either::Left((Err(panic), _)) => {
+                tracing::warn!(job_id = %ctx.job_id(), "a hook panicked: {}", panic_text(&*panic));
+            }
+            Either::Right(((), hook)) => {
+                let _ = catch_unwind(AssertUnwindSafe(move || drop(hook)));
+                tracing::warn!(job_id = %ctx.job_id(), "a hook was cut short after {} ms", limit.as_millis());
+            }
+        }
+    }
+}
+
+/// Decides what an attempt makes of its job: the record to write, and the error where it failed.
+fn conclude(
+    record: JobRecord,
+    outcome: Outcome,
+    spent_all: bool,
+    retry: &RetryPolicy,
+    now: DateTime<Utc>,
+    took: Duration,
+    entropy: &dyn Entropy,
+) -> (JobRecord, Option<JobError>) {
+    match outcome {
+        Outcome::Returned(result) => (record.completed(result, now, took), None),
+        Outcome::Stopped => (record.released(now, "the worker stopped before it ended"), None),
+        Outcome::Failed(error) => {
+            let text = shortened(error.to_string());
+            let record = if spent_all || error.is_permanent() {
+                record.failed(text, now, Some(took))
+            } else {
+                let wait = error.retry_after().unwrap_or_else(|| retry.backoff(record.failures, entropy));
+                record.retrying(text, now + wait.min(MAX_DELAY), Some(took))
+            };
+            (record, Some(error))
+        }
+    }
+}
+
+fn log_failure(record: &JobRecord, ctx: &JobContext) {
+    if let (JobStatus::Failed | JobStatus::Retrying, Some(error)) = (record.status, &record.error) {
+        tracing::warn!(
+            job_id = %ctx.job_id(),
+            job = %record.definition.name,
+            attempt = ctx.attempt(),
+            status = %record.status,
+            error = %error,
+            "job failed"
+        );
+    }
+}
+
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_ERROR_BYTES {
+        let end = (0..=MAX_ERROR_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
+}
+
+/// The result to keep: all of it, or a note of its size.
+fn kept(result: Value) -> Value {
+    let bytes = result.to_string().len();
+    if bytes <= MAX_RESULT_BYTES {
+        return result;
+    }
+    tracing::warn!(bytes, limit = MAX_RESULT_BYTES, "a result is too large to keep");
+    json!({ "omitted": format!("the result is {bytes} bytes of JSON; at most {MAX_RESULT_BYTES} are kept") })
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// A future of user code: polled inside its job's log span, each poll reported.
+struct Observed<'a, 'b, T> {
+    inner: BoxFuture<'a, T>,
+    ctx: &'b JobContext,
+    observer: &'b dyn RunObserver,
+}
+
+impl<T> Future for Observed<'_, '_, T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        struct Leave<'a>(&'a dyn RunObserver);
+        impl Drop for Leave<'_> {
+            fn drop(&mut self) {
+                self.0.left();
+            }
+        }
+        let this = &mut *self;
+        let _span = this.ctx.span().enter();
+        this.observer.entered(this.ctx.job_id(), &this.ctx.definition().name);
+        let _leave = Leave(this.observer);
+        this.inner.as_mut().poll(cx)
+    }
+}

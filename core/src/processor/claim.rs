@@ -1,0 +1,245 @@
+//! Making jobs ours.
+//!
+//! A bare message seen for the first time is most likely a new job, so its claim is an insert; any
+//! other has a record, so its claim is an update. Both are batched, and a guess that was wrong is
+//! made good in a second round.
+
+use chrono::{DateTime, Utc};
+use futures_util::future::join;
+
+use super::dispose::Postponed;
+use super::gate::{OUT_OF_TIME, fits};
+use super::judge::{CRASHED, Verdict, judge};
+use super::{Candidate, Invocation, JobProcessor, Ledger, Ready, Suspect};
+use crate::job::{Claim, Company, JobRecord};
+use crate::message::JobMessage;
+use crate::ports::{
+    ClaimOutcome, ClaimRequest, Fence, InsertOutcome, ReceivedMessage, ReplaceOutcome, StoreError,
+};
+
+/// What claiming came to.
+#[derive(Default)]
+pub(super) struct Claimed {
+    pub(super) ready: Vec<Ready>,
+    pub(super) suspects: Vec<Suspect>,
+}
+
+/// A candidate with the claim that is being put on it.
+struct Attempted {
+    candidate: Candidate,
+    claim: Claim,
+}
+
+/// What one round of claims came to, and which guesses were wrong.
+#[derive(Default)]
+struct Round {
+    claimed: Claimed,
+    wrong: Vec<Attempted>,
+}
+
+impl Round {
+    /// Keeps what was claimed, and answers what was guessed wrong.
+    fn split(self, claimed: &mut Claimed) -> Vec<Attempted> {
+        claimed.ready.extend(self.claimed.ready);
+        claimed.suspects.extend(self.claimed.suspects);
+        self.wrong
+    }
+}
+
+impl Attempted {
+    /// The record of a job that nobody has seen before, claimed.
+    fn new_record(&self, now: DateTime<Utc>) -> JobRecord {
+        let Candidate { received, message, .. } = &self.candidate;
+        JobRecord::accepted(message.definition.clone(), received.queue, received.sent_at, message.due_at)
+            .claimed(self.claim.clone(), now)
+    }
+
+    fn request(&self, now: DateTime<Utc>) -> ClaimRequest {
+        let JobMessage { definition, .. } = &self.candidate.message;
+        let (id, name) = (definition.id.clone(), definition.name.clone());
+        ClaimRequest { id, name, claim: self.claim.clone(), now }
+    }
+
+    fn ready(self, record: JobRecord) -> Ready {
+        let Candidate { received, mut message, handler } = self.candidate;
+        // From here on there is a record, and every copy that is sent must say so.
+        message.recorded = true;
+        Ready { received, message, handler, record, fence: Fence::Claim(self.claim.id) }
+    }
+}
+
+impl JobProcessor {
+    /// Claims the candidates. What can be had is answered; the rest is seen to.
+    pub(super) async fn claim(
+        &self,
+        candidates: Vec<Candidate>,
+        invocation: &Invocation,
+        ledger: &Ledger,
+    ) -> Claimed {
+        let company = if candidates.len() == 1 { Company::Alone } else { Company::Shared };
+        let now = self.clock.now();
+        let mut claimed = Claimed::default();
+        let (mut unseen, mut known) = (Vec::new(), Vec::new());
+        for candidate in candidates {
+            let is_new = candidate.received.receive_count == 1 && !candidate.message.recorded;
+            let attempted = Attempted { claim: self.new_claim(invocation, company), candidate };
+            if !is_new {
+                known.push(attempted);
+            } else if attempted.candidate.handler.is_claimed() {
+                unseen.push(attempted);
+            } else {
+                let record = attempted.new_record(now);
+                claimed.ready.push(Ready { fence: Fence::Absent, ..attempted.ready(record) });
+            }
+        }
+        let (inserts, updates) =
+            join(self.insert_round(unseen, ledger), self.update_round(known, ledger)).await;
+        let (existing, missing) = (inserts.split(&mut claimed), updates.split(&mut claimed));
+        let (updates, inserts) =
+            join(self.update_round(existing, ledger), self.insert_round(missing, ledger)).await;
+        let mut contended = updates.split(&mut claimed);
+        contended.extend(inserts.split(&mut claimed));
+        let contended = contended.into_iter().map(|attempted| Postponed::new(attempted.candidate, now));
+        self.postpone(contended.collect(), ledger).await;
+        claimed
+    }
+
+    async fn insert_round(&self, attempts: Vec<Attempted>, ledger: &Ledger) -> Round {
+        let mut round = Round::default();
+        if attempts.is_empty() {
+            return round;
+        }
+        let now = self.clock.now();
+        let records: Vec<JobRecord> = attempts.iter().map(|attempted| attempted.new_record(now)).collect();
+        let outcomes = self.store.insert(&records).await;
+        for ((attempted, record), outcome) in attempts.into_iter().zip(records).zip(outcomes) {
+            match outcome {
+                Ok(InsertOutcome::Inserted) => round.claimed.ready.push(attempted.ready(record)),
+                Ok(InsertOutcome::Exists) => round.wrong.push(attempted),
+                Err(error) => self.store_failed(attempted.candidate, &error, ledger).await,
+            }
+        }
+        round
+    }
+
+    async fn update_round(&self, attempts: Vec<Attempted>, ledger: &Ledger) -> Round {
+        let mut round = Round::default();
+        if attempts.is_empty() {
+            return round;
+        }
+        let now = self.clock.now();
+        let requests: Vec<ClaimRequest> = attempts.iter().map(|attempted| attempted.request(now)).collect();
+        let outcomes = self.store.claim(&requests).await;
+        for (attempted, outcome) in attempts.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(ClaimOutcome::Claimed(record)) => round.claimed.ready.push(attempted.ready(*record)),
+                Ok(ClaimOutcome::Refused(record)) => {
+                    self.refused(attempted, *record, &mut round.claimed, ledger).await;
+                }
+                Ok(ClaimOutcome::Missing) => round.wrong.push(attempted),
+                Err(error) => self.store_failed(attempted.candidate, &error, ledger).await,
+            }
+        }
+        round
+    }
+
+    /// Sees to a message whose job can't be claimed in the ordinary way.
+    async fn refused(&self, attempted: Attempted, record: JobRecord, claimed: &mut Claimed, ledger: &Ledger) {
+        let name = &attempted.candidate.message.definition.name;
+        match judge(&record, name, &attempted.claim.id, self.clock.now()) {
+            Verdict::Ours => claimed.ready.push(attempted.ready(record)),
+            Verdict::Finished => release_duplicate(&attempted.candidate.received, &record, ledger),
+            Verdict::Wait(until, why) => {
+                tracing::debug!(job_id = %record.id(), why, "deferred");
+                self.postpone(vec![Postponed::new(attempted.candidate, until)], ledger).await;
+            }
+            Verdict::RunAlone => {
+                claimed.suspects.push(Suspect { candidate: attempted.candidate, record });
+            }
+            Verdict::Blame => self.blame(attempted.candidate, record, ledger).await,
+            Verdict::Redriven => claimed.ready.extend(self.take_over(attempted, record, ledger).await),
+            Verdict::Misnamed => {
+                let reason =
+                    format!("id: {} belongs to a job named {:?}", record.id(), record.definition.name);
+                self.bury(vec![(attempted.candidate.received, None, reason)], ledger).await;
+            }
+        }
+    }
+
+    /// Claims a job by the record that is there, whatever its state.
+    async fn take_over(&self, attempted: Attempted, record: JobRecord, ledger: &Ledger) -> Option<Ready> {
+        let now = self.clock.now();
+        let record = record.claimed(attempted.claim.clone(), now);
+        match self.store.replace(&record).await {
+            Ok(ReplaceOutcome::Replaced) => Some(attempted.ready(record)),
+            Ok(ReplaceOutcome::Conflict(Some(current))) if current.holds(&attempted.claim.id) => {
+                Some(attempted.ready(*current))
+            }
+            Ok(ReplaceOutcome::Conflict(_)) => {
+                self.postpone(vec![Postponed::new(attempted.candidate, now)], ledger).await;
+                None
+            }
+            Err(error) => {
+                self.store_failed(attempted.candidate, &error, ledger).await;
+                None
+            }
+        }
+    }
+
+    /// Claims a suspect, alone, now that its turn has come.
+    pub(super) async fn claim_alone(
+        &self,
+        suspect: Suspect,
+        invocation: &Invocation,
+        ledger: &Ledger,
+    ) -> Option<Ready> {
+        let Suspect { candidate, mut record } = suspect;
+        let now = self.clock.now();
+        let timeout = candidate.handler.timeout(&candidate.message.definition);
+        if invocation.stop.is_set() || !fits(timeout, now, invocation.deadline) {
+            tracing::debug!(job_id = %record.id(), why = OUT_OF_TIME, "deferred");
+            self.postpone(vec![Postponed::new(candidate, now)], ledger).await;
+            return None;
+        }
+        record.isolated = true;
+        let claim = self.new_claim(invocation, Company::Alone);
+        self.take_over(Attempted { candidate, claim }, record, ledger).await
+    }
+
+    /// Spends the attempt of a job that took its worker down.
+    async fn blame(&self, candidate: Candidate, record: JobRecord, ledger: &Ledger) {
+        let Candidate { received, message, handler } = candidate;
+        let Some(claim) = record.claim.clone() else { return };
+        let now = self.clock.now();
+        let spent_all = record.failures >= handler.max_retries(&message.definition);
+        let record = if spent_all {
+            record.failed(CRASHED.to_owned(), now, None)
+        } else {
+            let wait = handler.retry().backoff(record.failures, &*self.entropy);
+            record.retrying(CRASHED.to_owned(), now + wait, None)
+        };
+        tracing::warn!(
+            job_id = %record.id(), job = %record.definition.name, attempt = record.failures,
+            status = %record.status, error = CRASHED, "job failed"
+        );
+        let ended = super::attempt::Ended { received, message, record, fence: Fence::Claim(claim.id) };
+        self.settle(vec![ended], ledger).await;
+    }
+
+    /// Lets a message come back when the store may answer again.
+    async fn store_failed(&self, candidate: Candidate, error: &StoreError, ledger: &Ledger) {
+        tracing::error!(job_id = %candidate.message.definition.id, error = error as &dyn std::error::Error,
+            "the job can't be claimed; its message comes back");
+        let until = self.after_trouble();
+        self.postpone(vec![Postponed::new(candidate, until)], ledger).await;
+    }
+}
+
+fn release_duplicate(received: &ReceivedMessage, record: &JobRecord, ledger: &Ledger) {
+    tracing::info!(
+        job_id = %record.id(), status = %record.status, message_id = %received.message_id,
+        "duplicate of a finished job"
+    );
+    ledger.release(received);
+    ledger.count(|summary| summary.duplicates += 1);
+}

@@ -1,0 +1,218 @@
+//! What becomes of messages whose jobs do not end now: they wait, or go to the dead-letter queue.
+//!
+//! A short wait is a longer visibility timeout. A long one, or any after several receives, is a fresh
+//! message with the same id and the due instant: SQS counts receives, and would take a message that
+//! only ever waited for a poison one.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join;
+
+use super::{Candidate, JobProcessor, Ledger};
+use crate::job::{JobId, JobRecord};
+use crate::message::JobMessage;
+use crate::ports::{
+    DeadLetter, Deferral, InsertOutcome, MAX_SEND_DELAY, Outgoing, QueueError, ReceivedMessage,
+    ReplaceOutcome, StoreError,
+};
+
+/// The longest wait by visibility timeout.
+const LONGEST_DEFERRAL: Duration = Duration::from_mins(1);
+/// After this many receives every wait is a fresh message.
+const FRESH_AFTER_RECEIVES: u32 = 10;
+/// How long a copy waits whose twin in the same batch has not ended.
+const COPY_WAIT: TimeDelta = TimeDelta::seconds(60);
+
+/// A message that is to come back at an instant.
+pub(super) struct Postponed {
+    pub(super) received: ReceivedMessage,
+    pub(super) message: JobMessage,
+    pub(super) until: DateTime<Utc>,
+}
+
+impl Postponed {
+    pub(super) fn new(candidate: Candidate, until: DateTime<Utc>) -> Self {
+        Self { received: candidate.received, message: candidate.message, until }
+    }
+
+    /// The fresh message to send, where the wait asks for one.
+    fn resend(&self, wait: Duration) -> Option<Outgoing> {
+        if wait <= LONGEST_DEFERRAL && self.received.receive_count < FRESH_AFTER_RECEIVES {
+            return None;
+        }
+        let copy = JobMessage { due_at: self.until, ..self.message.clone() };
+        Some(Outgoing {
+            queue: self.received.queue,
+            body: copy.encode(),
+            delay: wait.min(MAX_SEND_DELAY),
+            group: self.received.group.clone(),
+        })
+    }
+}
+
+/// A message that nobody can run, what could be read of it, and why.
+pub(super) type Letter = (ReceivedMessage, Option<JobMessage>, String);
+
+impl JobProcessor {
+    /// Makes messages come back at their instants, and counts them as deferred.
+    pub(super) async fn postpone(&self, postponed: Vec<Postponed>, ledger: &Ledger) {
+        ledger.count(|summary| summary.deferred += postponed.len());
+        self.hold_back(postponed, ledger).await;
+    }
+
+    /// Makes messages come back at their instants.
+    pub(super) async fn hold_back(&self, postponed: Vec<Postponed>, ledger: &Ledger) {
+        if postponed.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let (mut deferrals, mut fresh, mut resent) = (Vec::new(), Vec::new(), Vec::new());
+        for one in postponed {
+            let wait = (one.until - now).to_std().unwrap_or_default();
+            if let Some(outgoing) = one.resend(wait) {
+                fresh.push(outgoing);
+                resent.push(one.received);
+            } else {
+                let Postponed { received: ReceivedMessage { queue, receipt_handle, .. }, .. } = one;
+                deferrals.push(Deferral { queue, receipt_handle, wait });
+            }
+        }
+        let (deferred, sent) = join(self.defer(&deferrals), self.send(&fresh)).await;
+        for error in deferred.into_iter().filter_map(Result::err) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a message comes back later than it should"
+            );
+        }
+        for (received, outcome) in resent.iter().zip(sent) {
+            match outcome {
+                Ok(()) => ledger.release(received),
+                Err(error) => tracing::warn!(
+                    message_id = %received.message_id, error = &error as &dyn std::error::Error,
+                    "a message can't be sent again; it comes back later than it should"
+                ),
+            }
+        }
+    }
+
+    async fn defer(&self, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>> {
+        if deferrals.is_empty() { Vec::new() } else { self.queue.defer(deferrals).await }
+    }
+
+    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>> {
+        if messages.is_empty() { Vec::new() } else { self.queue.send(messages).await }
+    }
+
+    /// Makes messages come back whose jobs were not claimed, with a record that says why they wait.
+    pub(super) async fn postpone_unclaimed(
+        &self,
+        waits: Vec<(Candidate, DateTime<Utc>, &'static str)>,
+        ledger: &Ledger,
+    ) {
+        let unrecorded = waits.iter().filter(|(candidate, ..)| !candidate.message.recorded);
+        let records: Vec<JobRecord> = unrecorded
+            .map(|(candidate, until, why)| {
+                let Candidate { received, message, .. } = candidate;
+                let definition = message.definition.clone();
+                let mut record = JobRecord::accepted(definition, received.queue, received.sent_at, *until);
+                record.note = Some((*why).to_owned());
+                record
+            })
+            .collect();
+        if !records.is_empty() {
+            for error in self.store.insert(&records).await.into_iter().filter_map(Result::err) {
+                // The message alone covers the job; only the explanation is missing.
+                tracing::warn!(error = &error as &dyn std::error::Error, "a deferral can't be recorded");
+            }
+        }
+        let postponed = waits.into_iter().map(|(mut candidate, until, why)| {
+            tracing::debug!(job_id = %candidate.message.definition.id, why, "deferred");
+            candidate.message.recorded = true;
+            Postponed::new(candidate, until)
+        });
+        self.postpone(postponed.collect(), ledger).await;
+    }
+
+    /// Sees to the copies of ids that this batch has run, or tried to.
+    pub(super) async fn dispose_of_copies(&self, copies: Vec<Candidate>, ledger: &Ledger) {
+        let mut postponed = Vec::new();
+        for copy in copies {
+            let id = &copy.message.definition.id;
+            if ledger.is_finished(id) {
+                tracing::info!(job_id = %id, message_id = %copy.received.message_id, "duplicate in one batch");
+                ledger.release(&copy.received);
+                ledger.count(|summary| summary.duplicates += 1);
+            } else {
+                postponed.push(Postponed::new(copy, self.clock.now() + COPY_WAIT));
+            }
+        }
+        self.postpone(postponed, ledger).await;
+    }
+
+    /// Sends messages to the dead-letter queue, each with its reason, and notes it on their jobs.
+    pub(super) async fn bury(&self, letters: Vec<Letter>, ledger: &Ledger) {
+        if letters.is_empty() {
+            return;
+        }
+        let copies: Vec<DeadLetter> = letters
+            .iter()
+            .map(|(message, _, reason)| DeadLetter { message: message.clone(), reason: reason.clone() })
+            .collect();
+        let outcomes = self.queue.dead_letter(&copies).await;
+        for ((received, message, reason), outcome) in letters.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => {
+                    tracing::warn!(message_id = %received.message_id, %reason, "sent to the dead-letter queue");
+                    if let Some(message) = message {
+                        self.note_dead_letter(message, &received, reason).await;
+                    }
+                    ledger.release(&received);
+                    ledger.count(|summary| summary.dead_lettered += 1);
+                }
+                Err(error) => tracing::error!(
+                    message_id = %received.message_id, error = &error as &dyn std::error::Error,
+                    "can't be sent to the dead-letter queue; it comes back"
+                ),
+            }
+        }
+    }
+
+    /// Writes the reason where a person looks first: on the job's record.
+    async fn note_dead_letter(&self, message: JobMessage, received: &ReceivedMessage, reason: String) {
+        let id = message.definition.id.clone();
+        let new = JobRecord::accepted(message.definition, received.queue, received.sent_at, message.due_at)
+            .dead_lettered(reason.clone(), self.clock.now());
+        let noted = match self.store.insert(std::slice::from_ref(&new)).await.pop() {
+            Some(Ok(InsertOutcome::Exists)) => self.note_on_existing(&id, reason).await,
+            Some(Err(error)) => Err(error),
+            _ => Ok(()),
+        };
+        if let Err(error) = noted {
+            tracing::warn!(job_id = %id, error = &error as &dyn std::error::Error,
+                "the record does not say that its message is in the dead-letter queue");
+        }
+    }
+
+    async fn note_on_existing(&self, id: &JobId, reason: String) -> Result<(), StoreError> {
+        let found = self.store.get(std::slice::from_ref(id)).await?;
+        let now = self.clock.now();
+        let Some(record) = found.into_iter().flatten().next() else { return Ok(()) };
+        if record.status.is_finished() || record.is_leased(now) {
+            return Ok(());
+        }
+        match self.store.replace(&record.dead_lettered(reason, now)).await? {
+            ReplaceOutcome::Replaced => Ok(()),
+            ReplaceOutcome::Conflict(_) => {
+                tracing::info!(job_id = %id, "the record changed while its message was dead-lettered");
+                Ok(())
+            }
+        }
+    }
+
+    /// When to come back after a service did not answer: 10 to 30 s, spread.
+    pub(super) fn after_trouble(&self) -> DateTime<Utc> {
+        let spread = i64::try_from(self.entropy.next_u64() % 20_000).unwrap_or_default();
+        self.clock.now() + TimeDelta::milliseconds(10_000 + spread)
+    }
+}

@@ -1,0 +1,64 @@
+//! The question after a refused claim: what does the record that is there mean for this message?
+
+use chrono::{DateTime, Utc};
+
+use crate::job::{ClaimId, Company, JobRecord, JobStatus};
+
+/// What a refused claim means.
+#[derive(Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// The claim had taken effect; only its answer was lost.
+    Ours,
+    /// The job has ended: the message is a duplicate.
+    Finished,
+    /// The job may be claimed at this instant, not before.
+    Wait(DateTime<Utc>, &'static str),
+    /// Its worker crashed while others ran too: it runs once more unblamed, alone.
+    RunAlone,
+    /// Its worker crashed while it ran alone: the attempt is spent.
+    Blame,
+    /// Its message came back from the dead-letter queue: it may run.
+    Redriven,
+    /// The id belongs to another job.
+    Misnamed,
+}
+
+/// Decides what `record`, which refused `claim`, means for a message of a job called `name`.
+pub(super) fn judge(record: &JobRecord, name: &str, claim: &ClaimId, now: DateTime<Utc>) -> Verdict {
+    if record.definition.name != name {
+        return match record.status {
+            JobStatus::Cancelled => Verdict::Finished,
+            _ => Verdict::Misnamed,
+        };
+    }
+    match record.status {
+        JobStatus::Running if record.holds(claim) => Verdict::Ours,
+        JobStatus::Running => judge_running(record, now),
+        JobStatus::Failed if record.dead_lettered => Verdict::Redriven,
+        JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => Verdict::Finished,
+        JobStatus::Queued | JobStatus::Scheduled | JobStatus::Retrying if record.due_at > now => {
+            Verdict::Wait(record.due_at, "not yet due")
+        }
+        JobStatus::Queued | JobStatus::Scheduled | JobStatus::Retrying if record.isolated => {
+            Verdict::RunAlone
+        }
+        JobStatus::Queued | JobStatus::Scheduled | JobStatus::Retrying => {
+            Verdict::Wait(now, "its record changed meanwhile")
+        }
+    }
+}
+
+fn judge_running(record: &JobRecord, now: DateTime<Utc>) -> Verdict {
+    let Some(held) = &record.claim else { return Verdict::RunAlone };
+    if held.lease_until > now {
+        return Verdict::Wait(held.lease_until, "another worker's lease is held");
+    }
+    match held.company {
+        Company::Shared if !record.isolated => Verdict::RunAlone,
+        Company::Shared | Company::Alone => Verdict::Blame,
+    }
+}
+
+/// What a crash that a job is blamed for leaves as its error.
+pub(super) const CRASHED: &str =
+    "the worker stopped while this job ran alone: a crash, out of memory, or blocked past its deadline";

@@ -1,0 +1,213 @@
+//! A batch of messages, from receipt to answer.
+//!
+//! SQS delivers at least once, Lambda may stop anywhere, and a batch mixes strangers. So each message
+//! goes through five steps, and each step can end it: decode, gate, claim, run, settle. Whatever
+//! happens in between, two rules hold: an unfinished job is covered by a live message (a new cover is
+//! made before the old one is let go), and what is written about a job is written under the claim
+//! that ran it (the fence).
+//!
+//! The decisions are pure functions: `gate`, `judge` and `conclude`. The rest carries them out.
+
+mod attempt;
+mod claim;
+mod dispose;
+mod gate;
+mod judge;
+mod ledger;
+mod settle;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::{Either, pending, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+pub use attempt::RunObserver;
+pub use ledger::{BatchReport, BatchSummary};
+
+use crate::config::JobConfig;
+use crate::context::StopSignal;
+use crate::job::{Claim, ClaimId, Company, JobRecord};
+use crate::message::JobMessage;
+use crate::ports::{BoxFuture, Clock, Entropy, Fence, JobQueue, JobStore, ReceivedMessage, Settlement};
+use crate::registry::{JobRegistry, Registered};
+use attempt::Ended;
+use ledger::Ledger;
+
+/// Runs batches of messages.
+pub struct JobProcessor {
+    registry: Arc<JobRegistry>,
+    config: JobConfig,
+    store: Arc<dyn JobStore>,
+    queue: Arc<dyn JobQueue>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    observer: Arc<dyn RunObserver>,
+}
+
+/// What a processor needs from the outside.
+pub struct ProcessorPorts {
+    /// Where jobs are remembered.
+    pub store: Arc<dyn JobStore>,
+    /// Where they wait.
+    pub queue: Arc<dyn JobQueue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for claim ids and jitter.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// The circumstances under which a batch is processed.
+#[derive(Clone)]
+pub struct Invocation {
+    /// When the environment is frozen or killed; everything is answered before.
+    pub deadline: DateTime<Utc>,
+    /// Raised when the environment wants to stop early: nothing new is started, and what runs has
+    /// [`JobProcessor::STOP_GRACE`] to end before it is handed back unspent.
+    pub stop: StopSignal,
+}
+
+/// A job that may run: its message, its handler and its claimed record.
+struct Ready {
+    received: ReceivedMessage,
+    message: JobMessage,
+    handler: Arc<Registered>,
+    record: JobRecord,
+    fence: Fence,
+}
+
+/// A decoded message that passed the gate.
+struct Candidate {
+    received: ReceivedMessage,
+    message: JobMessage,
+    handler: Arc<Registered>,
+}
+
+/// A job that crashed in company and runs alone, after all others, claimed when its turn comes.
+struct Suspect {
+    candidate: Candidate,
+    record: JobRecord,
+}
+
+/// Something that happened while a batch ran.
+enum Event {
+    Ended(Box<Ended>),
+    Settled,
+}
+
+impl JobProcessor {
+    /// How long a running job may go on after a stop was asked for.
+    pub const STOP_GRACE: Duration = Duration::from_secs(5);
+    /// How long an ended job waits for others to be settled with it.
+    const SETTLE_INTERVAL: Duration = Duration::from_secs(1);
+    /// What is left for the answer when everything else is cut short.
+    const ANSWER_MARGIN: Duration = Duration::from_secs(1);
+
+    /// A processor of jobs for these handlers.
+    #[must_use]
+    pub fn new(registry: Arc<JobRegistry>, config: JobConfig, ports: ProcessorPorts) -> Self {
+        let ProcessorPorts { store, queue, clock, entropy } = ports;
+        Self { registry, config, store, queue, clock, entropy, observer: Arc::new(()) }
+    }
+
+    /// Reports whenever a job's future is polled, so that one that never yields can be named.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn RunObserver>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Processes a batch. Never fails: a message whose fate is not known is reported as retained, and
+    /// comes back when its visibility timeout ends.
+    pub async fn process(&self, messages: Vec<ReceivedMessage>, invocation: &Invocation) -> BatchReport {
+        let started = self.clock.monotonic();
+        let ledger = Ledger::new(&messages);
+        let time_left = (invocation.deadline - self.clock.now()).to_std().unwrap_or_default();
+        let cut = self.clock.sleep(time_left.saturating_sub(Self::ANSWER_MARGIN));
+        let work = Box::pin(self.work(messages, invocation, &ledger));
+        if let Either::Right(_) = select(work, cut).await {
+            tracing::error!("the batch was cut short at its deadline; what is not settled comes back");
+        }
+        let report = ledger.into_report();
+        let elapsed = self.clock.monotonic().saturating_sub(started);
+        report.summary.log(elapsed);
+        report
+    }
+
+    async fn work(&self, messages: Vec<ReceivedMessage>, invocation: &Invocation, ledger: &Ledger) {
+        let (candidates, copies) = self.admit(messages, invocation, ledger).await;
+        let claimed = self.claim(candidates, invocation, ledger).await;
+        self.run(claimed.ready, invocation, ledger).await;
+        for suspect in claimed.suspects {
+            self.run_alone(suspect, invocation, ledger).await;
+        }
+        self.dispose_of_copies(copies, ledger).await;
+    }
+
+    /// Runs claimed jobs, at most `concurrency` at once, and settles them together: at once when the
+    /// last has ended, and every second before that.
+    async fn run(&self, ready: Vec<Ready>, invocation: &Invocation, ledger: &Ledger) {
+        let mut waiting = ready.into_iter();
+        let mut events: FuturesUnordered<BoxFuture<'_, Event>> = FuturesUnordered::new();
+        let mut ended: Vec<Ended> = Vec::new();
+        let mut running = 0;
+        let mut settle_at: Option<BoxFuture<'static, ()>> = None;
+        loop {
+            while running < self.config.concurrency
+                && let Some(job) = waiting.next()
+            {
+                running += 1;
+                events.push(Box::pin(
+                    async move { Event::Ended(Box::new(self.attempt(job, invocation).await)) },
+                ));
+            }
+            if running == 0 && !ended.is_empty() {
+                settle_at = None;
+                events.push(self.settling(std::mem::take(&mut ended), ledger));
+            }
+            let timer = match settle_at.take() {
+                Some(timer) => timer,
+                None if ended.is_empty() => Box::pin(pending()),
+                None => self.clock.sleep(Self::SETTLE_INTERVAL),
+            };
+            match select(events.next(), timer).await {
+                Either::Left((None, _)) => return,
+                Either::Left((Some(Event::Settled), timer)) => settle_at = Some(timer),
+                Either::Left((Some(Event::Ended(end)), timer)) => {
+                    running -= 1;
+                    settle_at = (!ended.is_empty()).then_some(timer);
+                    ended.push(*end);
+                }
+                Either::Right(((), _)) => events.push(self.settling(std::mem::take(&mut ended), ledger)),
+            }
+        }
+    }
+
+    fn settling<'a>(&'a self, ended: Vec<Ended>, ledger: &'a Ledger) -> BoxFuture<'a, Event> {
+        Box::pin(async move {
+            self.settle(ended, ledger).await;
+            Event::Settled
+        })
+    }
+
+    /// Claims a suspect now that everything else is settled, and runs it.
+    async fn run_alone(&self, suspect: Suspect, invocation: &Invocation, ledger: &Ledger) {
+        if let Some(ready) = self.claim_alone(suspect, invocation, ledger).await {
+            let ended = self.attempt(ready, invocation).await;
+            self.settle(vec![ended], ledger).await;
+        }
+    }
+
+    fn new_claim(&self, invocation: &Invocation, company: Company) -> Claim {
+        Claim {
+            id: ClaimId::generate(self.clock.now(), &*self.entropy),
+            lease_until: invocation.deadline + JobConfig::CLOCK_SKEW,
+            company,
+        }
+    }
+
+    fn settlement(ended: &Ended) -> Settlement {
+        Settlement { fence: ended.fence.clone(), record: ended.record.clone() }
+    }
+}

@@ -1,0 +1,284 @@
+//! Which handlers there are.
+//!
+//! Mistakes that would otherwise show in the middle of the night, two handlers of one name or a
+//! timeout that the function can't grant, are refused when the handler is registered.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::JobConfig;
+use crate::context::JobContext;
+use crate::handler::{Delivery, HandlerOptions, JobError, JobHandler};
+use crate::job::{JobDefinition, Queue};
+use crate::message::MAX_NAME_BYTES;
+use crate::ports::BoxFuture;
+use crate::retry::RetryPolicy;
+
+/// The handlers of a worker, by name.
+///
+/// ```
+/// use lambda_jobs_core::{JobConfig, JobContext, JobError, JobRegistry};
+/// use serde_json::{Value, json};
+///
+/// let mut registry = JobRegistry::new(&JobConfig::default());
+/// registry.register_fn("greet", |name: String, _ctx: JobContext| async move {
+///     Ok::<_, JobError>(json!({ "greeting": format!("Hello, {name}") }))
+/// })?;
+/// assert!(registry.names().eq(["greet"]));
+/// # Ok::<(), lambda_jobs_core::RegisterError>(())
+/// ```
+pub struct JobRegistry {
+    handlers: HashMap<String, Arc<Registered>>,
+    config: JobConfig,
+}
+
+/// Why a handler was not registered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// The name can't be sent in a message.
+    #[error("handler name: expected 1 to {MAX_NAME_BYTES} bytes, got {0:?}")]
+    BadName(String),
+    /// There is a handler of that name.
+    #[error("handler {0:?} is registered already")]
+    Duplicate(String),
+    /// Its jobs could never be run.
+    #[error(
+        "handler {name:?}: timeout: expected 1 ms to {longest:?}, the function's timeout less the margin to \
+         settle, got {timeout:?}"
+    )]
+    Timeout {
+        /// The handler.
+        name: String,
+        /// What it asks for.
+        timeout: Duration,
+        /// The most that it can have.
+        longest: Duration,
+    },
+}
+
+impl JobRegistry {
+    /// No handlers yet; `config` says what holds where a handler says nothing.
+    #[must_use]
+    pub fn new(config: &JobConfig) -> Self {
+        Self { handlers: HashMap::new(), config: config.clone() }
+    }
+
+    /// Adds a handler.
+    pub fn register<H: JobHandler>(&mut self, handler: H) -> Result<&mut Self, RegisterError> {
+        let name = handler.name().to_owned();
+        let options = handler.options();
+        if name.is_empty() || name.len() > MAX_NAME_BYTES {
+            return Err(RegisterError::BadName(name));
+        }
+        if self.handlers.contains_key(&name) {
+            return Err(RegisterError::Duplicate(name));
+        }
+        let timeout = options.timeout.unwrap_or(self.config.timeout);
+        let longest = self.config.longest_timeout();
+        if timeout.is_zero() || timeout > longest {
+            return Err(RegisterError::Timeout { name, timeout, longest });
+        }
+        let retry = options.retry.unwrap_or(self.config.retry);
+        let registered = Registered { handler: Box::new(handler), options, timeout, retry };
+        self.handlers.insert(name, Arc::new(registered));
+        Ok(self)
+    }
+
+    /// Adds a function as a handler with the default options.
+    pub fn register_fn<P, O, F, Fut>(
+        &mut self,
+        name: impl Into<String>,
+        execute: F,
+    ) -> Result<&mut Self, RegisterError>
+    where
+        P: DeserializeOwned + Send + Sync + 'static,
+        O: Serialize + Send + Sync + 'static,
+        F: Fn(P, JobContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O, JobError>> + Send + 'static,
+    {
+        self.register(FnHandler { name: name.into(), execute, types: std::marker::PhantomData })
+    }
+
+    /// The names of all handlers, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.handlers.keys().map(String::as_str)
+    }
+
+    /// The queue that a job waits in: its handler's, else by its priority.
+    #[must_use]
+    pub fn queue_for(&self, name: &str, priority: crate::job::Priority) -> Queue {
+        let asked = self.handlers.get(name).and_then(|registered| registered.options.queue);
+        asked.unwrap_or_else(|| Queue::for_priority(priority))
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Registered>> {
+        self.handlers.get(name)
+    }
+}
+
+/// A handler with its options resolved.
+pub(crate) struct Registered {
+    handler: Box<dyn ErasedHandler>,
+    options: HandlerOptions,
+    timeout: Duration,
+    retry: RetryPolicy,
+}
+
+impl Registered {
+    pub(crate) fn timeout(&self, job: &JobDefinition) -> Duration {
+        job.timeout.unwrap_or(self.timeout)
+    }
+
+    pub(crate) fn max_retries(&self, job: &JobDefinition) -> u32 {
+        job.max_retries.unwrap_or_else(|| self.retry.max_retries())
+    }
+
+    pub(crate) const fn retry(&self) -> &RetryPolicy {
+        &self.retry
+    }
+
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.options.delivery == Delivery::Claimed
+    }
+
+    pub(crate) fn run<'a>(
+        &'a self,
+        payload: &'a Value,
+        ctx: &'a JobContext,
+    ) -> BoxFuture<'a, Result<Success<'a>, JobError>> {
+        self.handler.run(payload, ctx)
+    }
+
+    pub(crate) fn on_failure<'a>(&'a self, error: &'a JobError, ctx: &'a JobContext) -> BoxFuture<'a, ()> {
+        self.handler.failed(error, ctx)
+    }
+
+    pub(crate) fn on_retry<'a>(&'a self, next: u32, ctx: &'a JobContext) -> BoxFuture<'a, ()> {
+        self.handler.retrying(next, ctx)
+    }
+}
+
+/// What an attempt returned, and the handler's hook for it, which may fail without changing that.
+pub(crate) struct Success<'a> {
+    pub(crate) result: Value,
+    pub(crate) on_success: BoxFuture<'a, ()>,
+}
+
+/// [`JobHandler`] with its types and futures erased.
+trait ErasedHandler: Send + Sync {
+    fn run<'a>(
+        &'a self,
+        payload: &'a Value,
+        ctx: &'a JobContext,
+    ) -> BoxFuture<'a, Result<Success<'a>, JobError>>;
+    fn failed<'a>(&'a self, error: &'a JobError, ctx: &'a JobContext) -> BoxFuture<'a, ()>;
+    fn retrying<'a>(&'a self, next: u32, ctx: &'a JobContext) -> BoxFuture<'a, ()>;
+}
+
+impl<H: JobHandler> ErasedHandler for H {
+    fn run<'a>(
+        &'a self,
+        payload: &'a Value,
+        ctx: &'a JobContext,
+    ) -> BoxFuture<'a, Result<Success<'a>, JobError>> {
+        Box::pin(async move {
+            let name = self.name();
+            let payload = H::Payload::deserialize(payload)
+                .map_err(|error| JobError::permanent(format!("payload: refused by {name}: {error}")))?;
+            self.validate(&payload)
+                .map_err(|why| JobError::permanent(format!("payload: refused by {name}: {why}")))?;
+            let output = self.execute(payload, ctx).await?;
+            let result = serde_json::to_value(&output).map_err(|error| {
+                JobError::permanent(format!("result: {name} returned what JSON can't hold: {error}"))
+            })?;
+            let on_success = Box::pin(async move { self.on_success(&output, ctx).await });
+            Ok(Success { result, on_success })
+        })
+    }
+
+    fn failed<'a>(&'a self, error: &'a JobError, ctx: &'a JobContext) -> BoxFuture<'a, ()> {
+        Box::pin(self.on_failure(error, ctx))
+    }
+
+    fn retrying<'a>(&'a self, next: u32, ctx: &'a JobContext) -> BoxFuture<'a, ()> {
+        Box::pin(JobHandler::on_retry(self, next, ctx))
+    }
+}
+
+struct FnHandler<P, O, F> {
+    name: String,
+    execute: F,
+    types: std::marker::PhantomData<fn(P) -> O>,
+}
+
+impl<P, O, F, Fut> JobHandler for FnHandler<P, O, F>
+where
+    P: DeserializeOwned + Send + Sync + 'static,
+    O: Serialize + Send + Sync + 'static,
+    F: Fn(P, JobContext) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<O, JobError>> + Send + 'static,
+{
+    type Payload = P;
+    type Output = O;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn execute(&self, payload: P, ctx: &JobContext) -> Result<O, JobError> {
+        (self.execute)(payload, ctx.clone()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Slow;
+
+    impl JobHandler for Slow {
+        type Payload = Value;
+        type Output = ();
+
+        fn name(&self) -> &'static str {
+            "slow"
+        }
+
+        fn options(&self) -> HandlerOptions {
+            HandlerOptions { timeout: Some(Duration::from_mins(10)), ..HandlerOptions::default() }
+        }
+
+        async fn execute(&self, _payload: Value, _ctx: &JobContext) -> Result<(), JobError> {
+            Ok(())
+        }
+    }
+
+    async fn nothing(_payload: Value, _ctx: JobContext) -> Result<(), JobError> {
+        Ok(())
+    }
+
+    #[test]
+    fn mistakes_are_refused_when_the_handler_is_registered() {
+        let mut registry = JobRegistry::new(&JobConfig::default());
+        assert_eq!(
+            registry.register(Slow).err().unwrap().to_string(),
+            "handler \"slow\": timeout: expected 1 ms to 87s, the function's timeout less the margin to settle, \
+             got 600s"
+        );
+        registry.register_fn("n", nothing).unwrap();
+        assert_eq!(
+            registry.register_fn("n", nothing).err().unwrap().to_string(),
+            "handler \"n\" is registered already"
+        );
+        assert_eq!(
+            registry.register_fn("", nothing).err().unwrap().to_string(),
+            "handler name: expected 1 to 128 bytes, got \"\""
+        );
+    }
+}

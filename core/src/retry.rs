@@ -1,0 +1,143 @@
+//! When a failed job is tried again.
+//!
+//! Jobs that failed together would come back together and fail together once more, so by default
+//! each waits a random part of its backoff (full jitter). Without jitter the wait is exactly the
+//! seed's formula: base delay x 2^(retries so far), capped.
+
+use std::time::Duration;
+
+use crate::message::MAX_RETRIES;
+use crate::ports::Entropy;
+
+/// How often and how soon a failed job is tried again. One that exists is valid.
+///
+/// ```
+/// use std::time::Duration;
+/// use lambda_jobs_core::{Jitter, RetryPolicy, memory::SeededEntropy};
+///
+/// let policy = RetryPolicy::default().with_jitter(Jitter::None);
+/// let entropy = SeededEntropy::new(1);
+/// let waits: Vec<u64> = (0..8).map(|retries| policy.backoff(retries, &entropy).as_secs()).collect();
+/// assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    max_retries: u32,
+    base_delay: Duration,
+    cap: Duration,
+    jitter: Jitter,
+}
+
+/// How a wait is spread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Jitter {
+    /// The wait is exactly the backoff.
+    None,
+    /// The wait is random, up to the backoff.
+    #[default]
+    Full,
+}
+
+/// Why a [`RetryPolicy`] can't be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRetryPolicy {
+    /// More retries than the message contract knows.
+    #[error("max retries: expected at most {MAX_RETRIES}, got {0}")]
+    TooManyRetries(u32),
+    /// A cap below the first wait would silently change it.
+    #[error("retry delay cap: expected at least the base delay of {base:?}, got {cap:?}")]
+    CapBelowBase {
+        /// The first wait.
+        base: Duration,
+        /// The cap that is smaller.
+        cap: Duration,
+    },
+}
+
+impl RetryPolicy {
+    /// The seed's cap on one wait: 5 minutes.
+    pub const DEFAULT_CAP: Duration = Duration::from_mins(5);
+
+    /// A policy of at most `max_retries` retries, the first after `base_delay`, each wait twice the
+    /// last and at most `cap`, with full jitter.
+    pub fn new(max_retries: u32, base_delay: Duration, cap: Duration) -> Result<Self, InvalidRetryPolicy> {
+        if max_retries > MAX_RETRIES {
+            return Err(InvalidRetryPolicy::TooManyRetries(max_retries));
+        }
+        if cap < base_delay {
+            return Err(InvalidRetryPolicy::CapBelowBase { base: base_delay, cap });
+        }
+        Ok(Self { max_retries, base_delay, cap, jitter: Jitter::Full })
+    }
+
+    /// The same policy with another jitter.
+    #[must_use]
+    pub const fn with_jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// How often a job may be tried again after its first attempt.
+    #[must_use]
+    pub const fn max_retries(&self) -> u32 {
+        self.max_retries
+    }
+
+    /// How long to wait after an attempt failed that `retries` retries came before (0 for the first).
+    #[must_use]
+    pub fn backoff(&self, retries: u32, entropy: &dyn Entropy) -> Duration {
+        let factor = 1_u32.checked_shl(retries).unwrap_or(u32::MAX);
+        let full = self.base_delay.saturating_mul(factor).min(self.cap);
+        match self.jitter {
+            Jitter::None => full,
+            Jitter::Full => {
+                let millis = u64::try_from(full.as_millis()).unwrap_or(u64::MAX);
+                Duration::from_millis(entropy.next_u64() % millis.saturating_add(1))
+            }
+        }
+    }
+}
+
+impl Default for RetryPolicy {
+    /// The seed's: three retries, the first after 5 s.
+    fn default() -> Self {
+        Self {
+            max_retries: 3,
+            base_delay: Duration::from_secs(5),
+            cap: Self::DEFAULT_CAP,
+            jitter: Jitter::Full,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::memory::SeededEntropy;
+
+    #[test]
+    fn an_impossible_policy_is_refused_with_what_is_wrong() {
+        let second = Duration::from_secs(1);
+        assert_eq!(
+            RetryPolicy::new(101, second, second).unwrap_err().to_string(),
+            "max retries: expected at most 100, got 101"
+        );
+        assert_eq!(
+            RetryPolicy::new(1, second * 2, second).unwrap_err().to_string(),
+            "retry delay cap: expected at least the base delay of 2s, got 1s"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_jittered_wait_is_never_longer_than_the_exact_one(retries in 0_u32..200, seed: u64) {
+            let entropy = SeededEntropy::new(seed);
+            let policy = RetryPolicy::default();
+            let exact = policy.with_jitter(Jitter::None).backoff(retries, &entropy);
+            prop_assert!(policy.backoff(retries, &entropy) <= exact);
+            prop_assert!(exact <= RetryPolicy::DEFAULT_CAP);
+        }
+    }
+}
