@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The Lambda functions of lambda-jobs, and the library to run a worker with your own handlers.
+//!
+//! A function is thin: it reads the settings, builds the adapters, and hands every event to the core.
+//! With [`run_worker`] your own worker is about as long as its handlers; see the example
+//! `custom_job`. Outside Lambda the same binary polls the queues of the local stack itself.
+
+pub mod event;
+pub mod event_source;
+pub mod logging;
+mod watchdog;
+mod worker;
+
+pub use watchdog::{BlockedJob, OnBlocked, Watchdog};
+pub use worker::{Worker, WorkerError, WorkerParts, run_worker};

@@ -1,0 +1,175 @@
+//! Naming the job that blocks.
+//!
+//! A timeout stops a future at its next `await`. A handler that never reaches one (a tight loop, a
+//! blocking call) can't be stopped by anything inside the process, and would take its batch past the
+//! deadline without a word. So a thread of its own looks on: it names the job while it blocks, and
+//! ends the process shortly before the deadline, while the log line can still be written. The crash
+//! is then sorted out by the leases: batch mates are forgiven, and the culprit runs alone next.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+use lambda_jobs_core::JobId;
+use lambda_jobs_core::processor::RunObserver;
+
+/// After which time in one poll a job is said to block.
+const SUSPICION: Duration = Duration::from_secs(2);
+/// How long before the deadline the process is ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// What happens when a job still blocks at the deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnBlocked {
+    /// The process ends: what Lambda would do a moment later, without a word.
+    EndProcess,
+    /// It is only reported: where the process does more than run jobs.
+    Report,
+}
+
+/// A job that blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockedJob {
+    /// Its identity.
+    pub job: JobId,
+    /// Its handler.
+    pub name: String,
+    /// For how long it has not yielded.
+    pub blocked_for: Duration,
+}
+
+/// Looks on while jobs are polled.
+#[derive(Clone)]
+pub struct Watchdog {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    on_blocked: OnBlocked,
+}
+
+#[derive(Default)]
+struct State {
+    batches: usize,
+    deadline: Option<Instant>,
+    polls: HashMap<ThreadId, Poll>,
+    closed: bool,
+}
+
+struct Poll {
+    job: JobId,
+    name: String,
+    since: Instant,
+    reported: bool,
+}
+
+impl Watchdog {
+    /// A watchdog with its thread.
+    pub fn start(on_blocked: OnBlocked) -> std::io::Result<Self> {
+        let shared =
+            Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), on_blocked });
+        let watched = Arc::clone(&shared);
+        std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watched.look_on())?;
+        Ok(Self { shared })
+    }
+
+    /// A batch begins that must be answered within `time_left`.
+    pub fn watch(&self, time_left: Duration) {
+        let mut state = self.shared.state();
+        state.batches += 1;
+        state.deadline = state.deadline.max(Instant::now().checked_add(time_left));
+        self.shared.changed.notify_all();
+    }
+
+    /// The batch is answered.
+    pub fn rest(&self) {
+        let mut state = self.shared.state();
+        state.batches = state.batches.saturating_sub(1);
+        if state.batches == 0 {
+            state.deadline = None;
+        }
+    }
+
+    /// The job that has blocked longest at present, if one does.
+    #[must_use]
+    pub fn blocked(&self) -> Option<BlockedJob> {
+        self.shared.state().longest_blocked(Instant::now()).map(Poll::as_blocked)
+    }
+}
+
+impl State {
+    fn longest_blocked(&mut self, now: Instant) -> Option<&mut Poll> {
+        let oldest = self.polls.values_mut().min_by_key(|poll| poll.since)?;
+        (now.saturating_duration_since(oldest.since) >= SUSPICION).then_some(oldest)
+    }
+}
+
+impl Poll {
+    fn as_blocked(&mut self) -> BlockedJob {
+        BlockedJob { job: self.job.clone(), name: self.name.clone(), blocked_for: self.since.elapsed() }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look_on(&self) {
+        let mut state = self.state();
+        while !state.closed {
+            let Some(deadline) = state.deadline else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let now = Instant::now();
+            if let Some(poll) = state.longest_blocked(now) {
+                self.report(poll, now + LAST_WORDS >= deadline);
+            }
+            let nap = deadline.saturating_duration_since(now).min(SUSPICION / 4).max(LAST_WORDS / 10);
+            state = self.changed.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn report(&self, poll: &mut Poll, at_deadline: bool) {
+        let BlockedJob { job, name, blocked_for } = poll.as_blocked();
+        let blocked_ms = u64::try_from(blocked_for.as_millis()).unwrap_or(u64::MAX);
+        if !std::mem::replace(&mut poll.reported, true) {
+            tracing::error!(
+                job_id = %job, job = %name, blocked_ms,
+                "the handler blocks without yielding; no timeout can stop it, and its batch waits"
+            );
+        }
+        if at_deadline && self.on_blocked == OnBlocked::EndProcess {
+            tracing::error!(
+                job_id = %job, job = %name, blocked_ms,
+                "the handler still blocks at the deadline; ending the process"
+            );
+            std::process::exit(1);
+        }
+    }
+}
+
+impl RunObserver for Watchdog {
+    fn entered(&self, job: &JobId, name: &str) {
+        let poll = Poll { job: job.clone(), name: name.to_owned(), since: Instant::now(), reported: false };
+        self.shared.state().polls.insert(std::thread::current().id(), poll);
+    }
+
+    fn left(&self) {
+        self.shared.state().polls.remove(&std::thread::current().id());
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        // The thread's own handle and this one are the last two.
+        if Arc::strong_count(&self.shared) <= 2 {
+            self.shared.state().closed = true;
+            self.shared.changed.notify_all();
+        }
+    }
+}
