@@ -28,6 +28,7 @@ pub mod ports;
 pub mod processor;
 pub mod registry;
 pub mod retry;
+pub mod sqs;
 #[cfg(feature = "testing")]
 pub mod testing;
 

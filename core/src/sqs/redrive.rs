@@ -1,0 +1,136 @@
+//! Where messages go that were received too often.
+//!
+//! On the wire a redrive policy is JSON inside a string, written by hand in templates and command lines. It is
+//! parsed once, where it enters, so that every mistake in it is found there and not at the first poison message.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{SqsError, limits};
+
+/// The account of every queue of the model, as in its ARNs and URLs.
+const ACCOUNT: &str = "000000000000";
+/// The region in the ARNs of the model's queues.
+const REGION: &str = "us-east-1";
+
+/// The ARN of the model's queue of this name.
+///
+/// ```
+/// assert_eq!(lambda_jobs_core::sqs::queue_arn("jobs-dlq"), "arn:aws:sqs:us-east-1:000000000000:jobs-dlq");
+/// ```
+#[must_use]
+pub fn queue_arn(name: &str) -> String {
+    format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}")
+}
+
+/// After how many receives a message moves to which dead-letter queue.
+///
+/// ```
+/// use lambda_jobs_core::sqs::{RedrivePolicy, queue_arn};
+///
+/// let policy = RedrivePolicy::new("jobs-dlq", 50)?;
+/// assert_eq!(policy.dead_letter_queue(), "jobs-dlq");
+/// assert_eq!(RedrivePolicy::parse(&policy.to_json())?, policy);
+/// // The count may be a string, and an ARN of any region and account names the queue.
+/// let json = r#"{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:123456789012:jobs-dlq","maxReceiveCount":"50"}"#;
+/// assert_eq!(RedrivePolicy::parse(json)?.dead_letter_queue(), "jobs-dlq");
+/// assert!(RedrivePolicy::new("jobs-dlq", 0).is_err());
+/// # Ok::<(), lambda_jobs_core::sqs::SqsError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RedrivePolicy {
+    dead_letter_target_arn: String,
+    max_receive_count: u32,
+}
+
+impl RedrivePolicy {
+    /// A policy that names a queue of the model; the count is 1 to 1000.
+    pub fn new(dead_letter_queue: &str, max_receive_count: u32) -> Result<Self, SqsError> {
+        let policy = Self { dead_letter_target_arn: queue_arn(dead_letter_queue), max_receive_count };
+        let json = policy.to_json();
+        policy.checked(&json)
+    }
+
+    /// A policy from its JSON text.
+    pub fn parse(json: &str) -> Result<Self, SqsError> {
+        let value: Value = serde_json::from_str(json)
+            .map_err(|error| invalid(json, format!("expected a JSON object, found: {error}")))?;
+        let arn = value["deadLetterTargetArn"]
+            .as_str()
+            .ok_or_else(|| invalid(json, "deadLetterTargetArn must be the ARN of an SQS queue"))?;
+        let count = count(&value["maxReceiveCount"]).ok_or_else(|| invalid(json, COUNT_EXPECTED))?;
+        Self { dead_letter_target_arn: arn.to_owned(), max_receive_count: count }.checked(json)
+    }
+
+    /// The policy as JSON text, as `GetQueueAttributes` shows it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::json!({
+            "deadLetterTargetArn": self.dead_letter_target_arn,
+            "maxReceiveCount": self.max_receive_count,
+        })
+        .to_string()
+    }
+
+    /// The dead-letter queue's name: the last segment of its ARN.
+    #[must_use]
+    pub fn dead_letter_queue(&self) -> &str {
+        self.dead_letter_target_arn.rsplit(':').next().unwrap_or_default()
+    }
+
+    /// How often a message may be received; the next receive moves it instead.
+    #[must_use]
+    pub const fn max_receive_count(&self) -> u32 {
+        self.max_receive_count
+    }
+
+    fn checked(self, json: &str) -> Result<Self, SqsError> {
+        let is_arn = self.dead_letter_target_arn.starts_with("arn:")
+            && self.dead_letter_target_arn.split(':').nth(2) == Some("sqs")
+            && self.dead_letter_target_arn.split(':').count() == 6
+            && !self.dead_letter_queue().is_empty();
+        if !is_arn {
+            return Err(invalid(json, "deadLetterTargetArn must be the ARN of an SQS queue"));
+        }
+        if !(1..=limits::MAX_RECEIVE_COUNT).contains(&self.max_receive_count) {
+            return Err(invalid(json, COUNT_EXPECTED));
+        }
+        Ok(self)
+    }
+}
+
+const COUNT_EXPECTED: &str = "maxReceiveCount must be an integer from 1 to 1000";
+
+fn count(value: &Value) -> Option<u32> {
+    match value {
+        Value::Number(number) => u32::try_from(number.as_u64()?).ok(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+pub(super) fn invalid(json: &str, reason: impl Into<String>) -> SqsError {
+    SqsError::parameter("RedrivePolicy", json, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_names_its_field() {
+        for (json, field) in [
+            ("{", "JSON"),
+            ("[]", "deadLetterTargetArn"),
+            (r#"{"deadLetterTargetArn":"jobs-dlq","maxReceiveCount":1}"#, "deadLetterTargetArn"),
+            (r#"{"deadLetterTargetArn":"arn:aws:sns:r:a:n","maxReceiveCount":1}"#, "deadLetterTargetArn"),
+            (r#"{"deadLetterTargetArn":"arn:aws:sqs:r:a:n"}"#, "maxReceiveCount"),
+            (r#"{"deadLetterTargetArn":"arn:aws:sqs:r:a:n","maxReceiveCount":1001}"#, "maxReceiveCount"),
+            (r#"{"deadLetterTargetArn":"arn:aws:sqs:r:a:n","maxReceiveCount":-1}"#, "maxReceiveCount"),
+        ] {
+            let error = RedrivePolicy::parse(json).unwrap_err().to_string();
+            assert!(error.contains("RedrivePolicy") && error.contains(field), "{json}: {error}");
+        }
+    }
+}
