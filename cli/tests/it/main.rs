@@ -1,0 +1,3 @@
+//! Integration tests of the command and its local stack, as one binary.
+
+mod sqs_endpoint;
