@@ -93,6 +93,21 @@ pub struct StackArgs {
     pub timeout_ms: Option<String>,
 }
 
+impl Default for DevArgs {
+    /// What a bare `lambda-jobs` means.
+    fn default() -> Self {
+        let stack = StackArgs {
+            port: 4566,
+            data: None,
+            concurrency: None,
+            retry_delay_ms: None,
+            max_retries: None,
+            timeout_ms: None,
+        };
+        Self { stack, no_demo: false, no_worker: false }
+    }
+}
+
 impl StackArgs {
     /// What the flags say about a setting, by the name of its environment variable.
     #[must_use]

@@ -60,6 +60,12 @@ impl Adapters {
         }
     }
 
+    /// The queues.
+    #[must_use]
+    pub fn queue(&self) -> Arc<SqsJobQueue> {
+        self.queue.clone()
+    }
+
     /// Where webhook deliveries are kept.
     #[must_use]
     pub fn webhooks(&self) -> Arc<dyn Webhooks> {
