@@ -13,7 +13,7 @@ use aws_sdk_sqs::{
     types::{
         ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
         MessageAttributeValue, MessageSystemAttributeName as System, QueueAttributeName as Attribute,
-        SendMessageBatchRequestEntry,
+        SendMessageBatchRequestEntry, SendMessageBatchResultEntry,
     },
 };
 use axum::{Router, body::Bytes, extract::DefaultBodyLimit, http::HeaderMap, routing::post};
@@ -183,13 +183,13 @@ async fn attributes_travel_with_their_digests_and_are_shown_when_asked_for() {
         .binary_value(Blob::new([0, 255, 7]))
         .build()
         .unwrap();
-    let send = stack.client.send_message().queue_url(&url).message_body("derp");
-    let sent = send.clone().message_attributes("timestamp", number.clone()).send().await.unwrap();
-    assert_eq!(sent.md5_of_message_body(), Some("58fd9edd83341c29f1aebba81c31e257"));
-    assert_eq!(sent.md5_of_message_attributes(), Some("235c5c510d26fb653d073faed50ae77c"));
+    let derp = stack.client.send_message().queue_url(&url).message_body("derp");
+    let reply = derp.clone().message_attributes("timestamp", number.clone()).send().await.unwrap();
+    assert_eq!(reply.md5_of_message_body(), Some("58fd9edd83341c29f1aebba81c31e257"));
+    assert_eq!(reply.md5_of_message_attributes(), Some("235c5c510d26fb653d073faed50ae77c"));
     assert!(stack.receive(&url).await[0].message_attributes.is_none(), "none was asked for");
 
-    let send = send.message_attributes("timestamp", number.clone()).message_attributes("raw", binary.clone());
+    let send = derp.message_attributes("timestamp", number.clone()).message_attributes("raw", binary.clone());
     let all = send.message_attributes("trace.id", text("t")).message_group_id("tenant").send().await.unwrap();
     let receive = |name: &str| {
         let receive = stack.client.receive_message().queue_url(&url).visibility_timeout(0);
@@ -350,7 +350,7 @@ async fn a_batch_fails_entry_by_entry() {
     let batch = batch.entries(entry("late").delay_seconds(901).build().unwrap());
     let batch = batch.entries(entry("type").message_attributes("bad..name", text("b")).build().unwrap());
     let reply = batch.send().await.unwrap();
-    assert_eq!(reply.successful().iter().map(|sent| sent.id()).collect::<Vec<_>>(), ["good"]);
+    assert_eq!(reply.successful().iter().map(SendMessageBatchResultEntry::id).collect::<Vec<_>>(), ["good"]);
     assert!(reply.successful()[0].md5_of_message_attributes().is_some());
     let failed: Vec<_> = reply.failed().iter().map(|failed| (failed.id(), failed.code())).collect();
     assert_eq!(failed, [("late", "InvalidParameterValue"), ("type", "InvalidParameterValue")]);

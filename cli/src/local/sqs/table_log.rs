@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 use dynoxide::{
     AttributeValue, Database, ImportOptions, Item,
     actions::{
-        batch_write_item::{BatchWriteItemRequest, DeleteRequest, WriteRequest},
         create_table::CreateTableRequest,
         list_tables::ListTablesRequest,
         scan::ScanRequest,
+        transact_write_items::{TransactDelete, TransactWriteItem, TransactWriteItemsRequest},
     },
     item,
     types::{AttributeDefinition, KeySchemaElement, KeyType, ScalarAttributeType},
@@ -32,8 +32,8 @@ const VERSION: &str = "version";
 const CURRENT: &str = "1";
 const QUEUE: &str = "queue#";
 const MESSAGE: &str = "message#";
-/// Most requests of one batch write.
-const BATCH: usize = 25;
+/// Most deletions of one transaction.
+const DELETIONS: usize = 100;
 
 /// Keeps queues and messages in the table [`TABLE`] of an embedded database.
 ///
@@ -105,23 +105,21 @@ impl TableLog {
         written.map(drop).map_err(|error| failed("write to the queue table", error))
     }
 
+    /// Transactions too: each is one write to the disk, however many items it deletes.
     fn delete(&self, keys: &[String]) -> Result<(), LogError> {
-        for keys in keys.chunks(BATCH) {
-            let requests = keys.iter().map(|key| WriteRequest {
-                delete_request: Some(DeleteRequest { key: item! { KEY => key.as_str() } }),
+        for keys in keys.chunks(DELETIONS) {
+            let deletions = keys.iter().map(|key| TransactWriteItem {
+                delete: Some(TransactDelete {
+                    table_name: TABLE.to_owned(),
+                    key: item! { KEY => key.as_str() },
+                    ..Default::default()
+                }),
                 ..Default::default()
             });
-            let request = BatchWriteItemRequest {
-                request_items: [(TABLE.to_owned(), requests.collect())].into(),
-                ..Default::default()
-            };
-            let response = self.database.batch_write_item(request);
-            let response = response.map_err(|error| failed("delete from the queue table", error))?;
-            if !response.unprocessed_items.is_empty() {
-                return Err(LogError::new(
-                    "failed to delete from the queue table: items were left unprocessed",
-                ));
-            }
+            let request =
+                TransactWriteItemsRequest { transact_items: deletions.collect(), ..Default::default() };
+            let deleted = self.database.transact_write_items(request);
+            deleted.map_err(|error| failed("delete from the queue table", error))?;
         }
         Ok(())
     }
@@ -259,15 +257,15 @@ mod tests {
     }
 
     #[test]
-    fn many_deletions_take_several_batches() {
+    fn many_and_long_messages_are_deleted_together() {
         let (log, now) = (log(), DateTime::UNIX_EPOCH);
         let mut sqs = Sqs::with_seed(1).journaled();
         sqs.create_queue("jobs", &[].into(), now).unwrap();
-        for _ in 0..60 {
-            sqs.send("jobs", SendRequest::new("x"), now).unwrap();
+        for length in [1; 240].into_iter().chain([1_048_576; 10]) {
+            sqs.send("jobs", SendRequest::new("x".repeat(length)), now).unwrap();
         }
         log.apply(&sqs.take_changes()).unwrap();
-        assert_eq!(log.load().unwrap().messages.len(), 60);
+        assert_eq!(log.load().unwrap().messages.len(), 250);
         sqs.purge("jobs").unwrap();
         log.apply(&sqs.take_changes()).unwrap();
         assert!(log.load().unwrap().messages.is_empty());
