@@ -118,7 +118,8 @@ impl EventSourceMapping {
     }
 
     async fn delete(&self, messages: &[Message], failed: &HashSet<String>) {
-        let done = messages.iter().filter(|message| !message.message_id().is_some_and(|id| failed.contains(id)));
+        let done =
+            messages.iter().filter(|message| !message.message_id().is_some_and(|id| failed.contains(id)));
         let entries = done.enumerate().filter_map(|(at, message)| {
             DeleteMessageBatchRequestEntry::builder()
                 .id(at.to_string())

@@ -61,7 +61,8 @@ pub async fn poll(
     }
     let runs = mappings.iter().map(|mapping| {
         let (worker, signal) = (Arc::clone(&worker), stop.clone());
-        let invoke = move |event: Value, deadline| invoke(Arc::clone(&worker), event, deadline, signal.clone());
+        let invoke =
+            move |event: Value, deadline| invoke(Arc::clone(&worker), event, deadline, signal.clone());
         let stop = &stop;
         async move { mapping.run(invoke, stop).await }
     });

@@ -57,8 +57,9 @@ impl Worker {
         registry.register(adapters.webhook_handler())?;
         register(&mut registry)?;
         let watchdog = Watchdog::start(on_blocked)?;
-        let processor = JobProcessor::new(Arc::new(registry), settings.jobs.clone(), adapters.processor_ports())
-            .with_observer(Arc::new(watchdog.clone()));
+        let processor =
+            JobProcessor::new(Arc::new(registry), settings.jobs.clone(), adapters.processor_ports())
+                .with_observer(Arc::new(watchdog.clone()));
         Ok(Self { processor, watchdog, settings })
     }
 
@@ -75,8 +76,7 @@ impl Worker {
         deadline: DateTime<Utc>,
         stop: StopSignal,
     ) -> SqsBatchResponse {
-        let ids: Vec<String> =
-            event.records.iter().filter_map(|record| record.message_id.clone()).collect();
+        let ids: Vec<String> = event.records.iter().filter_map(|record| record.message_id.clone()).collect();
         let messages = event::messages(event, |name| self.queue_of(name));
         let known: Vec<String> = messages.iter().map(|message| message.message_id.clone()).collect();
         self.watchdog.watch((deadline - Utc::now()).to_std().unwrap_or_default());

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use lambda_jobs_core::ports::Counters;
 use lambda_jobs_core::JobManager;
+use lambda_jobs_core::ports::Counters;
 use lambda_jobs_infra::Settings;
 use tracing_subscriber::EnvFilter;
 
@@ -40,7 +40,10 @@ pub(super) async fn dev(args: DevArgs) -> Result<ExitCode, Failure> {
     };
     if let Some(worker) = worker {
         progress.end();
-        eprintln!("stopping: what runs has {} s to end", lambda_jobs_core::JobProcessor::STOP_GRACE.as_secs());
+        eprintln!(
+            "stopping: what runs has {} s to end",
+            lambda_jobs_core::JobProcessor::STOP_GRACE.as_secs()
+        );
         worker.stop().await?;
     }
     outcome.map(|()| ExitCode::SUCCESS)

@@ -72,7 +72,8 @@ impl Demo {
         let mut demo = Self { jobs: Vec::new(), receiver };
         for number in 0..PLAIN {
             let path = format!("ok/{number}");
-            demo.webhook(stack, manager, address, &path, "a webhook is delivered", JobStatus::Completed).await?;
+            demo.webhook(stack, manager, address, &path, "a webhook is delivered", JobStatus::Completed)
+                .await?;
         }
         let flaky = "the first answer is 500, the retry succeeds";
         demo.webhook(stack, manager, address, "flaky/1", flaky, JobStatus::Completed).await?;

@@ -34,20 +34,25 @@ pub(super) struct Front {
 
 /// A router that hands every request to its service.
 pub(super) fn router(front: Front) -> Router {
-    Router::new()
-        .fallback(answer)
-        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
-        .with_state(Arc::new(front))
+    Router::new().fallback(answer).layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES)).with_state(Arc::new(front))
 }
 
-async fn answer(State(front): State<Arc<Front>>, method: Method, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(
+    State(front): State<Arc<Front>>,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     match target.split_once('.') {
         Some(("AmazonSQS", action)) => front.sqs.handle(action, body).await,
         Some((service, action)) if service.starts_with("DynamoDB") => {
             front.meter.dynamodb.count(action);
             front.forward(headers, body).await.unwrap_or_else(|error| {
-                tracing::error!(error = &error as &dyn std::error::Error, "the embedded DynamoDB does not answer");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the embedded DynamoDB does not answer"
+                );
                 (StatusCode::BAD_GATEWAY, "the embedded DynamoDB does not answer").into_response()
             })
         }

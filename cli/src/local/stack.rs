@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use dynoxide::Database;
 use lambda_jobs_core::ports::Entropy;
-use lambda_jobs_core::{RegisterError, JobRegistry, StopSignal, Stopper};
+use lambda_jobs_core::{JobRegistry, RegisterError, StopSignal, Stopper};
 use lambda_jobs_functions::{Adapters, OnBlocked, Worker, WorkerError};
 use lambda_jobs_infra::{OsEntropy, Settings, SystemClock};
 use tokio::net::TcpListener;
@@ -108,7 +108,10 @@ impl Stack {
             tokio::spawn(dynoxide::server::serve_on(inner, database)),
             tokio::spawn(async move {
                 if let Err(error) = axum::serve(listener, router(front)).await {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the local stack stopped serving");
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the local stack stopped serving"
+                    );
                 }
             }),
         ];
@@ -164,7 +167,8 @@ impl Stack {
         let worker = Worker::new(self.settings.clone(), &self.adapters, OnBlocked::Report, register)?;
         let (stopper, stop) = StopSignal::new();
         let client = aws_sdk_sqs::Client::new(&self.sdk);
-        let polling = lambda_jobs_functions::local::poll(Arc::new(worker), client, self.adapters.queue(), stop);
+        let polling =
+            lambda_jobs_functions::local::poll(Arc::new(worker), client, self.adapters.queue(), stop);
         Ok(RunningWorker { stopper, polling: tokio::spawn(polling) })
     }
 }
@@ -191,10 +195,8 @@ impl RunningWorker {
 
 fn open(data: Option<&Path>) -> Result<Database, StackError> {
     let Some(folder) = data else {
-        return Database::memory().map_err(|error| StackError::Data {
-            folder: "in memory".to_owned(),
-            reason: error.to_string(),
-        });
+        return Database::memory()
+            .map_err(|error| StackError::Data { folder: "in memory".to_owned(), reason: error.to_string() });
     };
     let refuse = |reason: String| StackError::Data { folder: folder.display().to_string(), reason };
     std::fs::create_dir_all(folder).map_err(|error| refuse(error.to_string()))?;

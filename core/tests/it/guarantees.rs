@@ -69,7 +69,7 @@ fn g2_a_worker_that_lost_its_lease_cannot_overwrite_its_successor() {
     let mut work = Box::pin(world.processor.process(world.receive(Queue::Normal), &frozen));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(work.as_mut().poll(&mut context).is_pending());
-    world.clock.advance(Duration::from_secs(540));
+    world.clock.advance(Duration::from_mins(9));
     world.step(Queue::Normal);
     world.advance(5);
     world.step(Queue::Normal);
@@ -204,7 +204,7 @@ fn g8_a_worker_that_is_asked_to_stop_finishes_or_hands_back() {
     world.clock.run(async {
         let work = Box::pin(world.processor.process(messages, &invocation));
         let tick = world.clock.sleep(Duration::from_secs(1));
-        if let futures_util::future::Either::Right((_, work)) = futures_util::future::select(work, tick).await
+        if let futures_util::future::Either::Right(((), work)) = futures_util::future::select(work, tick).await
         {
             stopper.raise();
             work.await;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// What the handler `script` does.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Script {
     /// Fails this many attempts before it succeeds.
@@ -22,12 +22,6 @@ pub(crate) struct Script {
     pub(crate) work: u64,
     /// Asks for the next attempt after this long, in milliseconds.
     pub(crate) retry_after: Option<u64>,
-}
-
-impl Default for Script {
-    fn default() -> Self {
-        Self { fail: 0, permanent: false, panic: false, work: 0, retry_after: None }
-    }
 }
 
 /// What was run: for each job id, the attempts that started and ended.

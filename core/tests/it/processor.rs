@@ -140,6 +140,24 @@ fn a_job_that_is_cancelled_while_it_waits_never_runs() {
 }
 
 #[test]
+fn while_jobs_are_disabled_messages_wait_however_long_and_run_afterwards() {
+    let mut config = lambda_jobs_core::JobConfig { enabled: false, ..lambda_jobs_core::JobConfig::default() };
+    let world = World::with_config(config.clone(), |registry| drop(scripted(registry)));
+    let id = world.send(Queue::Normal, &json!({ "name": "script" }));
+    for _ in 0..120 {
+        world.step(Queue::Normal);
+        world.advance(60);
+    }
+    assert!(world.dead_letters(Queue::Normal).is_empty());
+    let job = world.status(&id);
+    assert_eq!((job.status, job.note.as_deref()), (JobStatus::Scheduled, Some("jobs are disabled")));
+    config.enabled = true;
+    let world = world.restarted(config, |registry| drop(scripted(registry)));
+    world.settle();
+    assert_eq!(world.status(&id).status, JobStatus::Completed);
+}
+
+#[test]
 fn copies_of_one_id_in_a_batch_run_once() {
     let (world, journal) = world();
     for _ in 0..3 {

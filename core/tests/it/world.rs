@@ -19,7 +19,7 @@ use lambda_jobs_core::{
 };
 
 /// As the template sets it: six times the function's timeout.
-pub(crate) const VISIBILITY: Duration = Duration::from_secs(540);
+pub(crate) const VISIBILITY: Duration = Duration::from_mins(9);
 
 pub(crate) struct World {
     pub(crate) clock: PausedClock,
@@ -41,6 +41,21 @@ impl World {
         let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
         let store = Arc::new(Counting::new(MemoryJobStore::new()));
         let queue = Arc::new(MemoryQueue::new(clock.clone(), VISIBILITY).unwrap());
+        Self::on(clock, store, queue, config, register)
+    }
+
+    /// The same stores and queues under a new worker.
+    pub(crate) fn restarted(self, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
+        Self::on(self.clock, self.store, self.queue, config, register)
+    }
+
+    fn on(
+        clock: PausedClock,
+        store: Arc<Counting>,
+        queue: Arc<MemoryQueue>,
+        config: JobConfig,
+        register: impl FnOnce(&mut JobRegistry),
+    ) -> Self {
         let entropy = Arc::new(SeededEntropy::new(7));
         let mut registry = JobRegistry::new(&config);
         register(&mut registry);
