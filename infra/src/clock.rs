@@ -1,0 +1,44 @@
+//! Time from the operating system.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use lambda_jobs_core::ports::{BoxFuture, Clock};
+
+/// The machine's clock. Needs a tokio runtime with time enabled to sleep.
+///
+/// Instants are whole milliseconds: that is what SQS stamps messages with and what callers read in
+/// JSON, and an instant that is finer than the one it is compared with is never due on time.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    start: Instant,
+}
+
+impl SystemClock {
+    /// The machine's clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        let now = Utc::now();
+        DateTime::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}

@@ -1,0 +1,104 @@
+//! Lists of records by status.
+
+use futures_util::future::try_join_all;
+use lambda_jobs_core::JobRecord;
+use lambda_jobs_core::ports::{ListQuery, Page, StoreError};
+use serde_json::Value;
+
+use super::record::{RECORD, SHARDS, attention};
+use super::store::DynamoJobStore;
+use super::tables::ATTENTION_INDEX;
+use super::{Item, text, text_of};
+
+impl DynamoJobStore {
+    /// Records of the sparse index, earliest first. The cursor is the last one's place in it.
+    pub(super) async fn list_attention(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+        let shards = (0..SHARDS).map(|shard| self.attention_of(shard, query));
+        let mut items: Vec<Item> = try_join_all(shards).await?.into_iter().flatten().collect();
+        items.sort_by(|one, other| text_of(one, "attentionAt").cmp(text_of(other, "attentionAt")));
+        self.page(items, query, |item| text_of(item, "attentionAt").to_owned())
+    }
+
+    /// As many of one shard as a page and one more can need.
+    async fn attention_of(&self, shard: u64, query: &ListQuery) -> Result<Vec<Item>, StoreError> {
+        let table = self.jobs();
+        let mut found = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let mut call = self
+                .dynamo
+                .client()
+                .query()
+                .table_name(table)
+                .index_name(ATTENTION_INDEX)
+                .key_condition_expression("attention = :attention AND attentionAt > :after")
+                .expression_attribute_values(":attention", text(attention(query.status, shard)))
+                .expression_attribute_values(":after", text(query.cursor.as_deref().unwrap_or(" ")))
+                .set_exclusive_start_key(start);
+            if let Some(name) = &query.name {
+                call = call
+                    .filter_expression("#name = :name")
+                    .expression_attribute_names("#name", "name")
+                    .expression_attribute_values(":name", text(name));
+            } else {
+                call = call.limit(i32::try_from(query.limit + 1).unwrap_or(i32::MAX));
+            }
+            let page = call.send().await.map_err(|error| self.dynamo.error("list jobs in", table, error))?;
+            found.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() || found.len() > query.limit {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Records that no index holds. The cursor is the last one's id.
+    pub(super) async fn list_by_scan(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+        let table = self.jobs();
+        let mut start = query.cursor.as_ref().map(|cursor| super::key(cursor, RECORD));
+        let mut found = Vec::new();
+        loop {
+            let mut call = self
+                .dynamo
+                .client()
+                .scan()
+                .table_name(table)
+                .filter_expression("sk = :record AND #status = :status")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":record", text(RECORD))
+                .expression_attribute_values(":status", text(query.status.as_str()))
+                .set_exclusive_start_key(start);
+            if let Some(name) = &query.name {
+                call = call
+                    .filter_expression("sk = :record AND #status = :status AND #name = :name")
+                    .expression_attribute_names("#name", "name")
+                    .expression_attribute_values(":name", text(name));
+            }
+            let page = call.send().await.map_err(|error| self.dynamo.error("list jobs in", table, error))?;
+            found.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() || found.len() > query.limit {
+                return self.page(found, query, |item| text_of(item, "pk").to_owned());
+            }
+        }
+    }
+
+    /// The first of the items that were found, and where the next page begins.
+    fn page(
+        &self,
+        mut items: Vec<Item>,
+        query: &ListQuery,
+        cursor: impl Fn(&Item) -> String,
+    ) -> Result<Page<JobRecord>, StoreError> {
+        let more = items.len() > query.limit;
+        items.truncate(query.limit);
+        let cursor = items.last().filter(|_| more).map(cursor);
+        let without_payload = |item| {
+            let mut record = self.record_in(item)?;
+            record.definition.payload = Value::Null;
+            Ok(record)
+        };
+        let items = items.into_iter().map(without_payload).collect::<Result<_, StoreError>>()?;
+        Ok(Page { items, cursor })
+    }
+}

@@ -1,0 +1,287 @@
+//! A job record as an item.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
+use lambda_jobs_core::job::{Claim, ClaimId, Company, Revision};
+use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue};
+use serde::{Deserialize, Serialize};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
+use serde_json::Value;
+
+use super::instant::{self, Instant};
+use super::{Item, key, number, text, text_of};
+
+/// The largest payload that stays in the record, in bytes of JSON: every update of an item is charged
+/// for all of it, and with this a record usually stays under 1 KB.
+pub(super) const MAX_INLINE_PAYLOAD: usize = 512;
+/// Over how many partitions each status of the index is spread.
+pub(super) const SHARDS: u64 = 4;
+/// The sort key of a record.
+pub(super) const RECORD: &str = "job";
+
+/// The attributes of a record that only a whole replacement changes. The payload, which nothing changes,
+/// is in neither list.
+pub(super) const DEFINITION: [&str; 10] =
+    ["name", "type", "priority", "maxRetries", "delay", "runAt", "timeout", "tags", "tenant", "traceparent"];
+/// The attributes that change as the job goes on.
+pub(super) const STATE: [&str; 21] = [
+    "queue",
+    "status",
+    "revision",
+    "createdAt",
+    "dueAt",
+    "failures",
+    "claimId",
+    "leaseUntil",
+    "company",
+    "startedAt",
+    "completedAt",
+    "executionTime",
+    "result",
+    "error",
+    "note",
+    "isolated",
+    "deadLettered",
+    "cancelRequested",
+    "attention",
+    "attentionAt",
+    "expiresAt",
+];
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    name: String,
+    #[serde(rename = "type")]
+    job_type: JobType,
+    priority: Priority,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_retries: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_at: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_key: Option<String>,
+    queue: Queue,
+    status: JobStatus,
+    revision: u64,
+    created_at: Instant,
+    due_at: Instant,
+    failures: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_until: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    company: Option<Company>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution_time: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    /// Always there, because a claim's condition asks for it.
+    #[serde(default)]
+    isolated: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    dead_lettered: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    cancel_requested: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// A payload that is too large for its record.
+pub(super) struct ApartPayload {
+    /// Its sort key, which follows from its content: writing it twice changes nothing, and a leftover
+    /// of a job that was never recorded is not taken for it.
+    pub(super) sk: String,
+    /// Its JSON.
+    pub(super) json: String,
+}
+
+impl ApartPayload {
+    /// The payload of a job, if it is kept apart.
+    pub(super) fn of(payload: &Value) -> Option<Self> {
+        let json = payload.to_string();
+        (json.len() > MAX_INLINE_PAYLOAD)
+            .then(|| Self { sk: format!("payload#{:016x}", hash(json.as_bytes())), json })
+    }
+}
+
+/// A record that was read, and where the rest of it is.
+pub(super) struct Loaded {
+    pub(super) record: JobRecord,
+    /// The sort key of the payload's own item, where it has one.
+    pub(super) payload_key: Option<String>,
+}
+
+/// The partition key of everything about a job.
+pub(super) fn job_pk(id: &JobId) -> String {
+    format!("job#{id}")
+}
+
+/// The key of a job's record.
+pub(super) fn record_key(id: &JobId) -> Item {
+    key(job_pk(id), RECORD)
+}
+
+/// A stable hash (64-bit FNV-1a), for shards and names: it must be the same in every release.
+pub(super) fn hash(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Seconds since 1970 at which DynamoDB may delete something.
+pub(super) fn expiry(from: DateTime<Utc>, keep: Duration) -> AttributeValue {
+    number((from + keep).timestamp())
+}
+
+/// The partition of the index that a status and a job belong to.
+pub(super) fn attention(status: JobStatus, shard: u64) -> String {
+    format!("{status}#{shard}")
+}
+
+/// The attributes of a record, its key not included.
+pub(super) fn encode(record: &JobRecord, retention: Duration) -> Result<Item, serde_dynamo::Error> {
+    let mut item = to_item(Stored::from(record))?;
+    if record.status.needs_attention() {
+        let shard = hash(record.id().as_str().as_bytes()) % SHARDS;
+        let at = record.completed_at.unwrap_or(record.due_at);
+        item.insert("attention".to_owned(), text(attention(record.status, shard)));
+        item.insert("attentionAt".to_owned(), text(format!("{}#{}", instant::write(at), record.id())));
+    }
+    if let Some(end) = record.completed_at.filter(|_| record.status.is_finished()) {
+        item.insert("expiresAt".to_owned(), expiry(end, retention));
+    }
+    Ok(item)
+}
+
+/// The record in an item, with the payload where it is in the record itself and `null` where not.
+pub(super) fn decode(item: Item) -> Result<Loaded, String> {
+    let pk = text_of(&item, "pk").to_owned();
+    let id: JobId = pk
+        .strip_prefix("job#")
+        .ok_or_else(|| format!("item {pk:?} is no job"))?
+        .parse()
+        .map_err(|error| format!("item {pk:?}: {error}"))?;
+    let stored: Stored = from_item(item).map_err(|error| format!("item {pk:?}: {error}"))?;
+    let payload = match &stored.payload {
+        Some(json) => serde_json::from_str(json).map_err(|error| format!("item {pk:?}: payload: {error}"))?,
+        None => Value::Null,
+    };
+    let result = stored.result.as_deref().map(serde_json::from_str).transpose();
+    let result = result.map_err(|error| format!("item {pk:?}: result: {error}"))?;
+    let payload_key = stored.payload_key.clone();
+    Ok(Loaded { record: stored.into_record(id, payload, result), payload_key })
+}
+
+impl From<&JobRecord> for Stored {
+    fn from(record: &JobRecord) -> Self {
+        let definition = &record.definition;
+        let claim = record.claim.as_ref();
+        let apart = ApartPayload::of(&definition.payload);
+        Self {
+            name: definition.name.clone(),
+            job_type: definition.job_type,
+            priority: definition.priority,
+            max_retries: definition.max_retries,
+            delay: definition.delay.map(millis),
+            run_at: definition.run_at.map(Instant),
+            timeout: definition.timeout.map(millis),
+            tags: definition.tags.clone(),
+            tenant: definition.tenant.clone(),
+            traceparent: definition.traceparent.clone(),
+            payload: apart.is_none().then(|| definition.payload.to_string()),
+            payload_key: apart.map(|apart| apart.sk),
+            queue: record.queue,
+            status: record.status,
+            revision: record.revision.0,
+            created_at: Instant(record.created_at),
+            due_at: Instant(record.due_at),
+            failures: record.failures,
+            claim_id: claim.map(|claim| claim.id.as_str().to_owned()),
+            lease_until: claim.map(|claim| Instant(claim.lease_until)),
+            company: claim.map(|claim| claim.company),
+            started_at: record.started_at.map(Instant),
+            completed_at: record.completed_at.map(Instant),
+            execution_time: record.execution_time.map(millis),
+            result: record.result.as_ref().map(Value::to_string),
+            error: record.error.clone(),
+            note: record.note.clone(),
+            isolated: record.isolated,
+            dead_lettered: record.dead_lettered,
+            cancel_requested: record.cancel_requested,
+        }
+    }
+}
+
+impl Stored {
+    fn into_record(self, id: JobId, payload: Value, result: Option<Value>) -> JobRecord {
+        let claim = match (self.claim_id, self.lease_until, self.company) {
+            (Some(id), Some(Instant(lease_until)), Some(company)) => {
+                Some(Claim { id: ClaimId::from(id), lease_until, company })
+            }
+            _ => None,
+        };
+        JobRecord {
+            definition: JobDefinition {
+                id,
+                name: self.name,
+                job_type: self.job_type,
+                payload,
+                priority: self.priority,
+                max_retries: self.max_retries,
+                delay: self.delay.map(Duration::from_millis),
+                run_at: self.run_at.map(|at| at.0),
+                timeout: self.timeout.map(Duration::from_millis),
+                tags: self.tags,
+                tenant: self.tenant,
+                traceparent: self.traceparent,
+            },
+            queue: self.queue,
+            status: self.status,
+            revision: Revision(self.revision),
+            created_at: self.created_at.0,
+            due_at: self.due_at.0,
+            failures: self.failures,
+            claim,
+            started_at: self.started_at.map(|at| at.0),
+            completed_at: self.completed_at.map(|at| at.0),
+            execution_time: self.execution_time.map(Duration::from_millis),
+            result,
+            error: self.error,
+            note: self.note,
+            isolated: self.isolated,
+            dead_lettered: self.dead_lettered,
+            cancel_requested: self.cancel_requested,
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

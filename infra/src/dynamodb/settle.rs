@@ -1,0 +1,142 @@
+//! Writing how jobs ended, with their history and counters, in one call while it fits.
+//!
+//! History and counters go out before anybody knows which settlements will be written. Nearly always
+//! all are; what was not is taken back afterwards, so that a lost lease counts for nothing.
+
+use lambda_jobs_core::JobRecord;
+use lambda_jobs_core::ports::{Fence, SettleBatch, SettleOutcome, Settlement, StoreError};
+
+use super::counters;
+use super::history;
+use super::record::{RECORD, STATE, job_pk};
+use super::store::DynamoJobStore;
+use super::text;
+use super::write::{Condition, Outcome, Update, Write};
+
+/// What is known of one settlement.
+struct Answer {
+    outcome: Result<SettleOutcome, StoreError>,
+    /// Whether this very batch wrote it, so that its history and counters are due.
+    counts: bool,
+}
+
+impl DynamoJobStore {
+    pub(super) async fn settle_batch(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
+        let mut answers = self.put_unclaimed_payloads(batch).await;
+        let mut writes = Vec::with_capacity(batch.settlements.len() + 2);
+        for (settlement, answer) in batch.settlements.iter().zip(&mut answers) {
+            match self.settle_write(settlement) {
+                Ok(write) if answer.is_none() => writes.push(write),
+                Ok(_) => {}
+                Err(error) => *answer = Some(Answer { outcome: Err(error), counts: false }),
+            }
+        }
+        let settling = writes.len();
+        writes.extend(history::write(self.jobs(), batch, &batch.history(), self.retention));
+        let counting = writes.len();
+        let counted = batch.counters();
+        let state = &self.dynamo.tables().state;
+        writes.extend(counted.iter().map(|(name, added)| counters::write(state, name, added)));
+
+        let mut outcomes = self.dynamo.write_all("settle jobs in", &writes).await;
+        let counter_outcomes = outcomes.split_off(counting);
+        let noted = outcomes.split_off(settling);
+        let mut settled = outcomes.into_iter();
+        for (settlement, answer) in batch.settlements.iter().zip(&mut answers) {
+            if answer.is_none() {
+                *answer = match settled.next() {
+                    Some(outcome) => Some(self.settle_answer(settlement, outcome).await),
+                    None => None,
+                };
+            }
+        }
+        warn(noted.into_iter().filter_map(Result::err), "the history of a batch is not written");
+        let counted = counted.into_iter().zip(counter_outcomes).collect();
+        let counted = counters::complete(&self.dynamo, counted).await;
+        self.take_back(batch, &answers, &counted).await;
+        let lost = || Err(self.unreadable("there was no answer".to_owned()));
+        answers.into_iter().map(|answer| answer.map_or_else(lost, |answer| answer.outcome)).collect()
+    }
+
+    /// Writes the large payloads of jobs that ran without a claim: they have no record yet.
+    async fn put_unclaimed_payloads(&self, batch: &SettleBatch) -> Vec<Option<Answer>> {
+        let mut answers: Vec<Option<Answer>> = Vec::new();
+        answers.resize_with(batch.settlements.len(), || None);
+        let unclaimed = batch.settlements.iter().enumerate();
+        let unclaimed = unclaimed.filter(|(_, settlement)| settlement.fence == Fence::Absent);
+        let (positions, records): (Vec<usize>, Vec<&JobRecord>) =
+            unclaimed.map(|(at, settlement)| (at, &settlement.record)).unzip();
+        for (at, error) in self.put_payloads(&records).await {
+            answers[positions[at]] = Some(Answer { outcome: Err(error), counts: false });
+        }
+        answers
+    }
+
+    fn settle_write(&self, settlement: &Settlement) -> Result<Write, StoreError> {
+        let record = &settlement.record;
+        let item = self.encode(record)?;
+        let Fence::Claim(claim) = &settlement.fence else {
+            return Ok(Write::insert(self.jobs(), job_pk(record.id()), RECORD, item));
+        };
+        let written = STATE.into_iter().filter(|name| !matches!(*name, "cancelRequested" | "revision"));
+        let update = Update::default()
+            .to(&item, written)
+            .plus("revision", 1)
+            .when(Condition::Equals("claimId", text(claim.as_str())))
+            .when(Condition::Equals("status", text("running")));
+        Ok(Write::update(self.jobs(), job_pk(record.id()), RECORD, update))
+    }
+
+    async fn settle_answer(&self, settlement: &Settlement, outcome: Result<Outcome, StoreError>) -> Answer {
+        let (item, resent) = match outcome {
+            Ok(Outcome::Written(_)) => return Answer { outcome: Ok(SettleOutcome::Settled), counts: true },
+            Ok(Outcome::Refused { item, resent }) => (item, resent),
+            Ok(Outcome::Unknown) => (None, true),
+            Err(error) => return Answer { outcome: Err(error), counts: false },
+        };
+        match self.found(settlement.record.id(), item).await {
+            Ok(Some(current)) if is_same_end(&current, &settlement.record) => {
+                Answer { outcome: Ok(SettleOutcome::Settled), counts: resent }
+            }
+            Ok(found) => Answer { outcome: Ok(SettleOutcome::Fenced(found.map(Box::new))), counts: false },
+            Err(error) => Answer { outcome: Err(error), counts: false },
+        }
+    }
+
+    /// Takes back the history and the counters of settlements that this batch did not write.
+    async fn take_back(&self, batch: &SettleBatch, answers: &[Option<Answer>], counted: &[String]) {
+        let counts = |answer: &Option<Answer>| answer.as_ref().is_some_and(|answer| answer.counts);
+        if answers.iter().all(counts) {
+            return;
+        }
+        let (written, unwritten): (Vec<_>, Vec<_>) =
+            batch.settlements.iter().cloned().zip(answers).partition(|(_, answer)| counts(answer));
+        let only = |part: Vec<(Settlement, _)>| SettleBatch {
+            settlements: part.into_iter().map(|(settlement, _)| settlement).collect(),
+            ..batch.clone()
+        };
+        let (written, unwritten) = (only(written), only(unwritten));
+        if !unwritten.history().is_empty() {
+            let corrected = history::correct(&self.dynamo, batch, &written.history(), self.retention).await;
+            warn(corrected.err(), "the history of a batch lists jobs that it did not finish");
+        }
+        for (name, added) in unwritten.counters() {
+            if counted.contains(&name) {
+                let corrected = counters::subtract(&self.dynamo, &name, &added).await;
+                warn(corrected.err(), "a counter counts jobs that this batch did not finish");
+            }
+        }
+    }
+}
+
+/// Whether the record that is there shows that the same attempt ended in the same way: then an earlier
+/// try wrote it, and its answer was lost.
+fn is_same_end(current: &JobRecord, wanted: &JobRecord) -> bool {
+    current.status == wanted.status && wanted.claim.as_ref().is_some_and(|claim| current.holds(&claim.id))
+}
+
+fn warn(errors: impl IntoIterator<Item = StoreError>, what: &str) {
+    for error in errors {
+        tracing::warn!(error = &error as &dyn std::error::Error, "{what}");
+    }
+}

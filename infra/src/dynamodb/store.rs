@@ -1,0 +1,332 @@
+//! Job records.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use lambda_jobs_core::job::{Claim, ClaimId, Company};
+use lambda_jobs_core::ports::{
+    ClaimOutcome, ClaimRequest, InsertOutcome, JobStore, ReplaceOutcome, SettleBatch, SettleOutcome,
+    StoreError,
+};
+use lambda_jobs_core::{JobId, JobRecord, JobStatus};
+use serde_json::Value;
+
+use super::client::Dynamo;
+use super::record::{ApartPayload, DEFINITION, RECORD, STATE, decode, encode, expiry, job_pk, record_key};
+use super::write::{Condition, Outcome, Update, Write};
+use super::{Item, instant, key, text, text_of};
+
+/// A [`JobStore`] and [`JobIndex`](lambda_jobs_core::ports::JobIndex) in DynamoDB.
+#[derive(Clone, Debug)]
+pub struct DynamoJobStore {
+    pub(super) dynamo: Dynamo,
+    pub(super) retention: Duration,
+}
+
+/// How much longer than its job's due instant and the retention a payload is kept: it is written once,
+/// before anybody can know when its job will end.
+const PAYLOAD_GRACE: Duration = Duration::from_hours(24 * 90);
+/// The most keys that one read takes.
+const MAX_KEYS: usize = 100;
+/// How often keys are read that the service left out.
+const READS: u32 = 5;
+
+impl DynamoJobStore {
+    /// A store that remembers finished jobs for this long (`JobConfig::retention`).
+    #[must_use]
+    pub const fn new(dynamo: Dynamo, retention: Duration) -> Self {
+        Self { dynamo, retention }
+    }
+
+    pub(super) fn jobs(&self) -> &str {
+        &self.dynamo.tables().jobs
+    }
+
+    pub(super) fn encode(&self, record: &JobRecord) -> Result<Item, StoreError> {
+        let written = encode(record, self.retention);
+        written.map_err(|error| StoreError::new(format!("write job {}", record.id()), error.to_string()))
+    }
+
+    pub(super) fn unreadable(&self, reason: String) -> StoreError {
+        StoreError::new(format!("read from table {}", self.jobs()), reason)
+    }
+
+    pub(super) fn record_in(&self, item: Item) -> Result<JobRecord, StoreError> {
+        decode(item).map(|loaded| loaded.record).map_err(|reason| self.unreadable(reason))
+    }
+
+    /// Writes the payloads that are kept apart, and answers what went wrong, by position.
+    ///
+    /// They go first: a record must never point to a payload that is not there.
+    pub(super) async fn put_payloads(&self, records: &[&JobRecord]) -> HashMap<usize, StoreError> {
+        let (positions, writes): (Vec<usize>, Vec<Write>) = records
+            .iter()
+            .enumerate()
+            .filter_map(|(at, record)| Some((at, self.payload_write(record)?)))
+            .unzip();
+        let answers = self.dynamo.write_all("write payloads to", &writes).await;
+        let failed = positions.into_iter().zip(answers);
+        failed.filter_map(|(at, answer)| answer.err().map(|error| (at, error))).collect()
+    }
+
+    fn payload_write(&self, record: &JobRecord) -> Option<Write> {
+        let ApartPayload { sk, json } = ApartPayload::of(&record.definition.payload)?;
+        let from = record.due_at.max(record.created_at);
+        let item = Item::from([
+            ("payload".to_owned(), text(json)),
+            ("expiresAt".to_owned(), expiry(from, self.retention + PAYLOAD_GRACE)),
+        ]);
+        Some(Write::insert(self.jobs(), job_pk(record.id()), sk, item))
+    }
+
+    /// What a refused write found: the item that came along, or else what a read finds.
+    pub(super) async fn found(
+        &self,
+        id: &JobId,
+        item: Option<Item>,
+    ) -> Result<Option<JobRecord>, StoreError> {
+        match item {
+            Some(item) if !item.is_empty() => self.record_in(item).map(Some),
+            _ => {
+                let mut items = self.read_items(vec![record_key(id)]).await?;
+                items.pop().map(|item| self.record_in(item)).transpose()
+            }
+        }
+    }
+
+    /// Reads items by key, in no order.
+    pub(super) async fn read_items(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for part in keys.chunks(MAX_KEYS) {
+            let mut asked = part.to_vec();
+            for tried in 0..READS {
+                if tried > 0 {
+                    tokio::time::sleep(Duration::from_millis(50 << tried)).await;
+                }
+                asked = self.read_once(asked, &mut found).await?;
+                if asked.is_empty() {
+                    break;
+                }
+            }
+            if !asked.is_empty() {
+                let action = format!("read from table {}", self.jobs());
+                return Err(StoreError::new(action, "the service keeps leaving items out").throttled());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads what one call gives, and answers the keys that it left out.
+    async fn read_once(&self, keys: Vec<Item>, found: &mut Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let table = self.jobs();
+        let failed = |error| StoreError::new(format!("read from table {table}"), error);
+        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let wanted = wanted.map_err(|error| failed(error.to_string()))?;
+        let call = self.dynamo.client().batch_get_item().request_items(table, wanted);
+        let output = call.send().await.map_err(|error| self.dynamo.error("read from", table, error))?;
+        found.extend(output.responses.unwrap_or_default().into_values().flatten());
+        let left = output.unprocessed_keys.unwrap_or_default();
+        Ok(left.into_values().flat_map(|keys| keys.keys).collect())
+    }
+}
+
+#[async_trait]
+impl JobStore for DynamoJobStore {
+    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>> {
+        let all: Vec<&JobRecord> = records.iter().collect();
+        let mut failed = self.put_payloads(&all).await;
+        let mut writes = Vec::with_capacity(records.len());
+        for (at, record) in records.iter().enumerate() {
+            match self.encode(record) {
+                Ok(_) if failed.contains_key(&at) => {}
+                Ok(item) => writes.push(Write::insert(self.jobs(), job_pk(record.id()), RECORD, item)),
+                Err(error) => drop(failed.insert(at, error)),
+            }
+        }
+        let mut answers = self.dynamo.write_all("insert jobs into", &writes).await.into_iter();
+        let answer = |at| match failed.remove(&at) {
+            Some(error) => Err(error),
+            None => answers
+                .next()
+                .unwrap_or_else(|| Err(self.unreadable("there was no answer".to_owned())))
+                .map(|outcome| match outcome {
+                    Outcome::Written(_) => InsertOutcome::Inserted,
+                    Outcome::Refused { .. } | Outcome::Unknown => InsertOutcome::Exists,
+                }),
+        };
+        (0..records.len()).map(answer).collect()
+    }
+
+    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>> {
+        let writes: Result<Vec<Write>, _> =
+            requests.iter().map(|request| self.claim_write(request)).collect();
+        let writes = match writes {
+            Ok(writes) => writes,
+            Err(error) => {
+                let reason = error.to_string();
+                return requests.iter().map(|_| Err(self.unreadable(reason.clone()))).collect();
+            }
+        };
+        let outcomes = self.dynamo.write_all("claim jobs in", &writes).await;
+        let mut answers = Vec::with_capacity(requests.len());
+        for (request, outcome) in requests.iter().zip(outcomes) {
+            answers.push(match outcome {
+                Ok(outcome) => self.claim_answer(request, outcome).await,
+                Err(error) => Err(error),
+            });
+        }
+        answers
+    }
+
+    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
+        self.settle_batch(batch).await
+    }
+
+    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
+        let item = self.encode(record)?;
+        let before = AttributeValue::N(record.revision.0.saturating_sub(1).to_string());
+        let update = Update::default()
+            .to(&item, DEFINITION.into_iter().chain(STATE))
+            .when(Condition::Equals("revision", before));
+        let write = Write::update(self.jobs(), job_pk(record.id()), RECORD, update);
+        let outcome = match self.dynamo.write_all("replace a job in", &[write]).await.pop() {
+            Some(outcome) => outcome?,
+            None => return Err(self.unreadable("there was no answer".to_owned())),
+        };
+        let Outcome::Refused { item, .. } = outcome else { return Ok(ReplaceOutcome::Replaced) };
+        let found = self.found(record.id(), item).await?;
+        Ok(match found {
+            Some(current) if is_same_write(&current, record) => ReplaceOutcome::Replaced,
+            found => ReplaceOutcome::Conflict(found.map(Box::new)),
+        })
+    }
+
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
+        let distinct: HashSet<&JobId> = ids.iter().collect();
+        let keys = distinct.into_iter().map(record_key).collect();
+        let mut records = HashMap::new();
+        let mut apart = Vec::new();
+        for item in self.read_items(keys).await? {
+            let loaded = decode(item).map_err(|reason| self.unreadable(reason))?;
+            if let Some(sk) = loaded.payload_key {
+                apart.push(key(job_pk(loaded.record.id()), sk));
+            }
+            records.insert(loaded.record.id().clone(), loaded.record);
+        }
+        self.add_payloads(&mut records, apart).await?;
+        Ok(ids.iter().map(|id| records.get(id).cloned()).collect())
+    }
+}
+
+impl DynamoJobStore {
+    /// The update that [`JobRecord::claimed`] amounts to, whatever else the record holds: what it does
+    /// to a record that has everything.
+    fn claim_write(&self, request: &ClaimRequest) -> Result<Write, StoreError> {
+        let before = full_record(request);
+        let after = before.clone().claimed(request.claim.clone(), request.now);
+        let (old, new) = (self.encode(&before)?, self.encode(&after)?);
+        let changed =
+            STATE.into_iter().filter(|name| *name != "revision" && old.get(*name) != new.get(*name));
+        let waiting = JobStatus::ALL.into_iter().filter(|status| status.is_waiting());
+        let waiting = waiting.map(|status| text(status.as_str())).collect();
+        let mut update = Update::default()
+            .to(&new, changed)
+            .plus("revision", 1)
+            .when(Condition::OneOf("status", waiting))
+            .when(Condition::AtMost("dueAt", text(instant::write(request.now))))
+            .when(Condition::Equals("isolated", AttributeValue::Bool(false)))
+            .when(Condition::Equals("name", text(&request.name)));
+        update.returning = true;
+        Ok(Write::update(self.jobs(), job_pk(&request.id), RECORD, update))
+    }
+
+    async fn claim_answer(
+        &self,
+        request: &ClaimRequest,
+        outcome: Outcome,
+    ) -> Result<ClaimOutcome, StoreError> {
+        let (item, written) = match outcome {
+            Outcome::Written(item) => (item, true),
+            Outcome::Refused { item, .. } => (item, false),
+            Outcome::Unknown => (None, false),
+        };
+        let Some(record) = self.found(&request.id, item).await? else { return Ok(ClaimOutcome::Missing) };
+        let record = Box::new(record);
+        Ok(if written { ClaimOutcome::Claimed(record) } else { ClaimOutcome::Refused(record) })
+    }
+
+    async fn add_payloads(
+        &self,
+        records: &mut HashMap<JobId, JobRecord>,
+        keys: Vec<Item>,
+    ) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut missing: HashSet<String> = keys.iter().map(|key| text_of(key, "pk").to_owned()).collect();
+        for item in self.read_items(keys).await? {
+            let pk = text_of(&item, "pk");
+            let payload: Value = serde_json::from_str(text_of(&item, "payload"))
+                .map_err(|error| self.unreadable(format!("item {pk:?}: payload: {error}")))?;
+            missing.remove(pk);
+            let id = pk.strip_prefix("job#").and_then(|id| id.parse::<JobId>().ok());
+            if let Some(record) = id.and_then(|id| records.get_mut(&id)) {
+                record.definition.payload = payload;
+            }
+        }
+        match missing.into_iter().next() {
+            Some(pk) => Err(self.unreadable(format!("item {pk:?}: its payload is gone"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A record that has everything which a claim may take away, and nothing that it puts there.
+fn full_record(request: &ClaimRequest) -> JobRecord {
+    let long_ago = chrono::DateTime::UNIX_EPOCH;
+    let nobody =
+        Claim { id: ClaimId::from(String::new()), lease_until: long_ago, company: opposite(&request.claim) };
+    let definition = lambda_jobs_core::JobDefinition {
+        id: request.id.clone(),
+        name: request.name.clone(),
+        job_type: lambda_jobs_core::JobType::default(),
+        payload: Value::Null,
+        priority: lambda_jobs_core::Priority::default(),
+        max_retries: None,
+        delay: None,
+        run_at: None,
+        timeout: None,
+        tags: Vec::new(),
+        tenant: None,
+        traceparent: None,
+    };
+    JobRecord {
+        status: JobStatus::Retrying,
+        claim: Some(nobody),
+        started_at: Some(long_ago),
+        completed_at: Some(long_ago),
+        execution_time: Some(Duration::ZERO),
+        result: Some(Value::Null),
+        error: Some(String::new()),
+        note: Some(String::new()),
+        dead_lettered: true,
+        cancel_requested: true,
+        ..JobRecord::accepted(definition, lambda_jobs_core::Queue::Normal, long_ago, long_ago)
+    }
+}
+
+const fn opposite(claim: &Claim) -> Company {
+    match claim.company {
+        Company::Alone => Company::Shared,
+        Company::Shared => Company::Alone,
+    }
+}
+
+/// Whether what is there is what was to be written: then an earlier try did it, and its answer was lost.
+fn is_same_write(current: &JobRecord, wanted: &JobRecord) -> bool {
+    let mut current = current.clone();
+    current.definition.payload.clone_from(&wanted.definition.payload);
+    current == *wanted
+}

@@ -1,0 +1,102 @@
+//! Making the tables, for the local stack and for tests; on AWS the template makes them.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, TableStatus, TimeToLiveSpecification,
+};
+use lambda_jobs_core::ports::StoreError;
+
+use super::client::Dynamo;
+
+/// The sparse index of jobs that need attention.
+pub(super) const ATTENTION_INDEX: &str = "attention";
+/// How often a new table is looked at, and how long in between, until it is active: half a minute in all.
+const LOOKS: u32 = 150;
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Creates the tables that are missing, paid per request, and waits until they can be used. Leaves those
+/// that exist as they are.
+pub async fn create_tables(dynamo: &Dynamo) -> Result<(), StoreError> {
+    let tables = dynamo.tables();
+    let create = || dynamo.client().create_table().billing_mode(BillingMode::PayPerRequest);
+    let jobs =
+        with_attention_index(create()).map_err(|error| StoreError::new("describe the index", error))?;
+    for (table, call) in [(&tables.jobs, jobs), (&tables.state, create()), (&tables.data, create())] {
+        create_table(dynamo, table, call).await?;
+    }
+    Ok(())
+}
+
+async fn create_table(
+    dynamo: &Dynamo,
+    table: &str,
+    call: CreateTableFluentBuilder,
+) -> Result<(), StoreError> {
+    let action = || format!("create table {table}");
+    let call =
+        with_key(call.table_name(table), "pk", "sk").map_err(|error| StoreError::new(action(), error))?;
+    match call.send().await {
+        Ok(_) => {}
+        Err(SdkError::ServiceError(service)) if service.err().is_resource_in_use_exception() => return Ok(()),
+        Err(error) => return Err(dynamo.error("create", table, error)),
+    }
+    wait_until_active(dynamo, table).await?;
+    let expiry = TimeToLiveSpecification::builder().attribute_name("expiresAt").enabled(true).build();
+    let expiry = expiry.map_err(|error| StoreError::new(action(), error.to_string()))?;
+    let call = dynamo.client().update_time_to_live().table_name(table).time_to_live_specification(expiry);
+    call.send().await.map(|_| ()).map_err(|error| dynamo.error("set the expiry of", table, error))
+}
+
+async fn wait_until_active(dynamo: &Dynamo, table: &str) -> Result<(), StoreError> {
+    for _ in 0..LOOKS {
+        let described = dynamo.client().describe_table().table_name(table).send().await;
+        let described = described.map_err(|error| dynamo.error("look at", table, error))?;
+        let status = described.table.and_then(|table| table.table_status);
+        if status == Some(TableStatus::Active) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Err(StoreError::new(format!("create table {table}"), "it is not active after half a minute"))
+}
+
+fn with_key(
+    call: CreateTableFluentBuilder,
+    hash: &str,
+    range: &str,
+) -> Result<CreateTableFluentBuilder, String> {
+    Ok(call
+        .attribute_definitions(string(hash)?)
+        .attribute_definitions(string(range)?)
+        .key_schema(part(hash, KeyType::Hash)?)
+        .key_schema(part(range, KeyType::Range)?))
+}
+
+fn with_attention_index(call: CreateTableFluentBuilder) -> Result<CreateTableFluentBuilder, String> {
+    let index = GlobalSecondaryIndex::builder()
+        .index_name(ATTENTION_INDEX)
+        .key_schema(part("attention", KeyType::Hash)?)
+        .key_schema(part("attentionAt", KeyType::Range)?)
+        .projection(Projection::builder().projection_type(ProjectionType::All).build())
+        .build()
+        .map_err(|error| error.to_string())?;
+    Ok(call
+        .attribute_definitions(string("attention")?)
+        .attribute_definitions(string("attentionAt")?)
+        .global_secondary_indexes(index))
+}
+
+fn string(name: &str) -> Result<AttributeDefinition, String> {
+    let definition =
+        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
+    definition.map_err(|error| error.to_string())
+}
+
+fn part(name: &str, key_type: KeyType) -> Result<KeySchemaElement, String> {
+    let element = KeySchemaElement::builder().attribute_name(name).key_type(key_type).build();
+    element.map_err(|error| error.to_string())
+}

@@ -1,0 +1,127 @@
+//! Settings from environment variables.
+//!
+//! A setting that is misspelt or out of range must not be found out by a job that behaves strangely,
+//! so everything is read and checked at once, before anything runs, and every mistake is reported
+//! with its variable, its value and what was expected. A variable that is empty counts as not set.
+//!
+//! | variable | default | meaning |
+//! | --- | --- | --- |
+//! | `ENABLE_JOBS` | `true` | `false` stops all work |
+//! | `LAMBDA_JOBS_CONCURRENCY` | 5 | jobs of a batch that run at once |
+//! | `LAMBDA_JOBS_RETRY_DELAY_MS` | 5000 | the wait before the first retry; doubled for each further one |
+//! | `LAMBDA_JOBS_RETRY_JITTER` | `full` | `none` makes the waits exact |
+//! | `LAMBDA_JOBS_MAX_RETRIES` | 3 | retries after the first attempt |
+//! | `LAMBDA_JOBS_TIMEOUT_MS` | 30000 | how long one attempt may take |
+//! | `LAMBDA_JOBS_FUNCTION_TIMEOUT_MS` | 90000 | how long the function may run |
+//! | `LAMBDA_JOBS_RETENTION_DAYS` | 15 | how long finished jobs are remembered |
+//! | `LAMBDA_JOBS_MAX_JOB_HISTORY` | 1000 | how many finished jobs a listing shows |
+//! | `LAMBDA_JOBS_JOBS_TABLE`, `_STATE_TABLE`, `_DATA_TABLE` | `lambda-jobs-jobs`, `-state`, `-data` | table names |
+//! | `LAMBDA_JOBS_QUEUE_PREFIX` | `lambda-jobs-` | what queue names begin with |
+
+mod names;
+mod reader;
+
+use std::time::Duration;
+
+use lambda_jobs_core::{Jitter, JobConfig, RetryPolicy};
+
+pub use names::{QueueNames, Tables};
+use reader::Reader;
+pub use reader::SettingsError;
+
+/// Everything that the environment decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How jobs are run.
+    pub jobs: JobConfig,
+    /// How many finished jobs a listing shows at most.
+    pub max_job_history: usize,
+    /// Where things are kept.
+    pub tables: Tables,
+    /// Where jobs wait.
+    pub queues: QueueNames,
+    /// Whether any work is done at all.
+    pub enabled: bool,
+}
+
+impl Settings {
+    /// The settings of this process's environment.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// The settings that `look_up` finds by the names of environment variables.
+    ///
+    /// ```
+    /// use lambda_jobs_infra::Settings;
+    ///
+    /// let wrong = Settings::read(|name| (name == "LAMBDA_JOBS_CONCURRENCY").then(|| "many".to_owned()));
+    /// assert_eq!(
+    ///     wrong.unwrap_err().to_string(),
+    ///     r#"LAMBDA_JOBS_CONCURRENCY: expected a whole number from 1 to 1000, got "many""#,
+    /// );
+    /// ```
+    pub fn read(look_up: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let mut reader = Reader::new(&look_up);
+        let settings = Self {
+            jobs: jobs(&mut reader),
+            max_job_history: reader.number("LAMBDA_JOBS_MAX_JOB_HISTORY", 1..=1_000_000, 1000),
+            tables: names::tables(&mut reader),
+            queues: names::queues(&mut reader),
+            enabled: reader.choice("ENABLE_JOBS", &[("true", true), ("false", false)], true),
+        };
+        reader.finish(settings)
+    }
+}
+
+impl Default for Settings {
+    /// The settings of an empty environment.
+    fn default() -> Self {
+        Self {
+            jobs: JobConfig::default(),
+            max_job_history: 1000,
+            tables: Tables::default(),
+            queues: QueueNames::default(),
+            enabled: true,
+        }
+    }
+}
+
+const HOUR_MS: u64 = 3_600_000;
+
+fn jobs(reader: &mut Reader<'_>) -> JobConfig {
+    let defaults = JobConfig::default();
+    let concurrency = reader.number("LAMBDA_JOBS_CONCURRENCY", 1..=1000, defaults.concurrency);
+    let function_timeout =
+        reader.millis("LAMBDA_JOBS_FUNCTION_TIMEOUT_MS", 4_000..=900_000, defaults.function_timeout);
+    let timeout = reader.millis("LAMBDA_JOBS_TIMEOUT_MS", 1..=897_000, defaults.timeout);
+    let days: u64 = reader.number("LAMBDA_JOBS_RETENTION_DAYS", 15..=3650, 15);
+    let retry = retry(reader);
+    let config = JobConfig {
+        concurrency,
+        retry,
+        timeout,
+        function_timeout,
+        retention: Duration::from_hours(days * 24),
+    };
+    if timeout > config.longest_timeout() {
+        let longest = config.longest_timeout().as_millis();
+        let expected = format!(
+            "at most {longest}, which is LAMBDA_JOBS_FUNCTION_TIMEOUT_MS less {} to settle in",
+            JobConfig::SETTLE_MARGIN.as_millis()
+        );
+        reader.refuse("LAMBDA_JOBS_TIMEOUT_MS", &expected, &timeout.as_millis().to_string());
+    }
+    config
+}
+
+fn retry(reader: &mut Reader<'_>) -> RetryPolicy {
+    let defaults = RetryPolicy::default();
+    let base = reader.millis("LAMBDA_JOBS_RETRY_DELAY_MS", 0..=12 * HOUR_MS, Duration::from_secs(5));
+    let retries = reader.number("LAMBDA_JOBS_MAX_RETRIES", 0..=100, defaults.max_retries());
+    let jitters = [("full", Jitter::Full), ("none", Jitter::None)];
+    let jitter = reader.choice("LAMBDA_JOBS_RETRY_JITTER", &jitters, Jitter::Full);
+    RetryPolicy::new(retries, base, base.max(RetryPolicy::DEFAULT_CAP))
+        .unwrap_or(defaults)
+        .with_jitter(jitter)
+}
