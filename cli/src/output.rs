@@ -19,7 +19,7 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
 /// A table with this header.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header.iter().map(|title| title.to_uppercase()));
+    table.load_style(presets::NOTHING).set_header(header.iter().map(|title| title.to_uppercase()));
     table
 }
 

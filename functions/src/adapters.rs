@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use lambda_jobs_core::Queue;
 use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
 use lambda_jobs_core::manager::ManagerPorts;
-use lambda_jobs_core::ports::Webhooks;
+use lambda_jobs_core::ports::{HttpError, QueueError, Webhooks};
 use lambda_jobs_core::processor::ProcessorPorts;
 use lambda_jobs_infra::{
-    DynamoJobStore, DynamoWebhooks, OsEntropy, ReqwestSender, Settings, SqsJobQueue, SystemClock,
+    Dynamo, DynamoJobStore, DynamoWebhooks, OsEntropy, ReqwestSender, Settings, SqsClient, SqsJobQueue,
+    SystemClock,
 };
 
 /// The ports on real services.
 pub struct Adapters {
+    dynamo: Dynamo,
+    sqs: SqsClient,
     store: Arc<DynamoJobStore>,
     queue: Arc<SqsJobQueue>,
     webhooks: Arc<DynamoWebhooks>,
@@ -23,17 +27,19 @@ pub struct Adapters {
 
 impl Adapters {
     /// Adapters for the tables and queues that the settings name. Nothing is connected to yet.
-    #[must_use]
-    pub fn new(sdk: &SdkConfig, settings: &Settings) -> Self {
-        let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
-        Self {
-            store: Arc::new(DynamoJobStore::new(dynamodb.clone(), settings)),
-            queue: Arc::new(SqsJobQueue::new(aws_sdk_sqs::Client::new(sdk), settings)),
-            webhooks: Arc::new(DynamoWebhooks::new(dynamodb, settings)),
-            http: Arc::new(ReqwestSender::new()),
+    pub fn new(sdk: &SdkConfig, settings: &Settings) -> Result<Self, HttpError> {
+        let dynamo = Dynamo::new(sdk, settings.tables.clone());
+        let sqs = SqsClient::new(sdk, settings.queues.clone());
+        Ok(Self {
+            store: Arc::new(DynamoJobStore::new(dynamo.clone(), settings.jobs.retention)),
+            queue: Arc::new(SqsJobQueue::new(sqs.clone())),
+            webhooks: Arc::new(DynamoWebhooks::new(dynamo.clone())),
+            http: Arc::new(ReqwestSender::new()?),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),
-        }
+            dynamo,
+            sqs,
+        })
     }
 
     /// What a processor needs.
@@ -60,10 +66,21 @@ impl Adapters {
         }
     }
 
-    /// The queues.
+    /// The connection to DynamoDB.
     #[must_use]
-    pub fn queue(&self) -> Arc<SqsJobQueue> {
-        self.queue.clone()
+    pub const fn dynamo(&self) -> &Dynamo {
+        &self.dynamo
+    }
+
+    /// The connection to SQS.
+    #[must_use]
+    pub const fn sqs(&self) -> &SqsClient {
+        &self.sqs
+    }
+
+    /// The URL of a queue.
+    pub async fn queue_url(&self, queue: Queue) -> Result<String, QueueError> {
+        self.sqs.url(&self.sqs.names().queue(queue)).await
     }
 
     /// Where webhook deliveries are kept.

@@ -10,6 +10,8 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::time::Duration;
 
+use aws_sdk_sqs::config::Config;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName,
 };
@@ -83,6 +85,9 @@ impl EventSourceMapping {
             .wait_time_seconds(LONG_POLL_SECONDS)
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .message_attribute_names("All")
+            .customize()
+            // A long poll outlasts the timeouts that suit every other call.
+            .config_override(Config::builder().timeout_config(long_poll_timeouts()))
             .send()
             .await;
         match received {
@@ -137,6 +142,11 @@ impl EventSourceMapping {
             tracing::warn!(queue = %self.queue_url, error, "can't delete; the messages come again");
         }
     }
+}
+
+fn long_poll_timeouts() -> TimeoutConfig {
+    let patience = Duration::from_secs(2 * u64::from(LONG_POLL_SECONDS.unsigned_abs()));
+    TimeoutConfig::builder().operation_attempt_timeout(patience).operation_timeout(patience).build()
 }
 
 fn system_attributes(message: &Message) -> Map<String, Value> {

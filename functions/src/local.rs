@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use aws_config::{Region, SdkConfig};
+use aws_sdk_sqs::config::Credentials;
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::{JobRegistry, Queue, RegisterError, StopSignal};
-use lambda_jobs_infra::{Settings, SqsJobQueue};
+use lambda_jobs_infra::Settings;
 use serde_json::Value;
 
 use crate::adapters::Adapters;
@@ -18,6 +20,17 @@ pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4566";
 /// How many invocations of one queue run at once.
 const CONCURRENCY: usize = 2;
 
+/// The SDK configuration for a local endpoint: any region and any credentials do there, and it must not
+/// take what the environment holds for the real AWS.
+pub async fn sdk_config(endpoint: &str) -> SdkConfig {
+    lambda_jobs_infra::aws::loader()
+        .endpoint_url(endpoint)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local stack"))
+        .load()
+        .await
+}
+
 /// Runs a worker against the local stack until Ctrl-C.
 pub(crate) async fn run_worker(
     register: impl FnOnce(&mut JobRegistry) -> Result<(), RegisterError>,
@@ -25,12 +38,11 @@ pub(crate) async fn run_worker(
     logging::init_terminal("info");
     let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap_or_else(|_| DEFAULT_ENDPOINT.to_owned());
     let settings = Settings::from_env()?;
-    let sdk = lambda_jobs_infra::local_sdk_config(&endpoint).await;
-    let adapters = Adapters::new(&sdk, &settings);
+    let adapters = Arc::new(Adapters::new(&sdk_config(&endpoint).await, &settings)?);
     let worker = Arc::new(Worker::new(settings, &adapters, OnBlocked::EndProcess, register)?);
     tracing::info!(endpoint, "not on Lambda: polling the local queues; stop with Ctrl-C");
     let (stopper, stop) = StopSignal::new();
-    let polling = poll(worker, aws_sdk_sqs::Client::new(&sdk), adapters.queue(), stop);
+    let polling = poll(worker, adapters, stop);
     tokio::pin!(polling);
     tokio::select! {
         outcome = &mut polling => return outcome,
@@ -40,19 +52,13 @@ pub(crate) async fn run_worker(
 }
 
 /// Polls every queue for a worker until `stop` is raised and what runs has ended or was handed back.
-pub async fn poll(
-    worker: Arc<Worker>,
-    client: aws_sdk_sqs::Client,
-    queues: Arc<SqsJobQueue>,
-    stop: StopSignal,
-) -> Result<(), WorkerError> {
+pub async fn poll(worker: Arc<Worker>, adapters: Arc<Adapters>, stop: StopSignal) -> Result<(), WorkerError> {
     let mut mappings = Vec::with_capacity(Queue::ALL.len());
     for queue in Queue::ALL {
-        let queue_url = queues.url(queue).await?;
-        let name = worker.settings().queues.name(queue);
+        let name = worker.settings().queues.queue(queue);
         mappings.push(EventSourceMapping {
-            client: client.clone(),
-            queue_url,
+            client: adapters.sqs().client().clone(),
+            queue_url: adapters.queue_url(queue).await?,
             queue_arn: format!("arn:aws:sqs:us-east-1:000000000000:{name}"),
             batch_size: 10,
             concurrency: CONCURRENCY,

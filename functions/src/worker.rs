@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, Utc};
+use lambda_jobs_core::ports::{HttpError, QueueError};
 use lambda_jobs_core::processor::{Invocation, JobProcessor};
 use lambda_jobs_core::{InvalidConfig, JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::{Settings, SettingsError};
@@ -41,7 +42,10 @@ pub enum WorkerError {
     Runtime(#[source] lambda_runtime::Error),
     /// The queues can't be found.
     #[error(transparent)]
-    Queue(#[from] lambda_jobs_core::ports::QueueError),
+    Queue(#[from] QueueError),
+    /// The HTTP client can't be made.
+    #[error("make the HTTP client: {0}")]
+    Http(#[from] HttpError),
 }
 
 impl Worker {
@@ -86,7 +90,7 @@ impl Worker {
     }
 
     fn queue_of(&self, name: &str) -> Option<Queue> {
-        Queue::ALL.into_iter().find(|queue| self.settings.queues.name(*queue) == name)
+        Queue::ALL.into_iter().find(|queue| self.settings.queues.queue(*queue) == name)
     }
 }
 
@@ -102,7 +106,7 @@ pub async fn run_worker(
     }
     logging::init_json();
     let settings = Settings::from_env()?;
-    let adapters = Adapters::new(&lambda_jobs_infra::sdk_config().await, &settings);
+    let adapters = Adapters::new(lambda_jobs_infra::aws::shared_config().await, &settings)?;
     let worker = Worker::new(settings, &adapters, OnBlocked::EndProcess, register)?;
     let serve = async |event: LambdaEvent<SqsEvent>| {
         let deadline = DateTime::<Utc>::from(event.context.deadline());

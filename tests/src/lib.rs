@@ -20,7 +20,8 @@ pub async fn stack_with(setting: impl Fn(&str) -> Option<String>) -> Result<Stac
         "LAMBDA_JOBS_RETRY_DELAY_MS" => Some("1".to_owned()),
         _ => None,
     };
-    let settings: Result<Settings, SettingsError> = Settings::read(|name| setting(name).or_else(|| quick(name)));
+    let settings: Result<Settings, SettingsError> =
+        Settings::read(|name| setting(name).or_else(|| quick(name)));
     let settings = settings.map_err(|error| StackError::Queues(error.to_string()))?;
     Stack::start(&StackOptions::default(), settings).await
 }

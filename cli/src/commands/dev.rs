@@ -1,5 +1,6 @@
 //! `dev` and `demo`: the local stack.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -54,6 +55,7 @@ pub(super) async fn demo(args: StackArgs) -> Result<ExitCode, Failure> {
     let progress = Progress::default();
     init_logging(&progress);
     let stack = start(&args).await?;
+    print_addresses(&stack, false);
     let worker = stack.start_worker(|_| Ok(()))?;
     let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
     let demo = Demo::start(&stack, &manager).await?;
@@ -67,7 +69,7 @@ pub(super) async fn demo(args: StackArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn start(args: &StackArgs) -> Result<Stack, Failure> {
-    let settings = Settings::from_lookup(|name| args.setting(name).or_else(|| std::env::var(name).ok()))?;
+    let settings = Settings::read(|name| args.setting(name).or_else(|| std::env::var(name).ok()))?;
     let options = StackOptions { port: args.port, data: args.data.clone() };
     Ok(Stack::start(&options, settings).await?)
 }
@@ -76,6 +78,7 @@ fn init_logging(progress: &Progress) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
     let text = tracing_subscriber::fmt()
         .with_writer(progress.clone())
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .with_env_filter(filter)
         .finish();

@@ -13,7 +13,7 @@ use axum::routing::post;
 use chrono::Utc;
 use lambda_jobs_core::families::webhook::{NAME, WebhookPayload};
 use lambda_jobs_core::manager::EnqueueError;
-use lambda_jobs_core::ports::{Entropy, Outgoing, WebhookDelivery};
+use lambda_jobs_core::ports::{Outgoing, WebhookDelivery};
 use lambda_jobs_core::{JobExecution, JobId, JobManager, JobStatus, NewJob, Queue};
 use lambda_jobs_infra::OsEntropy;
 use serde_json::json;

@@ -20,9 +20,9 @@ const VISIBILITY_FACTOR: u32 = 6;
 pub(super) async fn create(client: &Client, settings: &Settings) -> Result<(), StackError> {
     let visibility = settings.jobs.function_timeout.saturating_mul(VISIBILITY_FACTOR);
     for queue in Queue::ALL {
-        let letters = settings.queues.dead_letter_name(queue);
+        let letters = settings.queues.dead_letters(queue);
         create_one(client, &letters, Duration::from_secs(30), None).await?;
-        create_one(client, &settings.queues.name(queue), visibility, Some(&letters)).await?;
+        create_one(client, &settings.queues.queue(queue), visibility, Some(&letters)).await?;
     }
     Ok(())
 }

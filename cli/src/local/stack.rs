@@ -67,7 +67,7 @@ pub struct Stack {
     address: SocketAddr,
     sdk: SdkConfig,
     settings: Settings,
-    adapters: Adapters,
+    adapters: Arc<Adapters>,
     sqs: SqsEndpoint,
     meter: Arc<FrontMeter>,
     servers: Vec<JoinHandle<()>>,
@@ -115,10 +115,10 @@ impl Stack {
                 }
             }),
         ];
-        let sdk = lambda_jobs_infra::local_sdk_config(&format!("http://{address}")).await;
-        lambda_jobs_infra::create_tables(&aws_sdk_dynamodb::Client::new(&sdk), &settings.tables).await?;
-        super::queues::create(&aws_sdk_sqs::Client::new(&sdk), &settings).await?;
-        let adapters = Adapters::new(&sdk, &settings);
+        let sdk = lambda_jobs_functions::local::sdk_config(&format!("http://{address}")).await;
+        let adapters = Arc::new(Adapters::new(&sdk, &settings).map_err(WorkerError::from)?);
+        lambda_jobs_infra::create_tables(adapters.dynamo()).await?;
+        super::queues::create(adapters.sqs().client(), &settings).await?;
         Ok(Self { address, sdk, settings, adapters, sqs, meter, servers })
     }
 
@@ -136,7 +136,7 @@ impl Stack {
 
     /// The adapters on it.
     #[must_use]
-    pub const fn adapters(&self) -> &Adapters {
+    pub fn adapters(&self) -> &Adapters {
         &self.adapters
     }
 
@@ -166,9 +166,7 @@ impl Stack {
         // The stack lives in this process too, so a job that blocks must not take it along.
         let worker = Worker::new(self.settings.clone(), &self.adapters, OnBlocked::Report, register)?;
         let (stopper, stop) = StopSignal::new();
-        let client = aws_sdk_sqs::Client::new(&self.sdk);
-        let polling =
-            lambda_jobs_functions::local::poll(Arc::new(worker), client, self.adapters.queue(), stop);
+        let polling = lambda_jobs_functions::local::poll(Arc::new(worker), self.adapters.clone(), stop);
         Ok(RunningWorker { stopper, polling: tokio::spawn(polling) })
     }
 }

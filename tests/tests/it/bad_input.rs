@@ -64,7 +64,8 @@ async fn each_ends_where_a_person_can_find_it_with_the_reason_and_harms_no_other
     let letters = manager.dead_letters(Queue::Normal, 50).await.unwrap();
     assert_eq!(letters.len(), bad.len());
     for (body, reason) in bad {
-        let letter = letters.iter().find(|letter| letter.body == body).expect("every bad message is kept whole");
+        let letter =
+            letters.iter().find(|letter| letter.body == body).expect("every bad message is kept whole");
         let found = letter.reason.as_deref().unwrap_or_default();
         assert!(found.starts_with(reason), "expected {reason:?}, got {found:?}");
     }

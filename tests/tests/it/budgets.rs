@@ -56,13 +56,15 @@ async fn requests(name: &str, payload: Value, recorded: bool) -> u64 {
             }
         } else {
             let body = json!({ "name": name, "payload": payload }).to_string();
-            let message = Outgoing { queue: Queue::Normal, body, delay: std::time::Duration::ZERO, group: None };
+            let message =
+                Outgoing { queue: Queue::Normal, body, delay: std::time::Duration::ZERO, group: None };
             for answer in stack.adapters().manager_ports().queue.send(&vec![message; BATCH]).await {
                 answer.unwrap();
             }
         }
         let looks = run_until_deleted(&stack).await;
-        let sqs = stack.sqs_meter().total() - stack.sqs_meter().requests("ReceiveMessage") - sqs_before - looks;
+        let sqs =
+            stack.sqs_meter().total() - stack.sqs_meter().requests("ReceiveMessage") - sqs_before - looks;
         let dynamodb = stack.dynamodb_meter().total() - dynamodb_before;
         if !warm {
             let (receives, invocations) = match payload["fail"].as_u64() {
@@ -78,7 +80,7 @@ async fn requests(name: &str, payload: Value, recorded: bool) -> u64 {
 /// Runs a worker until the queue is empty; answers how many requests it took to look.
 async fn run_until_deleted(stack: &lambda_jobs::local::Stack) -> u64 {
     let sqs = aws_sdk_sqs::Client::new(stack.sdk());
-    let url = stack.adapters().queue().url(Queue::Normal).await.unwrap();
+    let url = stack.adapters().queue_url(Queue::Normal).await.unwrap();
     let worker = stack.start_worker(register).unwrap();
     let mut looks = 0;
     loop {

@@ -17,7 +17,8 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Serves on a free port: these answers first, then 500 for ever. Answers its address too.
     pub(crate) async fn serve(answers: impl IntoIterator<Item = u16>) -> (Self, String) {
-        let receiver = Self { answers: Arc::new(Mutex::new(answers.into_iter().collect())), ..Self::default() };
+        let receiver =
+            Self { answers: Arc::new(Mutex::new(answers.into_iter().collect())), ..Self::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let router = Router::new().fallback(answer).with_state(receiver.clone());
