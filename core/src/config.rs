@@ -8,6 +8,8 @@ use crate::retry::RetryPolicy;
 /// How jobs are run where neither the job nor its handler says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobConfig {
+    /// Whether jobs are run at all; where not, their messages wait.
+    pub enabled: bool,
     /// How many jobs of a batch run at once; 5 by default.
     pub concurrency: usize,
     /// When failed jobs are tried again.
@@ -71,6 +73,7 @@ impl JobConfig {
 impl Default for JobConfig {
     fn default() -> Self {
         Self {
+            enabled: true,
             concurrency: 5,
             retry: RetryPolicy::default(),
             timeout: Duration::from_secs(30),

@@ -4,11 +4,14 @@
 //! With [`run_worker`] your own worker is about as long as its handlers; see the example
 //! `custom_job`. Outside Lambda the same binary polls the queues of the local stack itself.
 
+mod adapters;
 pub mod event;
 pub mod event_source;
+pub mod local;
 pub mod logging;
 mod watchdog;
 mod worker;
 
+pub use adapters::Adapters;
 pub use watchdog::{BlockedJob, OnBlocked, Watchdog};
-pub use worker::{Worker, WorkerError, WorkerParts, run_worker};
+pub use worker::{Worker, WorkerError, run_worker};

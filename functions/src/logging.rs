@@ -1,5 +1,7 @@
 //! Log lines as JSON on a function, for people on a terminal.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// Writes JSON lines to standard output, at level `info` unless `RUST_LOG` says otherwise. Does nothing
@@ -22,6 +24,7 @@ pub fn init_terminal(default_level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_level));
     let text = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .with_env_filter(filter)
         .finish();

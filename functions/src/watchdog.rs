@@ -69,8 +69,7 @@ struct Poll {
 impl Watchdog {
     /// A watchdog with its thread.
     pub fn start(on_blocked: OnBlocked) -> std::io::Result<Self> {
-        let shared =
-            Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), on_blocked });
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), on_blocked });
         let watched = Arc::clone(&shared);
         std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watched.look_on())?;
         Ok(Self { shared })

@@ -40,8 +40,6 @@ pub struct Settings {
     pub tables: Tables,
     /// Where jobs wait.
     pub queues: QueueNames,
-    /// Whether any work is done at all.
-    pub enabled: bool,
 }
 
 impl Settings {
@@ -68,7 +66,6 @@ impl Settings {
             max_job_history: reader.number("LAMBDA_JOBS_MAX_JOB_HISTORY", 1..=1_000_000, 1000),
             tables: names::tables(&mut reader),
             queues: names::queues(&mut reader),
-            enabled: reader.choice("ENABLE_JOBS", &[("true", true), ("false", false)], true),
         };
         reader.finish(settings)
     }
@@ -82,7 +79,6 @@ impl Default for Settings {
             max_job_history: 1000,
             tables: Tables::default(),
             queues: QueueNames::default(),
-            enabled: true,
         }
     }
 }
@@ -97,7 +93,9 @@ fn jobs(reader: &mut Reader<'_>) -> JobConfig {
     let timeout = reader.millis("LAMBDA_JOBS_TIMEOUT_MS", 1..=897_000, defaults.timeout);
     let days: u64 = reader.number("LAMBDA_JOBS_RETENTION_DAYS", 15..=3650, 15);
     let retry = retry(reader);
+    let enabled = reader.choice("ENABLE_JOBS", &[("true", true), ("false", false)], true);
     let config = JobConfig {
+        enabled,
         concurrency,
         retry,
         timeout,

@@ -1,3 +1,168 @@
-//! Queues in memory.
-/// X.
-pub struct MemoryQueue;
+//! Queues in memory, over the one model of SQS.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::PausedClock;
+use crate::config::JobConfig;
+use crate::job::Queue;
+use crate::ports::{
+    Clock, DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError,
+    ReceivedMessage,
+};
+use crate::sqs::{
+    AttributeValue, MessageAttribute, MessageContent, ReceiveRequest, Received, RedrivePolicy, SendRequest,
+    Sqs, SqsError,
+};
+
+/// All queues with their dead-letter queues, as the template makes them, at the time of a
+/// [`PausedClock`].
+pub struct MemoryQueue {
+    sqs: Mutex<Sqs>,
+    clock: PausedClock,
+}
+
+/// The attributes of a dead letter that the worker sent.
+const REASON: &str = "reason";
+const ORIGINAL_ID: &str = "originalMessageId";
+
+impl MemoryQueue {
+    /// Empty queues whose messages stay hidden for `visibility_timeout` after a receive.
+    pub fn new(clock: PausedClock, visibility_timeout: Duration) -> Result<Self, SqsError> {
+        let mut sqs = Sqs::with_seed(0);
+        let (now, timeout) = (clock.now(), visibility_timeout.as_secs().to_string());
+        for queue in Queue::ALL {
+            let letters = dead_letter_name(queue);
+            sqs.create_queue(&letters, &[].into(), now)?;
+            let redrive = RedrivePolicy::new(&letters, JobConfig::MAX_RECEIVE_COUNT)?.to_json();
+            let attributes = [("VisibilityTimeout", timeout.as_str()), ("RedrivePolicy", &redrive)];
+            sqs.create_queue(queue.as_str(), &attributes.into(), now)?;
+        }
+        Ok(Self { sqs: Mutex::new(sqs), clock })
+    }
+
+    /// Sends a bare message, as anybody with access to the queue can.
+    pub fn send_body(&self, queue: Queue, body: &str) -> Result<String, SqsError> {
+        let now = self.clock.now();
+        self.sqs().send(queue.as_str(), SendRequest::new(body), now).map(|message| message.id)
+    }
+
+    /// Receives up to ten messages.
+    pub fn receive(&self, queue: Queue, max: usize) -> Result<Vec<ReceivedMessage>, SqsError> {
+        let now = self.clock.now();
+        let received = self.sqs().receive(queue.as_str(), ReceiveRequest::up_to(max), now)?;
+        Ok(received.into_iter().map(|received| received_message(queue, received)).collect())
+    }
+
+    /// Deletes a received message.
+    pub fn delete(&self, message: &ReceivedMessage) -> Result<(), SqsError> {
+        let now = self.clock.now();
+        self.sqs().delete(message.queue.as_str(), &message.receipt_handle, now)
+    }
+
+    /// When a message of this queue can next be received; `None` while it is empty.
+    pub fn next_visible_at(&self, queue: Queue) -> Result<Option<DateTime<Utc>>, SqsError> {
+        let now = self.clock.now();
+        self.sqs().next_visible_at(queue.as_str(), now)
+    }
+
+    fn sqs(&self) -> MutexGuard<'_, Sqs> {
+        self.sqs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn dead_letter_name(queue: Queue) -> String {
+    format!("{queue}-dlq")
+}
+
+fn received_message(queue: Queue, received: Received) -> ReceivedMessage {
+    let Received { message, receipt_handle } = received;
+    ReceivedMessage {
+        queue,
+        message_id: message.id,
+        receipt_handle,
+        body: message.content.body,
+        sent_at: message.sent_at,
+        receive_count: message.receive_count,
+        group: message.content.group,
+    }
+}
+
+fn failed(action: &str, queue: Queue, error: SqsError) -> QueueError {
+    QueueError::new(format!("{action} queue {queue}"), error.to_string()).with_source(error)
+}
+
+#[async_trait]
+impl JobQueue for MemoryQueue {
+    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>> {
+        let (mut sqs, now) = (self.sqs(), self.clock.now());
+        let send = |message: &Outgoing| {
+            let content = MessageContent {
+                body: message.body.clone(),
+                group: message.group.clone(),
+                ..MessageContent::default()
+            };
+            let request = SendRequest { content, delay: Some(message.delay) };
+            let sent = sqs.send(message.queue.as_str(), request, now);
+            sent.map(drop).map_err(|error| failed("send to", message.queue, error))
+        };
+        messages.iter().map(send).collect()
+    }
+
+    async fn defer(&self, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>> {
+        let (mut sqs, now) = (self.sqs(), self.clock.now());
+        let defer = |one: &Deferral| {
+            sqs.change_visibility(one.queue.as_str(), &one.receipt_handle, one.wait, now)
+                .map_err(|error| failed("defer in", one.queue, error))
+        };
+        deferrals.iter().map(defer).collect()
+    }
+
+    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>> {
+        let (mut sqs, now) = (self.sqs(), self.clock.now());
+        let bury = |letter: &DeadLetter| {
+            let message = &letter.message;
+            let attributes = [(REASON, &letter.reason), (ORIGINAL_ID, &message.message_id)];
+            let content = MessageContent {
+                body: message.body.clone(),
+                attributes: attributes
+                    .map(|(name, text)| (name.to_owned(), MessageAttribute::string(text.as_str())))
+                    .into(),
+                group: message.group.clone(),
+                ..MessageContent::default()
+            };
+            let request = SendRequest { content, delay: None };
+            let sent = sqs.send(&dead_letter_name(message.queue), request, now);
+            sent.map(drop).map_err(|error| failed("dead-letter from", message.queue, error))
+        };
+        letters.iter().map(bury).collect()
+    }
+}
+
+#[async_trait]
+impl DeadLetterQueue for MemoryQueue {
+    async fn list(&self, queue: Queue, limit: usize) -> Result<Vec<DeadLettered>, QueueError> {
+        let sqs = self.sqs();
+        let messages = sqs
+            .messages(&dead_letter_name(queue))
+            .map_err(|error| failed("list dead letters of", queue, error))?;
+        let letters = messages.into_iter().take(limit).map(|message| {
+            let text = |name: &str| match message.content.attributes.get(name).map(|found| &found.value) {
+                Some(AttributeValue::Text(text)) => Some(text.clone()),
+                _ => None,
+            };
+            DeadLettered {
+                queue,
+                message_id: message.id.clone(),
+                original_message_id: text(ORIGINAL_ID),
+                reason: text(REASON),
+                sent_at: message.sent_at,
+                body: message.content.body.clone(),
+            }
+        });
+        Ok(letters.collect())
+    }
+}

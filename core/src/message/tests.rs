@@ -27,7 +27,7 @@ fn every_refusal_names_the_field_the_value_and_what_was_expected() {
     let cases = [
         (
             "not json",
-            "body: expected a JSON object nested at most 127 deep (expected ident at line 1 column 2), got \"\\\"not json\\\"\"",
+            "body: expected a JSON object nested at most 127 deep (expected ident at line 1 column 2), got \"not json\"",
         ),
         ("[]", "body: expected a JSON object, got []"),
         ("{}", "name: expected the name of a job, got nothing"),
@@ -67,7 +67,7 @@ fn every_refusal_names_the_field_the_value_and_what_was_expected() {
         ),
     ];
     for (body, expected) in cases {
-        assert_eq!(refusal(body), expected.replace("\\\"\\\"not json\\\"\\\"", "\"not json\""), "{body}");
+        assert_eq!(refusal(body), expected, "{body}");
     }
 }
 

@@ -207,9 +207,10 @@ impl JobProcessor {
     }
 
     /// Spends the attempt of a job that took its worker down.
-    async fn blame(&self, candidate: Candidate, record: JobRecord, ledger: &Ledger) {
+    async fn blame(&self, candidate: Candidate, mut record: JobRecord, ledger: &Ledger) {
         let Candidate { received, message, handler } = candidate;
         let Some(claim) = record.claim.clone() else { return };
+        record.isolated = true;
         let now = self.clock.now();
         let spent_all = record.failures >= handler.max_retries(&message.definition);
         let record = if spent_all {

@@ -51,6 +51,9 @@ pub(super) fn gate(
     Gate::Open
 }
 
+/// How long a message waits each time while jobs are disabled.
+const DISABLED_WAIT: TimeDelta = TimeDelta::minutes(1);
+
 pub(super) const OUT_OF_TIME: &str = "too little time was left in the invocation";
 
 /// Whether an attempt of this length ends, and can be settled, before the deadline.
@@ -117,6 +120,9 @@ impl JobProcessor {
         now: DateTime<Utc>,
         invocation: &Invocation,
     ) -> Gate {
+        if !self.config.enabled {
+            return Gate::Wait(now + DISABLED_WAIT, "jobs are disabled");
+        }
         if invocation.stop.is_set() {
             return Gate::Wait(now, "the worker is stopping");
         }

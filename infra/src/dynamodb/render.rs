@@ -51,7 +51,7 @@ impl Statement {
                     value
                 }
                 Set::Plus(value) => {
-                    self.push(format_args!(" SET \"{name}\" = \"{name}\" + ?"));
+                    self.push(format_args!(" SET \"{name}\" = {name} + ?"));
                     value
                 }
             };

@@ -99,7 +99,9 @@ async fn send_part(
     let url = match client.url(&queue).await {
         Ok(url) => url,
         Err(error) => {
-            return all_failed(&part, || QueueError::new(format!("send to queue {queue}"), error.to_string()));
+            return all_failed(&part, || {
+                QueueError::new(format!("send to queue {queue}"), error.to_string())
+            });
         }
     };
     let requests: Result<Vec<_>, String> = part.iter().map(|at| entries[*at].1.request(*at)).collect();

@@ -1,0 +1,37 @@
+//! `enqueue`.
+
+use std::process::ExitCode;
+
+use lambda_jobs_core::NewJob;
+
+use super::{Failure, connect};
+use crate::args::EnqueueArgs;
+use crate::output;
+
+/// Enqueues a job, and prints its id alone, so that a script can keep it.
+pub(super) async fn enqueue(args: EnqueueArgs) -> Result<ExitCode, Failure> {
+    let (_, manager) = connect(&args.target).await?;
+    let enqueued = manager.enqueue(new_job(&args)).await?;
+    if args.target.json {
+        output::json(&enqueued)?;
+    } else {
+        output::line(enqueued.job_id.as_str())?;
+        if enqueued.duplicate {
+            eprintln!("duplicate: this id was enqueued before; it is {}", enqueued.status);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn new_job(args: &EnqueueArgs) -> NewJob {
+    let mut job = NewJob::new(&args.name).payload(args.payload.clone()).priority(args.priority);
+    job.id.clone_from(&args.id);
+    job.queue = args.queue;
+    job.delay = args.delay;
+    job.run_at = args.run_at;
+    job.max_retries = args.max_retries;
+    job.timeout = args.timeout;
+    job.tags.clone_from(&args.tags);
+    job.tenant.clone_from(&args.tenant);
+    job
+}

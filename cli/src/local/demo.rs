@@ -1,0 +1,207 @@
+//! A small demo that shows every way a job can end, over the same paths that any job takes: messages
+//! in SQS, webhooks over HTTP, records in DynamoDB.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use chrono::Utc;
+use lambda_jobs_core::families::webhook::{NAME, WebhookPayload};
+use lambda_jobs_core::manager::EnqueueError;
+use lambda_jobs_core::ports::{Outgoing, WebhookDelivery};
+use lambda_jobs_core::{JobExecution, JobId, JobManager, JobStatus, NewJob, Queue};
+use lambda_jobs_infra::OsEntropy;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::{Progress, Stack};
+
+/// How often the demo looks at its jobs.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// How many webhooks simply succeed.
+const PLAIN: usize = 6;
+
+/// Demo jobs on their way.
+pub struct Demo {
+    jobs: Vec<DemoJob>,
+    receiver: JoinHandle<()>,
+}
+
+struct DemoJob {
+    id: JobId,
+    what: &'static str,
+    expected: JobStatus,
+}
+
+/// How one demo job ended.
+pub struct DemoOutcome {
+    /// The job; absent where nothing is known of it.
+    pub job: Option<JobExecution>,
+    /// Its id.
+    pub id: JobId,
+    /// What it was to show.
+    pub what: &'static str,
+    /// How it was to end.
+    pub expected: JobStatus,
+}
+
+impl DemoOutcome {
+    /// Whether it ended as it was to.
+    #[must_use]
+    pub fn as_expected(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| job.status == self.expected)
+    }
+}
+
+impl Demo {
+    /// Starts a receiver of webhooks, and enqueues the jobs.
+    pub async fn start(stack: &Stack, manager: &JobManager) -> Result<Self, crate::commands::Failure> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let receiver = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, receiver()).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "the demo's receiver stopped");
+            }
+        });
+        let mut demo = Self { jobs: Vec::new(), receiver };
+        for number in 0..PLAIN {
+            let path = format!("ok/{number}");
+            demo.webhook(stack, manager, address, &path, "a webhook is delivered", JobStatus::Completed)
+                .await?;
+        }
+        let flaky = "the first answer is 500, the retry succeeds";
+        demo.webhook(stack, manager, address, "flaky/1", flaky, JobStatus::Completed).await?;
+        demo.webhook(stack, manager, address, "down/1", "every answer is 500", JobStatus::Failed).await?;
+        demo.delayed(stack, manager, address).await?;
+        demo.bare(stack).await?;
+        Ok(demo)
+    }
+
+    async fn delivery(
+        stack: &Stack,
+        address: SocketAddr,
+        path: &str,
+    ) -> Result<(JobId, serde_json::Value), crate::commands::Failure> {
+        let now = Utc::now();
+        let id = JobId::generate(now, &OsEntropy);
+        let url = format!("http://{address}/{path}");
+        let delivery = WebhookDelivery::new(id.as_str(), url, json!({ "demo": path }), now);
+        stack.adapters().webhooks().put_delivery(&delivery).await?;
+        let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id };
+        Ok((id, serde_json::to_value(payload)?))
+    }
+
+    async fn webhook(
+        &mut self,
+        stack: &Stack,
+        manager: &JobManager,
+        address: SocketAddr,
+        path: &str,
+        what: &'static str,
+        expected: JobStatus,
+    ) -> Result<(), crate::commands::Failure> {
+        let (id, payload) = Self::delivery(stack, address, path).await?;
+        let job = NewJob::new(NAME).id(id.clone()).payload(payload).max_retries(1).tag("demo");
+        self.enqueue(manager, job, id, what, expected).await?;
+        Ok(())
+    }
+
+    async fn delayed(
+        &mut self,
+        stack: &Stack,
+        manager: &JobManager,
+        address: SocketAddr,
+    ) -> Result<(), crate::commands::Failure> {
+        let (id, payload) = Self::delivery(stack, address, "ok/delayed").await?;
+        let delay = Duration::from_secs(3);
+        let job = NewJob::new(NAME).id(id.clone()).payload(payload).delay(delay).tag("demo");
+        self.enqueue(manager, job, id, "a webhook is due in 3 seconds", JobStatus::Completed).await?;
+        Ok(())
+    }
+
+    async fn enqueue(
+        &mut self,
+        manager: &JobManager,
+        job: NewJob,
+        id: JobId,
+        what: &'static str,
+        expected: JobStatus,
+    ) -> Result<(), EnqueueError> {
+        manager.enqueue(job).await?;
+        self.jobs.push(DemoJob { id, what, expected });
+        Ok(())
+    }
+
+    /// A bare message, as any program can send one, that no handler can run.
+    async fn bare(&mut self, stack: &Stack) -> Result<(), crate::commands::Failure> {
+        let id = JobId::generate(Utc::now(), &OsEntropy);
+        let body = json!({ "id": id, "name": "no-such-job" }).to_string();
+        let message = Outgoing { queue: Queue::Low, body, delay: Duration::ZERO, group: None };
+        let sent = stack.adapters().manager_ports().queue.send(&[message]).await;
+        sent.into_iter().collect::<Result<Vec<()>, _>>()?;
+        let what = "nobody can run it: a dead letter with its reason";
+        self.jobs.push(DemoJob { id, what, expected: JobStatus::Failed });
+        Ok(())
+    }
+
+    /// Shows the jobs until all have ended, or `patience` has.
+    pub async fn watch(
+        self,
+        manager: &JobManager,
+        progress: &Progress,
+        patience: Duration,
+    ) -> Result<Vec<DemoOutcome>, crate::commands::Failure> {
+        progress.begin(self.jobs.len());
+        let give_up = tokio::time::Instant::now() + patience;
+        let mut shown = BTreeMap::new();
+        let outcomes = loop {
+            let outcomes = self.look(manager).await?;
+            let mut counts: BTreeMap<JobStatus, usize> = BTreeMap::new();
+            for outcome in &outcomes {
+                let status = outcome.job.as_ref().map_or(JobStatus::Queued, |job| job.status);
+                *counts.entry(status).or_default() += 1;
+            }
+            let ended: usize = counts.iter().filter(|(status, _)| status.is_finished()).map(|(_, n)| n).sum();
+            if counts != shown {
+                progress.show(&counts);
+                shown = counts;
+            }
+            if ended == outcomes.len() || tokio::time::Instant::now() >= give_up {
+                break outcomes;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        };
+        progress.end();
+        self.receiver.abort();
+        Ok(outcomes)
+    }
+
+    async fn look(&self, manager: &JobManager) -> Result<Vec<DemoOutcome>, crate::commands::Failure> {
+        let looks = self.jobs.iter().map(async |job| {
+            let found = manager.status(&job.id).await?;
+            Ok(DemoOutcome { job: found, id: job.id.clone(), what: job.what, expected: job.expected })
+        });
+        futures_util::future::join_all(looks).await.into_iter().collect()
+    }
+}
+
+/// Answers webhooks: well, badly at first, or badly for ever.
+fn receiver() -> Router {
+    let seen: Arc<Mutex<HashSet<String>>> = Arc::default();
+    Router::new()
+        .route("/ok/{id}", post(async || StatusCode::NO_CONTENT))
+        .route("/down/{id}", post(async || StatusCode::INTERNAL_SERVER_ERROR))
+        .route("/flaky/{id}", post(flaky))
+        .with_state(seen)
+}
+
+async fn flaky(State(seen): State<Arc<Mutex<HashSet<String>>>>, Path(id): Path<String>) -> StatusCode {
+    let is_first = seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    if is_first { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::NO_CONTENT }
+}

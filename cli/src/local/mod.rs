@@ -1,0 +1,17 @@
+//! The local stack: AWS's side of the conversation, in this process.
+//!
+//! Nothing about it is a mock. The adapters, the worker and any SDK speak to it over HTTP as they would
+//! speak to AWS: DynamoDB is an embedded database, SQS an endpoint over the one model of SQS, and the
+//! event source mapping reads answers as strictly as Lambda does.
+
+mod demo;
+mod front;
+mod progress;
+mod queues;
+pub mod sqs;
+mod stack;
+
+pub use demo::{Demo, DemoOutcome};
+pub use front::FrontMeter;
+pub use progress::Progress;
+pub use stack::{Stack, StackError, StackOptions};

@@ -1,0 +1,51 @@
+//! Where a request meets the queues.
+//!
+//! Every action is a plain function of a desk and a request: the desk holds the model under its lock and the instant of
+//! the call, so an action can't wait, and can't see time pass.
+
+use chrono::{DateTime, Utc};
+use lambda_jobs_core::sqs::{Sqs, SqsError};
+
+use super::wire::required;
+
+/// The account in queue URLs, as in the model's ARNs.
+const ACCOUNT: &str = "000000000000";
+
+pub(super) struct Desk<'a> {
+    pub(super) sqs: &'a mut Sqs,
+    pub(super) now: DateTime<Utc>,
+    pub(super) base_url: &'a str,
+}
+
+impl Desk<'_> {
+    pub(super) fn url(&self, queue: &str) -> String {
+        format!("{}/{ACCOUNT}/{queue}", self.base_url)
+    }
+}
+
+/// The queue that a URL names by its last segment, whatever host and account are before it: a client may
+/// reach this endpoint under another address than the one it prints.
+pub(super) fn queue_name(url: Option<String>) -> Result<String, SqsError> {
+    let url = required(url, "QueueUrl")?;
+    let name = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    if name.is_empty() {
+        return Err(SqsError::QueueDoesNotExist { queue: url });
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_url_names_its_queue_by_the_last_segment() {
+        for url in
+            ["http://127.0.0.1:4566/000000000000/jobs", "https://sqs.eu-west-1.amazonaws.com/1/jobs", "jobs"]
+        {
+            assert_eq!(queue_name(Some(url.to_owned())).unwrap(), "jobs");
+        }
+        assert!(queue_name(Some("/".to_owned())).unwrap_err().is_queue_missing());
+        assert_eq!(queue_name(None).unwrap_err().code(), "MissingParameter");
+    }
+}

@@ -1,0 +1,76 @@
+//! How many requests came, by action.
+//!
+//! On AWS every request is paid for, so a test that asserts what a job costs counts them here.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// The actions that the endpoint answers.
+pub(super) const ACTIONS: [&str; 19] = [
+    "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch",
+    "CreateQueue",
+    "DeleteMessage",
+    "DeleteMessageBatch",
+    "DeleteQueue",
+    "GetQueueAttributes",
+    "GetQueueUrl",
+    "ListDeadLetterSourceQueues",
+    "ListQueueTags",
+    "ListQueues",
+    "PurgeQueue",
+    "ReceiveMessage",
+    "SendMessage",
+    "SendMessageBatch",
+    "SetQueueAttributes",
+    "TagQueue",
+    "UntagQueue",
+    UNKNOWN,
+];
+
+/// Under which actions are counted that the endpoint doesn't know.
+const UNKNOWN: &str = "unknown";
+
+/// Counts requests by action; clones count together.
+///
+/// ```
+/// use lambda_jobs::local::sqs::Meter;
+///
+/// let meter = Meter::default();
+/// meter.count("SendMessage");
+/// meter.count("Dance");
+/// assert_eq!((meter.requests("SendMessage"), meter.requests("ReceiveMessage")), (1, 0));
+/// assert_eq!((meter.requests("Dance"), meter.total()), (1, 2));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Meter {
+    counts: Arc<[AtomicU64; ACTIONS.len()]>,
+}
+
+impl Meter {
+    /// Counts one request.
+    pub fn count(&self, action: &str) {
+        if let Some(counter) = self.counter(action) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many requests of this action came; all unknown ones count as one action.
+    #[must_use]
+    pub fn requests(&self, action: &str) -> u64 {
+        self.counter(action).map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+
+    /// How many requests came.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.iter().map(|counter| counter.load(Ordering::Relaxed)).sum()
+    }
+
+    fn counter(&self, action: &str) -> Option<&AtomicU64> {
+        let index = ACTIONS.iter().position(|known| *known == action).unwrap_or(ACTIONS.len() - 1);
+        self.counts.get(index)
+    }
+}

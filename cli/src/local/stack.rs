@@ -1,0 +1,204 @@
+//! The stack itself: started, used, stopped.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+use dynoxide::Database;
+use lambda_jobs_core::ports::Entropy;
+use lambda_jobs_core::{JobRegistry, RegisterError, StopSignal, Stopper};
+use lambda_jobs_functions::{Adapters, OnBlocked, Worker, WorkerError};
+use lambda_jobs_infra::{OsEntropy, Settings, SystemClock};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::front::{Front, FrontMeter, router};
+use super::sqs::{EndpointSettings, LogError, Meter, SqsEndpoint, TableLog};
+
+/// Where a stack listens and what it keeps.
+#[derive(Clone, Debug, Default)]
+pub struct StackOptions {
+    /// The port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// The folder that keeps tables and queued messages over a restart; nothing is kept where absent.
+    pub data: Option<PathBuf>,
+}
+
+/// Why a stack can't start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StackError {
+    /// Somebody listens there already.
+    #[error(
+        "port {port} on 127.0.0.1 is taken ({source}); stop what listens there (another stack, LocalStack?), \
+         or choose another with --port, or a free one with --port 0"
+    )]
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The folder can't be used.
+    #[error("folder {folder}: {reason}; choose another with --data")]
+    Data {
+        /// The folder.
+        folder: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The kept queues can't be read.
+    #[error("read the kept queues: {0}")]
+    Log(#[from] LogError),
+    /// The tables can't be made.
+    #[error("create the tables: {0}")]
+    Tables(#[from] lambda_jobs_core::ports::StoreError),
+    /// The queues can't be made.
+    #[error("create the queues: {0}")]
+    Queues(String),
+    /// The worker can't run.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+}
+
+/// A running stack: DynamoDB and SQS on one port, with tables and queues.
+pub struct Stack {
+    address: SocketAddr,
+    sdk: SdkConfig,
+    settings: Settings,
+    adapters: Arc<Adapters>,
+    sqs: SqsEndpoint,
+    meter: Arc<FrontMeter>,
+    servers: Vec<JoinHandle<()>>,
+}
+
+/// A worker that polls a stack's queues.
+pub struct RunningWorker {
+    stopper: Stopper,
+    polling: JoinHandle<Result<(), WorkerError>>,
+}
+
+impl Stack {
+    /// Starts a stack, and makes its tables and queues.
+    pub async fn start(options: &StackOptions, settings: Settings) -> Result<Self, StackError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
+            .await
+            .map_err(|source| StackError::PortTaken { port: options.port, source })?;
+        let taken = |source| StackError::PortTaken { port: options.port, source };
+        let address = listener.local_addr().map_err(taken)?;
+        let database = open(options.data.as_deref())?;
+        let inner = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(taken)?;
+        let dynamodb_url = format!("http://{}", inner.local_addr().map_err(taken)?);
+
+        let sqs = SqsEndpoint::open(EndpointSettings {
+            clock: Arc::new(SystemClock::new()),
+            log: Arc::new(TableLog::open(database.clone())?),
+            seed: OsEntropy.next_u64(),
+            base_url: format!("http://{address}"),
+        })?;
+        let meter = Arc::new(FrontMeter::default());
+        let front = Front {
+            sqs: sqs.clone(),
+            dynamodb_url,
+            client: reqwest::Client::builder().no_proxy().build().unwrap_or_default(),
+            meter: Arc::clone(&meter),
+        };
+        let servers = vec![
+            tokio::spawn(dynoxide::server::serve_on(inner, database)),
+            tokio::spawn(async move {
+                if let Err(error) = axum::serve(listener, router(front)).await {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the local stack stopped serving"
+                    );
+                }
+            }),
+        ];
+        let sdk = lambda_jobs_functions::local::sdk_config(&format!("http://{address}")).await;
+        let adapters = Arc::new(Adapters::new(&sdk, &settings).map_err(WorkerError::from)?);
+        lambda_jobs_infra::create_tables(adapters.dynamo()).await?;
+        super::queues::create(adapters.sqs().client(), &settings).await?;
+        Ok(Self { address, sdk, settings, adapters, sqs, meter, servers })
+    }
+
+    /// Where it listens: the value for `AWS_ENDPOINT_URL`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The SDK configuration of its clients.
+    #[must_use]
+    pub const fn sdk(&self) -> &SdkConfig {
+        &self.sdk
+    }
+
+    /// The adapters on it.
+    #[must_use]
+    pub fn adapters(&self) -> &Adapters {
+        &self.adapters
+    }
+
+    /// The settings that it was made with.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Counts the requests to SQS.
+    #[must_use]
+    pub fn sqs_meter(&self) -> &Meter {
+        self.sqs.meter()
+    }
+
+    /// Counts the requests to DynamoDB.
+    #[must_use]
+    pub fn dynamodb_meter(&self) -> &Meter {
+        &self.meter.dynamodb
+    }
+
+    /// Starts a worker with the job families that come along and what `register` adds to them.
+    pub fn start_worker(
+        &self,
+        register: impl FnOnce(&mut JobRegistry) -> Result<(), RegisterError>,
+    ) -> Result<RunningWorker, StackError> {
+        // The stack lives in this process too, so a job that blocks must not take it along.
+        let worker = Worker::new(self.settings.clone(), &self.adapters, OnBlocked::Report, register)?;
+        let (stopper, stop) = StopSignal::new();
+        let polling = lambda_jobs_functions::local::poll(Arc::new(worker), self.adapters.clone(), stop);
+        Ok(RunningWorker { stopper, polling: tokio::spawn(polling) })
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.servers.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl RunningWorker {
+    /// Stops polling, and waits until what runs has ended or was handed back.
+    pub async fn stop(self) -> Result<(), WorkerError> {
+        self.stopper.raise();
+        match self.polling.await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the worker's task failed");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn open(data: Option<&Path>) -> Result<Database, StackError> {
+    let Some(folder) = data else {
+        return Database::memory()
+            .map_err(|error| StackError::Data { folder: "in memory".to_owned(), reason: error.to_string() });
+    };
+    let refuse = |reason: String| StackError::Data { folder: folder.display().to_string(), reason };
+    std::fs::create_dir_all(folder).map_err(|error| refuse(error.to_string()))?;
+    let file = folder.join("lambda-jobs.sqlite");
+    let Some(path) = file.to_str() else { return Err(refuse("its name is not UTF-8".to_owned())) };
+    Database::new(path).map_err(|error| refuse(error.to_string()))
+}

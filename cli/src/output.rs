@@ -1,0 +1,33 @@
+//! How answers are printed: tables for people, JSON for programs.
+
+use std::io::{self, Write};
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+/// Prints a value as JSON.
+pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
+    line(&text)
+}
+
+/// Prints one line to standard output.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{text}")
+}
+
+/// A table with this header.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.iter().map(|title| title.to_uppercase()));
+    table
+}
+
+/// Text on one line, without control characters (job data is hostile), and shortened.
+pub(crate) fn plain(text: &str, limit: usize) -> String {
+    let clean: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    match clean.char_indices().nth(limit) {
+        None => clean,
+        Some((end, _)) => format!("{}...", &clean[..end]),
+    }
+}

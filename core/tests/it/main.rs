@@ -1,0 +1,16 @@
+//! The core as its users see it: messages in, records and messages out, at a paused clock.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that meets these has failed"
+)]
+#![allow(clippy::needless_pass_by_value, reason = "payloads are written where they are passed")]
+
+mod guarantees;
+mod handlers;
+mod manager;
+mod processor;
+mod webhook;
+mod world;

@@ -1,0 +1,104 @@
+//! What callers can do.
+
+use std::time::Duration;
+
+use lambda_jobs_core::manager::{CancelOutcome, JobFilter, RetryOutcome};
+use lambda_jobs_core::{JobId, JobStatus, NewJob, Queue};
+use serde_json::json;
+
+use crate::handlers::scripted;
+use crate::world::World;
+
+fn world() -> World {
+    World::new(|registry| drop(scripted(registry)))
+}
+
+fn enqueue(world: &World, job: NewJob) -> JobId {
+    world.clock.run(world.manager.enqueue(job)).unwrap().job_id
+}
+
+#[test]
+fn an_enqueued_job_is_listed_before_and_after_it_ran() {
+    let world = world();
+    let id = enqueue(&world, NewJob::new("script").tag("demo"));
+    assert_eq!(world.status(&id).status, JobStatus::Queued);
+    world.settle();
+    let filter = JobFilter { status: Some(JobStatus::Completed), name: None, limit: 10 };
+    let listed = world.clock.run(world.manager.list(&filter)).unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((&listed[0].job_id, listed[0].attempt), (&id, 1));
+}
+
+#[test]
+fn enqueueing_an_id_twice_runs_it_once_and_says_duplicate() {
+    let world = world();
+    let job = || NewJob::new("script").id("order-7".parse().unwrap());
+    assert!(!world.clock.run(world.manager.enqueue(job())).unwrap().duplicate);
+    assert!(world.clock.run(world.manager.enqueue(job())).unwrap().duplicate);
+    world.settle();
+    let again = world.clock.run(world.manager.enqueue(job())).unwrap();
+    assert_eq!((again.duplicate, again.status), (true, JobStatus::Completed));
+    let counters = world.clock.run(world.manager.counters()).unwrap();
+    assert_eq!(counters[0].1.completed, 1);
+}
+
+#[test]
+fn bad_jobs_are_refused_with_the_field_the_value_and_what_was_expected() {
+    let world = world();
+    let refusal = |job| world.clock.run(world.manager.enqueue(job)).unwrap_err().to_string();
+    assert_eq!(refusal(NewJob::new("")), "name: expected the name of a job, 1 to 128 bytes, got \"\"");
+    assert_eq!(
+        refusal(NewJob::new("script").timeout(Duration::from_secs(88))),
+        "timeout: expected at most 87000 ms, the function's timeout less the margin to settle, got 88000 ms; \
+         split the work, or raise the function's timeout (15 minutes at most)"
+    );
+    assert_eq!(
+        refusal(NewJob::new("script").max_retries(101)),
+        "maxRetries: expected an integer from 0 to 100, got 101"
+    );
+    assert!(
+        refusal(NewJob::new("script").payload(json!("x".repeat(210_000)))).contains("at most 204800 bytes")
+    );
+    assert!(world.queue.next_visible_at(Queue::Normal).unwrap().is_none(), "nothing was sent");
+}
+
+#[test]
+fn a_failed_job_can_be_sent_on_its_way_again_with_all_its_attempts() {
+    let world = world();
+    let id = enqueue(&world, NewJob::new("script").payload(json!({ "permanent": true })));
+    assert_eq!(
+        world.clock.run(world.manager.retry(&id)).unwrap(),
+        RetryOutcome::NotFailed(JobStatus::Queued)
+    );
+    world.settle();
+    assert_eq!(world.status(&id).status, JobStatus::Failed);
+    assert_eq!(world.clock.run(world.manager.retry(&id)).unwrap(), RetryOutcome::Requeued);
+    assert_eq!(world.status(&id).retry_count, 0);
+    world.settle();
+    assert_eq!((world.status(&id).status, world.status(&id).attempt), (JobStatus::Failed, 1));
+    let unknown = "nobody".parse().unwrap();
+    assert_eq!(world.clock.run(world.manager.retry(&unknown)).unwrap(), RetryOutcome::Unknown);
+}
+
+#[test]
+fn cancelling_an_id_that_nobody_has_seen_stops_its_message_when_it_comes() {
+    let world = world();
+    let id: JobId = "late".parse().unwrap();
+    assert_eq!(world.clock.run(world.manager.cancel(&id)).unwrap(), CancelOutcome::Cancelled);
+    world.send(Queue::Normal, &json!({ "name": "script", "id": "late" }));
+    world.settle();
+    assert_eq!(world.status(&id).status, JobStatus::Cancelled);
+    assert_eq!(
+        world.clock.run(world.manager.cancel(&id)).unwrap(),
+        CancelOutcome::Finished(JobStatus::Cancelled)
+    );
+}
+
+#[test]
+fn a_batch_is_accepted_in_order_and_one_refusal_holds_up_nobody() {
+    let world = world();
+    let jobs = vec![NewJob::new("script"), NewJob::new(""), NewJob::new("script").id("x".parse().unwrap())];
+    let answers = world.clock.run(world.manager.enqueue_all(jobs));
+    assert!(answers[0].is_ok() && answers[1].is_err());
+    assert_eq!(answers[2].as_ref().unwrap().job_id.as_str(), "x");
+}

@@ -1,0 +1,221 @@
+//! A whole system in memory, in which Lambda is played step by step.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeZone, Utc};
+use lambda_jobs_core::manager::ManagerPorts;
+use lambda_jobs_core::memory::{MemoryJobStore, MemoryQueue, PausedClock, SeededEntropy};
+use lambda_jobs_core::ports::{
+    BoxFuture, ClaimOutcome, ClaimRequest, Clock, DeadLetterQueue, DeadLettered, InsertOutcome, JobStore,
+    ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, StoreError,
+};
+use lambda_jobs_core::processor::{BatchReport, Invocation, ProcessorPorts};
+use lambda_jobs_core::{
+    Jitter, JobConfig, JobExecution, JobId, JobManager, JobProcessor, JobRecord, JobRegistry, Queue,
+    RetryPolicy, StopSignal,
+};
+
+/// As the template sets it: six times the function's timeout.
+pub(crate) const VISIBILITY: Duration = Duration::from_mins(9);
+
+pub(crate) struct World {
+    pub(crate) clock: PausedClock,
+    pub(crate) store: Arc<Counting>,
+    pub(crate) queue: Arc<MemoryQueue>,
+    pub(crate) processor: JobProcessor,
+    pub(crate) manager: JobManager,
+    pub(crate) config: JobConfig,
+}
+
+impl World {
+    /// A world at 08:00 with these handlers, without jitter.
+    pub(crate) fn new(register: impl FnOnce(&mut JobRegistry)) -> Self {
+        let retry = RetryPolicy::default().with_jitter(Jitter::None);
+        Self::with_config(JobConfig { retry, ..JobConfig::default() }, register)
+    }
+
+    pub(crate) fn with_config(config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
+        let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
+        let store = Arc::new(Counting::new(MemoryJobStore::new()));
+        let queue = Arc::new(MemoryQueue::new(clock.clone(), VISIBILITY).unwrap());
+        Self::on(clock, store, queue, config, register)
+    }
+
+    /// The same stores and queues under a new worker.
+    pub(crate) fn restarted(self, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
+        Self::on(self.clock, self.store, self.queue, config, register)
+    }
+
+    fn on(
+        clock: PausedClock,
+        store: Arc<Counting>,
+        queue: Arc<MemoryQueue>,
+        config: JobConfig,
+        register: impl FnOnce(&mut JobRegistry),
+    ) -> Self {
+        let entropy = Arc::new(SeededEntropy::new(7));
+        let mut registry = JobRegistry::new(&config);
+        register(&mut registry);
+        let ports = ProcessorPorts {
+            store: store.clone(),
+            queue: queue.clone(),
+            clock: Arc::new(clock.clone()),
+            entropy: entropy.clone(),
+        };
+        let processor = JobProcessor::new(Arc::new(registry), config.clone(), ports);
+        let manager = JobManager::new(
+            config.clone(),
+            ManagerPorts {
+                index: store.inner.clone(),
+                store: store.clone(),
+                queue: queue.clone(),
+                dead_letters: queue.clone(),
+                clock: Arc::new(clock.clone()),
+                entropy,
+            },
+        );
+        Self { clock, store, queue, processor, manager, config }
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub(crate) fn send(&self, queue: Queue, body: &serde_json::Value) -> JobId {
+        self.queue.send_body(queue, &body.to_string()).unwrap().parse().unwrap()
+    }
+
+    /// Receives a batch, without running it.
+    pub(crate) fn receive(&self, queue: Queue) -> Vec<ReceivedMessage> {
+        self.queue.receive(queue, 10).unwrap()
+    }
+
+    /// Runs a received batch as Lambda does, and deletes what the answer does not retain.
+    pub(crate) fn process(&self, messages: Vec<ReceivedMessage>) -> BatchReport {
+        self.process_within(messages, self.config.function_timeout)
+    }
+
+    pub(crate) fn process_within(&self, messages: Vec<ReceivedMessage>, time: Duration) -> BatchReport {
+        let invocation = Invocation { deadline: self.now() + time, stop: StopSignal::never() };
+        let report = self.clock.run(self.processor.process(messages.clone(), &invocation));
+        for message in messages {
+            if !report.retained.contains(&message.message_id) {
+                self.queue.delete(&message).unwrap();
+            }
+        }
+        report
+    }
+
+    /// Claims a batch and then is killed: nothing after the claims happens, no destructor runs.
+    pub(crate) fn process_and_crash(&self, messages: Vec<ReceivedMessage>) {
+        let deadline = self.now() + self.config.function_timeout;
+        let invocation = Invocation { deadline, stop: StopSignal::never() };
+        let mut work = Box::pin(self.processor.process(messages, &invocation));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        for _ in 0..20 {
+            assert!(work.as_mut().poll(&mut context).is_pending(), "the batch ended before the crash");
+        }
+        std::mem::forget(work);
+    }
+
+    /// One batch of one queue.
+    pub(crate) fn step(&self, queue: Queue) -> BatchReport {
+        self.process(self.receive(queue))
+    }
+
+    /// Lets time pass until no queue holds a message any more.
+    pub(crate) fn settle(&self) {
+        for _ in 0..10_000 {
+            let next =
+                Queue::ALL.into_iter().filter_map(|queue| self.queue.next_visible_at(queue).unwrap()).min();
+            let Some(next) = next else { return };
+            self.clock.advance((next - self.now()).to_std().unwrap_or_default());
+            for queue in Queue::ALL {
+                let messages = self.receive(queue);
+                if !messages.is_empty() {
+                    self.process(messages);
+                }
+            }
+        }
+        panic!("the world does not come to rest");
+    }
+
+    pub(crate) fn status(&self, id: &JobId) -> JobExecution {
+        self.find(id).expect("the job has a record")
+    }
+
+    pub(crate) fn find(&self, id: &JobId) -> Option<JobExecution> {
+        self.clock.run(self.manager.status(id)).unwrap()
+    }
+
+    pub(crate) fn dead_letters(&self, queue: Queue) -> Vec<DeadLettered> {
+        self.clock.run(self.queue.list(queue, 100)).unwrap()
+    }
+}
+
+/// A store that counts its calls, and fails or hides answers where it is told to.
+pub(crate) struct Counting {
+    pub(crate) inner: Arc<MemoryJobStore>,
+    pub(crate) calls: AtomicUsize,
+    /// How many of the next calls fail before they have any effect.
+    pub(crate) unreachable: AtomicUsize,
+    /// How many of the next calls take effect and then fail.
+    pub(crate) lose_answers: AtomicUsize,
+}
+
+impl Counting {
+    fn new(inner: MemoryJobStore) -> Self {
+        let zero = || AtomicUsize::new(0);
+        Self { inner: Arc::new(inner), calls: zero(), unreachable: zero(), lose_answers: zero() }
+    }
+
+    fn takes(counter: &AtomicUsize) -> bool {
+        counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+
+    async fn call<T: Send>(
+        &self,
+        answers: usize,
+        work: BoxFuture<'_, Vec<Result<T, StoreError>>>,
+    ) -> Vec<Result<T, StoreError>> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let failures =
+            || (0..answers).map(|_| Err(StoreError::new("call the store", "it timed out"))).collect();
+        if Self::takes(&self.unreachable) {
+            return failures();
+        }
+        let outcome = work.await;
+        if Self::takes(&self.lose_answers) { failures() } else { outcome }
+    }
+}
+
+#[async_trait]
+impl JobStore for Counting {
+    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>> {
+        self.call(records.len(), self.inner.insert(records)).await
+    }
+
+    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>> {
+        self.call(requests.len(), self.inner.claim(requests)).await
+    }
+
+    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
+        self.call(batch.settlements.len(), self.inner.settle(batch)).await
+    }
+
+    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.replace(record).await
+    }
+
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
+        self.inner.get(ids).await
+    }
+}

@@ -1,0 +1,97 @@
+//! The adapters that every function shares, built once from one SDK configuration.
+
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+use lambda_jobs_core::Queue;
+use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
+use lambda_jobs_core::manager::ManagerPorts;
+use lambda_jobs_core::ports::{HttpError, QueueError, Webhooks};
+use lambda_jobs_core::processor::ProcessorPorts;
+use lambda_jobs_infra::{
+    Dynamo, DynamoJobStore, DynamoWebhooks, OsEntropy, ReqwestSender, Settings, SqsClient, SqsJobQueue,
+    SystemClock,
+};
+
+/// The ports on real services.
+pub struct Adapters {
+    dynamo: Dynamo,
+    sqs: SqsClient,
+    store: Arc<DynamoJobStore>,
+    queue: Arc<SqsJobQueue>,
+    webhooks: Arc<DynamoWebhooks>,
+    http: Arc<ReqwestSender>,
+    clock: Arc<SystemClock>,
+    entropy: Arc<OsEntropy>,
+}
+
+impl Adapters {
+    /// Adapters for the tables and queues that the settings name. Nothing is connected to yet.
+    pub fn new(sdk: &SdkConfig, settings: &Settings) -> Result<Self, HttpError> {
+        let dynamo = Dynamo::new(sdk, settings.tables.clone());
+        let sqs = SqsClient::new(sdk, settings.queues.clone());
+        Ok(Self {
+            store: Arc::new(DynamoJobStore::new(dynamo.clone(), settings.jobs.retention)),
+            queue: Arc::new(SqsJobQueue::new(sqs.clone())),
+            webhooks: Arc::new(DynamoWebhooks::new(dynamo.clone())),
+            http: Arc::new(ReqwestSender::new()?),
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(OsEntropy),
+            dynamo,
+            sqs,
+        })
+    }
+
+    /// What a processor needs.
+    #[must_use]
+    pub fn processor_ports(&self) -> ProcessorPorts {
+        ProcessorPorts {
+            store: self.store.clone(),
+            queue: self.queue.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        }
+    }
+
+    /// What a manager needs.
+    #[must_use]
+    pub fn manager_ports(&self) -> ManagerPorts {
+        ManagerPorts {
+            store: self.store.clone(),
+            index: self.store.clone(),
+            queue: self.queue.clone(),
+            dead_letters: self.queue.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        }
+    }
+
+    /// The connection to DynamoDB.
+    #[must_use]
+    pub const fn dynamo(&self) -> &Dynamo {
+        &self.dynamo
+    }
+
+    /// The connection to SQS.
+    #[must_use]
+    pub const fn sqs(&self) -> &SqsClient {
+        &self.sqs
+    }
+
+    /// The URL of a queue.
+    pub async fn queue_url(&self, queue: Queue) -> Result<String, QueueError> {
+        self.sqs.url(&self.sqs.names().queue(queue)).await
+    }
+
+    /// Where webhook deliveries are kept.
+    #[must_use]
+    pub fn webhooks(&self) -> Arc<dyn Webhooks> {
+        self.webhooks.clone()
+    }
+
+    /// The handler of the webhook family.
+    #[must_use]
+    pub fn webhook_handler(&self) -> WebhookDeliveryHandler {
+        WebhookDeliveryHandler::new(self.webhooks.clone(), self.http.clone())
+    }
+}

@@ -1,0 +1,241 @@
+//! What Lambda's poller does, for a worker that runs outside Lambda.
+//!
+//! An event source mapping receives messages, hands them to the function as an event, and deletes
+//! what the answer does not name as failed. Its reading of that answer is strict in a way that has
+//! surprised many: an answer that it does not understand fails the whole batch, and one that it finds
+//! empty deletes all of it. A worker that runs locally must meet the same strictness, or it meets it
+//! for the first time in production.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_sqs::config::Config;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::types::{
+    DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use lambda_jobs_core::StopSignal;
+use serde_json::{Map, Value, json};
+
+/// How long a receive waits for a message.
+const LONG_POLL_SECONDS: i32 = 10;
+/// How long to wait after a receive that failed.
+const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+
+/// One queue, and how it is polled.
+#[derive(Clone, Debug)]
+pub struct EventSourceMapping {
+    /// The client that receives and deletes.
+    pub client: aws_sdk_sqs::Client,
+    /// The queue's URL.
+    pub queue_url: String,
+    /// The queue's ARN, by which the function tells queues apart.
+    pub queue_arn: String,
+    /// How many messages an event holds at most, 1 to 10.
+    pub batch_size: i32,
+    /// How many invocations run at once: the mapping's maximum concurrency.
+    pub concurrency: usize,
+    /// How long an invocation may take.
+    pub function_timeout: Duration,
+}
+
+impl EventSourceMapping {
+    /// Polls until `stop` is raised and every invocation has ended. `invoke` is the function: given
+    /// an event and its deadline, it answers JSON or fails.
+    pub async fn run<F, Fut>(&self, invoke: F, stop: &StopSignal)
+    where
+        F: Fn(Value, DateTime<Utc>) -> Fut,
+        Fut: Future<Output = Result<Value, String>>,
+    {
+        let pollers = (0..self.concurrency.max(1)).map(|_| self.poll(&invoke, stop));
+        futures_util::future::join_all(pollers).await;
+    }
+
+    async fn poll<F, Fut>(&self, invoke: &F, stop: &StopSignal)
+    where
+        F: Fn(Value, DateTime<Utc>) -> Fut,
+        Fut: Future<Output = Result<Value, String>>,
+    {
+        while !stop.is_set() {
+            let messages = tokio::select! {
+                messages = self.receive() => messages,
+                () = stop.wait() => return,
+            };
+            if messages.is_empty() {
+                continue;
+            }
+            let timeout = TimeDelta::from_std(self.function_timeout).unwrap_or(TimeDelta::MAX);
+            let answer = invoke(self.event(&messages), Utc::now() + timeout).await;
+            let ids: Vec<&str> = messages.iter().filter_map(Message::message_id).collect();
+            match answer.map_err(Unreadable::Failed).and_then(|answer| failed_items(&answer, &ids)) {
+                Ok(failed) => self.delete(&messages, &failed).await,
+                Err(why) => tracing::error!(queue = %self.queue_arn, "the whole batch failed: {why}"),
+            }
+        }
+    }
+
+    async fn receive(&self) -> Vec<Message> {
+        let received = self
+            .client
+            .receive_message()
+            .queue_url(&self.queue_url)
+            .max_number_of_messages(self.batch_size.clamp(1, 10))
+            .wait_time_seconds(LONG_POLL_SECONDS)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All")
+            .customize()
+            // A long poll outlasts the timeouts that suit every other call.
+            .config_override(Config::builder().timeout_config(long_poll_timeouts()))
+            .send()
+            .await;
+        match received {
+            Ok(output) => output.messages.unwrap_or_default(),
+            Err(error) => {
+                let error = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
+                tracing::warn!(queue = %self.queue_url, error, "can't receive; trying again");
+                tokio::time::sleep(AFTER_TROUBLE).await;
+                Vec::new()
+            }
+        }
+    }
+
+    fn event(&self, messages: &[Message]) -> Value {
+        let region = self.queue_arn.split(':').nth(3).unwrap_or_default();
+        let records: Vec<Value> = messages
+            .iter()
+            .map(|message| {
+                json!({
+                    "messageId": message.message_id(),
+                    "receiptHandle": message.receipt_handle(),
+                    "body": message.body().unwrap_or_default(),
+                    "md5OfBody": message.md5_of_body(),
+                    "attributes": system_attributes(message),
+                    "messageAttributes": message_attributes(message),
+                    "eventSource": "aws:sqs",
+                    "eventSourceARN": self.queue_arn,
+                    "awsRegion": region,
+                })
+            })
+            .collect();
+        json!({ "Records": records })
+    }
+
+    async fn delete(&self, messages: &[Message], failed: &HashSet<String>) {
+        let done =
+            messages.iter().filter(|message| !message.message_id().is_some_and(|id| failed.contains(id)));
+        let entries = done.enumerate().filter_map(|(at, message)| {
+            DeleteMessageBatchRequestEntry::builder()
+                .id(at.to_string())
+                .receipt_handle(message.receipt_handle()?)
+                .build()
+                .ok()
+        });
+        let entries: Vec<_> = entries.collect();
+        if entries.is_empty() {
+            return;
+        }
+        let call = self.client.delete_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
+        if let Err(error) = call.send().await {
+            let error = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
+            tracing::warn!(queue = %self.queue_url, error, "can't delete; the messages come again");
+        }
+    }
+}
+
+fn long_poll_timeouts() -> TimeoutConfig {
+    let patience = Duration::from_secs(2 * u64::from(LONG_POLL_SECONDS.unsigned_abs()));
+    TimeoutConfig::builder().operation_attempt_timeout(patience).operation_timeout(patience).build()
+}
+
+fn system_attributes(message: &Message) -> Map<String, Value> {
+    let attributes = message.attributes().into_iter().flatten();
+    attributes.map(|(name, value)| (name.as_str().to_owned(), value.as_str().into())).collect()
+}
+
+fn message_attributes(message: &Message) -> Map<String, Value> {
+    let attributes = message.message_attributes().into_iter().flatten();
+    attributes.map(|(name, value)| (name.clone(), message_attribute(value))).collect()
+}
+
+fn message_attribute(value: &MessageAttributeValue) -> Value {
+    json!({
+        "stringValue": value.string_value(),
+        "binaryValue": null,
+        "stringListValues": [],
+        "binaryListValues": [],
+        "dataType": value.data_type(),
+    })
+}
+
+/// Why an answer fails its whole batch.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// The function failed.
+    #[error("the function failed: {0}")]
+    Failed(String),
+    /// `batchItemFailures` is no list.
+    #[error("batchItemFailures: expected a list, got {0}")]
+    NotAList(String),
+    /// An entry has no usable `itemIdentifier`.
+    #[error("itemIdentifier: expected the id of a message of the batch, got {0}")]
+    BadIdentifier(String),
+}
+
+/// The messages that an answer names as failed, read as Lambda reads it: nothing at all (null, an
+/// empty object, an empty list) means that none failed, and anything out of order that all did.
+///
+/// ```
+/// use lambda_jobs_functions::event_source::failed_items;
+/// use serde_json::json;
+///
+/// assert!(failed_items(&json!({}), &["a"])?.is_empty());
+/// let one = json!({ "batchItemFailures": [{ "itemIdentifier": "a" }] });
+/// assert!(failed_items(&one, &["a", "b"])?.contains("a"));
+/// let wrong = json!({ "batchItemFailures": [{ "itemIdentifier": "" }] });
+/// assert!(failed_items(&wrong, &["a"]).is_err());
+/// # Ok::<(), lambda_jobs_functions::event_source::Unreadable>(())
+/// ```
+pub fn failed_items(answer: &Value, ids: &[&str]) -> Result<HashSet<String>, Unreadable> {
+    let entries = match answer.get("batchItemFailures") {
+        None | Some(Value::Null) => return Ok(HashSet::new()),
+        Some(Value::Array(entries)) => entries,
+        Some(other) => return Err(Unreadable::NotAList(other.to_string())),
+    };
+    let named = |entry: &Value| match entry.get("itemIdentifier").and_then(Value::as_str) {
+        Some(id) if ids.contains(&id) => Ok(id.to_owned()),
+        _ => Err(Unreadable::BadIdentifier(entry.to_string())),
+    };
+    entries.iter().map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_as_strictly_as_lambda_reads_it() {
+        let ids = ["a", "b"];
+        for nothing in [json!(null), json!({}), json!({ "batchItemFailures": null }), json!("text")] {
+            assert_eq!(failed_items(&nothing, &ids), Ok(HashSet::new()), "{nothing}");
+        }
+        for (wrong, why) in [
+            (json!({ "batchItemFailures": "a" }), "batchItemFailures: expected a list, got \"a\""),
+            (
+                json!({ "batchItemFailures": [{ "itemIdentifier": null }] }),
+                "itemIdentifier: expected the id of a message of the batch, got {\"itemIdentifier\":null}",
+            ),
+            (
+                json!({ "batchItemFailures": [{ "id": "a" }] }),
+                "itemIdentifier: expected the id of a message of the batch, got {\"id\":\"a\"}",
+            ),
+            (
+                json!({ "batchItemFailures": [{ "itemIdentifier": "c" }] }),
+                "itemIdentifier: expected the id of a message of the batch, got {\"itemIdentifier\":\"c\"}",
+            ),
+        ] {
+            assert_eq!(failed_items(&wrong, &ids).unwrap_err().to_string(), why);
+        }
+    }
+}

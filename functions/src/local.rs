@@ -1,0 +1,90 @@
+//! A worker outside Lambda: it polls the queues of the local stack itself.
+
+use std::sync::Arc;
+
+use aws_config::{Region, SdkConfig};
+use aws_sdk_sqs::config::Credentials;
+use chrono::{DateTime, Utc};
+use lambda_jobs_core::{JobRegistry, Queue, RegisterError, StopSignal};
+use lambda_jobs_infra::Settings;
+use serde_json::Value;
+
+use crate::adapters::Adapters;
+use crate::event_source::EventSourceMapping;
+use crate::logging;
+use crate::watchdog::OnBlocked;
+use crate::worker::{Worker, WorkerError};
+
+/// Where the local stack listens unless `AWS_ENDPOINT_URL` says otherwise.
+pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4566";
+/// How many invocations of one queue run at once.
+const CONCURRENCY: usize = 2;
+
+/// The SDK configuration for a local endpoint: any region and any credentials do there, and it must not
+/// take what the environment holds for the real AWS.
+pub async fn sdk_config(endpoint: &str) -> SdkConfig {
+    lambda_jobs_infra::aws::loader()
+        .endpoint_url(endpoint)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local stack"))
+        .load()
+        .await
+}
+
+/// Runs a worker against the local stack until Ctrl-C.
+pub(crate) async fn run_worker(
+    register: impl FnOnce(&mut JobRegistry) -> Result<(), RegisterError>,
+) -> Result<(), WorkerError> {
+    logging::init_terminal("info");
+    let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap_or_else(|_| DEFAULT_ENDPOINT.to_owned());
+    let settings = Settings::from_env()?;
+    let adapters = Arc::new(Adapters::new(&sdk_config(&endpoint).await, &settings)?);
+    let worker = Arc::new(Worker::new(settings, &adapters, OnBlocked::EndProcess, register)?);
+    tracing::info!(endpoint, "not on Lambda: polling the local queues; stop with Ctrl-C");
+    let (stopper, stop) = StopSignal::new();
+    let polling = poll(worker, adapters, stop);
+    tokio::pin!(polling);
+    tokio::select! {
+        outcome = &mut polling => return outcome,
+        _ = tokio::signal::ctrl_c() => stopper.raise(),
+    }
+    polling.await
+}
+
+/// Polls every queue for a worker until `stop` is raised and what runs has ended or was handed back.
+pub async fn poll(worker: Arc<Worker>, adapters: Arc<Adapters>, stop: StopSignal) -> Result<(), WorkerError> {
+    let mut mappings = Vec::with_capacity(Queue::ALL.len());
+    for queue in Queue::ALL {
+        let name = worker.settings().queues.queue(queue);
+        mappings.push(EventSourceMapping {
+            client: adapters.sqs().client().clone(),
+            queue_url: adapters.queue_url(queue).await?,
+            queue_arn: format!("arn:aws:sqs:us-east-1:000000000000:{name}"),
+            batch_size: 10,
+            concurrency: CONCURRENCY,
+            function_timeout: worker.settings().jobs.function_timeout,
+        });
+    }
+    let runs = mappings.iter().map(|mapping| {
+        let (worker, signal) = (Arc::clone(&worker), stop.clone());
+        let invoke =
+            move |event: Value, deadline| invoke(Arc::clone(&worker), event, deadline, signal.clone());
+        let stop = &stop;
+        async move { mapping.run(invoke, stop).await }
+    });
+    futures_util::future::join_all(runs).await;
+    Ok(())
+}
+
+/// The function as Lambda calls it: JSON in, JSON out, in a task of its own.
+async fn invoke(
+    worker: Arc<Worker>,
+    event: Value,
+    deadline: DateTime<Utc>,
+    stop: StopSignal,
+) -> Result<Value, String> {
+    let event = serde_json::from_value(event).map_err(|error| error.to_string())?;
+    let run = tokio::spawn(async move { worker.handle(event, deadline, stop).await });
+    let response = run.await.map_err(|error| error.to_string())?;
+    serde_json::to_value(response).map_err(|error| error.to_string())
+}

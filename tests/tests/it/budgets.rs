@@ -1,0 +1,129 @@
+//! What a job costs in requests, counted where they arrive.
+
+use lambda_jobs_core::ports::Outgoing;
+use lambda_jobs_core::{
+    Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobRegistry, NewJob, Queue, RegisterError,
+};
+use lambda_jobs_tests::{manager, stack};
+use serde_json::{Value, json};
+
+const BATCH: usize = 10;
+
+struct Cheap {
+    name: &'static str,
+    delivery: Delivery,
+}
+
+impl JobHandler for Cheap {
+    type Payload = Value;
+    type Output = ();
+
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn options(&self) -> HandlerOptions {
+        HandlerOptions { delivery: self.delivery, ..HandlerOptions::default() }
+    }
+
+    async fn execute(&self, payload: Value, ctx: &JobContext) -> Result<(), JobError> {
+        match payload["fail"].as_u64() {
+            Some(times) if u64::from(ctx.attempt()) <= times => Err(JobError::retryable("as told")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn register(jobs: &mut JobRegistry) -> Result<(), RegisterError> {
+    jobs.register(Cheap { name: "claimed", delivery: Delivery::Claimed })?;
+    jobs.register(Cheap { name: "at-least-once", delivery: Delivery::AtLeastOnce })?;
+    Ok(())
+}
+
+/// Requests of one batch of ten, send to delete: the receives that found nothing are not the jobs',
+/// and the invocation is added.
+async fn requests(name: &str, payload: Value, recorded: bool) -> u64 {
+    let stack = stack().await.unwrap();
+    let manager = manager(&stack);
+    // Counters exist from the second batch on; what makes them is not part of the steady state.
+    for warm in [true, false] {
+        let sqs_before = stack.sqs_meter().total() - stack.sqs_meter().requests("ReceiveMessage");
+        let dynamodb_before = stack.dynamodb_meter().total();
+        if recorded {
+            let jobs = (0..BATCH).map(|_| NewJob::new(name).payload(payload.clone())).collect();
+            for answer in manager.enqueue_all(jobs).await {
+                answer.unwrap();
+            }
+        } else {
+            let body = json!({ "name": name, "payload": payload }).to_string();
+            let message =
+                Outgoing { queue: Queue::Normal, body, delay: std::time::Duration::ZERO, group: None };
+            for answer in stack.adapters().manager_ports().queue.send(&vec![message; BATCH]).await {
+                answer.unwrap();
+            }
+        }
+        let looks = run_until_deleted(&stack).await;
+        let sqs =
+            stack.sqs_meter().total() - stack.sqs_meter().requests("ReceiveMessage") - sqs_before - looks;
+        let dynamodb = stack.dynamodb_meter().total() - dynamodb_before;
+        if !warm {
+            let (receives, invocations) = match payload["fail"].as_u64() {
+                Some(times) => (times + 1, times + 1),
+                None => (1, 1),
+            };
+            return sqs + dynamodb + receives + invocations;
+        }
+    }
+    unreachable!()
+}
+
+/// Runs a worker until the queue is empty; answers how many requests it took to look.
+async fn run_until_deleted(stack: &lambda_jobs::local::Stack) -> u64 {
+    let sqs = aws_sdk_sqs::Client::new(stack.sdk());
+    let url = stack.adapters().queue_url(Queue::Normal).await.unwrap();
+    let worker = stack.start_worker(register).unwrap();
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let answer = sqs
+            .get_queue_attributes()
+            .queue_url(&url)
+            .attribute_names(aws_sdk_sqs::types::QueueAttributeName::All)
+            .send()
+            .await
+            .unwrap();
+        let left: u64 = answer
+            .attributes()
+            .unwrap()
+            .iter()
+            .filter(|(name, _)| name.as_str().starts_with("ApproximateNumberOfMessages"))
+            .map(|(_, value)| value.parse::<u64>().unwrap())
+            .sum();
+        if left == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    worker.stop().await.unwrap();
+    looks
+}
+
+#[tokio::test]
+async fn a_bare_claimed_job_costs_at_most_seven_tenths_of_a_request() {
+    assert!(requests("claimed", json!({}), false).await <= 7);
+}
+
+#[tokio::test]
+async fn a_bare_job_without_a_claim_costs_at_most_six_tenths() {
+    assert!(requests("at-least-once", json!({}), false).await <= 6);
+}
+
+#[tokio::test]
+async fn an_enqueued_job_costs_at_most_eight_tenths() {
+    assert!(requests("claimed", json!({}), true).await <= 8);
+}
+
+#[tokio::test]
+async fn a_retry_adds_at_most_six_tenths() {
+    assert!(requests("claimed", json!({ "fail": 1 }), false).await <= 7 + 6);
+}

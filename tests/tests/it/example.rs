@@ -1,0 +1,40 @@
+//! The README's worker, run as a user runs it: a process of its own beside a local stack.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use lambda_jobs_core::{JobStatus, NewJob};
+use lambda_jobs_tests::{ended, manager, stack};
+use serde_json::json;
+
+/// Cargo builds examples next to the tests.
+fn binary() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests.parent().unwrap().parent().unwrap().join("examples").join("greet")
+}
+
+#[tokio::test]
+async fn a_users_own_handler_runs_in_a_users_own_worker() {
+    let stack = stack().await.unwrap();
+    let worker = tokio::process::Command::new(binary())
+        .env("AWS_ENDPOINT_URL", stack.url())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let manager = manager(&stack);
+    let job = NewJob::new("greet").payload(json!({ "name": "Ada" }));
+    let id = manager.enqueue(job).await.unwrap().job_id;
+    let job = ended(&manager, &id).await.unwrap();
+    assert_eq!(job.status, JobStatus::Completed);
+    assert_eq!(job.result, Some(json!({ "text": "Hello, Ada! This is attempt 1." })));
+    drop(worker);
+}
+
+#[test]
+fn the_readme_shows_the_example_as_it_is() {
+    let readme = include_str!("../../../README.md");
+    let example = include_str!("../../examples/greet.rs");
+    let code = example.split_once("\n\n").unwrap().1;
+    assert!(readme.contains(code), "README.md must contain tests/examples/greet.rs below its first line");
+}
