@@ -25,11 +25,26 @@ pub use bench::Bench;
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
+    use async_trait::async_trait;
     use chrono::{TimeZone, Utc};
 
     use super::*;
-    use crate::memory::{MemoryJobStore, MemoryWebhooks, PausedClock, SeededEntropy};
+    use crate::job::Queue;
+    use crate::memory::{MemoryJobStore, MemoryQueue, MemoryWebhooks, PausedClock, SeededEntropy};
+    use crate::ports::ReceivedMessage;
+
+    #[async_trait]
+    impl job_queue::Receiver for MemoryQueue {
+        async fn receive(&self, queue: Queue) -> Vec<ReceivedMessage> {
+            self.receive(queue, 10).unwrap()
+        }
+
+        async fn delete(&self, message: &ReceivedMessage) {
+            self.delete(message).unwrap();
+        }
+    }
 
     fn bench() -> (PausedClock, Bench) {
         let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
@@ -61,6 +76,16 @@ mod tests {
         let webhooks = MemoryWebhooks::new();
         for _ in 0..2 {
             clock.run(webhooks::suite(&webhooks, &bench));
+        }
+    }
+
+    #[test]
+    fn the_queues_in_memory_pass_twice_over_the_same_messages() {
+        let (clock, bench) = bench();
+        let queue = MemoryQueue::new(clock.clone(), Duration::from_secs(30)).unwrap();
+        let setup = job_queue::Setup { queue: &queue, dead_letters: &queue, receiver: &queue };
+        for _ in 0..2 {
+            clock.run(job_queue::suite(&setup, &bench));
         }
     }
 }
