@@ -54,7 +54,7 @@ pub fn response(ids: &[String], known: &[String], report: &BatchReport) -> SqsBa
 mod tests {
     use super::*;
 
-    fn event(records: serde_json::Value) -> SqsEvent {
+    fn event(records: &serde_json::Value) -> SqsEvent {
         serde_json::from_value(serde_json::json!({ "Records": records })).unwrap()
     }
 
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_message_of_a_strange_queue_is_not_run_and_stays_where_it_is() {
-        let event = event(serde_json::json!([record("a", "ours"), record("b", "strange")]));
+        let event = event(&serde_json::json!([record("a", "ours"), record("b", "strange")]));
         let messages = messages(event, |name| (name == "ours").then_some(Queue::Low));
         assert_eq!(messages.len(), 1);
         assert_eq!((messages[0].queue, messages[0].receive_count), (Queue::Low, 3));

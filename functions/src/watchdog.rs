@@ -172,3 +172,33 @@ impl Drop for Watchdog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll(name: &str, since: Instant) -> Poll {
+        Poll { job: "job-1".parse().unwrap(), name: name.to_owned(), since, reported: false }
+    }
+
+    #[test]
+    fn the_job_that_has_not_yielded_for_longest_is_named_and_a_quick_one_is_not() {
+        let now = Instant::now();
+        let mut state = State::default();
+        state.polls.insert(std::thread::current().id(), poll("quick", now));
+        assert!(state.longest_blocked(now + Duration::from_millis(1999)).is_none());
+        let other = std::thread::spawn(|| std::thread::current().id()).join().unwrap();
+        state.polls.insert(other, poll("stuck", now.checked_sub(Duration::from_secs(1)).unwrap()));
+        let blocked = state.longest_blocked(now + Duration::from_secs(2)).unwrap().as_blocked();
+        assert_eq!((blocked.name.as_str(), blocked.job.as_str()), ("stuck", "job-1"));
+    }
+
+    #[test]
+    fn a_poll_that_returned_is_forgotten() {
+        let watchdog = Watchdog::start(OnBlocked::Report).unwrap();
+        watchdog.entered(&"job-1".parse().unwrap(), "quick");
+        watchdog.left();
+        assert!(watchdog.shared.state().polls.is_empty());
+        assert_eq!(watchdog.blocked(), None);
+    }
+}

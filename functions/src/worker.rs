@@ -101,9 +101,17 @@ impl Worker {
 pub async fn run_worker(
     register: impl FnOnce(&mut JobRegistry) -> Result<(), RegisterError>,
 ) -> Result<(), WorkerError> {
+    // On the heap, because the stack of `main` is where every caller would carry these futures.
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
-        return local::run_worker(register).await;
+        Box::pin(local::run_worker(register)).await
+    } else {
+        Box::pin(serve(register)).await
     }
+}
+
+async fn serve(
+    register: impl FnOnce(&mut JobRegistry) -> Result<(), RegisterError>,
+) -> Result<(), WorkerError> {
     logging::init_json();
     let settings = Settings::from_env()?;
     let adapters = Adapters::new(lambda_jobs_infra::aws::shared_config().await, &settings)?;

@@ -7,7 +7,7 @@ use lambda_jobs_core::{JobExecution, JobId, JobManager};
 use lambda_jobs_infra::{Settings, SettingsError};
 
 /// How long a test waits for something that takes milliseconds on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A stack on a free port whose worker does not make tests wait: retries come at once.
 pub async fn stack() -> Result<Stack, StackError> {

@@ -15,7 +15,7 @@ use crate::local::{Demo, DemoOutcome, Progress, Stack, StackOptions};
 use crate::output;
 
 /// How long the demo may take; its slowest job waits for one backoff of 5 s.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often the counters are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

@@ -48,7 +48,13 @@ async fn create_one(
     match call.send().await {
         Ok(_) => Ok(()),
         // Kept from an earlier start with other settings; they are good enough to go on with.
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_queue_name_exists()) => Ok(()),
+        Err(error)
+            if error.as_service_error().is_some_and(
+                aws_sdk_sqs::operation::create_queue::CreateQueueError::is_queue_name_exists,
+            ) =>
+        {
+            Ok(())
+        }
         Err(error) => Err(StackError::Queues(format!("{name}: {}", DisplayErrorContext(error)))),
     }
 }

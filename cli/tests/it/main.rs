@@ -1,5 +1,13 @@
 //! Integration tests of the command and its local stack, as one binary.
 
-#![allow(clippy::unwrap_used, reason = "the helpers of a test are part of it, and fail with it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that meets these has failed"
+)]
 
+mod commands;
+mod kept;
+mod process;
 mod sqs_endpoint;

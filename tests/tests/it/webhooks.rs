@@ -12,7 +12,7 @@ use crate::receiver::Receiver;
 
 #[tokio::test]
 async fn a_bare_message_delivers_an_item_that_a_person_put_into_the_table() {
-    let (receiver, url) = Receiver::serve([204]).await;
+    let (endpoint, url) = Receiver::serve([204]).await;
     let stack = stack().await.unwrap();
     let worker = stack.start_worker(|_| Ok(())).unwrap();
 
@@ -45,7 +45,7 @@ async fn a_bare_message_delivers_an_item_that_a_person_put_into_the_table() {
     assert_eq!((job.status, job.attempt), (JobStatus::Completed, 1));
     assert!(job.execution_time.is_some());
     assert_eq!(job.result.unwrap()["responseStatus"], json!(204));
-    let received = receiver.received();
+    let received = endpoint.received();
     assert_eq!(received.len(), 1);
     assert_eq!(received[0].1, r#"{"hello":1}"#);
     assert_eq!(received[0].0["webhook-id"], "d1");

@@ -1,0 +1,124 @@
+//! The commands, as a user types them.
+
+use serde_json::json;
+
+use crate::process::{Running, run};
+
+#[test]
+fn the_demo_ends_as_expected_and_says_so_by_its_exit_code() {
+    let output = run(&["demo", "--port", "0", "--retry-delay-ms", "1"]);
+    assert!(output.status.success(), "{output:?}");
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(table.matches(" yes ").count(), 10, "{table}");
+    let progress = String::from_utf8(output.stderr).unwrap();
+    assert!(progress.contains("queued") && progress.contains("completed 8  failed 2"), "{progress}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = run(&["dev", "--port", &port]);
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains(&format!("port {port} on 127.0.0.1 is taken")), "{error}");
+    assert!(error.contains("choose another with --port, or a free one with --port 0"), "{error}");
+}
+
+#[test]
+fn a_wrong_setting_is_named_with_its_value_and_what_was_expected() {
+    let output = run(&["dev", "--port", "0", "--concurrency", "many"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("LAMBDA_JOBS_CONCURRENCY: expected a whole number from 1 to 1000, got \"many\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn without_a_stack_the_error_says_where_it_looked() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let output = run(&["status", "some-id", &format!("--local={free}")]);
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains(&format!("127.0.0.1:{free}")), "{error}");
+}
+
+#[test]
+fn a_job_can_be_enqueued_found_watched_listed_and_retried() {
+    let stack = Running::start(&["--no-demo", "--max-retries", "1"]);
+    let payload = r#"{"type":"deliver_specific","webhookDeliveryId":"nobody"}"#;
+    let id = stack.text(&["enqueue", "webhook-delivery-job", "--payload", payload]);
+    let watched = stack.run(&["status", &id, "--watch"]);
+    assert!(!watched.status.success(), "a watched job that failed fails the command");
+
+    let job = stack.json(&["status", &id]);
+    assert_eq!((&job["jobId"], &job["id"], &job["status"]), (&json!(id), &json!(id), &json!("failed")));
+    assert_eq!((&job["attempt"], &job["retryCount"]), (&json!(1), &json!(0)));
+    assert_eq!(job["error"], json!("webhookDeliveryId: there is no delivery \"nobody\""));
+    assert_eq!(job["payload"]["webhookDeliveryId"], json!("nobody"));
+
+    let listed = stack.json(&["list", "--status", "failed"]);
+    assert_eq!(listed[0]["jobId"], json!(id));
+    assert!(stack.text(&["retry", &id]).contains("sent on its way again"));
+    stack.run(&["status", &id, "--watch"]);
+    assert_eq!(stack.json(&["status", &id])["status"], json!("failed"));
+
+    let unknown = stack.run(&["status", "nobody"]);
+    assert!(!unknown.status.success());
+    assert!(String::from_utf8(unknown.stderr).unwrap().contains("nothing is known of such a job"));
+}
+
+#[test]
+fn a_queued_job_can_be_cancelled_and_a_bad_one_is_found_among_the_dead_letters() {
+    let stack = Running::start(&["--no-demo"]);
+    let id = stack.text(&["enqueue", "webhook-delivery-job", "--delay", "1h"]);
+    assert_eq!(stack.json(&["status", &id])["status"], json!("scheduled"));
+    assert!(stack.text(&["cancel", &id]).contains("cancelled; it will not run"));
+    assert_eq!(stack.json(&["status", &id])["status"], json!("cancelled"));
+    assert!(!stack.run(&["cancel", &id]).status.success(), "a second time there is nothing to cancel");
+
+    let id = stack.text(&["enqueue", "no-such-job", "--id", "lost-1"]);
+    stack.run(&["status", &id, "--watch"]);
+    let letters = stack.json(&["dead-letters", "list"]);
+    assert_eq!(
+        letters[0]["reason"],
+        json!("name: no handler is registered for \"no-such-job\"; registered are: webhook-delivery-job")
+    );
+    assert_eq!(stack.json(&["status", "lost-1"])["deadLettered"], json!(true));
+}
+
+#[test]
+fn a_webhook_that_is_never_answered_well_fails_with_the_status() {
+    let stack = Running::start(&["--no-demo"]);
+    let sink = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook?token=s3cret", sink.local_addr().unwrap());
+    drop(sink);
+    let id = stack.text(&["webhooks", "deliver", &url, "--payload", r#"{"hello":1}"#, "--max-attempts", "2"]);
+    stack.run(&["status", &id, "--watch"]);
+    let job = stack.json(&["status", &id]);
+    assert_eq!((&job["status"], &job["attempt"]), (&json!("failed"), &json!(2)));
+    let error = job["error"].as_str().unwrap();
+    assert!(error.starts_with("POST http://127.0.0.1:") && !error.contains("s3cret"), "{error}");
+}
+
+#[test]
+fn bad_arguments_are_refused_before_anything_is_sent() {
+    let refused = |args: &[&str]| {
+        let output = run(args);
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(refused(&["enqueue", "n", "--payload", "{"]).contains("expected JSON"));
+    assert!(
+        refused(&["enqueue", "n", "--priority", "11"]).contains("expected an integer from 1 (most urgent)")
+    );
+    assert!(refused(&["list", "--status", "lost"]).contains("expected queued, scheduled, running"));
+    assert!(refused(&["enqueue", "n", "--queue", "fast"]).contains("expected high, normal, low or webhooks"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_stack_ends_well() {
+    assert!(Running::start(&["--no-demo"]).interrupt());
+}

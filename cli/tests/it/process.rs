@@ -1,0 +1,88 @@
+//! The command as a process.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A stack in a process of its own; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    pub(crate) port: String,
+}
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-jobs"));
+    for variable in ["AWS_ENDPOINT_URL", "AWS_PROFILE", "RUST_LOG", "LAMBDA_JOBS_RETRY_DELAY_MS"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// Runs the command to its end.
+pub(crate) fn run(args: &[&str]) -> Output {
+    command().args(args).output().unwrap()
+}
+
+impl Running {
+    /// Starts `dev` on a free port, and waits until it says where it listens.
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let mut child = command()
+            .args(["dev", "--port", "0", "--retry-delay-ms", "1"])
+            .args(args)
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = lines
+            .by_ref()
+            .map(Result::unwrap)
+            .find(|line| line.contains("AWS_ENDPOINT_URL="))
+            .expect("the stack says where it listens");
+        let (_, rest) = address.split_once("127.0.0.1:").unwrap();
+        let port = rest.split_whitespace().next().unwrap().to_owned();
+        // Nobody else reads the pipe, and a full one would hold the stack up.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, port }
+    }
+
+    /// Runs a command against it.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        let local = format!("--local={}", self.port);
+        run(&[args, &[&local]].concat())
+    }
+
+    /// Runs a command that must succeed; answers what it printed.
+    pub(crate) fn text(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Runs a command that must succeed; answers the JSON it printed.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.text(&[args, &["--json"]].concat())).unwrap()
+    }
+
+    /// Kills it as `kill -9` does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, as Ctrl-C does; answers whether it ended well.
+    #[cfg(unix)]
+    pub(crate) fn interrupt(mut self) -> bool {
+        Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
