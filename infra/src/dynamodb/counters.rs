@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_jobs_core::ports::{Counters, StoreError};
 
 use super::client::Dynamo;
-use super::write::{Outcome, Update, Write};
+use super::write::{Failed, Outcome, Update, Write};
 use super::{Item, key, number, single, text, text_of};
 
 const PREFIX: &str = "counter#";
@@ -35,7 +35,7 @@ pub(super) fn write(table: &str, name: &str, added: &Counters) -> Write {
 /// Counts what could not be counted because the name is new. Answers the names that are counted now.
 pub(super) async fn complete(
     dynamo: &Dynamo,
-    outcomes: Vec<((String, Counters), Result<Outcome, StoreError>)>,
+    outcomes: Vec<((String, Counters), Result<Outcome, Failed>)>,
 ) -> Vec<String> {
     let mut counted = Vec::with_capacity(outcomes.len());
     for ((name, added), outcome) in outcomes {
@@ -43,7 +43,7 @@ pub(super) async fn complete(
             Ok(Outcome::Written(_)) => Ok(true),
             Ok(Outcome::Unknown) => Ok(false),
             Ok(Outcome::Refused { .. }) => add(dynamo, &name, &added, 1).await.map(|()| true),
-            Err(error) => Err(error),
+            Err(failed) => Err(failed.error),
         };
         match done {
             Ok(true) => counted.push(name),

@@ -11,13 +11,13 @@ use super::history;
 use super::record::{RECORD, STATE, job_pk};
 use super::store::DynamoJobStore;
 use super::text;
-use super::write::{Condition, Outcome, Update, Write};
+use super::write::{Condition, Failed, Outcome, Update, Write};
 
 /// What is known of one settlement.
 struct Answer {
     outcome: Result<SettleOutcome, StoreError>,
-    /// Whether this very batch wrote it, so that its history and counters are due.
-    counts: bool,
+    /// Whether its history and counters stand: this very batch wrote it, or may have.
+    stands: bool,
 }
 
 impl DynamoJobStore {
@@ -28,7 +28,7 @@ impl DynamoJobStore {
             match self.settle_write(settlement) {
                 Ok(write) if answer.is_none() => writes.push(write),
                 Ok(_) => {}
-                Err(error) => *answer = Some(Answer { outcome: Err(error), counts: false }),
+                Err(error) => *answer = Some(Answer { outcome: Err(error), stands: false }),
             }
         }
         let settling = writes.len();
@@ -50,7 +50,8 @@ impl DynamoJobStore {
                 };
             }
         }
-        warn(noted.into_iter().filter_map(Result::err), "the history of a batch is not written");
+        let unnoted = noted.into_iter().filter_map(|outcome| outcome.err().map(StoreError::from));
+        warn(unnoted, "the history of a batch is not written");
         let counted = counted.into_iter().zip(counter_outcomes).collect();
         let counted = counters::complete(&self.dynamo, counted).await;
         self.take_back(batch, &answers, &counted).await;
@@ -67,7 +68,7 @@ impl DynamoJobStore {
         let (positions, records): (Vec<usize>, Vec<&JobRecord>) =
             unclaimed.map(|(at, settlement)| (at, &settlement.record)).unzip();
         for (at, error) in self.put_payloads(&records).await {
-            answers[positions[at]] = Some(Answer { outcome: Err(error), counts: false });
+            answers[positions[at]] = Some(Answer { outcome: Err(error), stands: false });
         }
         answers
     }
@@ -87,30 +88,30 @@ impl DynamoJobStore {
         Ok(Write::update(self.jobs(), job_pk(record.id()), RECORD, update))
     }
 
-    async fn settle_answer(&self, settlement: &Settlement, outcome: Result<Outcome, StoreError>) -> Answer {
+    async fn settle_answer(&self, settlement: &Settlement, outcome: Result<Outcome, Failed>) -> Answer {
         let (item, resent) = match outcome {
-            Ok(Outcome::Written(_)) => return Answer { outcome: Ok(SettleOutcome::Settled), counts: true },
+            Ok(Outcome::Written(_)) => return Answer { outcome: Ok(SettleOutcome::Settled), stands: true },
             Ok(Outcome::Refused { item, resent }) => (item, resent),
             Ok(Outcome::Unknown) => (None, true),
-            Err(error) => return Answer { outcome: Err(error), counts: false },
+            Err(Failed { error, lost }) => return Answer { outcome: Err(error), stands: lost },
         };
         match self.found(settlement.record.id(), item).await {
             Ok(Some(current)) if settlement.is_written_in(&current) => {
-                Answer { outcome: Ok(SettleOutcome::Settled), counts: resent }
+                Answer { outcome: Ok(SettleOutcome::Settled), stands: resent }
             }
-            Ok(found) => Answer { outcome: Ok(SettleOutcome::Fenced(found.map(Box::new))), counts: false },
-            Err(error) => Answer { outcome: Err(error), counts: false },
+            Ok(found) => Answer { outcome: Ok(SettleOutcome::Fenced(found.map(Box::new))), stands: false },
+            Err(error) => Answer { outcome: Err(error), stands: resent },
         }
     }
 
     /// Takes back the history and the counters of settlements that this batch did not write.
     async fn take_back(&self, batch: &SettleBatch, answers: &[Option<Answer>], counted: &[String]) {
-        let counts = |answer: &Option<Answer>| answer.as_ref().is_some_and(|answer| answer.counts);
-        if answers.iter().all(counts) {
+        let stands = |answer: &Option<Answer>| answer.as_ref().is_some_and(|answer| answer.stands);
+        if answers.iter().all(stands) {
             return;
         }
         let (written, unwritten): (Vec<_>, Vec<_>) =
-            batch.settlements.iter().cloned().zip(answers).partition(|(_, answer)| counts(answer));
+            batch.settlements.iter().cloned().zip(answers).partition(|(_, answer)| stands(answer));
         let only = |part: Vec<(Settlement, _)>| SettleBatch {
             settlements: part.into_iter().map(|(settlement, _)| settlement).collect(),
             ..batch.clone()

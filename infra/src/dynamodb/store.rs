@@ -68,7 +68,7 @@ impl DynamoJobStore {
             .unzip();
         let answers = self.dynamo.write_all("write payloads to", &writes).await;
         let failed = positions.into_iter().zip(answers);
-        failed.filter_map(|(at, answer)| answer.err().map(|error| (at, error))).collect()
+        failed.filter_map(|(at, answer)| answer.err().map(|failed| (at, failed.error))).collect()
     }
 
     fn payload_write(&self, record: &JobRecord) -> Option<Write> {
@@ -150,7 +150,7 @@ impl JobStore for DynamoJobStore {
             Some(error) => Err(error),
             None => answers
                 .next()
-                .unwrap_or_else(|| Err(self.unreadable("there was no answer".to_owned())))
+                .map_or_else(|| Err(self.unreadable("there was no answer".to_owned())), |answer| Ok(answer?))
                 .map(|outcome| match outcome {
                     Outcome::Written(_) => InsertOutcome::Inserted,
                     Outcome::Refused { .. } | Outcome::Unknown => InsertOutcome::Exists,
@@ -174,7 +174,7 @@ impl JobStore for DynamoJobStore {
         for (request, outcome) in requests.iter().zip(outcomes) {
             answers.push(match outcome {
                 Ok(outcome) => self.claim_answer(request, outcome).await,
-                Err(error) => Err(error),
+                Err(failed) => Err(failed.error),
             });
         }
         answers

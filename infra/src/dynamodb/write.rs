@@ -1,6 +1,7 @@
 //! A conditional write as data, so that one rule serves both ways of sending it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use lambda_jobs_core::ports::StoreError;
 
 use super::Item;
 
@@ -65,6 +66,20 @@ pub(super) enum Outcome {
     },
     /// It adds something, and the answer was lost: it may or may not be written.
     Unknown,
+}
+
+/// A write of which it is not known that it was carried out.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) error: StoreError,
+    /// Whether some try may have been carried out all the same.
+    pub(super) lost: bool,
+}
+
+impl From<Failed> for StoreError {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
 }
 
 impl Write {

@@ -14,7 +14,7 @@ use super::attempt::{Attempt, is_unsupported};
 use super::client::Dynamo;
 use super::render::Statement;
 use super::single;
-use super::write::{Change, Outcome, Write};
+use super::write::{Change, Failed, Outcome, Write};
 use crate::address::{Failure, Fate};
 
 /// The most statements that a call takes.
@@ -32,8 +32,8 @@ impl Dynamo {
     /// Sends writes, and answers in their order. `doing` names what is being done, for errors.
     ///
     /// Writes of one item are sent one after the other: a call must not name an item twice.
-    pub(super) async fn write_all(&self, doing: &str, writes: &[Write]) -> Vec<Result<Outcome, StoreError>> {
-        let mut answers: Vec<Option<Result<Outcome, StoreError>>> = Vec::new();
+    pub(super) async fn write_all(&self, doing: &str, writes: &[Write]) -> Vec<Result<Outcome, Failed>> {
+        let mut answers: Vec<Option<Result<Outcome, Failed>>> = Vec::new();
         answers.resize_with(writes.len(), || None);
         for wave in waves(writes) {
             let mut calls = Vec::new();
@@ -48,7 +48,7 @@ impl Dynamo {
                 }
             }
         }
-        let lost = || Err(StoreError::new(doing, "there was no answer"));
+        let lost = || Err(Failed { error: StoreError::new(doing, "there was no answer"), lost: true });
         answers.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect()
     }
 
@@ -57,7 +57,7 @@ impl Dynamo {
         &self,
         doing: &str,
         writes: Vec<(usize, &Write)>,
-    ) -> Vec<(usize, Result<Outcome, StoreError>)> {
+    ) -> Vec<(usize, Result<Outcome, Failed>)> {
         let mut decided = Vec::with_capacity(writes.len());
         let mut pending: Vec<Pending<'_>> =
             writes.into_iter().map(|(at, write)| Pending { at, write, resent: false }).collect();
@@ -150,14 +150,16 @@ struct Pending<'a> {
 
 impl Pending<'_> {
     /// The answer that a try amounts to; `None` if there is to be another.
-    fn judge(&mut self, attempt: Attempt, is_last: bool) -> Option<Result<Outcome, StoreError>> {
+    fn judge(&mut self, attempt: Attempt, is_last: bool) -> Option<Result<Outcome, Failed>> {
         match attempt {
             Attempt::Done(Ok(Outcome::Refused { item, .. })) => {
                 Some(Ok(Outcome::Refused { item, resent: self.resent }))
             }
-            Attempt::Done(answer) => Some(answer),
+            Attempt::Done(Ok(outcome)) => Some(Ok(outcome)),
+            Attempt::Done(Err(error)) => Some(Err(Failed { error, lost: self.resent })),
             Attempt::Unknown(_) if self.write.once => Some(Ok(Outcome::Unknown)),
-            Attempt::Unheard(error) | Attempt::Unknown(error) if is_last => Some(Err(error)),
+            Attempt::Unheard(error) if is_last => Some(Err(Failed { error, lost: self.resent })),
+            Attempt::Unknown(error) if is_last => Some(Err(Failed { error, lost: true })),
             Attempt::Unknown(_) => {
                 self.resent = true;
                 None

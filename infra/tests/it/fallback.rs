@@ -1,60 +1,127 @@
-//! An endpoint without `BatchExecuteStatement`.
+//! Endpoints that lack a call, lose answers or ask for less.
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use lambda_jobs_core::job::{Claim, ClaimId, Company};
+use lambda_jobs_core::ports::{
+    Counters, Fence, HistoryQuery, InsertOutcome, JobIndex, JobStore, SettleBatch, SettleOutcome, Settlement,
+};
 use lambda_jobs_core::testing::conformance::{job_index, job_store};
-use lambda_jobs_infra::{Dynamo, Tables, create_tables};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use tokio::net::TcpListener;
+use lambda_jobs_core::{JobRecord, Queue};
+use lambda_jobs_infra::DynamoJobStore;
+use serde_json::json;
 
-use crate::dynamo::{bench, config_for, endpoint, store};
-
-/// Passes requests on, but for the one call that it does not know.
-struct Front {
-    behind: String,
-    refused: AtomicU32,
-}
-
-async fn pass(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes) -> (StatusCode, Vec<u8>) {
-    let target = headers.get("x-amz-target").unwrap().to_str().unwrap();
-    if target.ends_with(".BatchExecuteStatement") {
-        front.refused.fetch_add(1, Ordering::Relaxed);
-        let refusal = br#"{"__type":"com.amazon.coral.service#UnknownOperationException","message":""}"#;
-        return (StatusCode::BAD_REQUEST, refusal.to_vec());
-    }
-    let mut request = client().post(&front.behind).body(body.to_vec());
-    for name in ["x-amz-target", "content-type", "authorization", "x-amz-date"] {
-        if let Some(value) = headers.get(name) {
-            request = request.header(name, value.to_str().unwrap());
-        }
-    }
-    let answer = request.send().await.unwrap();
-    (StatusCode::from_u16(answer.status().as_u16()).unwrap(), answer.bytes().await.unwrap().to_vec())
-}
-
-fn client() -> reqwest::Client {
-    static CLIENT: std::sync::OnceLock<reqwest::Client> = std::sync::OnceLock::new();
-    CLIENT.get_or_init(|| reqwest::Client::builder().no_proxy().build().unwrap()).clone()
-}
-
-async fn fronted() -> (Dynamo, Arc<Front>) {
-    let front = Arc::new(Front { behind: endpoint().await, refused: AtomicU32::new(0) });
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = Router::new().fallback(pass).with_state(Arc::clone(&front));
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    let dynamo = Dynamo::from_conf(config_for(&format!("http://{address}")), Tables::default());
-    create_tables(&dynamo).await.unwrap();
-    (dynamo, front)
-}
+use crate::dynamo::{bench, store};
+use crate::front::{Fault, fronted};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_are_written_one_by_one_under_the_same_conditions() {
-    let (dynamo, front) = fronted().await;
+    let (dynamo, front) = fronted(Fault::Lacking).await;
+    front.fail(u32::MAX);
     job_store::suite(&store(&dynamo), &bench()).await;
     job_index::suite(&store(&dynamo), &store(&dynamo), &bench()).await;
-    assert_eq!(front.refused.load(Ordering::Relaxed), 1, "the call is asked for once and remembered");
+    assert_eq!(front.failed(), 1, "the call is asked for once and remembered");
+}
+
+fn now() -> DateTime<Utc> {
+    "2026-11-23T08:00:00Z".parse().unwrap()
+}
+
+fn running(count: usize) -> Vec<JobRecord> {
+    let record = |at: usize| {
+        let definition = serde_json::from_value(json!({
+            "id": format!("job-{at}"), "name": "n", "type": "immediate", "payload": {}, "priority": 5,
+        }));
+        let claim = Claim {
+            id: ClaimId::from(format!("claim-{at}")),
+            lease_until: now() + TimeDelta::seconds(95),
+            company: Company::Shared,
+        };
+        JobRecord::accepted(definition.unwrap(), Queue::Normal, now(), now()).claimed(claim, now())
+    };
+    (0..count).map(record).collect()
+}
+
+fn completed(records: Vec<JobRecord>) -> SettleBatch {
+    let settle = |record: JobRecord| {
+        let claim = record.claim.clone().unwrap();
+        let record = record.completed(json!(1), now(), Duration::from_millis(10));
+        Settlement { fence: Fence::Claim(claim.id), record }
+    };
+    SettleBatch { id: 7, at: now(), settlements: records.into_iter().map(settle).collect() }
+}
+
+async fn expect_settled(store: &DynamoJobStore, batch: &SettleBatch) {
+    for outcome in store.settle(batch).await {
+        assert_eq!(outcome.unwrap(), SettleOutcome::Settled);
+    }
+}
+
+/// How many jobs the history lists, and what is counted.
+async fn noted(store: &DynamoJobStore) -> (usize, Counters) {
+    let query = HistoryQuery {
+        since: now() - TimeDelta::hours(1),
+        until: now() + TimeDelta::hours(1),
+        status: None,
+        name: None,
+        limit: 100,
+    };
+    let listed = store.history(&query).await.unwrap().len();
+    let counters = store.counters().await.unwrap();
+    (listed, counters.into_iter().next().map(|(_, counters)| counters).unwrap_or_default())
+}
+
+fn counted(completed: u64) -> Counters {
+    Counters { completed, execution_millis: 10 * completed, ..Counters::default() }
+}
+
+#[tokio::test]
+async fn a_settle_call_whose_answer_was_lost_is_listed_and_counted_once() {
+    let (dynamo, front) = fronted(Fault::AnswerLost).await;
+    let store = store(&dynamo);
+    let records = running(6);
+    for outcome in store.insert(&records).await {
+        assert_eq!(outcome.unwrap(), InsertOutcome::Inserted);
+    }
+    let (first, second) = (completed(records[..3].to_vec()), completed(records[3..].to_vec()));
+    expect_settled(&store, &first).await;
+    assert_eq!(noted(&store).await, (3, counted(3)), "the name has counters now");
+    front.fail(2);
+    expect_settled(&store, &SettleBatch { id: 8, ..second }).await;
+    assert_eq!(front.failed(), 2);
+    assert_eq!(noted(&store).await, (6, counted(6)));
+}
+
+#[tokio::test]
+async fn a_settle_call_that_is_given_up_and_made_anew_is_listed_and_counted_once() {
+    let (dynamo, front) = fronted(Fault::AnswerLost).await;
+    let store = store(&dynamo);
+    let records = running(6);
+    for outcome in store.insert(&records).await {
+        assert_eq!(outcome.unwrap(), InsertOutcome::Inserted);
+    }
+    expect_settled(&store, &completed(records[..3].to_vec())).await;
+    front.fail(4);
+    let second = SettleBatch { id: 8, ..completed(records[3..].to_vec()) };
+    assert!(store.settle(&second).await.iter().all(Result::is_err), "nothing is known of the call");
+    expect_settled(&store, &SettleBatch { id: 9, ..second }).await;
+    assert_eq!(noted(&store).await, (6, counted(6)));
+}
+
+#[tokio::test]
+async fn a_throttled_call_is_made_again_counters_included() {
+    let (dynamo, front) = fronted(Fault::Throttled).await;
+    let store = store(&dynamo);
+    let records = running(3);
+    front.fail(1);
+    for outcome in store.insert(&records).await {
+        assert_eq!(outcome.unwrap(), InsertOutcome::Inserted);
+    }
+    front.fail(2);
+    expect_settled(&store, &completed(records.clone())).await;
+    assert_eq!(noted(&store).await, (3, counted(3)));
+    front.fail(100);
+    let error = store.insert(&records).await.remove(0).unwrap_err();
+    assert!(error.is_throttled() && error.to_string().contains("ThrottlingException: not now"), "{error}");
 }

@@ -10,6 +10,7 @@ mod budget;
 mod dynamo;
 mod errors;
 mod fallback;
+mod front;
 mod http;
 mod meter;
 mod settings;
