@@ -18,6 +18,8 @@ mod bench;
 pub mod job_index;
 pub mod job_queue;
 pub mod job_store;
+#[cfg(test)]
+mod mutants;
 pub mod webhooks;
 
 pub use bench::Bench;
