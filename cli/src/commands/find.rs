@@ -47,10 +47,11 @@ fn show(job: &JobExecution, json: bool) -> Result<(), Failure> {
         output::json(job)?;
         return Ok(());
     }
-    let mut table = output::table(&["job", &job.job_id.to_string()]);
+    let mut table = output::table(&[]);
     let mut row = |title: &str, text: String| {
         table.add_row([title.to_owned(), output::plain(&text, 300)]);
     };
+    row("job", job.job_id.to_string());
     row("name", job.name.clone());
     row("status", job.status.to_string());
     row("queue", job.queue.to_string());
