@@ -60,6 +60,7 @@ impl State {
         match (&settlement.fence, current) {
             (Fence::Absent, None) => {
                 self.records.insert(settlement.record.id().clone(), settlement.record.clone());
+                self.note(&settlement.record);
                 SettleOutcome::Settled
             }
             (Fence::Claim(claim), Some(current))
@@ -72,14 +73,20 @@ impl State {
                     ..settlement.record.clone()
                 };
                 *current = next;
+                self.note(&settlement.record);
                 SettleOutcome::Settled
             }
-            (Fence::Claim(claim), Some(current))
-                if current.holds(claim) && current.status == settlement.record.status =>
-            {
-                SettleOutcome::Settled
-            }
+            (_, Some(current)) if settlement.is_written_in(current) => SettleOutcome::Settled,
             (_, current) => SettleOutcome::Fenced(current.map(|current| Box::new(current.clone()))),
+        }
+    }
+
+    /// Lists and counts a record that was settled just now.
+    fn note(&mut self, record: &JobRecord) {
+        self.history.extend(HistoryEntry::of(record));
+        let counters = Counters::of(record);
+        if counters != Counters::default() {
+            self.counters.entry(record.definition.name.clone()).or_default().add(&counters);
         }
     }
 }
@@ -98,10 +105,6 @@ impl JobStore for MemoryJobStore {
 
     async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
         let mut state = self.state();
-        state.history.extend(batch.history());
-        for (name, added) in batch.counters() {
-            state.counters.entry(name).or_default().add(&added);
-        }
         batch.settlements.iter().map(|settlement| Ok(state.settle(settlement))).collect()
     }
 
@@ -111,7 +114,7 @@ impl JobStore for MemoryJobStore {
             return Ok(ReplaceOutcome::Conflict(None));
         };
         if !record.revision.follows(current.revision) {
-            return Ok(ReplaceOutcome::Conflict(Some(Box::new(current.clone()))));
+            return Ok(ReplaceOutcome::refused(record, Some(current.clone())));
         }
         let payload = current.definition.payload.clone();
         *current = record.clone();

@@ -31,14 +31,17 @@ pub trait JobStore: Send + Sync {
     async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>>;
 
     /// Writes how claimed jobs ended, each under its fence, with the history entries and counters of
-    /// those that finished, all in as few requests as the service allows. The answers are in the
+    /// those that it wrote, all in as few requests as the service allows. The answers are in the
     /// order of the settlements.
+    ///
+    /// A settlement that an earlier try wrote is settled, and is neither listed nor counted again; nor
+    /// is one whose lease was lost.
     ///
     /// Never writes a definition or `cancel_requested`: those may have changed meanwhile.
     async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>>;
 
     /// Writes a whole record but its payload, if it still has the revision that `record` was made from
-    /// (one less than its own).
+    /// (one less than its own). One that an earlier try wrote counts as replaced.
     async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError>;
 
     /// Reads records, payloads included, in the order of the ids.
@@ -94,6 +97,16 @@ pub struct Settlement {
     pub fence: Fence,
     /// The record to write.
     pub record: JobRecord,
+}
+
+impl Settlement {
+    /// Whether the record that is there shows that an earlier try wrote this settlement, and that its
+    /// answer was lost: the same claim ended in the same way.
+    #[must_use]
+    pub fn is_written_in(&self, current: &JobRecord) -> bool {
+        let claim = self.record.claim.as_ref();
+        current.status == self.record.status && claim.is_some_and(|claim| current.holds(&claim.id))
+    }
 }
 
 /// What a worker writes at once: settlements, with the history and counters that go with them.
@@ -225,6 +238,18 @@ pub enum ReplaceOutcome {
     Replaced,
     /// The record has changed, or is gone; this is what is there.
     Conflict(Option<Box<JobRecord>>),
+}
+
+impl ReplaceOutcome {
+    /// What it means that `record` was refused, given what is there: an earlier try whose answer was
+    /// lost left just that record, its payload aside.
+    #[must_use]
+    pub fn refused(record: &JobRecord, found: Option<JobRecord>) -> Self {
+        let Some(current) = found else { return Self::Conflict(None) };
+        let mut wanted = record.clone();
+        wanted.definition.payload.clone_from(&current.definition.payload);
+        if wanted == current { Self::Replaced } else { Self::Conflict(Some(Box::new(current))) }
+    }
 }
 
 /// A store that did not answer as it should. What was asked may have happened.

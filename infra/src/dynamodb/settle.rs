@@ -95,7 +95,7 @@ impl DynamoJobStore {
             Err(error) => return Answer { outcome: Err(error), counts: false },
         };
         match self.found(settlement.record.id(), item).await {
-            Ok(Some(current)) if is_same_end(&current, &settlement.record) => {
+            Ok(Some(current)) if settlement.is_written_in(&current) => {
                 Answer { outcome: Ok(SettleOutcome::Settled), counts: resent }
             }
             Ok(found) => Answer { outcome: Ok(SettleOutcome::Fenced(found.map(Box::new))), counts: false },
@@ -127,12 +127,6 @@ impl DynamoJobStore {
             }
         }
     }
-}
-
-/// Whether the record that is there shows that the same attempt ended in the same way: then an earlier
-/// try wrote it, and its answer was lost.
-fn is_same_end(current: &JobRecord, wanted: &JobRecord) -> bool {
-    current.status == wanted.status && wanted.claim.as_ref().is_some_and(|claim| current.holds(&claim.id))
 }
 
 fn warn(errors: impl IntoIterator<Item = StoreError>, what: &str) {

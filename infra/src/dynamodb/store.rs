@@ -196,11 +196,7 @@ impl JobStore for DynamoJobStore {
             None => return Err(self.unreadable("there was no answer".to_owned())),
         };
         let Outcome::Refused { item, .. } = outcome else { return Ok(ReplaceOutcome::Replaced) };
-        let found = self.found(record.id(), item).await?;
-        Ok(match found {
-            Some(current) if is_same_write(&current, record) => ReplaceOutcome::Replaced,
-            found => ReplaceOutcome::Conflict(found.map(Box::new)),
-        })
+        Ok(ReplaceOutcome::refused(record, self.found(record.id(), item).await?))
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
@@ -322,11 +318,4 @@ const fn opposite(claim: &Claim) -> Company {
         Company::Alone => Company::Shared,
         Company::Shared => Company::Alone,
     }
-}
-
-/// Whether what is there is what was to be written: then an earlier try did it, and its answer was lost.
-fn is_same_write(current: &JobRecord, wanted: &JobRecord) -> bool {
-    let mut current = current.clone();
-    current.definition.payload.clone_from(&wanted.definition.payload);
-    current == *wanted
 }

@@ -1,0 +1,91 @@
+//! One suite per port: it passes, or panics with the name of the case that does not hold.
+//!
+//! A suite uses fresh ids and names throughout, so it can run against tables and queues that hold
+//! other things, and against the same ones again. It leaves its records behind.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
+//! use lambda_jobs_core::testing::conformance::{Bench, job_store};
+//!
+//! let clock = PausedClock::at("2026-11-23T08:00:00Z".parse()?);
+//! let bench = Bench::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
+//! clock.run(job_store::suite(&MemoryJobStore::new(), &bench));
+//! # Ok::<(), chrono::ParseError>(())
+//! ```
+
+mod bench;
+pub mod job_index;
+pub mod job_queue;
+pub mod job_store;
+pub mod webhooks;
+
+pub use bench::Bench;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use chrono::{TimeZone, Utc};
+
+    use super::*;
+    use crate::job::Queue;
+    use crate::memory::{MemoryJobStore, MemoryQueue, MemoryWebhooks, PausedClock, SeededEntropy};
+    use crate::ports::ReceivedMessage;
+
+    #[async_trait]
+    impl job_queue::Receiver for MemoryQueue {
+        async fn receive(&self, queue: Queue) -> Vec<ReceivedMessage> {
+            self.receive(queue, 10).unwrap()
+        }
+
+        async fn delete(&self, message: &ReceivedMessage) {
+            self.delete(message).unwrap();
+        }
+    }
+
+    fn bench() -> (PausedClock, Bench) {
+        let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
+        let bench = Bench::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
+        (clock, bench)
+    }
+
+    #[test]
+    fn the_store_in_memory_passes_twice_on_the_same_records() {
+        let (clock, bench) = bench();
+        let store = MemoryJobStore::new();
+        for _ in 0..2 {
+            clock.run(job_store::suite(&store, &bench));
+        }
+    }
+
+    #[test]
+    fn the_index_in_memory_passes_twice_on_the_same_records() {
+        let (clock, bench) = bench();
+        let store = MemoryJobStore::new();
+        for _ in 0..2 {
+            clock.run(job_index::suite(&store, &store, &bench));
+        }
+    }
+
+    #[test]
+    fn the_webhooks_in_memory_pass_twice_on_the_same_deliveries() {
+        let (clock, bench) = bench();
+        let webhooks = MemoryWebhooks::new();
+        for _ in 0..2 {
+            clock.run(webhooks::suite(&webhooks, &bench));
+        }
+    }
+
+    #[test]
+    fn the_queues_in_memory_pass_twice_over_the_same_messages() {
+        let (clock, bench) = bench();
+        let queue = MemoryQueue::new(clock.clone(), Duration::from_secs(30)).unwrap();
+        let setup = job_queue::Setup { queue: &queue, dead_letters: &queue, receiver: &queue };
+        for _ in 0..2 {
+            clock.run(job_queue::suite(&setup, &bench));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What a batch of ten jobs may cost.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use lambda_jobs_core::job::{Claim, ClaimId, Company};
+use lambda_jobs_core::ports::{
+    ClaimOutcome, ClaimRequest, Clock, Fence, InsertOutcome, JobStore, SettleBatch, SettleOutcome, Settlement,
+};
+use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobType, Priority, Queue};
+use lambda_jobs_infra::{Dynamo, DynamoJobStore, OsEntropy, SystemClock, Tables, create_tables};
+use serde_json::{Value, json};
+
+use crate::dynamo::{config_for, endpoint, store};
+use crate::meter::{Figures, Meter};
+
+const JOBS: usize = 10;
+
+struct Metered {
+    store: DynamoJobStore,
+    meter: Meter,
+    now: DateTime<Utc>,
+}
+
+impl Metered {
+    async fn new() -> Self {
+        let meter = Meter::default();
+        let config = config_for(&endpoint().await).interceptor(meter.clone());
+        let dynamo = Dynamo::from_conf(config, Tables::default());
+        create_tables(&dynamo).await.unwrap();
+        meter.take();
+        Self { store: store(&dynamo), meter, now: SystemClock::new().now() }
+    }
+
+    fn records(&self, payload: &Value) -> Vec<JobRecord> {
+        (0..JOBS).map(|_| self.record(payload.clone())).collect()
+    }
+
+    fn record(&self, payload: Value) -> JobRecord {
+        let definition = JobDefinition {
+            id: JobId::generate(self.now, &OsEntropy),
+            name: "notification-cleanup-job".to_owned(),
+            job_type: JobType::Immediate,
+            payload,
+            priority: Priority::default(),
+            max_retries: None,
+            delay: None,
+            run_at: None,
+            timeout: None,
+            tags: Vec::new(),
+            tenant: None,
+            traceparent: None,
+        };
+        JobRecord::accepted(definition, Queue::Normal, self.now, self.now)
+    }
+
+    fn claim(&self) -> Claim {
+        Claim {
+            id: ClaimId::generate(self.now, &OsEntropy),
+            lease_until: self.now + TimeDelta::seconds(95),
+            company: Company::Shared,
+        }
+    }
+
+    async fn insert(&self, records: &[JobRecord]) -> Figures {
+        for outcome in self.store.insert(records).await {
+            assert_eq!(outcome.unwrap(), InsertOutcome::Inserted);
+        }
+        self.meter.take()
+    }
+
+    async fn claim_all(&self, records: &[JobRecord]) -> (Vec<JobRecord>, Figures) {
+        let request = |record: &JobRecord| ClaimRequest {
+            id: record.id().clone(),
+            name: record.definition.name.clone(),
+            claim: self.claim(),
+            now: self.now,
+        };
+        let requests: Vec<_> = records.iter().map(request).collect();
+        let mut claimed = Vec::new();
+        for outcome in self.store.claim(&requests).await {
+            match outcome.unwrap() {
+                ClaimOutcome::Claimed(record) => claimed.push(*record),
+                other => panic!("{other:?}"),
+            }
+        }
+        (claimed, self.meter.take())
+    }
+
+    async fn settle(&self, records: Vec<JobRecord>) -> Figures {
+        let settlements = records
+            .into_iter()
+            .map(|record| {
+                let claim = record.claim.clone().unwrap();
+                Settlement { fence: Fence::Claim(claim.id), record }
+            })
+            .collect();
+        let batch = SettleBatch { id: rand(), at: self.now, settlements };
+        for outcome in self.store.settle(&batch).await {
+            assert_eq!(outcome.unwrap(), SettleOutcome::Settled);
+        }
+        self.meter.take()
+    }
+
+    /// Counts one batch first: a name's very first costs one request more, to make its counters.
+    async fn warm_up(&self) {
+        let claimed: Vec<_> = self
+            .records(&json!({}))
+            .into_iter()
+            .map(|record| record.claimed(self.claim(), self.now))
+            .collect();
+        self.insert(&claimed).await;
+        self.settle(claimed.into_iter().map(|record| completed(record, self.now)).collect()).await;
+    }
+}
+
+fn rand() -> u64 {
+    use lambda_jobs_core::ports::Entropy;
+    OsEntropy.next_u64()
+}
+
+fn completed(record: JobRecord, now: DateTime<Utc>) -> JobRecord {
+    record.completed(json!({ "processed": 12, "deleted": 3 }), now, Duration::from_millis(1234))
+}
+
+fn figures(requests: u32, units: f64) -> Figures {
+    Figures { requests, units }
+}
+
+#[tokio::test]
+async fn bare_jobs_cost_two_requests_a_batch_and_two_and_a_fifth_units_a_job() {
+    let metered = Metered::new().await;
+    metered.warm_up().await;
+    // The largest payload that a record holds: the whole item must still fit into one unit.
+    let payload = json!("x".repeat(510));
+    let records = metered.records(&payload);
+    let claimed: Vec<_> =
+        records.into_iter().map(|record| record.claimed(metered.claim(), metered.now)).collect();
+    assert_eq!(metered.insert(&claimed).await, figures(1, 10.0), "claimed by insert");
+    let ended = claimed.into_iter().map(|record| completed(record, metered.now)).collect();
+    assert_eq!(metered.settle(ended).await, figures(1, 12.0), "settled, with history and counters");
+}
+
+#[tokio::test]
+async fn recorded_jobs_cost_one_request_and_one_unit_a_job_more() {
+    let metered = Metered::new().await;
+    metered.warm_up().await;
+    let records = metered.records(&json!({ "user": "u-1" }));
+    assert_eq!(metered.insert(&records).await, figures(1, 10.0), "recorded");
+    let (claimed, cost) = metered.claim_all(&records).await;
+    assert_eq!(cost, figures(1, 10.0), "claimed by update");
+    let ended = claimed.into_iter().map(|record| completed(record, metered.now)).collect();
+    assert_eq!(metered.settle(ended).await, figures(1, 12.0), "settled");
+}
+
+#[tokio::test]
+async fn a_retry_costs_two_requests_a_batch_and_four_units_a_job() {
+    let metered = Metered::new().await;
+    metered.warm_up().await;
+    let records = metered.records(&json!({ "user": "u-1" }));
+    let claimed: Vec<_> =
+        records.into_iter().map(|record| record.claimed(metered.claim(), metered.now)).collect();
+    metered.insert(&claimed).await;
+    let took = Some(Duration::from_millis(5));
+    let retrying: Vec<_> =
+        claimed.into_iter().map(|record| record.retrying("boom".to_owned(), metered.now, took)).collect();
+    // Ten records, ten index entries, one counter; nothing has finished, so there is no history.
+    assert_eq!(metered.settle(retrying.clone()).await, figures(1, 21.0), "settled as retrying");
+    let (_, cost) = metered.claim_all(&retrying).await;
+    assert_eq!(cost, figures(1, 20.0), "claimed again");
+}
+
+#[tokio::test]
+async fn a_large_payload_is_paid_for_once() {
+    let metered = Metered::new().await;
+    metered.warm_up().await;
+    let records = metered.records(&json!("x".repeat(20 * 1024)));
+    let claimed: Vec<_> =
+        records.into_iter().map(|record| record.claimed(metered.claim(), metered.now)).collect();
+    let cost = metered.insert(&claimed).await;
+    assert_eq!(cost.requests, 2, "payloads, then records");
+    assert!(cost.units <= 220.0, "{cost:?}");
+    let ended = claimed.into_iter().map(|record| completed(record, metered.now)).collect();
+    assert_eq!(metered.settle(ended).await, figures(1, 12.0), "settled");
+}
+
+#[tokio::test]
+async fn more_than_a_call_holds_costs_as_few_calls_as_it_can() {
+    let metered = Metered::new().await;
+    metered.warm_up().await;
+    let records: Vec<_> = (0..60).map(|_| metered.record(json!({}))).collect();
+    assert_eq!(metered.insert(&records).await.requests, 3);
+    let (claimed, cost) = metered.claim_all(&records).await;
+    assert_eq!(cost.requests, 3);
+    let ended = claimed.into_iter().map(|record| completed(record, metered.now)).collect();
+    assert_eq!(metered.settle(ended).await.requests, 3, "62 statements");
+}

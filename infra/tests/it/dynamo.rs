@@ -1,0 +1,82 @@
+//! The stores against an embedded DynamoDB.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
+use dynoxide::Database;
+use lambda_jobs_core::JobConfig;
+use lambda_jobs_core::testing::conformance::{Bench, job_index, job_store, webhooks};
+use lambda_jobs_infra::{
+    Dynamo, DynamoJobStore, DynamoWebhooks, OsEntropy, SystemClock, Tables, create_tables,
+};
+use tokio::net::TcpListener;
+
+/// A configuration for an endpoint that asks for no credentials worth the name.
+pub(crate) fn config_for(endpoint: &str) -> Builder {
+    Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .timeout_config(lambda_jobs_infra::aws::timeouts())
+        .endpoint_url(endpoint)
+}
+
+/// The address of a new, empty DynamoDB.
+pub(crate) async fn endpoint() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let database = Database::memory().unwrap();
+    tokio::spawn(dynoxide::server::serve_on(listener, database));
+    format!("http://{address}")
+}
+
+/// A connection to a new DynamoDB, its tables made.
+pub(crate) async fn dynamo() -> Dynamo {
+    let dynamo = Dynamo::from_conf(config_for(&endpoint().await), Tables::default());
+    create_tables(&dynamo).await.unwrap();
+    dynamo
+}
+
+/// The store of a connection.
+pub(crate) fn store(dynamo: &Dynamo) -> DynamoJobStore {
+    DynamoJobStore::new(dynamo.clone(), JobConfig::MIN_RETENTION)
+}
+
+/// A bench by the machine's clock.
+pub(crate) fn bench() -> Bench {
+    Bench::new(Arc::new(SystemClock::new()), Arc::new(OsEntropy))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_job_store_conforms() {
+    let dynamo = dynamo().await;
+    for _ in 0..2 {
+        job_store::suite(&store(&dynamo), &bench()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_job_index_conforms() {
+    let dynamo = dynamo().await;
+    job_index::suite(&store(&dynamo), &store(&dynamo), &bench()).await;
+}
+
+#[tokio::test]
+async fn the_webhooks_conform() {
+    let dynamo = dynamo().await;
+    for _ in 0..2 {
+        webhooks::suite(&DynamoWebhooks::new(dynamo.clone()), &bench()).await;
+    }
+}
+
+#[tokio::test]
+async fn making_the_tables_again_changes_nothing() {
+    let dynamo = dynamo().await;
+    create_tables(&dynamo).await.unwrap();
+    let described = dynamo.client().describe_table().table_name("lambda-jobs-jobs").send().await.unwrap();
+    let indexes = described.table.unwrap().global_secondary_indexes.unwrap();
+    assert_eq!(indexes.len(), 1);
+    let expiry = dynamo.client().describe_time_to_live().table_name("lambda-jobs-jobs").send().await.unwrap();
+    let expiry = expiry.time_to_live_description.unwrap();
+    assert_eq!(expiry.attribute_name.as_deref(), Some("expiresAt"));
+}

@@ -1,0 +1,17 @@
+//! The adapters against real endpoints of their services, in this process.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, and so have its helpers"
+)]
+
+mod budget;
+mod dynamo;
+mod errors;
+mod fallback;
+mod http;
+mod meter;
+mod settings;
+mod sqs;
+mod webhooks;

@@ -1,0 +1,77 @@
+//! Counting what a client asks for and what it is charged.
+
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::config::interceptors::{
+    BeforeSerializationInterceptorContextMut, BeforeTransmitInterceptorContextRef,
+    FinalizerInterceptorContextRef,
+};
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::operation::batch_execute_statement::{
+    BatchExecuteStatementInput, BatchExecuteStatementOutput,
+};
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Figures {
+    /// Requests on the wire, retries included.
+    pub(crate) requests: u32,
+    /// Write units of statements, index writes included.
+    pub(crate) units: f64,
+}
+
+/// Counts the requests of a client, and the write units of its batches of statements.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Meter(Arc<Mutex<Figures>>);
+
+impl Meter {
+    /// What was counted since the last call.
+    pub(crate) fn take(&self) -> Figures {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl Intercept for Meter {
+    fn name(&self) -> &'static str {
+        "Meter"
+    }
+
+    fn modify_before_serialization(
+        &self,
+        context: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(input) = context.input_mut().downcast_mut::<BatchExecuteStatementInput>() {
+            input.return_consumed_capacity = Some(ReturnConsumedCapacity::Indexes);
+        }
+        Ok(())
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.lock().unwrap().requests += 1;
+        Ok(())
+    }
+
+    fn read_after_execution(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Some(Ok(output)) = context.output_or_error() else { return Ok(()) };
+        if let Some(output) = output.downcast_ref::<BatchExecuteStatementOutput>() {
+            let tables = output.consumed_capacity();
+            self.0.lock().unwrap().units +=
+                tables.iter().filter_map(|table| table.capacity_units).sum::<f64>();
+        }
+        Ok(())
+    }
+}

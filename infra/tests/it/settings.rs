@@ -1,0 +1,75 @@
+//! Settings from variables.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use lambda_jobs_core::{Jitter, Queue};
+use lambda_jobs_infra::{OsEntropy, Settings};
+
+fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+    let variables: HashMap<&str, &str> = variables.iter().copied().collect();
+    Settings::read(|name| variables.get(name).map(|value| (*value).to_owned()))
+        .map_err(|error| error.mistakes().to_vec())
+}
+
+#[test]
+fn an_empty_environment_gives_the_defaults() {
+    assert_eq!(read(&[]), Ok(Settings::default()));
+    assert_eq!(read(&[("LAMBDA_JOBS_CONCURRENCY", " ")]), Ok(Settings::default()));
+    Settings::default().jobs.check().unwrap();
+}
+
+#[test]
+fn every_variable_has_its_effect() {
+    let settings = read(&[
+        ("ENABLE_JOBS", "false"),
+        ("LAMBDA_JOBS_CONCURRENCY", "7"),
+        ("LAMBDA_JOBS_RETRY_DELAY_MS", "100"),
+        ("LAMBDA_JOBS_RETRY_JITTER", "none"),
+        ("LAMBDA_JOBS_MAX_RETRIES", "0"),
+        ("LAMBDA_JOBS_TIMEOUT_MS", "1500"),
+        ("LAMBDA_JOBS_FUNCTION_TIMEOUT_MS", "60000"),
+        ("LAMBDA_JOBS_RETENTION_DAYS", "30"),
+        ("LAMBDA_JOBS_MAX_JOB_HISTORY", "10"),
+        ("LAMBDA_JOBS_JOBS_TABLE", "a-jobs"),
+        ("LAMBDA_JOBS_STATE_TABLE", "a-state"),
+        ("LAMBDA_JOBS_DATA_TABLE", "a-data"),
+        ("LAMBDA_JOBS_QUEUE_PREFIX", "a-"),
+    ])
+    .unwrap();
+    let jobs = settings.jobs;
+    assert!(!jobs.enabled);
+    assert_eq!((jobs.concurrency, jobs.timeout), (7, Duration::from_millis(1500)));
+    assert_eq!(jobs.function_timeout, Duration::from_mins(1));
+    assert_eq!(jobs.retention, Duration::from_hours(30 * 24));
+    assert_eq!(jobs.retry.max_retries(), 0);
+    assert_eq!(jobs.retry.backoff(2, &OsEntropy), Duration::from_millis(400));
+    assert_eq!(jobs.retry, jobs.retry.with_jitter(Jitter::None));
+    assert_eq!(settings.max_job_history, 10);
+    let tables = settings.tables;
+    assert_eq!([tables.jobs, tables.state, tables.data], ["a-jobs", "a-state", "a-data"]);
+    assert_eq!(settings.queues.dead_letters(Queue::Webhooks), "a-webhooks-dlq");
+}
+
+#[test]
+fn every_mistake_is_named_at_once() {
+    let mistakes = read(&[
+        ("ENABLE_JOBS", "yes"),
+        ("LAMBDA_JOBS_CONCURRENCY", "0"),
+        ("LAMBDA_JOBS_RETRY_JITTER", "half"),
+        ("LAMBDA_JOBS_TIMEOUT_MS", "89000"),
+        ("LAMBDA_JOBS_JOBS_TABLE", "my \"table\""),
+        ("LAMBDA_JOBS_QUEUE_PREFIX", "queue.fifo"),
+    ]);
+    assert_eq!(
+        mistakes.unwrap_err(),
+        [
+            r#"LAMBDA_JOBS_CONCURRENCY: expected a whole number from 1 to 1000, got "0""#,
+            r#"LAMBDA_JOBS_RETRY_JITTER: expected full or none, got "half""#,
+            r#"ENABLE_JOBS: expected true or false, got "yes""#,
+            r#"LAMBDA_JOBS_TIMEOUT_MS: expected at most 87000, which is LAMBDA_JOBS_FUNCTION_TIMEOUT_MS less 3000 to settle in, got "89000""#,
+            r#"LAMBDA_JOBS_JOBS_TABLE: expected a table's name: 3 to 255 letters, digits, hyphens, dots or underscores, got "my \"table\"""#,
+            r#"LAMBDA_JOBS_QUEUE_PREFIX: expected at most 68 letters, digits, hyphens or underscores, got "queue.fifo""#,
+        ]
+    );
+}
