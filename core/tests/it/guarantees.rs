@@ -204,7 +204,8 @@ fn g8_a_worker_that_is_asked_to_stop_finishes_or_hands_back() {
     world.clock.run(async {
         let work = Box::pin(world.processor.process(messages, &invocation));
         let tick = world.clock.sleep(Duration::from_secs(1));
-        if let futures_util::future::Either::Right(((), work)) = futures_util::future::select(work, tick).await
+        if let futures_util::future::Either::Right(((), work)) =
+            futures_util::future::select(work, tick).await
         {
             stopper.raise();
             work.await;
