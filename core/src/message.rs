@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use crate::job::{JobDefinition, JobId, JobType, Priority, millis};
@@ -100,7 +100,8 @@ impl JobMessage {
         let max_retries = fields.integer("maxRetries", u64::from(MAX_RETRIES))?;
         let delay = fields.millis("delay", MAX_DELAY)?;
         let run_at = fields.instant("runAt")?;
-        let due_at = run_at.unwrap_or_else(|| delay.map_or(sent_at, |delay| sent_at + delay));
+        let delayed = || sent_at.checked_add_signed(TimeDelta::from_std(delay?).ok()?);
+        let due_at = run_at.or_else(delayed).unwrap_or(sent_at);
         let definition = JobDefinition {
             id,
             name,

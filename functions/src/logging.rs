@@ -2,35 +2,45 @@
 
 use std::io::IsTerminal;
 
+use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// Writes JSON lines to standard output, at level `info` unless `RUST_LOG` says otherwise. Does nothing
 /// where a subscriber is set already.
 pub fn init_json() {
-    let json = tracing_subscriber::fmt()
+    // Somebody else's subscriber stays: theirs is the process.
+    let _ = tracing::subscriber::set_global_default(json(std::io::stdout, "info"));
+}
+
+/// A subscriber that writes one JSON object a line: `timestamp`, `level`, `message` and the event's own
+/// fields, and in `span` the job that a handler's own lines belong to.
+pub fn json<W>(writer: W, default_level: &str) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
         .with_target(false)
-        .with_env_filter(filter())
-        .finish();
-    // Somebody else's subscriber stays: theirs is the process.
-    let _ = tracing::subscriber::set_global_default(json);
+        .with_env_filter(filter(default_level))
+        .with_writer(writer)
+        .finish()
 }
 
-/// Writes readable lines to standard error, at level `warn` unless `RUST_LOG` says otherwise.
+/// Writes readable lines to standard error, at this level unless `RUST_LOG` says otherwise.
 pub fn init_terminal(default_level: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_level));
     let text = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        .with_env_filter(filter)
+        .with_env_filter(filter(default_level))
         .finish();
     let _ = tracing::subscriber::set_global_default(text);
 }
 
-fn filter() -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"))
+fn filter(default_level: &str) -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_level))
 }

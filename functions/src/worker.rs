@@ -22,7 +22,9 @@ pub struct Worker {
 }
 
 /// Why a worker can't run.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` form is its message too, because that is what a `main` that returns it prints.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
     /// An environment variable is wrong.
@@ -46,6 +48,12 @@ pub enum WorkerError {
     /// The HTTP client can't be made.
     #[error("make the HTTP client: {0}")]
     Http(#[from] HttpError),
+}
+
+impl std::fmt::Debug for WorkerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl Worker {

@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Failure, exit};
 use crate::args::{DevArgs, StackArgs};
-use crate::local::{Demo, DemoOutcome, Progress, Stack, StackOptions};
+use crate::local::{Demo, DemoOutcome, Progress, Receiver, Stack, StackOptions};
 use crate::output;
 
 /// How long the demo may take; its slowest job waits for one backoff of 5 s.
@@ -27,12 +27,13 @@ pub(super) async fn dev(args: DevArgs) -> Result<ExitCode, Failure> {
     let worker = if args.no_worker { None } else { Some(stack.start_worker(|_| Ok(()))?) };
     let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
     print_addresses(&stack, args.no_worker);
+    let receiver = Receiver::start().await?;
     let serve = async {
         if !args.no_demo && !args.no_worker {
-            let demo = Demo::start(&stack, &manager).await?;
+            let demo = Demo::start(&stack, &manager, &receiver).await?;
             summarize(&demo.watch(&manager, &progress, PATIENCE).await?)?;
         }
-        print_next_steps(stack.url().rsplit(':').next().unwrap_or_default());
+        print_next_steps(stack.url().rsplit(':').next().unwrap_or_default(), &receiver);
         show_activity(&manager).await
     };
     let outcome: Result<(), Failure> = tokio::select! {
@@ -58,7 +59,8 @@ pub(super) async fn demo(args: StackArgs) -> Result<ExitCode, Failure> {
     print_addresses(&stack, false);
     let worker = stack.start_worker(|_| Ok(()))?;
     let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
-    let demo = Demo::start(&stack, &manager).await?;
+    let receiver = Receiver::start().await?;
+    let demo = Demo::start(&stack, &manager, &receiver).await?;
     let outcomes = tokio::select! {
         outcomes = demo.watch(&manager, &progress, PATIENCE) => outcomes?,
         () = stop_asked() => Vec::new(),
@@ -97,10 +99,11 @@ fn print_addresses(stack: &Stack, no_worker: bool) {
     );
 }
 
-fn print_next_steps(port: &str) {
+fn print_next_steps(port: &str, receiver: &Receiver) {
     let local = if port == "4566" { "--local".to_owned() } else { format!("--local={port}") };
     eprintln!("\nTry next, from another terminal:");
-    eprintln!("  cargo run -- webhooks deliver https://example.com/hook --payload '{{\"hello\":1}}' {local}");
+    let url = receiver.url("ok/mine");
+    eprintln!("  cargo run -- webhooks deliver {url} --payload '{{\"hello\":1}}' {local}");
     eprintln!("  cargo run -- list {local}");
     eprintln!("  cargo run -- dead-letters list {local}");
     eprintln!("Stop with Ctrl-C.\n");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::manager::JobFilter;
 use lambda_jobs_core::{JobExecution, JobStatus};
+use lambda_jobs_infra::Settings;
 
 use super::{Failure, connect, exit};
 use crate::args::{ListArgs, StatusArgs};
@@ -47,10 +48,11 @@ fn show(job: &JobExecution, json: bool) -> Result<(), Failure> {
         output::json(job)?;
         return Ok(());
     }
-    let mut table = output::table(&["job", &job.job_id.to_string()]);
+    let mut table = output::table(&[]);
     let mut row = |title: &str, text: String| {
         table.add_row([title.to_owned(), output::plain(&text, 300)]);
     };
+    row("job", job.job_id.to_string());
     row("name", job.name.clone());
     row("status", job.status.to_string());
     row("queue", job.queue.to_string());
@@ -86,7 +88,8 @@ fn show(job: &JobExecution, json: bool) -> Result<(), Failure> {
 /// Lists jobs.
 pub(super) async fn list(args: ListArgs) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(&args.target).await?;
-    let filter = JobFilter { status: args.status, name: args.name, limit: args.limit };
+    let limit = args.limit.min(Settings::from_env()?.max_job_history);
+    let filter = JobFilter { status: args.status, name: args.name, limit };
     let jobs = manager.list(&filter).await?;
     if args.target.json {
         output::json(&jobs)?;

@@ -1,5 +1,5 @@
 //! A small demo that shows every way a job can end, over the same paths that any job takes: messages
-//! in SQS, webhooks over HTTP, records in DynamoDB.
+//! in SQS, webhooks over HTTP, records in DynamoDB. Its receiver of webhooks is there to be tried, too.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,10 +27,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(150);
 /// How many webhooks simply succeed.
 const PLAIN: usize = 6;
 
+/// A server for webhooks: `/ok/...` answers 204, `/flaky/...` 500 at first, `/down/...` always 500.
+pub struct Receiver {
+    address: SocketAddr,
+    server: JoinHandle<()>,
+}
+
 /// Demo jobs on their way.
+#[derive(Default)]
 pub struct Demo {
     jobs: Vec<DemoJob>,
-    receiver: JoinHandle<()>,
 }
 
 struct DemoJob {
@@ -59,39 +65,61 @@ impl DemoOutcome {
     }
 }
 
-impl Demo {
-    /// Starts a receiver of webhooks, and enqueues the jobs.
-    pub async fn start(stack: &Stack, manager: &JobManager) -> Result<Self, crate::commands::Failure> {
+impl Receiver {
+    /// Starts one on a free port.
+    pub async fn start() -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let receiver = tokio::spawn(async move {
+        let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, receiver()).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "the demo's receiver stopped");
+                tracing::error!(error = &error as &dyn std::error::Error, "the receiver of webhooks stopped");
             }
         });
-        let mut demo = Self { jobs: Vec::new(), receiver };
+        Ok(Self { address, server })
+    }
+
+    /// The URL of one of its endpoints.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Demo {
+    /// Enqueues the jobs.
+    pub async fn start(
+        stack: &Stack,
+        manager: &JobManager,
+        receiver: &Receiver,
+    ) -> Result<Self, crate::commands::Failure> {
+        let mut demo = Self::default();
         for number in 0..PLAIN {
             let path = format!("ok/{number}");
-            demo.webhook(stack, manager, address, &path, "a webhook is delivered", JobStatus::Completed)
+            demo.webhook(stack, manager, receiver, &path, "a webhook is delivered", JobStatus::Completed)
                 .await?;
         }
         let flaky = "the first answer is 500, the retry succeeds";
-        demo.webhook(stack, manager, address, "flaky/1", flaky, JobStatus::Completed).await?;
-        demo.webhook(stack, manager, address, "down/1", "every answer is 500", JobStatus::Failed).await?;
-        demo.delayed(stack, manager, address).await?;
+        demo.webhook(stack, manager, receiver, "flaky/1", flaky, JobStatus::Completed).await?;
+        demo.webhook(stack, manager, receiver, "down/1", "every answer is 500", JobStatus::Failed).await?;
+        demo.delayed(stack, manager, receiver).await?;
         demo.bare(stack).await?;
         Ok(demo)
     }
 
     async fn delivery(
         stack: &Stack,
-        address: SocketAddr,
+        receiver: &Receiver,
         path: &str,
     ) -> Result<(JobId, serde_json::Value), crate::commands::Failure> {
         let now = Utc::now();
         let id = JobId::generate(now, &OsEntropy);
-        let url = format!("http://{address}/{path}");
-        let delivery = WebhookDelivery::new(id.as_str(), url, json!({ "demo": path }), now);
+        let delivery = WebhookDelivery::new(id.as_str(), receiver.url(path), json!({ "demo": path }), now);
         stack.adapters().webhooks().put_delivery(&delivery).await?;
         let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id };
         Ok((id, serde_json::to_value(payload)?))
@@ -101,12 +129,12 @@ impl Demo {
         &mut self,
         stack: &Stack,
         manager: &JobManager,
-        address: SocketAddr,
+        receiver: &Receiver,
         path: &str,
         what: &'static str,
         expected: JobStatus,
     ) -> Result<(), crate::commands::Failure> {
-        let (id, payload) = Self::delivery(stack, address, path).await?;
+        let (id, payload) = Self::delivery(stack, receiver, path).await?;
         let job = NewJob::new(NAME).id(id.clone()).payload(payload).max_retries(1).tag("demo");
         self.enqueue(manager, job, id, what, expected).await?;
         Ok(())
@@ -116,9 +144,9 @@ impl Demo {
         &mut self,
         stack: &Stack,
         manager: &JobManager,
-        address: SocketAddr,
+        receiver: &Receiver,
     ) -> Result<(), crate::commands::Failure> {
-        let (id, payload) = Self::delivery(stack, address, "ok/delayed").await?;
+        let (id, payload) = Self::delivery(stack, receiver, "ok/delayed").await?;
         let delay = Duration::from_secs(3);
         let job = NewJob::new(NAME).id(id.clone()).payload(payload).delay(delay).tag("demo");
         self.enqueue(manager, job, id, "a webhook is due in 3 seconds", JobStatus::Completed).await?;
@@ -178,7 +206,6 @@ impl Demo {
             tokio::time::sleep(LOOK_EVERY).await;
         };
         progress.end();
-        self.receiver.abort();
         Ok(outcomes)
     }
 

@@ -11,7 +11,7 @@ mod queues;
 pub mod sqs;
 mod stack;
 
-pub use demo::{Demo, DemoOutcome};
+pub use demo::{Demo, DemoOutcome, Receiver};
 pub use front::FrontMeter;
 pub use progress::Progress;
-pub use stack::{Stack, StackError, StackOptions};
+pub use stack::{RunningWorker, Stack, StackError, StackOptions};

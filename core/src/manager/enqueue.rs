@@ -1,12 +1,12 @@
 //! Accepting jobs.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::JobManager;
 use crate::families;
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, NewJob, Queue};
-use crate::message::{DecodeError, JobMessage};
+use crate::message::{DecodeError, JobMessage, MAX_DELAY};
 use crate::ports::{InsertOutcome, MAX_SEND_DELAY, Outgoing, QueueError, StoreError};
 
 /// A job that was accepted.
@@ -117,7 +117,8 @@ impl JobManager {
     /// Checks a job by the same rules as a message that comes in bare, so that what is accepted here
     /// is accepted by every worker.
     fn admit(&self, job: NewJob, now: DateTime<Utc>) -> Result<Entering, EnqueueError> {
-        let due_at = job.run_at.or_else(|| job.delay.map(|delay| now + delay)).unwrap_or(now);
+        let delay = job.delay.map(|delay| TimeDelta::from_std(delay.min(MAX_DELAY)).unwrap_or_default());
+        let due_at = job.run_at.or_else(|| now.checked_add_signed(delay?)).unwrap_or(now);
         let job_type =
             if job.run_at.is_some() || job.delay.is_some() { JobType::Scheduled } else { JobType::Immediate };
         let definition = JobDefinition {

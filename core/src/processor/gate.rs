@@ -120,11 +120,12 @@ impl JobProcessor {
         now: DateTime<Utc>,
         invocation: &Invocation,
     ) -> Gate {
+        // Whatever else a job waits for, its own instant stays the earliest.
         if !self.config.enabled {
-            return Gate::Wait(now + DISABLED_WAIT, "jobs are disabled");
+            return Gate::Wait(message.due_at.max(now + DISABLED_WAIT), "jobs are disabled");
         }
         if invocation.stop.is_set() {
-            return Gate::Wait(now, "the worker is stopping");
+            return Gate::Wait(message.due_at.max(now), "the worker is stopping");
         }
         let timeout = handler.timeout(&message.definition);
         let longest = self.config.longest_timeout();

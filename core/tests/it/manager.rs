@@ -53,6 +53,12 @@ fn bad_jobs_are_refused_with_the_field_the_value_and_what_was_expected() {
          split the work, or raise the function's timeout (15 minutes at most)"
     );
     assert_eq!(
+        refusal(NewJob::new("script").delay(Duration::MAX)),
+        "delay: expected whole milliseconds from 0 to 31622400000, got 18446744073709551615"
+    );
+    let never = NewJob::new("script").run_at(chrono::DateTime::<chrono::Utc>::MAX_UTC);
+    assert!(refusal(never).starts_with("runAt: expected an RFC 3339 instant of the years 1970 to 9999"));
+    assert_eq!(
         refusal(NewJob::new("script").max_retries(101)),
         "maxRetries: expected an integer from 0 to 100, got 101"
     );
