@@ -8,7 +8,7 @@
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
 
-use super::dispose::Postponed;
+use super::dispose::{Postponed, misnamed};
 use super::gate::{OUT_OF_TIME, fits};
 use super::judge::{CRASHED, Verdict, judge};
 use super::{Candidate, Invocation, JobProcessor, Ledger, Ready, Suspect};
@@ -170,8 +170,7 @@ impl JobProcessor {
             Verdict::Blame => self.blame(attempted.candidate, record, ledger).await,
             Verdict::Redriven => claimed.ready.extend(self.take_over(attempted, record, ledger).await),
             Verdict::Misnamed => {
-                let reason =
-                    format!("id: {} belongs to a job named {:?}", record.id(), record.definition.name);
+                let reason = misnamed(record.id(), &record.definition.name);
                 self.bury(vec![(attempted.candidate.received, None, reason)], ledger).await;
             }
         }

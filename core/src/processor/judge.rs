@@ -26,10 +26,10 @@ pub(super) enum Verdict {
 /// Decides what `record`, which refused `claim`, means for a message of a job called `name`.
 pub(super) fn judge(record: &JobRecord, name: &str, claim: &ClaimId, now: DateTime<Utc>) -> Verdict {
     if record.definition.name != name {
-        return match record.status {
-            JobStatus::Cancelled => Verdict::Finished,
-            _ => Verdict::Misnamed,
-        };
+        // Cancelled before anybody had seen it: then the name was not known.
+        let is_tombstone =
+            record.status == JobStatus::Cancelled && record.definition.name == JobRecord::NAME_UNKNOWN;
+        return if is_tombstone { Verdict::Finished } else { Verdict::Misnamed };
     }
     match record.status {
         JobStatus::Running if record.holds(claim) => Verdict::Ours,

@@ -107,3 +107,36 @@ fn g7_a_panic_anywhere_in_a_handler_harms_its_own_job_alone() {
         assert_eq!(world.status(&rude).status, JobStatus::Failed, "{place}");
     }
 }
+
+#[test]
+fn g1_a_message_with_another_jobs_id_is_a_dead_letter_whatever_became_of_that_job() {
+    for cancelled in [false, true] {
+        let world = World::new(rude_and_scripted);
+        let mine = json!({ "name": "script", "id": "mine" });
+        let other = json!({ "name": "rude", "id": "mine", "payload": "" });
+        world.send(Queue::Normal, &mine);
+        if cancelled {
+            world
+                .clock
+                .run(world.manager.enqueue(NewJob::new("script").id("mine".parse().unwrap())))
+                .unwrap();
+            world.clock.run(world.manager.cancel(&"mine".parse().unwrap())).unwrap();
+        }
+        world.send(Queue::Normal, &other);
+        world.settle();
+        let letters = world.dead_letters(Queue::Normal);
+        assert_eq!(letters.len(), 1, "cancelled: {cancelled}");
+        assert_eq!(letters[0].reason.as_deref(), Some("id: mine belongs to a job named \"script\""));
+    }
+}
+
+#[test]
+fn a_dead_letter_with_another_jobs_id_leaves_that_job_alone() {
+    let world = World::new(rude_and_scripted);
+    world.send(Queue::Normal, &json!({ "name": "script", "id": "mine", "delay": 60_000 }));
+    world.step(Queue::Normal);
+    world.send(Queue::Normal, &json!({ "name": "nobody", "id": "mine" }));
+    world.step(Queue::Normal);
+    assert_eq!(world.dead_letters(Queue::Normal).len(), 1);
+    assert_eq!(world.status(&"mine".parse().unwrap()).status, JobStatus::Scheduled);
+}
