@@ -170,7 +170,8 @@ pub(crate) struct Success<'a> {
     pub(crate) on_success: BoxFuture<'a, ()>,
 }
 
-/// [`JobHandler`] with its types and futures erased.
+/// [`JobHandler`] with its types and futures erased. A handler's code runs in the futures alone, where its
+/// panics are caught, never in the call that makes them.
 trait ErasedHandler: Send + Sync {
     fn run<'a>(
         &'a self,
@@ -203,11 +204,11 @@ impl<H: JobHandler> ErasedHandler for H {
     }
 
     fn failed<'a>(&'a self, error: &'a JobError, ctx: &'a JobContext) -> BoxFuture<'a, ()> {
-        Box::pin(self.on_failure(error, ctx))
+        Box::pin(async move { self.on_failure(error, ctx).await })
     }
 
     fn retrying<'a>(&'a self, next: u32, ctx: &'a JobContext) -> BoxFuture<'a, ()> {
-        Box::pin(JobHandler::on_retry(self, next, ctx))
+        Box::pin(async move { JobHandler::on_retry(self, next, ctx).await })
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::message::MAX_RETRIES;
+use crate::message::{MAX_DELAY, MAX_RETRIES};
 use crate::ports::Entropy;
 
 /// How often and how soon a failed job is tried again. One that exists is valid.
@@ -83,11 +83,12 @@ impl RetryPolicy {
         self.max_retries
     }
 
-    /// How long to wait after an attempt failed that `retries` retries came before (0 for the first).
+    /// How long to wait after an attempt failed that `retries` retries came before (0 for the first):
+    /// never longer than a job can be delayed, whatever the cap.
     #[must_use]
     pub fn backoff(&self, retries: u32, entropy: &dyn Entropy) -> Duration {
         let factor = 1_u32.checked_shl(retries).unwrap_or(u32::MAX);
-        let full = self.base_delay.saturating_mul(factor).min(self.cap);
+        let full = self.base_delay.saturating_mul(factor).min(self.cap).min(MAX_DELAY);
         match self.jitter {
             Jitter::None => full,
             Jitter::Full => {
@@ -128,6 +129,12 @@ mod tests {
             RetryPolicy::new(1, second * 2, second).unwrap_err().to_string(),
             "retry delay cap: expected at least the base delay of 2s, got 1s"
         );
+    }
+
+    #[test]
+    fn the_wildest_policy_waits_no_longer_than_a_job_can_be_delayed() {
+        let policy = RetryPolicy::new(3, Duration::MAX, Duration::MAX).unwrap().with_jitter(Jitter::None);
+        assert_eq!(policy.backoff(2, &SeededEntropy::new(1)), MAX_DELAY);
     }
 
     proptest! {

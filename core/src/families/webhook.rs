@@ -96,7 +96,8 @@ impl JobHandler for WebhookDeliveryHandler {
         let answer = self.http.send(&request(&delivery, ctx.time_left())).await;
         let duration = ctx.clock().monotonic().saturating_sub(started);
         let failure = failure(&delivery, &answer);
-        let is_last = ctx.is_last_attempt() || delivery.attempt_count + 1 >= delivery.max_attempts;
+        let is_last =
+            ctx.is_last_attempt() || delivery.attempt_count.saturating_add(1) >= delivery.max_attempts;
         let outcome = AttemptOutcome {
             status: match &failure {
                 None => DeliveryStatus::Delivered,

@@ -101,6 +101,9 @@ pub struct JobRecord {
 }
 
 impl JobRecord {
+    /// The name on the record of a job of which nothing but its id is known.
+    pub(crate) const NAME_UNKNOWN: &str = "unknown";
+
     /// A job that was accepted and has not run: `queued`, or `scheduled` when it is due after `now`.
     #[must_use]
     pub fn accepted(

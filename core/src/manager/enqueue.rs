@@ -1,12 +1,14 @@
 //! Accepting jobs.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::JobManager;
 use crate::families;
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, NewJob, Queue};
-use crate::message::{DecodeError, JobMessage, MAX_DELAY};
+use crate::message::{DecodeError, JobMessage};
 use crate::ports::{InsertOutcome, MAX_SEND_DELAY, Outgoing, QueueError, StoreError};
 
 /// A job that was accepted.
@@ -74,6 +76,11 @@ impl Entering {
     }
 }
 
+/// The instant after a wait; `None` for a wait beyond all time, which the message contract refuses.
+fn after(now: DateTime<Utc>, wait: Duration) -> Option<DateTime<Utc>> {
+    now.checked_add_signed(TimeDelta::from_std(wait).ok()?)
+}
+
 impl JobManager {
     /// Accepts one job.
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, EnqueueError> {
@@ -117,8 +124,7 @@ impl JobManager {
     /// Checks a job by the same rules as a message that comes in bare, so that what is accepted here
     /// is accepted by every worker.
     fn admit(&self, job: NewJob, now: DateTime<Utc>) -> Result<Entering, EnqueueError> {
-        let delay = job.delay.map(|delay| TimeDelta::from_std(delay.min(MAX_DELAY)).unwrap_or_default());
-        let due_at = job.run_at.or_else(|| now.checked_add_signed(delay?)).unwrap_or(now);
+        let due_at = job.run_at.or_else(|| job.delay.and_then(|delay| after(now, delay))).unwrap_or(now);
         let job_type =
             if job.run_at.is_some() || job.delay.is_some() { JobType::Scheduled } else { JobType::Immediate };
         let definition = JobDefinition {

@@ -96,7 +96,7 @@ impl JobManager {
 fn unheard_of(id: &JobId, now: chrono::DateTime<chrono::Utc>) -> JobRecord {
     let definition = JobDefinition {
         id: id.clone(),
-        name: "unknown".to_owned(),
+        name: JobRecord::NAME_UNKNOWN.to_owned(),
         job_type: JobType::Immediate,
         payload: Value::Null,
         priority: Priority::default(),

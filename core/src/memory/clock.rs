@@ -109,8 +109,9 @@ impl Clock for PausedClock {
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         let mut state = self.state();
-        let length = TimeDelta::from_std(duration).unwrap_or(TimeDelta::days(36_500));
-        let key = (state.now + length, state.next_sleeper);
+        let length = TimeDelta::from_std(duration).ok();
+        let until = length.and_then(|length| state.now.checked_add_signed(length));
+        let key = (until.unwrap_or(DateTime::<Utc>::MAX_UTC), state.next_sleeper);
         state.next_sleeper += 1;
         Box::pin(Sleep { clock: self.clone(), key })
     }

@@ -119,7 +119,7 @@ impl JobProcessor {
         timeout: Duration,
         invocation: &Invocation,
     ) -> (Outcome, Option<BoxFuture<'a, ()>>) {
-        let work = Observed { inner: work, ctx, observer: &*self.observer };
+        let work = Observed::new(work, ctx, &*self.observer);
         let work = AssertUnwindSafe(work).catch_unwind();
         let limit = self.clock.sleep(timeout);
         let stop = Box::pin(async {
@@ -133,11 +133,10 @@ impl JobProcessor {
             Either::Left((Ok(Err(error)), _)) => (Outcome::Failed(error), None),
             Either::Left((Err(panic), _)) => {
                 let error = format!("panicked: {}", panic_text(&*panic));
+                discard(panic);
                 (Outcome::Failed(JobError::retryable(error)), None)
             }
-            Either::Right((cut, work)) => {
-                // A handler's destructors are its own code, and may panic too.
-                let _ = catch_unwind(AssertUnwindSafe(move || drop(work)));
+            Either::Right((cut, _)) => {
                 let outcome = match cut {
                     Either::Left(_) => Outcome::Failed(JobError::retryable(format!(
                         "timed out after {} ms",
@@ -151,14 +150,14 @@ impl JobProcessor {
     }
 
     async fn run_hook(&self, hook: BoxFuture<'_, ()>, ctx: &JobContext, limit: Duration) {
-        let hook = AssertUnwindSafe(Observed { inner: hook, ctx, observer: &*self.observer }).catch_unwind();
+        let hook = AssertUnwindSafe(Observed::new(hook, ctx, &*self.observer)).catch_unwind();
         match select(Box::pin(hook), self.clock.sleep(limit)).await {
             Either::Left((Ok(()), _)) => {}
             Either::Left((Err(panic), _)) => {
                 tracing::warn!(job_id = %ctx.job_id(), "a hook panicked: {}", panic_text(&*panic));
+                discard(panic);
             }
-            Either::Right(((), hook)) => {
-                let _ = catch_unwind(AssertUnwindSafe(move || drop(hook)));
+            Either::Right(((), _)) => {
                 tracing::warn!(job_id = %ctx.job_id(), "a hook was cut short after {} ms", limit.as_millis());
             }
         }
@@ -228,27 +227,53 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-/// A future of user code: polled inside its job's log span, each poll reported.
+/// Drops what came from a handler: its destructors are the handler's code, and may panic too.
+fn discard<T>(value: T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(move || drop(value))) {
+        tracing::warn!("a destructor panicked: {}", panic_text(&*panic));
+        // What it panicked with may have such a destructor in its turn.
+        std::mem::forget(panic);
+    }
+}
+
+/// A future of user code: polled, and dropped wherever that happens, inside its job's log span, each
+/// time reported.
 struct Observed<'a, 'b, T> {
-    inner: BoxFuture<'a, T>,
+    inner: Option<BoxFuture<'a, T>>,
     ctx: &'b JobContext,
     observer: &'b dyn RunObserver,
 }
 
-impl<T> Future for Observed<'_, '_, T> {
-    type Output = T;
+impl<'a, 'b, T> Observed<'a, 'b, T> {
+    fn new(inner: BoxFuture<'a, T>, ctx: &'b JobContext, observer: &'b dyn RunObserver) -> Self {
+        Self { inner: Some(inner), ctx, observer }
+    }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+    /// Runs the job's code, reported.
+    fn enter<R>(&mut self, code: impl FnOnce(&mut Option<BoxFuture<'a, T>>) -> R) -> R {
         struct Leave<'a>(&'a dyn RunObserver);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
                 self.0.left();
             }
         }
-        let this = &mut *self;
-        let _span = this.ctx.span().enter();
-        this.observer.entered(this.ctx.job_id(), &this.ctx.definition().name);
-        let _leave = Leave(this.observer);
-        this.inner.as_mut().poll(cx)
+        let _span = self.ctx.span().enter();
+        self.observer.entered(self.ctx.job_id(), &self.ctx.definition().name);
+        let _leave = Leave(self.observer);
+        code(&mut self.inner)
+    }
+}
+
+impl<T> Future for Observed<'_, '_, T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        self.enter(|inner| inner.as_mut().map_or(Poll::Pending, |inner| inner.as_mut().poll(cx)))
+    }
+}
+
+impl<T> Drop for Observed<'_, '_, T> {
+    fn drop(&mut self) {
+        self.enter(|inner| discard(inner.take()));
     }
 }

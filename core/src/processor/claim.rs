@@ -1,13 +1,14 @@
 //! Making jobs ours.
 //!
 //! A bare message seen for the first time is most likely a new job, so its claim is an insert; any
-//! other has a record, so its claim is an update. Both are batched, and a guess that was wrong is
-//! made good in a second round.
+//! other has a record, so its claim is an update. Both are batched. A guess that was wrong is made good
+//! in the next round, and so is a lost answer: the claim may have taken effect, and a claim that nobody
+//! knows to be his own would be blamed for a crash when its lease ends.
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
 
-use super::dispose::Postponed;
+use super::dispose::{Postponed, misnamed};
 use super::gate::{OUT_OF_TIME, fits};
 use super::judge::{CRASHED, Verdict, judge};
 use super::{Candidate, Invocation, JobProcessor, Ledger, Ready, Suspect};
@@ -30,19 +31,25 @@ struct Attempted {
     claim: Claim,
 }
 
-/// What one round of claims came to, and which guesses were wrong.
+/// How many rounds of claims there are: a guess, its correction, and one for a lost answer.
+const ROUNDS: usize = 3;
+
+/// What one round of claims came to.
 #[derive(Default)]
 struct Round {
     claimed: Claimed,
-    wrong: Vec<Attempted>,
+    /// Those without a record.
+    unseen: Vec<Attempted>,
+    /// Those with a record, or with none that is known of.
+    known: Vec<Attempted>,
 }
 
 impl Round {
-    /// Keeps what was claimed, and answers what was guessed wrong.
-    fn split(self, claimed: &mut Claimed) -> Vec<Attempted> {
+    /// Keeps what was claimed, and answers what is left to try.
+    fn split(self, claimed: &mut Claimed) -> (Vec<Attempted>, Vec<Attempted>) {
         claimed.ready.extend(self.claimed.ready);
         claimed.suspects.extend(self.claimed.suspects);
-        self.wrong
+        (self.unseen, self.known)
     }
 }
 
@@ -92,19 +99,21 @@ impl JobProcessor {
                 claimed.ready.push(Ready { fence: Fence::Absent, ..attempted.ready(record) });
             }
         }
-        let (inserts, updates) =
-            join(self.insert_round(unseen, ledger), self.update_round(known, ledger)).await;
-        let (existing, missing) = (inserts.split(&mut claimed), updates.split(&mut claimed));
-        let (updates, inserts) =
-            join(self.update_round(existing, ledger), self.insert_round(missing, ledger)).await;
-        let mut contended = updates.split(&mut claimed);
-        contended.extend(inserts.split(&mut claimed));
-        let contended = contended.into_iter().map(|attempted| Postponed::new(attempted.candidate, now));
+        for round in 1..=ROUNDS {
+            let is_last = round == ROUNDS;
+            let (inserts, updates) =
+                join(self.insert_round(unseen, is_last, ledger), self.update_round(known, is_last, ledger))
+                    .await;
+            (unseen, known) = updates.split(&mut claimed);
+            known.extend(inserts.split(&mut claimed).1);
+        }
+        let contended = unseen.into_iter().chain(known);
+        let contended = contended.map(|attempted| Postponed::new(attempted.candidate, now));
         self.postpone(contended.collect(), ledger).await;
         claimed
     }
 
-    async fn insert_round(&self, attempts: Vec<Attempted>, ledger: &Ledger) -> Round {
+    async fn insert_round(&self, attempts: Vec<Attempted>, is_last: bool, ledger: &Ledger) -> Round {
         let mut round = Round::default();
         if attempts.is_empty() {
             return round;
@@ -115,14 +124,15 @@ impl JobProcessor {
         for ((attempted, record), outcome) in attempts.into_iter().zip(records).zip(outcomes) {
             match outcome {
                 Ok(InsertOutcome::Inserted) => round.claimed.ready.push(attempted.ready(record)),
-                Ok(InsertOutcome::Exists) => round.wrong.push(attempted),
+                Ok(InsertOutcome::Exists) => round.known.push(attempted),
+                Err(error) if is_worth_asking(&error, is_last) => round.known.push(attempted),
                 Err(error) => self.store_failed(attempted.candidate, &error, ledger).await,
             }
         }
         round
     }
 
-    async fn update_round(&self, attempts: Vec<Attempted>, ledger: &Ledger) -> Round {
+    async fn update_round(&self, attempts: Vec<Attempted>, is_last: bool, ledger: &Ledger) -> Round {
         let mut round = Round::default();
         if attempts.is_empty() {
             return round;
@@ -136,7 +146,8 @@ impl JobProcessor {
                 Ok(ClaimOutcome::Refused(record)) => {
                     self.refused(attempted, *record, &mut round.claimed, ledger).await;
                 }
-                Ok(ClaimOutcome::Missing) => round.wrong.push(attempted),
+                Ok(ClaimOutcome::Missing) => round.unseen.push(attempted),
+                Err(error) if is_worth_asking(&error, is_last) => round.known.push(attempted),
                 Err(error) => self.store_failed(attempted.candidate, &error, ledger).await,
             }
         }
@@ -159,8 +170,7 @@ impl JobProcessor {
             Verdict::Blame => self.blame(attempted.candidate, record, ledger).await,
             Verdict::Redriven => claimed.ready.extend(self.take_over(attempted, record, ledger).await),
             Verdict::Misnamed => {
-                let reason =
-                    format!("id: {} belongs to a job named {:?}", record.id(), record.definition.name);
+                let reason = misnamed(record.id(), &record.definition.name);
                 self.bury(vec![(attempted.candidate.received, None, reason)], ledger).await;
             }
         }
@@ -170,7 +180,11 @@ impl JobProcessor {
     async fn take_over(&self, attempted: Attempted, record: JobRecord, ledger: &Ledger) -> Option<Ready> {
         let now = self.clock.now();
         let record = record.claimed(attempted.claim.clone(), now);
-        match self.store.replace(&record).await {
+        let mut outcome = self.store.replace(&record).await;
+        if outcome.as_ref().is_err_and(|error| is_worth_asking(error, false)) {
+            outcome = self.store.replace(&record).await;
+        }
+        match outcome {
             Ok(ReplaceOutcome::Replaced) => Some(attempted.ready(record)),
             Ok(ReplaceOutcome::Conflict(Some(current))) if current.holds(&attempted.claim.id) => {
                 Some(attempted.ready(*current))
@@ -234,6 +248,12 @@ impl JobProcessor {
         let until = self.after_trouble();
         self.postpone(vec![Postponed::new(candidate, until)], ledger).await;
     }
+}
+
+/// Whether a claim that was not answered is made again at once: it may have taken effect, unless the store
+/// only asked for less.
+const fn is_worth_asking(error: &StoreError, is_last: bool) -> bool {
+    !is_last && !error.is_throttled()
 }
 
 fn release_duplicate(received: &ReceivedMessage, record: &JobRecord, ledger: &Ledger) {

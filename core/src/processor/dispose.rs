@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join;
 
 use super::{Candidate, JobProcessor, Ledger};
-use crate::job::{JobId, JobRecord};
+use crate::job::{JobDefinition, JobId, JobRecord};
 use crate::message::JobMessage;
 use crate::ports::{
     DeadLetter, Deferral, InsertOutcome, MAX_SEND_DELAY, Outgoing, QueueError, ReceivedMessage,
@@ -53,6 +53,11 @@ impl Postponed {
 
 /// A message that nobody can run, what could be read of it, and why.
 pub(super) type Letter = (ReceivedMessage, Option<JobMessage>, String);
+
+/// Why a message can't be run whose id another job has.
+pub(super) fn misnamed(id: &JobId, owner: &str) -> String {
+    format!("id: {id} belongs to a job named {owner:?}")
+}
 
 impl JobProcessor {
     /// Makes messages come back at their instants, and counts them as deferred.
@@ -136,17 +141,23 @@ impl JobProcessor {
 
     /// Sees to the copies of ids that this batch has run, or tried to.
     pub(super) async fn dispose_of_copies(&self, copies: Vec<Candidate>, ledger: &Ledger) {
-        let mut postponed = Vec::new();
+        let (mut postponed, mut letters) = (Vec::new(), Vec::new());
         for copy in copies {
-            let id = &copy.message.definition.id;
-            if ledger.is_finished(id) {
-                tracing::info!(job_id = %id, message_id = %copy.received.message_id, "duplicate in one batch");
-                ledger.release(&copy.received);
-                ledger.count(|summary| summary.duplicates += 1);
-            } else {
-                postponed.push(Postponed::new(copy, self.clock.now() + COPY_WAIT));
+            let JobDefinition { id, name, .. } = &copy.message.definition;
+            match ledger.finished(id) {
+                Some(finished) if finished == *name => {
+                    tracing::info!(job_id = %id, message_id = %copy.received.message_id, "duplicate in one batch");
+                    ledger.release(&copy.received);
+                    ledger.count(|summary| summary.duplicates += 1);
+                }
+                Some(other) => {
+                    let reason = misnamed(id, &other);
+                    letters.push((copy.received, None, reason));
+                }
+                None => postponed.push(Postponed::new(copy, self.clock.now() + COPY_WAIT)),
             }
         }
+        self.bury(letters, ledger).await;
         self.postpone(postponed, ledger).await;
     }
 
@@ -180,11 +191,11 @@ impl JobProcessor {
 
     /// Writes the reason where a person looks first: on the job's record.
     async fn note_dead_letter(&self, message: JobMessage, received: &ReceivedMessage, reason: String) {
-        let id = message.definition.id.clone();
+        let (id, name) = (message.definition.id.clone(), message.definition.name.clone());
         let new = JobRecord::accepted(message.definition, received.queue, received.sent_at, message.due_at)
             .dead_lettered(reason.clone(), self.clock.now());
         let noted = match self.store.insert(std::slice::from_ref(&new)).await.pop() {
-            Some(Ok(InsertOutcome::Exists)) => self.note_on_existing(&id, reason).await,
+            Some(Ok(InsertOutcome::Exists)) => self.note_on_existing(&id, &name, reason).await,
             Some(Err(error)) => Err(error),
             _ => Ok(()),
         };
@@ -194,11 +205,11 @@ impl JobProcessor {
         }
     }
 
-    async fn note_on_existing(&self, id: &JobId, reason: String) -> Result<(), StoreError> {
+    async fn note_on_existing(&self, id: &JobId, name: &str, reason: String) -> Result<(), StoreError> {
         let found = self.store.get(std::slice::from_ref(id)).await?;
         let now = self.clock.now();
         let Some(record) = found.into_iter().flatten().next() else { return Ok(()) };
-        if record.status.is_finished() || record.is_leased(now) {
+        if record.status.is_finished() || record.is_leased(now) || record.definition.name != name {
             return Ok(());
         }
         match self.store.replace(&record.dead_lettered(reason, now)).await? {

@@ -13,7 +13,7 @@ pub(super) enum Verdict {
     Finished,
     /// The job may be claimed at this instant, not before.
     Wait(DateTime<Utc>, &'static str),
-    /// Its worker crashed while others ran too: it runs once more unblamed, alone.
+    /// Its worker crashed once while others ran too: it runs alone from then on.
     RunAlone,
     /// Its worker crashed while it ran alone: the attempt is spent.
     Blame,
@@ -26,14 +26,15 @@ pub(super) enum Verdict {
 /// Decides what `record`, which refused `claim`, means for a message of a job called `name`.
 pub(super) fn judge(record: &JobRecord, name: &str, claim: &ClaimId, now: DateTime<Utc>) -> Verdict {
     if record.definition.name != name {
-        return match record.status {
-            JobStatus::Cancelled => Verdict::Finished,
-            _ => Verdict::Misnamed,
-        };
+        // Cancelled before anybody had seen it: then the name was not known.
+        let is_tombstone =
+            record.status == JobStatus::Cancelled && record.definition.name == JobRecord::NAME_UNKNOWN;
+        return if is_tombstone { Verdict::Finished } else { Verdict::Misnamed };
     }
     match record.status {
         JobStatus::Running if record.holds(claim) => Verdict::Ours,
         JobStatus::Running => judge_running(record, now),
+        JobStatus::Failed if record.dead_lettered && record.isolated => Verdict::RunAlone,
         JobStatus::Failed if record.dead_lettered => Verdict::Redriven,
         JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => Verdict::Finished,
         JobStatus::Queued | JobStatus::Scheduled | JobStatus::Retrying if record.due_at > now => {
@@ -62,3 +63,42 @@ fn judge_running(record: &JobRecord, now: DateTime<Utc>) -> Verdict {
 /// What a crash that a job is blamed for leaves as its error.
 pub(super) const CRASHED: &str =
     "the worker stopped while this job ran alone: a crash, out of memory, or blocked past its deadline";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Claim, Queue};
+    use crate::message::JobMessage;
+
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    fn record() -> JobRecord {
+        let message = JobMessage::decode(r#"{"name":"n"}"#, "m", NOW).unwrap();
+        JobRecord::accepted(message.definition, Queue::Normal, NOW, NOW)
+    }
+
+    fn verdict(record: &JobRecord) -> Verdict {
+        judge(record, "n", &ClaimId::from("mine".to_owned()), NOW)
+    }
+
+    #[test]
+    fn a_suspect_runs_alone_when_its_dead_letter_is_redriven_too() {
+        let mut letter = record().dead_lettered("received 50 times".to_owned(), NOW);
+        assert_eq!(verdict(&letter), Verdict::Redriven);
+        letter.isolated = true;
+        assert_eq!(verdict(&letter), Verdict::RunAlone);
+    }
+
+    #[test]
+    fn a_crash_in_company_is_forgiven_once_and_one_alone_is_not() {
+        let crashed = |company| {
+            let claim = Claim { id: ClaimId::from("other".to_owned()), lease_until: NOW, company };
+            record().claimed(claim, NOW)
+        };
+        assert_eq!(verdict(&crashed(Company::Alone)), Verdict::Blame);
+        let mut shared = crashed(Company::Shared);
+        assert_eq!(verdict(&shared), Verdict::RunAlone);
+        shared.isolated = true;
+        assert_eq!(verdict(&shared), Verdict::Blame);
+    }
+}

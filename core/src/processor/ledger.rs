@@ -2,11 +2,11 @@
 //!
 //! A message about which nothing was decided is retained, so that forgetting one can't lose it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::job::JobId;
+use crate::job::{JobId, JobRecord};
 use crate::ports::ReceivedMessage;
 
 /// The answer to a batch.
@@ -75,7 +75,7 @@ struct State {
     order: Vec<String>,
     fates: HashMap<String, Fate>,
     summary: BatchSummary,
-    finished: HashSet<JobId>,
+    finished: HashMap<JobId, String>,
 }
 
 impl Ledger {
@@ -83,7 +83,7 @@ impl Ledger {
         let order: Vec<String> = messages.iter().map(|message| message.message_id.clone()).collect();
         let fates = order.iter().map(|id| (id.clone(), Fate::Retained)).collect();
         let summary = BatchSummary { received: messages.len(), ..BatchSummary::default() };
-        Self { state: Mutex::new(State { order, fates, summary, finished: HashSet::new() }) }
+        Self { state: Mutex::new(State { order, fates, summary, finished: HashMap::new() }) }
     }
 
     /// Lets go of a message.
@@ -92,13 +92,13 @@ impl Ledger {
     }
 
     /// Notes that a job of this batch has ended.
-    pub(super) fn finish(&self, id: &JobId) {
-        self.state().finished.insert(id.clone());
+    pub(super) fn finish(&self, record: &JobRecord) {
+        self.state().finished.insert(record.id().clone(), record.definition.name.clone());
     }
 
-    /// Whether a job of this batch has ended.
-    pub(super) fn is_finished(&self, id: &JobId) -> bool {
-        self.state().finished.contains(id)
+    /// The name of the job with this id, if it has ended in this batch.
+    pub(super) fn finished(&self, id: &JobId) -> Option<String> {
+        self.state().finished.get(id).cloned()
     }
 
     /// Counts something.

@@ -67,7 +67,7 @@ fn settled(ended: Ended, outcome: SettleOutcome, ledger: &Ledger) -> Option<Post
         return None;
     }
     if record.status.is_finished() {
-        ledger.finish(record.id());
+        ledger.finish(&record);
         ledger.release(&received);
     }
     ledger.count(|summary| match record.status {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lambda_jobs_core::{JobConfig, JobStatus, NewJob, Queue};
+use lambda_jobs_core::{JobConfig, JobContext, JobError, JobHandler, JobRegistry, JobStatus, NewJob, Queue};
 use serde_json::json;
 
 use crate::handlers::scripted;
@@ -28,4 +28,115 @@ fn g4_a_delay_outlasts_the_time_in_which_jobs_are_disabled() {
         assert_eq!(job.status, JobStatus::Completed);
         assert!(job.started_at.unwrap() >= due, "{} early", due - job.started_at.unwrap());
     }
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+/// Misbehaves where its payload, a text, says.
+struct Rude;
+
+impl JobHandler for Rude {
+    type Payload = String;
+    type Output = ();
+
+    fn name(&self) -> &'static str {
+        "rude"
+    }
+
+    fn validate(&self, payload: &String) -> Result<(), String> {
+        assert_ne!(payload, "validate");
+        Ok(())
+    }
+
+    fn execute(
+        &self,
+        payload: String,
+        ctx: &JobContext,
+    ) -> impl Future<Output = Result<(), JobError>> + Send {
+        assert_ne!(payload, "execute");
+        let ctx = ctx.clone();
+        async move {
+            match payload.as_str() {
+                "drop" => {
+                    let _bomb = Bomb;
+                    ctx.clock().sleep(Duration::from_hours(1)).await;
+                }
+                "throw" => std::panic::panic_any(Bomb),
+                _ => {}
+            }
+            Err(JobError::retryable("as told"))
+        }
+    }
+
+    fn on_failure(&self, _error: &JobError, ctx: &JobContext) -> impl Future<Output = ()> + Send {
+        assert_ne!(ctx.definition().payload, "on_failure");
+        async {}
+    }
+
+    fn on_retry(&self, _next: u32, ctx: &JobContext) -> impl Future<Output = ()> + Send {
+        assert_ne!(ctx.definition().payload, "on_retry");
+        async {}
+    }
+}
+
+fn rude_and_scripted(registry: &mut JobRegistry) {
+    registry.register(Rude).unwrap();
+    scripted(registry);
+}
+
+#[test]
+fn g7_a_panic_anywhere_in_a_handler_harms_its_own_job_alone() {
+    for place in ["validate", "execute", "drop", "throw", "on_failure", "on_retry"] {
+        let world = World::new(rude_and_scripted);
+        let retries = u32::from(place == "on_retry");
+        let rude = world.send(
+            Queue::Normal,
+            &json!({ "name": "rude", "payload": place, "maxRetries": retries, "timeout": 5000 }),
+        );
+        let mate = world.send(Queue::Normal, &json!({ "name": "script", "payload": { "work": 1000 } }));
+        world.step(Queue::Normal);
+        assert_eq!(world.status(&mate).status, JobStatus::Completed, "{place}");
+        world.settle();
+        assert_eq!(world.status(&rude).status, JobStatus::Failed, "{place}");
+    }
+}
+
+#[test]
+fn g1_a_message_with_another_jobs_id_is_a_dead_letter_whatever_became_of_that_job() {
+    for cancelled in [false, true] {
+        let world = World::new(rude_and_scripted);
+        let mine = json!({ "name": "script", "id": "mine" });
+        let other = json!({ "name": "rude", "id": "mine", "payload": "" });
+        world.send(Queue::Normal, &mine);
+        if cancelled {
+            world
+                .clock
+                .run(world.manager.enqueue(NewJob::new("script").id("mine".parse().unwrap())))
+                .unwrap();
+            world.clock.run(world.manager.cancel(&"mine".parse().unwrap())).unwrap();
+        }
+        world.send(Queue::Normal, &other);
+        world.settle();
+        let letters = world.dead_letters(Queue::Normal);
+        assert_eq!(letters.len(), 1, "cancelled: {cancelled}");
+        assert_eq!(letters[0].reason.as_deref(), Some("id: mine belongs to a job named \"script\""));
+    }
+}
+
+#[test]
+fn a_dead_letter_with_another_jobs_id_leaves_that_job_alone() {
+    let world = World::new(rude_and_scripted);
+    world.send(Queue::Normal, &json!({ "name": "script", "id": "mine", "delay": 60_000 }));
+    world.step(Queue::Normal);
+    world.send(Queue::Normal, &json!({ "name": "nobody", "id": "mine" }));
+    world.step(Queue::Normal);
+    assert_eq!(world.dead_letters(Queue::Normal).len(), 1);
+    assert_eq!(world.status(&"mine".parse().unwrap()).status, JobStatus::Scheduled);
 }

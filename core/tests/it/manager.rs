@@ -62,6 +62,10 @@ fn bad_jobs_are_refused_with_the_field_the_value_and_what_was_expected() {
         refusal(NewJob::new("script").max_retries(101)),
         "maxRetries: expected an integer from 0 to 100, got 101"
     );
+    assert_eq!(
+        refusal(NewJob::new("script").delay(Duration::MAX)),
+        "delay: expected whole milliseconds from 0 to 31622400000, got 18446744073709551615"
+    );
     assert!(
         refusal(NewJob::new("script").payload(json!("x".repeat(210_000)))).contains("at most 204800 bytes")
     );

@@ -192,7 +192,7 @@ fn a_message_that_only_ever_waits_never_reaches_the_dead_letter_queue() {
     let id = world.send(Queue::Normal, &json!({ "name": "script" }));
     world.step(Queue::Normal);
     for _ in 0..200 {
-        world.store.unreachable.store(1, Ordering::SeqCst);
+        world.store.unreachable.store(3, Ordering::SeqCst);
         world.send(Queue::Normal, &json!({ "name": "script", "id": "waits" }));
         world.step(Queue::Normal);
         world.advance(60);
@@ -207,7 +207,7 @@ fn a_message_that_only_ever_waits_never_reaches_the_dead_letter_queue() {
 fn an_unreachable_store_loses_nothing_and_runs_nothing() {
     let (world, journal) = world();
     let id = world.send(Queue::Normal, &json!({ "name": "script" }));
-    world.store.unreachable.store(1, Ordering::SeqCst);
+    world.store.unreachable.store(3, Ordering::SeqCst);
     let report = world.step(Queue::Normal);
     assert_eq!(report.retained, [id.to_string()]);
     assert_eq!(journal.started(id.as_str()), 0);
@@ -223,9 +223,28 @@ fn a_claim_whose_answer_was_lost_is_recognized_by_its_id() {
     let id = world.send(Queue::Normal, &json!({ "name": "script" }));
     world.store.lose_answers.store(1, Ordering::SeqCst);
     world.step(Queue::Normal);
-    assert_eq!(journal.started(id.as_str()), 0, "nothing is known of the claim, so nothing is run");
+    let job = world.status(&id);
+    assert_eq!(
+        (job.status, job.retry_count),
+        (JobStatus::Completed, 0),
+        "a job that never started has no blame"
+    );
+    assert_eq!(journal.started(id.as_str()), 1);
+}
+
+#[test]
+fn a_suspects_claim_whose_answer_was_lost_is_recognized_too() {
+    let (world, _) = world();
+    let ids: Vec<_> = (0..2)
+        .map(|_| world.send(Queue::Normal, &json!({ "name": "script", "payload": { "work": 1000 } })))
+        .collect();
+    world.process_and_crash(world.receive(Queue::Normal));
+    world.advance(540);
+    world.store.lose_replacements.store(1, Ordering::SeqCst);
     world.settle();
-    assert_eq!(world.status(&id).status, JobStatus::Completed);
+    for id in ids {
+        assert_eq!((world.status(&id).status, world.status(&id).retry_count), (JobStatus::Completed, 0));
+    }
 }
 
 #[test]

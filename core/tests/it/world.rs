@@ -168,12 +168,20 @@ pub(crate) struct Counting {
     pub(crate) unreachable: AtomicUsize,
     /// How many of the next calls take effect and then fail.
     pub(crate) lose_answers: AtomicUsize,
+    /// How many of the next replacements take effect and then fail.
+    pub(crate) lose_replacements: AtomicUsize,
 }
 
 impl Counting {
     fn new(inner: MemoryJobStore) -> Self {
         let zero = || AtomicUsize::new(0);
-        Self { inner: Arc::new(inner), calls: zero(), unreachable: zero(), lose_answers: zero() }
+        Self {
+            inner: Arc::new(inner),
+            calls: zero(),
+            unreachable: zero(),
+            lose_answers: zero(),
+            lose_replacements: zero(),
+        }
     }
 
     fn takes(counter: &AtomicUsize) -> bool {
@@ -212,7 +220,11 @@ impl JobStore for Counting {
 
     async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        self.inner.replace(record).await
+        let outcome = self.inner.replace(record).await;
+        if Self::takes(&self.lose_replacements) {
+            return Err(StoreError::new("call the store", "it timed out"));
+        }
+        outcome
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
