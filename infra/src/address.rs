@@ -55,6 +55,10 @@ pub(crate) struct Failure {
     /// The code and message of the service, or what kept it from answering.
     pub(crate) reason: String,
     /// Whether the request may have had its effect.
+    #[cfg_attr(
+        not(feature = "dynamodb"),
+        expect(dead_code, reason = "SQS calls are retried by the SDK alone")
+    )]
     pub(crate) fate: Fate,
 }
 
@@ -114,6 +118,7 @@ impl Failure {
     }
 
     /// Whether the service asked for less.
+    #[cfg(feature = "dynamodb")]
     pub(crate) fn is_throttled(&self) -> bool {
         is_throttle(&self.code)
     }
