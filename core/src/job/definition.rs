@@ -48,6 +48,35 @@ pub struct JobDefinition {
     pub traceparent: Option<String>,
 }
 
+impl JobDefinition {
+    /// An immediate job with an empty object as its payload, and a default for everything else.
+    ///
+    /// ```
+    /// use lambda_jobs_core::{JobDefinition, Priority};
+    ///
+    /// let job = JobDefinition::new("invoice-42".parse()?, "send-invoice");
+    /// assert_eq!((job.priority, job.max_retries), (Priority::default(), None));
+    /// # Ok::<(), lambda_jobs_core::InvalidId>(())
+    /// ```
+    #[must_use]
+    pub fn new(id: JobId, name: impl Into<String>) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            job_type: JobType::Immediate,
+            payload: Value::Object(serde_json::Map::new()),
+            priority: Priority::default(),
+            max_retries: None,
+            delay: None,
+            run_at: None,
+            timeout: None,
+            tags: Vec::new(),
+            tenant: None,
+            traceparent: None,
+        }
+    }
+}
+
 /// A job to be enqueued. Everything but the name has a default.
 ///
 /// ```

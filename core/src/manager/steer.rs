@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{JobManager, ManagerError};
-use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue};
+use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, Queue};
 use crate::message::JobMessage;
 use crate::ports::{InsertOutcome, MAX_SEND_DELAY, Outgoing, ReplaceOutcome};
 
@@ -94,19 +94,7 @@ impl JobManager {
 
 /// A record for an id of which nothing else is known.
 fn unheard_of(id: &JobId, now: chrono::DateTime<chrono::Utc>) -> JobRecord {
-    let definition = JobDefinition {
-        id: id.clone(),
-        name: JobRecord::NAME_UNKNOWN.to_owned(),
-        job_type: JobType::Immediate,
-        payload: Value::Null,
-        priority: Priority::default(),
-        max_retries: None,
-        delay: None,
-        run_at: None,
-        timeout: None,
-        tags: Vec::new(),
-        tenant: None,
-        traceparent: None,
-    };
+    let mut definition = JobDefinition::new(id.clone(), JobRecord::NAME_UNKNOWN);
+    definition.payload = Value::Null;
     JobRecord::accepted(definition, Queue::Normal, now, now)
 }

@@ -7,7 +7,7 @@ use lambda_jobs_core::job::{Claim, ClaimId, Company};
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, Clock, Fence, InsertOutcome, JobStore, SettleBatch, SettleOutcome, Settlement,
 };
-use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobType, Priority, Queue};
+use lambda_jobs_core::{JobDefinition, JobId, JobRecord, Queue};
 use lambda_jobs_infra::{Dynamo, DynamoJobStore, OsEntropy, SystemClock, Tables, create_tables};
 use serde_json::{Value, json};
 
@@ -37,20 +37,8 @@ impl Metered {
     }
 
     fn record(&self, payload: Value) -> JobRecord {
-        let definition = JobDefinition {
-            id: JobId::generate(self.now, &OsEntropy),
-            name: "notification-cleanup-job".to_owned(),
-            job_type: JobType::Immediate,
-            payload,
-            priority: Priority::default(),
-            max_retries: None,
-            delay: None,
-            run_at: None,
-            timeout: None,
-            tags: Vec::new(),
-            tenant: None,
-            traceparent: None,
-        };
+        let id = JobId::generate(self.now, &OsEntropy);
+        let definition = JobDefinition { payload, ..JobDefinition::new(id, "notification-cleanup-job") };
         JobRecord::accepted(definition, Queue::Normal, self.now, self.now)
     }
 

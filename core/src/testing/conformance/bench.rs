@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::job::{Claim, ClaimId, Company, JobDefinition, JobId, JobRecord, JobType, Priority, Queue};
+use crate::job::{Claim, ClaimId, Company, JobDefinition, JobId, JobRecord, Queue};
 use crate::ports::{ClaimRequest, Clock, Entropy, Fence, JobStore, SettleBatch, SettleOutcome, Settlement};
 
 /// A clock, randomness, and what follows from them: names that nobody has used.
@@ -59,20 +59,8 @@ impl Bench {
 
     /// A job of this name that asks for nothing special.
     pub(super) fn definition(&self, name: &str) -> JobDefinition {
-        JobDefinition {
-            id: self.id(),
-            name: name.to_owned(),
-            job_type: JobType::Immediate,
-            payload: json!({ "hello": 1 }),
-            priority: Priority::default(),
-            max_retries: None,
-            delay: None,
-            run_at: None,
-            timeout: None,
-            tags: Vec::new(),
-            tenant: None,
-            traceparent: None,
-        }
+        let payload = json!({ "hello": 1 });
+        JobDefinition { payload, ..JobDefinition::new(self.id(), name) }
     }
 
     /// A queued record of a job of this name.
