@@ -175,7 +175,7 @@ impl JobManager {
         let id = &entering.message.definition.id;
         let found = self.ports.store.get(std::slice::from_ref(id)).await?;
         let Some(record) = found.into_iter().flatten().next() else { return Ok(None) };
-        if record.status.is_waiting() && record.claim.is_none() {
+        if record.is_unclaimed() {
             let again = Entering {
                 queue: record.queue,
                 message: JobMessage {
