@@ -4,6 +4,7 @@
 //! message with the same id and the due instant: SQS counts receives, and would take a message that
 //! only ever waited for a poison one.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -115,7 +116,10 @@ impl JobProcessor {
         waits: Vec<(Candidate, DateTime<Utc>, &'static str)>,
         ledger: &Ledger,
     ) {
-        let unrecorded = waits.iter().filter(|(candidate, ..)| !candidate.message.recorded);
+        let mut ids = HashSet::new();
+        let unrecorded = waits.iter().filter(|(candidate, ..)| {
+            !candidate.message.recorded && ids.insert(&candidate.message.definition.id)
+        });
         let records: Vec<JobRecord> = unrecorded
             .map(|(candidate, until, why)| {
                 let Candidate { received, message, .. } = candidate;

@@ -140,3 +140,15 @@ fn a_dead_letter_with_another_jobs_id_leaves_that_job_alone() {
     assert_eq!(world.dead_letters(Queue::Normal).len(), 1);
     assert_eq!(world.status(&"mine".parse().unwrap()).status, JobStatus::Scheduled);
 }
+
+#[test]
+fn a_batch_whose_every_message_has_one_id_and_is_not_due_waits_as_one_job() {
+    let world = World::new(rude_and_scripted);
+    for _ in 0..10 {
+        world.send(Queue::Normal, &json!({ "name": "script", "id": "one", "delay": 30_000 }));
+    }
+    assert_eq!(world.step(Queue::Normal).summary.deferred, 10);
+    world.settle();
+    let job = world.status(&"one".parse().unwrap());
+    assert_eq!((job.status, job.attempt), (JobStatus::Completed, 1));
+}

@@ -144,3 +144,14 @@ fn a_job_cancelled_while_it_waited_for_its_first_retry_was_never_tried_again() {
     let job = world.status(&id);
     assert_eq!((job.status, job.attempt, job.retry_count), (JobStatus::Cancelled, 1, 0));
 }
+
+#[test]
+fn an_id_that_is_given_twice_in_one_call_is_accepted_once_and_runs_once() {
+    let world = world();
+    let job = || NewJob::new("script").id("twin".parse().unwrap());
+    let answers = world.clock.run(world.manager.enqueue_all(vec![job(), NewJob::new("script"), job()]));
+    let duplicates: Vec<bool> = answers.into_iter().map(|answer| answer.unwrap().duplicate).collect();
+    assert_eq!(duplicates, [false, false, true]);
+    world.settle();
+    assert_eq!(world.clock.run(world.manager.counters()).unwrap()[0].1.completed, 2);
+}
