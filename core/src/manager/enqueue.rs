@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::JobManager;
 use crate::families;
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, NewJob, Queue};
-use crate::message::{DecodeError, JobMessage};
+use crate::message::{DecodeError, JobMessage, MAX_BODY_BYTES};
 use crate::ports::{InsertOutcome, MAX_SEND_DELAY, Outgoing, QueueError, StoreError};
 
 /// A job that was accepted.
@@ -74,7 +74,7 @@ impl Entering {
             queue: self.queue,
             body: self.message.encode(),
             delay: wait.min(MAX_SEND_DELAY),
-            group: self.message.definition.tenant.clone(),
+            group: self.message.group(),
         }
     }
 }
@@ -164,7 +164,11 @@ impl JobManager {
         };
         let message = JobMessage { definition, due_at, recorded: true };
         let id = message.definition.id.as_str();
-        JobMessage::decode(&message.encode(), id, now)?;
+        let body = message.encode();
+        JobMessage::decode(&body, id, now)?;
+        if body.len() > MAX_BODY_BYTES {
+            return Err(DecodeError::too_large(body.len()).into());
+        }
         self.check_timeout(&message.definition)?;
         let queue = job.queue.map_or_else(|| self.queue_of(&message.definition), Ok)?;
         Ok(Entering { message, queue, named })

@@ -87,10 +87,9 @@ impl JobManager {
 
     async fn send_again(&self, record: JobRecord) -> Result<(), ManagerError> {
         let wait = (record.due_at - self.ports.clock.now()).to_std().unwrap_or_default();
-        let group = record.definition.tenant.clone();
         let message = JobMessage { due_at: record.due_at, recorded: true, definition: record.definition };
-        let outgoing =
-            Outgoing { queue: record.queue, body: message.encode(), delay: wait.min(MAX_SEND_DELAY), group };
+        let (body, group) = (message.encode(), message.group());
+        let outgoing = Outgoing { queue: record.queue, body, delay: wait.min(MAX_SEND_DELAY), group };
         self.ports.queue.send(&[outgoing]).await.into_iter().collect::<Result<Vec<()>, _>>()?;
         Ok(())
     }

@@ -152,3 +152,18 @@ fn a_batch_whose_every_message_has_one_id_and_is_not_due_waits_as_one_job() {
     let job = world.status(&"one".parse().unwrap());
     assert_eq!((job.status, job.attempt), (JobStatus::Completed, 1));
 }
+
+#[test]
+fn a_bare_message_keeps_its_identity_through_the_dead_letter_queue() {
+    let world = World::new(|_| {});
+    let id = world.send(Queue::Normal, &json!({ "name": "script", "unheardOf": 1 }));
+    world.step(Queue::Normal);
+    let letter = world.dead_letters(Queue::Normal).remove(0);
+    assert_eq!(letter.original_message_id.as_deref(), Some(id.as_str()));
+    assert!(letter.body.contains("unheardOf"), "nothing of the message is lost: {}", letter.body);
+
+    let world = world.restarted(JobConfig::default(), |registry| drop(scripted(registry)));
+    world.queue.send_body(Queue::Normal, &letter.body).unwrap();
+    world.settle();
+    assert_eq!(world.status(&id).status, JobStatus::Completed);
+}
