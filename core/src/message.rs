@@ -24,6 +24,10 @@ pub const VERSION: u64 = 1;
 /// The largest message body that is accepted, in bytes (200 KiB): SQS would take more, but a copy
 /// must always fit with what a later version adds.
 pub const MAX_BODY_BYTES: usize = 200 * 1024;
+/// The largest body of a copy, which carries more than the message that it was made from.
+const MAX_COPY_BYTES: usize = 256 * 1024;
+/// A copy is less than four times as large as its message: `1e15` is written out in full.
+const SURELY_COPIED_BYTES: usize = MAX_COPY_BYTES / 4 - 4 * 1024;
 /// The longest job name, in bytes.
 pub const MAX_NAME_BYTES: usize = 128;
 /// The longest `timeout`: nothing outlives the 15 minutes of a Lambda invocation.
@@ -69,7 +73,7 @@ impl JobMessage {
     /// Reads a message body. `message_id` names a job without an `id`; `sent_at` is the message's
     /// `SentTimestamp`, from which `delay` counts.
     pub fn decode(body: &str, message_id: &str, sent_at: DateTime<Utc>) -> Result<Self, DecodeError> {
-        if body.len() > MAX_BODY_BYTES {
+        if body.len() > MAX_COPY_BYTES {
             return Err(DecodeError::too_large(body.len()));
         }
         let object: Map<String, Value> = match serde_json::from_str(body) {
@@ -77,7 +81,17 @@ impl JobMessage {
             Ok(other) => return Err(DecodeError::new("body", "a JSON object", &other)),
             Err(error) => return Err(DecodeError::not_json(body, &error)),
         };
-        Self::from_fields(Fields::new(object), message_id, sent_at)
+        let message = Self::from_fields(Fields::new(object), message_id, sent_at)?;
+        if body.len() > MAX_BODY_BYTES && !message.recorded {
+            return Err(DecodeError::too_large(body.len()));
+        }
+        if body.len() > SURELY_COPIED_BYTES {
+            let copy = message.encode().len();
+            if copy > MAX_COPY_BYTES {
+                return Err(DecodeError::too_large(copy));
+            }
+        }
+        Ok(message)
     }
 
     fn from_fields(
@@ -138,7 +152,7 @@ impl JobMessage {
         if let Some(delay) = job.delay {
             put("delay", millis::of(delay).into());
         }
-        put("runAt", self.due_at.to_rfc3339_opts(SecondsFormat::Millis, true).into());
+        put("runAt", whole_millis(self.due_at).to_rfc3339_opts(SecondsFormat::Millis, true).into());
         if let Some(timeout) = job.timeout {
             put("timeout", millis::of(timeout).into());
         }
@@ -153,8 +167,45 @@ impl JobMessage {
         if self.recorded {
             put("recorded", true.into());
         }
-        Value::Object(object).to_string()
+        sendable(&Value::Object(object))
     }
+
+    /// The message group that keeps one tenant's backlog from starving another's: its name, with what SQS
+    /// does not take in a group escaped.
+    #[must_use]
+    pub fn group(&self) -> Option<String> {
+        const MAX_GROUP_CHARS: usize = 128;
+        let mut group: String = self.definition.tenant.as_ref()?.bytes().map(escaped).collect();
+        group.truncate(MAX_GROUP_CHARS);
+        Some(group)
+    }
+
+    /// This job's message as it came, made to name the job: sent anew it would otherwise get a new identity
+    /// with its new message id.
+    #[must_use]
+    pub fn named(&self, body: &str) -> String {
+        let Ok(Value::Object(mut object)) = serde_json::from_str(body) else { return body.to_owned() };
+        object.insert("id".to_owned(), self.definition.id.as_str().into());
+        object.insert("recorded".to_owned(), true.into());
+        sendable(&Value::Object(object))
+    }
+}
+
+fn escaped(byte: u8) -> String {
+    if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+}
+
+/// JSON without the two characters that SQS refuses and JSON does not: inside texts, where alone they can
+/// be, they have escapes.
+fn sendable(json: &Value) -> String {
+    json.to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+}
+
+/// The first whole millisecond that is not before an instant: a copy must not be due earlier.
+fn whole_millis(instant: DateTime<Utc>) -> DateTime<Utc> {
+    let beyond = i64::from(instant.timestamp_subsec_nanos() % 1_000_000);
+    let rest = TimeDelta::nanoseconds(if beyond == 0 { 0 } else { 1_000_000 - beyond });
+    instant.checked_add_signed(rest).unwrap_or(instant)
 }
 
 fn check_version(fields: &mut Fields) -> Result<(), DecodeError> {

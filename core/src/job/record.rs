@@ -151,7 +151,7 @@ impl JobRecord {
     #[must_use]
     pub fn retry_count(&self) -> u32 {
         match self.status {
-            JobStatus::Failed => self.failures.saturating_sub(1),
+            JobStatus::Failed | JobStatus::Cancelled => self.failures.saturating_sub(1),
             _ => self.failures,
         }
     }
@@ -161,6 +161,13 @@ impl JobRecord {
     #[must_use]
     pub fn is_claimable(&self, now: DateTime<Utc>) -> bool {
         self.status.is_waiting() && self.due_at <= now && !self.isolated
+    }
+
+    /// Whether it waits and no worker has had it since it was last sent: then its message may be lost,
+    /// and sending it again can't run it twice.
+    #[must_use]
+    pub const fn is_unclaimed(&self) -> bool {
+        self.status.is_waiting() && self.claim.is_none()
     }
 
     /// Whether somebody's lease on it is still held.
@@ -219,6 +226,7 @@ impl JobRecord {
     #[must_use]
     pub fn cancelled(mut self, why: impl Into<String>, at: DateTime<Utc>) -> Self {
         self.note = Some(why.into());
+        self.dead_lettered = false;
         let took = self.execution_time;
         self.finished(JobStatus::Cancelled, at, took)
     }
@@ -247,10 +255,12 @@ impl JobRecord {
         self.finished(JobStatus::Failed, at, None)
     }
 
-    /// The record of a job that an operator sends on its way again, with all its attempts before it.
+    /// The record of a job that an operator sends on its way again, with all its attempts before it, and
+    /// [unclaimed](Self::is_unclaimed) since.
     #[must_use]
     pub fn requeued(mut self, now: DateTime<Utc>) -> Self {
         self.status = JobStatus::Scheduled;
+        self.claim = None;
         self.due_at = now;
         self.failures = 0;
         self.completed_at = None;

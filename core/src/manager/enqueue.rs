@@ -1,5 +1,6 @@
 //! Accepting jobs.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,7 +9,7 @@ use serde::Serialize;
 use super::JobManager;
 use crate::families;
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, NewJob, Queue};
-use crate::message::{DecodeError, JobMessage};
+use crate::message::{DecodeError, JobMessage, MAX_BODY_BYTES};
 use crate::ports::{InsertOutcome, MAX_SEND_DELAY, Outgoing, QueueError, StoreError};
 
 /// A job that was accepted.
@@ -56,6 +57,8 @@ pub enum EnqueueError {
 struct Entering {
     message: JobMessage,
     queue: Queue,
+    /// Whether its caller chose its id: a new id can't have been accepted before.
+    named: bool,
 }
 
 /// What is known of a job on its way in.
@@ -71,7 +74,7 @@ impl Entering {
             queue: self.queue,
             body: self.message.encode(),
             delay: wait.min(MAX_SEND_DELAY),
-            group: self.message.definition.tenant.clone(),
+            group: self.message.group(),
         }
     }
 }
@@ -97,8 +100,14 @@ impl JobManager {
     pub async fn enqueue_all(&self, jobs: Vec<NewJob>) -> Vec<Result<Enqueued, EnqueueError>> {
         let now = self.ports.clock.now();
         let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = Vec::with_capacity(jobs.len());
-        let mut entering = Vec::new();
+        let (mut entering, mut copies) = (Vec::new(), Vec::new());
+        let mut ids = HashSet::new();
         for (at, job) in jobs.into_iter().enumerate() {
+            if job.id.clone().is_some_and(|id| !ids.insert(id)) {
+                answers.push(None);
+                copies.push((at, job));
+                continue;
+            }
             match self.look_up(job, now).await {
                 Ok(Looked::New(job)) => {
                     entering.push((at, job));
@@ -110,6 +119,17 @@ impl JobManager {
         }
         for (at, answer) in self.accept(entering, now).await {
             answers[at] = Some(answer);
+        }
+        // Copies of an id come after the first has its record; a write of many must not name one twice.
+        for (at, job) in copies {
+            let answered = match self.look_up(job, now).await {
+                Ok(Looked::New(job)) => {
+                    self.accept(vec![(at, job)], now).await.pop().map(|(_, answer)| answer)
+                }
+                Ok(Looked::Known(enqueued)) => Some(Ok(enqueued)),
+                Err(error) => Some(Err(error)),
+            };
+            answers[at] = answered;
         }
         answers.into_iter().flatten().collect()
     }
@@ -124,6 +144,7 @@ impl JobManager {
     /// Checks a job by the same rules as a message that comes in bare, so that what is accepted here
     /// is accepted by every worker.
     fn admit(&self, job: NewJob, now: DateTime<Utc>) -> Result<Entering, EnqueueError> {
+        let named = job.id.is_some();
         let due_at = job.run_at.or_else(|| job.delay.and_then(|delay| after(now, delay))).unwrap_or(now);
         let job_type =
             if job.run_at.is_some() || job.delay.is_some() { JobType::Scheduled } else { JobType::Immediate };
@@ -143,10 +164,14 @@ impl JobManager {
         };
         let message = JobMessage { definition, due_at, recorded: true };
         let id = message.definition.id.as_str();
-        JobMessage::decode(&message.encode(), id, now)?;
+        let body = message.encode();
+        JobMessage::decode(&body, id, now)?;
+        if body.len() > MAX_BODY_BYTES {
+            return Err(DecodeError::too_large(body.len()).into());
+        }
         self.check_timeout(&message.definition)?;
         let queue = job.queue.map_or_else(|| self.queue_of(&message.definition), Ok)?;
-        Ok(Entering { message, queue })
+        Ok(Entering { message, queue, named })
     }
 
     fn check_timeout(&self, job: &JobDefinition) -> Result<(), EnqueueError> {
@@ -175,8 +200,9 @@ impl JobManager {
         let id = &entering.message.definition.id;
         let found = self.ports.store.get(std::slice::from_ref(id)).await?;
         let Some(record) = found.into_iter().flatten().next() else { return Ok(None) };
-        if record.status.is_waiting() && record.claim.is_none() {
+        if record.is_unclaimed() {
             let again = Entering {
+                named: true,
                 queue: record.queue,
                 message: JobMessage {
                     definition: record.definition.clone(),
@@ -207,15 +233,17 @@ impl JobManager {
             match outcome {
                 Ok(()) => {
                     let due_at = job.message.due_at;
-                    sent.push((at, JobRecord::accepted(job.message.definition, job.queue, now, due_at)));
+                    let record = JobRecord::accepted(job.message.definition, job.queue, now, due_at);
+                    sent.push((at, record, job.named));
                 }
                 Err(error) => answers.push((at, Err(error.into()))),
             }
         }
-        let records: Vec<JobRecord> = sent.iter().map(|(_, record)| record.clone()).collect();
+        let records: Vec<JobRecord> = sent.iter().map(|(_, record, _)| record.clone()).collect();
         let written = if records.is_empty() { Vec::new() } else { self.ports.store.insert(&records).await };
-        for ((at, record), outcome) in sent.into_iter().zip(written) {
-            let duplicate = matches!(outcome, Ok(InsertOutcome::Exists));
+        for ((at, record, named), outcome) in sent.into_iter().zip(written) {
+            // Where the id is new, a worker was faster and wrote the record itself.
+            let duplicate = named && matches!(outcome, Ok(InsertOutcome::Exists));
             if let Err(error) = outcome {
                 // The message is sent, so the job runs; its claim will write the record.
                 tracing::warn!(job_id = %record.id(), error = &error as &dyn std::error::Error,

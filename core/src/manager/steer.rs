@@ -34,7 +34,8 @@ pub enum RetryOutcome {
 
 impl JobManager {
     /// Stops a job. One that nobody has heard of is remembered as cancelled, so that its message, if
-    /// it comes yet, runs nothing.
+    /// it comes yet, runs nothing; and one in a dead-letter queue is cancelled too, so that it stays so
+    /// when its message is redriven.
     pub async fn cancel(&self, id: &JobId) -> Result<CancelOutcome, ManagerError> {
         for _ in 0..TRIES {
             let now = self.ports.clock.now();
@@ -48,7 +49,9 @@ impl JobManager {
             };
             let (next, outcome) = match record.status {
                 JobStatus::Running => (record.cancel_requested(), CancelOutcome::Requested),
-                status if status.is_finished() => return Ok(CancelOutcome::Finished(status)),
+                status if status.is_finished() && !record.dead_lettered => {
+                    return Ok(CancelOutcome::Finished(status));
+                }
                 _ => (record.cancelled("cancelled by an operator", now), CancelOutcome::Cancelled),
             };
             if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {
@@ -61,12 +64,17 @@ impl JobManager {
     /// Sends a failed job on its way again.
     ///
     /// Writes first that it is due, then sends its message: the other way round a worker could see the
-    /// message before the record, take it for a duplicate, and nothing would be left to run the job.
+    /// message before the record, take it for a duplicate, and nothing would be left to run the job. After
+    /// a crash in between, asking once more sends the message of a job that nobody has claimed since.
     pub async fn retry(&self, id: &JobId) -> Result<RetryOutcome, ManagerError> {
         for _ in 0..TRIES {
             let Some(record) = self.record(id).await? else { return Ok(RetryOutcome::Unknown) };
             if record.status != JobStatus::Failed {
-                return Ok(RetryOutcome::NotFailed(record.status));
+                let status = record.status;
+                if record.is_unclaimed() {
+                    self.send_again(record).await?;
+                }
+                return Ok(RetryOutcome::NotFailed(status));
             }
             let next = record.requeued(self.ports.clock.now());
             if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {
@@ -79,10 +87,9 @@ impl JobManager {
 
     async fn send_again(&self, record: JobRecord) -> Result<(), ManagerError> {
         let wait = (record.due_at - self.ports.clock.now()).to_std().unwrap_or_default();
-        let group = record.definition.tenant.clone();
         let message = JobMessage { due_at: record.due_at, recorded: true, definition: record.definition };
-        let outgoing =
-            Outgoing { queue: record.queue, body: message.encode(), delay: wait.min(MAX_SEND_DELAY), group };
+        let (body, group) = (message.encode(), message.group());
+        let outgoing = Outgoing { queue: record.queue, body, delay: wait.min(MAX_SEND_DELAY), group };
         self.ports.queue.send(&[outgoing]).await.into_iter().collect::<Result<Vec<()>, _>>()?;
         Ok(())
     }

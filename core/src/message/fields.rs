@@ -29,7 +29,7 @@ impl DecodeError {
         Self { field: "body", expected, found: excerpt(&format!("{body:?}")) }
     }
 
-    pub(super) fn too_large(bytes: usize) -> Self {
+    pub(crate) fn too_large(bytes: usize) -> Self {
         let expected = format!(
             "at most {} bytes; keep large data elsewhere and send a reference to it",
             super::MAX_BODY_BYTES
@@ -47,10 +47,12 @@ impl DecodeError {
 /// Enough of a value to recognize it by; job data is hostile and may be huge.
 fn excerpt(text: &str) -> String {
     const LIMIT: usize = 80;
-    match text.char_indices().nth(LIMIT) {
+    let short = match text.char_indices().nth(LIMIT) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
-    }
+    };
+    // SQS takes neither in the attribute that holds the reason.
+    short.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
 /// The fields of a message that have not been read yet. `null` counts as absent.

@@ -99,6 +99,37 @@ fn run_at_wins_over_delay_and_copies_keep_the_instant() {
     assert_eq!(copy.definition.id, message.definition.id);
 }
 
+#[test]
+fn a_message_of_the_largest_size_stays_acceptable_as_a_copy() {
+    let frame = r#"{"name":"n","payload":""}"#.len();
+    let body = format!(r#"{{"name":"n","payload":"{}"}}"#, "x".repeat(MAX_BODY_BYTES - frame));
+    let message = JobMessage::decode(&body, "m", sent_at()).unwrap();
+    let copy = JobMessage { recorded: true, ..message }.encode();
+    assert!(copy.len() > MAX_BODY_BYTES);
+    assert!(JobMessage::decode(&copy, "other", sent_at()).is_ok());
+
+    let growing = format!(r#"{{"name":"n","payload":[{}0]}}"#, "1e15,".repeat(20_000));
+    assert!(refusal(&growing).starts_with("body: expected at most 204800 bytes"));
+}
+
+#[test]
+fn a_copy_is_never_due_earlier_and_holds_nothing_that_sqs_refuses() {
+    let body = r#"{"name":"n","runAt":"2026-11-23T09:00:00.0001Z","payload":"\uffff\ufffe"}"#;
+    let message = JobMessage::decode(body, "m", sent_at()).unwrap();
+    let copy = message.encode();
+    assert!(!copy.contains(['\u{ffff}', '\u{fffe}']), "{copy}");
+    let decoded = JobMessage::decode(&copy, "m", sent_at()).unwrap();
+    assert!(decoded.due_at >= message.due_at);
+    assert_eq!(decoded.definition.payload, message.definition.payload);
+    assert!(!refusal(r#"{"name":"n","priority":"\uffff"}"#).contains('\u{ffff}'));
+}
+
+#[test]
+fn a_tenant_that_sqs_does_not_take_as_a_group_is_escaped() {
+    let message = JobMessage::decode(r#"{"name":"n","tenant":"Acme Ä"}"#, "m", sent_at()).unwrap();
+    assert_eq!(message.group().as_deref(), Some("Acme%20%C3%84"));
+}
+
 proptest! {
     #[test]
     fn arbitrary_text_never_panics(body in ".*") {

@@ -75,12 +75,14 @@ impl JobProcessor {
 
     async fn make_attempt(
         &self,
-        record: JobRecord,
+        mut record: JobRecord,
         message: &JobMessage,
         handler: &Registered,
         invocation: &Invocation,
     ) -> JobRecord {
         let now = self.clock.now();
+        // It may have waited for others of its batch since it was claimed.
+        record.started_at = Some(now);
         let timeout = handler.timeout(&message.definition);
         let max_retries = handler.max_retries(&message.definition);
         let ctx = JobContext::new(
@@ -105,7 +107,7 @@ impl JobProcessor {
             _ => hook,
         };
         if let Some(hook) = hook {
-            self.run_hook(hook, &ctx, timeout.saturating_sub(took).max(HOOK_TIME)).await;
+            self.run_hook(hook, &ctx, timeout.saturating_sub(took).max(HOOK_TIME), invocation).await;
         }
         log_failure(&record, &ctx);
         record
@@ -122,10 +124,7 @@ impl JobProcessor {
         let work = Observed::new(work, ctx, &*self.observer);
         let work = AssertUnwindSafe(work).catch_unwind();
         let limit = self.clock.sleep(timeout);
-        let stop = Box::pin(async {
-            invocation.stop.wait().await;
-            self.clock.sleep(Self::STOP_GRACE).await;
-        });
+        let stop = Box::pin(self.stopped(invocation, Self::STOP_GRACE));
         match select(Box::pin(work), select(limit, stop)).await {
             Either::Left((Ok(Ok(success)), _)) => {
                 (Outcome::Returned(kept(success.result)), Some(success.on_success))
@@ -149,16 +148,30 @@ impl JobProcessor {
         }
     }
 
-    async fn run_hook(&self, hook: BoxFuture<'_, ()>, ctx: &JobContext, limit: Duration) {
+    /// Completes when a stop was asked for, and so much time has passed since.
+    async fn stopped(&self, invocation: &Invocation, grace: Duration) {
+        invocation.stop.wait().await;
+        self.clock.sleep(grace).await;
+    }
+
+    async fn run_hook(
+        &self,
+        hook: BoxFuture<'_, ()>,
+        ctx: &JobContext,
+        limit: Duration,
+        invocation: &Invocation,
+    ) {
         let hook = AssertUnwindSafe(Observed::new(hook, ctx, &*self.observer)).catch_unwind();
-        match select(Box::pin(hook), self.clock.sleep(limit)).await {
+        // The end of the job is not written yet, so a hook must not outlast a worker that is to stop.
+        let stop = Box::pin(self.stopped(invocation, HOOK_TIME));
+        match select(Box::pin(hook), select(self.clock.sleep(limit), stop)).await {
             Either::Left((Ok(()), _)) => {}
             Either::Left((Err(panic), _)) => {
                 tracing::warn!(job_id = %ctx.job_id(), "a hook panicked: {}", panic_text(&*panic));
                 discard(panic);
             }
-            Either::Right(((), _)) => {
-                tracing::warn!(job_id = %ctx.job_id(), "a hook was cut short after {} ms", limit.as_millis());
+            Either::Right(_) => {
+                tracing::warn!(job_id = %ctx.job_id(), "a hook was cut short");
             }
         }
     }

@@ -4,6 +4,7 @@
 //! message with the same id and the due instant: SQS counts receives, and would take a message that
 //! only ever waited for a poison one.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -41,7 +42,9 @@ impl Postponed {
         if wait <= LONGEST_DEFERRAL && self.received.receive_count < FRESH_AFTER_RECEIVES {
             return None;
         }
-        let copy = JobMessage { due_at: self.until, ..self.message.clone() };
+        // A copy says that there is a record: the claim finds out if there is none, and only a copy may be
+        // larger than its message was.
+        let copy = JobMessage { due_at: self.until, recorded: true, ..self.message.clone() };
         Some(Outgoing {
             queue: self.received.queue,
             body: copy.encode(),
@@ -115,7 +118,10 @@ impl JobProcessor {
         waits: Vec<(Candidate, DateTime<Utc>, &'static str)>,
         ledger: &Ledger,
     ) {
-        let unrecorded = waits.iter().filter(|(candidate, ..)| !candidate.message.recorded);
+        let mut ids = HashSet::new();
+        let unrecorded = waits.iter().filter(|(candidate, ..)| {
+            !candidate.message.recorded && ids.insert(&candidate.message.definition.id)
+        });
         let records: Vec<JobRecord> = unrecorded
             .map(|(candidate, until, why)| {
                 let Candidate { received, message, .. } = candidate;
@@ -168,7 +174,12 @@ impl JobProcessor {
         }
         let copies: Vec<DeadLetter> = letters
             .iter()
-            .map(|(message, _, reason)| DeadLetter { message: message.clone(), reason: reason.clone() })
+            .map(|(received, message, reason)| {
+                let body =
+                    message.as_ref().map_or_else(|| received.body.clone(), |job| job.named(&received.body));
+                let message = ReceivedMessage { body, ..received.clone() };
+                DeadLetter { message, reason: reason.clone() }
+            })
             .collect();
         let outcomes = self.queue.dead_letter(&copies).await;
         for ((received, message, reason), outcome) in letters.into_iter().zip(outcomes) {

@@ -2,6 +2,7 @@
 //!
 //! Asked before the claim, because a claim costs a write.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -79,6 +80,7 @@ impl JobProcessor {
     ) -> (Vec<Candidate>, Vec<Candidate>) {
         let mut candidates: Vec<Candidate> = Vec::with_capacity(messages.len());
         let mut copies = Vec::new();
+        let mut ids = HashSet::with_capacity(messages.len());
         let mut letters = Vec::new();
         let mut waits = Vec::new();
         let now = self.clock.now();
@@ -100,10 +102,8 @@ impl JobProcessor {
                 Gate::Wait(until, why) => waits.push((Candidate { received, message, handler }, until, why)),
                 Gate::Open => {
                     let candidate = Candidate { received, message, handler };
-                    let is_copy = candidates
-                        .iter()
-                        .any(|other| other.message.definition.id == candidate.message.definition.id);
-                    if is_copy { copies.push(candidate) } else { candidates.push(candidate) }
+                    let is_first = ids.insert(candidate.message.definition.id.clone());
+                    if is_first { candidates.push(candidate) } else { copies.push(candidate) }
                 }
             }
         }

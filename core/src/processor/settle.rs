@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::attempt::Ended;
 use super::dispose::Postponed;
 use super::{JobProcessor, Ledger};
-use crate::job::JobStatus;
+use crate::job::{JobRecord, JobStatus};
 use crate::ports::{SettleBatch, SettleOutcome, StoreError};
 
 /// How often a settlement is tried in all before its message is left to come back.
@@ -18,12 +18,13 @@ impl JobProcessor {
     pub(super) async fn settle(&self, ended: Vec<Ended>, ledger: &Ledger) {
         let mut unsettled = ended;
         let mut postponed = Vec::new();
+        let mut id = self.entropy.next_u64();
         for round in 0..TRIES {
             if round > 0 {
                 self.clock.sleep(FIRST_WAIT * 2_u32.pow(round - 1)).await;
             }
             let batch = SettleBatch {
-                id: self.entropy.next_u64(),
+                id,
                 at: self.clock.now(),
                 settlements: unsettled.iter().map(Self::settlement).collect(),
             };
@@ -38,6 +39,10 @@ impl JobProcessor {
             if failed.is_empty() || round + 1 == TRIES {
                 postponed.extend(failed.into_iter().map(|(ended, error)| self.give_up(ended, &error)));
                 break;
+            }
+            // The same batch again is written once; a part of it is another batch.
+            if failed.len() < batch.settlements.len() {
+                id = self.entropy.next_u64();
             }
             unsettled = failed.into_iter().map(|(ended, _)| ended).collect();
         }
@@ -56,10 +61,18 @@ impl JobProcessor {
     }
 }
 
+/// Whether what is there is what was to be written: by an earlier try whose answer was lost. A job that ran
+/// without a claim has no fence to show that, but its record holds the claim id of its run.
+fn is_written(record: &JobRecord, current: &JobRecord) -> bool {
+    record.status == current.status && record.claim.as_ref().is_some_and(|claim| current.holds(&claim.id))
+}
+
 /// What a written settlement means for its message: a postponed one comes back.
 fn settled(ended: Ended, outcome: SettleOutcome, ledger: &Ledger) -> Option<Postponed> {
     let Ended { received, message, record, .. } = ended;
-    if let SettleOutcome::Fenced(current) = outcome {
+    if let SettleOutcome::Fenced(current) = outcome
+        && !current.as_ref().is_some_and(|current| is_written(&record, current))
+    {
         // Somebody else has the job now, perhaps by a later receipt of this very message: deleting it
         // could take their cover away.
         let status = current.map(|current| current.status.as_str());

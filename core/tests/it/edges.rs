@@ -1,9 +1,17 @@
 //! Histories at the edges: where two rules meet, and where a service or a handler behaves at its worst.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use lambda_jobs_core::{JobConfig, JobContext, JobError, JobHandler, JobRegistry, JobStatus, NewJob, Queue};
-use serde_json::json;
+use chrono::TimeDelta;
+use futures_util::future::{Either, select};
+use lambda_jobs_core::ports::Clock;
+use lambda_jobs_core::processor::Invocation;
+use lambda_jobs_core::{
+    Delivery, HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobRegistry, JobStatus, NewJob,
+    Queue, StopSignal,
+};
+use serde_json::{Value, json};
 
 use crate::handlers::scripted;
 use crate::world::World;
@@ -77,7 +85,12 @@ impl JobHandler for Rude {
 
     fn on_failure(&self, _error: &JobError, ctx: &JobContext) -> impl Future<Output = ()> + Send {
         assert_ne!(ctx.definition().payload, "on_failure");
-        async {}
+        let ctx = ctx.clone();
+        async move {
+            if ctx.definition().payload == "hang" {
+                ctx.clock().sleep(Duration::from_hours(1)).await;
+            }
+        }
     }
 
     fn on_retry(&self, _next: u32, ctx: &JobContext) -> impl Future<Output = ()> + Send {
@@ -139,4 +152,97 @@ fn a_dead_letter_with_another_jobs_id_leaves_that_job_alone() {
     world.step(Queue::Normal);
     assert_eq!(world.dead_letters(Queue::Normal).len(), 1);
     assert_eq!(world.status(&"mine".parse().unwrap()).status, JobStatus::Scheduled);
+}
+
+#[test]
+fn a_batch_whose_every_message_has_one_id_and_is_not_due_waits_as_one_job() {
+    let world = World::new(rude_and_scripted);
+    for _ in 0..10 {
+        world.send(Queue::Normal, &json!({ "name": "script", "id": "one", "delay": 30_000 }));
+    }
+    assert_eq!(world.step(Queue::Normal).summary.deferred, 10);
+    world.settle();
+    let job = world.status(&"one".parse().unwrap());
+    assert_eq!((job.status, job.attempt), (JobStatus::Completed, 1));
+}
+
+#[test]
+fn a_bare_message_keeps_its_identity_through_the_dead_letter_queue() {
+    let world = World::new(|_| {});
+    let id = world.send(Queue::Normal, &json!({ "name": "script", "unheardOf": 1 }));
+    world.step(Queue::Normal);
+    let letter = world.dead_letters(Queue::Normal).remove(0);
+    assert_eq!(letter.original_message_id.as_deref(), Some(id.as_str()));
+    assert!(letter.body.contains("unheardOf"), "nothing of the message is lost: {}", letter.body);
+
+    let world = world.restarted(JobConfig::default(), |registry| drop(scripted(registry)));
+    world.queue.send_body(Queue::Normal, &letter.body).unwrap();
+    world.settle();
+    assert_eq!(world.status(&id).status, JobStatus::Completed);
+}
+
+/// Fails its first attempt, and is run without a claim.
+struct Unclaimed;
+
+impl JobHandler for Unclaimed {
+    type Payload = Value;
+    type Output = ();
+
+    fn name(&self) -> &'static str {
+        "unclaimed"
+    }
+
+    fn options(&self) -> HandlerOptions {
+        HandlerOptions { delivery: Delivery::AtLeastOnce, ..HandlerOptions::default() }
+    }
+
+    async fn execute(&self, _payload: Value, ctx: &JobContext) -> Result<(), JobError> {
+        if ctx.attempt() == 1 { Err(JobError::retryable("the first fails")) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn a_lost_answer_delays_no_retry_of_a_job_that_ran_without_a_claim() {
+    let world = World::new(|registry| {
+        registry.register(Unclaimed).unwrap();
+    });
+    let id = world.send(Queue::Normal, &json!({ "name": "unclaimed" }));
+    world.store.lose_answers.store(1, Ordering::SeqCst);
+    assert_eq!(world.step(Queue::Normal).summary.retrying, 1);
+    let due = world.status(&id).next_retry_at.unwrap();
+    let visible = world.queue.next_visible_at(Queue::Normal).unwrap().unwrap();
+    assert!(visible - due < TimeDelta::seconds(2), "{}", visible - due);
+    world.settle();
+    assert_eq!((world.status(&id).status, world.status(&id).retry_count), (JobStatus::Completed, 1));
+}
+
+#[test]
+fn a_hook_that_hangs_does_not_outlast_a_worker_that_is_to_stop() {
+    let world = World::new(rude_and_scripted);
+    let id = world.send(Queue::Normal, &json!({ "name": "rude", "payload": "hang", "maxRetries": 0 }));
+    let (stopper, stop) = StopSignal::new();
+    let invocation = Invocation { deadline: world.now() + TimeDelta::seconds(90), stop };
+    let (messages, begun) = (world.receive(Queue::Normal), world.now());
+    world.clock.run(async {
+        let work = Box::pin(world.processor.process(messages, &invocation));
+        let tick = world.clock.sleep(Duration::from_secs(2));
+        if let Either::Right(((), work)) = select(work, tick).await {
+            stopper.raise();
+            work.await;
+        }
+    });
+    assert!(world.now() - begun <= TimeDelta::seconds(3), "{}", world.now() - begun);
+    assert_eq!(world.status(&id).status, JobStatus::Failed);
+}
+
+#[test]
+fn a_job_that_waited_for_its_batch_mates_is_shown_with_its_own_start() {
+    let world = World::new(rude_and_scripted);
+    let send = |_| world.send(Queue::Normal, &json!({ "name": "script", "payload": { "work": 10_000 } }));
+    let ids: Vec<_> = (0..10).map(send).collect();
+    world.step(Queue::Normal);
+    for id in ids {
+        let job = world.status(&id);
+        assert_eq!(job.completed_at.unwrap() - job.started_at.unwrap(), TimeDelta::seconds(10));
+    }
 }

@@ -1,5 +1,6 @@
 //! What callers can do.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lambda_jobs_core::manager::{CancelOutcome, JobFilter, RetryOutcome};
@@ -111,4 +112,52 @@ fn a_batch_is_accepted_in_order_and_one_refusal_holds_up_nobody() {
     let answers = world.clock.run(world.manager.enqueue_all(jobs));
     assert!(answers[0].is_ok() && answers[1].is_err());
     assert_eq!(answers[2].as_ref().unwrap().job_id.as_str(), "x");
+}
+
+#[test]
+fn a_retry_that_crashed_before_it_sent_is_made_good_by_asking_again() {
+    let world = world();
+    let id = enqueue(&world, NewJob::new("script").payload(json!({ "permanent": true })));
+    world.settle();
+    world.store.lose_replacements.store(1, Ordering::SeqCst);
+    assert!(world.clock.run(world.manager.retry(&id)).is_err(), "the record is written, nothing is sent");
+    assert!(world.queue.next_visible_at(Queue::Normal).unwrap().is_none());
+    let again = world.clock.run(world.manager.retry(&id)).unwrap();
+    assert_eq!(again, RetryOutcome::NotFailed(JobStatus::Scheduled));
+    world.settle();
+    assert_eq!(world.status(&id).status, JobStatus::Failed);
+    assert_eq!(world.status(&id).error.as_deref(), Some("no use"));
+}
+
+#[test]
+fn a_cancelled_dead_letter_runs_nothing_when_it_is_redriven() {
+    let world = world();
+    let id: JobId = "letter".parse().unwrap();
+    world.send(Queue::Normal, &json!({ "name": "script", "id": "letter", "timeout": 89_000 }));
+    world.step(Queue::Normal);
+    assert_eq!(world.clock.run(world.manager.cancel(&id)).unwrap(), CancelOutcome::Cancelled);
+    world.send(Queue::Normal, &json!({ "name": "script", "id": "letter" }));
+    world.settle();
+    assert_eq!(world.status(&id).status, JobStatus::Cancelled);
+}
+
+#[test]
+fn a_job_cancelled_while_it_waited_for_its_first_retry_was_never_tried_again() {
+    let world = world();
+    let id = enqueue(&world, NewJob::new("script").payload(json!({ "fail": 1 })));
+    world.step(Queue::Normal);
+    world.clock.run(world.manager.cancel(&id)).unwrap();
+    let job = world.status(&id);
+    assert_eq!((job.status, job.attempt, job.retry_count), (JobStatus::Cancelled, 1, 0));
+}
+
+#[test]
+fn an_id_that_is_given_twice_in_one_call_is_accepted_once_and_runs_once() {
+    let world = world();
+    let job = || NewJob::new("script").id("twin".parse().unwrap());
+    let answers = world.clock.run(world.manager.enqueue_all(vec![job(), NewJob::new("script"), job()]));
+    let duplicates: Vec<bool> = answers.into_iter().map(|answer| answer.unwrap().duplicate).collect();
+    assert_eq!(duplicates, [false, false, true]);
+    world.settle();
+    assert_eq!(world.clock.run(world.manager.counters()).unwrap()[0].1.completed, 2);
 }

@@ -272,4 +272,6 @@ fn a_settlement_whose_answer_was_lost_is_made_again_and_counts_once() {
     assert_eq!(world.status(&id).status, JobStatus::Completed);
     assert_eq!(journal.started(id.as_str()), 1);
     assert_eq!(world.store.calls.load(Ordering::SeqCst), 3, "claim, settle, settle again");
+    let counters = world.clock.run(world.manager.counters()).unwrap();
+    assert_eq!(counters[0].1.completed, 1);
 }

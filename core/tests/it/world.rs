@@ -1,5 +1,6 @@
 //! A whole system in memory, in which Lambda is played step by step.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -207,6 +208,8 @@ impl Counting {
 #[async_trait]
 impl JobStore for Counting {
     async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>> {
+        let ids: HashSet<_> = records.iter().map(JobRecord::id).collect();
+        assert_eq!(ids.len(), records.len(), "a batch of statements must not name an item twice");
         self.call(records.len(), self.inner.insert(records)).await
     }
 
