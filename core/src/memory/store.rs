@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::job::{JobId, JobRecord, JobStatus, Revision};
+use crate::job::{JobId, JobRecord, JobStatus};
 use crate::ports::{
     ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex,
     JobStore, ListQuery, Page, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
@@ -55,27 +55,7 @@ impl State {
         ClaimOutcome::Claimed(Box::new(record.clone()))
     }
 
-    /// Writes history and counters for what was written now: not for what was fenced, nor once more for
-    /// what was written before.
     fn settle(&mut self, settlement: &Settlement) -> SettleOutcome {
-        let before = self.revision(settlement);
-        let outcome = self.write(settlement);
-        if outcome == SettleOutcome::Settled && self.revision(settlement) != before {
-            let record = &settlement.record;
-            self.history.extend(HistoryEntry::of(record));
-            let added = Counters::of(record);
-            if added != Counters::default() {
-                self.counters.entry(record.definition.name.clone()).or_default().add(&added);
-            }
-        }
-        outcome
-    }
-
-    fn revision(&self, settlement: &Settlement) -> Option<Revision> {
-        self.records.get(settlement.record.id()).map(|record| record.revision)
-    }
-
-    fn write(&mut self, settlement: &Settlement) -> SettleOutcome {
         let current = self.records.get_mut(settlement.record.id());
         match (&settlement.fence, current) {
             (Fence::Absent, None) => {

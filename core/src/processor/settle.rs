@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::attempt::Ended;
 use super::dispose::Postponed;
 use super::{JobProcessor, Ledger};
-use crate::job::{JobRecord, JobStatus};
+use crate::job::JobStatus;
 use crate::ports::{SettleBatch, SettleOutcome, StoreError};
 
 /// How often a settlement is tried in all before its message is left to come back.
@@ -61,18 +61,10 @@ impl JobProcessor {
     }
 }
 
-/// Whether what is there is what was to be written: by an earlier try whose answer was lost. A job that ran
-/// without a claim has no fence to show that, but its record holds the claim id of its run.
-fn is_written(record: &JobRecord, current: &JobRecord) -> bool {
-    record.status == current.status && record.claim.as_ref().is_some_and(|claim| current.holds(&claim.id))
-}
-
 /// What a written settlement means for its message: a postponed one comes back.
 fn settled(ended: Ended, outcome: SettleOutcome, ledger: &Ledger) -> Option<Postponed> {
     let Ended { received, message, record, .. } = ended;
-    if let SettleOutcome::Fenced(current) = outcome
-        && !current.as_ref().is_some_and(|current| is_written(&record, current))
-    {
+    if let SettleOutcome::Fenced(current) = outcome {
         // Somebody else has the job now, perhaps by a later receipt of this very message: deleting it
         // could take their cover away.
         let status = current.map(|current| current.status.as_str());
