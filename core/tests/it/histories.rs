@@ -161,6 +161,8 @@ struct Seen {
     lease: DateTime<Utc>,
     /// The leases under which attempts run now, or were running when their worker was killed.
     running: HashMap<JobId, Vec<DateTime<Utc>>>,
+    /// How many attempts each job has started.
+    started: HashMap<JobId, usize>,
     /// The earliest instant at which each job may start.
     due: HashMap<JobId, DateTime<Utc>>,
 }
@@ -182,6 +184,7 @@ impl Attempt {
         g2_no_two_attempts_at_once(state.running.entry(id.clone()).or_default(), &id, now);
         g4_no_job_starts_early(state.due.get(&id), &id, now);
         state.running.entry(id.clone()).or_default().push(lease);
+        *state.started.entry(id.clone()).or_default() += 1;
         drop(state);
         Self { seen: Arc::clone(seen), id, lease }
     }
@@ -252,6 +255,17 @@ fn g7_healthy_jobs_complete_whoever_their_mates_are(history: &History) {
     }
 }
 
+/// A crash may come between a claim and the start; nothing else may be held against a job that never started.
+fn g3_no_job_is_blamed_for_what_it_did_not_start(history: &History) {
+    let seen = history.seen.lock().unwrap();
+    for id in &history.accepted {
+        let record = history.record(id).unwrap();
+        let started = seen.started.get(id).copied().unwrap_or_default();
+        let blamed = usize::try_from(record.failures).unwrap();
+        assert!(blamed <= started + history.crashes, "G3: {started} starts: {record:#?}");
+    }
+}
+
 /// A batch that a worker is processing.
 struct Running {
     deadline: DateTime<Utc>,
@@ -283,11 +297,11 @@ impl History {
             entropy: entropy.clone(),
             on: AtomicBool::new(true),
         });
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let journal = Arc::new(Mutex::new(Seen::default()));
         let store = Arc::new(Faulty { inner: world.store.inner.clone(), faults: faults.clone() });
         let queue = Arc::new(Faulty { inner: world.queue.clone(), faults: faults.clone() });
         let clock = Arc::new(world.clock.clone());
-        let registry = Arc::new(registry(&world.config, &seen, &world.store.inner));
+        let registry = Arc::new(registry(&world.config, &journal, &world.store.inner));
         let ports = ProcessorPorts {
             store: store.clone(),
             queue: queue.clone(),
@@ -304,7 +318,7 @@ impl History {
             seed,
             entropy,
             faults,
-            seen,
+            seen: journal,
             processor,
             manager,
             workers: Vec::new(),
@@ -339,6 +353,7 @@ impl History {
         eprintln!("history {}: {} jobs", self.seed, self.accepted.len());
         g1_every_accepted_job_has_ended(&self);
         g3_no_job_has_more_attempts_than_it_may_and_no_healthy_one_is_a_dead_letter(&self);
+        g3_no_job_is_blamed_for_what_it_did_not_start(&self);
         g7_healthy_jobs_complete_whoever_their_mates_are(&self);
     }
 
