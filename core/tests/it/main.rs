@@ -11,6 +11,7 @@
 mod edges;
 mod guarantees;
 mod handlers;
+mod histories;
 mod manager;
 mod processor;
 mod webhook;
