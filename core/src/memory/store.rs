@@ -137,7 +137,9 @@ impl JobIndex for MemoryJobStore {
                 && query.name.as_ref().is_none_or(|name| *name == record.definition.name)
         };
         let mut found: Vec<_> = state.records.values().filter(matches).cloned().collect();
-        found.sort_by_key(|record| (record.completed_at.unwrap_or(record.due_at), record.id().clone()));
+        found.sort_by_key(|record| {
+            std::cmp::Reverse((record.completed_at.unwrap_or(record.due_at), record.id().clone()))
+        });
         let start = match &query.cursor {
             None => 0,
             Some(cursor) => {

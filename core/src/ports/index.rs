@@ -14,7 +14,7 @@ use crate::job::{JobRecord, JobStatus};
 #[async_trait]
 pub trait JobIndex: Send + Sync {
     /// Records of one status, payloads not included: those that need attention by the time they are
-    /// due or ended, earliest first; the others in no order, by reading the table.
+    /// due or ended, latest first; the others in no order, by reading the table.
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError>;
 
     /// Finished jobs, latest first.

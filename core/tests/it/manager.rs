@@ -106,6 +106,23 @@ fn cancelling_an_id_that_nobody_has_seen_stops_its_message_when_it_comes() {
 }
 
 #[test]
+fn a_list_that_is_cut_short_shows_the_latest() {
+    let world = world();
+    let ids: Vec<JobId> = (0..5)
+        .map(|_| {
+            let id = enqueue(&world, NewJob::new("script").payload(json!({ "permanent": true })));
+            world.settle();
+            world.advance(1);
+            id
+        })
+        .collect();
+    let filter = JobFilter { status: Some(JobStatus::Failed), name: None, limit: 2 };
+    let listed = world.clock.run(world.manager.list(&filter)).unwrap();
+    let shown: Vec<&JobId> = listed.iter().map(|job| &job.job_id).collect();
+    assert_eq!(shown, [&ids[4], &ids[3]]);
+}
+
+#[test]
 fn a_batch_is_accepted_in_order_and_one_refusal_holds_up_nobody() {
     let world = world();
     let jobs = vec![NewJob::new("script"), NewJob::new(""), NewJob::new("script").id("x".parse().unwrap())];

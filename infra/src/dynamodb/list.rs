@@ -11,11 +11,11 @@ use super::tables::ATTENTION_INDEX;
 use super::{Item, text, text_of};
 
 impl DynamoJobStore {
-    /// Records of the sparse index, earliest first. The cursor is the last one's place in it.
+    /// Records of the sparse index, latest first. The cursor is the last one's place in it.
     pub(super) async fn list_attention(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
         let shards = (0..SHARDS).map(|shard| self.attention_of(shard, query));
         let mut items: Vec<Item> = try_join_all(shards).await?.into_iter().flatten().collect();
-        items.sort_by(|one, other| text_of(one, "attentionAt").cmp(text_of(other, "attentionAt")));
+        items.sort_by(|one, other| text_of(other, "attentionAt").cmp(text_of(one, "attentionAt")));
         self.page(items, query, |item| text_of(item, "attentionAt").to_owned())
     }
 
@@ -31,9 +31,11 @@ impl DynamoJobStore {
                 .query()
                 .table_name(table)
                 .index_name(ATTENTION_INDEX)
-                .key_condition_expression("attention = :attention AND attentionAt > :after")
+                .key_condition_expression("attention = :attention AND attentionAt < :before")
                 .expression_attribute_values(":attention", text(attention(query.status, shard)))
-                .expression_attribute_values(":after", text(query.cursor.as_deref().unwrap_or(" ")))
+                // `~` comes after everything that a place in the index begins with.
+                .expression_attribute_values(":before", text(query.cursor.as_deref().unwrap_or("~")))
+                .scan_index_forward(false)
                 .set_exclusive_start_key(start);
             if let Some(name) = &query.name {
                 call = call

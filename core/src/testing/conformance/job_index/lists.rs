@@ -1,5 +1,6 @@
 //! Lists by status.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::testing::conformance::bench::{all_ok, bare, ok};
 
 pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
     every_status_is_listed(store, index, bench).await;
-    attention_is_earliest_first(store, index, bench).await;
+    attention_is_latest_first(store, index, bench).await;
     pages_hold_each_record_once(store, index, bench).await;
     what_moves_on_is_listed_where_it_is(store, index, bench).await;
 }
@@ -66,8 +67,8 @@ async fn every_status_is_listed(store: &dyn JobStore, index: &dyn JobIndex, benc
     }
 }
 
-async fn attention_is_earliest_first(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
-    let case = "what needs attention is listed by the instant it is due or ended, earliest first";
+async fn attention_is_latest_first(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
+    let case = "what needs attention is listed by the instant it is due or ended, latest first";
     let now = bench.now();
     let offsets =
         [5_000_000_000, 0, 999_999_999, 1_000_000_000, 100_000_000, 86_400_000_000_000, 20_000_000, 1];
@@ -78,7 +79,7 @@ async fn attention_is_earliest_first(store: &dyn JobStore, index: &dyn JobIndex,
             .map(|nanos| in_status(bench, &name, status, now + TimeDelta::nanoseconds(*nanos)))
             .collect();
         put(store, case, &records).await;
-        records.sort_by_key(|record| record.completed_at.unwrap_or(record.due_at));
+        records.sort_by_key(|record| Reverse(record.completed_at.unwrap_or(record.due_at)));
         let expected: Vec<JobId> = records.iter().map(|record| record.id().clone()).collect();
         let query = &query(status, &name, 100);
         let look = || async {
