@@ -32,7 +32,7 @@ pub enum Command {
     Status(StatusArgs),
     /// List jobs, latest first.
     List(ListArgs),
-    /// Stop a job that waits; ask one that runs to stop.
+    /// Stop a job that waits; one that runs ends its attempt and is not tried again.
     Cancel(OneJob),
     /// Send a failed job on its way again.
     Retry(OneJob),

@@ -89,7 +89,7 @@ impl JobContext {
         &self.inner.clock
     }
 
-    /// Whether the job was asked to stop: its worker is shutting down, or somebody cancelled it.
+    /// Whether the job was asked to stop, because its worker is shutting down.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.inner.stop.is_set()

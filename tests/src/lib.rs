@@ -3,27 +3,17 @@
 use std::time::Duration;
 
 use lambda_jobs::local::{Stack, StackError, StackOptions};
-use lambda_jobs_core::{JobExecution, JobId, JobManager};
-use lambda_jobs_infra::{Settings, SettingsError};
+use lambda_jobs_core::{JobConfig, JobExecution, JobId, JobManager, RetryPolicy};
+use lambda_jobs_infra::Settings;
 
 /// How long a test waits for something that takes milliseconds on an idle machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A stack on a free port whose worker does not make tests wait: retries come at once.
 pub async fn stack() -> Result<Stack, StackError> {
-    stack_with(|_| None).await
-}
-
-/// A stack on a free port with these settings, by the names of their environment variables.
-pub async fn stack_with(setting: impl Fn(&str) -> Option<String>) -> Result<Stack, StackError> {
-    let quick = |name: &str| match name {
-        "LAMBDA_JOBS_RETRY_DELAY_MS" => Some("1".to_owned()),
-        _ => None,
-    };
-    let settings: Result<Settings, SettingsError> =
-        Settings::read(|name| setting(name).or_else(|| quick(name)));
-    let settings = settings.map_err(|error| StackError::Queues(error.to_string()))?;
-    Stack::start(&StackOptions::default(), settings).await
+    let retry = RetryPolicy::new(3, Duration::from_millis(1), RetryPolicy::DEFAULT_CAP).unwrap_or_default();
+    let jobs = JobConfig { retry, ..JobConfig::default() };
+    Stack::start(&StackOptions::default(), Settings { jobs, ..Settings::default() }).await
 }
 
 /// A manager on a stack.

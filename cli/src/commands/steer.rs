@@ -14,7 +14,9 @@ pub(super) async fn cancel(args: OneJob) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(&args.target).await?;
     let (done, status, text) = match manager.cancel(&args.id).await? {
         CancelOutcome::Cancelled => (true, "cancelled", "cancelled; it will not run".to_owned()),
-        CancelOutcome::Requested => (true, "running", "it runs; it was asked to stop".to_owned()),
+        CancelOutcome::Requested => {
+            (true, "running", "it runs; its attempt goes on, and it is not tried again".to_owned())
+        }
         CancelOutcome::Finished(status) => (false, status.as_str(), format!("it is {status} already")),
     };
     report(&args, done, status, &text)

@@ -95,7 +95,7 @@ pub struct JobRecord {
     /// comes back (a redrive) may still be claimed.
     #[serde(default)]
     pub dead_lettered: bool,
-    /// Whether somebody asked for it to stop while it ran.
+    /// Whether somebody cancelled it while it ran: no further attempt is started.
     #[serde(default)]
     pub cancel_requested: bool,
 }
@@ -231,7 +231,7 @@ impl JobRecord {
         self.finished(JobStatus::Cancelled, at, took)
     }
 
-    /// The record of a running job whose stop was asked for.
+    /// The record of a running job that is not to be tried again.
     #[must_use]
     pub fn cancel_requested(mut self) -> Self {
         self.cancel_requested = true;

@@ -15,7 +15,7 @@ const TRIES: usize = 5;
 pub enum CancelOutcome {
     /// The job will not run.
     Cancelled,
-    /// The job runs; it was asked to stop.
+    /// The job runs: its attempt goes on, and no other is made.
     Requested,
     /// The job had ended before, like this.
     Finished(JobStatus),

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use chrono::TimeDelta;
+use lambda_jobs_core::manager::CancelOutcome;
 use lambda_jobs_core::{JobError, JobStatus, NewJob, Queue};
 use serde_json::json;
 
@@ -155,6 +156,26 @@ fn while_jobs_are_disabled_messages_wait_however_long_and_run_afterwards() {
     let world = world.restarted(config, |registry| drop(scripted(registry)));
     world.settle();
     assert_eq!(world.status(&id).status, JobStatus::Completed);
+}
+
+#[test]
+fn a_job_that_is_cancelled_while_it_runs_ends_its_attempt_and_is_not_tried_again() {
+    let (world, journal) = world();
+    let payload = json!({ "work": 1000, "fail": 9 });
+    let id = world.send(Queue::Normal, &json!({ "name": "script", "payload": payload }));
+    let invocation = lambda_jobs_core::processor::Invocation {
+        deadline: world.now() + TimeDelta::seconds(90),
+        stop: lambda_jobs_core::StopSignal::never(),
+    };
+    let mut work = Box::pin(world.processor.process(world.receive(Queue::Normal), &invocation));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(work.as_mut().poll(&mut context).is_pending());
+    assert_eq!(world.clock.run(world.manager.cancel(&id)).unwrap(), CancelOutcome::Requested);
+    world.clock.run(work);
+    assert_eq!(world.status(&id).status, JobStatus::Retrying);
+    world.settle();
+    assert_eq!(world.status(&id).status, JobStatus::Cancelled);
+    assert_eq!((journal.started(id.as_str()), journal.ended(id.as_str())), (1, 1));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, InsertOutcome, JobStore, ReplaceOutcome, SettleBatch, SettleOutcome,
     StoreError,
 };
-use lambda_jobs_core::{JobId, JobRecord, JobStatus};
+use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus};
 use serde_json::Value;
 
 use super::client::Dynamo;
@@ -284,20 +284,7 @@ fn full_record(request: &ClaimRequest) -> JobRecord {
     let long_ago = chrono::DateTime::UNIX_EPOCH;
     let nobody =
         Claim { id: ClaimId::from(String::new()), lease_until: long_ago, company: opposite(&request.claim) };
-    let definition = lambda_jobs_core::JobDefinition {
-        id: request.id.clone(),
-        name: request.name.clone(),
-        job_type: lambda_jobs_core::JobType::default(),
-        payload: Value::Null,
-        priority: lambda_jobs_core::Priority::default(),
-        max_retries: None,
-        delay: None,
-        run_at: None,
-        timeout: None,
-        tags: Vec::new(),
-        tenant: None,
-        traceparent: None,
-    };
+    let definition = JobDefinition::new(request.id.clone(), request.name.clone());
     JobRecord {
         status: JobStatus::Retrying,
         claim: Some(nobody),
