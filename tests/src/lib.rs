@@ -1,4 +1,4 @@
-//! What crosses the crates of lambda-jobs: end to end, budgets, the benchmark.
+//! What crosses the crates of lambda-jobs: end to end, on the wire, budgets, the benchmark.
 
 use std::time::Duration;
 
