@@ -11,6 +11,7 @@ use futures_util::future::join;
 use super::dispose::{Postponed, misnamed};
 use super::gate::{OUT_OF_TIME, fits};
 use super::judge::{CRASHED, Verdict, judge};
+use super::waits::Waits;
 use super::{Candidate, Invocation, JobProcessor, Ledger, Ready, Suspect};
 use crate::job::{Claim, Company, JobRecord};
 use crate::message::JobMessage;
@@ -31,8 +32,10 @@ struct Attempted {
     claim: Claim,
 }
 
-/// How many rounds of claims there are: a guess, its correction, and one for a lost answer.
-const ROUNDS: usize = 3;
+/// How many rounds of claims there are: a guess, its correction, and four for lost answers, over 3 s.
+const ROUNDS: usize = 6;
+/// How often a takeover is tried whose answer is lost, over 2 s.
+const TAKEOVERS: usize = 5;
 
 /// What one round of claims came to.
 #[derive(Default)]
@@ -42,14 +45,25 @@ struct Round {
     unseen: Vec<Attempted>,
     /// Those with a record, or with none that is known of.
     known: Vec<Attempted>,
+    /// Whether an answer was lost.
+    is_troubled: bool,
 }
 
 impl Round {
-    /// Keeps what was claimed, and answers what is left to try.
-    fn split(self, claimed: &mut Claimed) -> (Vec<Attempted>, Vec<Attempted>) {
-        claimed.ready.extend(self.claimed.ready);
-        claimed.suspects.extend(self.claimed.suspects);
-        (self.unseen, self.known)
+    /// The round that was made of these two halves.
+    fn merged(mut self, other: Self) -> Self {
+        self.claimed.ready.extend(other.claimed.ready);
+        self.claimed.suspects.extend(other.claimed.suspects);
+        self.unseen.extend(other.unseen);
+        self.known.extend(other.known);
+        self.is_troubled |= other.is_troubled;
+        self
+    }
+
+    /// Claims again what an answer was lost for.
+    fn ask_again(&mut self, attempted: Attempted) {
+        self.is_troubled = true;
+        self.known.push(attempted);
     }
 }
 
@@ -99,13 +113,22 @@ impl JobProcessor {
                 claimed.ready.push(Ready { fence: Fence::Absent, ..attempted.ready(record) });
             }
         }
+        let mut waits = Waits::new();
         for round in 1..=ROUNDS {
             let is_last = round == ROUNDS;
-            let (inserts, updates) =
-                join(self.insert_round(unseen, is_last, ledger), self.update_round(known, is_last, ledger))
-                    .await;
-            (unseen, known) = updates.split(&mut claimed);
-            known.extend(inserts.split(&mut claimed).1);
+            let insert = self.insert_round(unseen, is_last, ledger);
+            let update = self.update_round(known, is_last, invocation, ledger);
+            let (inserts, updates) = join(insert, update).await;
+            let round = updates.merged(inserts);
+            claimed.ready.extend(round.claimed.ready);
+            claimed.suspects.extend(round.claimed.suspects);
+            (unseen, known) = (round.unseen, round.known);
+            if unseen.is_empty() && known.is_empty() {
+                break;
+            }
+            if round.is_troubled {
+                self.clock.sleep(waits.next()).await;
+            }
         }
         let contended = unseen.into_iter().chain(known);
         let contended = contended.map(|attempted| Postponed::new(attempted.candidate, now));
@@ -125,14 +148,20 @@ impl JobProcessor {
             match outcome {
                 Ok(InsertOutcome::Inserted) => round.claimed.ready.push(attempted.ready(record)),
                 Ok(InsertOutcome::Exists) => round.known.push(attempted),
-                Err(error) if is_worth_asking(&error, is_last) => round.known.push(attempted),
+                Err(error) if is_worth_asking(&error, is_last) => round.ask_again(attempted),
                 Err(error) => self.store_failed(attempted.candidate, &error, ledger).await,
             }
         }
         round
     }
 
-    async fn update_round(&self, attempts: Vec<Attempted>, is_last: bool, ledger: &Ledger) -> Round {
+    async fn update_round(
+        &self,
+        attempts: Vec<Attempted>,
+        is_last: bool,
+        invocation: &Invocation,
+        ledger: &Ledger,
+    ) -> Round {
         let mut round = Round::default();
         if attempts.is_empty() {
             return round;
@@ -144,10 +173,10 @@ impl JobProcessor {
             match outcome {
                 Ok(ClaimOutcome::Claimed(record)) => round.claimed.ready.push(attempted.ready(*record)),
                 Ok(ClaimOutcome::Refused(record)) => {
-                    self.refused(attempted, *record, &mut round.claimed, ledger).await;
+                    self.refused(attempted, *record, &mut round.claimed, invocation, ledger).await;
                 }
                 Ok(ClaimOutcome::Missing) => round.unseen.push(attempted),
-                Err(error) if is_worth_asking(&error, is_last) => round.known.push(attempted),
+                Err(error) if is_worth_asking(&error, is_last) => round.ask_again(attempted),
                 Err(error) => self.store_failed(attempted.candidate, &error, ledger).await,
             }
         }
@@ -155,7 +184,14 @@ impl JobProcessor {
     }
 
     /// Sees to a message whose job can't be claimed in the ordinary way.
-    async fn refused(&self, attempted: Attempted, record: JobRecord, claimed: &mut Claimed, ledger: &Ledger) {
+    async fn refused(
+        &self,
+        attempted: Attempted,
+        record: JobRecord,
+        claimed: &mut Claimed,
+        invocation: &Invocation,
+        ledger: &Ledger,
+    ) {
         let name = &attempted.candidate.message.definition.name;
         match judge(&record, name, &attempted.claim.id, self.clock.now()) {
             Verdict::Ours => claimed.ready.push(attempted.ready(record)),
@@ -167,7 +203,7 @@ impl JobProcessor {
             Verdict::RunAlone => {
                 claimed.suspects.push(Suspect { candidate: attempted.candidate, record });
             }
-            Verdict::Blame => self.blame(attempted.candidate, record, ledger).await,
+            Verdict::Blame => self.blame(attempted.candidate, record, invocation, ledger).await,
             Verdict::Redriven => claimed.ready.extend(self.take_over(attempted, record, ledger).await),
             Verdict::Misnamed => {
                 let reason = misnamed(record.id(), &record.definition.name);
@@ -180,8 +216,13 @@ impl JobProcessor {
     async fn take_over(&self, attempted: Attempted, record: JobRecord, ledger: &Ledger) -> Option<Ready> {
         let now = self.clock.now();
         let record = record.claimed(attempted.claim.clone(), now);
+        let mut waits = Waits::new();
         let mut outcome = self.store.replace(&record).await;
-        if outcome.as_ref().is_err_and(|error| is_worth_asking(error, false)) {
+        for _ in 1..TAKEOVERS {
+            if !outcome.as_ref().is_err_and(|error| is_worth_asking(error, false)) {
+                break;
+            }
+            self.clock.sleep(waits.next()).await;
             outcome = self.store.replace(&record).await;
         }
         match outcome {
@@ -221,7 +262,13 @@ impl JobProcessor {
     }
 
     /// Spends the attempt of a job that took its worker down.
-    async fn blame(&self, candidate: Candidate, mut record: JobRecord, ledger: &Ledger) {
+    async fn blame(
+        &self,
+        candidate: Candidate,
+        mut record: JobRecord,
+        invocation: &Invocation,
+        ledger: &Ledger,
+    ) {
         let Candidate { received, message, handler } = candidate;
         let Some(claim) = record.claim.clone() else { return };
         record.isolated = true;
@@ -238,7 +285,7 @@ impl JobProcessor {
             status = %record.status, error = CRASHED, "job failed"
         );
         let ended = super::attempt::Ended { received, message, record, fence: Fence::Claim(claim.id) };
-        self.settle(vec![ended], ledger).await;
+        self.settle(vec![ended], invocation, ledger).await;
     }
 
     /// Lets a message come back when the store may answer again.

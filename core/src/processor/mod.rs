@@ -15,6 +15,7 @@ mod gate;
 mod judge;
 mod ledger;
 mod settle;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,7 +165,7 @@ impl JobProcessor {
             }
             if running == 0 && !ended.is_empty() {
                 settle_at = None;
-                events.push(self.settling(std::mem::take(&mut ended), ledger));
+                events.push(self.settling(std::mem::take(&mut ended), invocation, ledger));
             }
             let timer = match settle_at.take() {
                 Some(timer) => timer,
@@ -179,14 +180,21 @@ impl JobProcessor {
                     settle_at = (!ended.is_empty()).then_some(timer);
                     ended.push(*end);
                 }
-                Either::Right(((), _)) => events.push(self.settling(std::mem::take(&mut ended), ledger)),
+                Either::Right(((), _)) => {
+                    events.push(self.settling(std::mem::take(&mut ended), invocation, ledger));
+                }
             }
         }
     }
 
-    fn settling<'a>(&'a self, ended: Vec<Ended>, ledger: &'a Ledger) -> BoxFuture<'a, Event> {
+    fn settling<'a>(
+        &'a self,
+        ended: Vec<Ended>,
+        invocation: &'a Invocation,
+        ledger: &'a Ledger,
+    ) -> BoxFuture<'a, Event> {
         Box::pin(async move {
-            self.settle(ended, ledger).await;
+            self.settle(ended, invocation, ledger).await;
             Event::Settled
         })
     }
@@ -195,7 +203,7 @@ impl JobProcessor {
     async fn run_alone(&self, suspect: Suspect, invocation: &Invocation, ledger: &Ledger) {
         if let Some(ready) = self.claim_alone(suspect, invocation, ledger).await {
             let ended = self.attempt(ready, invocation).await;
-            self.settle(vec![ended], ledger).await;
+            self.settle(vec![ended], invocation, ledger).await;
         }
     }
 

@@ -2,27 +2,29 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::attempt::Ended;
 use super::dispose::Postponed;
-use super::{JobProcessor, Ledger};
+use super::waits::Waits;
+use super::{Invocation, JobProcessor, Ledger};
 use crate::job::JobStatus;
 use crate::ports::{SettleBatch, SettleOutcome, StoreError};
 
-/// How often a settlement is tried in all before its message is left to come back.
-const TRIES: u32 = 3;
-/// The wait before the second try; doubled for the third.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// What is left of the invocation when settling is given up: time to put the messages off.
+const GIVE_UP_MARGIN: TimeDelta = TimeDelta::seconds(2);
+/// How often a worker that is to stop tries.
+const TRIES_WHEN_STOPPING: u32 = 3;
 
 impl JobProcessor {
-    /// Writes how these jobs ended, and sees to their messages.
-    pub(super) async fn settle(&self, ended: Vec<Ended>, ledger: &Ledger) {
+    /// Writes how these jobs ended, and sees to their messages. Tries for as long as the invocation lasts:
+    /// an end that can't be written means an attempt made twice.
+    pub(super) async fn settle(&self, ended: Vec<Ended>, invocation: &Invocation, ledger: &Ledger) {
         let mut unsettled = ended;
         let mut postponed = Vec::new();
         let mut id = self.entropy.next_u64();
-        for round in 0..TRIES {
-            if round > 0 {
-                self.clock.sleep(FIRST_WAIT * 2_u32.pow(round - 1)).await;
-            }
+        let mut waits = Waits::new();
+        for round in 1.. {
             let batch = SettleBatch {
                 id,
                 at: self.clock.now(),
@@ -36,7 +38,8 @@ impl JobProcessor {
                     Err(error) => failed.push((ended, error)),
                 }
             }
-            if failed.is_empty() || round + 1 == TRIES {
+            let wait = waits.next();
+            if failed.is_empty() || !self.may_try_again(round, wait, invocation) {
                 postponed.extend(failed.into_iter().map(|(ended, error)| self.give_up(ended, &error)));
                 break;
             }
@@ -45,8 +48,15 @@ impl JobProcessor {
                 id = self.entropy.next_u64();
             }
             unsettled = failed.into_iter().map(|(ended, _)| ended).collect();
+            self.clock.sleep(wait).await;
         }
         self.hold_back(postponed, ledger).await;
+    }
+
+    fn may_try_again(&self, round: u32, wait: Duration, invocation: &Invocation) -> bool {
+        let time_left = invocation.deadline - self.clock.now() - GIVE_UP_MARGIN;
+        let in_time = TimeDelta::from_std(wait).is_ok_and(|wait| wait < time_left);
+        in_time && (round < TRIES_WHEN_STOPPING || !invocation.stop.is_set())
     }
 
     /// Lets the message come back when the lease is over: the attempt is then made again.

@@ -217,6 +217,41 @@ fn a_lost_answer_delays_no_retry_of_a_job_that_ran_without_a_claim() {
 }
 
 #[test]
+fn g3_no_job_runs_twice_because_the_store_was_away_for_a_while() {
+    for trouble in ["before", "after"] {
+        let mut journal = None;
+        let world = World::new(|registry| journal = Some(scripted(registry)));
+        let id = world.send(Queue::Normal, &json!({ "name": "script", "payload": { "work": 10_000 } }));
+        let messages = world.receive(Queue::Normal);
+        let invocation =
+            Invocation { deadline: world.now() + TimeDelta::seconds(90), stop: StopSignal::never() };
+        world.clock.run(async {
+            let work = Box::pin(world.processor.process(messages, &invocation));
+            let claimed = world.clock.sleep(Duration::from_secs(5));
+            let Either::Right(((), work)) = select(work, claimed).await else { panic!("it ended early") };
+            let calls =
+                if trouble == "before" { &world.store.unreachable } else { &world.store.lose_answers };
+            calls.store(10, Ordering::SeqCst);
+            work.await;
+        });
+        world.settle();
+        let job = world.status(&id);
+        assert_eq!((job.status, job.attempt), (JobStatus::Completed, 1), "{trouble}");
+        assert_eq!(journal.unwrap().started(id.as_str()), 1, "{trouble}");
+    }
+}
+
+#[test]
+fn g3_no_job_is_blamed_for_a_claim_whose_answers_were_lost() {
+    let world = World::new(|registry| drop(scripted(registry)));
+    let id = world.send(Queue::Normal, &json!({ "name": "script", "maxRetries": 0 }));
+    world.store.lose_answers.store(5, Ordering::SeqCst);
+    world.step(Queue::Normal);
+    world.settle();
+    assert_eq!(world.status(&id).status, JobStatus::Completed);
+}
+
+#[test]
 fn a_hook_that_hangs_does_not_outlast_a_worker_that_is_to_stop() {
     let world = World::new(rude_and_scripted);
     let id = world.send(Queue::Normal, &json!({ "name": "rude", "payload": "hang", "maxRetries": 0 }));

@@ -213,7 +213,7 @@ fn a_message_that_only_ever_waits_never_reaches_the_dead_letter_queue() {
     let id = world.send(Queue::Normal, &json!({ "name": "script" }));
     world.step(Queue::Normal);
     for _ in 0..200 {
-        world.store.unreachable.store(3, Ordering::SeqCst);
+        world.store.unreachable.store(6, Ordering::SeqCst);
         world.send(Queue::Normal, &json!({ "name": "script", "id": "waits" }));
         world.step(Queue::Normal);
         world.advance(60);
@@ -228,7 +228,7 @@ fn a_message_that_only_ever_waits_never_reaches_the_dead_letter_queue() {
 fn an_unreachable_store_loses_nothing_and_runs_nothing() {
     let (world, journal) = world();
     let id = world.send(Queue::Normal, &json!({ "name": "script" }));
-    world.store.unreachable.store(3, Ordering::SeqCst);
+    world.store.unreachable.store(6, Ordering::SeqCst);
     let report = world.step(Queue::Normal);
     assert_eq!(report.retained, [id.to_string()]);
     assert_eq!(journal.started(id.as_str()), 0);
