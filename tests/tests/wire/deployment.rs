@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// How long anything may take that takes seconds on an idle machine. A message whose invocation was lost is
 /// back after its visibility timeout, a minute, and its job after its lease.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 pub(crate) struct Deployment {
     pub(crate) prefix: String,

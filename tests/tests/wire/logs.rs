@@ -7,70 +7,92 @@ use aws_sdk_sqs::config::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::{JobStatus, Queue};
+use lambda_jobs_core::Queue;
+use lambda_jobs_core::ports::WebhookDelivery;
 use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, until};
+use crate::receiver::Receiver;
+
+/// The counts of the line that each batch writes.
+const COUNTS: [&str; 9] = [
+    "received",
+    "completed",
+    "failed",
+    "retrying",
+    "cancelled",
+    "deferred",
+    "dead_lettered",
+    "duplicates",
+    "elapsed_ms",
+];
 
 #[tokio::test]
-async fn its_lines_are_json_with_the_documented_fields_and_show_no_payload() {
-    let deployment = Deployment::of_acts().await;
+async fn its_lines_are_json_with_the_documented_fields_and_show_nothing_that_is_secret() {
+    let deployment = Deployment::as_built().await;
     let begun = Utc::now();
     let secret = format!("hush-{}", begun.timestamp_micros());
-    let act = |act: &str| json!({ "name": "act", "payload": { "do": act, "card": secret }, "maxRetries": 0 });
-    deployment.send(Queue::Low, &act("succeed").to_string()).await;
-    let failing = deployment.send(Queue::Low, &act("fail").to_string()).await;
-    let unknown =
-        deployment.send(Queue::Low, &json!({ "name": "nobody", "payload": secret }).to_string()).await;
-    assert_eq!(deployment.ended(&failing).await.status, JobStatus::Failed);
-    deployment.dead_letter(Queue::Low, &unknown).await;
-    deployment.drained(Queue::Low).await;
+    let (_receiver, url) = Receiver::serve([204, 410]).await;
+    for _ in 0..2 {
+        deliver(&deployment, &url, &secret).await;
+    }
+    let unknown = json!({ "name": "nobody", "payload": secret }).to_string();
+    let unknown = deployment.send(Queue::Webhooks, &unknown).await;
+    deployment.dead_letter(Queue::Webhooks, &unknown).await;
+    deployment.drained(Queue::Webhooks).await;
 
     // Lines reach the log group later than what they tell of.
-    let (failure, letter, batch, lines) = until("the lines of the log", async || {
+    let lines = until("the lines of the log", async || {
         let lines = lines(&deployment, begun).await?;
-        let parsed: Vec<Value> =
-            lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|_| json!(line))).collect();
-        let find = |field: &str, value: &str, what: &str| {
-            let found = parsed.iter().find(|line| line[field] == value);
-            found.cloned().ok_or(format!("no line of {what} in {lines:#?}"))
-        };
-        let failure = find("job_id", failing.as_str(), "the failure")?;
-        let letter = find("message_id", unknown.as_str(), "the dead letter")?;
-        let batch = find("message", "batch", "a batch")?;
-        Ok::<_, String>((failure, letter, batch, lines))
+        let is_complete =
+            [&url, unknown.as_str()].iter().all(|part| lines.iter().any(|line| line.contains(part)));
+        if is_complete { Ok(lines) } else { Err(format!("{lines:#?}")) }
     })
     .await;
+    let parsed: Vec<Value> = lines.iter().map(|line| well_formed(line)).collect();
+    let find = |field: &str, value: &str| parsed.iter().find(|line| line[field] == value).unwrap();
 
+    let error = format!("POST {url} answered with status 410");
+    let failure = find("error", &error);
     assert_eq!((&failure["level"], &failure["message"]), (&json!("WARN"), &json!("job failed")));
-    assert_eq!((&failure["job"], &failure["attempt"]), (&json!("act"), &json!(1)));
-    assert_eq!((&failure["status"], &failure["error"]), (&json!("failed"), &json!("told to fail")));
-    assert_eq!(letter["message"], "sent to the dead-letter queue");
+    assert_eq!((&failure["job"], &failure["attempt"]), (&json!("webhook-delivery-job"), &json!(1)));
+    assert_eq!(failure["status"], "failed");
+    assert!(failure["job_id"].as_str().is_some_and(|id| !id.is_empty()), "{failure}");
+    let letter = find("message_id", unknown.as_str());
+    assert_eq!(
+        (&letter["level"], &letter["message"]),
+        (&json!("WARN"), &json!("sent to the dead-letter queue"))
+    );
     assert!(letter["reason"].as_str().unwrap().starts_with("name: no handler is registered"), "{letter}");
+    let batch = find("message", "batch");
     assert_eq!(batch["level"], "INFO");
-    for count in [
-        "received",
-        "completed",
-        "failed",
-        "retrying",
-        "cancelled",
-        "deferred",
-        "dead_lettered",
-        "duplicates",
-        "elapsed_ms",
-    ] {
-        assert!(batch[count].is_u64(), "{count}: {batch}");
-    }
-    for line in &lines {
-        let fields: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
-        assert!(fields["level"].is_string() && fields["message"].is_string(), "{line}");
-        let at = fields["timestamp"].as_str().unwrap_or_default();
-        assert!(DateTime::parse_from_rfc3339(at).is_ok(), "{line}");
-    }
+    assert!(COUNTS.iter().all(|count| batch[count].is_u64()), "{batch}");
+
     let text = lines.concat();
-    assert!(!text.contains(&secret) && !text.contains("\"do\""), "a payload: {text}");
-    let credentials = credentials(&deployment).await;
-    assert!(!text.contains(credentials.secret_access_key()), "a credential");
+    assert!(!text.contains(&secret), "something secret of a job: {text}");
+    assert!(!text.contains(credentials(&deployment).await.secret_access_key()), "a credential: {text}");
+}
+
+/// Runs the job of a webhook whose address, header and payload hold a secret.
+async fn deliver(deployment: &Deployment, url: &str, secret: &str) {
+    let now = Utc::now();
+    let id = format!("secret-{}", now.timestamp_micros());
+    let url = format!("{url}?token={secret}");
+    let mut delivery = WebhookDelivery::new(&id, url, json!({ "card": secret }), now);
+    delivery.headers.insert("authorization".to_owned(), format!("Bearer {secret}"));
+    assert!(deployment.adapters.webhooks().put_delivery(&delivery).await.unwrap());
+    let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": id, "card": secret });
+    let body = json!({ "name": "webhook-delivery-job", "payload": payload }).to_string();
+    let job = deployment.send(Queue::Webhooks, &body).await;
+    deployment.ended(&job).await;
+}
+
+fn well_formed(line: &str) -> Value {
+    let fields: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line:?}"));
+    assert!(fields["level"].is_string() && fields["message"].is_string(), "{line}");
+    let at = fields["timestamp"].as_str().unwrap_or_default();
+    assert!(DateTime::parse_from_rfc3339(at).is_ok(), "{line}");
+    fields
 }
 
 /// The function's own lines in its log group, without the platform's.

@@ -85,8 +85,7 @@ async fn two_messages_with_one_id_deliver_once() {
     let id: JobId = format!("job-{}", delivery.id).parse().unwrap();
     let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": delivery.id });
     let body = json!({ "id": id, "name": "webhook-delivery-job", "payload": payload }).to_string();
-    deployment.send(Queue::Webhooks, &body).await;
-    deployment.send(Queue::Webhooks, &body).await;
+    deployment.send_together(Queue::Webhooks, &[body.clone(), body]).await;
     deployment.drained(Queue::Webhooks).await;
     let job = deployment.ended(&id).await;
     assert_eq!((job.status, job.attempt), (JobStatus::Completed, 1), "{job:?}");
