@@ -44,10 +44,10 @@ async fn a_webhook_is_delivered_with_its_payload_and_its_stable_id() {
     let job = run(&deployment, &delivery).await;
     assert_eq!((job.status, job.attempt), (JobStatus::Completed, 1), "{job:?}");
     assert_eq!(job.result.unwrap()["responseStatus"], json!(204));
-    let received = receiver.received();
-    assert_eq!(received.len(), 1);
-    assert_eq!(received[0].1, r#"{"hello":1}"#);
-    assert_eq!(received[0].0["webhook-id"], delivery.id.as_str());
+    let requests = receiver.received();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].1, r#"{"hello":1}"#);
+    assert_eq!(requests[0].0["webhook-id"], delivery.id.as_str());
     assert_eq!(delivery.state(&deployment).await.status, DeliveryStatus::Delivered);
 }
 
@@ -58,9 +58,9 @@ async fn a_server_error_is_tried_again_under_the_same_id_until_it_is_delivered()
     let delivery = Delivery::put(&deployment, "recovering", &url).await;
     let job = run(&deployment, &delivery).await;
     assert_eq!((job.status, job.attempt, job.retry_count), (JobStatus::Completed, 3, 2), "{job:?}");
-    let received = receiver.received();
-    assert_eq!(received.len(), 3);
-    assert!(received.iter().all(|(headers, _)| headers["webhook-id"] == delivery.id.as_str()));
+    let requests = receiver.received();
+    assert_eq!(requests.len(), 3);
+    assert!(requests.iter().all(|(headers, _)| headers["webhook-id"] == delivery.id.as_str()));
     let state = delivery.state(&deployment).await;
     assert_eq!((state.status, state.attempt_count), (DeliveryStatus::Delivered, 3));
 }
