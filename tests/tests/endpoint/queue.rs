@@ -1,7 +1,6 @@
 //! The queues and their dead letters, on queues made as the template makes them.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
@@ -12,9 +11,9 @@ use lambda_jobs_infra::{QueueNames, SqsClient, SqsJobQueue};
 use lambda_jobs_tests::SqsReceiver;
 use serde_json::json;
 
-use crate::suite::{Outcome, bench, both, caught, fresh_prefix};
+use crate::suite::{Outcome, Running, bench, both, caught, fresh_prefix};
 
-pub(crate) fn run() -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+pub(crate) fn run() -> Running {
     Box::pin(async {
         let queues = Queues::new().await;
         let outcome = match queues.create().await {

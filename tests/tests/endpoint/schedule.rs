@@ -1,6 +1,5 @@
 //! EventBridge rules that enqueue: a schedule, a queue as its target, a job message as what is sent.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use aws_sdk_eventbridge::Client;
@@ -14,11 +13,11 @@ use lambda_jobs_core::ports::ReceivedMessage;
 use lambda_jobs_core::testing::conformance::job_queue::Receiver;
 use lambda_jobs_infra::aws::shared_config;
 use lambda_jobs_tests::SqsReceiver;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::queue::Queues;
-use crate::suite::{Outcome, both, fresh_prefix};
+use crate::suite::{Outcome, Running, both, fresh_prefix};
 
 /// How long a firing may take: a minute until it is due, and what EventBridge may be late.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -27,7 +26,7 @@ const TARGET: &str = "queue";
 /// The two kinds of schedules, both due every minute, and the job that each enqueues.
 const RULES: [(&str, &str); 2] = [("by-rate", "rate(1 minute)"), ("by-cron", "cron(* * * * ? *)")];
 
-pub(crate) fn run() -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+pub(crate) fn run() -> Running {
     Box::pin(async {
         let queues = Queues::new().await;
         let rules = Rules { client: Client::new(shared_config().await), prefix: fresh_prefix() };
@@ -95,7 +94,7 @@ fn read(message: &ReceivedMessage, begun: DateTime<Utc>) -> Result<String, Strin
         return Err(wrong(&format!("a firing that began after {begun} is at {fired_at}")));
     }
     let text = format!("fired at {}", job.payload["firedAt"].as_str().unwrap_or_default());
-    if job.payload["text"] != Value::from(text) {
+    if job.payload["text"].as_str() != Some(&text) {
         return Err(wrong("the instant does not stand inside a text"));
     }
     Ok(job.name)

@@ -1,16 +1,12 @@
 //! The stores on DynamoDB.
 
-use std::pin::Pin;
-
-use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use lambda_jobs_core::JobConfig;
 use lambda_jobs_core::testing::conformance;
 use lambda_jobs_infra::aws::shared_config;
 use lambda_jobs_infra::{Dynamo, DynamoJobStore, DynamoWebhooks, Tables, create_tables};
 
-use crate::suite::{Outcome, bench, both, caught, fresh_prefix};
-
-type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+use crate::suite::{Outcome, Running, bench, both, caught, fresh_prefix};
 
 pub(crate) fn job_store() -> Running {
     Box::pin(with_tables(|dynamo| async move {
@@ -50,13 +46,11 @@ async fn with_tables<F: Future<Output = ()> + Send + 'static>(suite: impl FnOnce
 async fn delete_tables(dynamo: &Dynamo) -> Outcome {
     let mut outcome = Ok(());
     for name in [&dynamo.tables().jobs, &dynamo.tables().state, &dynamo.tables().data] {
-        let deleted = match dynamo.client().delete_table().table_name(name).send().await {
-            Err(error)
-                if !error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
-            {
-                Err(format!("delete table {name}: {}", DisplayErrorContext(error)))
-            }
-            _ => Ok(()),
+        let deleted = dynamo.client().delete_table().table_name(name).send().await;
+        let deleted = match deleted {
+            Err(SdkError::ServiceError(service)) if service.err().is_resource_not_found_exception() => Ok(()),
+            Err(error) => Err(format!("delete table {name}: {}", DisplayErrorContext(error))),
+            Ok(_) => Ok(()),
         };
         outcome = both(outcome, deleted);
     }

@@ -1,5 +1,6 @@
 //! Running a suite, and cleaning up after it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use lambda_jobs_core::ports::Entropy;
@@ -13,7 +14,8 @@ use crate::services::{Service, Services};
 /// What went wrong, in words.
 pub(crate) type Outcome = Result<(), String>;
 
-type Running = std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>>;
+/// A suite under way.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// A suite by its name, and what an endpoint must have for it.
 pub(crate) struct Suite {
