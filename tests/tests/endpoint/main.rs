@@ -1,1 +1,51 @@
-//! The conformance suites of every port against the endpoint that `AWS_ENDPOINT_URL` names.
+//! The conformance suites of every port, through the SDK adapters, against the AWS endpoints that the
+//! environment names; `docs/endpoints.md` says which pass.
+//!
+//! An endpoint must be named even for AWS itself, so that nothing is ever made in an account by accident.
+//! Every suite makes tables or queues of its own, under a new name, and deletes them, whatever comes of it.
+
+mod queue;
+mod schedule;
+mod services;
+mod stores;
+mod suite;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::Arguments;
+use tokio::runtime::Runtime;
+
+use services::{Service, Services};
+use suite::Suite;
+
+const SUITES: [Suite; 5] = [
+    Suite { name: "job_queue and dead_letters", needs: &[Service::Sqs], run: queue::run },
+    Suite { name: "job_store", needs: &[Service::DynamoDb], run: stores::job_store },
+    Suite { name: "job_index", needs: &[Service::DynamoDb], run: stores::job_index },
+    Suite { name: "webhooks", needs: &[Service::DynamoDb], run: stores::webhooks },
+    Suite { name: "schedule", needs: &[Service::Sqs, Service::EventBridge], run: schedule::run },
+];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    let services = Services::read(|variable| std::env::var(variable).ok());
+    if !arguments.list {
+        if services.is_empty() {
+            eprintln!("{}", services::ADVICE);
+            return ExitCode::FAILURE;
+        }
+        print!("{services}");
+    }
+    let runtime = match Runtime::new() {
+        Ok(runtime) => Arc::new(runtime),
+        Err(error) => {
+            eprintln!("the async runtime does not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // The suites mostly wait, for the endpoint or for a delay to pass.
+    arguments.test_threads.get_or_insert(SUITES.len());
+    let trials = SUITES.map(|suite| suite.trial(&services, &runtime)).into();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

@@ -1,0 +1,58 @@
+//! The stores on DynamoDB.
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use lambda_jobs_core::JobConfig;
+use lambda_jobs_core::testing::conformance;
+use lambda_jobs_infra::aws::shared_config;
+use lambda_jobs_infra::{Dynamo, DynamoJobStore, DynamoWebhooks, Tables, create_tables};
+
+use crate::suite::{Outcome, Running, bench, both, caught, fresh_prefix};
+
+pub(crate) fn job_store() -> Running {
+    Box::pin(with_tables(|dynamo| async move {
+        conformance::job_store::suite(&store(dynamo), &bench()).await;
+    }))
+}
+
+pub(crate) fn job_index() -> Running {
+    Box::pin(with_tables(|dynamo| async move {
+        let store = store(dynamo);
+        conformance::job_index::suite(&store, &store, &bench()).await;
+    }))
+}
+
+pub(crate) fn webhooks() -> Running {
+    Box::pin(with_tables(|dynamo| async move {
+        conformance::webhooks::suite(&DynamoWebhooks::new(dynamo), &bench()).await;
+    }))
+}
+
+fn store(dynamo: Dynamo) -> DynamoJobStore {
+    DynamoJobStore::new(dynamo, JobConfig::MIN_RETENTION)
+}
+
+async fn with_tables<F: Future<Output = ()> + Send + 'static>(suite: impl FnOnce(Dynamo) -> F) -> Outcome {
+    let prefix = fresh_prefix();
+    let name = |word: &str| format!("{prefix}{word}");
+    let tables = Tables { jobs: name("jobs"), state: name("state"), data: name("data") };
+    let dynamo = Dynamo::new(shared_config().await, tables);
+    let outcome = match create_tables(&dynamo).await {
+        Ok(()) => caught(suite(dynamo.clone())).await,
+        Err(error) => Err(error.to_string()),
+    };
+    both(outcome, delete_tables(&dynamo).await)
+}
+
+async fn delete_tables(dynamo: &Dynamo) -> Outcome {
+    let mut outcome = Ok(());
+    for name in [&dynamo.tables().jobs, &dynamo.tables().state, &dynamo.tables().data] {
+        let deleted = dynamo.client().delete_table().table_name(name).send().await;
+        let deleted = match deleted {
+            Err(SdkError::ServiceError(service)) if service.err().is_resource_not_found_exception() => Ok(()),
+            Err(error) => Err(format!("delete table {name}: {}", DisplayErrorContext(error))),
+            Ok(_) => Ok(()),
+        };
+        outcome = both(outcome, deleted);
+    }
+    outcome
+}

@@ -1,0 +1,64 @@
+//! Running a suite, and cleaning up after it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use lambda_jobs_core::ports::Entropy;
+use lambda_jobs_core::testing::conformance::Bench;
+use lambda_jobs_infra::{OsEntropy, SystemClock};
+use libtest_mimic::{Completion, Failed, Trial};
+use tokio::runtime::Runtime;
+
+use crate::services::{Service, Services};
+
+/// What went wrong, in words.
+pub(crate) type Outcome = Result<(), String>;
+
+/// A suite under way.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// A suite by its name, and what an endpoint must have for it.
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    pub(crate) needs: &'static [Service],
+    pub(crate) run: fn() -> Running,
+}
+
+impl Suite {
+    pub(crate) fn trial(self, services: &Services, runtime: &Arc<Runtime>) -> Trial {
+        let lack = services.lack(self.needs);
+        let runtime = Arc::clone(runtime);
+        Trial::ignorable_test(self.name, move || match lack {
+            Some(reason) => Ok(Completion::ignored_with(reason)),
+            None => runtime.block_on((self.run)()).map(|()| Completion::Completed).map_err(Failed::from),
+        })
+    }
+}
+
+/// What begins the names of everything that a suite makes: nobody has used it, and what a killed run
+/// leaves behind can be told by it.
+pub(crate) fn fresh_prefix() -> String {
+    format!("lambda-jobs-test-{:016x}-", OsEntropy.next_u64())
+}
+
+/// A bench by the machine's clock.
+pub(crate) fn bench() -> Bench {
+    Bench::new(Arc::new(SystemClock::new()), Arc::new(OsEntropy))
+}
+
+/// Runs checks that panic when they fail, so that there is a time after them.
+pub(crate) async fn caught(checks: impl Future<Output = ()> + Send + 'static) -> Outcome {
+    let Err(error) = tokio::spawn(checks).await else { return Ok(()) };
+    let payload = error.into_panic();
+    let text = payload.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    Err(text.unwrap_or_else(|| "a check failed without a word".to_owned()))
+}
+
+/// Both outcomes, where there are two.
+pub(crate) fn both(one: Outcome, other: Outcome) -> Outcome {
+    match (one, other) {
+        (Err(one), Err(other)) => Err(format!("{one}\n{other}")),
+        (one, other) => one.and(other),
+    }
+}
