@@ -88,11 +88,8 @@ const HOUR_MS: u64 = 3_600_000;
 fn jobs(reader: &mut Reader<'_>) -> JobConfig {
     let defaults = JobConfig::default();
     let concurrency = reader.number("LAMBDA_JOBS_CONCURRENCY", 1..=1000, defaults.concurrency);
-    let function_timeout = reader.number(
-        "LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS",
-        4..=900,
-        defaults.function_timeout.as_secs(),
-    );
+    let function_timeout =
+        reader.number("LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS", 4..=900, defaults.function_timeout.as_secs());
     let timeout = reader.millis("LAMBDA_JOBS_TIMEOUT_MS", 1..=897_000, defaults.timeout);
     let days: u64 = reader.number("LAMBDA_JOBS_RETENTION_DAYS", 15..=3650, 15);
     let retry = retry(reader);
