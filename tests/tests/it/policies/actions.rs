@@ -52,7 +52,8 @@ pub(super) fn needs(target: &str, body: &Value) -> Vec<Need> {
 }
 
 fn sqs(operation: &str, body: &Value) -> Vec<Need> {
-    let queue = body["QueueUrl"].as_str().or_else(|| body["QueueName"].as_str()).unwrap();
+    let queue = body["QueueUrl"].as_str().or_else(|| body["QueueName"].as_str());
+    let queue = queue.unwrap_or_else(|| panic!("{operation} names no queue; say here what it needs"));
     let name = queue.rsplit('/').next().unwrap();
     let action = operation.strip_suffix("Batch").unwrap_or(operation);
     vec![need(format!("sqs:{action}"), queue_kind(name), operation)]
@@ -87,7 +88,8 @@ fn dynamodb(operation: &str, body: &Value) -> Vec<Need> {
             each("TransactItems").iter().map(|part| part_of_transaction(operation, part)).collect()
         }
         _ => {
-            let table = body["TableName"].as_str().unwrap();
+            let table = body["TableName"].as_str();
+            let table = table.unwrap_or_else(|| panic!("{operation} names no table; say here what it needs"));
             let kind = table_kind(table, body["IndexName"].as_str());
             vec![need(format!("dynamodb:{operation}"), kind, operation)]
         }

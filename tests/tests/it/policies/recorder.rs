@@ -15,7 +15,7 @@ use super::actions::{Need, needs};
 pub(super) struct Recorder {
     behind: String,
     client: reqwest::Client,
-    seen: Mutex<BTreeSet<Need>>,
+    seen: Mutex<Vec<(String, Bytes)>>,
     lacks_statements: AtomicBool,
     answers_to_lose: AtomicU32,
 }
@@ -50,7 +50,8 @@ impl Recorder {
 
     /// What everything that was asked needs. What the endpoint does not know needs nothing.
     pub(super) fn seen(&self) -> BTreeSet<Need> {
-        self.seen.lock().unwrap().clone()
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap());
+        seen.iter().flat_map(|(target, body)| needs(target, &serde_json::from_slice(body).unwrap())).collect()
     }
 
     async fn pass_on(&self, mut headers: HeaderMap, body: Bytes) -> Response {
@@ -69,7 +70,7 @@ async fn answer(State(recorder): State<Arc<Recorder>>, headers: HeaderMap, body:
     if is_batch && recorder.lacks_statements.load(Ordering::SeqCst) {
         return refusal(StatusCode::BAD_REQUEST, "UnknownOperationException");
     }
-    recorder.seen.lock().unwrap().extend(needs(&target, &serde_json::from_slice(&body).unwrap()));
+    recorder.seen.lock().unwrap().push((target, body.clone()));
     let response = recorder.pass_on(headers, body).await;
     let take = |left: u32| left.checked_sub(1);
     let loses =

@@ -56,7 +56,7 @@ fn each_queue_has_its_own_dead_letter_queue_and_is_the_only_one_to_use_it() {
     }
 }
 
-/// As Lambda asks: six times the function's timeout, and the batch window.
+/// Six times the function's timeout, as Lambda asks, and the batch window, while which they are hidden too.
 #[test]
 fn messages_stay_hidden_long_enough_for_every_timeout_and_batch_window_that_can_be_chosen() {
     let template = Template::read();

@@ -100,3 +100,15 @@ fn the_first_job_that_the_outputs_show_is_a_message_that_it_can_read() {
     let body = shown.split('\'').nth(1).unwrap();
     JobMessage::decode(body, "m", DateTime::UNIX_EPOCH).unwrap();
 }
+
+#[test]
+fn it_is_a_binary_of_the_project_and_built_where_the_readme_says() {
+    let template = Template::read();
+    let metadata = &template.resource("Worker")["Metadata"];
+    assert_eq!(metadata["BuildMethod"], "rust-cargolambda");
+    let binary = plain(&metadata["BuildProperties"]["Binary"]);
+    let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    assert!(project.join(format!("functions/src/bin/{binary}.rs")).exists(), "there is no binary {binary}");
+    let text = std::fs::read_to_string(project.join("template.yaml")).unwrap();
+    assert_eq!(text.matches("CodeUri: .\n").count(), 1, "the README's sed changes one line");
+}
