@@ -4,8 +4,6 @@
 //! calls, PartiQL has an action for each verb, a transaction needs the actions of its parts, and a query of an
 //! index needs the index as its resource.
 
-use std::fmt;
-
 use lambda_jobs_core::Queue;
 use lambda_jobs_infra::Settings;
 use serde_json::{Value, json};
@@ -36,12 +34,6 @@ impl Need {
     /// The operation alone.
     pub(super) fn operation_name(&self) -> &str {
         self.operation.split(' ').next().unwrap()
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
     }
 }
 

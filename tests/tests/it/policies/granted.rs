@@ -34,11 +34,15 @@ pub(super) fn to_the_worker() -> BTreeSet<(String, String)> {
     let template = Template::read();
     let worker = &template.resource("Worker")["Properties"];
     let role = logical_id(&worker["Role"]);
-    for wider in ["Policies", "Connectors"] {
-        assert!(
-            worker.get(wider).is_none(),
-            "Worker: {wider} do nothing beside a role; write them into {role}"
-        );
+    // Each of these would give the role more than is read here.
+    assert!(
+        worker.get("Policies").is_none(),
+        "Worker: Policies do nothing beside a role; write them into {role}"
+    );
+    assert!(template.resource("Worker").get("Connectors").is_none(), "Worker: write actions out in {role}");
+    for kind in ["IAM::Policy", "IAM::RolePolicy", "IAM::ManagedPolicy", "Serverless::Connector"] {
+        let others = template.resources(&format!("AWS::{kind}"));
+        assert!(others.is_empty(), "{:?}: write actions out in {role}", others.keys());
     }
     let properties = &template.resource(role)["Properties"];
     assert!(properties.get("ManagedPolicyArns").is_none(), "{role}: write the actions out");

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(super) async fn recorded() -> &'static BTreeSet<Need> {
     static RECORDED: OnceCell<BTreeSet<Need>> = OnceCell::const_new();
     let record = async || {
-        let (with_batches, with_single_writes) = tokio::join!(run(false), run(true));
+        let (with_batches, with_single_writes) = tokio::join!(Box::pin(run(false)), Box::pin(run(true)));
         with_batches.into_iter().chain(with_single_writes).collect()
     };
     RECORDED.get_or_init(record).await
@@ -45,10 +45,10 @@ async fn run(lacks_statements: bool) -> BTreeSet<Need> {
 
     // The poller stands for Lambda's own, so what it asks for is not recorded.
     let poller = Arc::new(Adapters::new(stack.sdk(), stack.settings()).unwrap());
-    let recorded = Adapters::new(&local::sdk_config(&url).await, stack.settings()).unwrap();
+    let watched = Adapters::new(&local::sdk_config(&url).await, stack.settings()).unwrap();
     let acts = Acts { stack: stack.adapters().dynamo().client().clone(), recorder: Arc::clone(&recorder) };
     let register = |jobs: &mut JobRegistry| acts.register(jobs);
-    let worker = Worker::new(stack.settings().clone(), &recorded, OnBlocked::Report, register).unwrap();
+    let worker = Worker::new(stack.settings().clone(), &watched, OnBlocked::Report, register).unwrap();
     let (stopper, stop) = StopSignal::new();
     let polling = tokio::spawn(local::poll(Arc::new(worker), poller, stop));
     for (id, status) in EXPECTED {

@@ -1,6 +1,6 @@
 //! The template as data.
 //!
-//! CloudFormation writes its functions as YAML tags (`!Ref Prefix`); here they stand in the long form that
+//! The template writes functions as YAML tags (`!Ref Prefix`); here they stand in the long form that
 //! means the same (`{"Ref": "Prefix"}`), so that the rest is plain JSON.
 
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ impl Template {
             let (name, rest) = part.split_once('}').unwrap();
             match self.reference(name) {
                 Some(value) => whole.push_str(&plain(&value)),
-                None => whole.push_str(&format!("${{{name}}}")),
+                None => whole.extend(["${", name, "}"]),
             }
             whole.push_str(rest);
         }
@@ -87,7 +87,7 @@ impl Template {
     }
 }
 
-/// A text or a number as text, which is what CloudFormation makes of parameters.
+/// A text or a number as text, which is what a deployment makes of every parameter.
 pub(crate) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
