@@ -12,7 +12,7 @@
 //! | `LAMBDA_JOBS_RETRY_JITTER` | `full` | `none` makes the waits exact |
 //! | `LAMBDA_JOBS_MAX_RETRIES` | 3 | retries after the first attempt |
 //! | `LAMBDA_JOBS_TIMEOUT_MS` | 30000 | how long one attempt may take |
-//! | `LAMBDA_JOBS_FUNCTION_TIMEOUT_MS` | 90000 | how long the function may run |
+//! | `LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS` | 90 | how long the function may run |
 //! | `LAMBDA_JOBS_RETENTION_DAYS` | 15 | how long finished jobs are remembered |
 //! | `LAMBDA_JOBS_MAX_JOB_HISTORY` | 1000 | how many finished jobs a listing shows |
 //! | `LAMBDA_JOBS_JOBS_TABLE`, `_STATE_TABLE`, `_DATA_TABLE` | `lambda-jobs-jobs`, `-state`, `-data` | table names |
@@ -89,7 +89,7 @@ fn jobs(reader: &mut Reader<'_>) -> JobConfig {
     let defaults = JobConfig::default();
     let concurrency = reader.number("LAMBDA_JOBS_CONCURRENCY", 1..=1000, defaults.concurrency);
     let function_timeout =
-        reader.millis("LAMBDA_JOBS_FUNCTION_TIMEOUT_MS", 4_000..=900_000, defaults.function_timeout);
+        reader.number("LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS", 4..=900, defaults.function_timeout.as_secs());
     let timeout = reader.millis("LAMBDA_JOBS_TIMEOUT_MS", 1..=897_000, defaults.timeout);
     let days: u64 = reader.number("LAMBDA_JOBS_RETENTION_DAYS", 15..=3650, 15);
     let retry = retry(reader);
@@ -99,13 +99,13 @@ fn jobs(reader: &mut Reader<'_>) -> JobConfig {
         concurrency,
         retry,
         timeout,
-        function_timeout,
+        function_timeout: Duration::from_secs(function_timeout),
         retention: Duration::from_hours(days * 24),
     };
     if timeout > config.longest_timeout() {
         let longest = config.longest_timeout().as_millis();
         let expected = format!(
-            "at most {longest}, which is LAMBDA_JOBS_FUNCTION_TIMEOUT_MS less {} to settle in",
+            "at most {longest}, which is LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS in milliseconds less {} to settle in",
             JobConfig::SETTLE_MARGIN.as_millis()
         );
         reader.refuse("LAMBDA_JOBS_TIMEOUT_MS", &expected, &timeout.as_millis().to_string());

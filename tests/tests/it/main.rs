@@ -11,5 +11,7 @@ mod bad_input;
 mod budgets;
 mod conformance;
 mod example;
+mod policies;
 mod receiver;
+mod template;
 mod webhooks;

@@ -1,0 +1,183 @@
+//! A real worker on the local stack, in every way that a job can go.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use lambda_jobs::local::Stack;
+use lambda_jobs_core::ports::WebhookDelivery;
+use lambda_jobs_core::{
+    JobContext, JobError, JobRegistry, JobStatus, NewJob, Queue, RegisterError, StopSignal,
+};
+use lambda_jobs_functions::{Adapters, OnBlocked, Worker, local};
+use lambda_jobs_tests::{manager, stack};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use super::actions::Need;
+use super::recorder::Recorder;
+use crate::receiver::Receiver;
+
+/// How long a scenario may take that takes milliseconds on an idle machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What a worker's requests need, over all scenarios.
+pub(super) async fn recorded() -> &'static BTreeSet<Need> {
+    static RECORDED: OnceCell<BTreeSet<Need>> = OnceCell::const_new();
+    let record = async || {
+        let (with_batches, with_single_writes) = tokio::join!(Box::pin(run(false)), Box::pin(run(true)));
+        with_batches.into_iter().chain(with_single_writes).collect()
+    };
+    RECORDED.get_or_init(record).await
+}
+
+/// Runs every scenario at an endpoint that has batches of statements, or lacks them.
+async fn run(lacks_statements: bool) -> BTreeSet<Need> {
+    let stack = stack().await.unwrap();
+    let (recorder, url) = Recorder::start(stack.url()).await;
+    if lacks_statements {
+        recorder.lack_statements();
+    }
+    let (endpoint, hook) = Receiver::serve([204]).await;
+    prepare(&stack, hook).await;
+
+    // The poller stands for Lambda's own, so what it asks for is not recorded.
+    let poller = Arc::new(Adapters::new(stack.sdk(), stack.settings()).unwrap());
+    let watched = Adapters::new(&local::sdk_config(&url).await, stack.settings()).unwrap();
+    let acts = Acts { stack: stack.adapters().dynamo().client().clone(), recorder: Arc::clone(&recorder) };
+    let register = |jobs: &mut JobRegistry| acts.register(jobs);
+    let worker = Worker::new(stack.settings().clone(), &watched, OnBlocked::Report, register).unwrap();
+    let (stopper, stop) = StopSignal::new();
+    let polling = tokio::spawn(local::poll(Arc::new(worker), poller, stop));
+    for (id, status) in EXPECTED {
+        reach(&stack, id, status).await;
+    }
+    bury(&stack, 3).await;
+    stopper.raise();
+    polling.await.unwrap().unwrap();
+    assert_eq!(endpoint.received().len(), 1);
+    recorder.seen()
+}
+
+/// How each job that can be looked at is left.
+const EXPECTED: [(&str, JobStatus); 14] = [
+    ("plain", JobStatus::Completed),
+    ("large", JobStatus::Completed),
+    ("twice", JobStatus::Completed),
+    ("again-soon", JobStatus::Completed),
+    ("again-late", JobStatus::Retrying),
+    ("due-soon", JobStatus::Completed),
+    ("due-late", JobStatus::Scheduled),
+    ("deliver", JobStatus::Completed),
+    ("unheard", JobStatus::Completed),
+    ("beside-stolen", JobStatus::Completed),
+    ("stolen", JobStatus::Cancelled),
+    ("stolen-alone", JobStatus::Cancelled),
+    ("nobodys", JobStatus::Failed),
+    ("nobodys-recorded", JobStatus::Failed),
+];
+
+/// Puts every message into its queue before anybody polls, so that those of one queue are one batch.
+async fn prepare(stack: &Stack, hook: String) {
+    let act = |id: &str, act: &str| json!({ "id": id, "name": "act", "payload": act });
+    let with = |mut message: Value, field: &str, value: Value| {
+        message[field] = value;
+        message
+    };
+    let normal = [
+        act("plain", "succeed"),
+        json!({ "id": "large", "name": "act", "payload": "x".repeat(600) }),
+        act("twice", "succeed"),
+        act("twice", "succeed"),
+        act("again-soon", "fail once"),
+        act("again-late", "wait"),
+        with(act("due-soon", "succeed"), "delay", json!(1000)),
+        with(act("due-late", "succeed"), "delay", json!(600_000)),
+        json!({ "id": "nobodys", "name": "nobody" }),
+        Value::String("not an object".to_owned()),
+    ];
+    send(stack, Queue::Normal, &normal).await;
+    send(stack, Queue::High, &[act("stolen", "be stolen"), act("beside-stolen", "succeed")]).await;
+    send(stack, Queue::Low, &[act("stolen-alone", "be stolen")]).await;
+    let delivery = WebhookDelivery::new("d1", hook, json!({}), chrono::Utc::now());
+    stack.adapters().webhooks().put_delivery(&delivery).await.unwrap();
+    let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": "d1" });
+    let deliver = json!({ "id": "deliver", "name": "webhook-delivery-job", "payload": payload });
+    send(stack, Queue::Webhooks, &[deliver, act("unheard", "lose the answer")]).await;
+    let recorded = NewJob::new("nobody").id("nobodys-recorded".parse().unwrap());
+    manager(stack).enqueue(recorded).await.unwrap();
+}
+
+async fn send(stack: &Stack, queue: Queue, messages: &[Value]) {
+    let entries = messages.iter().enumerate().map(|(at, message)| {
+        let entry =
+            SendMessageBatchRequestEntry::builder().id(at.to_string()).message_body(message.to_string());
+        entry.build().unwrap()
+    });
+    let url = stack.adapters().queue_url(queue).await.unwrap();
+    let call = stack.adapters().sqs().client().send_message_batch().queue_url(url);
+    let sent = call.set_entries(Some(entries.collect())).send().await.unwrap();
+    assert!(sent.failed().is_empty(), "{sent:?}");
+}
+
+/// What jobs do when they are told to.
+struct Acts {
+    stack: aws_sdk_dynamodb::Client,
+    recorder: Arc<Recorder>,
+}
+
+impl Acts {
+    fn register(&self, jobs: &mut JobRegistry) -> Result<(), RegisterError> {
+        let (stack, recorder) = (self.stack.clone(), Arc::clone(&self.recorder));
+        let act = move |act: Value, ctx: JobContext| {
+            let (stack, recorder) = (stack.clone(), Arc::clone(&recorder));
+            async move {
+                match act.as_str() {
+                    Some("fail once") if ctx.attempt() == 1 => return Err(JobError::retryable("as told")),
+                    Some("wait") => return Err(JobError::retryable("as told").after(Duration::from_mins(2))),
+                    Some("be stolen") => steal(&stack, ctx.job_id().as_str()).await,
+                    Some("lose the answer") => recorder.lose_answers(1),
+                    _ => {}
+                }
+                Ok(())
+            }
+        };
+        jobs.register_fn("act", act).map(|_| ())
+    }
+}
+
+/// Takes a job away from the worker that runs it, as an end that somebody else wrote would.
+async fn steal(stack: &aws_sdk_dynamodb::Client, id: &str) {
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let call = stack.update_item().table_name("lambda-jobs-jobs").key("pk", text(&format!("job#{id}")));
+    let call = call.key("sk", text("job")).update_expression("SET claimId = :claim, #status = :status");
+    let call = call.expression_attribute_names("#status", "status");
+    let call = call.expression_attribute_values(":claim", text("somebody else's"));
+    call.expression_attribute_values(":status", text("cancelled")).send().await.unwrap();
+}
+
+/// Waits until a job has this status.
+async fn reach(stack: &Stack, id: &str, status: JobStatus) {
+    let (manager, id) = (manager(stack), id.parse().unwrap());
+    let reached = async || manager.status(&id).await.unwrap().is_some_and(|job| job.status == status);
+    until(reached, &format!("{id} to be {status}")).await;
+}
+
+/// Waits until so many messages are in the dead-letter queue.
+async fn bury(stack: &Stack, count: usize) {
+    let manager = manager(stack);
+    let buried = async || manager.dead_letters(Queue::Normal, 10).await.unwrap().len() == count;
+    until(buried, &format!("{count} dead letters")).await;
+}
+
+async fn until(holds: impl AsyncFn() -> bool, what: &str) {
+    let looking = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, looking).await;
+    assert!(waited.is_ok(), "waited in vain for {what}");
+}

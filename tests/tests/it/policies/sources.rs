@@ -1,0 +1,121 @@
+//! Every call in the adapters' source, and who makes it.
+//!
+//! The scenarios show only what they reach. This table is held against the source, so a call that is added
+//! must be written down here; and what is written down as the worker's must be reached.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::actions::Kind;
+
+enum Caller {
+    /// The worker, on these.
+    Worker(&'static [Kind]),
+    /// Somebody else: with credentials of their own.
+    Other(&'static str),
+}
+use Caller::{Other, Worker};
+
+const OPERATOR: Caller = Other("an operator looks, with the command");
+const STACK: Caller = Other("the local stack and tests make their tables");
+const LOCAL: Caller = Other("on AWS the event source mapping does it");
+
+/// File, operation, caller: one line for each place in the source.
+const CALLS: [(&str, &str, Caller); 23] = [
+    ("infra/src/dynamodb/counters.rs", "Scan", OPERATOR),
+    ("infra/src/dynamodb/counters.rs", "UpdateItem", Worker(&[Kind::State])),
+    ("infra/src/dynamodb/history.rs", "DeleteItem", Worker(&[Kind::Jobs])),
+    ("infra/src/dynamodb/history.rs", "PutItem", Worker(&[Kind::Jobs])),
+    ("infra/src/dynamodb/index.rs", "Query", OPERATOR),
+    ("infra/src/dynamodb/list.rs", "Query", OPERATOR),
+    ("infra/src/dynamodb/list.rs", "Scan", OPERATOR),
+    ("infra/src/dynamodb/single.rs", "PutItem", Worker(&[Kind::Jobs])),
+    ("infra/src/dynamodb/single.rs", "UpdateItem", Worker(&[Kind::Jobs, Kind::State])),
+    ("infra/src/dynamodb/store.rs", "BatchGetItem", Worker(&[Kind::Jobs])),
+    ("infra/src/dynamodb/tables.rs", "CreateTable", STACK),
+    ("infra/src/dynamodb/tables.rs", "DescribeTable", STACK),
+    ("infra/src/dynamodb/tables.rs", "UpdateTimeToLive", STACK),
+    ("infra/src/dynamodb/webhooks.rs", "GetItem", Worker(&[Kind::Data])),
+    ("infra/src/dynamodb/webhooks.rs", "PutItem", Other("whoever has a webhook to deliver")),
+    ("infra/src/dynamodb/webhooks.rs", "UpdateItem", Worker(&[Kind::Data])),
+    ("infra/src/dynamodb/writer.rs", "BatchExecuteStatement", Worker(&[Kind::Jobs, Kind::State])),
+    ("infra/src/sqs/client.rs", "GetQueueUrl", Worker(&[Kind::Queue, Kind::DeadLetters])),
+    ("infra/src/sqs/dead_letters.rs", "ReceiveMessage", OPERATOR),
+    ("infra/src/sqs/send.rs", "ChangeMessageVisibilityBatch", Worker(&[Kind::Queue])),
+    ("infra/src/sqs/send.rs", "SendMessageBatch", Worker(&[Kind::Queue, Kind::DeadLetters])),
+    ("functions/src/event_source.rs", "DeleteMessageBatch", LOCAL),
+    ("functions/src/event_source.rs", "ReceiveMessage", LOCAL),
+];
+
+/// The operations that the worker calls, by what they go to.
+pub(super) fn calls_of_the_worker() -> BTreeSet<(String, Kind)> {
+    let worker = CALLS.iter().filter_map(|(_, operation, caller)| match caller {
+        Worker(kinds) => Some((*operation, *kinds)),
+        Other(_) => None,
+    });
+    worker
+        .flat_map(|(operation, kinds)| kinds.iter().map(|kind| (operation.to_owned(), kind.clone())))
+        .collect()
+}
+
+/// Where the worker's SDK calls can be.
+const FOLDERS: [&str; 3] = ["infra/src/dynamodb", "infra/src/sqs", "functions/src"];
+
+#[test]
+fn every_call_in_the_source_stands_in_the_table_with_its_caller() {
+    let mut listed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (file, operation, caller) in &CALLS {
+        assert!(!matches!(caller, Other(reason) if reason.is_empty()), "{file}: {operation} has no reason");
+        listed.entry((*file).to_owned()).or_default().push((*operation).to_owned());
+    }
+    let mut found = BTreeMap::new();
+    for folder in FOLDERS {
+        collect(folder, &mut found);
+    }
+    for (file, calls) in &found {
+        let listed = listed.remove(file).unwrap_or_default();
+        assert_eq!(calls, &listed, "{file}: the calls in it (left) are not those in CALLS (right)");
+    }
+    assert!(listed.is_empty(), "CALLS has files that make no calls: {listed:?}");
+}
+
+fn collect(folder: &str, found: &mut BTreeMap<String, Vec<String>>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            collect(&file, found);
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).unwrap();
+        let calls = calls_in(&file, &source);
+        if !calls.is_empty() {
+            found.insert(file, calls);
+        }
+    }
+}
+
+/// The operations that are called in a source file, sorted, one for each place.
+fn calls_in(file: &str, source: &str) -> Vec<String> {
+    let source: String = source.split_whitespace().collect();
+    // A client's method without arguments begins a call, unless it is one of these.
+    let others = ["client", "clone", "config", "names"];
+    let begun = source.split("client.").skip(1).chain(source.split("client().").skip(1));
+    let names = begun.filter_map(|rest| rest.split_once("()").map(|(name, _)| name));
+    let names = names.filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+    let mut calls: Vec<String> = names.filter(|name| !others.contains(name)).map(camel_case).collect();
+    calls.sort();
+    let sent = source.matches(".send()").count();
+    assert_eq!(
+        calls.len(),
+        sent,
+        "{file}: {sent} calls are sent, but these are begun on a client: {calls:?}"
+    );
+    calls
+}
+
+fn camel_case(name: &str) -> String {
+    let capitalized = |word: &str| word[..1].to_uppercase() + &word[1..];
+    name.split('_').map(capitalized).collect()
+}
