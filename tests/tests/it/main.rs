@@ -12,4 +12,5 @@ mod budgets;
 mod conformance;
 mod example;
 mod receiver;
+mod runtime;
 mod webhooks;
