@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::ports::{HttpError, QueueError};
+use lambda_jobs_core::ports::QueueError;
 use lambda_jobs_core::processor::{Invocation, JobProcessor};
 use lambda_jobs_core::{InvalidConfig, JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::{Settings, SettingsError};
@@ -49,9 +49,6 @@ pub enum WorkerError {
     /// The queues can't be found.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The HTTP client can't be made.
-    #[error("make the HTTP client: {0}")]
-    Http(#[from] HttpError),
 }
 
 impl std::fmt::Debug for WorkerError {
@@ -126,7 +123,7 @@ async fn serve(
 ) -> Result<(), WorkerError> {
     logging::init_json();
     let settings = Settings::from_env()?;
-    let adapters = Adapters::new(lambda_jobs_infra::aws::shared_config().await, &settings)?;
+    let adapters = Adapters::new(lambda_jobs_infra::aws::shared_config().await, &settings);
     let worker = Worker::new(settings, &adapters, OnBlocked::EndProcess, register)?;
     warm_up(&adapters).await;
     let serve = async |event: LambdaEvent<SqsEvent>| {
