@@ -3,6 +3,7 @@
 mod environment;
 mod lambda;
 mod runtime_api;
+mod tls;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use lambda_jobs_infra::Settings;
 pub use environment::{Environment, Function, Interrupted};
 pub use lambda::{Death, Lambda};
 pub use runtime_api::{Answer, RuntimeApi};
+pub use tls::TlsFront;
 
 /// How long a test waits for something that takes milliseconds on an idle machine.
 const PATIENCE: Duration = Duration::from_mins(1);

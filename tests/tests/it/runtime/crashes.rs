@@ -10,7 +10,7 @@ use lambda_jobs_core::{JobId, JobStatus};
 use lambda_jobs_tests::Interrupted;
 use serde_json::{Value, json};
 
-use super::Rig;
+use super::{Rig, until};
 
 const TIME: Duration = Duration::from_secs(4);
 
@@ -27,20 +27,24 @@ async fn assert_forgiven(rig: &Rig, ids: &[JobId]) {
 
 #[tokio::test]
 async fn a_killed_process_loses_no_job_and_each_runs_again_alone() {
-    let mut rig = Rig::acting().await;
-    let ids = rig.act(&vec![json!({ "do": "work", "ms": 400 }); 4]).await;
-    rig.feed(TIME);
-    rig.all_running(&ids).await;
+    // With time to kill them before they time out.
+    let mut rig = Rig::acting(Duration::from_secs(6)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let markers: Vec<_> = (0..4).map(|number| folder.path().join(number.to_string())).collect();
+    let acts: Vec<Value> =
+        markers.iter().map(|marker| json!({ "do": "hang_once", "marker": marker })).collect();
+    let ids = rig.act(&acts).await;
+    rig.feed(Duration::from_secs(6));
+    until("all run", async || markers.iter().all(|marker| marker.exists()).then_some(())).await;
     rig.lambda.kill();
     assert_forgiven(&rig, &ids).await;
-    let deaths = rig.lambda.deaths();
-    assert_eq!(deaths.len(), 1, "{deaths:?}");
+    assert_eq!(rig.lambda.deaths().len(), 1);
     assert_eq!(rig.first().await.messages.len(), 4, "they ran in company");
 }
 
 /// Runs a job that takes its process down with three that don't; answers how the processes died.
 async fn with_culprit(culprit: Value) -> (Rig, JobId) {
-    let mut rig = Rig::acting().await;
+    let mut rig = Rig::acting(TIME).await;
     let innocent = json!({ "name": "act", "payload": { "do": "work", "ms": 100 } });
     let culprit = json!({ "name": "act", "payload": culprit, "maxRetries": 0 });
     let mut ids = rig.send(&[innocent.clone(), culprit, innocent.clone(), innocent]).await;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs::local::Stack;
-use lambda_jobs_core::{JobExecution, JobId, JobManager, JobRecord, JobStatus, StopSignal, Stopper};
+use lambda_jobs_core::{JobConfig, JobExecution, JobId, JobManager, JobRecord, StopSignal, Stopper};
 use lambda_jobs_functions::event_source::EventSourceMapping;
 use lambda_jobs_tests::{Function, Lambda, ended, manager, stack};
 use serde_json::{Value, json};
@@ -70,17 +70,21 @@ impl Rig {
         Self { stack, manager, sqs, queue, url, lambda, invoked: Arc::default(), polling: None }
     }
 
-    /// One for the worker whose jobs do as they are told, with the shortest function timeout there is.
-    async fn acting() -> Self {
+    /// One for the worker whose jobs do as they are told, in a function with this timeout. Each job may take
+    /// half a second less than could ever fit.
+    async fn acting(function_timeout: Duration) -> Self {
+        let millis = |time: Duration| time.as_millis().to_string();
         let rig = Self::new("lambda-jobs-normal", |endpoint| {
+            let slack = JobConfig::SETTLE_MARGIN + Duration::from_millis(500);
             Function::new(test_worker(), endpoint)
-                .with("LAMBDA_JOBS_FUNCTION_TIMEOUT_MS", "4000")
-                .with("LAMBDA_JOBS_TIMEOUT_MS", "500")
+                .with("LAMBDA_JOBS_FUNCTION_TIMEOUT_MS", &millis(function_timeout))
+                .with("LAMBDA_JOBS_TIMEOUT_MS", &millis(function_timeout.saturating_sub(slack)))
         })
         .await;
-        // Not longer than a test needs: a message whose function died comes back when this has passed.
+        // No longer than a test needs: a message whose function died comes back when this has passed.
+        let visibility = (function_timeout + Duration::from_secs(1)).as_secs().to_string();
         let set = rig.sqs.set_queue_attributes().queue_url(&rig.url);
-        set.attributes(QueueAttributeName::VisibilityTimeout, "5").send().await.unwrap();
+        set.attributes(QueueAttributeName::VisibilityTimeout, visibility).send().await.unwrap();
         rig
     }
 
@@ -143,20 +147,6 @@ impl Rig {
     async fn record(&self, id: &JobId) -> JobRecord {
         let found = self.stack.adapters().manager_ports().store.get(std::slice::from_ref(id)).await;
         found.unwrap().remove(0).unwrap()
-    }
-
-    /// Waits until all of these run.
-    async fn all_running(&self, ids: &[JobId]) {
-        let running = async || {
-            for id in ids {
-                let job = self.manager.status(id).await.unwrap()?;
-                if job.status != JobStatus::Running {
-                    return None;
-                }
-            }
-            Some(())
-        };
-        until("all run", running).await;
     }
 }
 
