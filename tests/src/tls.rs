@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -13,12 +14,14 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 pub struct TlsFront {
     address: SocketAddr,
     certificate: String,
+    connections: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }
 
 impl TlsFront {
-    /// Starts a front for the server at `target`, which is a host and a port.
-    pub async fn start(target: String) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    /// Starts a front for the server at this URL.
+    pub async fn start(url: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let target = url.trim_start_matches("http://").to_owned();
         let own = rcgen::generate_simple_self_signed([Ipv4Addr::LOCALHOST.to_string()])?;
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
         let config = ServerConfig::builder()
@@ -27,18 +30,27 @@ impl TlsFront {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = Arc::clone(&connections);
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                accepted.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(relay(acceptor.clone(), stream, target.clone()));
             }
         });
-        Ok(Self { address, certificate: own.cert.pem(), server })
+        Ok(Self { address, certificate: own.cert.pem(), connections, server })
     }
 
     /// The value for `AWS_ENDPOINT_URL`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
+    }
+
+    /// How many connections were made to it.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// The certificate that its clients must trust, in PEM.

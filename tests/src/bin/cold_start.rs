@@ -8,7 +8,9 @@
 //! ```
 //!
 //! Each process is started under the Lambda Runtime API, with this machine's trusted certificates and
-//! one more, and calls a local stack over TLS. What Lambda itself adds (fetching the code, starting the
+//! one more, and calls a local stack over TLS. A second batch of the same kind shows what the work takes
+//! once a process is warm; the cold start is what the first answer takes beyond that: loading the
+//! binary, settings, clients, certificates, connections. What Lambda itself adds (fetching the code, starting the
 //! sandbox, the network) is not measured, nor is the small share of a processor that it grants after
 //! INIT. The stack runs in this process, for every function alike.
 
@@ -20,7 +22,7 @@ use lambda_jobs::local::{Receiver, Stack, StackOptions};
 use lambda_jobs_core::families::webhook::NAME as WEBHOOK;
 use lambda_jobs_core::ports::WebhookDelivery;
 use lambda_jobs_infra::Settings;
-use lambda_jobs_tests::{Function, TlsFront};
+use lambda_jobs_tests::{Environment, Function, TlsFront};
 use serde_json::{Value, json};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -53,11 +55,18 @@ const SUBJECTS: [Subject; 3] = [
     Subject { title: "worker, 10 webhooks", binary: "worker", batch: Batch::Webhooks },
 ];
 
-/// One start.
+/// One start, in times since the process began, and what a second batch took.
 #[derive(Clone, Copy)]
 struct Start {
     init: Duration,
     answer: Duration,
+    warm: Duration,
+}
+
+impl Start {
+    const fn cold(&self) -> Duration {
+        self.answer.saturating_sub(self.warm)
+    }
 }
 
 struct Bench {
@@ -91,7 +100,7 @@ async fn main() -> Result<(), Failure> {
 impl Bench {
     async fn start() -> Result<Self, Failure> {
         let stack = Stack::start(&StackOptions::default(), Settings::default()).await?;
-        let front = TlsFront::start(stack.url().replace("http://", "")).await?;
+        let front = TlsFront::start(&stack.url()).await?;
         let binaries = std::env::current_exe()?.parent().map(Path::to_path_buf).unwrap_or_default();
         let system = TRUSTED.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
         println!("{} certificates are trusted", system.matches("BEGIN CERTIFICATE").count() + 1);
@@ -101,26 +110,27 @@ impl Bench {
     }
 
     async fn measure(&self, subject: &Subject, turn: usize) -> Result<Start, Failure> {
-        let event = self.event(subject.batch, turn).await?;
+        let first = self.event(subject.batch, &format!("{turn}-first")).await?;
+        let second = self.event(subject.batch, &format!("{turn}-second")).await?;
         let function = Function::new(self.binaries.join(subject.binary), &self.front.url())
             .with("SSL_CERT_FILE", &self.trusted.to_string_lossy());
         let begun = Instant::now();
         let mut environment = function.start().await?;
         environment.ready().await?;
         let init = begun.elapsed();
-        let answer = environment.invoke(&event, Utc::now() + Duration::from_secs(90)).await?;
-        let start = Start { init, answer: begun.elapsed() };
-        if answer != json!({ "batchItemFailures": [] }) {
-            return Err(format!("answered {answer}; it wrote {:?}", environment.log()).into());
-        }
+        invoke(&mut environment, &first).await?;
+        let answer = begun.elapsed();
+        let again = Instant::now();
+        invoke(&mut environment, &second).await?;
+        let warm = again.elapsed();
         environment.kill().await;
-        Ok(start)
+        Ok(Start { init, answer, warm })
     }
 
-    async fn event(&self, batch: Batch, turn: usize) -> Result<Value, Failure> {
+    async fn event(&self, batch: Batch, name: &str) -> Result<Value, Failure> {
         let mut records = Vec::with_capacity(BATCH);
         for number in 0..BATCH {
-            let id = format!("{turn}-{number}");
+            let id = format!("{name}-{number}");
             let (queue, body) = match batch {
                 Batch::Anything | Batch::Nothing => {
                     ("normal", json!({ "name": "act", "payload": { "do": "succeed" } }))
@@ -141,6 +151,14 @@ impl Bench {
     }
 }
 
+async fn invoke(environment: &mut Environment, event: &Value) -> Result<(), Failure> {
+    let answer = environment.invoke(event, Utc::now() + Duration::from_secs(90)).await?;
+    if answer == json!({ "batchItemFailures": [] }) {
+        return Ok(());
+    }
+    Err(format!("answered {answer}; it wrote {:?}", environment.log()).into())
+}
+
 fn record(id: &str, queue: &str, body: &Value) -> Value {
     json!({
         "messageId": id,
@@ -158,18 +176,22 @@ fn record(id: &str, queue: &str, body: &Value) -> Value {
 }
 
 fn report(count: usize, starts: &[Vec<Start>]) {
-    println!("{count} cold starts each; times in ms from the start of the process\n");
-    println!("{:<34}{:>16}{:>22}{:>10}", "", "asks for work", "first answer", "");
-    println!("{:<34}{:>8}{:>8}{:>11}{:>11}{:>10}", "function", "median", "p90", "median", "p90", "ratio");
+    println!("{count} starts each; ms: median, p90\n");
+    println!(
+        "{:<33}{:>15}{:>15}{:>15}{:>15}{:>7}",
+        "function", "asks for work", "first answer", "warm batch", "cold start", "ratio"
+    );
     let mut bare = None;
     for (subject, starts) in SUBJECTS.iter().zip(starts) {
-        let [init, init_p90] = quantiles(starts, |start| start.init);
-        let [answer, answer_p90] = quantiles(starts, |start| start.answer);
-        let ratio = answer / *bare.get_or_insert(answer);
-        println!(
-            "{:<34}{init:>8.1}{init_p90:>8.1}{answer:>11.1}{answer_p90:>11.1}{ratio:>10.2}",
-            subject.title
-        );
+        let times: [fn(&Start) -> Duration; 4] =
+            [|start| start.init, |start| start.answer, |start| start.warm, Start::cold];
+        let columns = times.map(|time| quantiles(starts, time));
+        let cold = columns[3][0];
+        print!("{:<33}", subject.title);
+        for [median, p90] in columns {
+            print!("{median:>8.1}{p90:>7.1}");
+        }
+        println!("{:>7.2}", cold / *bare.get_or_insert(cold));
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
-use lambda_jobs_tests::{Function, Interrupted, stack};
+use lambda_jobs_core::JobStatus;
+use lambda_jobs_tests::{Function, Interrupted, TlsFront, manager, stack};
 use serde_json::{Value, json};
 
 use super::{test_worker, worker};
@@ -26,6 +27,32 @@ async fn the_worker_asks_for_work_after_one_call_that_warms_its_connection() {
         assert_eq!(answer, json!({ "batchItemFailures": [] }));
     }
     assert_eq!(stack.dynamodb_meter().total() - before, 1, "warmed once");
+}
+
+#[tokio::test]
+async fn the_first_batch_goes_over_the_connection_that_was_made_during_init() {
+    let stack = stack().await.unwrap();
+    let front = TlsFront::start(&stack.url()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = folder.path().join("trusted.pem");
+    std::fs::write(&trusted, front.certificate()).unwrap();
+    let function =
+        Function::new(test_worker(), &front.url()).with("SSL_CERT_FILE", trusted.to_str().unwrap());
+    let mut environment = function.start().await.unwrap();
+    environment.ready().await.unwrap();
+    assert_eq!(front.connections(), 1);
+
+    let record = json!({
+        "messageId": "first", "receiptHandle": "first",
+        "body": json!({ "name": "act", "payload": { "do": "succeed" } }).to_string(),
+        "attributes": { "SentTimestamp": "1795420800000", "ApproximateReceiveCount": "1" },
+        "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:lambda-jobs-normal",
+    });
+    let deadline = chrono::Utc::now() + chrono::TimeDelta::minutes(1);
+    environment.invoke(&json!({ "Records": [record] }), deadline).await.unwrap();
+    let job = manager(&stack).status(&"first".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(job.status, JobStatus::Completed);
+    assert_eq!(front.connections(), 1, "a second handshake: {:?}", environment.log());
 }
 
 #[tokio::test]
