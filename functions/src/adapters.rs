@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use lambda_jobs_core::Queue;
 use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
 use lambda_jobs_core::manager::ManagerPorts;
-use lambda_jobs_core::ports::{HttpError, QueueError, Webhooks};
+use lambda_jobs_core::ports::{QueueError, Webhooks};
 use lambda_jobs_core::processor::ProcessorPorts;
 use lambda_jobs_infra::{
     Dynamo, DynamoJobStore, DynamoWebhooks, OsEntropy, ReqwestSender, Settings, SqsClient, SqsJobQueue,
@@ -27,19 +27,20 @@ pub struct Adapters {
 
 impl Adapters {
     /// Adapters for the tables and queues that the settings name. Nothing is connected to yet.
-    pub fn new(sdk: &SdkConfig, settings: &Settings) -> Result<Self, HttpError> {
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, settings: &Settings) -> Self {
         let dynamo = Dynamo::new(sdk, settings.tables.clone());
         let sqs = SqsClient::new(sdk, settings.queues.clone());
-        Ok(Self {
+        Self {
             store: Arc::new(DynamoJobStore::new(dynamo.clone(), settings.jobs.retention)),
             queue: Arc::new(SqsJobQueue::new(sqs.clone())),
             webhooks: Arc::new(DynamoWebhooks::new(dynamo.clone())),
-            http: Arc::new(ReqwestSender::new()?),
+            http: Arc::new(ReqwestSender::new()),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),
             dynamo,
             sqs,
-        })
+        }
     }
 
     /// What a processor needs.

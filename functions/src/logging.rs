@@ -6,11 +6,17 @@ use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Writes JSON lines to standard output, at level `info` unless `RUST_LOG` says otherwise. Does nothing
-/// where a subscriber is set already.
+/// Writes JSON lines to standard output, at level `info` unless `RUST_LOG` says otherwise, and says of every
+/// panic where it was. Does nothing where a subscriber is set already.
 pub fn init_json() {
     // Somebody else's subscriber stays: theirs is the process.
-    let _ = tracing::subscriber::set_global_default(json(std::io::stdout, "info"));
+    if tracing::subscriber::set_global_default(json(std::io::stdout, "info")).is_ok() {
+        // The default hook writes several lines of plain text. What a job panicked with is in its own line.
+        std::panic::set_hook(Box::new(|panic| {
+            let location = panic.location().map(ToString::to_string);
+            tracing::error!(location, "panicked");
+        }));
+    }
 }
 
 /// A subscriber that writes one JSON object a line: `timestamp`, `level`, `message` and the event's own

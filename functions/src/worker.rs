@@ -1,10 +1,11 @@
 //! The worker function.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::ports::{HttpError, QueueError};
+use lambda_jobs_core::ports::QueueError;
 use lambda_jobs_core::processor::{Invocation, JobProcessor};
 use lambda_jobs_core::{InvalidConfig, JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::{Settings, SettingsError};
@@ -13,6 +14,9 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use crate::adapters::Adapters;
 use crate::watchdog::{OnBlocked, Watchdog};
 use crate::{event, local, logging};
+
+/// How long INIT waits for an answer that it can do without.
+const WARM_UP_LIMIT: Duration = Duration::from_secs(1);
 
 /// A worker: a processor, with Lambda's events as its way in and out.
 pub struct Worker {
@@ -45,9 +49,6 @@ pub enum WorkerError {
     /// The queues can't be found.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The HTTP client can't be made.
-    #[error("make the HTTP client: {0}")]
-    Http(#[from] HttpError),
 }
 
 impl std::fmt::Debug for WorkerError {
@@ -122,11 +123,23 @@ async fn serve(
 ) -> Result<(), WorkerError> {
     logging::init_json();
     let settings = Settings::from_env()?;
-    let adapters = Adapters::new(lambda_jobs_infra::aws::shared_config().await, &settings)?;
+    let adapters = Adapters::new(lambda_jobs_infra::aws::shared_config().await, &settings);
     let worker = Worker::new(settings, &adapters, OnBlocked::EndProcess, register)?;
+    warm_up(&adapters).await;
     let serve = async |event: LambdaEvent<SqsEvent>| {
         let deadline = DateTime::<Utc>::from(event.context.deadline());
         Ok::<_, std::convert::Infallible>(worker.handle(event.payload, deadline, StopSignal::never()).await)
     };
     lambda_runtime::run(service_fn(serve)).await.map_err(WorkerError::Runtime)
+}
+
+/// Makes one cheap call, so that the first batch finds what every first call has to wait for. Lambda lends
+/// a whole processor for this part of an environment's life.
+async fn warm_up(adapters: &Adapters) {
+    if let Err(error) = adapters.dynamo().warm_up(WARM_UP_LIMIT).await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "no answer during INIT; the first batch connects"
+        );
+    }
 }

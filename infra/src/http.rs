@@ -4,6 +4,7 @@
 //! not followed, proxies are not asked, no more of an answer is read than was asked for, and nothing
 //! of a URL but its host can end up in an error.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,24 +18,35 @@ pub const USER_AGENT: &str = concat!("lambda-jobs/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes requests with `reqwest`, over TLS by rustls.
-#[derive(Clone, Debug)]
+///
+/// Reading the system's trusted certificates takes milliseconds that a worker without webhooks should
+/// not pay for when it starts, so the client, with its connection pool, is built for the first request.
+#[derive(Clone, Debug, Default)]
 pub struct ReqwestSender {
-    client: Client,
+    client: OnceLock<Client>,
 }
 
 impl ReqwestSender {
-    /// A sender with a connection pool of its own.
-    ///
-    /// Fails where the system's trusted certificates can't be loaded.
-    pub fn new() -> Result<Self, HttpError> {
-        let client = Client::builder()
+    /// A sender that has not made a request.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn client(&self) -> Result<&Client, HttpError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let built = Client::builder()
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
-            .build()
-            .map_err(|error| HttpError::permanent("the HTTP client can't be built").with_source(error))?;
-        Ok(Self { client })
+            .build();
+        // The fault is this machine's, not the request's: another may do better.
+        let client = built
+            .map_err(|error| HttpError::transient("the HTTP client can't be built").with_source(error))?;
+        Ok(self.client.get_or_init(|| client))
     }
 }
 
@@ -43,7 +55,7 @@ impl HttpSender for ReqwestSender {
     async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
         let url = target(&request.url)?;
         let answer = self
-            .client
+            .client()?
             .request(method(request.method), url)
             .headers(headers(&request.headers)?)
             .timeout(request.timeout)

@@ -1,6 +1,10 @@
 //! What crosses the crates of lambda-jobs: end to end, on the wire, budgets, the benchmark.
 
+mod environment;
+mod lambda;
 mod receiver;
+mod runtime_api;
+mod tls;
 
 use std::time::Duration;
 
@@ -8,7 +12,11 @@ use lambda_jobs::local::{Stack, StackError, StackOptions};
 use lambda_jobs_core::{JobConfig, JobExecution, JobId, JobManager, RetryPolicy};
 use lambda_jobs_infra::Settings;
 
+pub use environment::{Environment, Function, Interrupted};
+pub use lambda::{Death, Lambda};
 pub use receiver::SqsReceiver;
+pub use runtime_api::{Answer, RuntimeApi};
+pub use tls::TlsFront;
 
 /// How long a test waits for something that takes milliseconds on an idle machine.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -43,7 +43,7 @@ async fn connect(target: &Target) -> Result<(Adapters, JobManager), Failure> {
         Some(port) => &lambda_jobs_functions::local::sdk_config(&format!("http://127.0.0.1:{port}")).await,
         None => lambda_jobs_infra::aws::shared_config().await,
     };
-    let adapters = Adapters::new(sdk, &settings)?;
+    let adapters = Adapters::new(sdk, &settings);
     let manager = JobManager::new(settings.jobs, adapters.manager_ports());
     Ok((adapters, manager))
 }

@@ -116,7 +116,7 @@ impl Stack {
             }),
         ];
         let sdk = lambda_jobs_functions::local::sdk_config(&format!("http://{address}")).await;
-        let adapters = Arc::new(Adapters::new(&sdk, &settings).map_err(WorkerError::from)?);
+        let adapters = Arc::new(Adapters::new(&sdk, &settings));
         lambda_jobs_infra::create_tables(adapters.dynamo()).await?;
         super::queues::create(adapters.sqs().client(), &settings).await?;
         Ok(Self { address, sdk, settings, adapters, sqs, meter, servers })

@@ -20,7 +20,7 @@ pub(super) enum Gate {
     Open,
     /// Nobody here can ever run it.
     DeadLetter(String),
-    /// Not before this instant.
+    /// Not before this instant, nor in this batch.
     Wait(DateTime<Utc>, &'static str),
 }
 
@@ -47,7 +47,7 @@ pub(super) fn gate(
         return Gate::Wait(message.due_at, "not yet due");
     }
     if !fits(timeout, now, deadline) {
-        return Gate::Wait(now, OUT_OF_TIME);
+        return Gate::Wait(message.due_at, OUT_OF_TIME);
     }
     Gate::Open
 }
@@ -125,7 +125,7 @@ impl JobProcessor {
             return Gate::Wait(message.due_at.max(now + DISABLED_WAIT), "jobs are disabled");
         }
         if invocation.stop.is_set() {
-            return Gate::Wait(message.due_at.max(now), "the worker is stopping");
+            return Gate::Wait(message.due_at, "the worker is stopping");
         }
         let timeout = handler.timeout(&message.definition);
         let longest = self.config.longest_timeout();
@@ -151,6 +151,12 @@ mod tests {
         assert_eq!(ask(1, 30, 0, 32), Gate::Wait(DateTime::UNIX_EPOCH, OUT_OF_TIME));
         let due = DateTime::UNIX_EPOCH + TimeDelta::milliseconds(1);
         assert_eq!(ask(1, 30, 1, 60), Gate::Wait(due, "not yet due"));
+    }
+
+    #[test]
+    fn a_job_for_which_no_time_is_left_stays_due_when_it_was() {
+        let due = DateTime::UNIX_EPOCH - TimeDelta::minutes(5);
+        assert_eq!(ask(1, 30, -300_000, 32), Gate::Wait(due, OUT_OF_TIME));
     }
 
     #[test]

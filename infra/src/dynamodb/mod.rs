@@ -10,6 +10,7 @@
 //! | jobs | `job#<id>` | `payload#<hash>` | a larger payload, written once and never again |
 //! | jobs | `history#<day>#<shard>` | `<instant>#<batch>` | the jobs that one settle call finished |
 //! | state | `counter#<job name>` | `counter` | what was counted for jobs of that name |
+//! | state | `control` | `control` | what holds for all environments at once; read by each as it starts |
 //! | data | `delivery#<id>` | `delivery` | a webhook delivery, its JSON fields as attributes |
 //!
 //! The sparse index `attention` of the jobs table (`attention` = `<status>#<shard>`, `attentionAt` =
@@ -31,6 +32,7 @@
 
 mod attempt;
 mod client;
+mod control;
 mod counters;
 mod history;
 mod index;

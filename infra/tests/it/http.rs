@@ -39,7 +39,7 @@ fn request(url: String) -> HttpRequest {
 #[tokio::test]
 async fn a_request_goes_out_as_it_is_and_by_our_name() {
     let server = server().await;
-    let sender = ReqwestSender::new().unwrap();
+    let sender = ReqwestSender::new();
     for method in [Method::Post, Method::Put, Method::Patch] {
         let answer = sender.send(&HttpRequest { method, ..request(format!("{server}/echo")) }).await.unwrap();
         let expected = format!("{method} lambda-jobs/{} value {{}}", env!("CARGO_PKG_VERSION"));
@@ -50,7 +50,7 @@ async fn a_request_goes_out_as_it_is_and_by_our_name() {
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_a_large_body_is_cut() {
     let server = server().await;
-    let sender = ReqwestSender::new().unwrap();
+    let sender = ReqwestSender::new();
     assert_eq!(sender.send(&request(format!("{server}/moved"))).await.unwrap().status, 302);
     assert_eq!(sender.send(&request(format!("{server}/large"))).await.unwrap().body, vec![b'x'; 100]);
 }
@@ -58,7 +58,7 @@ async fn a_redirect_is_an_answer_and_a_large_body_is_cut() {
 #[tokio::test]
 async fn an_endpoint_that_is_slow_or_gone_may_be_tried_again() {
     let server = server().await;
-    let sender = ReqwestSender::new().unwrap();
+    let sender = ReqwestSender::new();
     let slow =
         HttpRequest { timeout: Duration::from_millis(50), ..request(format!("{server}/slow?token=secret")) };
     let error = sender.send(&slow).await.unwrap_err();
@@ -70,7 +70,7 @@ async fn an_endpoint_that_is_slow_or_gone_may_be_tried_again() {
 
 #[tokio::test]
 async fn what_can_never_work_is_refused_by_name() {
-    let sender = ReqwestSender::new().unwrap();
+    let sender = ReqwestSender::new();
     let refused = async |request: HttpRequest| {
         let error = sender.send(&request).await.unwrap_err();
         assert!(error.is_permanent(), "{error}");

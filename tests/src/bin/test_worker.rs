@@ -1,5 +1,7 @@
 //! A worker whose jobs do what their payload says, so that tests meet every way in which a job can end.
 
+use std::fs::File;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lambda_jobs_core::{HandlerOptions, JobContext, JobError, JobHandler, RetryPolicy};
@@ -24,6 +26,8 @@ enum Act {
     Panic,
     /// Waits for something that never comes.
     Hang,
+    /// Makes this file and waits for something that never comes; succeeds where the file is there already.
+    HangOnce { marker: PathBuf },
     /// Blocks its thread for so many milliseconds without yielding.
     Block { ms: u64 },
     /// Ends the process on its first attempts, as running out of memory would; then succeeds.
@@ -55,9 +59,10 @@ impl JobHandler for Acting {
             Act::Refuse => return Err(JobError::permanent("told to refuse")),
             Act::Panic => panicking(),
             Act::Hang => std::future::pending().await,
+            Act::HangOnce { marker } if File::create_new(&marker).is_ok() => std::future::pending().await,
             Act::Block { ms } => block(Duration::from_millis(ms)),
             Act::Crash { attempts } if ctx.attempt() <= attempts => std::process::abort(),
-            Act::Succeed | Act::SucceedOn { .. } | Act::Crash { .. } => {}
+            Act::Succeed | Act::SucceedOn { .. } | Act::HangOnce { .. } | Act::Crash { .. } => {}
         }
         Ok(json!({ "attempt": ctx.attempt() }))
     }

@@ -13,5 +13,6 @@ mod conformance;
 mod example;
 mod policies;
 mod receiver;
+mod runtime;
 mod template;
 mod webhooks;

@@ -48,7 +48,7 @@ impl Deployment {
         let settings = Settings::read(names).unwrap();
         // Not the shared configuration: its connections would belong to the runtime of one test.
         let sdk = lambda_jobs_infra::aws::loader().load().await;
-        let adapters = Adapters::new(&sdk, &settings).unwrap();
+        let adapters = Adapters::new(&sdk, &settings);
         let manager = JobManager::new(settings.jobs, adapters.manager_ports());
         Self { prefix, sdk, adapters, manager }
     }

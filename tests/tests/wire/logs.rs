@@ -73,6 +73,31 @@ async fn its_lines_are_json_with_the_documented_fields_and_show_nothing_that_is_
     assert!(!text.contains(credentials(&deployment).await.secret_access_key()), "a credential: {text}");
 }
 
+#[tokio::test]
+async fn a_panic_is_told_in_json_lines_too() {
+    let deployment = Deployment::of_acts().await;
+    let begun = Utc::now();
+    let body = json!({ "name": "act", "payload": { "do": "panic" }, "maxRetries": 0 }).to_string();
+    let job = deployment.send(Queue::Low, &body).await;
+    deployment.ended(&job).await;
+    let lines = until("the lines of the log", async || {
+        let lines = lines(&deployment, begun).await?;
+        if lines.iter().any(|line| line.contains(job.as_str())) {
+            Ok(lines)
+        } else {
+            Err(format!("{lines:#?}"))
+        }
+    })
+    .await;
+    let parsed: Vec<Value> = lines.iter().map(|line| well_formed(line)).collect();
+    assert!(
+        parsed.iter().any(|line| line["message"] == "panicked" && line["location"].is_string()),
+        "{lines:?}"
+    );
+    let is_its_own = |line: &&Value| line["job_id"] == job.as_str() && line["message"] == "job failed";
+    assert_eq!(parsed.iter().find(is_its_own).unwrap()["error"], "panicked: told to panic");
+}
+
 /// Runs the job of a webhook whose address, header and payload hold a secret.
 async fn deliver(deployment: &Deployment, url: &str, secret: &str) {
     let now = Utc::now();

@@ -44,8 +44,9 @@ async fn run(lacks_statements: bool) -> BTreeSet<Need> {
     prepare(&stack, hook).await;
 
     // The poller stands for Lambda's own, so what it asks for is not recorded.
-    let poller = Arc::new(Adapters::new(stack.sdk(), stack.settings()).unwrap());
-    let watched = Adapters::new(&local::sdk_config(&url).await, stack.settings()).unwrap();
+    let poller = Arc::new(Adapters::new(stack.sdk(), stack.settings()));
+    let watched = Adapters::new(&local::sdk_config(&url).await, stack.settings());
+    watched.dynamo().warm_up(Duration::from_secs(1)).await.unwrap();
     let acts = Acts { stack: stack.adapters().dynamo().client().clone(), recorder: Arc::clone(&recorder) };
     let register = |jobs: &mut JobRegistry| acts.register(jobs);
     let worker = Worker::new(stack.settings().clone(), &watched, OnBlocked::Report, register).unwrap();

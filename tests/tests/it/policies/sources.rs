@@ -21,7 +21,8 @@ const STACK: Caller = Other("the local stack and tests make their tables");
 const LOCAL: Caller = Other("on AWS the event source mapping does it");
 
 /// File, operation, caller: one line for each place in the source.
-const CALLS: [(&str, &str, Caller); 23] = [
+const CALLS: [(&str, &str, Caller); 24] = [
+    ("infra/src/dynamodb/control.rs", "GetItem", Worker(&[Kind::State])),
     ("infra/src/dynamodb/counters.rs", "Scan", OPERATOR),
     ("infra/src/dynamodb/counters.rs", "UpdateItem", Worker(&[Kind::State])),
     ("infra/src/dynamodb/history.rs", "DeleteItem", Worker(&[Kind::Jobs])),

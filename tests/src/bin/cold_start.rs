@@ -1,0 +1,206 @@
+//! How long a function takes from its process's start to its first answer.
+//!
+//! Build it with the functions that it starts, then say how often to start each:
+//!
+//! ```text
+//! cargo build --release -p lambda-jobs-tests -p lambda-jobs-functions --bins
+//! target/release/cold_start 50
+//! ```
+//!
+//! Each process is started under the Lambda Runtime API, with this machine's trusted certificates and
+//! one more, and calls a local stack over TLS. A second batch of the same kind shows what the work takes
+//! once a process is warm; the cold start is what the first answer takes beyond that: loading the
+//! binary, settings, clients, certificates, connections. What Lambda itself adds (fetching the code, starting the
+//! sandbox, the network) is not measured, nor is the small share of a processor that it grants after
+//! INIT. The stack runs in this process, for every function alike.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use lambda_jobs::local::{Receiver, Stack, StackOptions};
+use lambda_jobs_core::families::webhook::NAME as WEBHOOK;
+use lambda_jobs_core::ports::WebhookDelivery;
+use lambda_jobs_infra::Settings;
+use lambda_jobs_tests::{Environment, Function, TlsFront};
+use serde_json::{Value, json};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How many jobs the first batch holds.
+const BATCH: usize = 10;
+/// Where systems keep their trusted certificates.
+const TRUSTED: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+
+/// A function to start, and what its first batch holds.
+struct Subject {
+    title: &'static str,
+    binary: &'static str,
+    batch: Batch,
+}
+
+#[derive(Clone, Copy)]
+enum Batch {
+    /// The bare function takes anything.
+    Anything,
+    /// Jobs that do nothing.
+    Nothing,
+    /// Webhooks, delivered to a server of this process.
+    Webhooks,
+}
+
+const SUBJECTS: [Subject; 3] = [
+    Subject { title: "bare function, 1 GetItem", binary: "bare_function", batch: Batch::Anything },
+    Subject { title: "worker, 10 jobs that do nothing", binary: "test_worker", batch: Batch::Nothing },
+    Subject { title: "worker, 10 webhooks", binary: "worker", batch: Batch::Webhooks },
+];
+
+/// One start, in times since the process began, and what a second batch took.
+#[derive(Clone, Copy)]
+struct Start {
+    init: Duration,
+    answer: Duration,
+    warm: Duration,
+}
+
+impl Start {
+    const fn cold(&self) -> Duration {
+        self.answer.saturating_sub(self.warm)
+    }
+}
+
+struct Bench {
+    stack: Stack,
+    receiver: Receiver,
+    front: TlsFront,
+    trusted: PathBuf,
+    binaries: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let count: usize = match std::env::args().nth(1) {
+        Some(text) => text.parse().map_err(|_| format!("expected a number of starts, got {text:?}"))?,
+        None => 30,
+    };
+    let bench = Bench::start().await?;
+    let mut starts = [const { Vec::new() }; SUBJECTS.len()];
+    // In turns, so that whatever else this machine does hits all alike.
+    for turn in 0..count {
+        for (subject, starts) in SUBJECTS.iter().zip(&mut starts) {
+            let start =
+                bench.measure(subject, turn).await.map_err(|error| format!("{}: {error}", subject.title))?;
+            starts.push(start);
+        }
+    }
+    report(count, &starts);
+    Ok(())
+}
+
+impl Bench {
+    async fn start() -> Result<Self, Failure> {
+        let stack = Stack::start(&StackOptions::default(), Settings::default()).await?;
+        let front = TlsFront::start(&stack.url()).await?;
+        let binaries = std::env::current_exe()?.parent().map(Path::to_path_buf).unwrap_or_default();
+        let system = TRUSTED.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        println!("{} certificates are trusted", system.matches("BEGIN CERTIFICATE").count() + 1);
+        let trusted = binaries.join("cold_start.pem");
+        std::fs::write(&trusted, system + front.certificate())?;
+        Ok(Self { stack, receiver: Receiver::start().await?, front, trusted, binaries })
+    }
+
+    async fn measure(&self, subject: &Subject, turn: usize) -> Result<Start, Failure> {
+        let first = self.event(subject.batch, &format!("{turn}-first")).await?;
+        let second = self.event(subject.batch, &format!("{turn}-second")).await?;
+        let function = Function::new(self.binaries.join(subject.binary), &self.front.url())
+            .with("SSL_CERT_FILE", &self.trusted.to_string_lossy());
+        let begun = Instant::now();
+        let mut environment = function.start().await?;
+        environment.ready().await?;
+        let init = begun.elapsed();
+        invoke(&mut environment, &first).await?;
+        let answer = begun.elapsed();
+        let again = Instant::now();
+        invoke(&mut environment, &second).await?;
+        let warm = again.elapsed();
+        environment.kill().await;
+        Ok(Start { init, answer, warm })
+    }
+
+    async fn event(&self, batch: Batch, name: &str) -> Result<Value, Failure> {
+        let mut records = Vec::with_capacity(BATCH);
+        for number in 0..BATCH {
+            let id = format!("{name}-{number}");
+            let (queue, body) = match batch {
+                Batch::Anything | Batch::Nothing => {
+                    ("normal", json!({ "name": "act", "payload": { "do": "succeed" } }))
+                }
+                Batch::Webhooks => ("webhooks", self.webhook(&id).await?),
+            };
+            records.push(record(&id, queue, &body));
+        }
+        Ok(json!({ "Records": records }))
+    }
+
+    async fn webhook(&self, id: &str) -> Result<Value, Failure> {
+        let url = self.receiver.url(&format!("ok/{id}"));
+        let delivery = WebhookDelivery::new(id, url, json!({}), Utc::now());
+        self.stack.adapters().webhooks().put_delivery(&delivery).await?;
+        let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": id });
+        Ok(json!({ "id": format!("webhook-{id}"), "name": WEBHOOK, "payload": payload }))
+    }
+}
+
+async fn invoke(environment: &mut Environment, event: &Value) -> Result<(), Failure> {
+    let answer = environment.invoke(event, Utc::now() + Duration::from_secs(90)).await?;
+    if answer == json!({ "batchItemFailures": [] }) {
+        return Ok(());
+    }
+    Err(format!("answered {answer}; it wrote {:?}", environment.log()).into())
+}
+
+fn record(id: &str, queue: &str, body: &Value) -> Value {
+    json!({
+        "messageId": id,
+        "receiptHandle": id,
+        "body": body.to_string(),
+        "attributes": {
+            "SentTimestamp": Utc::now().timestamp_millis().to_string(),
+            "ApproximateReceiveCount": "1",
+        },
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:lambda-jobs-{queue}"),
+        "awsRegion": "us-east-1",
+    })
+}
+
+fn report(count: usize, starts: &[Vec<Start>]) {
+    println!("{count} starts each; ms: median, p90\n");
+    println!(
+        "{:<33}{:>15}{:>15}{:>15}{:>15}{:>7}",
+        "function", "asks for work", "first answer", "warm batch", "cold start", "ratio"
+    );
+    let mut bare = None;
+    for (subject, starts) in SUBJECTS.iter().zip(starts) {
+        let times: [fn(&Start) -> Duration; 4] =
+            [|start| start.init, |start| start.answer, |start| start.warm, Start::cold];
+        let columns = times.map(|time| quantiles(starts, time));
+        let cold = columns[3][0];
+        print!("{:<33}", subject.title);
+        for [median, p90] in columns {
+            print!("{median:>8.1}{p90:>7.1}");
+        }
+        println!("{:>7.2}", cold / *bare.get_or_insert(cold));
+    }
+}
+
+/// The median and the 90th percentile, in milliseconds.
+fn quantiles(starts: &[Start], of: impl Fn(&Start) -> Duration) -> [f64; 2] {
+    let mut times: Vec<Duration> = starts.iter().map(of).collect();
+    times.sort();
+    [50, 90].map(|percent| {
+        let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+        times.get(at).map_or(0.0, Duration::as_secs_f64) * 1e3
+    })
+}
