@@ -257,4 +257,6 @@ fn timeout(fields: &mut Fields) -> Result<Option<Duration>, DecodeError> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
