@@ -87,8 +87,10 @@ impl RetryPolicy {
     /// never longer than a job can be delayed, whatever the cap.
     #[must_use]
     pub fn backoff(&self, retries: u32, entropy: &dyn Entropy) -> Duration {
-        let factor = 1_u32.checked_shl(retries).unwrap_or(u32::MAX);
-        let full = self.base_delay.saturating_mul(factor).min(self.cap).min(MAX_DELAY);
+        let limit = self.cap.min(MAX_DELAY);
+        let factor = 1_u128.checked_shl(retries).unwrap_or(u128::MAX);
+        let nanos = self.base_delay.as_nanos().saturating_mul(factor).min(limit.as_nanos());
+        let full = u64::try_from(nanos).map_or(limit, Duration::from_nanos);
         match self.jitter {
             Jitter::None => full,
             Jitter::Full => {
