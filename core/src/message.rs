@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use crate::job::{JobDefinition, JobId, JobType, Priority, millis};
@@ -86,7 +86,7 @@ impl JobMessage {
             return Err(DecodeError::too_large(body.len()));
         }
         if body.len() > SURELY_COPIED_BYTES {
-            let copy = message.encode().len();
+            let copy = message.written(true).len();
             if copy > MAX_COPY_BYTES {
                 return Err(DecodeError::too_large(copy));
             }
@@ -133,10 +133,14 @@ impl JobMessage {
         Ok(Self { definition, due_at, recorded: fields.flag("recorded")? })
     }
 
-    /// The body of a message for this job. It carries the due instant where one was asked for, so
-    /// that every copy waits for the same moment, however late it was sent.
+    /// The body of a message for this job. It carries the due instant, so that every copy waits for the
+    /// same moment, however late it was sent.
     #[must_use]
     pub fn encode(&self) -> String {
+        self.written(self.recorded)
+    }
+
+    fn written(&self, recorded: bool) -> String {
         let job = &self.definition;
         let mut object = Map::new();
         let mut put = |field: &str, value: Value| object.insert(field.to_owned(), value);
@@ -164,7 +168,7 @@ impl JobMessage {
                 put(field, text.as_str().into());
             }
         }
-        if self.recorded {
+        if recorded {
             put("recorded", true.into());
         }
         sendable(&Value::Object(object))
@@ -181,13 +185,15 @@ impl JobMessage {
     }
 
     /// This job's message as it came, made to name the job: sent anew it would otherwise get a new identity
-    /// with its new message id.
+    /// with its new message id. Fields that the contract does not know are left out where it would otherwise
+    /// be too large to be read again.
     #[must_use]
     pub fn named(&self, body: &str) -> String {
         let Ok(Value::Object(mut object)) = serde_json::from_str(body) else { return body.to_owned() };
         object.insert("id".to_owned(), self.definition.id.as_str().into());
         object.insert("recorded".to_owned(), true.into());
-        sendable(&Value::Object(object))
+        let named = sendable(&Value::Object(object));
+        if named.len() > MAX_COPY_BYTES { self.written(true) } else { named }
     }
 }
 
@@ -201,11 +207,13 @@ fn sendable(json: &Value) -> String {
     json.to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
-/// The first whole millisecond that is not before an instant: a copy must not be due earlier.
+/// The first whole millisecond that is not before an instant: a copy must not be due earlier. Where that is
+/// in the year 10000, which no worker reads, it is the last one before.
 fn whole_millis(instant: DateTime<Utc>) -> DateTime<Utc> {
     let beyond = i64::from(instant.timestamp_subsec_nanos() % 1_000_000);
-    let rest = TimeDelta::nanoseconds(if beyond == 0 { 0 } else { 1_000_000 - beyond });
-    instant.checked_add_signed(rest).unwrap_or(instant)
+    let earlier = instant - TimeDelta::nanoseconds(beyond);
+    let rest = TimeDelta::milliseconds(i64::from(beyond > 0));
+    earlier.checked_add_signed(rest).filter(|later| later.year() <= 9999).unwrap_or(earlier)
 }
 
 fn check_version(fields: &mut Fields) -> Result<(), DecodeError> {
@@ -256,5 +264,7 @@ fn timeout(fields: &mut Fields) -> Result<Option<Duration>, DecodeError> {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -87,8 +87,10 @@ impl RetryPolicy {
     /// never longer than a job can be delayed, whatever the cap.
     #[must_use]
     pub fn backoff(&self, retries: u32, entropy: &dyn Entropy) -> Duration {
-        let factor = 1_u32.checked_shl(retries).unwrap_or(u32::MAX);
-        let full = self.base_delay.saturating_mul(factor).min(self.cap).min(MAX_DELAY);
+        let limit = self.cap.min(MAX_DELAY);
+        let factor = 1_u128.checked_shl(retries).unwrap_or(u128::MAX);
+        let nanos = self.base_delay.as_nanos().saturating_mul(factor).min(limit.as_nanos());
+        let full = u64::try_from(nanos).map_or(limit, Duration::from_nanos);
         match self.jitter {
             Jitter::None => full,
             Jitter::Full => {
@@ -113,6 +115,8 @@ impl Default for RetryPolicy {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -137,14 +141,93 @@ mod tests {
         assert_eq!(policy.backoff(2, &SeededEntropy::new(1)), MAX_DELAY);
     }
 
+    /// The formula, step by step: twice the wait for each retry, until it meets a limit.
+    fn doubled(base: Duration, cap: Duration, retries: u32) -> Duration {
+        let limit = cap.min(MAX_DELAY);
+        let mut wait = base.min(limit);
+        for _ in 0..retries {
+            if wait.is_zero() || wait == limit {
+                break;
+            }
+            wait = wait.saturating_mul(2).min(limit);
+        }
+        wait
+    }
+
+    /// From nothing over the shortest and the usual to more than there is time.
+    fn wait() -> impl Strategy<Value = Duration> {
+        prop_oneof![
+            Just(Duration::ZERO),
+            Just(Duration::MAX),
+            (0_u32..64).prop_map(|bits| Duration::from_nanos(1 << bits)),
+            any::<u64>().prop_map(Duration::from_nanos),
+            (0_u64..100_000).prop_map(Duration::from_millis),
+            any::<Duration>(),
+        ]
+    }
+
+    fn retries() -> impl Strategy<Value = u32> {
+        prop_oneof![0_u32..130, any::<u32>()]
+    }
+
+    /// Every policy that there can be, with full jitter.
+    fn policy() -> impl Strategy<Value = RetryPolicy> {
+        (0..=MAX_RETRIES, wait(), wait())
+            .prop_map(|(retries, a, b)| RetryPolicy::new(retries, a.min(b), a.max(b)).unwrap())
+    }
+
+    #[test]
+    fn a_short_first_wait_goes_on_doubling_up_to_a_long_cap() {
+        let policy = RetryPolicy::new(100, Duration::from_millis(1), MAX_DELAY).unwrap();
+        let exact = policy.with_jitter(Jitter::None);
+        let waits = [31, 32, 33, 34, 35, 100].map(|retries| exact.backoff(retries, &SeededEntropy::new(1)));
+        let millis = [1_u64 << 31, 1 << 32, 1 << 33, 1 << 34].map(Duration::from_millis);
+        assert_eq!(waits[..4], millis);
+        assert_eq!(waits[4..], [MAX_DELAY, MAX_DELAY]);
+    }
+
     proptest! {
         #[test]
-        fn a_jittered_wait_is_never_longer_than_the_exact_one(retries in 0_u32..200, seed: u64) {
-            let entropy = SeededEntropy::new(seed);
-            let policy = RetryPolicy::default();
-            let exact = policy.with_jitter(Jitter::None).backoff(retries, &entropy);
-            prop_assert!(policy.backoff(retries, &entropy) <= exact);
-            prop_assert!(exact <= RetryPolicy::DEFAULT_CAP);
+        fn a_policy_is_made_where_it_is_valid_and_only_there(retries in retries(), base in wait(), cap in wait()) {
+            match RetryPolicy::new(retries, base, cap) {
+                Ok(policy) => {
+                    prop_assert!(retries <= MAX_RETRIES && base <= cap);
+                    prop_assert_eq!(policy.max_retries(), retries);
+                }
+                Err(InvalidRetryPolicy::TooManyRetries(got)) => prop_assert!(got == retries && got > MAX_RETRIES),
+                Err(InvalidRetryPolicy::CapBelowBase { .. }) => prop_assert!(cap < base),
+            }
         }
+
+        #[test]
+        fn without_jitter_each_wait_is_twice_the_last_up_to_the_cap(policy in policy(), retries in retries()) {
+            let exact = policy.with_jitter(Jitter::None);
+            let wait = exact.backoff(retries, &SeededEntropy::new(1));
+            prop_assert_eq!(wait, doubled(policy.base_delay, policy.cap, retries));
+            prop_assert!(wait <= policy.cap && wait <= MAX_DELAY);
+            prop_assert!(wait <= exact.backoff(retries.saturating_add(1), &SeededEntropy::new(1)));
+        }
+
+        #[test]
+        fn a_jittered_wait_is_never_longer_than_the_exact_one(
+            policy in policy(), retries in retries(), seed: u64,
+        ) {
+            let exact = policy.with_jitter(Jitter::None).backoff(retries, &SeededEntropy::new(seed));
+            let waits = |seed| {
+                let entropy = SeededEntropy::new(seed);
+                [0; 4].map(|_| policy.backoff(retries, &entropy))
+            };
+            prop_assert!(waits(seed).iter().all(|wait| *wait <= exact));
+            prop_assert_eq!(waits(seed), waits(seed));
+        }
+    }
+
+    #[test]
+    fn full_jitter_reaches_both_ends_of_the_wait() {
+        let millis = Duration::from_millis(3);
+        let policy = RetryPolicy::new(0, millis, millis).unwrap();
+        let entropy = SeededEntropy::new(1);
+        let waits: BTreeSet<Duration> = (0..100).map(|_| policy.backoff(0, &entropy)).collect();
+        assert_eq!(waits, (0..=3).map(Duration::from_millis).collect());
     }
 }
