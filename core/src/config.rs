@@ -29,6 +29,8 @@ impl JobConfig {
     pub const MIN_RETENTION: Duration = Duration::from_hours(360);
     /// What an attempt is given beyond its timeout, so that it can still be settled.
     pub const SETTLE_MARGIN: Duration = Duration::from_secs(3);
+    /// How much of an invocation may pass before its first jobs start: to receive, to decode and to claim them.
+    pub const START_MARGIN: Duration = Duration::from_secs(2);
     /// How far the clocks of two machines may differ; added to every lease.
     pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
     /// How often SQS may deliver a message before it would move it to the dead-letter queue itself.
@@ -53,7 +55,8 @@ impl JobConfig {
         }
         let longest = self.longest_timeout();
         if self.timeout.is_zero() || self.timeout > longest {
-            let expected = format!("1 ms to {longest:?}, the function's timeout less the margin to settle");
+            let expected =
+                format!("1 ms to {longest:?}, the function's timeout less 5 s to start and settle");
             return refuse("timeout", expected, format!("{:?}", self.timeout));
         }
         if self.retention < Self::MIN_RETENTION {
@@ -66,7 +69,7 @@ impl JobConfig {
     /// The longest timeout that a job can have.
     #[must_use]
     pub const fn longest_timeout(&self) -> Duration {
-        self.function_timeout.saturating_sub(Self::SETTLE_MARGIN)
+        self.function_timeout.saturating_sub(Self::START_MARGIN).saturating_sub(Self::SETTLE_MARGIN)
     }
 }
 

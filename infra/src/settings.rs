@@ -89,8 +89,8 @@ fn jobs(reader: &mut Reader<'_>) -> JobConfig {
     let defaults = JobConfig::default();
     let concurrency = reader.number("LAMBDA_JOBS_CONCURRENCY", 1..=1000, defaults.concurrency);
     let function_timeout =
-        reader.number("LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS", 4..=900, defaults.function_timeout.as_secs());
-    let timeout = reader.millis("LAMBDA_JOBS_TIMEOUT_MS", 1..=897_000, defaults.timeout);
+        reader.number("LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS", 6..=900, defaults.function_timeout.as_secs());
+    let timeout = reader.millis("LAMBDA_JOBS_TIMEOUT_MS", 1..=895_000, defaults.timeout);
     let days: u64 = reader.number("LAMBDA_JOBS_RETENTION_DAYS", 15..=3650, 15);
     let retry = retry(reader);
     let enabled = reader.choice("ENABLE_JOBS", &[("true", true), ("false", false)], true);
@@ -105,8 +105,8 @@ fn jobs(reader: &mut Reader<'_>) -> JobConfig {
     if timeout > config.longest_timeout() {
         let longest = config.longest_timeout().as_millis();
         let expected = format!(
-            "at most {longest}, which is LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS in milliseconds less {} to settle in",
-            JobConfig::SETTLE_MARGIN.as_millis()
+            "at most {longest}, which is LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS in milliseconds less {} to start and settle in",
+            (JobConfig::START_MARGIN + JobConfig::SETTLE_MARGIN).as_millis()
         );
         reader.refuse("LAMBDA_JOBS_TIMEOUT_MS", &expected, &timeout.as_millis().to_string());
     }

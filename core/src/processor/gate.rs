@@ -35,7 +35,7 @@ pub(super) fn gate(
 ) -> Gate {
     if timeout > longest {
         return Gate::DeadLetter(format!(
-            "timeout: expected at most {} ms, the function's timeout less the margin to settle, got {} ms",
+            "timeout: expected at most {} ms, the function's timeout less 5 s to start and settle, got {} ms",
             longest.as_millis(),
             timeout.as_millis()
         ));
@@ -142,7 +142,14 @@ mod tests {
         let mut message = JobMessage::decode(r#"{"name":"n"}"#, "m", now).unwrap();
         message.due_at = now + TimeDelta::milliseconds(due_in);
         let deadline = now + TimeDelta::seconds(left);
-        gate(&message, receive_count, Duration::from_secs(timeout), Duration::from_secs(87), now, deadline)
+        gate(
+            &message,
+            receive_count,
+            Duration::from_secs(timeout),
+            JobConfig::default().longest_timeout(),
+            now,
+            deadline,
+        )
     }
 
     #[test]
@@ -160,10 +167,18 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_timeout_fits_though_the_invocation_is_no_longer_new() {
+        let config = JobConfig::default();
+        let left = config.function_timeout.saturating_sub(JobConfig::START_MARGIN).as_secs();
+        let left = i64::try_from(left).unwrap();
+        assert_eq!(ask(1, config.longest_timeout().as_secs(), 0, left), Gate::Open);
+    }
+
+    #[test]
     fn what_can_never_run_here_is_a_dead_letter_with_its_reason() {
-        let reason = "timeout: expected at most 87000 ms, the function's timeout less the margin to settle, \
-                      got 88000 ms";
-        assert_eq!(ask(1, 88, 0, 90), Gate::DeadLetter(reason.to_owned()));
+        let reason = "timeout: expected at most 85000 ms, the function's timeout less 5 s to start and settle, \
+                      got 86000 ms";
+        assert_eq!(ask(1, 86, 0, 90), Gate::DeadLetter(reason.to_owned()));
         let reason = "received 50 times without running to an end";
         assert_eq!(ask(50, 30, 0, 90), Gate::DeadLetter(reason.to_owned()));
     }

@@ -67,7 +67,7 @@ fn every_mistake_is_named_at_once() {
             r#"LAMBDA_JOBS_CONCURRENCY: expected a whole number from 1 to 1000, got "0""#,
             r#"LAMBDA_JOBS_RETRY_JITTER: expected full or none, got "half""#,
             r#"ENABLE_JOBS: expected true or false, got "yes""#,
-            r#"LAMBDA_JOBS_TIMEOUT_MS: expected at most 87000, which is LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS in milliseconds less 3000 to settle in, got "89000""#,
+            r#"LAMBDA_JOBS_TIMEOUT_MS: expected at most 85000, which is LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS in milliseconds less 5000 to start and settle in, got "89000""#,
             r#"LAMBDA_JOBS_JOBS_TABLE: expected a table's name: 3 to 255 letters, digits, hyphens, dots or underscores, got "my \"table\"""#,
             r#"LAMBDA_JOBS_QUEUE_PREFIX: expected at most 68 letters, digits, hyphens or underscores, got "queue.fifo""#,
         ]

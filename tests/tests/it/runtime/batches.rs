@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{Rig, worker};
 
 /// The shortest timeout that a function can have.
-const TIME: Duration = Duration::from_secs(4);
+const TIME: Duration = Duration::from_secs(6);
 
 fn act(act: &Value, settings: &Value) -> Value {
     let mut message = json!({ "name": "act", "payload": act });

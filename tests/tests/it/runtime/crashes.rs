@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Rig, until};
 
-const TIME: Duration = Duration::from_secs(4);
+const TIME: Duration = Duration::from_secs(6);
 
 /// Asserts that these ran once more, each alone, and were blamed for nothing.
 async fn assert_forgiven(rig: &Rig, ids: &[JobId]) {

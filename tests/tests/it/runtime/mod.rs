@@ -75,7 +75,7 @@ impl Rig {
     async fn acting(function_timeout: Duration) -> Self {
         let millis = |time: Duration| time.as_millis().to_string();
         let rig = Self::new("lambda-jobs-normal", |endpoint| {
-            let slack = JobConfig::SETTLE_MARGIN + Duration::from_millis(500);
+            let slack = JobConfig::START_MARGIN + JobConfig::SETTLE_MARGIN + Duration::from_millis(500);
             Function::new(test_worker(), endpoint)
                 .with("LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS", &function_timeout.as_secs().to_string())
                 .with("LAMBDA_JOBS_TIMEOUT_MS", &millis(function_timeout.saturating_sub(slack)))
