@@ -30,10 +30,26 @@ pub(super) struct Claimed {
 struct Attempted {
     candidate: Candidate,
     claim: Claim,
+    doubt: Doubt,
 }
 
-/// How many rounds of claims there are: a guess, its correction, and four for lost answers, over 3 s.
-const ROUNDS: usize = 6;
+/// Whether a claim may have taken effect that was not answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Doubt(bool);
+
+impl Doubt {
+    /// Whether it is worth asking again at once. Where the store only asked for less there is no effect, but an
+    /// earlier try may have had one.
+    fn grows(&mut self, error: &StoreError) -> bool {
+        self.0 |= !error.is_throttled();
+        self.0
+    }
+}
+
+/// How many rounds of claims follow lost answers, over 3 s.
+const TROUBLED_ROUNDS: usize = 5;
+/// How many rounds there are in all: a guess, its corrections while others write too, and those.
+const ROUNDS: usize = 5 + TROUBLED_ROUNDS;
 /// How often a takeover is tried whose answer is lost, over 2 s.
 const TAKEOVERS: usize = 5;
 
@@ -60,10 +76,19 @@ impl Round {
         self
     }
 
-    /// Claims again what an answer was lost for.
-    fn ask_again(&mut self, attempted: Attempted) {
+    /// Claims again what an answer was lost for; answers the claim back where that is pointless.
+    fn ask_again(
+        &mut self,
+        mut attempted: Attempted,
+        error: &StoreError,
+        is_last: bool,
+    ) -> Option<Attempted> {
+        if is_last || !attempted.doubt.grows(error) {
+            return Some(attempted);
+        }
         self.is_troubled = true;
         self.known.push(attempted);
+        None
     }
 }
 
@@ -103,7 +128,8 @@ impl JobProcessor {
         let (mut unseen, mut known) = (Vec::new(), Vec::new());
         for candidate in candidates {
             let is_new = candidate.received.receive_count == 1 && !candidate.message.recorded;
-            let attempted = Attempted { claim: self.new_claim(invocation, company), candidate };
+            let claim = self.new_claim(invocation, company);
+            let attempted = Attempted { candidate, claim, doubt: Doubt::default() };
             if !is_new {
                 known.push(attempted);
             } else if attempted.candidate.handler.is_claimed() {
@@ -113,9 +139,9 @@ impl JobProcessor {
                 claimed.ready.push(Ready { fence: Fence::Absent, ..attempted.ready(record) });
             }
         }
-        let mut waits = Waits::new();
+        let (mut waits, mut troubles) = (Waits::new(), 0);
         for round in 1..=ROUNDS {
-            let is_last = round == ROUNDS;
+            let is_last = round == ROUNDS || troubles == TROUBLED_ROUNDS;
             let insert = self.insert_round(unseen, is_last, ledger);
             let update = self.update_round(known, is_last, invocation, ledger);
             let (inserts, updates) = join(insert, update).await;
@@ -123,10 +149,11 @@ impl JobProcessor {
             claimed.ready.extend(round.claimed.ready);
             claimed.suspects.extend(round.claimed.suspects);
             (unseen, known) = (round.unseen, round.known);
-            if unseen.is_empty() && known.is_empty() {
+            if is_last || unseen.is_empty() && known.is_empty() {
                 break;
             }
             if round.is_troubled {
+                troubles += 1;
                 self.clock.sleep(waits.next()).await;
             }
         }
@@ -148,8 +175,11 @@ impl JobProcessor {
             match outcome {
                 Ok(InsertOutcome::Inserted) => round.claimed.ready.push(attempted.ready(record)),
                 Ok(InsertOutcome::Exists) => round.known.push(attempted),
-                Err(error) if is_worth_asking(&error, is_last) => round.ask_again(attempted),
-                Err(error) => self.store_failed(attempted.candidate, &error, ledger).await,
+                Err(error) => {
+                    if let Some(attempted) = round.ask_again(attempted, &error, is_last) {
+                        self.store_failed(attempted.candidate, &error, ledger).await;
+                    }
+                }
             }
         }
         round
@@ -176,8 +206,11 @@ impl JobProcessor {
                     self.refused(attempted, *record, &mut round.claimed, invocation, ledger).await;
                 }
                 Ok(ClaimOutcome::Missing) => round.unseen.push(attempted),
-                Err(error) if is_worth_asking(&error, is_last) => round.ask_again(attempted),
-                Err(error) => self.store_failed(attempted.candidate, &error, ledger).await,
+                Err(error) => {
+                    if let Some(attempted) = round.ask_again(attempted, &error, is_last) {
+                        self.store_failed(attempted.candidate, &error, ledger).await;
+                    }
+                }
             }
         }
         round
@@ -216,10 +249,10 @@ impl JobProcessor {
     async fn take_over(&self, attempted: Attempted, record: JobRecord, ledger: &Ledger) -> Option<Ready> {
         let now = self.clock.now();
         let record = record.claimed(attempted.claim.clone(), now);
-        let mut waits = Waits::new();
+        let (mut waits, mut doubt) = (Waits::new(), Doubt::default());
         let mut outcome = self.store.replace(&record).await;
         for _ in 1..TAKEOVERS {
-            if !outcome.as_ref().is_err_and(|error| is_worth_asking(error, false)) {
+            if !outcome.as_ref().is_err_and(|error| doubt.grows(error)) {
                 break;
             }
             self.clock.sleep(waits.next()).await;
@@ -258,7 +291,7 @@ impl JobProcessor {
         }
         record.isolated = true;
         let claim = self.new_claim(invocation, Company::Alone);
-        self.take_over(Attempted { candidate, claim }, record, ledger).await
+        self.take_over(Attempted { candidate, claim, doubt: Doubt::default() }, record, ledger).await
     }
 
     /// Spends the attempt of a job that took its worker down.
@@ -295,12 +328,6 @@ impl JobProcessor {
         let until = self.after_trouble();
         self.postpone(vec![Postponed::new(candidate, until)], ledger).await;
     }
-}
-
-/// Whether a claim that was not answered is made again at once: it may have taken effect, unless the store
-/// only asked for less.
-const fn is_worth_asking(error: &StoreError, is_last: bool) -> bool {
-    !is_last && !error.is_throttled()
 }
 
 fn release_duplicate(received: &ReceivedMessage, record: &JobRecord, ledger: &Ledger) {

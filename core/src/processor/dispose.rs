@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join;
 
+use super::waits::Waits;
 use super::{Candidate, JobProcessor, Ledger};
 use crate::job::{JobDefinition, JobId, JobRecord};
 use crate::message::JobMessage;
@@ -22,6 +23,8 @@ use crate::ports::{
 const LONGEST_DEFERRAL: Duration = Duration::from_mins(1);
 /// After this many receives every wait is a fresh message.
 const FRESH_AFTER_RECEIVES: u32 = 10;
+/// How often a dead letter is tried to be noted on its job's record, over 1.5 s.
+const NOTES: usize = 5;
 /// How long a copy waits whose twin in the same batch has not ended.
 const COPY_WAIT: TimeDelta = TimeDelta::seconds(60);
 
@@ -205,14 +208,26 @@ impl JobProcessor {
         let (id, name) = (message.definition.id.clone(), message.definition.name.clone());
         let new = JobRecord::accepted(message.definition, received.queue, received.sent_at, message.due_at)
             .dead_lettered(reason.clone(), self.clock.now());
-        let noted = match self.store.insert(std::slice::from_ref(&new)).await.pop() {
-            Some(Ok(InsertOutcome::Exists)) => self.note_on_existing(&id, &name, reason).await,
-            Some(Err(error)) => Err(error),
-            _ => Ok(()),
-        };
+        let mut waits = Waits::new();
+        let mut noted = self.try_to_note(&new, &name, &reason).await;
+        for _ in 1..NOTES {
+            if noted.is_ok() {
+                break;
+            }
+            self.clock.sleep(waits.next()).await;
+            noted = self.try_to_note(&new, &name, &reason).await;
+        }
         if let Err(error) = noted {
             tracing::warn!(job_id = %id, error = &error as &dyn std::error::Error,
                 "the record does not say that its message is in the dead-letter queue");
+        }
+    }
+
+    async fn try_to_note(&self, new: &JobRecord, name: &str, reason: &str) -> Result<(), StoreError> {
+        match self.store.insert(std::slice::from_ref(new)).await.pop() {
+            Some(Ok(InsertOutcome::Exists)) => self.note_on_existing(new.id(), name, reason.to_owned()).await,
+            Some(Err(error)) => Err(error),
+            _ => Ok(()),
         }
     }
 

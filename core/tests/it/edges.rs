@@ -252,6 +252,26 @@ fn g3_no_job_is_blamed_for_a_claim_whose_answers_were_lost() {
 }
 
 #[test]
+fn g3_a_claim_that_may_have_been_made_is_not_given_up_because_the_store_asks_for_less() {
+    let world = World::new(|registry| drop(scripted(registry)));
+    let id = world.send(Queue::Normal, &json!({ "name": "script", "maxRetries": 0 }));
+    world.store.lose_answers.store(1, Ordering::SeqCst);
+    world.store.throttled.store(2, Ordering::SeqCst);
+    world.step(Queue::Normal);
+    assert_eq!(world.status(&id).status, JobStatus::Completed);
+}
+
+#[test]
+fn the_record_says_of_a_dead_letter_that_it_is_one_though_the_store_was_away_for_a_moment() {
+    let world = World::new(|registry| drop(scripted(registry)));
+    let id = world.send(Queue::Normal, &json!({ "name": "nobody" }));
+    world.store.unreachable.store(3, Ordering::SeqCst);
+    world.step(Queue::Normal);
+    assert_eq!(world.status(&id).status, JobStatus::Failed);
+    assert_eq!(world.dead_letters(Queue::Normal).len(), 1);
+}
+
+#[test]
 fn a_hook_that_hangs_does_not_outlast_a_worker_that_is_to_stop() {
     let world = World::new(rude_and_scripted);
     let id = world.send(Queue::Normal, &json!({ "name": "rude", "payload": "hang", "maxRetries": 0 }));

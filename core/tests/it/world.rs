@@ -169,6 +169,8 @@ pub(crate) struct Counting {
     pub(crate) unreachable: AtomicUsize,
     /// How many of the next calls take effect and then fail.
     pub(crate) lose_answers: AtomicUsize,
+    /// How many of the calls after those are throttled.
+    pub(crate) throttled: AtomicUsize,
     /// How many of the next replacements take effect and then fail.
     pub(crate) lose_replacements: AtomicUsize,
 }
@@ -181,6 +183,7 @@ impl Counting {
             calls: zero(),
             unreachable: zero(),
             lose_answers: zero(),
+            throttled: zero(),
             lose_replacements: zero(),
         }
     }
@@ -199,6 +202,10 @@ impl Counting {
             || (0..answers).map(|_| Err(StoreError::new("call the store", "it timed out"))).collect();
         if Self::takes(&self.unreachable) {
             return failures();
+        }
+        if self.lose_answers.load(Ordering::SeqCst) == 0 && Self::takes(&self.throttled) {
+            let throttled = || StoreError::new("call the store", "it asks for less").throttled();
+            return (0..answers).map(|_| Err(throttled())).collect();
         }
         let outcome = work.await;
         if Self::takes(&self.lose_answers) { failures() } else { outcome }
