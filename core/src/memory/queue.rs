@@ -14,8 +14,8 @@ use crate::ports::{
     ReceivedMessage,
 };
 use crate::sqs::{
-    AttributeValue, MessageAttribute, MessageContent, ReceiveRequest, Received, RedrivePolicy, SendRequest,
-    Sqs, SqsError,
+    AttributeValue, Message, MessageAttribute, MessageContent, ReceiveRequest, Received, RedrivePolicy,
+    SendRequest, Sqs, SqsError,
 };
 
 /// All queues with their dead-letter queues, as the template makes them, at the time of a
@@ -69,6 +69,61 @@ impl MemoryQueue {
         self.sqs().next_visible_at(queue.as_str(), now)
     }
 
+    /// Receives up to `max` messages in an order of the caller's, each as SQS keeps it and as a worker gets it.
+    #[cfg(feature = "testing")]
+    pub(crate) fn receive_by(
+        &self,
+        queue: Queue,
+        max: usize,
+        pick: impl FnMut(&[&Message]) -> Option<usize>,
+    ) -> Vec<(Message, ReceivedMessage)> {
+        let now = self.clock.now();
+        let received = self.sqs().receive_by(queue.as_str(), ReceiveRequest::up_to(max), now, pick);
+        let both = |received: Received| (received.message.clone(), received_message(queue, received));
+        received.unwrap_or_default().into_iter().map(both).collect()
+    }
+
+    /// Moves the instant at which a message can be received.
+    #[cfg(feature = "testing")]
+    pub(crate) fn show(&self, queue: Queue, message_id: &str, at: DateTime<Utc>) {
+        let now = self.clock.now();
+        let _ = self.sqs().set_visible_at(queue.as_str(), message_id, at, now);
+    }
+
+    /// Delivers a deleted message once more; whether it was deleted.
+    #[cfg(feature = "testing")]
+    pub(crate) fn deliver_again(&self, message: Message, now: DateTime<Utc>) -> bool {
+        let mut sqs = self.sqs();
+        let is_there =
+            sqs.messages(&message.queue).is_ok_and(|all| all.iter().any(|one| one.id == message.id));
+        let message = Message { visible_at: now, ..message };
+        !is_there && sqs.reinstate(message, now).is_ok()
+    }
+
+    /// Whether a message can be received now.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_visible(&self, queue: Queue) -> bool {
+        self.next_visible_at(queue).is_ok_and(|next| next.is_some_and(|next| next <= self.clock.now()))
+    }
+
+    /// Deletes a received message if it is still there.
+    #[cfg(feature = "testing")]
+    pub(crate) fn forget(&self, message: &ReceivedMessage) {
+        let _ = self.delete(message);
+    }
+
+    /// Sends all dead letters back to the queue that they came from.
+    #[cfg(feature = "testing")]
+    pub(crate) fn redrive(&self, queue: Queue) {
+        let (mut sqs, now) = (self.sqs(), self.clock.now());
+        let letters = dead_letter_name(queue);
+        let dead: Vec<Message> = sqs.messages(&letters).unwrap_or_default().into_iter().cloned().collect();
+        let _ = sqs.purge(&letters);
+        for letter in dead {
+            let _ = sqs.send(queue.as_str(), SendRequest::new(letter.content.body), now);
+        }
+    }
+
     fn sqs(&self) -> MutexGuard<'_, Sqs> {
         self.sqs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,6 +143,13 @@ fn received_message(queue: Queue, received: Received) -> ReceivedMessage {
         sent_at: message.sent_at,
         receive_count: message.receive_count,
         group: message.content.group,
+    }
+}
+
+fn text_attribute(message: &Message, name: &str) -> Option<String> {
+    match message.content.attributes.get(name).map(|found| &found.value) {
+        Some(AttributeValue::Text(text)) => Some(text.clone()),
+        _ => None,
     }
 }
 
@@ -149,19 +211,13 @@ impl DeadLetterQueue for MemoryQueue {
         let messages = sqs
             .messages(&dead_letter_name(queue))
             .map_err(|error| failed("list dead letters of", queue, error))?;
-        let letters = messages.into_iter().take(limit).map(|message| {
-            let text = |name: &str| match message.content.attributes.get(name).map(|found| &found.value) {
-                Some(AttributeValue::Text(text)) => Some(text.clone()),
-                _ => None,
-            };
-            DeadLettered {
-                queue,
-                message_id: message.id.clone(),
-                original_message_id: text(ORIGINAL_ID),
-                reason: text(REASON),
-                sent_at: message.sent_at,
-                body: message.content.body.clone(),
-            }
+        let letters = messages.into_iter().take(limit).map(|message| DeadLettered {
+            queue,
+            message_id: message.id.clone(),
+            original_message_id: text_attribute(message, ORIGINAL_ID),
+            reason: text_attribute(message, REASON),
+            sent_at: message.sent_at,
+            body: message.content.body.clone(),
         });
         Ok(letters.collect())
     }

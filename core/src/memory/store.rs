@@ -31,6 +31,12 @@ impl MemoryJobStore {
         Self::default()
     }
 
+    /// Deletes what had ended by this instant, as the time to live does.
+    #[cfg(feature = "testing")]
+    pub(crate) fn forget(&self, ended_by: chrono::DateTime<chrono::Utc>) {
+        self.state().records.retain(|_, record| record.completed_at.is_none_or(|ended| ended > ended_by));
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Every write replaces a whole record, so a panic elsewhere can't have left half of one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -11,8 +11,8 @@
 mod edges;
 mod guarantees;
 mod handlers;
-mod histories;
 mod manager;
 mod processor;
+mod simulation;
 mod webhook;
 mod world;

@@ -1,0 +1,151 @@
+//! Those who enqueue, cancel and retry jobs, and may be cut off at any await.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use serde_json::Value;
+
+use super::faults::Fault;
+use super::history::History;
+use super::link::{Link, Party};
+use super::plan::{Expected, What};
+use crate::job::{JobId, NewJob};
+use crate::manager::{CancelOutcome, JobManager, ManagerPorts};
+use crate::ports::{BoxFuture, Clock};
+
+/// What a caller learned.
+pub(super) enum Answer {
+    Enqueued(JobId),
+    Cancelled(JobId),
+    /// Whatever was asked for is done.
+    Done,
+    /// Nobody knows whether it is.
+    Nothing,
+}
+
+/// Somebody who enqueues, cancels or retries.
+pub(super) struct Caller {
+    link: Arc<Link>,
+    step: usize,
+    work: BoxFuture<'static, Answer>,
+    polls_left: Option<u64>,
+}
+
+impl History {
+    pub(super) fn enqueue(&mut self, number: usize, mut job: NewJob, expected: Expected) {
+        let (manager, link) = self.caller();
+        let due = link.now() + job.delay.unwrap_or_default();
+        let id = job.id.clone().unwrap_or_else(|| JobId::generate(self.world.now(), &*link));
+        job.id = Some(id.clone());
+        self.jobs.insert(number, id.clone());
+        let asked =
+            job.max_retries.map_or(Value::Null, |retries| serde_json::json!({ "maxRetries": retries }));
+        self.expect(&id, &job.name, &asked, expected, due);
+        let work = async move {
+            match manager.enqueue(job).await {
+                Ok(enqueued) => Answer::Enqueued(enqueued.job_id),
+                Err(_) => Answer::Nothing,
+            }
+        };
+        self.ask(number, link, Box::pin(work));
+    }
+
+    pub(super) fn again(&mut self, of: usize) {
+        let Some(step) = self.scenario.steps.get(of).cloned() else { return };
+        let Some(id) = self.jobs.get(&of).cloned() else { return };
+        match step.what {
+            What::Send { queue, mut body, expected } => {
+                body["id"] = id.as_str().into();
+                self.send(of, queue, &body, expected);
+            }
+            What::Enqueue { job, expected } => self.enqueue(of, job.id(id), expected),
+            _ => {}
+        }
+    }
+
+    pub(super) fn steer(&mut self, of: usize, retry: bool) -> bool {
+        let Some(id) = self.jobs.get(&of).cloned() else { return false };
+        // However healthy it is, it may end as somebody wishes.
+        self.world.state().watch.job(&id).expected = Some(Expected::Anything);
+        let (manager, link) = self.caller();
+        let work = async move {
+            if retry {
+                return manager.retry(&id).await.map_or(Answer::Nothing, |_| Answer::Done);
+            }
+            match manager.cancel(&id).await {
+                Ok(CancelOutcome::Cancelled) => Answer::Cancelled(id),
+                _ => Answer::Nothing,
+            }
+        };
+        if retry {
+            self.unanswered.insert(of);
+        }
+        self.ask(of, link, Box::pin(work));
+        true
+    }
+
+    fn caller(&mut self) -> (JobManager, Arc<Link>) {
+        self.next_caller += 1;
+        let link = Arc::new(Link::new(Arc::clone(&self.world), Party::Caller(self.next_caller)));
+        let ports = ManagerPorts {
+            store: link.clone(),
+            index: link.clone(),
+            queue: link.clone(),
+            dead_letters: link.clone(),
+            clock: link.clone(),
+            entropy: link.clone(),
+        };
+        (JobManager::new(self.scenario.config.clone(), ports), link)
+    }
+
+    fn ask(&mut self, step: usize, link: Arc<Link>, work: BoxFuture<'static, Answer>) {
+        let mut state = self.world.state();
+        let is_cut_off = state.strikes(Fault::CallerCutOff, 8);
+        let polls_left = is_cut_off.then(|| state.dice.below(8));
+        drop(state);
+        self.callers.push(Caller { link, step, work, polls_left });
+    }
+
+    pub(super) fn poll_callers(&mut self, context: &mut Context<'_>) -> bool {
+        let mut has_ended = false;
+        for at in (0..self.callers.len()).rev() {
+            let caller = &mut self.callers[at];
+            if caller.polls_left == Some(0) {
+                caller.link.tell(|| "is cut off".to_owned());
+                let caller = self.callers.swap_remove(at);
+                self.cut_off.push(caller.work);
+                has_ended = true;
+                continue;
+            }
+            match Pin::new(&mut caller.work).poll(context) {
+                Poll::Pending => caller.polls_left = caller.polls_left.map(|left| left - 1),
+                Poll::Ready(answer) => {
+                    let caller = self.callers.swap_remove(at);
+                    self.learn(&caller, answer);
+                    has_ended = true;
+                }
+            }
+        }
+        has_ended
+    }
+
+    /// Holds the system to what it told a caller.
+    fn learn(&mut self, caller: &Caller, answer: Answer) {
+        let mut state = self.world.state();
+        match answer {
+            Answer::Enqueued(id) => {
+                caller.link.tell_in(&mut state, || format!("is told that {id} is accepted"));
+                state.watch.job(&id).is_accepted = true;
+            }
+            Answer::Cancelled(id) => {
+                caller.link.tell_in(&mut state, || format!("is told that {id} is cancelled"));
+                state.watch.job(&id).is_cancelled = true;
+            }
+            Answer::Done => {
+                self.unanswered.remove(&caller.step);
+            }
+            Answer::Nothing => {}
+        }
+    }
+}

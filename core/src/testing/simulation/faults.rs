@@ -1,0 +1,120 @@
+//! What can go wrong between a worker and AWS, by kind.
+//!
+//! Each kind is something that AWS documents, or that anybody who runs Lambda functions meets. A history
+//! may have any of them or none, so that a breach can be traced to the few that it needs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! faults {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// One kind of thing that goes wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Fault { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Fault {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// Its name, in lower case with hyphens.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+        }
+    };
+}
+
+faults! {
+    /// A call to the store fails before it has an effect.
+    StoreUnreachable = "store-unreachable",
+    /// A call to the store takes effect, and its answer is lost.
+    StoreAnswerLost = "store-answer-lost",
+    /// The store asks for less: no effect.
+    StoreThrottled = "store-throttled",
+    /// A call to the store takes as long as a client waits.
+    StoreSlow = "store-slow",
+    /// Some statements of a batch fail.
+    StorePartly = "store-partly",
+    /// The store does not answer anybody for some time.
+    StoreOutage = "store-outage",
+    /// A call to the queue fails before it has an effect.
+    QueueUnreachable = "queue-unreachable",
+    /// A call to the queue takes effect, and its answer is lost.
+    QueueAnswerLost = "queue-answer-lost",
+    /// The queue does not answer anybody for some time.
+    QueueOutage = "queue-outage",
+    /// A message is delivered to two receivers at once.
+    DeliveredTwice = "delivered-twice",
+    /// A message is delivered later than it could be.
+    DeliveredLate = "delivered-late",
+    /// Messages come in another order than they were sent in.
+    Reordered = "reordered",
+    /// A deleted message is delivered once more, up to 14 days after it was sent.
+    DeliveredAgain = "delivered-again",
+    /// A message that was dealt with is not deleted.
+    DeletionLost = "deletion-lost",
+    /// The answer to a batch never arrives, so that none of its messages is deleted.
+    BatchAnswerLost = "batch-answer-lost",
+    /// A worker is killed at some await; none of its destructors runs.
+    Killed = "killed",
+    /// A worker stands still for some seconds.
+    Stalled = "stalled",
+    /// A caller dies between two of its calls.
+    CallerCutOff = "caller-cut-off",
+    /// Clocks differ, by less than the allowance for it.
+    ClocksDiffer = "clocks-differ",
+    /// Something that is sent once a firing is sent twice.
+    FiredTwice = "fired-twice",
+    /// All work is turned off for some time.
+    TurnedOff = "turned-off",
+    /// An expired record is deleted late.
+    ExpiredLate = "expired-late",
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().copied().find(|fault| fault.as_str() == text);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|fault| fault.as_str()).collect();
+            format!("fault: expected one of {}, got {text:?}", names.join(", "))
+        })
+    }
+}
+
+/// How often each kind happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaultCounts(BTreeMap<Fault, u64>);
+
+impl FaultCounts {
+    pub(super) fn note(&mut self, fault: Fault) {
+        *self.0.entry(fault).or_default() += 1;
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        for (fault, times) in &other.0 {
+            *self.0.entry(*fault).or_default() += times;
+        }
+    }
+
+    /// How often this kind happened.
+    #[must_use]
+    pub fn of(&self, fault: Fault) -> u64 {
+        self.0.get(&fault).copied().unwrap_or_default()
+    }
+
+    /// How many there were in all.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+}

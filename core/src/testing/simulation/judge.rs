@@ -1,0 +1,68 @@
+//! What must hold when a history is over.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::fleet::Figures;
+use super::history::History;
+use super::invariants;
+use super::world::at_once;
+use crate::job::{JobId, Queue};
+use crate::message::JobMessage;
+use crate::ports::{DeadLetterQueue, DeadLettered, JobIndex};
+
+impl History {
+    fn letters(&self, queue: Queue) -> Vec<DeadLettered> {
+        at_once(DeadLetterQueue::list(&self.world.queue, queue, usize::MAX)).unwrap_or_default()
+    }
+
+    /// What must hold when all is done.
+    pub(super) fn judge(&self) {
+        let jobs = self.world.state().watch.jobs.clone();
+        let dead: HashSet<JobId> = Queue::ALL
+            .into_iter()
+            .flat_map(|queue| self.letters(queue))
+            .filter_map(|letter| job_of(&letter))
+            .collect();
+        let mut checks = Vec::new();
+        for (id, job) in jobs.iter().filter(|(_, job)| job.is_accepted) {
+            let record = self.world.record(id);
+            checks.push(invariants::g1_every_accepted_job_ends(id, record.as_ref(), dead.contains(id)));
+            checks.push(invariants::g7_healthy_jobs_complete_whoever_their_mates_are(
+                id,
+                job,
+                record.as_ref(),
+            ));
+        }
+        for queue in Queue::ALL {
+            let letters = self.letters(queue);
+            for ((_, reason), sent) in self.poison.iter().filter(|((of, _), _)| *of == queue) {
+                checks.push(invariants::g1_what_nobody_can_run_is_a_dead_letter(reason, *sent, &letters));
+            }
+            for letter in &letters {
+                let told = letter.reason.as_deref().unwrap_or_default();
+                let is_poison = self.poison.keys().any(|(of, reason)| *of == queue && told.contains(reason));
+                checks.push(invariants::g3_no_healthy_job_is_a_dead_letter(letter, is_poison));
+            }
+        }
+        let counted: BTreeMap<_, _> =
+            at_once(self.world.store.counters()).unwrap_or_default().into_iter().collect();
+        let mut state = self.world.state();
+        checks.push(invariants::counters_equal_what_happened(&counted, &state.watch.tally));
+        if self.is_calm {
+            let Figures { invocations, messages, waits, .. } = self.fleet.figures;
+            // A caller looks, sends and records, and a worker may come in between; a batch is claimed and settled, in two calls each where some of
+            // its jobs are known and some new, or some are slower than others; and what waits is put off.
+            let allowed = 4 * self.next_caller as u64 + 2 * invocations + messages + waits;
+            checks.push(invariants::requests_stay_within_the_budget(state.requests, allowed));
+        }
+        for holds in checks {
+            state.watch.check(holds);
+        }
+    }
+}
+
+/// The job whose message a dead letter is, where it can be told.
+fn job_of(letter: &DeadLettered) -> Option<JobId> {
+    let id = letter.original_message_id.as_ref().unwrap_or(&letter.message_id);
+    JobMessage::decode(&letter.body, id, letter.sent_at).ok().map(|message| message.definition.id)
+}

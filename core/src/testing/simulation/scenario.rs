@@ -1,0 +1,110 @@
+//! What a history is about: handlers, jobs, and what must hold.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Dice;
+use super::plan::{Expected, Step, What};
+use super::watch::Broken;
+use crate::config::JobConfig;
+use crate::handler::JobHandler;
+use crate::job::{NewJob, Queue};
+use crate::registry::{JobRegistry, RegisterError};
+
+/// What must hold, checked after everything that happens, and at the end.
+pub(super) type Invariant = Box<dyn Fn() -> Result<(), String> + Send>;
+
+/// What one history is about. Made anew for every seed, so that nothing leaks from one to the next.
+pub struct Scenario {
+    pub(super) dice: Dice,
+    pub(super) config: JobConfig,
+    pub(super) registry: JobRegistry,
+    pub(super) steps: Vec<Step>,
+    pub(super) invariants: Vec<(&'static str, Invariant)>,
+    pub(super) span: Duration,
+    pub(super) weather: Weather,
+}
+
+/// How much goes wrong in a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weather {
+    /// Everything that can.
+    Rough,
+    /// Nothing, but handlers misbehave: costs are judged.
+    Calm,
+    /// Nothing at all, and there is little to do: promptness is judged.
+    Quiet,
+}
+
+/// A job that is going to be sent, by which other steps name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned(pub(super) usize);
+
+impl Scenario {
+    pub(super) fn new(mut dice: Dice, weather: Weather) -> Self {
+        let function_timeout = Duration::from_secs(*dice.pick(&[40, 60, 90, 90]));
+        let concurrency = *dice.pick(&[1, 2, 5, 5]);
+        let config = JobConfig { concurrency, function_timeout, ..JobConfig::default() };
+        let span = dice.millis(1_000..600_000);
+        let registry = JobRegistry::new(&config);
+        Self { dice, config, registry, steps: Vec::new(), invariants: Vec::new(), span, weather }
+    }
+
+    /// Chance, for scenarios of which no two are alike.
+    pub const fn dice(&mut self) -> &mut Dice {
+        &mut self.dice
+    }
+
+    /// Registers a handler.
+    pub fn register<H: JobHandler>(&mut self, handler: H) -> Result<(), RegisterError> {
+        self.registry.register(handler).map(drop)
+    }
+
+    /// Somebody enqueues this job at some instant.
+    pub fn enqueue(&mut self, job: NewJob) -> Planned {
+        self.add(What::Enqueue { job: Box::new(job), expected: Expected::Anything })
+    }
+
+    /// Somebody sends this message at some instant.
+    pub fn send(&mut self, queue: Queue, body: Value) -> Planned {
+        self.add(What::Send { queue, body, expected: Expected::Anything })
+    }
+
+    /// The same job is sent or enqueued once more at some instant.
+    pub fn again(&mut self, job: Planned) {
+        self.add(What::Again { of: job.0 });
+    }
+
+    /// Somebody cancels the job at some instant, before it is sent perhaps.
+    pub fn cancel(&mut self, job: Planned) {
+        self.add(What::Cancel { of: job.0 });
+    }
+
+    /// Somebody retries the job at some instant.
+    pub fn retry(&mut self, job: Planned) {
+        let retried = self.add(What::Retry { of: job.0 });
+        // Late enough for the job to have failed, most of the time.
+        let wait = self.dice.millis(0..600_000);
+        self.steps[retried.0].after += wait;
+    }
+
+    /// What must hold at every moment; `check` says what is wrong.
+    pub fn invariant(&mut self, name: &'static str, check: impl Fn() -> Result<(), String> + Send + 'static) {
+        self.invariants.push((name, Box::new(check)));
+    }
+
+    pub(super) fn add(&mut self, what: What) -> Planned {
+        let span = u64::try_from(self.span.as_millis()).unwrap_or(u64::MAX);
+        let after = self.dice.millis(0..span);
+        self.steps.push(Step { after, what });
+        Planned(self.steps.len() - 1)
+    }
+
+    pub(super) fn check(&self) -> Result<(), Broken> {
+        for (guarantee, check) in &self.invariants {
+            check().map_err(|what| Broken { guarantee, what })?;
+        }
+        Ok(())
+    }
+}

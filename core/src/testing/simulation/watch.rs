@@ -1,0 +1,264 @@
+//! What is seen from outside while a history unfolds: every write to a record, every start of an attempt.
+//!
+//! It knows nothing of how the processor decides. What it sees is held against the guarantees, each of which is
+//! one function in [`invariants`](super::invariants).
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use super::invariants;
+use super::plan::Expected;
+use crate::job::{JobId, JobRecord, JobStatus};
+use crate::ports::Counters;
+
+/// A guarantee that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The name of the guarantee.
+    pub guarantee: &'static str,
+    /// What was seen.
+    pub what: String,
+}
+
+/// Whether a guarantee holds.
+pub(super) type Holds = Result<(), Broken>;
+
+/// By which call a record was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Via {
+    Insert,
+    Claim,
+    Settle,
+    Replace,
+}
+
+/// What is known about one job.
+#[derive(Clone, Debug)]
+pub(super) struct JobWatch {
+    pub(super) expected: Option<Expected>,
+    /// The earliest instant at which it may start, as its senders asked.
+    pub(super) due: Option<DateTime<Utc>>,
+    /// Whether a message of it was accepted.
+    pub(super) is_accepted: bool,
+    /// Whether its attempts are claimed.
+    pub(super) is_claimed: bool,
+    pub(super) max_retries: u32,
+    pub(super) starts: u32,
+    /// Failures of attempts that it started.
+    pub(super) own_failures: u32,
+    /// Failures that it did not have: it was blamed for the end of its worker.
+    pub(super) blames: u32,
+    /// How often its worker ended while it alone was claimed.
+    pub(super) ended_alone: u32,
+    /// How often its worker ended while others were claimed too.
+    pub(super) ended_in_company: u32,
+    /// How it ended.
+    pub(super) finished: Option<JobStatus>,
+    /// Whether somebody was told that it will not run.
+    pub(super) is_cancelled: bool,
+}
+
+impl Default for JobWatch {
+    fn default() -> Self {
+        Self {
+            expected: None,
+            due: None,
+            is_accepted: false,
+            is_claimed: true,
+            max_retries: 0,
+            starts: 0,
+            own_failures: 0,
+            blames: 0,
+            ended_alone: 0,
+            ended_in_company: 0,
+            finished: None,
+            is_cancelled: false,
+        }
+    }
+}
+
+/// A claim that a worker holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hold {
+    is_started: bool,
+    /// Whether nothing else was claimed while this was.
+    is_alone: bool,
+    /// Whether a crash made it a suspect.
+    is_isolated: bool,
+}
+
+/// What a worker has in hand.
+#[derive(Clone, Debug, Default)]
+struct Hands {
+    holds: HashMap<JobId, Hold>,
+}
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    pub(super) jobs: BTreeMap<JobId, JobWatch>,
+    pub(super) tally: BTreeMap<String, Counters>,
+    pub(super) attempts: u64,
+    /// Whether nothing but time keeps a job from starting.
+    pub(super) is_quiet: bool,
+    workers: HashMap<usize, Hands>,
+    broken: Option<Broken>,
+}
+
+impl Watch {
+    pub(super) fn job(&mut self, id: &JobId) -> &mut JobWatch {
+        self.jobs.entry(id.clone()).or_default()
+    }
+
+    /// Keeps the first guarantee that is broken.
+    pub(super) fn check(&mut self, holds: Holds) {
+        if let Err(broken) = holds {
+            self.broken.get_or_insert(broken);
+        }
+    }
+
+    pub(super) fn broken(&self) -> Option<&Broken> {
+        self.broken.as_ref()
+    }
+
+    /// A worker gets a batch.
+    pub(super) fn begun(&mut self, worker: usize) {
+        self.workers.insert(worker, Hands::default());
+    }
+
+    /// A worker has answered, the store was there, and there was time to ask it.
+    pub(super) fn answered_in_time(&mut self, worker: usize) {
+        let holds = self.workers.get(&worker).map(|hands| &hands.holds);
+        let left = holds.into_iter().flatten().find(|(_, hold)| !hold.is_started).map(|(id, _)| id.clone());
+        self.check(invariants::g3_no_claim_is_forgotten(left.as_ref()));
+    }
+
+    /// A worker has answered though nothing went wrong.
+    pub(super) fn answered_in_calm(&mut self, worker: usize) {
+        let left = self.workers.get(&worker).and_then(|hands| hands.holds.keys().next().cloned());
+        self.check(invariants::g8_no_attempt_is_cut_short_by_the_answer(left.as_ref()));
+    }
+
+    /// A worker has answered, or was killed: whatever it still holds looks like a crash later on.
+    pub(super) fn ended(&mut self, worker: usize) {
+        let Hands { holds } = self.workers.remove(&worker).unwrap_or_default();
+        for (id, hold) in holds {
+            let job = self.job(&id);
+            if hold.is_alone {
+                job.ended_alone += 1;
+            } else {
+                job.ended_in_company += 1;
+            }
+        }
+    }
+
+    /// The future of a job is polled.
+    pub(super) fn polled(&mut self, worker: usize, id: &JobId, now: DateTime<Utc>) {
+        let elsewhere = self.is_started_elsewhere(worker, id);
+        let hold = self.workers.get(&worker).and_then(|hands| hands.holds.get(id)).copied();
+        if hold.is_some_and(|hold| hold.is_started) {
+            return;
+        }
+        self.attempts += 1;
+        let job = self.job(id);
+        job.starts += 1;
+        let job = job.clone();
+        if job.is_claimed {
+            self.check(invariants::g2_no_job_runs_without_a_claim(id, hold.is_some()));
+            self.check(invariants::g2_no_two_attempts_at_once(id, elsewhere));
+            self.check(invariants::g2_no_finished_job_runs_again(id, &job));
+            self.check(invariants::cancelled_jobs_do_not_start(id, &job));
+        }
+        self.check(invariants::g4_no_delay_ends_early(id, &job, now));
+        if self.is_quiet {
+            self.check(invariants::g4_delays_end_within_two_seconds(id, &job, now));
+        }
+        let hold = hold.unwrap_or_default();
+        self.check(invariants::g3_a_suspect_runs_alone(id, hold.is_alone || !hold.is_isolated));
+        let hands = self.workers.entry(worker).or_default();
+        let hold = Hold { is_started: true, ..hold };
+        hands.holds.insert(id.clone(), hold);
+    }
+
+    fn is_started_elsewhere(&self, worker: usize, id: &JobId) -> Option<usize> {
+        let started = |hands: &Hands| hands.holds.get(id).is_some_and(|hold| hold.is_started);
+        self.workers
+            .iter()
+            .find(|(other, hands)| **other != worker && started(hands))
+            .map(|(other, _)| *other)
+    }
+
+    /// A record was written.
+    pub(super) fn wrote(
+        &mut self,
+        worker: Option<usize>,
+        via: Via,
+        before: Option<&JobRecord>,
+        after: &JobRecord,
+    ) {
+        self.check(invariants::status_never_goes_backwards(before, after));
+        self.check(invariants::every_write_is_the_next_revision(before, after));
+        let id = after.id().clone();
+        let max_retries = self.job(&id).max_retries;
+        self.check(invariants::g3_no_more_attempts_than_allowed(after, max_retries));
+        if via == Via::Settle {
+            self.check(invariants::no_older_attempt_overwrites_a_result(before, after));
+            self.tallied(before, after);
+        }
+        let blamed = self.handed_over(worker, &id, before, after);
+        let job = self.job(&id);
+        if after.failures > before.map_or(0, |before| before.failures) {
+            if blamed { job.blames += 1 } else { job.own_failures += 1 }
+        }
+        if before.is_some_and(|before| before.status == JobStatus::Failed) && !after.status.is_finished() {
+            if via == Via::Replace && after.failures == 0 {
+                (job.own_failures, job.blames) = (0, 0);
+            }
+            job.finished = None;
+        }
+        if after.status.is_finished() && !after.dead_lettered {
+            job.finished = Some(after.status);
+        }
+        let job = job.clone();
+        self.check(invariants::g3_no_job_is_blamed_for_what_others_did(&id, &job));
+    }
+
+    /// Follows a claim from hand to hand; whether a failure in this write is one that the job did not have.
+    fn handed_over(
+        &mut self,
+        worker: Option<usize>,
+        id: &JobId,
+        before: Option<&JobRecord>,
+        after: &JobRecord,
+    ) -> bool {
+        let Some(hands) = worker.and_then(|worker| self.workers.get_mut(&worker)) else { return false };
+        if after.status != JobStatus::Running {
+            return hands.holds.remove(id).is_none_or(|hold| !hold.is_started);
+        }
+        let claim = |record: &JobRecord| record.claim.as_ref().map(|claim| claim.id.clone());
+        if before.and_then(claim) != claim(after) {
+            let is_alone = hands.holds.keys().all(|other| other == id);
+            hands.holds.values_mut().for_each(|other| other.is_alone &= is_alone);
+            let is_isolated = after.isolated;
+            hands.holds.insert(id.clone(), Hold { is_started: false, is_alone, is_isolated });
+        }
+        false
+    }
+
+    fn tallied(&mut self, before: Option<&JobRecord>, after: &JobRecord) {
+        if before.is_some_and(|before| before.status != JobStatus::Running) {
+            return;
+        }
+        let tally = self.tally.entry(after.definition.name.clone()).or_default();
+        match after.status {
+            JobStatus::Completed => tally.completed += 1,
+            JobStatus::Failed => tally.failed += 1,
+            JobStatus::Cancelled => tally.cancelled += 1,
+            JobStatus::Retrying if after.failures > before.map_or(0, |before| before.failures) => {
+                tally.retried += 1;
+            }
+            _ => {}
+        }
+    }
+}

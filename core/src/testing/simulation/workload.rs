@@ -1,0 +1,239 @@
+//! The scenario that the project itself is held to: jobs of every kind, callers and operators of every mood.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::plan::{Expected, What};
+use super::scenario::{Planned, Scenario};
+use super::world::Doom;
+use crate::context::JobContext;
+use crate::handler::{Delivery, HandlerOptions, JobError, JobHandler};
+use crate::job::{NewJob, Priority, Queue};
+
+/// What a handler asks to be done to its worker.
+pub(super) type DoomOf = Arc<dyn Fn(Doom) + Send + Sync>;
+
+/// What a job does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Script {
+    /// How long it works, in milliseconds.
+    work: u64,
+    /// How many of its attempts end badly.
+    times: u32,
+    /// In which way.
+    act: Act,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Act {
+    #[default]
+    Fail,
+    Refuse,
+    Panic,
+    Hang,
+    Block,
+    Crash,
+}
+
+/// Does what its payload says.
+struct Scripted {
+    name: &'static str,
+    delivery: Delivery,
+    doom: DoomOf,
+}
+
+impl JobHandler for Scripted {
+    type Payload = Script;
+    type Output = Value;
+
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn options(&self) -> HandlerOptions {
+        HandlerOptions { delivery: self.delivery, ..HandlerOptions::default() }
+    }
+
+    async fn execute(&self, script: Script, ctx: &JobContext) -> Result<Value, JobError> {
+        ctx.clock().sleep(Duration::from_millis(script.work)).await;
+        if ctx.attempt() > script.times {
+            return Ok(json!({ "attempt": ctx.attempt() }));
+        }
+        match script.act {
+            Act::Fail => return Err(JobError::retryable("as told")),
+            Act::Refuse => return Err(JobError::permanent("as told")),
+            Act::Panic => std::panic::resume_unwind(Box::new("as told")),
+            Act::Hang => {}
+            Act::Block => (self.doom)(Doom::Block),
+            Act::Crash => (self.doom)(Doom::Crash),
+        }
+        std::future::pending().await
+    }
+}
+
+/// A message that nobody can run, and what must be said about it.
+const POISON: [(&str, &str); 6] = [
+    ("not json", "body"),
+    ("[]", "body"),
+    (r#"{"name":"nobody"}"#, "no handler is registered for \"nobody\""),
+    (r#"{"name":"job","priority":11}"#, "priority"),
+    (r#"{"name":"job","version":2}"#, "version"),
+    (r#"{"name":"job","timeout":890000}"#, "timeout"),
+];
+
+fn register(scenario: &mut Scenario, doom: &DoomOf) {
+    for (name, delivery) in [("job", Delivery::Claimed), ("casual", Delivery::AtLeastOnce)] {
+        let handler = Scripted { name, delivery, doom: Arc::clone(doom) };
+        scenario.register(handler).expect("the names differ");
+    }
+}
+
+/// Everything that jobs, callers and operators do.
+pub(super) fn everything(scenario: &mut Scenario, doom: &DoomOf) {
+    register(scenario, doom);
+    let mut jobs: Vec<Planned> = Vec::new();
+    for _ in 0..5 + scenario.dice().below(30) {
+        match scenario.dice().below(20) {
+            0..=8 => jobs.push(message(scenario)),
+            9..=12 => jobs.push(enqueued(scenario)),
+            13 => poison(scenario),
+            14 | 15 => with_one_of(scenario, &jobs, Scenario::again),
+            16 => with_one_of(scenario, &jobs, Scenario::cancel),
+            17 => with_one_of(scenario, &jobs, Scenario::retry),
+            18 => burst(scenario, &mut jobs),
+            _ => {
+                if scenario.dice().one_in(4) {
+                    scenario.add(What::Redrive);
+                }
+            }
+        }
+    }
+}
+
+/// What happens in calm weather: nothing but work, so that promptness and costs can be judged.
+pub(super) fn calm(scenario: &mut Scenario, doom: &DoomOf) {
+    register(scenario, doom);
+    for _ in 0..5 + scenario.dice().below(30) {
+        if scenario.dice().one_in(2) {
+            message(scenario)
+        } else {
+            enqueued(scenario)
+        };
+    }
+}
+
+/// A few jobs that do nothing, each at its own time, so that only time keeps them waiting.
+pub(super) fn quiet(scenario: &mut Scenario, doom: &DoomOf) {
+    register(scenario, doom);
+    for _ in 0..=scenario.dice().below(8) {
+        let delay = scenario.dice().below(4_000_000);
+        let payload = serde_json::to_value(Script::default()).unwrap_or_default();
+        if scenario.dice().one_in(2) {
+            let body = json!({ "name": "job", "payload": payload, "delay": delay });
+            scenario.add(What::Send { queue: Queue::Normal, body, expected: Expected::Healthy });
+        } else {
+            let job = NewJob::new("job").payload(payload).delay(Duration::from_millis(delay));
+            scenario.add(What::Enqueue { job: Box::new(job), expected: Expected::Healthy });
+        }
+    }
+}
+
+fn with_one_of(scenario: &mut Scenario, jobs: &[Planned], act: fn(&mut Scenario, Planned)) {
+    if !jobs.is_empty() {
+        let job = *scenario.dice().pick(jobs);
+        act(scenario, job);
+    }
+}
+
+fn script(scenario: &mut Scenario) -> (Value, Expected) {
+    let dice = scenario.dice();
+    let work = if dice.one_in(3) { dice.below(25_000) } else { dice.below(500) };
+    let mut script = Script { work, ..Script::default() };
+    if dice.one_in(3) {
+        script.times = 1 + u32::try_from(dice.below(5)).unwrap_or_default();
+        script.act = match dice.below(12) {
+            0..=4 => Act::Fail,
+            5 | 6 => Act::Refuse,
+            7 | 8 => Act::Panic,
+            9 => Act::Hang,
+            10 => Act::Block,
+            _ => Act::Crash,
+        };
+    }
+    let expected = if script.times == 0 { Expected::Healthy } else { Expected::Anything };
+    (serde_json::to_value(script).unwrap_or_default(), expected)
+}
+
+fn delay(scenario: &mut Scenario) -> u64 {
+    let dice = scenario.dice();
+    match dice.below(8) {
+        0 => dice.below(60_000),
+        1 => dice.below(3_000_000),
+        _ => 0,
+    }
+}
+
+fn message(scenario: &mut Scenario) -> Planned {
+    let (payload, expected) = script(scenario);
+    let name = if scenario.dice().one_in(10) { "casual" } else { "job" };
+    let mut body = json!({ "name": name, "payload": payload });
+    let delay = delay(scenario);
+    if delay > 0 {
+        body["delay"] = delay.into();
+    }
+    if scenario.dice().one_in(3) {
+        body["maxRetries"] = scenario.dice().below(5).into();
+    }
+    if scenario.dice().one_in(6) {
+        // As long as the function can grant, so that it ends just before the deadline.
+        let longest = scenario.config.longest_timeout().as_millis();
+        body["timeout"] = u64::try_from(longest).unwrap_or_default().into();
+    }
+    if scenario.dice().one_in(4) {
+        let number = scenario.steps.len();
+        body["id"] = format!("nightly-{number}@2026-11-23T08:00:00Z").into();
+    }
+    let queue = *scenario.dice().pick(&Queue::ALL);
+    scenario.add(What::Send { queue, body, expected })
+}
+
+fn enqueued(scenario: &mut Scenario) -> Planned {
+    let (payload, expected) = script(scenario);
+    let priority = Priority::new(1 + scenario.dice().below(10));
+    let delay = delay(scenario);
+    let mut job = NewJob::new("job").payload(payload).priority(priority.unwrap_or_default());
+    if delay > 0 {
+        job = job.delay(Duration::from_millis(delay));
+    }
+    scenario.add(What::Enqueue { job: Box::new(job), expected })
+}
+
+fn poison(scenario: &mut Scenario) {
+    let (body, reason) = *scenario.dice().pick(&POISON);
+    let queue = *scenario.dice().pick(&Queue::ALL);
+    scenario.add(What::Poison { queue, body: body.to_owned(), reason });
+}
+
+/// Many at once, so that batches are full.
+fn burst(scenario: &mut Scenario, jobs: &mut Vec<Planned>) {
+    let first = scenario.steps.len();
+    for _ in 0..2 + scenario.dice().below(10) {
+        jobs.push(message(scenario));
+    }
+    let at = scenario.steps[first].after;
+    // Together they may be more than one invocation has time for.
+    let is_long = scenario.dice().one_in(3);
+    for step in &mut scenario.steps[first..] {
+        step.after = at;
+        if let What::Send { queue, body, .. } = &mut step.what {
+            *queue = Queue::Normal;
+            if is_long {
+                body["payload"]["work"] = 24_000.into();
+            }
+        }
+    }
+}
