@@ -32,9 +32,13 @@ async fn a_users_own_handler_runs_in_a_users_own_worker() {
 }
 
 #[test]
-fn the_readme_shows_the_example_as_it_is() {
+fn the_readme_shows_the_examples_as_they_are() {
     let readme = include_str!("../../../README.md");
-    let example = include_str!("../../examples/greet.rs");
-    let code = example.split_once("\n\n").unwrap().1;
-    assert!(readme.contains(code), "README.md must contain tests/examples/greet.rs below its first line");
+    for (file, example) in [
+        ("tests/examples/greet.rs", include_str!("../../examples/greet.rs")),
+        ("tests/tests/it/charge.rs", include_str!("charge.rs")),
+    ] {
+        let code = example.split_once("\n\n").unwrap().1;
+        assert!(readme.contains(code), "README.md must contain {file} below its first line");
+    }
 }

@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod budgets;
+mod charge;
 mod conformance;
 mod example;
 mod policies;

@@ -1,0 +1,264 @@
+//! The ways in which the code is broken on purpose.
+//!
+//! Each replaces a piece of source text that occurs once. When code changes and a piece is no longer found, the
+//! mutant is to be rewritten, not dropped: it stands for a mistake that somebody may make.
+
+use super::Mutant;
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "settles without the fence",
+        file: "memory/store.rs",
+        find: "if current.status == JobStatus::Running && current.holds(claim) =>",
+        replace: "if !claim.as_str().is_empty() =>",
+    },
+    Mutant {
+        name: "claims without a condition",
+        file: "memory/store.rs",
+        find: "if !record.is_claimable(request.now) || record.definition.name != request.name {",
+        replace: "if record.definition.name != request.name {",
+    },
+    Mutant {
+        name: "claims what a crash made a suspect, among others",
+        file: "job/record.rs",
+        find: "self.status.is_waiting() && self.due_at <= now && !self.isolated",
+        replace: "self.status.is_waiting() && self.due_at <= now",
+    },
+    Mutant {
+        name: "acks before it settles",
+        file: "processor/attempt.rs",
+        find: "Ended { received, message, record, fence }
+    }",
+        replace: "let gone = crate::ports::Deferral {
+            queue: received.queue,
+            receipt_handle: received.receipt_handle.clone(),
+            wait: std::time::Duration::from_hours(11),
+        };
+        let _ = self.queue.defer(&[gone]).await;
+        Ended { received, message, record, fence }
+    }",
+    },
+    Mutant {
+        name: "takes a settlement that failed for written",
+        file: "processor/settle.rs",
+        find: "Err(error) => failed.push((ended, error)),",
+        replace: "Err(_) => postponed.extend(settled(ended, SettleOutcome::Settled, ledger)),",
+    },
+    Mutant {
+        name: "records before it sends",
+        file: "manager/enqueue.rs",
+        find: "let outcomes = self.ports.queue.send(&outgoing).await;
+        let mut answers",
+        replace: "for (_, job) in &entering {
+            let Entering { message, queue, .. } = job;
+            let record = JobRecord::accepted(message.definition.clone(), *queue, now, message.due_at);
+            if let Some(Err(error)) = self.ports.store.insert(&[record.cancelled(String::new(), now)]).await.pop() {
+                tracing::warn!(%error);
+            }
+        }
+        let outcomes = self.ports.queue.send(&outgoing).await;
+        let mut answers",
+    },
+    Mutant {
+        name: "an operator's retry sends before it records",
+        file: "manager/steer.rs",
+        find: "if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {
+                self.send_again(next).await?;
+                return Ok(RetryOutcome::Requeued);
+            }",
+        replace: "self.send_again(next.clone()).await?;
+            if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {
+                return Ok(RetryOutcome::Requeued);
+            }",
+    },
+    Mutant {
+        name: "an operator's retry forgets its message",
+        file: "manager/steer.rs",
+        find: "self.send_again(next).await?;",
+        replace: "let _ = next;",
+    },
+    Mutant {
+        name: "the number of the receive stands for the claim's id",
+        file: "processor/claim.rs",
+        find: "let claim = self.new_claim(invocation, company);
+            let attempted",
+        replace: "let mut claim = self.new_claim(invocation, company);
+            claim.id = crate::job::ClaimId::from(candidate.received.receive_count.to_string());
+            let attempted",
+    },
+    Mutant {
+        name: "tombstones are trimmed after a day",
+        file: "config.rs",
+        find: "pub const MIN_RETENTION: Duration = Duration::from_hours(360);",
+        replace: "pub const MIN_RETENTION: Duration = Duration::from_hours(24);",
+    },
+    Mutant {
+        name: "two copies of one id in a batch",
+        file: "processor/gate.rs",
+        find: "if is_first { candidates.push(candidate) } else { copies.push(candidate) }",
+        replace: "let _ = (is_first, &mut copies);
+                    candidates.push(candidate);",
+    },
+    Mutant {
+        name: "a crash is blamed on batch mates",
+        file: "processor/judge.rs",
+        find: "Company::Shared if !record.isolated => Verdict::RunAlone,",
+        replace: "Company::Shared if false => Verdict::RunAlone,",
+    },
+    Mutant {
+        name: "a crash is forgiven for ever",
+        file: "processor/judge.rs",
+        find: "Company::Shared | Company::Alone => Verdict::Blame,",
+        replace: "Company::Shared | Company::Alone => Verdict::RunAlone,",
+    },
+    Mutant {
+        name: "a suspect runs among others",
+        file: "processor/claim.rs",
+        find: "claimed.suspects.push(Suspect { candidate: attempted.candidate, record });",
+        replace: "claimed.ready.extend(self.take_over(attempted, record, ledger).await);",
+    },
+    Mutant {
+        name: "a deferral spends an attempt",
+        file: "job/record.rs",
+        find: "self.status = if self.failures > 0 { JobStatus::Retrying } else { JobStatus::Queued };",
+        replace: "self.failures += 1;
+        self.status = JobStatus::Retrying;",
+    },
+    Mutant {
+        name: "a lease is ignored",
+        file: "processor/judge.rs",
+        find: "if held.lease_until > now {",
+        replace: "if held.lease_until > now + chrono::TimeDelta::days(1) {",
+    },
+    Mutant {
+        name: "a lease makes no allowance for clocks that differ",
+        file: "config.rs",
+        find: "pub const CLOCK_SKEW: Duration = Duration::from_secs(5);",
+        replace: "pub const CLOCK_SKEW: Duration = Duration::ZERO;",
+    },
+    Mutant {
+        name: "a job may ask for all the time that the function has",
+        file: "config.rs",
+        find: "pub const START_MARGIN: Duration = Duration::from_secs(2);",
+        replace: "pub const START_MARGIN: Duration = Duration::ZERO;",
+    },
+    Mutant {
+        name: "a batch is acked whole, whatever failed",
+        file: "processor/ledger.rs",
+        find: "let retained = order.into_iter().filter(|id| fates.get(id) != Some(&Fate::Released)).collect();",
+        replace: "drop((order, fates));
+        let retained = Vec::new();",
+    },
+    Mutant {
+        name: "a message that can't be sent anew is let go of",
+        file: "processor/dispose.rs",
+        find: "Ok(()) => ledger.release(received),
+                Err(error) => tracing",
+        replace: "_ if true => ledger.release(received),
+                Ok(()) => {}
+                Err(error) => tracing",
+    },
+    Mutant {
+        name: "a letter that can't be sent is let go of",
+        file: "processor/dispose.rs",
+        find: r#"Err(error) => tracing::error!(
+                    message_id = %received.message_id, error = &error as &dyn std::error::Error,
+                    "can't be sent to the dead-letter queue; it comes back"
+                ),"#,
+        replace: "Err(_) => ledger.release(&received),",
+    },
+    Mutant {
+        name: "a delay is rounded down",
+        file: "message.rs",
+        find: "whole_millis(self.due_at).to_rfc3339_opts(SecondsFormat::Millis, true)",
+        replace: "whole_millis(self.due_at).to_rfc3339_opts(SecondsFormat::Secs, true)",
+    },
+    Mutant {
+        name: "waiting is never a fresh message",
+        file: "processor/dispose.rs",
+        find: "const FRESH_AFTER_RECEIVES: u32 = 10;",
+        replace: "const FRESH_AFTER_RECEIVES: u32 = 1_000;",
+    },
+    Mutant {
+        name: "a fresh message forgets when it is due",
+        file: "processor/dispose.rs",
+        find: "let copy = JobMessage { due_at: self.until, recorded: true, ..self.message.clone() };",
+        replace: "let now = chrono::DateTime::UNIX_EPOCH;
+        let copy = JobMessage { due_at: now, recorded: true, ..self.message.clone() };",
+    },
+    Mutant {
+        name: "a job that is not due is claimed",
+        file: "processor/gate.rs",
+        find: "if message.due_at > now {",
+        replace: "if message.due_at > now + chrono::TimeDelta::seconds(10) {",
+    },
+    Mutant {
+        name: "jobs start whatever time is left",
+        file: "processor/gate.rs",
+        find: "TimeDelta::from_std(needed).is_ok_and(|needed| deadline - now >= needed)",
+        replace: "needed > Duration::ZERO && deadline > now",
+    },
+    Mutant {
+        name: "the batch is not cut short at its deadline",
+        file: "processor/mod.rs",
+        find: "let cut = self.clock.sleep(time_left.saturating_sub(Self::ANSWER_MARGIN));",
+        replace: "let cut = self.clock.sleep(time_left * 2);",
+    },
+    Mutant {
+        name: "a job has no timeout",
+        file: "processor/attempt.rs",
+        find: "let limit = self.clock.sleep(timeout);",
+        replace: "let limit = self.clock.sleep(timeout * 100);",
+    },
+    Mutant {
+        name: "a finished job may run again",
+        file: "processor/judge.rs",
+        find: "JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => Verdict::Finished,",
+        replace: "JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => Verdict::Redriven,",
+    },
+    Mutant {
+        name: "a cancelled job may be claimed",
+        file: "job/status.rs",
+        find: "matches!(self, Self::Queued | Self::Scheduled | Self::Retrying)",
+        replace: "matches!(self, Self::Queued | Self::Scheduled | Self::Retrying | Self::Cancelled)",
+    },
+    Mutant {
+        name: "retries have no end",
+        file: "processor/attempt.rs",
+        find: "let spent_all = record.failures >= max_retries;",
+        replace: "let spent_all = record.failures > max_retries;",
+    },
+    Mutant {
+        name: "a crash never uses up the last attempt",
+        file: "processor/claim.rs",
+        find: "let spent_all = record.failures >= handler.max_retries(&message.definition);",
+        replace: "let spent_all = record.failures > handler.max_retries(&message.definition);",
+    },
+    Mutant {
+        name: "a settlement that was written is counted again",
+        file: "memory/store.rs",
+        find: "(_, Some(current)) if settlement.is_written_in(current) => SettleOutcome::Settled,",
+        replace: "(_, Some(current)) if settlement.is_written_in(current) => {
+                self.note(&settlement.record);
+                SettleOutcome::Settled
+            }",
+    },
+    Mutant {
+        name: "a store that asks for less ends all doubt",
+        file: "processor/claim.rs",
+        find: "self.0 |= !error.is_throttled();",
+        replace: "self.0 = !error.is_throttled();",
+    },
+    Mutant {
+        name: "a claim whose answer was lost is given up",
+        file: "processor/claim.rs",
+        find: "const TROUBLED_ROUNDS: usize = 5;",
+        replace: "const TROUBLED_ROUNDS: usize = 0;",
+    },
+    Mutant {
+        name: "a replacement ignores what changed meanwhile",
+        file: "memory/store.rs",
+        find: "if !record.revision.follows(current.revision) {",
+        replace: "if record.revision < current.revision {",
+    },
+];
