@@ -26,6 +26,9 @@ use crate::ports::{BoxFuture, Clock};
 /// retry with its backoff, and every lease and visibility timeout that has to run out in between.
 const TIME_TO_REST: TimeDelta = TimeDelta::hours(6);
 
+/// How many batches that may take: far more than any job needs, and few enough to find out that one goes round.
+const MOST_BATCHES: u64 = 2_000;
+
 /// What a history came to.
 pub(super) struct Outcome {
     pub(super) broken: Option<Broken>,
@@ -261,13 +264,14 @@ impl History {
         self.fleet.turn_off(now);
         self.pass_until(now + TimeDelta::minutes(2)).await;
         self.ask_again();
+        let begun = self.fleet.figures.invocations;
         let last_due = self.world.state().watch.jobs.values().filter_map(|job| job.due).max().unwrap_or(now);
         let limit = last_due.max(now) + TIME_TO_REST;
         loop {
             if self.is_broken() || self.is_at_rest() {
                 return;
             }
-            if self.world.now() > limit {
+            if self.world.now() > limit || self.fleet.figures.invocations - begun > MOST_BATCHES {
                 break;
             }
             let next = [self.fleet.next_event(), self.fleet.next_message()].into_iter().flatten().min();
@@ -275,7 +279,10 @@ impl History {
             self.pass_until(next.map_or(soon, |next| next.max(soon)).min(limit + TimeDelta::seconds(1)))
                 .await;
         }
-        let rest = invariants::the_world_comes_to_rest(false, || format!("messages still wait at {limit}"));
+        let rest = invariants::the_world_comes_to_rest(false, || {
+            let batches = self.fleet.figures.invocations - begun;
+            format!("messages still wait after {batches} more batches, at {}", self.world.now())
+        });
         self.world.state().watch.check(rest);
     }
 

@@ -118,11 +118,11 @@ pub(super) fn everything(scenario: &mut Scenario, doom: &DoomOf) {
 pub(super) fn calm(scenario: &mut Scenario, doom: &DoomOf) {
     register(scenario, doom);
     for _ in 0..5 + scenario.dice().below(30) {
-        if scenario.dice().one_in(2) {
-            message(scenario)
-        } else {
-            enqueued(scenario)
-        };
+        match scenario.dice().below(8) {
+            0..=3 => drop(message(scenario)),
+            4..=6 => drop(enqueued(scenario)),
+            _ => burst(scenario, &mut Vec::new()),
+        }
     }
 }
 
