@@ -64,7 +64,7 @@ impl History {
         allowed: BTreeSet<Fault>,
         timeline: Timeline,
     ) -> Self {
-        let is_calm = allowed.is_empty();
+        let is_calm = scenario.weather != Weather::Rough;
         let world = Arc::new(World::new(seed, scenario.config.clone(), allowed, timeline));
         world.state().watch.is_quiet = scenario.weather == Weather::Quiet;
         let empty = crate::registry::JobRegistry::new(&scenario.config);
@@ -134,66 +134,60 @@ impl History {
     }
 
     fn take(&mut self, number: usize, what: &What) {
-        if what.fault().is_some_and(|fault| !self.world.state().allowed.contains(&fault)) {
+        let fault = what.fault();
+        if fault.is_some_and(|fault| !self.world.state().allowed.contains(&fault)) {
             return;
         }
         self.world.tell(|| "step".to_owned(), || format!("{number}: {what}"));
-        let now = self.world.now();
-        let happened = match what {
+        let happened = if fault.is_some() { self.go_wrong(what) } else { self.act(number, what) };
+        self.world.expire();
+        let mut state = self.world.state();
+        state.stirred = true;
+        if happened && let Some(fault) = fault {
+            state.counts.note(fault);
+        }
+    }
+
+    /// Somebody does something.
+    fn act(&mut self, number: usize, what: &What) -> bool {
+        match what {
             What::Send { queue, body, expected } => {
                 self.send(number, *queue, body, *expected);
                 if body.get("id").is_some() && self.world.state().strikes(Fault::FiredTwice, 3) {
                     self.send(number, *queue, body, *expected);
                 }
-                true
             }
             What::Poison { queue, body, reason } => {
                 let is_sent = self.world.queue.send_body(*queue, body).is_ok();
                 *self.poison.entry((*queue, reason)).or_default() += usize::from(is_sent);
-                true
             }
-            What::Enqueue { job, expected } => {
-                self.enqueue(number, (**job).clone(), *expected);
-                true
-            }
-            What::Again { of } => {
-                self.again(*of);
-                true
-            }
-            What::Cancel { of } => self.steer(*of, false),
-            What::Retry { of } => self.steer(*of, true),
-            What::Redrive => {
-                for queue in Queue::ALL {
-                    self.world.queue.redrive(queue);
-                }
-                true
-            }
+            What::Enqueue { job, expected } => self.enqueue(number, (**job).clone(), *expected),
+            What::Again { of } => self.again(*of),
+            What::Cancel { of } => return self.steer(*of, false),
+            What::Retry { of } => return self.steer(*of, true),
+            What::Redrive => Queue::ALL.iter().for_each(|queue| self.world.queue.redrive(*queue)),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Something goes wrong; whether it has, by now.
+    fn go_wrong(&mut self, what: &What) -> bool {
+        let now = self.world.now();
+        match what {
             What::Kill { pick, polls } => {
                 self.fleet.kill(*pick, *polls);
                 // Counted when it happens.
-                false
+                return false;
             }
-            What::Stall { pick, lasts } => self.fleet.stall(*pick, now + *lasts),
-            What::StoreOutage { lasts } => {
-                self.world.state().store_back = now + *lasts;
-                true
-            }
-            What::QueueOutage { lasts } => {
-                self.world.state().queue_back = now + *lasts;
-                true
-            }
-            What::TurnOff { lasts } => {
-                self.fleet.turn_off(now + *lasts);
-                true
-            }
-            What::DeliverAgain { pick } => self.fleet.deliver_again(*pick),
-        };
-        self.world.expire();
-        let mut state = self.world.state();
-        state.stirred = true;
-        if happened && let Some(fault) = what.fault() {
-            state.counts.note(fault);
+            What::Stall { pick, lasts } => return self.fleet.stall(*pick, now + *lasts),
+            What::DeliverAgain { pick } => return self.fleet.deliver_again(*pick),
+            What::StoreOutage { lasts } => self.world.state().store_back = now + *lasts,
+            What::QueueOutage { lasts } => self.world.state().queue_back = now + *lasts,
+            What::TurnOff { lasts } => self.fleet.turn_off(now + *lasts),
+            _ => return false,
         }
+        true
     }
 
     pub(super) fn send(&mut self, number: usize, queue: Queue, body: &Value, expected: Expected) {

@@ -117,20 +117,20 @@ async fn jobs_for_which_no_time_is_left_go_back_unspent_before_the_deadline() {
 async fn a_long_job_keeps_others_from_starting_but_not_from_being_answered_for() {
     let mut rig = Rig::new("lambda-jobs-normal", |endpoint| {
         Function::new(super::test_worker(), endpoint)
-            .with("LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS", "5")
+            .with("LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS", "6")
             .with("LAMBDA_JOBS_TIMEOUT_MS", "1000")
             .with("LAMBDA_JOBS_CONCURRENCY", "1")
     })
     .await;
     let long = json!({ "do": "work", "ms": 900 });
-    let ids = rig.act(&[json!({ "do": "succeed" }), long.clone(), long.clone(), long]).await;
-    rig.feed(Duration::from_secs(5));
+    let ids = rig.act(&[json!({ "do": "succeed" }), long.clone(), long.clone(), long.clone(), long]).await;
+    rig.feed(Duration::from_secs(6));
     let first = rig.first().await;
     assert!(first.left > TimeDelta::zero(), "answered {} late", -first.left);
     let stay = first.failures();
     assert!(!stay.contains(&ids[0].to_string()), "the quick one is done");
     assert!(!stay.contains(&ids[1].to_string()), "the first long one is done");
-    assert_eq!(stay.last(), Some(&ids[3].to_string()), "the last one never started");
+    assert_eq!(stay.last(), Some(&ids[4].to_string()), "the last one never started");
     for job in rig.all_ended(&ids).await {
         assert_eq!((job.status, job.retry_count), (JobStatus::Completed, 0), "{:?}", job.error);
     }
