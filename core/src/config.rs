@@ -56,7 +56,7 @@ impl JobConfig {
         let longest = self.longest_timeout();
         if self.timeout.is_zero() || self.timeout > longest {
             let expected =
-                format!("1 ms to {longest:?}, the function's timeout less 5 s to start and settle");
+                format!("1 ms to {longest:?}, the function's timeout less the margins to start and settle");
             return refuse("timeout", expected, format!("{:?}", self.timeout));
         }
         if self.retention < Self::MIN_RETENTION {

@@ -11,7 +11,8 @@
 //! | [`families`] | the job families that come along |
 //! | [`ports`] | what all of this needs from the outside, as small traits |
 //! | [`memory`] | the ports in memory: for tests, yours too |
-//! | [`sqs`] | the one model of SQS, shared by tests and the local stack |
+//! | [`sqs`] | the one model of SQS, shared by tests, the simulator and the local stack |
+//! | `testing` (a feature) | conformance suites for adapters, and the simulator |
 //!
 //! There is no AWS crate here, no HTTP client, no runtime and no clock: time and randomness come in
 //! through ports, so that a run can be repeated from its seed.

@@ -49,7 +49,7 @@ pub enum RegisterError {
     Duplicate(String),
     /// Its jobs could never be run.
     #[error(
-        "handler {name:?}: timeout: expected 1 ms to {longest:?}, the function's timeout less 5 s to start and \
+        "handler {name:?}: timeout: expected 1 ms to {longest:?}, the function's timeout less the margins to start and \
          settle, got {timeout:?}"
     )]
     Timeout {
@@ -269,7 +269,7 @@ mod tests {
         let mut registry = JobRegistry::new(&JobConfig::default());
         assert_eq!(
             registry.register(Slow).err().unwrap().to_string(),
-            "handler \"slow\": timeout: expected 1 ms to 85s, the function's timeout less 5 s to start and settle, \
+            "handler \"slow\": timeout: expected 1 ms to 85s, the function's timeout less the margins to start and settle, \
              got 600s"
         );
         registry.register_fn("n", nothing).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! A function is thin: it reads the settings, builds the adapters, and hands every event to the core.
 //! With [`run_worker`] your own worker is about as long as its handlers; see the example
-//! `custom_job`. Outside Lambda the same binary polls the queues of the local stack itself.
+//! `greet` of the README. Outside Lambda the same binary polls the queues of the local stack itself.
 
 mod adapters;
 pub mod event;

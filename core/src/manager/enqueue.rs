@@ -33,7 +33,7 @@ pub enum EnqueueError {
     Invalid(#[from] DecodeError),
     /// Its timeout can't be granted.
     #[error(
-        "timeout: expected at most {longest_ms} ms, the function's timeout less 5 s to start and settle, got \
+        "timeout: expected at most {longest_ms} ms, the function's timeout less the margins to start and settle, got \
          {timeout_ms} ms; split the work, or raise the function's timeout (15 minutes at most)"
     )]
     Timeout {

@@ -69,8 +69,15 @@ impl MemoryQueue {
         self.sqs().next_visible_at(queue.as_str(), now)
     }
 
+    fn sqs(&self) -> MutexGuard<'_, Sqs> {
+        self.sqs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a simulated SQS does of its own accord.
+#[cfg(feature = "testing")]
+impl MemoryQueue {
     /// Receives up to `max` messages in an order of the caller's, each as SQS keeps it and as a worker gets it.
-    #[cfg(feature = "testing")]
     pub(crate) fn receive_by(
         &self,
         queue: Queue,
@@ -84,14 +91,12 @@ impl MemoryQueue {
     }
 
     /// Moves the instant at which a message can be received.
-    #[cfg(feature = "testing")]
     pub(crate) fn show(&self, queue: Queue, message_id: &str, at: DateTime<Utc>) {
         let now = self.clock.now();
         let _ = self.sqs().set_visible_at(queue.as_str(), message_id, at, now);
     }
 
     /// Delivers a deleted message once more; whether it was deleted.
-    #[cfg(feature = "testing")]
     pub(crate) fn deliver_again(&self, message: Message, now: DateTime<Utc>) -> bool {
         let mut sqs = self.sqs();
         let is_there =
@@ -101,19 +106,11 @@ impl MemoryQueue {
     }
 
     /// Whether a message can be received now.
-    #[cfg(feature = "testing")]
     pub(crate) fn is_visible(&self, queue: Queue) -> bool {
         self.next_visible_at(queue).is_ok_and(|next| next.is_some_and(|next| next <= self.clock.now()))
     }
 
-    /// Deletes a received message if it is still there.
-    #[cfg(feature = "testing")]
-    pub(crate) fn forget(&self, message: &ReceivedMessage) {
-        let _ = self.delete(message);
-    }
-
     /// Sends all dead letters back to the queue that they came from.
-    #[cfg(feature = "testing")]
     pub(crate) fn redrive(&self, queue: Queue) {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
         let letters = dead_letter_name(queue);
@@ -122,10 +119,6 @@ impl MemoryQueue {
         for letter in dead {
             let _ = sqs.send(queue.as_str(), SendRequest::new(letter.content.body), now);
         }
-    }
-
-    fn sqs(&self) -> MutexGuard<'_, Sqs> {
-        self.sqs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn gate(
 ) -> Gate {
     if timeout > longest {
         return Gate::DeadLetter(format!(
-            "timeout: expected at most {} ms, the function's timeout less 5 s to start and settle, got {} ms",
+            "timeout: expected at most {} ms, the function's timeout less the margins to start and settle, got {} ms",
             longest.as_millis(),
             timeout.as_millis()
         ));
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_can_never_run_here_is_a_dead_letter_with_its_reason() {
-        let reason = "timeout: expected at most 85000 ms, the function's timeout less 5 s to start and settle, \
+        let reason = "timeout: expected at most 85000 ms, the function's timeout less the margins to start and settle, \
                       got 86000 ms";
         assert_eq!(ask(1, 86, 0, 90), Gate::DeadLetter(reason.to_owned()));
         let reason = "received 50 times without running to an end";

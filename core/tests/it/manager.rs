@@ -50,7 +50,7 @@ fn bad_jobs_are_refused_with_the_field_the_value_and_what_was_expected() {
     assert_eq!(refusal(NewJob::new("")), "name: expected the name of a job, 1 to 128 bytes, got \"\"");
     assert_eq!(
         refusal(NewJob::new("script").timeout(Duration::from_secs(88))),
-        "timeout: expected at most 85000 ms, the function's timeout less 5 s to start and settle, got 88000 ms; \
+        "timeout: expected at most 85000 ms, the function's timeout less the margins to start and settle, got 88000 ms; \
          split the work, or raise the function's timeout (15 minutes at most)"
     );
     assert_eq!(

@@ -1,7 +1,7 @@
 //! The function's environments, and the event source mappings that feed them.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,7 +9,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::faults::Fault;
 use super::invariants;
 use super::link::{Link, Party};
-use super::world::{Doom, World};
+use super::scenario::{Doom, Scenario, Weather};
+use super::world::World;
 use crate::config::JobConfig;
 use crate::context::StopSignal;
 use crate::job::Queue;
@@ -23,6 +24,9 @@ const MAX_CONCURRENCY: usize = 3;
 
 /// What an environment that has less time left need not do everything for.
 const GIVES_UP_BEFORE: TimeDelta = TimeDelta::seconds(3);
+
+/// One that stands still from here on can't answer in time.
+const CUT_BEFORE: TimeDelta = TimeDelta::seconds(1);
 
 /// One environment of the worker function.
 struct Environment {
@@ -52,6 +56,8 @@ pub(super) struct Fleet {
     next_id: usize,
     /// After how many polls the next environment that gets a batch is killed.
     next_kill: Option<u32>,
+    /// What the handler that was polled last asked to be done to its environment.
+    doom: Arc<Mutex<Option<Doom>>>,
     /// Whether nothing goes wrong, so that nothing excuses anybody.
     is_calm: bool,
     /// Until when `ENABLE_JOBS` is `false`.
@@ -77,7 +83,9 @@ pub(super) struct Figures {
 }
 
 impl Fleet {
-    pub(super) fn new(world: Arc<World>, registry: JobRegistry, is_calm: bool) -> Self {
+    pub(super) fn new(world: Arc<World>, scenario: &mut Scenario) -> Self {
+        let empty = JobRegistry::new(&scenario.config);
+        let registry = std::mem::replace(&mut scenario.registry, empty);
         let off_until = world.start;
         Self {
             world,
@@ -85,7 +93,8 @@ impl Fleet {
             environments: Vec::new(),
             next_id: 0,
             next_kill: None,
-            is_calm,
+            doom: Arc::clone(&scenario.doom),
+            is_calm: scenario.weather != Weather::Rough,
             off_until,
             killed: Vec::new(),
             delivered: Vec::new(),
@@ -269,7 +278,9 @@ impl Fleet {
             let environment = &mut self.environments[at];
             let Some(busy) = &mut environment.busy else { continue };
             if now >= busy.deadline {
-                let is_late = !busy.is_blocked && busy.stands_still_until.is_none();
+                let stood_still =
+                    busy.stands_still_until.is_some_and(|until| until > busy.deadline - CUT_BEFORE);
+                let is_late = !busy.is_blocked && !stood_still;
                 let answered =
                     invariants::g8_the_answer_comes_before_the_deadline(environment.id, now, is_late);
                 self.world.state().watch.check(answered);
@@ -293,7 +304,7 @@ impl Fleet {
 
     /// Does to an environment what is to be done to it after a poll; whether it has ended.
     fn strike(&mut self, at: usize) -> bool {
-        let doom = self.world.state().doom.take();
+        let doom = self.doom.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(busy) = &mut self.environments[at].busy else { return false };
         busy.is_blocked |= doom == Some(Doom::Block);
         let is_killed = match &mut busy.polls_left {
@@ -348,7 +359,8 @@ impl Fleet {
                 self.released.insert(message.message_id.clone());
             }
             if is_released && !state.strikes(Fault::DeletionLost, 40) {
-                self.world.queue.forget(message);
+                // One that is gone already stays so.
+                let _ = self.world.queue.delete(message);
             }
         }
         state.stirred = true;

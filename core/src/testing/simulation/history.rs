@@ -54,7 +54,6 @@ pub(super) struct History {
     pub(super) jobs: HashMap<usize, JobId>,
     /// How many messages were sent that nobody can run, by the reason.
     pub(super) poison: BTreeMap<(Queue, &'static str), usize>,
-    pub(super) is_calm: bool,
 }
 
 impl History {
@@ -64,12 +63,9 @@ impl History {
         allowed: BTreeSet<Fault>,
         timeline: Timeline,
     ) -> Self {
-        let is_calm = scenario.weather != Weather::Rough;
         let world = Arc::new(World::new(seed, scenario.config.clone(), allowed, timeline));
         world.state().watch.is_quiet = scenario.weather == Weather::Quiet;
-        let empty = crate::registry::JobRegistry::new(&scenario.config);
-        let registry = std::mem::replace(&mut scenario.registry, empty);
-        let fleet = Fleet::new(Arc::clone(&world), registry, is_calm);
+        let fleet = Fleet::new(Arc::clone(&world), &mut scenario);
         Self {
             world,
             scenario,
@@ -80,12 +76,7 @@ impl History {
             unanswered: BTreeSet::new(),
             jobs: HashMap::new(),
             poison: BTreeMap::new(),
-            is_calm,
         }
-    }
-
-    pub(super) const fn world(&self) -> &Arc<World> {
-        &self.world
     }
 
     /// Lets everything happen whose step is kept.

@@ -60,9 +60,20 @@ pub(super) fn cancelled_jobs_do_not_start(id: &JobId, job: &JobWatch) -> Holds {
     })
 }
 
-pub(super) fn g3_no_more_attempts_than_allowed(record: &JobRecord, max_retries: u32) -> Holds {
+pub(super) fn g3_no_more_failures_than_allowed(record: &JobRecord, max_retries: u32) -> Holds {
     holds("G3: at most 1 + maxRetries attempts", record.failures <= 1 + max_retries, || {
         format!("{} failed {} times, maxRetries {max_retries}", record.id(), record.failures)
+    })
+}
+
+/// An attempt that a crash, or a store that was away, kept from being settled is made again.
+pub(super) fn g3_no_more_starts_than_allowed(id: &JobId, job: &JobWatch) -> Holds {
+    let unsettled = job.ended_alone + job.ended_in_company;
+    holds("G3: at most 1 + maxRetries attempts", job.starts <= 1 + job.max_retries + unsettled, || {
+        format!(
+            "{id} starts for the {}th time, maxRetries {}, {unsettled} unsettled",
+            job.starts, job.max_retries
+        )
     })
 }
 

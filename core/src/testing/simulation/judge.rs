@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::fleet::Figures;
 use super::history::History;
 use super::invariants;
+use super::scenario::Weather;
 use super::world::at_once;
 use crate::job::{JobId, Queue};
 use crate::message::JobMessage;
@@ -48,7 +49,7 @@ impl History {
             at_once(self.world.store.counters()).unwrap_or_default().into_iter().collect();
         let mut state = self.world.state();
         checks.push(invariants::counters_equal_what_happened(&counted, &state.watch.tally));
-        if self.is_calm {
+        if self.scenario.weather != Weather::Rough {
             let Figures { invocations, messages, waits, .. } = self.fleet.figures;
             // A caller looks, sends and records, and a worker may come in between; a batch is claimed and settled, in two calls each where some of
             // its jobs are known and some new, or some are slower than others; and what waits is put off.

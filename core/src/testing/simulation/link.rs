@@ -257,7 +257,12 @@ impl JobStore for Link {
     async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
         let one = |settlement: &Settlement| {
             let part = SettleBatch { settlements: vec![settlement.clone()], ..*batch };
-            self.write(Via::Settle, settlement.record.id(), || only(at_once(self.world.store.settle(&part))))
+            let id = settlement.record.id();
+            let outcome = self.write(Via::Settle, id, || only(at_once(self.world.store.settle(&part))));
+            if let (Ok(SettleOutcome::Fenced(_)), Some(worker)) = (&outcome, self.worker()) {
+                self.world.state().watch.fenced(worker, id);
+            }
+            outcome
         };
         self.ask(&batch.settlements, |settlement| settlement.record.id(), one).await
     }

@@ -69,7 +69,6 @@ mod workload;
 mod world;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub use dice::Dice;
 pub use faults::{Fault, FaultCounts};
@@ -82,15 +81,10 @@ use history::{History, Outcome};
 use plan::Step;
 use scenario::Weather;
 use timeline::Timeline;
-use workload::DoomOf;
-use world::World;
-
-/// What makes a scenario, given a way to end the worker that runs a job.
-type About = dyn Fn(&mut Scenario, &DoomOf) + Send + Sync;
 
 /// Histories of one kind of scenario.
 pub struct Simulation {
-    scenario: Box<About>,
+    scenario: Box<dyn Fn(&mut Scenario) + Send + Sync>,
     weather: fn(u64) -> Weather,
 }
 
@@ -98,7 +92,7 @@ impl Simulation {
     /// Histories with your own handlers and jobs. `scenario` is asked once for every history.
     #[must_use]
     pub fn new(scenario: impl Fn(&mut Scenario) + Send + Sync + 'static) -> Self {
-        Self { scenario: Box::new(move |about, _| scenario(about)), weather: |_| Weather::Rough }
+        Self { scenario: Box::new(scenario), weather: |_| Weather::Rough }
     }
 
     /// The histories that this project is held to: jobs that succeed, fail, panic, hang, block and crash, sent
@@ -111,10 +105,10 @@ impl Simulation {
             4 => Weather::Quiet,
             _ => Weather::Rough,
         };
-        let scenario = |about: &mut Scenario, doom: &DoomOf| match about.weather {
-            Weather::Rough => workload::everything(about, doom),
-            Weather::Calm => workload::calm(about, doom),
-            Weather::Quiet => workload::quiet(about, doom),
+        let scenario = |about: &mut Scenario| match about.weather {
+            Weather::Rough => workload::everything(about),
+            Weather::Calm => workload::calm(about),
+            Weather::Quiet => workload::quiet(about),
         };
         Self { scenario: Box::new(scenario), weather }
     }
@@ -151,11 +145,11 @@ impl Simulation {
     }
 
     /// What happens in the history of a seed, in order, with the number of each step.
-    fn plan(&self, seed: u64, doom: &DoomOf) -> (Scenario, Vec<(usize, Step)>) {
+    fn plan(&self, seed: u64) -> (Scenario, Vec<(usize, Step)>) {
         let mut dice = Dice::new(seed);
         let weather = (self.weather)(seed);
         let mut scenario = Scenario::new(dice.fork(), weather);
-        (self.scenario)(&mut scenario, doom);
+        (self.scenario)(&mut scenario);
         let mut steps = scenario.steps.clone();
         if weather == Weather::Rough {
             steps.extend(plan::troubles(&mut dice, scenario.span));
@@ -166,21 +160,11 @@ impl Simulation {
     }
 
     fn tell(&self, replay: &Replay, timeline: Timeline) -> Outcome {
-        let place: Arc<Mutex<Weak<World>>> = Arc::default();
-        let found = Arc::clone(&place);
-        let doom: DoomOf = Arc::new(move |doom| {
-            let world = found.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
-            if let Some(world) = world {
-                world.state().doom = Some(doom);
-            }
-        });
-        let (scenario, steps) = self.plan(replay.seed, &doom);
+        let (scenario, steps) = self.plan(replay.seed);
         let is_kept = |step: &(usize, Step)| replay.steps.as_ref().is_none_or(|kept| kept.contains(&step.0));
         let steps: Vec<(usize, Step)> = steps.into_iter().filter(is_kept).collect();
         let faults = replay.faults.clone().unwrap_or_else(|| self.faults(replay.seed));
-        let history = History::new(replay.seed, scenario, faults, timeline);
-        *place.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(history.world());
-        history.unfold(&steps)
+        History::new(replay.seed, scenario, faults, timeline).unfold(&steps)
     }
 
     fn faults(&self, seed: u64) -> BTreeSet<Fault> {

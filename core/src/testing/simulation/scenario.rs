@@ -1,5 +1,6 @@
 //! What a history is about: handlers, jobs, and what must hold.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -24,6 +25,17 @@ pub struct Scenario {
     pub(super) invariants: Vec<(&'static str, Invariant)>,
     pub(super) span: Duration,
     pub(super) weather: Weather,
+    /// What a handler asks to be done to the worker that runs it.
+    pub(super) doom: Arc<Mutex<Option<Doom>>>,
+}
+
+/// What a handler can do to its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doom {
+    /// The process ends, as when it is out of memory.
+    Crash,
+    /// It never yields again.
+    Block,
 }
 
 /// How much goes wrong in a history.
@@ -48,7 +60,16 @@ impl Scenario {
         let config = JobConfig { concurrency, function_timeout, ..JobConfig::default() };
         let span = dice.millis(1_000..600_000);
         let registry = JobRegistry::new(&config);
-        Self { dice, config, registry, steps: Vec::new(), invariants: Vec::new(), span, weather }
+        Self {
+            dice,
+            config,
+            registry,
+            steps: Vec::new(),
+            invariants: Vec::new(),
+            span,
+            weather,
+            doom: Arc::default(),
+        }
     }
 
     /// Chance, for scenarios of which no two are alike.

@@ -57,7 +57,7 @@ impl Simulation {
     pub(super) fn shortest(&self, seed: u64, broken: Broken) -> Breach {
         let mut shrinking = Shrinking { simulation: self, guarantee: broken.guarantee, tries: 0 };
         let all = self.faults(seed);
-        let steps: BTreeSet<usize> = (0..self.length(seed)).collect();
+        let steps: BTreeSet<usize> = (0..self.plan(seed).1.len()).collect();
         let named = |steps: &BTreeSet<usize>, faults: &BTreeSet<Fault>| Replay {
             seed,
             steps: Some(steps.clone()),
@@ -70,10 +70,5 @@ impl Simulation {
         let outcome = self.tell(&replay, Timeline::on());
         let broken = outcome.broken.unwrap_or(broken);
         Breach { broken, replay, lines: outcome.lines }
-    }
-
-    fn length(&self, seed: u64) -> usize {
-        let nothing = std::sync::Arc::new(|_| ()) as super::DoomOf;
-        self.plan(seed, &nothing).1.len()
     }
 }

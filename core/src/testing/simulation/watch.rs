@@ -44,9 +44,8 @@ pub(super) struct JobWatch {
     /// Whether its attempts are claimed.
     pub(super) is_claimed: bool,
     pub(super) max_retries: u32,
+    /// How many attempts were started, since it was first sent or an operator sent it again.
     pub(super) starts: u32,
-    /// Failures of attempts that it started.
-    pub(super) own_failures: u32,
     /// Failures that it did not have: it was blamed for the end of its worker.
     pub(super) blames: u32,
     /// How often its worker ended while it alone was claimed.
@@ -68,7 +67,6 @@ impl Default for JobWatch {
             is_claimed: true,
             max_retries: 0,
             starts: 0,
-            own_failures: 0,
             blames: 0,
             ended_alone: 0,
             ended_in_company: 0,
@@ -144,12 +142,24 @@ impl Watch {
     pub(super) fn ended(&mut self, worker: usize) {
         let Hands { holds } = self.workers.remove(&worker).unwrap_or_default();
         for (id, hold) in holds {
-            let job = self.job(&id);
-            if hold.is_alone {
-                job.ended_alone += 1;
-            } else {
-                job.ended_in_company += 1;
-            }
+            self.left_unsettled(&id, hold);
+        }
+    }
+
+    /// A worker learns that somebody else has the job: its attempt is over, and does not count.
+    pub(super) fn fenced(&mut self, worker: usize, id: &JobId) {
+        let hold = self.workers.get_mut(&worker).and_then(|hands| hands.holds.remove(id));
+        if let Some(hold) = hold {
+            self.left_unsettled(id, hold);
+        }
+    }
+
+    fn left_unsettled(&mut self, id: &JobId, hold: Hold) {
+        let job = self.job(id);
+        if hold.is_alone {
+            job.ended_alone += 1;
+        } else {
+            job.ended_in_company += 1;
         }
     }
 
@@ -169,6 +179,7 @@ impl Watch {
             self.check(invariants::g2_no_two_attempts_at_once(id, elsewhere));
             self.check(invariants::g2_no_finished_job_runs_again(id, &job));
             self.check(invariants::cancelled_jobs_do_not_start(id, &job));
+            self.check(invariants::g3_no_more_starts_than_allowed(id, &job));
         }
         self.check(invariants::g4_no_delay_ends_early(id, &job, now));
         if self.is_quiet {
@@ -201,7 +212,7 @@ impl Watch {
         self.check(invariants::every_write_is_the_next_revision(before, after));
         let id = after.id().clone();
         let max_retries = self.job(&id).max_retries;
-        self.check(invariants::g3_no_more_attempts_than_allowed(after, max_retries));
+        self.check(invariants::g3_no_more_failures_than_allowed(after, max_retries));
         if via == Via::Settle {
             self.check(invariants::no_older_attempt_overwrites_a_result(before, after));
             self.tallied(before, after);
@@ -209,11 +220,11 @@ impl Watch {
         let blamed = self.handed_over(worker, &id, before, after);
         let job = self.job(&id);
         if after.failures > before.map_or(0, |before| before.failures) {
-            if blamed { job.blames += 1 } else { job.own_failures += 1 }
+            job.blames += u32::from(blamed);
         }
         if before.is_some_and(|before| before.status == JobStatus::Failed) && !after.status.is_finished() {
             if via == Via::Replace && after.failures == 0 {
-                (job.own_failures, job.blames) = (0, 0);
+                (job.starts, job.blames) = (0, 0);
             }
             job.finished = None;
         }

@@ -1,20 +1,16 @@
 //! The scenario that the project itself is held to: jobs of every kind, callers and operators of every mood.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::plan::{Expected, What};
-use super::scenario::{Planned, Scenario};
-use super::world::Doom;
+use super::scenario::{Doom, Planned, Scenario};
 use crate::context::JobContext;
 use crate::handler::{Delivery, HandlerOptions, JobError, JobHandler};
 use crate::job::{NewJob, Priority, Queue};
-
-/// What a handler asks to be done to its worker.
-pub(super) type DoomOf = Arc<dyn Fn(Doom) + Send + Sync>;
 
 /// What a job does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +39,13 @@ enum Act {
 struct Scripted {
     name: &'static str,
     delivery: Delivery,
-    doom: DoomOf,
+    doom: Arc<Mutex<Option<Doom>>>,
+}
+
+impl Scripted {
+    fn ask_for(&self, doom: Doom) {
+        *self.doom.lock().unwrap_or_else(PoisonError::into_inner) = Some(doom);
+    }
 }
 
 impl JobHandler for Scripted {
@@ -68,8 +70,8 @@ impl JobHandler for Scripted {
             Act::Refuse => return Err(JobError::permanent("as told")),
             Act::Panic => std::panic::resume_unwind(Box::new("as told")),
             Act::Hang => {}
-            Act::Block => (self.doom)(Doom::Block),
-            Act::Crash => (self.doom)(Doom::Crash),
+            Act::Block => self.ask_for(Doom::Block),
+            Act::Crash => self.ask_for(Doom::Crash),
         }
         std::future::pending().await
     }
@@ -85,16 +87,16 @@ const POISON: [(&str, &str); 6] = [
     (r#"{"name":"job","timeout":890000}"#, "timeout"),
 ];
 
-fn register(scenario: &mut Scenario, doom: &DoomOf) {
+fn register(scenario: &mut Scenario) {
     for (name, delivery) in [("job", Delivery::Claimed), ("casual", Delivery::AtLeastOnce)] {
-        let handler = Scripted { name, delivery, doom: Arc::clone(doom) };
+        let handler = Scripted { name, delivery, doom: Arc::clone(&scenario.doom) };
         scenario.register(handler).expect("the names differ");
     }
 }
 
 /// Everything that jobs, callers and operators do.
-pub(super) fn everything(scenario: &mut Scenario, doom: &DoomOf) {
-    register(scenario, doom);
+pub(super) fn everything(scenario: &mut Scenario) {
+    register(scenario);
     let mut jobs: Vec<Planned> = Vec::new();
     for _ in 0..5 + scenario.dice().below(30) {
         match scenario.dice().below(20) {
@@ -115,8 +117,8 @@ pub(super) fn everything(scenario: &mut Scenario, doom: &DoomOf) {
 }
 
 /// What happens in calm weather: nothing but work, so that promptness and costs can be judged.
-pub(super) fn calm(scenario: &mut Scenario, doom: &DoomOf) {
-    register(scenario, doom);
+pub(super) fn calm(scenario: &mut Scenario) {
+    register(scenario);
     for _ in 0..5 + scenario.dice().below(30) {
         match scenario.dice().below(8) {
             0..=3 => drop(message(scenario)),
@@ -127,8 +129,8 @@ pub(super) fn calm(scenario: &mut Scenario, doom: &DoomOf) {
 }
 
 /// A few jobs that do nothing, each at its own time, so that only time keeps them waiting.
-pub(super) fn quiet(scenario: &mut Scenario, doom: &DoomOf) {
-    register(scenario, doom);
+pub(super) fn quiet(scenario: &mut Scenario) {
+    register(scenario);
     for _ in 0..=scenario.dice().below(8) {
         let delay = scenario.dice().below(4_000_000);
         let payload = serde_json::to_value(Script::default()).unwrap_or_default();

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use futures_util::FutureExt;
@@ -16,9 +15,6 @@ use crate::config::JobConfig;
 use crate::job::{JobId, JobRecord};
 use crate::memory::{MemoryJobStore, MemoryQueue, PausedClock};
 use crate::ports::{BoxFuture, Clock, JobStore};
-
-/// How long a received message stays hidden: six times the function's timeout, as the template has it.
-const VISIBILITY: Duration = Duration::from_mins(9);
 
 /// How far a clock is off at most, in milliseconds: two of them then differ by less than 5 s.
 const MAX_SKEW_MS: i64 = 2_450;
@@ -44,17 +40,6 @@ pub(super) struct State {
     pub(super) requests: u64,
     /// Whether the queues changed since the event source mappings last looked.
     pub(super) stirred: bool,
-    /// What a handler asked to be done to the worker that runs it.
-    pub(super) doom: Option<Doom>,
-}
-
-/// What a handler can do to its worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doom {
-    /// The process ends, as when it is out of memory.
-    Crash,
-    /// It never yields again.
-    Block,
 }
 
 impl World {
@@ -62,7 +47,8 @@ impl World {
         // A Monday, so that a history which takes days crosses a weekend and the end of a month.
         let start = Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).single().unwrap_or_default();
         let clock = PausedClock::at(start);
-        let queue = MemoryQueue::new(clock.clone(), VISIBILITY).expect("the queues are as in the template");
+        let queue = MemoryQueue::new(clock.clone(), config.function_timeout * 6)
+            .expect("the queues are as in the template");
         let state = State {
             dice: Dice::new(seed),
             allowed,
@@ -73,7 +59,6 @@ impl World {
             queue_back: start,
             requests: 0,
             stirred: false,
-            doom: None,
         };
         Self { clock, start, store: MemoryJobStore::new(), queue, config, state: Mutex::new(state) }
     }

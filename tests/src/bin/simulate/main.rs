@@ -1,7 +1,6 @@
 //! Runs histories by the thousand, tells one again, or proves that a broken core is caught.
 //!
 //! See [`lambda_jobs_core::testing::simulation`] for what a history is.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it reports to a terminal")]
 
 mod mutants;
 
@@ -11,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Parser;
 use lambda_jobs_core::testing::simulation::{Breach, Replay, Simulation, Summary};
@@ -77,76 +76,71 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs histories on several threads, until all are done or one breaks a guarantee.
+/// Histories that several threads run, until all are done or one breaks a guarantee.
+struct Run {
+    seeds: RangeInclusive<u64>,
+    begun: Instant,
+    next: AtomicU64,
+    found: Mutex<Found>,
+}
+
+/// What they came to so far.
+#[derive(Default)]
+struct Found {
+    done: usize,
+    summary: Summary,
+    breach: Option<Box<Breach>>,
+}
+
 fn run(seeds: RangeInclusive<u64>, threads: usize) -> Result<Summary, Box<Breach>> {
-    let (begun, count) = (Instant::now(), seeds.clone().count());
     let next = AtomicU64::new(*seeds.start());
-    let found: Mutex<(Summary, Option<Box<Breach>>)> = Mutex::default();
-    let done = AtomicUsize::new(0);
+    let run = Run { seeds, begun: Instant::now(), next, found: Mutex::default() };
     thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| {
-                let simulation = Simulation::standard();
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed > *seeds.end() {
-                        return;
-                    }
-                    let outcome = simulation.history(seed);
-                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                    match outcome {
-                        Ok(summary) => found.0.add(&summary),
-                        Err(breach) => {
-                            next.store(u64::MAX / 2, Ordering::Relaxed);
-                            found.1.get_or_insert(breach);
-                        }
-                    }
-                    drop(found);
-                    let done = 1 + done.fetch_add(1, Ordering::Relaxed);
-                    if done.is_multiple_of((count / 10).max(1)) {
-                        eprintln!(
-                            "{done} of {count} histories, {} per minute",
-                            per_minute(done, begun.elapsed())
-                        );
-                    }
-                }
-            });
+            scope.spawn(|| run.work());
         }
     });
-    let (summary, breach) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Found { summary, breach, .. } = run.found.into_inner().unwrap_or_else(PoisonError::into_inner);
     breach.map_or(Ok(summary), Err)
 }
 
-fn per_minute(done: usize, elapsed: Duration) -> u128 {
-    60_000 * done as u128 / elapsed.as_millis().max(1)
+impl Run {
+    fn work(&self) {
+        let simulation = Simulation::standard();
+        loop {
+            let seed = self.next.fetch_add(1, Ordering::Relaxed);
+            if seed > *self.seeds.end() || !self.note(simulation.history(seed)) {
+                return;
+            }
+        }
+    }
+
+    /// Adds a history to what was found; whether to go on.
+    fn note(&self, outcome: Result<Summary, Box<Breach>>) -> bool {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.done += 1;
+        match outcome {
+            Ok(summary) => found.summary.add(&summary),
+            Err(breach) => drop(found.breach.get_or_insert(breach)),
+        }
+        let (done, all) = (found.done, self.seeds.clone().count());
+        if done.is_multiple_of((all / 10).max(1)) {
+            let per_minute = 60_000 * done as u128 / self.begun.elapsed().as_millis().max(1);
+            eprintln!("{done} of {all} histories, {per_minute} per minute");
+        }
+        found.breach.is_none()
+    }
 }
 
 /// Tries every mutant; fails unless all are caught.
 fn try_mutants(seeds: u64, threads: usize) -> ExitCode {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let next = AtomicUsize::new(0);
-    let caught = AtomicUsize::new(0);
+    let (next, caught) = (AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
         for lane in 0..threads {
-            let (root, next, caught) = (&root, &next, &caught);
+            let (next, caught) = (&next, &caught);
             scope.spawn(move || {
-                let bench = match Bench::set_up(root, lane) {
-                    Ok(bench) => bench,
-                    Err(error) => return eprintln!("the core can't be copied: {error}"),
-                };
-                while let Some(mutant) = mutants::all().get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let begun = Instant::now();
-                    let fate =
-                        bench.try_out(mutant, seeds).unwrap_or_else(|error| Fate::Unfit(error.to_string()));
-                    let time = begun.elapsed().as_secs();
-                    match fate {
-                        Fate::Caught(how) => {
-                            caught.fetch_add(1, Ordering::Relaxed);
-                            println!("caught    {} ({}, {time} s)", mutant.name, how.trim());
-                        }
-                        Fate::Survived => println!("SURVIVED  {} ({seeds} seeds, {time} s)", mutant.name),
-                        Fate::Unfit(why) => println!("UNFIT     {}: {why}", mutant.name),
-                    }
+                if let Err(error) = try_one_by_one(lane, seeds, next, caught) {
+                    eprintln!("the core can't be copied: {error}");
                 }
             });
         }
@@ -154,4 +148,23 @@ fn try_mutants(seeds: u64, threads: usize) -> ExitCode {
     let (caught, all) = (caught.into_inner(), mutants::all().len());
     println!("mutants caught: {caught} of {all}");
     if caught == all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Tries mutants that nobody else has taken, on a bench of its own.
+fn try_one_by_one(lane: usize, seeds: u64, next: &AtomicUsize, caught: &AtomicUsize) -> std::io::Result<()> {
+    let bench = Bench::set_up(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), lane)?;
+    while let Some(mutant) = mutants::all().get(next.fetch_add(1, Ordering::Relaxed)) {
+        let begun = Instant::now();
+        let fate = bench.try_out(mutant, seeds).unwrap_or_else(|error| Fate::Unfit(error.to_string()));
+        let (name, time) = (mutant.name, begun.elapsed().as_secs());
+        match fate {
+            Fate::Caught(how) => {
+                caught.fetch_add(1, Ordering::Relaxed);
+                println!("caught    {name} ({}, {time} s)", how.trim());
+            }
+            Fate::Survived => println!("SURVIVED  {name} ({seeds} seeds, {time} s)"),
+            Fate::Unfit(why) => println!("UNFIT     {name}: {why}"),
+        }
+    }
+    Ok(())
 }

@@ -223,6 +223,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "matches!(self, Self::Queued | Self::Scheduled | Self::Retrying | Self::Cancelled)",
     },
     Mutant {
+        name: "a failed attempt is not counted",
+        file: "job/record.rs",
+        find: "self.failures = self.failures.saturating_add(1);
+        self.status = JobStatus::Retrying;",
+        replace: "self.status = JobStatus::Retrying;",
+    },
+    Mutant {
         name: "retries have no end",
         file: "processor/attempt.rs",
         find: "let spent_all = record.failures >= max_retries;",
