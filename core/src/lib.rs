@@ -7,6 +7,7 @@
 //! | [`handler`], [`context`], [`registry`] | what users write: the work, what it knows, where it is found |
 //! | [`retry`] | when a failed job is tried again |
 //! | [`processor`] | a batch of messages: decode, gate, claim, run, settle |
+//! | [`dispatcher`] | what has to happen when a minute is over: parked jobs are sent |
 //! | [`manager`] | what a caller can do: enqueue, look, list, cancel, retry |
 //! | [`families`] | the job families that come along |
 //! | [`ports`] | what all of this needs from the outside, as small traits |
@@ -19,6 +20,7 @@
 
 pub mod config;
 pub mod context;
+pub mod dispatcher;
 pub mod families;
 pub mod handler;
 pub mod job;
@@ -35,6 +37,7 @@ pub mod testing;
 
 pub use config::{InvalidConfig, JobConfig};
 pub use context::{JobContext, StopSignal, Stopper};
+pub use dispatcher::{Dispatcher, TickReport};
 pub use handler::{Delivery, HandlerOptions, JobError, JobHandler};
 pub use job::{
     InvalidId, InvalidPriority, InvalidStatus, JobDefinition, JobExecution, JobId, JobRecord, JobResult,

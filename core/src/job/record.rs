@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ClaimId, JobDefinition, JobId, JobStatus, Queue, millis};
+use crate::message::JobMessage;
+use crate::ports::{Outgoing, is_beyond_a_message};
 
 /// Counts the writes to a record, so that one can be conditional on having seen the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -98,6 +100,10 @@ pub struct JobRecord {
     /// Whether somebody cancelled it while it ran: no further attempt is started.
     #[serde(default)]
     pub cancel_requested: bool,
+    /// Whether the due index covers it, and no message need do so: its time is further off than SQS can
+    /// hold a message, or somebody is about to send one.
+    #[serde(default)]
+    pub parked: bool,
 }
 
 impl JobRecord {
@@ -131,7 +137,39 @@ impl JobRecord {
             isolated: false,
             dead_lettered: false,
             cancel_requested: false,
+            parked: false,
         }
+    }
+
+    /// The record that is written instead of this one where its time is further off than SQS can hold a
+    /// message: then the due index covers it.
+    ///
+    /// ```
+    /// use chrono::{DateTime, TimeDelta};
+    /// use lambda_jobs_core::{JobDefinition, JobRecord, Queue};
+    ///
+    /// let now = DateTime::UNIX_EPOCH;
+    /// let due_in = |minutes| {
+    ///     let definition = JobDefinition::new("report".parse()?, "report");
+    ///     Ok::<_, lambda_jobs_core::InvalidId>(
+    ///         JobRecord::accepted(definition, Queue::Low, now, now + TimeDelta::minutes(minutes)),
+    ///     )
+    /// };
+    /// assert!(!due_in(15)?.parked_if_far(now).parked);
+    /// assert!(due_in(16)?.parked_if_far(now).parked);
+    /// # Ok::<(), lambda_jobs_core::InvalidId>(())
+    /// ```
+    #[must_use]
+    pub fn parked_if_far(mut self, now: DateTime<Utc>) -> Self {
+        self.parked = self.status.is_waiting() && is_beyond_a_message(self.due_at, now);
+        self
+    }
+
+    /// The message that makes the job run once it is due.
+    #[must_use]
+    pub fn message(&self, now: DateTime<Utc>) -> Outgoing {
+        let definition = self.definition.clone();
+        Outgoing::of(&JobMessage { definition, due_at: self.due_at, recorded: true }, self.queue, now)
     }
 
     /// The job's identity.
@@ -192,6 +230,7 @@ impl JobRecord {
         self.execution_time = None;
         self.note = None;
         self.dead_lettered = false;
+        self.parked = false;
         self.written()
     }
 
@@ -256,7 +295,7 @@ impl JobRecord {
     }
 
     /// The record of a job that an operator sends on its way again, with all its attempts before it, and
-    /// [unclaimed](Self::is_unclaimed) since.
+    /// [unclaimed](Self::is_unclaimed) since. It is parked until its message is sent.
     #[must_use]
     pub fn requeued(mut self, now: DateTime<Utc>) -> Self {
         self.status = JobStatus::Scheduled;
@@ -266,12 +305,44 @@ impl JobRecord {
         self.completed_at = None;
         self.dead_lettered = false;
         self.cancel_requested = false;
+        self.parked = true;
         self.note = Some("sent again by an operator".to_owned());
+        self.written()
+    }
+
+    /// The record of a waiting job that is due at another instant. It is parked until its message is sent.
+    #[must_use]
+    pub fn rescheduled(mut self, due_at: DateTime<Utc>) -> Self {
+        self.status = if self.failures > 0 { JobStatus::Retrying } else { JobStatus::Scheduled };
+        self.due_at = due_at;
+        self.parked = true;
+        self.note = Some("rescheduled by an operator".to_owned());
+        self.written()
+    }
+
+    /// The record of a waiting job that no message covers any more but the due index does.
+    #[must_use]
+    pub fn parked(mut self) -> Self {
+        if self.status == JobStatus::Queued {
+            self.status = JobStatus::Scheduled;
+        }
+        self.parked = true;
+        self.written()
+    }
+
+    /// The record of a parked job whose message was sent.
+    #[must_use]
+    pub fn dispatched(mut self) -> Self {
+        if self.status == JobStatus::Scheduled {
+            self.status = JobStatus::Queued;
+        }
+        self.parked = false;
         self.written()
     }
 
     fn finished(mut self, status: JobStatus, at: DateTime<Utc>, took: Option<Duration>) -> Self {
         self.status = status;
+        self.parked = false;
         self.completed_at = Some(at);
         self.execution_time = took;
         self.written()

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub use enqueue::{EnqueueError, Enqueued};
 pub use find::{JobFilter, JobSummary};
-pub use steer::{CancelOutcome, RetryOutcome};
+pub use steer::{CancelOutcome, RescheduleOutcome, RetryOutcome};
 
 use crate::config::JobConfig;
 use crate::job::{JobExecution, JobId};
@@ -74,6 +74,10 @@ impl JobManager {
     pub fn with_registry(mut self, registry: Arc<JobRegistry>) -> Self {
         self.registry = Some(registry);
         self
+    }
+
+    pub(crate) const fn ports(&self) -> &ManagerPorts {
+        &self.ports
     }
 
     /// Where a job stands; `None` if nothing is known of it.

@@ -15,10 +15,10 @@ mod webhooks;
 pub use clock::{BoxFuture, Clock};
 pub use entropy::Entropy;
 pub use http::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
-pub use index::{HistoryQuery, JobIndex, ListQuery, Page};
+pub use index::{DueQuery, HistoryQuery, JobIndex, ListQuery, Page};
 pub use queue::{
     DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, MAX_SEND_DELAY, Outgoing, QueueError,
-    ReceivedMessage,
+    ReceivedMessage, is_beyond_a_message,
 };
 pub use store::{
     ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, InsertOutcome, JobStore, ReplaceOutcome,

@@ -40,9 +40,15 @@ pub trait JobStore: Send + Sync {
     /// Never writes a definition or `cancel_requested`: those may have changed meanwhile.
     async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>>;
 
-    /// Writes a whole record but its payload, if it still has the revision that `record` was made from
-    /// (one less than its own). One that an earlier try wrote counts as replaced.
-    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError>;
+    /// Writes whole records but their payloads, each if it still has the revision that its replacement was
+    /// made from (one less than its own). One that an earlier try wrote counts as replaced.
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>>;
+
+    /// [Replaces](Self::replace_all) one record.
+    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
+        let unanswered = || Err(StoreError::new("replace a job", "there was no answer"));
+        self.replace_all(std::slice::from_ref(record)).await.pop().unwrap_or_else(unanswered)
+    }
 
     /// Reads records, payloads included, in the order of the ids.
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError>;

@@ -14,6 +14,7 @@ mod dispose;
 mod gate;
 mod judge;
 mod ledger;
+mod park;
 mod settle;
 mod waits;
 

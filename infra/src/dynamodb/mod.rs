@@ -15,7 +15,7 @@
 //!
 //! The sparse index `attention` of the jobs table (`attention` = `<status>#<shard>`, `attentionAt` =
 //! `<instant>#<id>`) holds records that are scheduled, retrying or failed; one that succeeds at once
-//! never enters it. `expiresAt` (seconds since 1970) lets DynamoDB delete what is finished once the
+//! never enters it. Parked records are in partitions of their own there (`parked#<shard>`): the due index. `expiresAt` (seconds since 1970) lets DynamoDB delete what is finished once the
 //! retention is over.
 //!
 //! Instants in the jobs and state tables are UTC, without a zone and without trailing zeros
@@ -34,6 +34,7 @@ mod attempt;
 mod client;
 mod control;
 mod counters;
+mod due;
 mod history;
 mod index;
 mod instant;

@@ -18,6 +18,8 @@ use super::{Item, key, number, text, text_of};
 pub(super) const MAX_INLINE_PAYLOAD: usize = 512;
 /// Over how many partitions each status of the index is spread.
 pub(super) const SHARDS: u64 = 4;
+/// Over how many partitions parked records are spread: those of one minute leave the index together.
+pub(super) const PARKED_SHARDS: u16 = 16;
 /// The sort key of a record.
 pub(super) const RECORD: &str = "job";
 
@@ -26,7 +28,7 @@ pub(super) const RECORD: &str = "job";
 pub(super) const DEFINITION: [&str; 10] =
     ["name", "type", "priority", "maxRetries", "delay", "runAt", "timeout", "tags", "tenant", "traceparent"];
 /// The attributes that change as the job goes on.
-pub(super) const STATE: [&str; 21] = [
+pub(super) const STATE: [&str; 22] = [
     "queue",
     "status",
     "revision",
@@ -45,6 +47,7 @@ pub(super) const STATE: [&str; 21] = [
     "isolated",
     "deadLettered",
     "cancelRequested",
+    "parked",
     "attention",
     "attentionAt",
     "expiresAt",
@@ -106,6 +109,8 @@ struct Stored {
     dead_lettered: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     cancel_requested: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    parked: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -165,13 +170,24 @@ pub(super) fn attention(status: JobStatus, shard: u64) -> String {
     format!("{status}#{shard}")
 }
 
+/// The partition of the index that holds the parked records of a shard.
+pub(super) fn parked(shard: u16) -> String {
+    format!("parked#{shard}")
+}
+
 /// The attributes of a record, its key not included.
 pub(super) fn encode(record: &JobRecord, retention: Duration) -> Result<Item, serde_dynamo::Error> {
     let mut item = to_item(Stored::from(record))?;
     if record.status.needs_attention() {
-        let shard = hash(record.id().as_str().as_bytes()) % SHARDS;
+        let hash = hash(record.id().as_str().as_bytes());
         let at = record.completed_at.unwrap_or(record.due_at);
-        item.insert("attention".to_owned(), text(attention(record.status, shard)));
+        let partition = if record.parked {
+            // The remainder is less than the divisor, so it fits.
+            parked(u16::try_from(hash % u64::from(PARKED_SHARDS)).unwrap_or_default())
+        } else {
+            attention(record.status, hash % SHARDS)
+        };
+        item.insert("attention".to_owned(), text(partition));
         item.insert("attentionAt".to_owned(), text(format!("{}#{}", instant::write(at), record.id())));
     }
     if let Some(end) = record.completed_at.filter(|_| record.status.is_finished()) {
@@ -235,6 +251,7 @@ impl From<&JobRecord> for Stored {
             isolated: record.isolated,
             dead_lettered: record.dead_lettered,
             cancel_requested: record.cancel_requested,
+            parked: record.parked,
         }
     }
 }
@@ -278,6 +295,7 @@ impl Stored {
             isolated: self.isolated,
             dead_lettered: self.dead_lettered,
             cancel_requested: self.cancel_requested,
+            parked: self.parked,
         }
     }
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::client::Dynamo;
 use super::record::{ApartPayload, DEFINITION, RECORD, STATE, decode, encode, expiry, job_pk, record_key};
-use super::write::{Condition, Outcome, Update, Write};
+use super::write::{Condition, Failed, Outcome, Update, Write};
 use super::{Item, instant, key, text, text_of};
 
 /// A [`JobStore`] and [`JobIndex`](lambda_jobs_core::ports::JobIndex) in DynamoDB.
@@ -184,19 +184,28 @@ impl JobStore for DynamoJobStore {
         self.settle_batch(batch).await
     }
 
-    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
-        let item = self.encode(record)?;
-        let before = AttributeValue::N(record.revision.0.saturating_sub(1).to_string());
-        let update = Update::default()
-            .to(&item, DEFINITION.into_iter().chain(STATE))
-            .when(Condition::Equals("revision", before));
-        let write = Write::update(self.jobs(), job_pk(record.id()), RECORD, update);
-        let outcome = match self.dynamo.write_all("replace a job in", &[write]).await.pop() {
-            Some(outcome) => outcome?,
-            None => return Err(self.unreadable("there was no answer".to_owned())),
-        };
-        let Outcome::Refused { item, .. } = outcome else { return Ok(ReplaceOutcome::Replaced) };
-        Ok(ReplaceOutcome::refused(record, self.found(record.id(), item).await?))
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
+        let mut writes = Vec::with_capacity(records.len());
+        let mut unwritten: HashMap<usize, StoreError> = HashMap::new();
+        for (at, record) in records.iter().enumerate() {
+            match self.replace_write(record) {
+                Ok(write) => writes.push(write),
+                Err(error) => drop(unwritten.insert(at, error)),
+            }
+        }
+        let mut outcomes = self.dynamo.write_all("replace jobs in", &writes).await.into_iter();
+        let mut answers = Vec::with_capacity(records.len());
+        for (at, record) in records.iter().enumerate() {
+            let answer = match unwritten.remove(&at) {
+                Some(error) => Err(error),
+                None => match outcomes.next() {
+                    Some(outcome) => self.replace_answer(record, outcome).await,
+                    None => Err(self.unreadable("there was no answer".to_owned())),
+                },
+            };
+            answers.push(answer);
+        }
+        answers
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
@@ -211,7 +220,9 @@ impl JobStore for DynamoJobStore {
             }
             records.insert(loaded.record.id().clone(), loaded.record);
         }
-        self.add_payloads(&mut records, apart).await?;
+        if let Some(pk) = self.add_payloads(&mut records, apart).await?.into_iter().next() {
+            return Err(self.unreadable(format!("item {pk:?}: its payload is gone")));
+        }
         Ok(ids.iter().map(|id| records.get(id).cloned()).collect())
     }
 }
@@ -253,13 +264,14 @@ impl DynamoJobStore {
         Ok(if written { ClaimOutcome::Claimed(record) } else { ClaimOutcome::Refused(record) })
     }
 
+    /// Reads the payloads that are kept apart, and answers the partition keys of those that are gone.
     async fn add_payloads(
         &self,
         records: &mut HashMap<JobId, JobRecord>,
         keys: Vec<Item>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<HashSet<String>, StoreError> {
         if keys.is_empty() {
-            return Ok(());
+            return Ok(HashSet::new());
         }
         let mut missing: HashSet<String> = keys.iter().map(|key| text_of(key, "pk").to_owned()).collect();
         for item in self.read_items(keys).await? {
@@ -272,10 +284,53 @@ impl DynamoJobStore {
                 record.definition.payload = payload;
             }
         }
-        match missing.into_iter().next() {
-            Some(pk) => Err(self.unreadable(format!("item {pk:?}: its payload is gone"))),
-            None => Ok(()),
+        Ok(missing)
+    }
+
+    /// The records in items, with their payloads. One that can't be read, or whose payload is gone, is left
+    /// out, so that it does not stand in the way of the others.
+    pub(super) async fn whole_records(&self, items: Vec<Item>) -> Result<Vec<JobRecord>, StoreError> {
+        let mut order = Vec::with_capacity(items.len());
+        let mut records = HashMap::with_capacity(items.len());
+        let mut apart = Vec::new();
+        for item in items {
+            let loaded = match decode(item) {
+                Ok(loaded) => loaded,
+                Err(reason) => {
+                    tracing::error!(reason, "a job can't be read");
+                    continue;
+                }
+            };
+            let id = loaded.record.id().clone();
+            if let Some(sk) = loaded.payload_key {
+                apart.push(key(job_pk(&id), sk));
+            }
+            order.push(id.clone());
+            records.insert(id, loaded.record);
         }
+        for pk in self.add_payloads(&mut records, apart).await? {
+            tracing::error!(item = pk, "a job's payload is gone");
+            records.retain(|id, _| job_pk(id) != pk);
+        }
+        Ok(order.into_iter().filter_map(|id| records.remove(&id)).collect())
+    }
+
+    fn replace_write(&self, record: &JobRecord) -> Result<Write, StoreError> {
+        let item = self.encode(record)?;
+        let before = AttributeValue::N(record.revision.0.saturating_sub(1).to_string());
+        let update = Update::default()
+            .to(&item, DEFINITION.into_iter().chain(STATE))
+            .when(Condition::Equals("revision", before));
+        Ok(Write::update(self.jobs(), job_pk(record.id()), RECORD, update))
+    }
+
+    async fn replace_answer(
+        &self,
+        record: &JobRecord,
+        outcome: Result<Outcome, Failed>,
+    ) -> Result<ReplaceOutcome, StoreError> {
+        let Outcome::Refused { item, .. } = outcome? else { return Ok(ReplaceOutcome::Replaced) };
+        Ok(ReplaceOutcome::refused(record, self.found(record.id(), item).await?))
     }
 }
 
@@ -296,6 +351,7 @@ fn full_record(request: &ClaimRequest) -> JobRecord {
         note: Some(String::new()),
         dead_lettered: true,
         cancel_requested: true,
+        parked: true,
         ..JobRecord::accepted(definition, lambda_jobs_core::Queue::Normal, long_ago, long_ago)
     }
 }

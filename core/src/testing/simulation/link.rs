@@ -15,8 +15,9 @@ use super::world::{State, World, at_once};
 use crate::job::{JobId, JobRecord, Queue};
 use crate::ports::{
     BoxFuture, ClaimOutcome, ClaimRequest, Clock, Counters, DeadLetter, DeadLetterQueue, DeadLettered,
-    Deferral, Entropy, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobQueue, JobStore, ListQuery,
-    Outgoing, Page, QueueError, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+    Deferral, DueQuery, Entropy, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobQueue, JobStore,
+    ListQuery, Outgoing, Page, QueueError, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement,
+    StoreError,
 };
 use crate::processor::RunObserver;
 
@@ -267,11 +268,11 @@ impl JobStore for Link {
         self.ask(&batch.settlements, |settlement| settlement.record.id(), one).await
     }
 
-    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
         let one = |record: &JobRecord| {
             self.write(Via::Replace, record.id(), || at_once(self.world.store.replace(record)))
         };
-        only(self.ask(std::slice::from_ref(record), JobRecord::id, one).await)
+        self.ask(records, JobRecord::id, one).await
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
@@ -287,6 +288,13 @@ impl JobIndex for Link {
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
         match self.store_fate().await {
             Fate::Done => at_once(self.world.store.list(query)),
+            _ => Err(unanswered()),
+        }
+    }
+
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
+        match self.store_fate().await {
+            Fate::Done => at_once(self.world.store.due(query)),
             _ => Err(unanswered()),
         }
     }
