@@ -36,6 +36,8 @@ pub enum Command {
     Cancel(OneJob),
     /// Send a failed job on its way again.
     Retry(OneJob),
+    /// Make a job that waits due at another instant.
+    Reschedule(RescheduleArgs),
     /// What could not be run.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -170,6 +172,21 @@ pub struct OneJob {
     /// Where it is.
     #[command(flatten)]
     pub target: Target,
+}
+
+/// One job, and when it is to be due.
+#[derive(Clone, Debug, Args)]
+#[group(id = "when", required = true, multiple = false, args = ["run_at", "delay"])]
+pub struct RescheduleArgs {
+    /// The job.
+    #[command(flatten)]
+    pub job: OneJob,
+    /// When, such as 2026-11-23T08:00:00Z.
+    #[arg(long)]
+    pub run_at: Option<DateTime<Utc>>,
+    /// How long from now, such as "90s" or "1h 30m"; "0s" is at once.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub delay: Option<Duration>,
 }
 
 /// One job, and whether to wait for it.

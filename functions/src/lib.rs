@@ -5,6 +5,7 @@
 //! `greet` of the README. Outside Lambda the same binary polls the queues of the local stack itself.
 
 mod adapters;
+mod dispatcher;
 pub mod event;
 pub mod event_source;
 pub mod local;
@@ -13,5 +14,6 @@ mod watchdog;
 mod worker;
 
 pub use adapters::Adapters;
+pub use dispatcher::{dispatcher, run_dispatcher};
 pub use watchdog::{BlockedJob, OnBlocked, Watchdog};
 pub use worker::{Worker, WorkerError, run_worker};

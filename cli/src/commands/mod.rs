@@ -29,6 +29,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::List(args)) => find::list(args).await,
         Some(Command::Cancel(args)) => steer::cancel(args).await,
         Some(Command::Retry(args)) => steer::retry(args).await,
+        Some(Command::Reschedule(args)) => steer::reschedule(args).await,
         Some(Command::DeadLetters(DeadLettersCommand::List { queue, limit, target })) => {
             dead_letters::list(queue, limit, &target).await
         }

@@ -1,12 +1,13 @@
-//! `cancel` and `retry`.
+//! `cancel`, `retry` and `reschedule`.
 
 use std::process::ExitCode;
 
-use lambda_jobs_core::manager::{CancelOutcome, RetryOutcome};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use lambda_jobs_core::manager::{CancelOutcome, RescheduleOutcome, RetryOutcome};
 use serde_json::json;
 
 use super::{Failure, connect, exit};
-use crate::args::OneJob;
+use crate::args::{OneJob, RescheduleArgs};
 use crate::output;
 
 /// Stops a job.
@@ -33,6 +34,26 @@ pub(super) async fn retry(args: OneJob) -> Result<ExitCode, Failure> {
         RetryOutcome::Unknown => (false, "unknown", "nothing is known of such a job".to_owned()),
     };
     report(&args, done, status, &text)
+}
+
+/// Makes a waiting job due at another instant.
+pub(super) async fn reschedule(args: RescheduleArgs) -> Result<ExitCode, Failure> {
+    let now = Utc::now();
+    let delayed = |delay| TimeDelta::from_std(delay).ok().and_then(|delay| now.checked_add_signed(delay));
+    // One of the two is there; what is beyond all time is refused like what is too far off.
+    let asked = args.run_at.or_else(|| delayed(args.delay.unwrap_or_default()));
+    let due_at = asked.unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let (_, manager) = connect(&args.job.target).await?;
+    let (done, status, text) = match manager.reschedule(&args.job.id, due_at).await? {
+        RescheduleOutcome::Rescheduled => {
+            (true, "scheduled", format!("due at {}", due_at.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
+        }
+        RescheduleOutcome::NotWaiting(status) => {
+            (false, status.as_str(), format!("only a job that waits can be rescheduled; it is {status}"))
+        }
+        RescheduleOutcome::Unknown => (false, "unknown", "nothing is known of such a job".to_owned()),
+    };
+    report(&args.job, done, status, &text)
 }
 
 fn report(args: &OneJob, done: bool, status: &str, text: &str) -> Result<ExitCode, Failure> {

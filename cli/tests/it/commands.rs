@@ -89,6 +89,23 @@ fn a_queued_job_can_be_cancelled_and_a_bad_one_is_found_among_the_dead_letters()
 }
 
 #[test]
+fn a_job_that_waits_for_days_is_listed_and_runs_at_once_when_it_is_rescheduled() {
+    let stack = Running::start(&["--no-demo"]);
+    let id = stack.text(&["enqueue", "webhook-delivery-job", "--delay", "3d"]);
+    let listed = stack.json(&["list", "--status", "scheduled"]);
+    assert_eq!(listed[0]["jobId"], json!(id));
+    assert!(stack.text(&["reschedule", &id, "--delay", "0s"]).contains("due at 20"));
+    stack.run(&["status", &id, "--watch"]);
+    // Its payload names no delivery, so running it is all that it can do.
+    assert_eq!(stack.json(&["status", &id])["status"], json!("failed"));
+    let late = stack.run(&["reschedule", &id, "--delay", "1h"]);
+    assert!(!late.status.success());
+    assert!(String::from_utf8(late.stdout).unwrap().contains("only a job that waits can be rescheduled"));
+    let vague = stack.run(&["reschedule", &id]);
+    assert!(String::from_utf8(vague.stderr).unwrap().contains("--run-at"));
+}
+
+#[test]
 fn a_webhook_that_is_never_answered_well_fails_with_the_status() {
     let stack = Running::start(&["--no-demo"]);
     let sink = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

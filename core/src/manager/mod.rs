@@ -10,6 +10,8 @@ mod steer;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 pub use enqueue::{EnqueueError, Enqueued};
 pub use find::{JobFilter, JobSummary};
 pub use steer::{CancelOutcome, RescheduleOutcome, RetryOutcome};
@@ -56,6 +58,14 @@ pub enum ManagerError {
     /// The queue did not answer as it should.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The instant can't be waited for.
+    #[error("runAt: expected an instant at most {days} days ahead, got {due_at}")]
+    TooFar {
+        /// When the job was to be due.
+        due_at: DateTime<Utc>,
+        /// How far off that may be, in days.
+        days: u64,
+    },
     /// The record changed again and again while it was to be written.
     #[error("job {0}: its record keeps changing; try again")]
     Contended(JobId),

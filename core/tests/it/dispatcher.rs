@@ -173,6 +173,11 @@ fn what_does_not_wait_is_not_rescheduled() {
     let ask = |id: &JobId| world.clock.run(world.manager.reschedule(id, world.now())).unwrap();
     assert_eq!(ask(&id), RescheduleOutcome::NotWaiting(JobStatus::Completed));
     assert_eq!(ask(&"nobody".parse().unwrap()), RescheduleOutcome::Unknown);
+    let far = world.now() + TimeDelta::days(367);
+    assert_eq!(
+        world.clock.run(world.manager.reschedule(&id, far)).unwrap_err().to_string(),
+        "runAt: expected an instant at most 366 days ahead, got 2027-11-25 08:00:00 UTC"
+    );
 }
 
 #[test]
