@@ -6,6 +6,7 @@
 //! | [`message`] | the message contract: enqueue by sending an SQS message |
 //! | [`handler`], [`context`], [`registry`] | what users write: the work, what it knows, where it is found |
 //! | [`retry`] | when a failed job is tried again |
+//! | [`schedule`] | when jobs are made again and again: cron, rates, zones |
 //! | [`processor`] | a batch of messages: decode, gate, claim, run, settle |
 //! | [`manager`] | what a caller can do: enqueue, look, list, cancel, retry |
 //! | [`families`] | the job families that come along |
@@ -29,6 +30,7 @@ pub mod ports;
 pub mod processor;
 pub mod registry;
 pub mod retry;
+pub mod schedule;
 pub mod sqs;
 #[cfg(feature = "testing")]
 pub mod testing;
