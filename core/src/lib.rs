@@ -46,3 +46,4 @@ pub use manager::JobManager;
 pub use processor::JobProcessor;
 pub use registry::{JobRegistry, RegisterError};
 pub use retry::{InvalidRetryPolicy, Jitter, RetryPolicy};
+pub use schedule::{Cadence, InvalidSchedule, JobSchedule, JobTemplate, Schedule, ScheduleId, ScheduleSpec};

@@ -47,7 +47,7 @@ impl Interval {
         DateTime::from_timestamp(seconds, 0)
     }
 
-    /// The last instant before `before` that is a whole number of intervals from `anchor`.
+    /// In whole minutes, where it is some.
     pub(super) fn in_minutes(self) -> Option<u32> {
         self.0.is_multiple_of(60).then_some(self.0 / 60)
     }

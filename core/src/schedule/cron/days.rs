@@ -53,6 +53,12 @@ impl MonthDays {
         self.any || self.last || self.last_weekday || first.copied().is_some_and(exists)
     }
 
+    /// The days that are written one by one.
+    pub(in crate::schedule) fn named(&self) -> BTreeSet<u32> {
+        let single = |item: &str| digits(item.strip_suffix('W').unwrap_or(item)).map(u32::from);
+        self.text.split(',').filter_map(single).collect()
+    }
+
     pub(super) fn plain(&self) -> String {
         if self.any {
             return "*".to_owned();

@@ -1,8 +1,12 @@
 //! The schedule expressions of EventBridge rules, as the template has them.
 //!
 //! The local stack fires the template's rules by them, and a schedule of ours can be said in them and back
-//! by way of conversion, as far as each can say what the other can.
+//! (see [`to_eventbridge`] and [`from_eventbridge`]), as far as each can say what the other can.
 use std::fmt;
+
+mod convert;
+
+pub use convert::{from_eventbridge, to_eventbridge};
 
 use chrono::{DateTime, Utc};
 
