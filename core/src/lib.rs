@@ -6,6 +6,7 @@
 //! | [`message`] | the message contract: enqueue by sending an SQS message |
 //! | [`handler`], [`context`], [`registry`] | what users write: the work, what it knows, where it is found |
 //! | [`retry`] | when a failed job is tried again |
+//! | [`schedule`] | when jobs are made again and again: cron, rates, zones |
 //! | [`processor`] | a batch of messages: decode, gate, claim, run, settle |
 //! | [`dispatcher`] | what has to happen when a minute is over: parked jobs are sent |
 //! | [`manager`] | what a caller can do: enqueue, look, list, cancel, retry |
@@ -31,6 +32,7 @@ pub mod ports;
 pub mod processor;
 pub mod registry;
 pub mod retry;
+pub mod schedule;
 pub mod sqs;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -47,3 +49,4 @@ pub use manager::JobManager;
 pub use processor::JobProcessor;
 pub use registry::{JobRegistry, RegisterError};
 pub use retry::{InvalidRetryPolicy, Jitter, RetryPolicy};
+pub use schedule::{Cadence, InvalidSchedule, JobSchedule, JobTemplate, Schedule, ScheduleId, ScheduleSpec};

@@ -1,0 +1,42 @@
+//! A schedule as callers of the older system read it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Schedule, ScheduleState, Zone};
+
+/// A schedule and where it stands: the seed's `JobSchedule`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobSchedule {
+    /// The schedule's id.
+    pub job_id: String,
+    /// Its cron expression, or its rate as `rate(5 minutes)`.
+    pub cron_expression: String,
+    /// Whether it fires.
+    pub enabled: bool,
+    /// Its last occurrence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<DateTime<Utc>>,
+    /// Its next occurrence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_run: Option<DateTime<Utc>>,
+    /// The zone it goes by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<Zone>,
+}
+
+impl JobSchedule {
+    /// The view of a schedule in this state.
+    #[must_use]
+    pub fn of(schedule: &Schedule, state: &ScheduleState) -> Self {
+        Self {
+            job_id: schedule.id.to_string(),
+            cron_expression: schedule.cadence.to_string(),
+            enabled: schedule.enabled,
+            last_run: state.last,
+            next_run: state.next_at.filter(|_| schedule.enabled),
+            timezone: Some(schedule.zone),
+        }
+    }
+}
