@@ -7,6 +7,7 @@
 //! done again.
 
 mod due;
+mod schedules;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use serde::Serialize;
 
 use crate::manager::JobManager;
 
-/// Sends what has waited in the store. One tick each minute; two at once do no harm.
+/// Fires schedules, and sends what has waited in the store. One tick each minute; two at once do no harm.
 pub struct Dispatcher {
     manager: Arc<JobManager>,
 }
@@ -25,9 +26,11 @@ pub struct Dispatcher {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TickReport {
+    /// Jobs that schedules made.
+    pub fired: usize,
     /// Parked jobs whose messages were sent.
     pub dispatched: usize,
-    /// Parked jobs that could not be sent; the next tick tries again.
+    /// Schedules and parked jobs for which a service did not answer; the next tick tries again.
     pub failed: usize,
     /// Whether anything was left to the next tick: time ran out, or a service did not answer.
     pub is_partial: bool,
@@ -49,6 +52,7 @@ impl Dispatcher {
     /// logged, and done by a later tick.
     pub async fn tick(&self, deadline: DateTime<Utc>) -> TickReport {
         let mut report = TickReport::default();
+        self.fire_schedules(deadline, &mut report).await;
         self.send_due(deadline, &mut report).await;
         report.log();
         report
@@ -62,11 +66,11 @@ impl Dispatcher {
 
 impl TickReport {
     fn log(&self) {
-        let Self { dispatched, failed, is_partial } = *self;
+        let Self { fired, dispatched, failed, is_partial } = *self;
         if failed > 0 || is_partial {
-            tracing::warn!(dispatched, failed, is_partial, "tick");
-        } else if dispatched > 0 {
-            tracing::info!(dispatched, "tick");
+            tracing::warn!(fired, dispatched, failed, is_partial, "tick");
+        } else if fired + dispatched > 0 {
+            tracing::info!(fired, dispatched, "tick");
         } else {
             tracing::debug!("tick");
         }

@@ -141,6 +141,11 @@ impl JobManager {
         Some(found.into_iter().flatten().map(|record| (record.id().clone(), record)).collect())
     }
 
+    /// Whether a job would be accepted.
+    pub(super) fn check(&self, job: NewJob, now: DateTime<Utc>) -> Result<(), EnqueueError> {
+        self.admit(job, now).map(|_| ())
+    }
+
     async fn look_up(
         &self,
         job: NewJob,
@@ -167,12 +172,12 @@ impl JobManager {
     fn admit(&self, job: NewJob, now: DateTime<Utc>) -> Result<Entering, EnqueueError> {
         let named = job.id.is_some();
         let due_at = job.run_at.or_else(|| job.delay.and_then(|delay| after(now, delay))).unwrap_or(now);
-        let job_type =
-            if job.run_at.is_some() || job.delay.is_some() { JobType::Scheduled } else { JobType::Immediate };
+        let waits = job.run_at.is_some() || job.delay.is_some();
+        let by_time = if waits { JobType::Scheduled } else { JobType::Immediate };
         let definition = JobDefinition {
             id: job.id.unwrap_or_else(|| JobId::generate(now, &*self.ports.entropy)),
             name: job.name,
-            job_type,
+            job_type: job.job_type.unwrap_or(by_time),
             payload: job.payload,
             priority: job.priority,
             max_retries: job.max_retries,

@@ -6,6 +6,7 @@
 
 mod enqueue;
 mod find;
+mod schedules;
 mod steer;
 
 use std::sync::Arc;
@@ -14,13 +15,14 @@ use chrono::{DateTime, Utc};
 
 pub use enqueue::{EnqueueError, Enqueued};
 pub use find::{JobFilter, JobSummary};
+pub use schedules::{MAX_BACKFILL, ScheduleError};
 pub use steer::{CancelOutcome, RescheduleOutcome, RetryOutcome};
 
 use crate::config::JobConfig;
 use crate::job::{JobExecution, JobId};
 use crate::ports::{
     Clock, Counters, DeadLetterQueue, DeadLettered, Entropy, JobIndex, JobQueue, JobStore, QueueError,
-    StoreError,
+    ScheduleStore, StoreError,
 };
 use crate::registry::JobRegistry;
 
@@ -40,6 +42,8 @@ pub struct ManagerPorts {
     pub index: Arc<dyn JobIndex>,
     /// Where they wait.
     pub queue: Arc<dyn JobQueue>,
+    /// What is to be made again and again.
+    pub schedules: Arc<dyn ScheduleStore>,
     /// Where those are that nobody could run.
     pub dead_letters: Arc<dyn DeadLetterQueue>,
     /// The time.

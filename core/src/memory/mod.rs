@@ -6,11 +6,13 @@
 mod clock;
 mod entropy;
 mod queue;
+mod schedules;
 mod store;
 mod webhooks;
 
 pub use clock::PausedClock;
 pub use entropy::SeededEntropy;
 pub use queue::MemoryQueue;
+pub use schedules::MemorySchedules;
 pub use store::MemoryJobStore;
 pub use webhooks::MemoryWebhooks;

@@ -9,6 +9,7 @@ mod entropy;
 mod http;
 mod index;
 mod queue;
+mod schedules;
 mod store;
 mod webhooks;
 
@@ -20,6 +21,7 @@ pub use queue::{
     DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, MAX_SEND_DELAY, Outgoing, QueueError,
     ReceivedMessage, is_beyond_a_message,
 };
+pub use schedules::{Advance, DueSchedules, ScheduleStore, StoredSchedule};
 pub use store::{
     ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, InsertOutcome, JobStore, ReplaceOutcome,
     SettleBatch, SettleOutcome, Settlement, StoreError,

@@ -233,6 +233,7 @@ impl Schedule {
             tags,
             tenant,
             queue,
+            job_type: Some(JobType::Recurring),
         })
     }
 }

@@ -14,6 +14,7 @@ mod guarantees;
 mod handlers;
 mod manager;
 mod processor;
+mod schedules;
 mod simulation;
 mod webhook;
 mod world;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, TimeZone, Utc};
 use lambda_jobs_core::manager::ManagerPorts;
-use lambda_jobs_core::memory::{MemoryJobStore, MemoryQueue, PausedClock, SeededEntropy};
+use lambda_jobs_core::memory::{MemoryJobStore, MemoryQueue, MemorySchedules, PausedClock, SeededEntropy};
 use lambda_jobs_core::ports::{
     BoxFuture, ClaimOutcome, ClaimRequest, Clock, DeadLetter, DeadLetterQueue, DeadLettered, Deferral,
     DueQuery, InsertOutcome, JobIndex, JobQueue, JobStore, Outgoing, QueueError, ReceivedMessage,
@@ -28,6 +28,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<Counting>,
     pub(crate) queue: Arc<MemoryQueue>,
     pub(crate) sends: Arc<Sends>,
+    pub(crate) schedules: Arc<MemorySchedules>,
     pub(crate) processor: JobProcessor,
     pub(crate) manager: Arc<JobManager>,
     pub(crate) dispatcher: Dispatcher,
@@ -45,18 +46,19 @@ impl World {
         let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
         let store = Arc::new(Counting::new(MemoryJobStore::new()));
         let queue = Arc::new(MemoryQueue::new(clock.clone(), VISIBILITY).unwrap());
-        Self::on(clock, store, queue, config, register)
+        Self::on(clock, store, queue, Arc::default(), config, register)
     }
 
     /// The same stores and queues under a new worker.
     pub(crate) fn restarted(self, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
-        Self::on(self.clock, self.store, self.queue, config, register)
+        Self::on(self.clock, self.store, self.queue, self.schedules, config, register)
     }
 
     fn on(
         clock: PausedClock,
         store: Arc<Counting>,
         queue: Arc<MemoryQueue>,
+        schedules: Arc<MemorySchedules>,
         config: JobConfig,
         register: impl FnOnce(&mut JobRegistry),
     ) -> Self {
@@ -77,13 +79,14 @@ impl World {
                 index: store.inner.clone(),
                 store: store.clone(),
                 queue: sends.clone(),
+                schedules: schedules.clone(),
                 dead_letters: queue.clone(),
                 clock: Arc::new(clock.clone()),
                 entropy,
             },
         ));
         let dispatcher = Dispatcher::new(manager.clone());
-        Self { clock, store, queue, sends, processor, manager, dispatcher, config }
+        Self { clock, store, queue, sends, schedules, processor, manager, dispatcher, config }
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {

@@ -20,6 +20,7 @@ pub mod job_queue;
 pub mod job_store;
 #[cfg(test)]
 mod mutants;
+pub mod schedules;
 pub mod webhooks;
 
 pub use bench::Bench;
@@ -34,7 +35,9 @@ mod tests {
 
     use super::*;
     use crate::job::Queue;
-    use crate::memory::{MemoryJobStore, MemoryQueue, MemoryWebhooks, PausedClock, SeededEntropy};
+    use crate::memory::{
+        MemoryJobStore, MemoryQueue, MemorySchedules, MemoryWebhooks, PausedClock, SeededEntropy,
+    };
     use crate::ports::ReceivedMessage;
 
     #[async_trait]
@@ -78,6 +81,15 @@ mod tests {
         let webhooks = MemoryWebhooks::new();
         for _ in 0..2 {
             clock.run(webhooks::suite(&webhooks, &bench));
+        }
+    }
+
+    #[test]
+    fn the_schedules_in_memory_pass_twice_on_the_same_schedules() {
+        let (clock, bench) = bench();
+        let schedules = MemorySchedules::new();
+        for _ in 0..2 {
+            clock.run(schedules::suite(&schedules, &bench));
         }
     }
 

@@ -12,6 +12,7 @@ use super::link::{Link, Party};
 use super::plan::{Expected, What};
 use crate::job::{JobId, NewJob};
 use crate::manager::{CancelOutcome, JobManager, ManagerPorts};
+use crate::memory::MemorySchedules;
 use crate::ports::{BoxFuture, Clock};
 
 /// What a caller learned.
@@ -92,6 +93,7 @@ impl History {
             store: link.clone(),
             index: link.clone(),
             queue: link.clone(),
+            schedules: Arc::new(MemorySchedules::new()),
             dead_letters: link.clone(),
             clock: link.clone(),
             entropy: link.clone(),
