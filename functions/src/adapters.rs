@@ -9,8 +9,8 @@ use lambda_jobs_core::manager::ManagerPorts;
 use lambda_jobs_core::ports::{QueueError, Webhooks};
 use lambda_jobs_core::processor::ProcessorPorts;
 use lambda_jobs_infra::{
-    Dynamo, DynamoJobStore, DynamoWebhooks, OsEntropy, ReqwestSender, Settings, SqsClient, SqsJobQueue,
-    SystemClock,
+    Dynamo, DynamoJobStore, DynamoSchedules, DynamoWebhooks, OsEntropy, ReqwestSender, Settings, SqsClient,
+    SqsJobQueue, SystemClock,
 };
 
 /// The ports on real services.
@@ -19,6 +19,7 @@ pub struct Adapters {
     sqs: SqsClient,
     store: Arc<DynamoJobStore>,
     queue: Arc<SqsJobQueue>,
+    schedules: Arc<DynamoSchedules>,
     webhooks: Arc<DynamoWebhooks>,
     http: Arc<ReqwestSender>,
     clock: Arc<SystemClock>,
@@ -34,6 +35,7 @@ impl Adapters {
         Self {
             store: Arc::new(DynamoJobStore::new(dynamo.clone(), settings.jobs.retention)),
             queue: Arc::new(SqsJobQueue::new(sqs.clone())),
+            schedules: Arc::new(DynamoSchedules::new(dynamo.clone())),
             webhooks: Arc::new(DynamoWebhooks::new(dynamo.clone())),
             http: Arc::new(ReqwestSender::new()),
             clock: Arc::new(SystemClock::new()),
@@ -61,6 +63,7 @@ impl Adapters {
             store: self.store.clone(),
             index: self.store.clone(),
             queue: self.queue.clone(),
+            schedules: self.schedules.clone(),
             dead_letters: self.queue.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),

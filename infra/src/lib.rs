@@ -28,7 +28,7 @@ pub mod sqs;
 
 pub use clock::SystemClock;
 #[cfg(feature = "dynamodb")]
-pub use dynamodb::{Dynamo, DynamoJobStore, DynamoWebhooks, create_tables};
+pub use dynamodb::{Dynamo, DynamoJobStore, DynamoSchedules, DynamoWebhooks, create_tables};
 pub use entropy::OsEntropy;
 #[cfg(feature = "http")]
 pub use http::ReqwestSender;

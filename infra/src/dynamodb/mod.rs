@@ -10,6 +10,7 @@
 //! | jobs | `job#<id>` | `payload#<hash>` | a larger payload, written once and never again |
 //! | jobs | `history#<day>#<shard>` | `<instant>#<batch>` | the jobs that one settle call finished |
 //! | state | `counter#<job name>` | `counter` | what was counted for jobs of that name |
+//! | state | `schedule#<shard>` | `<id>` | a schedule and where it stands |
 //! | state | `control` | `control` | what holds for all environments at once; read by each as it starts |
 //! | data | `delivery#<id>` | `delivery` | a webhook delivery, its JSON fields as attributes |
 //!
@@ -39,8 +40,10 @@ mod history;
 mod index;
 mod instant;
 mod list;
+mod pages;
 mod record;
 mod render;
+mod schedules;
 mod settle;
 mod single;
 mod store;
@@ -50,6 +53,7 @@ mod write;
 mod writer;
 
 pub use client::Dynamo;
+pub use schedules::DynamoSchedules;
 pub use store::DynamoJobStore;
 pub use tables::create_tables;
 pub use webhooks::DynamoWebhooks;

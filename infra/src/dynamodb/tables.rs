@@ -14,6 +14,8 @@ use super::client::Dynamo;
 
 /// The sparse index of jobs that need attention.
 pub(super) const ATTENTION_INDEX: &str = "attention";
+/// The sparse index of schedules that have an occurrence to come.
+pub(super) const DUE_INDEX: &str = "due";
 /// How often a new table is looked at, and how long in between, until it is active: half a minute in all.
 const LOOKS: u32 = 150;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -23,9 +25,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub async fn create_tables(dynamo: &Dynamo) -> Result<(), StoreError> {
     let tables = dynamo.tables();
     let create = || dynamo.client().create_table().billing_mode(BillingMode::PayPerRequest);
-    let jobs =
-        with_attention_index(create()).map_err(|error| StoreError::new("describe the index", error))?;
-    for (table, call) in [(&tables.jobs, jobs), (&tables.state, create()), (&tables.data, create())] {
+    let indexed = |index, hash, range| {
+        with_index(create(), index, hash, range).map_err(|error| StoreError::new("describe an index", error))
+    };
+    let jobs = indexed(ATTENTION_INDEX, "attention", "attentionAt")?;
+    let state = indexed(DUE_INDEX, "due", "dueAt")?;
+    for (table, call) in [(&tables.jobs, jobs), (&tables.state, state), (&tables.data, create())] {
         create_table(dynamo, table, call).await?;
     }
     Ok(())
@@ -76,17 +81,23 @@ fn with_key(
         .key_schema(part(range, KeyType::Range)?))
 }
 
-fn with_attention_index(call: CreateTableFluentBuilder) -> Result<CreateTableFluentBuilder, String> {
+/// A sparse index of whole items.
+fn with_index(
+    call: CreateTableFluentBuilder,
+    name: &str,
+    hash: &str,
+    range: &str,
+) -> Result<CreateTableFluentBuilder, String> {
     let index = GlobalSecondaryIndex::builder()
-        .index_name(ATTENTION_INDEX)
-        .key_schema(part("attention", KeyType::Hash)?)
-        .key_schema(part("attentionAt", KeyType::Range)?)
+        .index_name(name)
+        .key_schema(part(hash, KeyType::Hash)?)
+        .key_schema(part(range, KeyType::Range)?)
         .projection(Projection::builder().projection_type(ProjectionType::All).build())
         .build()
         .map_err(|error| error.to_string())?;
     Ok(call
-        .attribute_definitions(string("attention")?)
-        .attribute_definitions(string("attentionAt")?)
+        .attribute_definitions(string(hash)?)
+        .attribute_definitions(string(range)?)
         .global_secondary_indexes(index))
 }
 

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use lambda_jobs_core::JobConfig;
 use lambda_jobs_core::testing::conformance;
 use lambda_jobs_infra::aws::shared_config;
-use lambda_jobs_infra::{Dynamo, DynamoJobStore, DynamoWebhooks, Tables, create_tables};
+use lambda_jobs_infra::{Dynamo, DynamoJobStore, DynamoSchedules, DynamoWebhooks, Tables, create_tables};
 
 use crate::suite::{Outcome, Running, bench, both, caught, fresh_prefix};
 
@@ -24,6 +24,12 @@ pub(crate) fn job_index() -> Running {
 pub(crate) fn webhooks() -> Running {
     Box::pin(with_tables(|dynamo| async move {
         conformance::webhooks::suite(&DynamoWebhooks::new(dynamo), &bench()).await;
+    }))
+}
+
+pub(crate) fn schedules() -> Running {
+    Box::pin(with_tables(|dynamo| async move {
+        conformance::schedules::suite(&DynamoSchedules::new(dynamo), &bench()).await;
     }))
 }
 
