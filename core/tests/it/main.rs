@@ -13,6 +13,7 @@ mod guarantees;
 mod handlers;
 mod manager;
 mod processor;
+mod schedule;
 mod simulation;
 mod webhook;
 mod world;
