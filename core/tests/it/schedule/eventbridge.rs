@@ -159,12 +159,12 @@ fn a_rate_means_the_same_in_both() {
 
 /// The minutes of some years at which an expression fires according to the oracle.
 fn foretold(oracle: &Oracle, from: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
-    let minutes = std::iter::successors(Some(from), |last| Some(*last + TimeDelta::minutes(1)));
-    let horizon = from + TimeDelta::days(3 * 366);
-    minutes
-        .skip(1)
-        .take_while(|minute| *minute < horizon)
-        .filter(|minute| oracle.matches(minute.naive_utc()))
+    let midnight = from.date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
+    (0..3 * 366)
+        .map(|day| midnight + TimeDelta::days(day))
+        .filter(|day| oracle.matches_date(day.date_naive()))
+        .flat_map(|day| (0..1440).map(move |minute| day + TimeDelta::minutes(minute)))
+        .filter(|minute| *minute > from && oracle.matches(minute.naive_utc()))
         .take(count)
         .collect()
 }
@@ -201,7 +201,7 @@ proptest! {
             prop_assert!(foretold(&Oracle::eventbridge(&text), from, 1).is_empty(), "{text} refused");
             return Ok(());
         };
-        let expected = foretold(&Oracle::eventbridge(&text.replace("2/3", "2,5")), from, 24);
+        let expected = foretold(&Oracle::eventbridge(&text), from, 24);
         let fired: Vec<_> = firings(&rule, from).take(expected.len()).collect();
         prop_assert_eq!(&fired, &expected, "{}", &text);
         let ours = from_eventbridge(&rule).unwrap();
@@ -228,7 +228,7 @@ proptest! {
         let Ok(cadence) = text.parse::<Cadence>() else { return Ok(()) };
         let from = DateTime::from_timestamp(from - from % 60, 0).unwrap();
         let rule = to_eventbridge(&cadence, Zone::UTC).unwrap();
-        let expected = foretold(&Oracle::ours(&text.replace("*/3", "0,3,6")), from, 24);
+        let expected = foretold(&Oracle::ours(&text), from, 24);
         let ours = schedule(&text, "UTC");
         let occurrences: Vec<_> =
             occurrences_after(&ours, from).map(|found| found.instant).take(expected.len()).collect();

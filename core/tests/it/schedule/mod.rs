@@ -8,7 +8,9 @@ mod eventbridge;
 mod json;
 mod messages;
 mod oracle;
+mod plan;
 mod preview;
+mod properties;
 mod zones;
 
 fn utc(text: &str) -> DateTime<Utc> {

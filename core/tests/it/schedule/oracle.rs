@@ -46,7 +46,7 @@ impl Oracle {
             && plain(&self.second, at.second(), 0, &[])
     }
 
-    fn matches_date(&self, date: NaiveDate) -> bool {
+    pub(super) fn matches_date(&self, date: NaiveDate) -> bool {
         let any = |field: &str| matches!(field, "*" | "?");
         let days = match (any(&self.day), any(&self.week)) {
             (true, true) => true,
@@ -95,6 +95,10 @@ impl Oracle {
             }
             if let Some((day, nth)) = item.split_once('#') {
                 return number(day) == today && (date.day() - 1) / 7 + 1 == nth.parse::<u32>().unwrap();
+            }
+            if let Some((from, step)) = item.split_once('/') {
+                let from = if from == "*" { 0 } else { number(from) };
+                return today >= from && (today - from).is_multiple_of(step.parse().unwrap());
             }
             match item.split_once('-') {
                 Some((from, to)) => {
