@@ -119,4 +119,10 @@ fn the_latest_occurrence_of_a_time_is_found() {
     assert_eq!(latest("2026-11-23T08:30:00Z", "2026-11-23T08:30:01Z").unwrap(), "23");
     assert_eq!(latest("2026-11-23T08:30:00.5Z", "2026-11-24T08:30:00Z"), None);
     assert_eq!(latest("2026-11-24T00:00:00Z", "2026-11-23T00:00:00Z"), None);
+    let every = schedule("* * * * * *", "UTC");
+    for seconds in 1..40 {
+        let (from, before) = (utc("2026-11-23T08:00:00Z"), chrono::TimeDelta::seconds(seconds));
+        let found = latest_between(&every, from, from + before).unwrap();
+        assert_eq!(found.instant, from + before - chrono::TimeDelta::seconds(1));
+    }
 }

@@ -34,7 +34,7 @@ fn a_wrong_cron_is_told_which_field_is_wrong_and_what_it_takes() {
         ("? * * * *", r#"cron: minute: expected 0 to 59, got "?""#),
         ("0 8 32W * *", r#"cron: day of month: expected 1W to 31W, got "32W""#),
         ("0 8 L,LW * *", r#"cron: day of month: expected either L or LW, got "L,LW""#),
-        ("0 8 * * 5#6", r##"cron: day of week: expected #1 to #5 after the day, got "5#6""##),
+        ("0 8 * * 5#6", r#"cron: day of week: expected #1 to #5 after the day, got "5#6""#),
     ] {
         assert_eq!(cron(text), message, "{text}");
     }

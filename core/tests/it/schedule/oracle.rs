@@ -125,14 +125,16 @@ trait Back {
 
 impl Back for NaiveDate {
     fn iter_back(self) -> impl Iterator<Item = NaiveDate> {
-        std::iter::successors(Some(self), |day| day.pred_opt())
+        std::iter::successors(Some(self), NaiveDate::pred_opt)
     }
 }
 
 fn plain(field: &str, value: u32, least: u32, names: &[&str]) -> bool {
     let number = |text: &str| {
-        let named = names.iter().position(|name| *name == text);
-        named.map_or_else(|| text.parse().unwrap(), |index| u32::try_from(index).unwrap() + least)
+        names
+            .iter()
+            .position(|name| *name == text)
+            .map_or_else(|| text.parse().unwrap(), |index| u32::try_from(index).unwrap() + least)
     };
     field.split(',').any(|item| {
         let (range, step) = item
