@@ -15,6 +15,7 @@ mod handlers;
 mod manager;
 mod processor;
 mod schedules;
+mod schedule;
 mod simulation;
 mod webhook;
 mod world;
