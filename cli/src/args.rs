@@ -1,5 +1,7 @@
 //! The command line.
 
+mod schedules;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +9,8 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use lambda_jobs_core::{JobId, JobStatus, Priority, Queue};
 use serde_json::Value;
+
+pub use schedules::{BackfillArgs, PreviewArgs, PutScheduleArgs, SchedulesCommand, TimesArgs};
 
 /// Background jobs on AWS with no server to run.
 ///
@@ -38,6 +42,9 @@ pub enum Command {
     Retry(OneJob),
     /// Make a job that waits due at another instant.
     Reschedule(RescheduleArgs),
+    /// Jobs that are made again and again.
+    #[command(subcommand)]
+    Schedules(SchedulesCommand),
     /// What could not be run.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),

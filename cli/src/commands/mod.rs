@@ -4,6 +4,7 @@ mod dead_letters;
 mod dev;
 mod enqueue;
 mod find;
+mod schedules;
 mod steer;
 mod webhooks;
 
@@ -30,6 +31,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Cancel(args)) => steer::cancel(args).await,
         Some(Command::Retry(args)) => steer::retry(args).await,
         Some(Command::Reschedule(args)) => steer::reschedule(args).await,
+        Some(Command::Schedules(command)) => schedules::run(command).await,
         Some(Command::DeadLetters(DeadLettersCommand::List { queue, limit, target })) => {
             dead_letters::list(queue, limit, &target).await
         }
