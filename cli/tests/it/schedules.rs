@@ -61,7 +61,7 @@ fn a_schedule_is_put_listed_fired_backfilled_and_deleted() {
     let put = ["schedules", "put", "often", "--rate", "rate(2 seconds)", "--job", "webhook-delivery-job"];
     assert!(stack.text(&put).starts_with("often: next 20"));
     let listed = stack.json(&["schedules", "list"]);
-    assert_eq!((&listed[0]["id"], &listed[0]["rate"]), (&json!("often"), &json!("rate(2 seconds)")));
+    assert_eq!((&listed[0]["id"], &listed[0]["rate"]), (&json!("often"), &json!("2 seconds")));
     let last = listed[0]["lastRun"].as_str().unwrap().to_owned();
     let id = format!("often@{last}");
     assert_eq!(stack.json(&["status", &id])["type"], json!("recurring"), "it is made ahead of its time");
