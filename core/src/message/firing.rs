@@ -4,7 +4,6 @@
 //! name and when it fired. Both together name the job, so that however often it fires it is one job.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use super::fields::{DecodeError, Fields};
 use crate::job::JobId;
@@ -40,7 +39,7 @@ fn minute_of(instant: DateTime<Utc>) -> DateTime<Utc> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::job::JobType;

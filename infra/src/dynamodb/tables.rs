@@ -14,6 +14,8 @@ use super::client::Dynamo;
 
 /// The sparse index of jobs that need attention.
 pub(super) const ATTENTION_INDEX: &str = "attention";
+/// The sparse index of what is due in the state table.
+const DUE_INDEX: &str = "due";
 /// How often a new table is looked at, and how long in between, until it is active: half a minute in all.
 const LOOKS: u32 = 150;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -23,9 +25,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub async fn create_tables(dynamo: &Dynamo) -> Result<(), StoreError> {
     let tables = dynamo.tables();
     let create = || dynamo.client().create_table().billing_mode(BillingMode::PayPerRequest);
-    let jobs =
-        with_attention_index(create()).map_err(|error| StoreError::new("describe the index", error))?;
-    for (table, call) in [(&tables.jobs, jobs), (&tables.state, create()), (&tables.data, create())] {
+    let indexes =
+        [(&tables.jobs, ATTENTION_INDEX), (&tables.state, DUE_INDEX), (&tables.data, ATTENTION_INDEX)];
+    for (table, index) in indexes {
+        let call = with_index(create(), index);
+        let call = call.map_err(|error| StoreError::new(format!("describe index {index}"), error))?;
         create_table(dynamo, table, call).await?;
     }
     Ok(())
@@ -76,17 +80,19 @@ fn with_key(
         .key_schema(part(range, KeyType::Range)?))
 }
 
-fn with_attention_index(call: CreateTableFluentBuilder) -> Result<CreateTableFluentBuilder, String> {
+/// With a sparse index, which has its name from its hash key, and from that the name of its range key.
+fn with_index(call: CreateTableFluentBuilder, name: &str) -> Result<CreateTableFluentBuilder, String> {
+    let range = format!("{name}At");
     let index = GlobalSecondaryIndex::builder()
-        .index_name(ATTENTION_INDEX)
-        .key_schema(part("attention", KeyType::Hash)?)
-        .key_schema(part("attentionAt", KeyType::Range)?)
+        .index_name(name)
+        .key_schema(part(name, KeyType::Hash)?)
+        .key_schema(part(&range, KeyType::Range)?)
         .projection(Projection::builder().projection_type(ProjectionType::All).build())
         .build()
         .map_err(|error| error.to_string())?;
     Ok(call
-        .attribute_definitions(string("attention")?)
-        .attribute_definitions(string("attentionAt")?)
+        .attribute_definitions(string(name)?)
+        .attribute_definitions(string(&range)?)
         .global_secondary_indexes(index))
 }
 
