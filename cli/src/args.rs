@@ -77,6 +77,9 @@ pub struct DevArgs {
     /// Start without a worker: yours polls the queues.
     #[arg(long)]
     pub no_worker: bool,
+    /// Start without firing the template's rules.
+    #[arg(long)]
+    pub no_rules: bool,
 }
 
 /// Where the local stack listens, what it keeps, and how its worker runs jobs.
@@ -113,7 +116,7 @@ impl Default for DevArgs {
             max_retries: None,
             timeout_ms: None,
         };
-        Self { stack, no_demo: false, no_worker: false }
+        Self { stack, no_demo: false, no_worker: false, no_rules: false }
     }
 }
 

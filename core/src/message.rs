@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::job::{JobDefinition, JobId, JobType, Priority, millis};
 
 mod fields;
+mod firing;
 
 pub use fields::DecodeError;
 use fields::Fields;
@@ -70,7 +71,8 @@ pub struct JobMessage {
 }
 
 impl JobMessage {
-    /// Reads a message body. `message_id` names a job without an `id`; `sent_at` is the message's
+    /// Reads a message body. `message_id` names a job that has no `id` and comes from no
+    /// schedule; `sent_at` is the message's
     /// `SentTimestamp`, from which `delay` counts.
     pub fn decode(body: &str, message_id: &str, sent_at: DateTime<Utc>) -> Result<Self, DecodeError> {
         if body.len() > MAX_COPY_BYTES {
@@ -101,7 +103,9 @@ impl JobMessage {
     ) -> Result<Self, DecodeError> {
         check_version(&mut fields)?;
         refuse_unique_jobs(&mut fields)?;
-        let id = job_id(&mut fields, message_id)?;
+        let fired = firing::job_id(&mut fields)?;
+        let recurs = fired.is_some();
+        let id = job_id(&mut fields, fired, message_id)?;
         let name = fields
             .text("name", &format!("the name of a job, 1 to {MAX_NAME_BYTES} bytes"), 1..=MAX_NAME_BYTES)?
             .ok_or_else(|| DecodeError::missing("name", "the name of a job"))?;
@@ -119,7 +123,7 @@ impl JobMessage {
         let definition = JobDefinition {
             id,
             name,
-            job_type: job_type(&mut fields, delay.is_some() || run_at.is_some())?,
+            job_type: job_type(&mut fields, recurs, delay.is_some() || run_at.is_some())?,
             payload: fields.take("payload").unwrap_or_else(|| Value::Object(Map::new())),
             priority,
             max_retries: max_retries.map(|retries| u32::try_from(retries).unwrap_or(MAX_RETRIES)),
@@ -237,14 +241,19 @@ fn refuse_unique_jobs(fields: &mut Fields) -> Result<(), DecodeError> {
     Ok(())
 }
 
-fn job_id(fields: &mut Fields, message_id: &str) -> Result<JobId, DecodeError> {
+fn job_id(fields: &mut Fields, fired: Option<JobId>, message_id: &str) -> Result<JobId, DecodeError> {
     let expected = "1 to 256 visible ASCII characters without spaces";
-    let given = fields.take("id").unwrap_or_else(|| message_id.into());
+    let given = match (fields.take("id"), fired) {
+        (Some(given), _) => given,
+        (None, Some(fired)) => return Ok(fired),
+        (None, None) => message_id.into(),
+    };
     given.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| DecodeError::new("id", expected, &given))
 }
 
-fn job_type(fields: &mut Fields, waits: bool) -> Result<JobType, DecodeError> {
+fn job_type(fields: &mut Fields, recurs: bool, waits: bool) -> Result<JobType, DecodeError> {
     match fields.take("type") {
+        None if recurs => Ok(JobType::Recurring),
         None if waits => Ok(JobType::Scheduled),
         None => Ok(JobType::Immediate),
         Some(value) => match value.as_str() {

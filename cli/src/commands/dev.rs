@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Failure, exit};
 use crate::args::{DevArgs, StackArgs};
-use crate::local::{Demo, DemoOutcome, Progress, Receiver, Stack, StackOptions};
+use crate::local::{Demo, DemoOutcome, Fired, Progress, Receiver, Rules, Stack, StackOptions};
 use crate::output;
 
 /// How long the demo may take; its slowest job waits for one backoff of 5 s.
@@ -28,6 +28,8 @@ pub(super) async fn dev(args: DevArgs) -> Result<ExitCode, Failure> {
     let _dispatcher = stack.start_dispatcher();
     let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
     print_addresses(&stack, args.no_worker);
+    let rules = if args.no_rules { None } else { Some(stack.rules()?) };
+    rules.iter().for_each(print_rules);
     let receiver = Receiver::start().await?;
     let serve = async {
         if !args.no_demo && !args.no_worker {
@@ -37,8 +39,15 @@ pub(super) async fn dev(args: DevArgs) -> Result<ExitCode, Failure> {
         print_next_steps(stack.url().rsplit(':').next().unwrap_or_default(), &receiver);
         show_activity(&manager).await
     };
+    let fire = async {
+        if let Some(rules) = &rules {
+            rules.run(|fired| show_firing(fired, &progress)).await;
+        }
+        std::future::pending().await
+    };
     let outcome: Result<(), Failure> = tokio::select! {
         outcome = serve => outcome,
+        () = fire => Ok(()),
         () = stop_asked() => Ok(()),
     };
     if let Some(worker) = worker {
@@ -99,6 +108,26 @@ fn print_addresses(stack: &Stack, no_worker: bool) {
         "  for any AWS SDK   AWS_ENDPOINT_URL={url} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local \
          AWS_SECRET_ACCESS_KEY=local\n"
     );
+}
+
+fn print_rules(rules: &Rules) {
+    let now = chrono::Utc::now();
+    let mut upcoming = rules.upcoming(now).peekable();
+    if upcoming.peek().is_some() {
+        eprintln!("Rules of template.yaml, with their next firing (UTC):");
+    }
+    for (rule, next) in upcoming {
+        let next = next.map_or("never".to_owned(), |next| next.format("%Y-%m-%d %H:%M").to_string());
+        eprintln!("  {:<40}{next}  {}", rule.name, rule.expression);
+    }
+}
+
+fn show_firing(fired: &Fired<'_>, progress: &Progress) {
+    let time = fired.at.format("%H:%M:%S");
+    match &fired.error {
+        None => progress.line(&format!("{time}  rule {} fired", fired.rule)),
+        Some(error) => progress.line(&format!("{time}  rule {} fired in vain: {error}", fired.rule)),
+    }
 }
 
 fn print_next_steps(port: &str, receiver: &Receiver) {

@@ -8,10 +8,13 @@ mod demo;
 mod front;
 mod progress;
 mod queues;
+mod rules;
 pub mod sqs;
 mod stack;
+pub mod template;
 
 pub use demo::{Demo, DemoOutcome, Receiver};
 pub use front::FrontMeter;
 pub use progress::Progress;
+pub use rules::{Fired, Rule, Rules};
 pub use stack::{RunningWorker, Stack, StackError, StackOptions};

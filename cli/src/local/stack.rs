@@ -16,7 +16,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::front::{Front, FrontMeter, router};
+use super::rules::{Rule, Rules};
 use super::sqs::{EndpointSettings, LogError, Meter, SqsEndpoint, TableLog};
+use super::template::{Template, TemplateError};
 
 /// Where a stack listens and what it keeps.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +61,9 @@ pub enum StackError {
     /// The queues can't be made.
     #[error("create the queues: {0}")]
     Queues(String),
+    /// The template's rules can't be fired.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
     /// The worker can't run.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -158,6 +163,13 @@ impl Stack {
     #[must_use]
     pub fn dynamodb_meter(&self) -> &Meter {
         &self.meter.dynamodb
+    }
+
+    /// The template's rules that enqueue; they fire while they are run.
+    pub fn rules(&self) -> Result<Rules, StackError> {
+        let rules = Rule::of(&Template::own()?, &self.settings.queues)?;
+        let ports = self.adapters.manager_ports();
+        Ok(Rules::new(rules, ports.queue, ports.clock))
     }
 
     /// Starts a worker with the job families that come along and what `register` adds to them.

@@ -28,7 +28,7 @@ impl Running {
     /// Starts `dev` on a free port, and waits until it says where it listens.
     pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = command()
-            .args(["dev", "--port", "0", "--retry-delay-ms", "1"])
+            .args(["dev", "--port", "0", "--retry-delay-ms", "1", "--no-rules"])
             .args(args)
             .stderr(Stdio::piped())
             .stdout(Stdio::null())

@@ -7,9 +7,11 @@ use proptest::prelude::*;
 use super::*;
 
 /// Every field that the contract names; all others are unknown to it.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 17] = [
     "version",
     "id",
+    "schedule",
+    "firedAt",
     "name",
     "type",
     "payload",
@@ -123,7 +125,7 @@ fn field_value() -> impl Strategy<Value = Value> {
 
 /// A bare message that names a job, and has some of the other fields, right or wrong.
 fn bare() -> impl Strategy<Value = Map<String, Value>> {
-    let field = prop::sample::select(&FIELDS[1..14]).prop_map(str::to_owned);
+    let field = prop::sample::select(&FIELDS[1..16]).prop_map(str::to_owned);
     (btree_map(field, field_value(), 0..3), "[a-z]{1,8}").prop_map(|(fields, name)| {
         let mut object: Map<String, Value> = fields.into_iter().collect();
         object.entry("name").or_insert(name.into());

@@ -25,12 +25,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub async fn create_tables(dynamo: &Dynamo) -> Result<(), StoreError> {
     let tables = dynamo.tables();
     let create = || dynamo.client().create_table().billing_mode(BillingMode::PayPerRequest);
-    let indexed = |index, hash, range| {
-        with_index(create(), index, hash, range).map_err(|error| StoreError::new("describe an index", error))
-    };
-    let jobs = indexed(ATTENTION_INDEX, "attention", "attentionAt")?;
-    let state = indexed(DUE_INDEX, "due", "dueAt")?;
-    for (table, call) in [(&tables.jobs, jobs), (&tables.state, state), (&tables.data, create())] {
+    let indexes =
+        [(&tables.jobs, ATTENTION_INDEX), (&tables.state, DUE_INDEX), (&tables.data, ATTENTION_INDEX)];
+    for (table, index) in indexes {
+        let call = with_index(create(), index);
+        let call = call.map_err(|error| StoreError::new(format!("describe index {index}"), error))?;
         create_table(dynamo, table, call).await?;
     }
     Ok(())
@@ -81,23 +80,19 @@ fn with_key(
         .key_schema(part(range, KeyType::Range)?))
 }
 
-/// A sparse index of whole items.
-fn with_index(
-    call: CreateTableFluentBuilder,
-    name: &str,
-    hash: &str,
-    range: &str,
-) -> Result<CreateTableFluentBuilder, String> {
+/// With a sparse index, which has its name from its hash key, and from that the name of its range key.
+fn with_index(call: CreateTableFluentBuilder, name: &str) -> Result<CreateTableFluentBuilder, String> {
+    let range = format!("{name}At");
     let index = GlobalSecondaryIndex::builder()
         .index_name(name)
-        .key_schema(part(hash, KeyType::Hash)?)
-        .key_schema(part(range, KeyType::Range)?)
+        .key_schema(part(name, KeyType::Hash)?)
+        .key_schema(part(&range, KeyType::Range)?)
         .projection(Projection::builder().projection_type(ProjectionType::All).build())
         .build()
         .map_err(|error| error.to_string())?;
     Ok(call
-        .attribute_definitions(string(hash)?)
-        .attribute_definitions(string(range)?)
+        .attribute_definitions(string(name)?)
+        .attribute_definitions(string(&range)?)
         .global_secondary_indexes(index))
 }
 

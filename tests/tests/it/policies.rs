@@ -1,4 +1,4 @@
-//! The worker may do what it does, and nothing else.
+//! Each function may do what it does, and nothing else.
 //!
 //! Two halves hold each other. The requests that a worker sends in every way that a job can go are recorded
 //! and turned into the IAM actions that AWS asks for; they must be those that the template allows, no more
@@ -24,33 +24,85 @@ const LAMBDA: [(&str, Kind, &str); 5] = [
     ("logs:PutLogEvents", Kind::Logs, "Lambda writes what the function prints"),
 ];
 
+/// What the worker's role allows for keys that make a job unique and for the control item.
+const SHARED_STATE: [(&str, Kind, &str); 2] = [
+    ("dynamodb:PartiQLInsert", Kind::State, "a unique key is an item that must not exist yet"),
+    ("dynamodb:PutItem", Kind::State, "where an endpoint lacks BatchExecuteStatement"),
+];
+
 #[tokio::test]
 async fn the_worker_is_allowed_what_it_does_and_nothing_else() {
-    let mut needed: BTreeMap<(String, Kind), String> = BTreeMap::new();
+    let mut needed = BTreeMap::new();
     for Need { action, kind, operation } in scenarios::recorded().await {
         needed.insert((action.clone(), kind.clone()), format!("the worker calls {operation}"));
     }
-    for (action, kind, reason) in LAMBDA {
-        needed.insert((action.to_owned(), kind), reason.to_owned());
-    }
-    let resources = granted::resources();
-    let granted = granted::to_the_worker();
+    needed.extend(reasons(&LAMBDA).chain(reasons(&SHARED_STATE)));
+    check("Worker", &needed);
+}
+
+/// What the dispatcher is for, on what, and why.
+fn duties() -> Vec<(&'static str, Kind, &'static str)> {
+    let index = |table: &Kind, name: &str| Kind::index(table, name);
+    let due_jobs = index(&Kind::Jobs, "attention");
+    let due_schedules = index(&Kind::State, "due");
+    vec![
+        ("sqs:GetQueueUrl", Kind::Queue, "it finds the queues"),
+        ("sqs:SendMessage", Kind::Queue, "it sends what is due"),
+        ("sqs:ReceiveMessage", Kind::Queue, "it parks what waits in a paused queue"),
+        ("sqs:DeleteMessage", Kind::Queue, "it parks what waits in a paused queue"),
+        ("sqs:GetQueueAttributes", Kind::Queue, "it looks for what waits in a paused queue"),
+        ("dynamodb:Query", due_jobs, "it finds parked jobs"),
+        ("dynamodb:GetItem", Kind::Jobs, "it reads a job"),
+        ("dynamodb:BatchGetItem", Kind::Jobs, "it reads jobs"),
+        ("dynamodb:PartiQLInsert", Kind::Jobs, "it records what a schedule makes"),
+        ("dynamodb:PartiQLUpdate", Kind::Jobs, "it notes what it has sent"),
+        ("dynamodb:PutItem", Kind::Jobs, "where an endpoint lacks BatchExecuteStatement"),
+        ("dynamodb:UpdateItem", Kind::Jobs, "where an endpoint lacks BatchExecuteStatement"),
+        ("dynamodb:Query", Kind::State, "it lists schedules"),
+        ("dynamodb:Query", due_schedules, "it finds schedules that are due"),
+        ("dynamodb:GetItem", Kind::State, "it reads the control item"),
+        ("dynamodb:PartiQLInsert", Kind::State, "it takes unique keys"),
+        ("dynamodb:PartiQLUpdate", Kind::State, "it moves schedules on"),
+        ("dynamodb:PutItem", Kind::State, "where an endpoint lacks BatchExecuteStatement"),
+        ("dynamodb:UpdateItem", Kind::State, "where an endpoint lacks BatchExecuteStatement"),
+        ("dynamodb:DeleteItem", Kind::State, "it takes away what is over"),
+        ("lambda:ListEventSourceMappings", Kind::Anything, "it finds the worker's mappings"),
+        ("lambda:GetEventSourceMapping", Kind::Mappings, "it looks how far a change has come"),
+        ("lambda:UpdateEventSourceMapping", Kind::Mappings, "it pauses and resumes"),
+        ("logs:CreateLogStream", Kind::Logs, "Lambda opens a stream for each environment"),
+        ("logs:PutLogEvents", Kind::Logs, "Lambda writes what the function prints"),
+    ]
+}
+
+#[test]
+fn the_dispatcher_is_allowed_what_it_is_for_and_nothing_else() {
+    check("Dispatcher", &reasons(&duties()).collect());
+}
+
+fn reasons(listed: &[(&'static str, Kind, &'static str)]) -> impl Iterator<Item = ((String, Kind), String)> {
+    listed.iter().map(|(action, kind, why)| (((*action).to_owned(), kind.clone()), (*why).to_owned()))
+}
+
+/// Holds a function's role against what it needs, and why.
+fn check(function: &str, needed: &BTreeMap<(String, Kind), String>) {
+    let resources = granted::resources(function);
+    let granted = granted::to(function);
     let mut mistakes = Vec::new();
-    for ((action, kind), reason) in &needed {
+    for ((action, kind), reason) in needed {
         for resource in resources.iter().filter(|(_, of)| *of == kind).map(|(id, _)| id) {
             if !granted.contains(&(action.clone(), resource.clone())) {
-                mistakes.push(format!("{resource}: {reason}; allow {action} there in WorkerRole"));
+                mistakes.push(format!("{resource}: {reason}; allow {action} there in {function}Role"));
             }
         }
     }
     for (action, resource) in &granted {
-        let kind =
-            resources.get(resource).unwrap_or_else(|| panic!("{resource} is no resource of the worker's"));
+        let kind = resources.get(resource);
+        let kind = kind.unwrap_or_else(|| panic!("{resource} is no resource of {function}"));
         if !needed.contains_key(&(action.clone(), kind.clone())) {
-            mistakes.push(format!("{resource}: no call needs {action}; take it out of WorkerRole"));
+            mistakes.push(format!("{resource}: no call needs {action}; take it out of {function}Role"));
         }
     }
-    assert!(mistakes.is_empty(), "template.yaml does not fit the worker:\n{}", mistakes.join("\n"));
+    assert!(mistakes.is_empty(), "template.yaml does not fit {function}:\n{}", mistakes.join("\n"));
 }
 
 #[tokio::test]

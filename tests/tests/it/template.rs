@@ -1,7 +1,9 @@
 //! What the template promises, held against the code that relies on it.
 
+mod dispatcher;
 mod queues;
 mod read;
+mod rules;
 mod tables;
 mod worker;
 

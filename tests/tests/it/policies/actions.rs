@@ -19,6 +19,26 @@ pub(super) enum Kind {
     Logs,
     /// An index of the jobs table.
     JobsIndex(String),
+    /// An index of the state table.
+    StateIndex(String),
+    /// An index of the data table.
+    DataIndex(String),
+    /// The worker's event source mappings.
+    Mappings,
+    /// What can't be narrowed down.
+    Anything,
+}
+
+impl Kind {
+    /// An index of a table.
+    pub(super) fn index(table: &Self, name: &str) -> Self {
+        match table {
+            Self::Jobs => Self::JobsIndex(name.to_owned()),
+            Self::State => Self::StateIndex(name.to_owned()),
+            Self::Data => Self::DataIndex(name.to_owned()),
+            other => panic!("{other:?} has no index {name}"),
+        }
+    }
 }
 
 /// One thing that must be allowed.
@@ -115,13 +135,10 @@ fn part_of_transaction(operation: &str, part: &Value) -> Need {
 
 fn table_kind(name: &str, index: Option<&str>) -> Kind {
     let tables = Settings::default().tables;
-    match index {
-        Some(index) if name == tables.jobs => Kind::JobsIndex(index.to_owned()),
-        None if name == tables.jobs => Kind::Jobs,
-        None if name == tables.state => Kind::State,
-        None if name == tables.data => Kind::Data,
-        _ => panic!("a call to table {name}, index {index:?}, which is none of ours"),
-    }
+    let table = [(tables.jobs, Kind::Jobs), (tables.state, Kind::State), (tables.data, Kind::Data)];
+    let found = table.into_iter().find(|(known, _)| known == name);
+    let (_, table) = found.unwrap_or_else(|| panic!("a call to table {name}, which is none of ours"));
+    index.map_or_else(|| table.clone(), |index| Kind::index(&table, index))
 }
 
 fn need(action: String, kind: Kind, operation: &str) -> Need {
