@@ -6,6 +6,7 @@
 //! | [`message`] | the message contract: enqueue by sending an SQS message |
 //! | [`handler`], [`context`], [`registry`] | what users write: the work, what it knows, where it is found |
 //! | [`retry`] | when a failed job is tried again |
+//! | [`control`] | what is paused, and what follows from it |
 //! | [`processor`] | a batch of messages: decode, gate, claim, run, settle |
 //! | [`manager`] | what a caller can do: enqueue, look, list, cancel, retry |
 //! | [`families`] | the job families that come along |
@@ -19,6 +20,7 @@
 
 pub mod config;
 pub mod context;
+pub mod control;
 pub mod families;
 pub mod handler;
 pub mod job;

@@ -4,12 +4,14 @@
 //! the message first and writes the record second: a crash in between leaves a job that runs without
 //! having been listed, never one that is listed and doesn't run.
 
+mod control;
 mod enqueue;
 mod find;
 mod steer;
 
 use std::sync::Arc;
 
+pub use control::{Health, JobMetrics, OneQueue, QueueStatus};
 pub use enqueue::{EnqueueError, Enqueued};
 pub use find::{JobFilter, JobSummary};
 pub use steer::{CancelOutcome, RetryOutcome};
@@ -17,8 +19,8 @@ pub use steer::{CancelOutcome, RetryOutcome};
 use crate::config::JobConfig;
 use crate::job::{JobExecution, JobId};
 use crate::ports::{
-    Clock, Counters, DeadLetterQueue, DeadLettered, Entropy, JobIndex, JobQueue, JobStore, QueueError,
-    StoreError,
+    Clock, ControlStore, Counters, DeadLetterQueue, DeadLettered, Entropy, JobIndex, JobQueue, JobStore,
+    QueueError, QueueStats, StoreError,
 };
 use crate::registry::JobRegistry;
 
@@ -40,6 +42,10 @@ pub struct ManagerPorts {
     pub queue: Arc<dyn JobQueue>,
     /// Where those are that nobody could run.
     pub dead_letters: Arc<dyn DeadLetterQueue>,
+    /// How much waits there.
+    pub stats: Arc<dyn QueueStats>,
+    /// What is paused.
+    pub control: Arc<dyn ControlStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids.
@@ -59,6 +65,9 @@ pub enum ManagerError {
     /// The record changed again and again while it was to be written.
     #[error("job {0}: its record keeps changing; try again")]
     Contended(JobId),
+    /// The control item changed again and again while it was to be written.
+    #[error("control: it keeps changing; try again")]
+    ControlContended,
 }
 
 impl JobManager {
@@ -79,7 +88,10 @@ impl JobManager {
     /// Where a job stands; `None` if nothing is known of it.
     pub async fn status(&self, id: &JobId) -> Result<Option<JobExecution>, ManagerError> {
         let found = self.ports.store.get(std::slice::from_ref(id)).await?;
-        Ok(found.into_iter().flatten().next().map(JobExecution::from))
+        let Some(record) = found.into_iter().flatten().next() else { return Ok(None) };
+        let mut job = JobExecution::from(record);
+        self.note_pause(&mut job).await;
+        Ok(Some(job))
     }
 
     /// What could not be run: some messages of one dead-letter queue.

@@ -52,8 +52,11 @@ pub(super) fn gate(
     Gate::Open
 }
 
-/// How long a message waits each time while jobs are disabled.
+/// How long a message waits each time while jobs are disabled, or its queue is paused.
 const DISABLED_WAIT: TimeDelta = TimeDelta::minutes(1);
+
+/// Why a job waits whose queue is paused.
+const PAUSED: &str = "paused";
 
 pub(super) const OUT_OF_TIME: &str = "too little time was left in the invocation";
 
@@ -83,6 +86,7 @@ impl JobProcessor {
         let mut ids = HashSet::with_capacity(messages.len());
         let mut letters = Vec::new();
         let mut waits = Vec::new();
+        let control = self.control.current().await;
         let now = self.clock.now();
         for received in messages {
             let message = match JobMessage::decode(&received.body, &received.message_id, received.sent_at) {
@@ -97,6 +101,12 @@ impl JobProcessor {
                 letters.push((received, Some(message), reason));
                 continue;
             };
+            if control.is_paused(received.queue) {
+                // Before anything that is counted: however long a pause lasts, it spends nothing.
+                let until = message.due_at.max(now + DISABLED_WAIT);
+                waits.push((Candidate { received, message, handler }, until, PAUSED));
+                continue;
+            }
             match self.gate(&message, &received, &handler, now, invocation) {
                 Gate::DeadLetter(reason) => letters.push((received, Some(message), reason)),
                 Gate::Wait(until, why) => waits.push((Candidate { received, message, handler }, until, why)),

@@ -12,6 +12,7 @@ mod edges;
 mod guarantees;
 mod handlers;
 mod manager;
+mod pause;
 mod processor;
 mod simulation;
 mod webhook;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeZone, Utc};
 use lambda_jobs_core::manager::ManagerPorts;
-use lambda_jobs_core::memory::{MemoryJobStore, MemoryQueue, PausedClock, SeededEntropy};
+use lambda_jobs_core::memory::{MemoryControlStore, MemoryJobStore, MemoryQueue, PausedClock, SeededEntropy};
 use lambda_jobs_core::ports::{
     BoxFuture, ClaimOutcome, ClaimRequest, Clock, DeadLetterQueue, DeadLettered, InsertOutcome, JobStore,
     ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, StoreError,
@@ -26,6 +26,7 @@ pub(crate) struct World {
     pub(crate) clock: PausedClock,
     pub(crate) store: Arc<Counting>,
     pub(crate) queue: Arc<MemoryQueue>,
+    pub(crate) control: Arc<MemoryControlStore>,
     pub(crate) processor: JobProcessor,
     pub(crate) manager: JobManager,
     pub(crate) config: JobConfig,
@@ -42,18 +43,19 @@ impl World {
         let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
         let store = Arc::new(Counting::new(MemoryJobStore::new()));
         let queue = Arc::new(MemoryQueue::new(clock.clone(), VISIBILITY).unwrap());
-        Self::on(clock, store, queue, config, register)
+        Self::on(clock, store, queue, Arc::default(), config, register)
     }
 
     /// The same stores and queues under a new worker.
     pub(crate) fn restarted(self, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
-        Self::on(self.clock, self.store, self.queue, config, register)
+        Self::on(self.clock, self.store, self.queue, self.control, config, register)
     }
 
     fn on(
         clock: PausedClock,
         store: Arc<Counting>,
         queue: Arc<MemoryQueue>,
+        control: Arc<MemoryControlStore>,
         config: JobConfig,
         register: impl FnOnce(&mut JobRegistry),
     ) -> Self {
@@ -63,6 +65,7 @@ impl World {
         let ports = ProcessorPorts {
             store: store.clone(),
             queue: queue.clone(),
+            control: control.clone(),
             clock: Arc::new(clock.clone()),
             entropy: entropy.clone(),
         };
@@ -74,11 +77,13 @@ impl World {
                 store: store.clone(),
                 queue: queue.clone(),
                 dead_letters: queue.clone(),
+                stats: queue.clone(),
+                control: control.clone(),
                 clock: Arc::new(clock.clone()),
                 entropy,
             },
         );
-        Self { clock, store, queue, processor, manager, config }
+        Self { clock, store, queue, control, processor, manager, config }
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {

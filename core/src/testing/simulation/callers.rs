@@ -93,6 +93,8 @@ impl History {
             index: link.clone(),
             queue: link.clone(),
             dead_letters: link.clone(),
+            stats: link.clone(),
+            control: link.clone(),
             clock: link.clone(),
             entropy: link.clone(),
         };

@@ -165,6 +165,18 @@ impl Link {
         answers
     }
 
+    /// Asks the store about one thing that is no job.
+    pub(super) async fn asked<T>(
+        &self,
+        effect: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self.store_fate().await {
+            Fate::Done => effect(),
+            Fate::AnswerLost => effect().and_then(|_| Err(unanswered())),
+            Fate::NoEffect | Fate::Throttled => Err(unanswered()),
+        }
+    }
+
     fn partly(&self) -> bool {
         let may_fail = self.failures.load(Ordering::Relaxed) < MOST_FAILURES;
         let fails = may_fail && self.world.state().strikes(Fault::StorePartly, 80);
