@@ -8,6 +8,7 @@ mod adapters;
 pub mod event;
 pub mod event_source;
 pub mod local;
+mod local_sources;
 pub mod logging;
 mod watchdog;
 mod worker;
