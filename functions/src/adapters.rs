@@ -10,8 +10,8 @@ use lambda_jobs_core::manager::ManagerPorts;
 use lambda_jobs_core::ports::{EventSources, QueueError, Webhooks};
 use lambda_jobs_core::processor::ProcessorPorts;
 use lambda_jobs_infra::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoWebhooks, OsEntropy, ReqwestSender, Settings,
-    SqsClient, SqsJobQueue, SystemClock,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoWebhooks, LambdaEventSources, OsEntropy, ReqwestSender,
+    Settings, SqsClient, SqsJobQueue, SystemClock,
 };
 
 /// The ports on real services.
@@ -82,6 +82,13 @@ impl Adapters {
             queue: self.queue.clone(),
             clock: self.clock.clone(),
         }
+    }
+
+    /// The event source mappings of the worker function, where the settings name it.
+    #[must_use]
+    pub fn event_sources(sdk: &SdkConfig, settings: &Settings) -> Option<Arc<dyn EventSources>> {
+        let function = settings.worker_function.as_ref()?;
+        Some(Arc::new(LambdaEventSources::new(sdk, function, settings.queues.clone())))
     }
 
     /// What makes event sources follow the control item.

@@ -215,8 +215,11 @@ fn issues(
     concurrency: usize,
 ) -> Vec<String> {
     let mut issues = Vec::new();
-    if !is_enabled {
-        issues.push("not running: ENABLE_JOBS is false".to_owned());
+    // The workers' environment is not this one: the reconciler has noted what it is there.
+    match control.disabled_since.map(shown) {
+        Some(since) => issues.push(format!("not running: ENABLE_JOBS is false since {since}")),
+        None if !is_enabled => issues.push("not running: ENABLE_JOBS is false".to_owned()),
+        None => {}
     }
     if let Some(pause) = &control.all {
         issues.push(format!("not running: all work is {}", told(pause)));
@@ -243,9 +246,13 @@ fn issues(
     issues
 }
 
+fn shown(instant: DateTime<Utc>) -> String {
+    instant.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
 /// A pause in words.
 fn told(pause: &Pause) -> String {
-    let since = pause.since.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let since = shown(pause.since);
     match &pause.reason {
         None => format!("paused since {since}"),
         Some(reason) => format!("paused since {since}: {reason}"),
@@ -288,6 +295,9 @@ mod tests {
             "not running: all work is paused since 1970-01-01T00:00:00Z: deploy",
         ];
         assert_eq!(issues(&all, &status, &metrics, false, 5), expected);
+        let noted = Control::default().noting(false, since);
+        let expected = "not running: ENABLE_JOBS is false since 1970-01-01T00:00:00Z";
+        assert_eq!(issues(&noted, &status, &metrics, true, 5), [expected]);
     }
 
     #[test]

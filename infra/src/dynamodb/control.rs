@@ -129,11 +129,10 @@ fn queues(control: &Control) -> AttributeValue {
 
 fn read(item: &Item) -> Result<Control, String> {
     let revision = item.get("revision").and_then(|value| value.as_n().ok());
-    let revision = match revision.map(|text| text.parse::<u64>()) {
+    let revision = match revision {
         // Somebody made an item without one: it is as if there were none.
         None => 0,
-        Some(Ok(revision)) => revision,
-        Some(Err(_)) => return Err(format!("revision: expected a whole number, got {revision:?}")),
+        Some(text) => text.parse().map_err(|_| format!("revision: expected a whole number, got {text:?}"))?,
     };
     let mut queues = BTreeMap::new();
     for (name, value) in item.get("queues").and_then(|value| value.as_m().ok()).into_iter().flatten() {
