@@ -171,20 +171,24 @@ mod tests {
 
     use super::*;
 
+    fn now() -> DateTime<Utc> {
+        "2026-11-23T08:00:00Z".parse().unwrap()
+    }
+
     fn message(body: &str, age: TimeDelta) -> ReceivedMessage {
         ReceivedMessage {
             queue: Queue::Low,
             message_id: "m-1".to_owned(),
             receipt_handle: "r-1".to_owned(),
             body: body.to_owned(),
-            sent_at: DateTime::UNIX_EPOCH - age,
+            sent_at: now() - age,
             receive_count: 1,
             group: Some("tenant".to_owned()),
         }
     }
 
     fn copy_of(body: &str, age: TimeDelta) -> Option<Outgoing> {
-        refreshed(&message(body, age), DateTime::UNIX_EPOCH)
+        refreshed(&message(body, age), now())
     }
 
     #[test]
@@ -193,7 +197,7 @@ mod tests {
         assert_eq!(copy_of(body, REFRESH_AGE - TimeDelta::seconds(1)), None);
         assert!(copy_of(body, REFRESH_AGE).is_some());
         let often = ReceivedMessage { receive_count: 10, ..message(body, TimeDelta::zero()) };
-        assert!(refreshed(&often, DateTime::UNIX_EPOCH).is_some());
+        assert!(refreshed(&often, now()).is_some());
     }
 
     #[test]
@@ -201,12 +205,12 @@ mod tests {
         let copy = copy_of(r#"{"name":"n","delay":864060000,"payload":[1]}"#, REFRESH_AGE).unwrap();
         assert_eq!((copy.queue, copy.group.as_deref()), (Queue::Low, Some("tenant")));
         assert_eq!(copy.delay, Duration::from_secs(60));
-        let again = JobMessage::decode(&copy.body, "another", DateTime::UNIX_EPOCH).unwrap();
+        let again = JobMessage::decode(&copy.body, "another", now()).unwrap();
         assert_eq!((again.definition.id.as_str(), again.recorded), ("m-1", false));
-        assert_eq!(again.due_at, DateTime::UNIX_EPOCH + TimeDelta::minutes(1));
+        assert_eq!(again.due_at, now() + TimeDelta::minutes(1));
         assert_eq!(again.definition.payload, json!([1]));
         let recorded = copy_of(r#"{"name":"n","recorded":true}"#, REFRESH_AGE).unwrap();
-        assert!(JobMessage::decode(&recorded.body, "another", DateTime::UNIX_EPOCH).unwrap().recorded);
+        assert!(JobMessage::decode(&recorded.body, "another", now()).unwrap().recorded);
     }
 
     #[test]
@@ -214,7 +218,7 @@ mod tests {
         let rest = MAX_BODY_BYTES - json!({ "name": "n", "payload": "" }).to_string().len();
         let body = json!({ "name": "n", "payload": "x".repeat(rest) }).to_string();
         let copy = copy_of(&body, REFRESH_AGE).unwrap();
-        let again = JobMessage::decode(&copy.body, "another", DateTime::UNIX_EPOCH).unwrap();
+        let again = JobMessage::decode(&copy.body, "another", now()).unwrap();
         assert_eq!(again.definition.id.as_str(), "m-1");
     }
 
