@@ -87,7 +87,7 @@ fn a_pause_and_its_end_take_hold_of_a_busy_worker_within_five_seconds() {
     resume(&world, None);
     world.advance(5);
     let free = enqueue(&world);
-    assert_eq!(world.step(Queue::Normal).summary.completed, 1);
+    assert_eq!(world.step(Queue::Normal).summary.completed, 2, "what has waited, and what is new");
     world.settle();
     assert_all_ran_at_their_first_attempt(&world, &[held, free]);
 }

@@ -1,8 +1,11 @@
 //! One machine's way to the control item, and to the depths of the queues.
 
+use std::sync::PoisonError;
+
 use async_trait::async_trait;
 
-use super::link::Link;
+use super::invariants;
+use super::link::{Link, Party};
 use super::world::at_once;
 use crate::control::Control;
 use crate::job::Queue;
@@ -11,6 +14,16 @@ use crate::ports::{ControlStore, QueueDepth, QueueError, QueueStats, SaveOutcome
 #[async_trait]
 impl ControlStore for Link {
     async fn load(&self) -> Result<Control, StoreError> {
+        let now = self.world.clock.monotonic();
+        let last = self.control_read_at.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        let since = last.map(|last| now.saturating_sub(last));
+        let is_worker = matches!(self.party, Party::Worker(_));
+        {
+            let mut state = self.world.state();
+            state.watch.check(invariants::the_control_is_read_once_in_five_seconds(is_worker, since));
+            // It goes by time, not by jobs.
+            state.control_reads += 1;
+        }
         self.asked(|| at_once(self.world.control.load())).await
     }
 

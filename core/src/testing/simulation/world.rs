@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) store_back: DateTime<Utc>,
     pub(super) queue_back: DateTime<Utc>,
     pub(super) requests: u64,
+    /// How many of them read the control item.
+    pub(super) control_reads: u64,
     /// Whether the queues changed since the event source mappings last looked.
     pub(super) stirred: bool,
 }
@@ -59,6 +61,7 @@ impl World {
             store_back: start,
             queue_back: start,
             requests: 0,
+            control_reads: 0,
             stirred: false,
         };
         let (store, control) = (MemoryJobStore::new(), MemoryControlStore::new());
