@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
+use lambda_jobs_core::control::Reason;
 use lambda_jobs_core::{JobId, JobStatus, Priority, Queue};
 use serde_json::Value;
 
@@ -45,6 +46,14 @@ pub enum Command {
     /// Jobs that are made again and again.
     #[command(subcommand)]
     Schedules(SchedulesCommand),
+    /// Pause all work or one queue: jobs that run go on, no other is started until `resume`.
+    Pause(PauseArgs),
+    /// Resume all work, or one queue.
+    Resume(ResumeArgs),
+    /// Show how much waits and runs, and what is paused.
+    Queue(Target),
+    /// Show what is not as it should be; fails if anything is.
+    Health(Target),
     /// What could not be run.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -223,6 +232,31 @@ pub struct ListArgs {
     #[arg(long, default_value_t = 20)]
     pub limit: usize,
     /// Where they are.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// What to pause, and why.
+#[derive(Clone, Debug, Args)]
+pub struct PauseArgs {
+    /// This queue only: high, normal, low or webhooks.
+    #[arg(long, value_parser = queue)]
+    pub queue: Option<Queue>,
+    /// Why, for whoever looks next: at most 200 characters.
+    #[arg(long)]
+    pub reason: Option<Reason>,
+    /// Where it is.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// What to resume.
+#[derive(Clone, Debug, Args)]
+pub struct ResumeArgs {
+    /// This queue only: high, normal, low or webhooks.
+    #[arg(long, value_parser = queue)]
+    pub queue: Option<Queue>,
+    /// Where it is.
     #[command(flatten)]
     pub target: Target,
 }

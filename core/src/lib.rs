@@ -7,6 +7,7 @@
 //! | [`handler`], [`context`], [`registry`] | what users write: the work, what it knows, where it is found |
 //! | [`retry`] | when a failed job is tried again |
 //! | [`schedule`] | when jobs are made again and again: cron, rates, zones |
+//! | [`control`] | what is paused, and what follows from it |
 //! | [`processor`] | a batch of messages: decode, gate, claim, run, settle |
 //! | [`dispatcher`] | what has to happen when a minute is over: parked jobs are sent |
 //! | [`manager`] | what a caller can do: enqueue, look, list, cancel, retry |
@@ -21,6 +22,7 @@
 
 pub mod config;
 pub mod context;
+pub mod control;
 pub mod dispatcher;
 pub mod families;
 pub mod handler;

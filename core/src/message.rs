@@ -201,6 +201,18 @@ impl JobMessage {
     }
 }
 
+/// A body that can't be read, made to name the message that it came in where it names nothing: sent anew it
+/// would otherwise get a new identity. What is no object, or is too large to be read, stays as it is.
+pub(crate) fn named_by_message(body: &str, message_id: &str) -> String {
+    match serde_json::from_str(body) {
+        Ok(Value::Object(mut object)) if body.len() <= MAX_COPY_BYTES && !object.contains_key("id") => {
+            object.insert("id".to_owned(), message_id.into());
+            sendable(&Value::Object(object))
+        }
+        _ => body.to_owned(),
+    }
+}
+
 fn escaped(byte: u8) -> String {
     if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
 }

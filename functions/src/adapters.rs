@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use lambda_jobs_core::Queue;
+use lambda_jobs_core::control::{MappingReconciler, Refresh};
 use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
 use lambda_jobs_core::manager::ManagerPorts;
-use lambda_jobs_core::ports::{QueueError, Webhooks};
+use lambda_jobs_core::ports::{EventSources, QueueError, Webhooks};
 use lambda_jobs_core::processor::ProcessorPorts;
 use lambda_jobs_infra::{
-    Dynamo, DynamoJobStore, DynamoSchedules, DynamoWebhooks, OsEntropy, ReqwestSender, Settings, SqsClient,
-    SqsJobQueue, SystemClock,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoWebhooks, LambdaEventSources,
+    OsEntropy, ReqwestSender, Settings, SqsClient, SqsJobQueue, SystemClock,
 };
 
 /// The ports on real services.
@@ -20,6 +21,7 @@ pub struct Adapters {
     store: Arc<DynamoJobStore>,
     queue: Arc<SqsJobQueue>,
     schedules: Arc<DynamoSchedules>,
+    control: Arc<DynamoControlStore>,
     webhooks: Arc<DynamoWebhooks>,
     http: Arc<ReqwestSender>,
     clock: Arc<SystemClock>,
@@ -36,6 +38,7 @@ impl Adapters {
             store: Arc::new(DynamoJobStore::new(dynamo.clone(), settings.jobs.retention)),
             queue: Arc::new(SqsJobQueue::new(sqs.clone())),
             schedules: Arc::new(DynamoSchedules::new(dynamo.clone())),
+            control: Arc::new(DynamoControlStore::new(dynamo.clone())),
             webhooks: Arc::new(DynamoWebhooks::new(dynamo.clone())),
             http: Arc::new(ReqwestSender::new()),
             clock: Arc::new(SystemClock::new()),
@@ -51,6 +54,7 @@ impl Adapters {
         ProcessorPorts {
             store: self.store.clone(),
             queue: self.queue.clone(),
+            control: self.control.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         }
@@ -65,9 +69,35 @@ impl Adapters {
             queue: self.queue.clone(),
             schedules: self.schedules.clone(),
             dead_letters: self.queue.clone(),
+            stats: self.queue.clone(),
+            control: self.control.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         }
+    }
+
+    /// What sending anew needs that has waited too long in paused queues.
+    #[must_use]
+    pub fn refresh(&self) -> Refresh {
+        Refresh {
+            control: self.control.clone(),
+            backlog: self.queue.clone(),
+            queue: self.queue.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The event source mappings of the worker function, where the settings name it.
+    #[must_use]
+    pub fn event_sources(sdk: &SdkConfig, settings: &Settings) -> Option<Arc<dyn EventSources>> {
+        let function = settings.worker_function.as_ref()?;
+        Some(Arc::new(LambdaEventSources::new(sdk, function, settings.queues.clone())))
+    }
+
+    /// What makes event sources follow the control item.
+    #[must_use]
+    pub fn reconciler(&self, sources: Arc<dyn EventSources>) -> MappingReconciler {
+        MappingReconciler::new(self.control.clone(), sources, self.clock.clone())
     }
 
     /// The connection to DynamoDB.

@@ -9,6 +9,7 @@ mod dispatcher;
 pub mod event;
 pub mod event_source;
 pub mod local;
+mod local_sources;
 pub mod logging;
 mod watchdog;
 mod worker;

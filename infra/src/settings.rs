@@ -17,6 +17,7 @@
 //! | `LAMBDA_JOBS_MAX_JOB_HISTORY` | 1000 | how many finished jobs a listing shows |
 //! | `LAMBDA_JOBS_JOBS_TABLE`, `_STATE_TABLE`, `_DATA_TABLE` | `lambda-jobs-jobs`, `-state`, `-data` | table names |
 //! | `LAMBDA_JOBS_QUEUE_PREFIX` | `lambda-jobs-` | what queue names begin with |
+//! | `LAMBDA_JOBS_WORKER_FUNCTION` | | the function whose event source mappings a pause disables |
 
 mod names;
 mod reader;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub tables: Tables,
     /// Where jobs wait.
     pub queues: QueueNames,
+    /// The function whose event source mappings a pause disables; none where there is none to disable.
+    pub worker_function: Option<String>,
 }
 
 impl Settings {
@@ -66,6 +69,7 @@ impl Settings {
             max_job_history: reader.number("LAMBDA_JOBS_MAX_JOB_HISTORY", 1..=1_000_000, 1000),
             tables: names::tables(&mut reader),
             queues: names::queues(&mut reader),
+            worker_function: names::worker_function(&mut reader),
         };
         reader.finish(settings)
     }
@@ -79,6 +83,7 @@ impl Default for Settings {
             max_job_history: 1000,
             tables: Tables::default(),
             queues: QueueNames::default(),
+            worker_function: None,
         }
     }
 }

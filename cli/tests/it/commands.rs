@@ -132,6 +132,35 @@ fn bad_arguments_are_refused_before_anything_is_sent() {
     );
     assert!(refused(&["list", "--status", "lost"]).contains("expected queued, scheduled, running"));
     assert!(refused(&["enqueue", "n", "--queue", "fast"]).contains("expected high, normal, low or webhooks"));
+    assert!(refused(&["pause", "--reason", "two\nlines"]).contains("expected 1 to 200 printable characters"));
+}
+
+#[test]
+fn a_paused_queue_starts_nothing_says_so_and_goes_on_when_it_is_resumed() {
+    let stack = Running::start(&["--no-demo"]);
+    let told = stack.text(&["pause", "--queue", "webhooks", "--reason", "endpoint is down"]);
+    assert!(told.contains("high: running") && told.contains("webhooks: paused since 20"), "{told}");
+    let payload = r#"{"type":"deliver_specific","webhookDeliveryId":"nobody"}"#;
+    let id = stack.text(&["enqueue", "webhook-delivery-job", "--payload", payload]);
+    let job = stack.json(&["status", &id]);
+    assert!(job["note"].as_str().unwrap().starts_with("queue webhooks is paused since 20"), "{job}");
+    let queues = stack.json(&["queue"]);
+    let webhooks = &queues["queues"][3];
+    assert_eq!((&webhooks["queue"], &webhooks["paused"]), (&json!("webhooks"), &json!(true)), "{queues}");
+    assert_eq!(webhooks["size"].as_u64().unwrap() + webhooks["processing"].as_u64().unwrap(), 1, "{queues}");
+    assert_eq!((&webhooks["reason"], &queues["paused"]), (&json!("endpoint is down"), &json!(false)));
+
+    let health = stack.run(&["health", "--json"]);
+    assert!(!health.status.success(), "what is paused is not healthy");
+    let health: serde_json::Value = serde_json::from_slice(&health.stdout).unwrap();
+    assert!(health["issues"][0].as_str().unwrap().ends_with(": endpoint is down"), "{health}");
+    assert_eq!(health["metrics"]["totalJobs"], json!(1));
+
+    assert!(stack.text(&["pause"]).contains("high: paused"));
+    assert!(stack.text(&["resume"]).contains("webhooks: running"));
+    stack.run(&["status", &id, "--watch"]);
+    let job = stack.json(&["status", &id]);
+    assert_eq!((&job["status"], &job["attempt"]), (&json!("failed"), &json!(1)), "it has run, once");
 }
 
 #[cfg(unix)]

@@ -4,6 +4,7 @@
 //! the message first and writes the record second: a crash in between leaves a job that runs without
 //! having been listed, never one that is listed and doesn't run.
 
+mod control;
 mod enqueue;
 mod find;
 mod schedules;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+pub use control::{Health, JobMetrics, OneQueue, QueueStatus};
 pub use enqueue::{EnqueueError, Enqueued};
 pub use find::{JobFilter, JobSummary};
 pub use schedules::{MAX_BACKFILL, ScheduleError};
@@ -21,8 +23,8 @@ pub use steer::{CancelOutcome, RescheduleOutcome, RetryOutcome};
 use crate::config::JobConfig;
 use crate::job::{JobExecution, JobId};
 use crate::ports::{
-    Clock, Counters, DeadLetterQueue, DeadLettered, Entropy, JobIndex, JobQueue, JobStore, QueueError,
-    ScheduleStore, StoreError,
+    Clock, ControlStore, Counters, DeadLetterQueue, DeadLettered, Entropy, JobIndex, JobQueue, JobStore,
+    QueueError, QueueStats, ScheduleStore, StoreError,
 };
 use crate::registry::JobRegistry;
 
@@ -46,6 +48,10 @@ pub struct ManagerPorts {
     pub schedules: Arc<dyn ScheduleStore>,
     /// Where those are that nobody could run.
     pub dead_letters: Arc<dyn DeadLetterQueue>,
+    /// How much waits there.
+    pub stats: Arc<dyn QueueStats>,
+    /// What is paused.
+    pub control: Arc<dyn ControlStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids.
@@ -73,6 +79,9 @@ pub enum ManagerError {
     /// The record changed again and again while it was to be written.
     #[error("job {0}: its record keeps changing; try again")]
     Contended(JobId),
+    /// The control item changed again and again while it was to be written.
+    #[error("control: it keeps changing; try again")]
+    ControlContended,
 }
 
 impl JobManager {
@@ -97,7 +106,10 @@ impl JobManager {
     /// Where a job stands; `None` if nothing is known of it.
     pub async fn status(&self, id: &JobId) -> Result<Option<JobExecution>, ManagerError> {
         let found = self.ports.store.get(std::slice::from_ref(id)).await?;
-        Ok(found.into_iter().flatten().next().map(JobExecution::from))
+        let Some(record) = found.into_iter().flatten().next() else { return Ok(None) };
+        let mut job = JobExecution::from(record);
+        self.note_pause(&mut job).await;
+        Ok(Some(job))
     }
 
     /// What could not be run: some messages of one dead-letter queue.

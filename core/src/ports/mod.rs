@@ -4,8 +4,11 @@
 //! conformance suite in `testing::conformance` that all of them pass. Ports take slices where a
 //! service can batch, because requests are what costs money.
 
+mod backlog;
 mod clock;
+mod control;
 mod entropy;
+mod event_sources;
 mod http;
 mod index;
 mod queue;
@@ -13,8 +16,11 @@ mod schedules;
 mod store;
 mod webhooks;
 
+pub use backlog::{Backlog, QueueDepth, QueueStats};
 pub use clock::{BoxFuture, Clock};
+pub use control::{ControlStore, SaveOutcome};
 pub use entropy::Entropy;
+pub use event_sources::{ChangeOutcome, EventSource, EventSourceError, EventSources, SourceState};
 pub use http::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
 pub use index::{DueQuery, HistoryQuery, JobIndex, ListQuery, Page};
 pub use queue::{

@@ -52,8 +52,17 @@ pub(super) fn gate(
     Gate::Open
 }
 
+/// How long a message waits each time while its queue is paused: as long again as the pause has lasted, so that
+/// the end of a short pause is soon noticed and a long one costs little; 5 s to a minute.
+fn paused_wait(since: DateTime<Utc>, now: DateTime<Utc>) -> TimeDelta {
+    (now - since).clamp(TimeDelta::seconds(5), TimeDelta::minutes(1))
+}
+
 /// How long a message waits each time while jobs are disabled.
 const DISABLED_WAIT: TimeDelta = TimeDelta::minutes(1);
+
+/// Why a job waits whose queue is paused.
+const PAUSED: &str = "paused";
 
 pub(super) const OUT_OF_TIME: &str = "too little time was left in the invocation";
 
@@ -83,6 +92,7 @@ impl JobProcessor {
         let mut ids = HashSet::with_capacity(messages.len());
         let mut letters = Vec::new();
         let mut waits = Vec::new();
+        let control = self.control.current().await;
         let now = self.clock.now();
         for received in messages {
             let message = match JobMessage::decode(&received.body, &received.message_id, received.sent_at) {
@@ -97,6 +107,12 @@ impl JobProcessor {
                 letters.push((received, Some(message), reason));
                 continue;
             };
+            if let Some(since) = control.paused_since(received.queue) {
+                // Before anything that is counted: however long a pause lasts, it spends nothing.
+                let until = message.due_at.max(now + paused_wait(since, now));
+                waits.push((Candidate { received, message, handler }, until, PAUSED));
+                continue;
+            }
             match self.gate(&message, &received, &handler, now, invocation) {
                 Gate::DeadLetter(reason) => letters.push((received, Some(message), reason)),
                 Gate::Wait(until, why) => waits.push((Candidate { received, message, handler }, until, why)),
@@ -158,6 +174,14 @@ mod tests {
         assert_eq!(ask(1, 30, 0, 32), Gate::Wait(DateTime::UNIX_EPOCH, OUT_OF_TIME));
         let due = DateTime::UNIX_EPOCH + TimeDelta::milliseconds(1);
         assert_eq!(ask(1, 30, 1, 60), Gate::Wait(due, "not yet due"));
+    }
+
+    #[test]
+    fn a_paused_job_is_looked_at_soon_at_first_and_then_once_a_minute() {
+        let now = DateTime::UNIX_EPOCH;
+        let waits =
+            [-2, 0, 5, 20, 60, 3600].map(|age| paused_wait(now - TimeDelta::seconds(age), now).num_seconds());
+        assert_eq!(waits, [5, 5, 5, 20, 60, 60]);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 mod attempt;
 mod claim;
+mod control;
 mod dispose;
 mod gate;
 mod judge;
@@ -32,9 +33,12 @@ use crate::config::JobConfig;
 use crate::context::StopSignal;
 use crate::job::{Claim, ClaimId, Company, JobRecord};
 use crate::message::JobMessage;
-use crate::ports::{BoxFuture, Clock, Entropy, Fence, JobQueue, JobStore, ReceivedMessage, Settlement};
+use crate::ports::{
+    BoxFuture, Clock, ControlStore, Entropy, Fence, JobQueue, JobStore, ReceivedMessage, Settlement,
+};
 use crate::registry::{JobRegistry, Registered};
 use attempt::Ended;
+use control::KnownControl;
 use ledger::Ledger;
 
 /// Runs batches of messages.
@@ -43,6 +47,7 @@ pub struct JobProcessor {
     config: JobConfig,
     store: Arc<dyn JobStore>,
     queue: Arc<dyn JobQueue>,
+    control: KnownControl,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     observer: Arc<dyn RunObserver>,
@@ -54,6 +59,8 @@ pub struct ProcessorPorts {
     pub store: Arc<dyn JobStore>,
     /// Where they wait.
     pub queue: Arc<dyn JobQueue>,
+    /// What is paused.
+    pub control: Arc<dyn ControlStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for claim ids and jitter.
@@ -109,8 +116,9 @@ impl JobProcessor {
     /// A processor of jobs for these handlers.
     #[must_use]
     pub fn new(registry: Arc<JobRegistry>, config: JobConfig, ports: ProcessorPorts) -> Self {
-        let ProcessorPorts { store, queue, clock, entropy } = ports;
-        Self { registry, config, store, queue, clock, entropy, observer: Arc::new(()) }
+        let ProcessorPorts { store, queue, control, clock, entropy } = ports;
+        let control = KnownControl::new(control, clock.clone());
+        Self { registry, config, store, queue, control, clock, entropy, observer: Arc::new(()) }
     }
 
     /// Reports whenever a job's future is polled, so that one that never yields can be named.

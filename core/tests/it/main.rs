@@ -13,6 +13,7 @@ mod edges;
 mod guarantees;
 mod handlers;
 mod manager;
+mod pause;
 mod processor;
 mod schedule;
 mod schedules;

@@ -8,7 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, TimeZone, Utc};
 use lambda_jobs_core::manager::ManagerPorts;
-use lambda_jobs_core::memory::{MemoryJobStore, MemoryQueue, MemorySchedules, PausedClock, SeededEntropy};
+use lambda_jobs_core::memory::{
+    MemoryControlStore, MemoryJobStore, MemoryQueue, MemorySchedules, PausedClock, SeededEntropy,
+};
 use lambda_jobs_core::ports::{
     BoxFuture, ClaimOutcome, ClaimRequest, Clock, DeadLetter, DeadLetterQueue, DeadLettered, Deferral,
     DueQuery, InsertOutcome, JobIndex, JobQueue, JobStore, Outgoing, QueueError, ReceivedMessage,
@@ -29,6 +31,7 @@ pub(crate) struct World {
     pub(crate) queue: Arc<MemoryQueue>,
     pub(crate) sends: Arc<Sends>,
     pub(crate) schedules: Arc<MemorySchedules>,
+    pub(crate) control: Arc<MemoryControlStore>,
     pub(crate) processor: JobProcessor,
     pub(crate) manager: Arc<JobManager>,
     pub(crate) dispatcher: Dispatcher,
@@ -46,12 +49,12 @@ impl World {
         let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
         let store = Arc::new(Counting::new(MemoryJobStore::new()));
         let queue = Arc::new(MemoryQueue::new(clock.clone(), VISIBILITY).unwrap());
-        Self::on(clock, store, queue, Arc::default(), config, register)
+        Self::on(clock, store, queue, Arc::default(), Arc::default(), config, register)
     }
 
     /// The same stores and queues under a new worker.
     pub(crate) fn restarted(self, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
-        Self::on(self.clock, self.store, self.queue, self.schedules, config, register)
+        Self::on(self.clock, self.store, self.queue, self.schedules, self.control, config, register)
     }
 
     fn on(
@@ -59,6 +62,7 @@ impl World {
         store: Arc<Counting>,
         queue: Arc<MemoryQueue>,
         schedules: Arc<MemorySchedules>,
+        control: Arc<MemoryControlStore>,
         config: JobConfig,
         register: impl FnOnce(&mut JobRegistry),
     ) -> Self {
@@ -69,6 +73,7 @@ impl World {
         let ports = ProcessorPorts {
             store: store.clone(),
             queue: sends.clone(),
+            control: control.clone(),
             clock: Arc::new(clock.clone()),
             entropy: entropy.clone(),
         };
@@ -81,12 +86,14 @@ impl World {
                 queue: sends.clone(),
                 schedules: schedules.clone(),
                 dead_letters: queue.clone(),
+                stats: queue.clone(),
+                control: control.clone(),
                 clock: Arc::new(clock.clone()),
                 entropy,
             },
         ));
         let dispatcher = Dispatcher::new(manager.clone());
-        Self { clock, store, queue, sends, schedules, processor, manager, dispatcher, config }
+        Self { clock, store, queue, sends, schedules, control, processor, manager, dispatcher, config }
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {

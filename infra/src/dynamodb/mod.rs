@@ -11,7 +11,7 @@
 //! | jobs | `history#<day>#<shard>` | `<instant>#<batch>` | the jobs that one settle call finished |
 //! | state | `counter#<job name>` | `counter` | what was counted for jobs of that name |
 //! | state | `schedule#<shard>` | `<id>` | a schedule and where it stands |
-//! | state | `control` | `control` | what holds for all environments at once; read by each as it starts |
+//! | state | `control` | `control` | what holds for all environments at once: what is paused; read by each as it starts, and then every 5 s while it works |
 //! | data | `delivery#<id>` | `delivery` | a webhook delivery, its JSON fields as attributes |
 //!
 //! The sparse index `attention` of the jobs table (`attention` = `<status>#<shard>`, `attentionAt` =
@@ -53,6 +53,7 @@ mod write;
 mod writer;
 
 pub use client::Dynamo;
+pub use control::DynamoControlStore;
 pub use schedules::DynamoSchedules;
 pub use store::DynamoJobStore;
 pub use tables::create_tables;

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use dynoxide::Database;
 use lambda_jobs_core::JobConfig;
-use lambda_jobs_core::testing::conformance::{Bench, job_index, job_store, schedules, webhooks};
+use lambda_jobs_core::testing::conformance::{
+    Bench, control_store, job_index, job_store, schedules, webhooks,
+};
 use lambda_jobs_infra::{
-    Dynamo, DynamoJobStore, DynamoSchedules, DynamoWebhooks, OsEntropy, SystemClock, Tables, create_tables,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoWebhooks, OsEntropy, SystemClock,
+    Tables, create_tables,
 };
 use tokio::net::TcpListener;
 
@@ -74,6 +77,14 @@ async fn the_schedules_conform() {
     let dynamo = dynamo().await;
     for _ in 0..2 {
         schedules::suite(&DynamoSchedules::new(dynamo.clone()), &bench()).await;
+    }
+}
+
+#[tokio::test]
+async fn the_control_store_conforms() {
+    let dynamo = dynamo().await;
+    for _ in 0..2 {
+        control_store::suite(&DynamoControlStore::new(dynamo.clone()), &bench()).await;
     }
 }
 

@@ -35,6 +35,7 @@ fn every_variable_has_its_effect() {
         ("LAMBDA_JOBS_STATE_TABLE", "a-state"),
         ("LAMBDA_JOBS_DATA_TABLE", "a-data"),
         ("LAMBDA_JOBS_QUEUE_PREFIX", "a-"),
+        ("LAMBDA_JOBS_WORKER_FUNCTION", "my-stack-worker"),
     ])
     .unwrap();
     let jobs = settings.jobs;
@@ -49,6 +50,7 @@ fn every_variable_has_its_effect() {
     let tables = settings.tables;
     assert_eq!([tables.jobs, tables.state, tables.data], ["a-jobs", "a-state", "a-data"]);
     assert_eq!(settings.queues.dead_letters(Queue::Webhooks), "a-webhooks-dlq");
+    assert_eq!(settings.worker_function.as_deref(), Some("my-stack-worker"));
 }
 
 #[test]
@@ -60,6 +62,7 @@ fn every_mistake_is_named_at_once() {
         ("LAMBDA_JOBS_TIMEOUT_MS", "89000"),
         ("LAMBDA_JOBS_JOBS_TABLE", "my \"table\""),
         ("LAMBDA_JOBS_QUEUE_PREFIX", "queue.fifo"),
+        ("LAMBDA_JOBS_WORKER_FUNCTION", "my worker"),
     ]);
     assert_eq!(
         mistakes.unwrap_err(),
@@ -70,6 +73,7 @@ fn every_mistake_is_named_at_once() {
             r#"LAMBDA_JOBS_TIMEOUT_MS: expected at most 85000, which is LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS in milliseconds less 5000 to start and settle in, got "89000""#,
             r#"LAMBDA_JOBS_JOBS_TABLE: expected a table's name: 3 to 255 letters, digits, hyphens, dots or underscores, got "my \"table\"""#,
             r#"LAMBDA_JOBS_QUEUE_PREFIX: expected at most 68 letters, digits, hyphens or underscores, got "queue.fifo""#,
+            r#"LAMBDA_JOBS_WORKER_FUNCTION: expected the name or ARN of a function, at most 256 characters, got "my worker""#,
         ]
     );
 }

@@ -95,6 +95,8 @@ impl History {
             queue: link.clone(),
             schedules: Arc::new(MemorySchedules::new()),
             dead_letters: link.clone(),
+            stats: link.clone(),
+            control: link.clone(),
             clock: link.clone(),
             entropy: link.clone(),
         };

@@ -1,6 +1,7 @@
 //! The guarantees, one small function each, over what was seen from outside.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -204,5 +205,12 @@ pub(super) fn g8_no_attempt_is_cut_short_by_the_answer(job: Option<&JobId>) -> H
 pub(super) fn requests_stay_within_the_budget(requests: u64, allowed: u64) -> Holds {
     holds("requests stay within the budget", requests <= allowed, || {
         format!("{requests} requests, at most {allowed} are allowed")
+    })
+}
+
+pub(super) fn the_control_is_read_once_in_five_seconds(is_worker: bool, since: Option<Duration>) -> Holds {
+    let is_soon = is_worker && since.is_some_and(|since| since < Duration::from_secs(5));
+    holds("an environment reads the control once in five seconds", !is_soon, || {
+        format!("it was read again after {since:?}")
     })
 }

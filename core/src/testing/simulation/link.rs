@@ -1,8 +1,8 @@
 //! One machine's way to the services: the ports, with everything that can happen in between.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +35,8 @@ pub(super) struct Link {
     skew: TimeDelta,
     /// How many calls to the store have failed in a row.
     failures: AtomicU32,
+    /// When the control item was read last, by the world's monotonic clock.
+    pub(super) control_read_at: Mutex<Option<Duration>>,
 }
 
 /// How often the store fails by chance in a row; whoever asks once more has an answer. An outage may last longer.
@@ -53,7 +55,7 @@ enum Fate {
 impl Link {
     pub(super) fn new(world: Arc<World>, party: Party) -> Self {
         let skew = world.state().skew();
-        Self { world, party, skew, failures: AtomicU32::new(0) }
+        Self { world, party, skew, failures: AtomicU32::new(0), control_read_at: Mutex::default() }
     }
 
     pub(super) fn tell(&self, what: impl FnOnce() -> String) {
@@ -164,6 +166,18 @@ impl Link {
         }
         self.travel().await;
         answers
+    }
+
+    /// Asks the store about one thing that is no job.
+    pub(super) async fn asked<T>(
+        &self,
+        effect: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self.store_fate().await {
+            Fate::Done => effect(),
+            Fate::AnswerLost => effect().and_then(|_| Err(unanswered())),
+            Fate::NoEffect | Fate::Throttled => Err(unanswered()),
+        }
     }
 
     fn partly(&self) -> bool {

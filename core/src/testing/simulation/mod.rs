@@ -63,6 +63,7 @@ mod replay;
 mod scenario;
 mod shrink;
 mod summary;
+mod switches;
 mod timeline;
 mod watch;
 mod workload;
