@@ -139,6 +139,10 @@ impl Registered {
         job.max_retries.unwrap_or_else(|| self.retry.max_retries())
     }
 
+    pub(crate) fn max_snoozes(&self) -> u32 {
+        self.options.max_snoozes.unwrap_or(HandlerOptions::DEFAULT_MAX_SNOOZES)
+    }
+
     pub(crate) const fn retry(&self) -> &RetryPolicy {
         &self.retry
     }

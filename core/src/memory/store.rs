@@ -1,6 +1,6 @@
 //! Job records in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -131,6 +131,12 @@ impl JobStore for MemoryJobStore {
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
         let state = self.state();
         Ok(ids.iter().map(|id| state.records.get(id).cloned()).collect())
+    }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        let state = self.state();
+        let is_cancelled = |id: &&JobId| state.records.get(*id).is_some_and(|record| record.cancel_requested);
+        Ok(ids.iter().filter(is_cancelled).cloned().collect())
     }
 }
 

@@ -31,6 +31,7 @@
 //! each of those can leave out, or count twice, at most the jobs of one batch.
 
 mod attempt;
+mod cancellations;
 mod client;
 mod control;
 mod counters;

@@ -26,13 +26,14 @@ pub(super) const RECORD: &str = "job";
 pub(super) const DEFINITION: [&str; 10] =
     ["name", "type", "priority", "maxRetries", "delay", "runAt", "timeout", "tags", "tenant", "traceparent"];
 /// The attributes that change as the job goes on.
-pub(super) const STATE: [&str; 21] = [
+pub(super) const STATE: [&str; 22] = [
     "queue",
     "status",
     "revision",
     "createdAt",
     "dueAt",
     "failures",
+    "snoozes",
     "claimId",
     "leaseUntil",
     "company",
@@ -81,6 +82,8 @@ struct Stored {
     created_at: Instant,
     due_at: Instant,
     failures: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    snoozes: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     claim_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,6 +114,11 @@ struct Stored {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 const fn is_false(value: &bool) -> bool {
     !*value
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A payload that is too large for its record.
@@ -223,6 +231,7 @@ impl From<&JobRecord> for Stored {
             created_at: Instant(record.created_at),
             due_at: Instant(record.due_at),
             failures: record.failures,
+            snoozes: record.snoozes,
             claim_id: claim.map(|claim| claim.id.as_str().to_owned()),
             lease_until: claim.map(|claim| Instant(claim.lease_until)),
             company: claim.map(|claim| claim.company),
@@ -268,6 +277,7 @@ impl Stored {
             created_at: self.created_at.0,
             due_at: self.due_at.0,
             failures: self.failures,
+            snoozes: self.snoozes,
             claim,
             started_at: self.started_at.map(|at| at.0),
             completed_at: self.completed_at.map(|at| at.0),

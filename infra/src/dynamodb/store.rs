@@ -29,7 +29,7 @@ pub struct DynamoJobStore {
 /// before anybody can know when its job will end.
 const PAYLOAD_GRACE: Duration = Duration::from_hours(24 * 90);
 /// The most keys that one read takes.
-const MAX_KEYS: usize = 100;
+pub(super) const MAX_KEYS: usize = 100;
 /// How often keys are read that the service left out.
 const READS: u32 = 5;
 
@@ -213,6 +213,10 @@ impl JobStore for DynamoJobStore {
         }
         self.add_payloads(&mut records, apart).await?;
         Ok(ids.iter().map(|id| records.get(id).cloned()).collect())
+    }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        self.cancelled_among(ids).await
     }
 }
 

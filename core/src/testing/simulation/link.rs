@@ -280,6 +280,13 @@ impl JobStore for Link {
             _ => Err(unanswered()),
         }
     }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        match self.store_fate().await {
+            Fate::Done => at_once(self.world.store.cancellations(ids)),
+            _ => Err(unanswered()),
+        }
+    }
 }
 
 #[async_trait]
