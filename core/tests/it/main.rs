@@ -8,11 +8,13 @@
 )]
 #![allow(clippy::needless_pass_by_value, reason = "payloads are written where they are passed")]
 
+mod cancellation;
 mod edges;
 mod guarantees;
 mod handlers;
 mod manager;
 mod processor;
 mod simulation;
+mod snooze;
 mod webhook;
 mod world;
