@@ -5,6 +5,7 @@
 //! | [`job`] | what a job is called, carries and stands at, and every change that can happen to it |
 //! | [`message`] | the message contract: enqueue by sending an SQS message |
 //! | [`handler`], [`context`], [`registry`] | what users write: the work, what it knows, where it is found |
+//! | [`retention`] | how long finished jobs are remembered |
 //! | [`retry`] | when a failed job is tried again |
 //! | [`processor`] | a batch of messages: decode, gate, claim, run, settle |
 //! | [`manager`] | what a caller can do: enqueue, look, list, cancel, retry |
@@ -28,6 +29,7 @@ pub mod message;
 pub mod ports;
 pub mod processor;
 pub mod registry;
+pub mod retention;
 pub mod retry;
 pub mod sqs;
 #[cfg(feature = "testing")]
@@ -43,4 +45,5 @@ pub use job::{
 pub use manager::JobManager;
 pub use processor::JobProcessor;
 pub use registry::{JobRegistry, RegisterError};
+pub use retention::Retention;
 pub use retry::{InvalidRetryPolicy, Jitter, RetryPolicy};

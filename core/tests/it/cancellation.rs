@@ -37,10 +37,10 @@ impl JobHandler for Long {
     }
 
     async fn execute(&self, payload: Value, ctx: &JobContext) -> Result<String, JobError> {
-        let work = ctx.clock().sleep(Duration::from_secs(60));
+        let work = ctx.clock().sleep(Duration::from_mins(1));
         if payload["ignores"] == true {
             work.await;
-            ctx.clock().sleep(Duration::from_secs(60)).await;
+            ctx.clock().sleep(Duration::from_mins(1)).await;
         } else if let Either::Left(_) = select(work, Box::pin(ctx.cancelled())).await {
             return Ok("done".to_owned());
         }
@@ -48,7 +48,7 @@ impl JobHandler for Long {
         match payload["then"].as_str() {
             Some("succeeds") => Ok("saved what there was".to_owned()),
             Some("fails for good") => Err(JobError::permanent("stopped in the middle")),
-            Some("snoozes") => Err(JobError::snooze(Duration::from_secs(60))),
+            Some("snoozes") => Err(JobError::snooze(Duration::from_mins(1))),
             Some("panics") => panic!("at the disco"),
             _ => Err(JobError::retryable("stopped in the middle")),
         }
@@ -64,7 +64,7 @@ impl JobHandler for Long {
 }
 
 fn world() -> World {
-    World::new(|registry| drop(registry.register(Long::default()).unwrap()))
+    World::new(|registry| assert!(registry.register(Long::default()).is_ok()))
 }
 
 fn send(world: &World, payload: Value) -> JobId {

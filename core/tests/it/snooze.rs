@@ -59,7 +59,7 @@ impl JobHandler for Sleepy {
 }
 
 fn world(sleepy: Sleepy) -> World {
-    World::new(|registry| drop(registry.register(sleepy).unwrap()))
+    World::new(|registry| assert!(registry.register(sleepy).is_ok()))
 }
 
 fn send(world: &World) -> JobId {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use lambda_jobs_core::ports::{HistoryEntry, SettleBatch, StoreError};
-use lambda_jobs_core::{JobStatus, Queue};
+use lambda_jobs_core::{JobStatus, Queue, Retention};
 
 use super::client::Dynamo;
 use super::record::{SHARDS, expiry};
@@ -31,7 +31,7 @@ pub(super) fn write(
     table: &str,
     batch: &SettleBatch,
     entries: &[HistoryEntry],
-    retention: Duration,
+    retention: &Retention,
 ) -> Option<Write> {
     let (pk, sk) = keys(batch);
     (!entries.is_empty()).then(|| Write::insert(table, pk, sk, encode(batch.at, entries, retention)))
@@ -42,7 +42,7 @@ pub(super) async fn correct(
     dynamo: &Dynamo,
     batch: &SettleBatch,
     entries: &[HistoryEntry],
-    retention: Duration,
+    retention: &Retention,
 ) -> Result<(), StoreError> {
     let table = &dynamo.tables().jobs;
     let (pk, sk) = keys(batch);
@@ -57,16 +57,18 @@ pub(super) async fn correct(
     sent.map(|_| ()).map_err(|error| dynamo.error("correct the history in", table, error))
 }
 
-fn encode(at: DateTime<Utc>, entries: &[HistoryEntry], retention: Duration) -> Item {
+fn encode(at: DateTime<Utc>, entries: &[HistoryEntry], retention: &Retention) -> Item {
     let mut names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let lines: Vec<String> = entries.iter().map(|entry| line(at, entry, &names)).collect();
     let names = names.into_iter().map(text).collect();
+    let keep = entries.iter().map(|entry| retention.of(entry.status)).max();
+    let keep = keep.unwrap_or_else(|| retention.longest());
     Item::from([
         ("names".to_owned(), AttributeValue::L(names)),
         ("jobs".to_owned(), text(lines.join("\n"))),
-        ("expiresAt".to_owned(), expiry(at, retention)),
+        ("expiresAt".to_owned(), expiry(at, keep)),
     ])
 }
 

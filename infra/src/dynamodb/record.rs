@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::job::{Claim, ClaimId, Company, Revision};
-use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue};
+use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue, Retention};
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use serde_json::Value;
@@ -174,7 +174,7 @@ pub(super) fn attention(status: JobStatus, shard: u64) -> String {
 }
 
 /// The attributes of a record, its key not included.
-pub(super) fn encode(record: &JobRecord, retention: Duration) -> Result<Item, serde_dynamo::Error> {
+pub(super) fn encode(record: &JobRecord, retention: &Retention) -> Result<Item, serde_dynamo::Error> {
     let mut item = to_item(Stored::from(record))?;
     if record.status.needs_attention() {
         let shard = hash(record.id().as_str().as_bytes()) % SHARDS;
@@ -183,7 +183,7 @@ pub(super) fn encode(record: &JobRecord, retention: Duration) -> Result<Item, se
         item.insert("attentionAt".to_owned(), text(format!("{}#{}", instant::write(at), record.id())));
     }
     if let Some(end) = record.completed_at.filter(|_| record.status.is_finished()) {
-        item.insert("expiresAt".to_owned(), expiry(end, retention));
+        item.insert("expiresAt".to_owned(), expiry(end, retention.of(record.status)));
     }
     Ok(item)
 }

@@ -10,7 +10,7 @@ use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, InsertOutcome, JobStore, ReplaceOutcome, SettleBatch, SettleOutcome,
     StoreError,
 };
-use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus};
+use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, Retention};
 use serde_json::Value;
 
 use super::client::Dynamo;
@@ -22,7 +22,7 @@ use super::{Item, instant, key, text, text_of};
 #[derive(Clone, Debug)]
 pub struct DynamoJobStore {
     pub(super) dynamo: Dynamo,
-    pub(super) retention: Duration,
+    pub(super) retention: Retention,
 }
 
 /// How much longer than its job's due instant and the retention a payload is kept: it is written once,
@@ -34,9 +34,9 @@ pub(super) const MAX_KEYS: usize = 100;
 const READS: u32 = 5;
 
 impl DynamoJobStore {
-    /// A store that remembers finished jobs for this long (`JobConfig::retention`).
+    /// A store that remembers finished jobs for so long (`JobConfig::retention`).
     #[must_use]
-    pub const fn new(dynamo: Dynamo, retention: Duration) -> Self {
+    pub const fn new(dynamo: Dynamo, retention: Retention) -> Self {
         Self { dynamo, retention }
     }
 
@@ -45,7 +45,7 @@ impl DynamoJobStore {
     }
 
     pub(super) fn encode(&self, record: &JobRecord) -> Result<Item, StoreError> {
-        let written = encode(record, self.retention);
+        let written = encode(record, &self.retention);
         written.map_err(|error| StoreError::new(format!("write job {}", record.id()), error.to_string()))
     }
 
@@ -76,7 +76,7 @@ impl DynamoJobStore {
         let from = record.due_at.max(record.created_at);
         let item = Item::from([
             ("payload".to_owned(), text(json)),
-            ("expiresAt".to_owned(), expiry(from, self.retention + PAYLOAD_GRACE)),
+            ("expiresAt".to_owned(), expiry(from, self.retention.longest() + PAYLOAD_GRACE)),
         ]);
         Some(Write::insert(self.jobs(), job_pk(record.id()), sk, item))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use dynoxide::Database;
-use lambda_jobs_core::JobConfig;
+use lambda_jobs_core::Retention;
 use lambda_jobs_core::testing::conformance::{Bench, job_index, job_store, webhooks};
 use lambda_jobs_infra::{
     Dynamo, DynamoJobStore, DynamoWebhooks, OsEntropy, SystemClock, Tables, create_tables,
@@ -39,7 +39,7 @@ pub(crate) async fn dynamo() -> Dynamo {
 
 /// The store of a connection.
 pub(crate) fn store(dynamo: &Dynamo) -> DynamoJobStore {
-    DynamoJobStore::new(dynamo.clone(), JobConfig::MIN_RETENTION)
+    DynamoJobStore::new(dynamo.clone(), Retention::default())
 }
 
 /// A bench by the machine's clock.

@@ -1,7 +1,7 @@
 //! The stores on DynamoDB.
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
-use lambda_jobs_core::JobConfig;
+use lambda_jobs_core::Retention;
 use lambda_jobs_core::testing::conformance;
 use lambda_jobs_infra::aws::shared_config;
 use lambda_jobs_infra::{Dynamo, DynamoJobStore, DynamoWebhooks, Tables, create_tables};
@@ -28,7 +28,7 @@ pub(crate) fn webhooks() -> Running {
 }
 
 fn store(dynamo: Dynamo) -> DynamoJobStore {
-    DynamoJobStore::new(dynamo, JobConfig::MIN_RETENTION)
+    DynamoJobStore::new(dynamo, Retention::default())
 }
 
 async fn with_tables<F: Future<Output = ()> + Send + 'static>(suite: impl FnOnce(Dynamo) -> F) -> Outcome {

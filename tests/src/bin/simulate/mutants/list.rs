@@ -88,9 +88,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "tombstones are trimmed after a day",
-        file: "config.rs",
-        find: "pub const MIN_RETENTION: Duration = Duration::from_hours(360);",
-        replace: "pub const MIN_RETENTION: Duration = Duration::from_hours(24);",
+        file: "retention.rs",
+        find: "pub const MIN: Duration = Duration::from_hours(15 * 24);",
+        replace: "pub const MIN: Duration = Duration::from_hours(24);",
     },
     Mutant {
         name: "two copies of one id in a batch",
