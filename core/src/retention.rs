@@ -14,7 +14,7 @@ use crate::job::JobStatus;
 /// use std::time::Duration;
 /// use lambda_jobs_core::Retention;
 ///
-/// let days = |days| Duration::from_hours(24 * days);
+/// let days = |days: u64| Duration::from_hours(24 * days);
 /// assert!(Retention::new(days(15), days(90), days(15)).is_ok());
 /// assert_eq!(
 ///     Retention::new(days(15), days(90), days(1)).unwrap_err().to_string(),

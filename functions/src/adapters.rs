@@ -60,6 +60,7 @@ impl Adapters {
         ManagerPorts {
             store: self.store.clone(),
             index: self.store.clone(),
+            archive: self.store.clone(),
             queue: self.queue.clone(),
             dead_letters: self.queue.clone(),
             clock: self.clock.clone(),

@@ -77,6 +77,14 @@ pub struct JobExecution {
     /// Whether its message is in the dead-letter queue.
     #[serde(default)]
     pub dead_lettered: bool,
+    /// Whether a cleanup took its payload, result and error away.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub trimmed: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl From<JobRecord> for JobExecution {
@@ -98,6 +106,7 @@ impl From<JobRecord> for JobExecution {
             error: record.error,
             note: record.note,
             dead_lettered: record.dead_lettered,
+            trimmed: record.trimmed,
             id: record.definition.id,
             name: record.definition.name,
             job_type: record.definition.job_type,

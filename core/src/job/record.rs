@@ -101,6 +101,9 @@ pub struct JobRecord {
     /// Whether somebody cancelled it while it ran: no further attempt is started.
     #[serde(default)]
     pub cancel_requested: bool,
+    /// Whether a cleanup took payload, result and error away: it can't be run again.
+    #[serde(default)]
+    pub trimmed: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -140,6 +143,7 @@ impl JobRecord {
             isolated: false,
             dead_lettered: false,
             cancel_requested: false,
+            trimmed: false,
         }
     }
 
@@ -306,6 +310,16 @@ impl JobRecord {
         self.dead_lettered = false;
         self.cancel_requested = false;
         self.note = Some("sent again by an operator".to_owned());
+        self.written()
+    }
+
+    /// The record of a finished job without its details: payload, result and error.
+    #[must_use]
+    pub fn trimmed(mut self) -> Self {
+        self.definition.payload = Value::Null;
+        self.result = None;
+        self.error = None;
+        self.trimmed = true;
         self.written()
     }
 

@@ -4,12 +4,14 @@
 //! the message first and writes the record second: a crash in between leaves a job that runs without
 //! having been listed, never one that is listed and doesn't run.
 
+mod cleanup;
 mod enqueue;
 mod find;
 mod steer;
 
 use std::sync::Arc;
 
+pub use cleanup::CleanupReport;
 pub use enqueue::{EnqueueError, Enqueued};
 pub use find::{JobFilter, JobSummary};
 pub use steer::{CancelOutcome, RetryOutcome};
@@ -17,8 +19,8 @@ pub use steer::{CancelOutcome, RetryOutcome};
 use crate::config::JobConfig;
 use crate::job::{JobExecution, JobId};
 use crate::ports::{
-    Clock, Counters, DeadLetterQueue, DeadLettered, Entropy, JobIndex, JobQueue, JobStore, QueueError,
-    StoreError,
+    Clock, Counters, DeadLetterQueue, DeadLettered, Entropy, JobArchive, JobIndex, JobQueue, JobStore,
+    QueueError, StoreError,
 };
 use crate::registry::JobRegistry;
 
@@ -36,6 +38,8 @@ pub struct ManagerPorts {
     pub store: Arc<dyn JobStore>,
     /// Where they are found.
     pub index: Arc<dyn JobIndex>,
+    /// Where they are forgotten.
+    pub archive: Arc<dyn JobArchive>,
     /// Where they wait.
     pub queue: Arc<dyn JobQueue>,
     /// Where those are that nobody could run.

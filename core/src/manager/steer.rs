@@ -15,7 +15,7 @@ const TRIES: usize = 5;
 pub enum CancelOutcome {
     /// The job will not run.
     Cancelled,
-    /// The job runs: its attempt goes on, and no other is made.
+    /// The job runs: its handler is told within seconds and may stop, and no other attempt is made.
     Requested,
     /// The job had ended before, like this.
     Finished(JobStatus),
@@ -28,6 +28,8 @@ pub enum RetryOutcome {
     Requeued,
     /// The job has not failed; this is where it stands.
     NotFailed(JobStatus),
+    /// The job has failed, but a cleanup took its payload away; enqueue it anew.
+    Trimmed,
     /// Nothing is known of such a job.
     Unknown,
 }
@@ -75,6 +77,9 @@ impl JobManager {
                     self.send_again(record).await?;
                 }
                 return Ok(RetryOutcome::NotFailed(status));
+            }
+            if record.trimmed {
+                return Ok(RetryOutcome::Trimmed);
             }
             let next = record.requeued(self.ports.clock.now());
             if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {

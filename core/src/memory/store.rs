@@ -18,9 +18,9 @@ pub struct MemoryJobStore {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    records: HashMap<JobId, JobRecord>,
-    history: Vec<HistoryEntry>,
+pub(super) struct State {
+    pub(super) records: HashMap<JobId, JobRecord>,
+    pub(super) history: Vec<HistoryEntry>,
     counters: BTreeMap<String, Counters>,
 }
 
@@ -37,7 +37,7 @@ impl MemoryJobStore {
         self.state().records.retain(|_, record| record.completed_at.is_none_or(|ended| ended > ended_by));
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // Every write replaces a whole record, so a panic elsewhere can't have left half of one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

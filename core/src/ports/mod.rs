@@ -4,6 +4,7 @@
 //! conformance suite in `testing::conformance` that all of them pass. Ports take slices where a
 //! service can batch, because requests are what costs money.
 
+mod archive;
 mod clock;
 mod entropy;
 mod http;
@@ -12,6 +13,7 @@ mod queue;
 mod store;
 mod webhooks;
 
+pub use archive::{Archived, FinishedJob, HistoryPart, JobArchive};
 pub use clock::{BoxFuture, Clock};
 pub use entropy::Entropy;
 pub use http::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};

@@ -103,8 +103,9 @@ impl JobProcessor {
         let work = handler.run(&ctx.definition().payload, &ctx);
         let (outcome, hook) = self.run_handler(work, &ctx, timeout, invocation).await;
         let took = self.clock.monotonic().saturating_sub(started);
+        let spent_all = record.failures >= max_retries;
         let terms = Terms {
-            spent_all: record.failures >= max_retries,
+            spent_all,
             max_snoozes: handler.max_snoozes(),
             is_cancelled: ctx.is_cancelled(),
             retry: handler.retry(),

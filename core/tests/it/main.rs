@@ -9,6 +9,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "payloads are written where they are passed")]
 
 mod cancellation;
+mod cleanup;
 mod edges;
 mod guarantees;
 mod handlers;

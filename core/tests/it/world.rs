@@ -71,6 +71,7 @@ impl World {
             config.clone(),
             ManagerPorts {
                 index: store.inner.clone(),
+                archive: store.inner.clone(),
                 store: store.clone(),
                 queue: queue.clone(),
                 dead_letters: queue.clone(),

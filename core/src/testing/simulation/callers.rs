@@ -91,6 +91,7 @@ impl History {
         let ports = ManagerPorts {
             store: link.clone(),
             index: link.clone(),
+            archive: link.clone(),
             queue: link.clone(),
             dead_letters: link.clone(),
             clock: link.clone(),

@@ -139,7 +139,7 @@ impl Link {
     }
 
     /// Asks the store about several items, each of which may fail.
-    async fn ask<I: Sync, T: Send>(
+    pub(super) async fn ask<I: Sync, T: Send>(
         &self,
         items: &[I],
         id: fn(&I) -> &JobId,
@@ -175,7 +175,7 @@ impl Link {
     }
 
     /// Writes, and sees what was written.
-    fn write<T>(&self, via: Via, id: &JobId, effect: impl FnOnce() -> T) -> T {
+    pub(super) fn write<T>(&self, via: Via, id: &JobId, effect: impl FnOnce() -> T) -> T {
         let before = self.world.record(id);
         let outcome = effect();
         let after = self.world.record(id);
@@ -186,6 +186,11 @@ impl Link {
             self.world.state().watch.wrote(self.worker(), via, before.as_ref(), after);
         }
         outcome
+    }
+
+    /// Asks the store about nothing in particular: whether it answers.
+    pub(super) async fn has_answer(&self) -> bool {
+        matches!(self.store_fate().await, Fate::Done)
     }
 
     async fn post<I: Sync>(
@@ -215,11 +220,11 @@ impl Link {
     }
 }
 
-fn unanswered() -> StoreError {
+pub(super) fn unanswered() -> StoreError {
     StoreError::new("call the store", "it timed out")
 }
 
-fn only<T>(answers: Vec<T>) -> T {
+pub(super) fn only<T>(answers: Vec<T>) -> T {
     answers.into_iter().next().expect("one item in, one answer out")
 }
 
