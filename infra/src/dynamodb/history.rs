@@ -16,9 +16,12 @@ use super::record::{SHARDS, expiry};
 use super::write::Write;
 use super::{Item, instant, key, text, text_of};
 
+/// What the partition keys of history begin with, and no others.
+pub(super) const PREFIX: &str = "history#";
+
 /// The partition of a day and a shard.
 pub(super) fn pk(day: NaiveDate, shard: u64) -> String {
-    format!("history#{day}#{shard}")
+    format!("{PREFIX}{day}#{shard}")
 }
 
 fn keys(batch: &SettleBatch) -> (String, String) {

@@ -30,6 +30,7 @@
 //! sent again when the answer was lost: without crashes and lost answers the counters are exact, and
 //! each of those can leave out, or count twice, at most the jobs of one batch.
 
+mod archive;
 mod attempt;
 mod cancellations;
 mod client;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::job::{Claim, ClaimId, Company, Revision};
+use lambda_jobs_core::ports::FinishedJob;
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue, Retention};
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
@@ -26,7 +27,7 @@ pub(super) const RECORD: &str = "job";
 pub(super) const DEFINITION: [&str; 10] =
     ["name", "type", "priority", "maxRetries", "delay", "runAt", "timeout", "tags", "tenant", "traceparent"];
 /// The attributes that change as the job goes on.
-pub(super) const STATE: [&str; 22] = [
+pub(super) const STATE: [&str; 23] = [
     "queue",
     "status",
     "revision",
@@ -46,6 +47,7 @@ pub(super) const STATE: [&str; 22] = [
     "isolated",
     "deadLettered",
     "cancelRequested",
+    "trimmed",
     "attention",
     "attentionAt",
     "expiresAt",
@@ -109,6 +111,22 @@ struct Stored {
     dead_lettered: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     cancel_requested: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    trimmed: bool,
+}
+
+/// What a cleanup reads of a finished record.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Finished {
+    status: JobStatus,
+    completed_at: Instant,
+    revision: u64,
+    #[serde(default)]
+    dead_lettered: bool,
+    #[serde(default)]
+    trimmed: bool,
+    payload_key: Option<String>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -190,12 +208,7 @@ pub(super) fn encode(record: &JobRecord, retention: &Retention) -> Result<Item, 
 
 /// The record in an item, with the payload where it is in the record itself and `null` where not.
 pub(super) fn decode(item: Item) -> Result<Loaded, String> {
-    let pk = text_of(&item, "pk").to_owned();
-    let id: JobId = pk
-        .strip_prefix("job#")
-        .ok_or_else(|| format!("item {pk:?} is no job"))?
-        .parse()
-        .map_err(|error| format!("item {pk:?}: {error}"))?;
+    let (pk, id) = identity(&item)?;
     let stored: Stored = from_item(item).map_err(|error| format!("item {pk:?}: {error}"))?;
     let payload = match &stored.payload {
         Some(json) => serde_json::from_str(json).map_err(|error| format!("item {pk:?}: payload: {error}"))?,
@@ -205,6 +218,32 @@ pub(super) fn decode(item: Item) -> Result<Loaded, String> {
     let result = result.map_err(|error| format!("item {pk:?}: result: {error}"))?;
     let payload_key = stored.payload_key.clone();
     Ok(Loaded { record: stored.into_record(id, payload, result), payload_key })
+}
+
+/// The key and the job of a record's item.
+fn identity(item: &Item) -> Result<(String, JobId), String> {
+    let pk = text_of(item, "pk").to_owned();
+    let id = pk
+        .strip_prefix("job#")
+        .ok_or_else(|| format!("item {pk:?} is no job"))?
+        .parse()
+        .map_err(|error| format!("item {pk:?}: {error}"))?;
+    Ok((pk, id))
+}
+
+/// What a cleanup must know of the finished record in an item.
+pub(super) fn decode_finished(item: Item) -> Result<FinishedJob, String> {
+    let (pk, id) = identity(&item)?;
+    let finished: Finished = from_item(item).map_err(|error| format!("item {pk:?}: {error}"))?;
+    Ok(FinishedJob {
+        id,
+        status: finished.status,
+        completed_at: finished.completed_at.0,
+        revision: Revision(finished.revision),
+        dead_lettered: finished.dead_lettered,
+        trimmed: finished.trimmed,
+        payload_place: finished.payload_key,
+    })
 }
 
 impl From<&JobRecord> for Stored {
@@ -244,6 +283,7 @@ impl From<&JobRecord> for Stored {
             isolated: record.isolated,
             dead_lettered: record.dead_lettered,
             cancel_requested: record.cancel_requested,
+            trimmed: record.trimmed,
         }
     }
 }
@@ -288,6 +328,7 @@ impl Stored {
             isolated: self.isolated,
             dead_lettered: self.dead_lettered,
             cancel_requested: self.cancel_requested,
+            trimmed: self.trimmed,
         }
     }
 }

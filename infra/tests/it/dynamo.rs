@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use dynoxide::Database;
 use lambda_jobs_core::Retention;
-use lambda_jobs_core::testing::conformance::{Bench, job_index, job_store, webhooks};
+use lambda_jobs_core::testing::conformance::{Bench, job_archive, job_index, job_store, webhooks};
 use lambda_jobs_infra::{
     Dynamo, DynamoJobStore, DynamoWebhooks, OsEntropy, SystemClock, Tables, create_tables,
 };
@@ -59,6 +59,16 @@ async fn the_job_store_conforms() {
 async fn the_job_index_conforms() {
     let dynamo = dynamo().await;
     job_index::suite(&store(&dynamo), &store(&dynamo), &bench()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_job_archive_conforms() {
+    let dynamo = dynamo().await;
+    let store = store(&dynamo);
+    let setup = job_archive::Setup { store: &store, index: &store, archive: &store };
+    for _ in 0..2 {
+        job_archive::suite(setup, &bench()).await;
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,14 @@ pub(crate) fn job_index() -> Running {
     }))
 }
 
+pub(crate) fn job_archive() -> Running {
+    Box::pin(with_tables(|dynamo| async move {
+        let store = store(dynamo);
+        let setup = conformance::job_archive::Setup { store: &store, index: &store, archive: &store };
+        conformance::job_archive::suite(setup, &bench()).await;
+    }))
+}
+
 pub(crate) fn webhooks() -> Running {
     Box::pin(with_tables(|dynamo| async move {
         conformance::webhooks::suite(&DynamoWebhooks::new(dynamo), &bench()).await;
