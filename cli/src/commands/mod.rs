@@ -1,5 +1,6 @@
 //! The commands.
 
+mod cleanup;
 mod dead_letters;
 mod dev;
 mod enqueue;
@@ -29,6 +30,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::List(args)) => find::list(args).await,
         Some(Command::Cancel(args)) => steer::cancel(args).await,
         Some(Command::Retry(args)) => steer::retry(args).await,
+        Some(Command::Cleanup(target)) => cleanup::cleanup(&target).await,
         Some(Command::DeadLetters(DeadLettersCommand::List { queue, limit, target })) => {
             dead_letters::list(queue, limit, &target).await
         }

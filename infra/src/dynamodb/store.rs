@@ -211,7 +211,9 @@ impl JobStore for DynamoJobStore {
             }
             records.insert(loaded.record.id().clone(), loaded.record);
         }
-        self.add_payloads(&mut records, apart).await?;
+        for id in self.add_payloads(&mut records, apart).await? {
+            self.look_again(&mut records, id).await?;
+        }
         Ok(ids.iter().map(|id| records.get(id).cloned()).collect())
     }
 
@@ -257,13 +259,14 @@ impl DynamoJobStore {
         Ok(if written { ClaimOutcome::Claimed(record) } else { ClaimOutcome::Refused(record) })
     }
 
+    /// Adds the payloads with these keys to their records, and answers whose is not there.
     async fn add_payloads(
         &self,
         records: &mut HashMap<JobId, JobRecord>,
         keys: Vec<Item>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<JobId>, StoreError> {
         if keys.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let mut missing: HashSet<String> = keys.iter().map(|key| text_of(key, "pk").to_owned()).collect();
         for item in self.read_items(keys).await? {
@@ -276,10 +279,19 @@ impl DynamoJobStore {
                 record.definition.payload = payload;
             }
         }
-        match missing.into_iter().next() {
-            Some(pk) => Err(self.unreadable(format!("item {pk:?}: its payload is gone"))),
-            None => Ok(()),
+        Ok(missing.iter().filter_map(|pk| pk.strip_prefix("job#")?.parse().ok()).collect())
+    }
+
+    /// Reads a record once more whose payload is gone: a cleanup may have taken either meanwhile.
+    async fn look_again(&self, records: &mut HashMap<JobId, JobRecord>, id: JobId) -> Result<(), StoreError> {
+        records.remove(&id);
+        let Some(item) = self.read_items(vec![record_key(&id)]).await?.pop() else { return Ok(()) };
+        let loaded = decode(item).map_err(|reason| self.unreadable(reason))?;
+        if loaded.payload_key.is_some() {
+            return Err(self.unreadable(format!("item {:?}: its payload is gone", job_pk(&id))));
         }
+        records.insert(id, loaded.record);
+        Ok(())
     }
 }
 

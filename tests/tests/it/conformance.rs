@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lambda_jobs_core::testing::conformance::{Bench, job_index, job_queue, job_store, webhooks};
+use lambda_jobs_core::testing::conformance::{Bench, job_archive, job_index, job_queue, job_store, webhooks};
 use lambda_jobs_infra::{DynamoJobStore, OsEntropy, SqsJobQueue, SystemClock};
 use lambda_jobs_tests::{SqsReceiver, stack};
 
@@ -16,6 +16,8 @@ async fn the_stores_on_dynamodb_pass() {
     let store = DynamoJobStore::new(stack.adapters().dynamo().clone(), stack.settings().jobs.retention);
     job_store::suite(&store, &bench()).await;
     job_index::suite(&store, &store, &bench()).await;
+    let setup = job_archive::Setup { store: &store, index: &store, archive: &store };
+    job_archive::suite(setup, &bench()).await;
     webhooks::suite(&*stack.adapters().webhooks(), &bench()).await;
 }
 

@@ -17,11 +17,16 @@ enum Caller {
 use Caller::{Other, Worker};
 
 const OPERATOR: Caller = Other("an operator looks, with the command");
+const CLEANUP: Caller = Other("an operator cleans up, with the command");
 const STACK: Caller = Other("the local stack and tests make their tables");
 const LOCAL: Caller = Other("on AWS the event source mapping does it");
 
 /// File, operation, caller: one line for each place in the source.
-const CALLS: [(&str, &str, Caller); 24] = [
+const CALLS: [(&str, &str, Caller); 28] = [
+    ("infra/src/dynamodb/archive.rs", "DeleteItem", CLEANUP),
+    ("infra/src/dynamodb/archive.rs", "DeleteItem", CLEANUP),
+    ("infra/src/dynamodb/archive.rs", "Scan", CLEANUP),
+    ("infra/src/dynamodb/cancellations.rs", "BatchGetItem", Worker(&[Kind::Jobs])),
     ("infra/src/dynamodb/control.rs", "GetItem", Worker(&[Kind::State])),
     ("infra/src/dynamodb/counters.rs", "Scan", OPERATOR),
     ("infra/src/dynamodb/counters.rs", "UpdateItem", Worker(&[Kind::State])),
