@@ -117,7 +117,7 @@ pub enum Delivery {
     #[default]
     Claimed,
     /// The first attempt runs without a claim, for half the writes: a duplicate message may run the
-    /// job twice, at the same time too, and it can't be cancelled while it waits.
+    /// job twice, at the same time too, and it can't be cancelled before it has failed or snoozed once.
     AtLeastOnce,
 }
 

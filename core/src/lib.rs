@@ -8,7 +8,7 @@
 //! | [`retention`] | how long finished jobs are remembered |
 //! | [`retry`] | when a failed job is tried again |
 //! | [`processor`] | a batch of messages: decode, gate, claim, run, settle |
-//! | [`manager`] | what a caller can do: enqueue, look, list, cancel, retry |
+//! | [`manager`] | what a caller can do: enqueue, look, list, cancel, retry, clean up |
 //! | [`families`] | the job families that come along |
 //! | [`ports`] | what all of this needs from the outside, as small traits |
 //! | [`memory`] | the ports in memory: for tests, yours too |

@@ -35,7 +35,8 @@ pub enum RetryOutcome {
 }
 
 impl JobManager {
-    /// Stops a job. One that nobody has heard of is remembered as cancelled, so that its message, if
+    /// Stops a job. One that runs is told within seconds, by its context, and ends as cancelled unless it
+    /// completes. One that nobody has heard of is remembered as cancelled, so that its message, if
     /// it comes yet, runs nothing; and one in a dead-letter queue is cancelled too, so that it stays so
     /// when its message is redriven.
     pub async fn cancel(&self, id: &JobId) -> Result<CancelOutcome, ManagerError> {

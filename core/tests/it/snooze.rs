@@ -88,7 +88,7 @@ fn snoozes_are_counted_nowhere_and_call_no_hook() {
     let world = world(Sleepy { times: 20, seconds: 5, hooks: hooks.clone(), ..Sleepy::default() });
     let id = send(&world);
     world.settle();
-    assert_eq!(world.status(&id).status, JobStatus::Completed);
+    assert_eq!((world.status(&id).status, world.status(&id).snoozes), (JobStatus::Completed, 20));
     let counters = world.clock.run(world.manager.counters()).unwrap();
     assert_eq!((counters[0].1.completed, counters[0].1.retried, counters[0].1.failed), (1, 0, 0));
     assert_eq!(hooks.load(Ordering::SeqCst), 0);

@@ -106,6 +106,25 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "Company::Shared if false => Verdict::RunAlone,",
     },
     Mutant {
+        name: "a snooze spends an attempt",
+        file: "job/record.rs",
+        find: "self.snoozes = self.snoozes.saturating_add(1);",
+        replace: "self.snoozes = self.snoozes.saturating_add(1);
+        self.failures = self.failures.saturating_add(1);",
+    },
+    Mutant {
+        name: "who heeds its cancellation fails",
+        file: "processor/attempt.rs",
+        find: "Outcome::Failed(error) if terms.is_cancelled => {",
+        replace: "Outcome::Failed(error) if terms.is_cancelled && error.is_permanent() => {",
+    },
+    Mutant {
+        name: "a cancelled job is tried again",
+        file: "processor/attempt.rs",
+        find: "let record = if record.cancel_requested || cancel.is_set() {",
+        replace: "let record = if cancel.is_set() {",
+    },
+    Mutant {
         name: "a crash is forgiven for ever",
         file: "processor/judge.rs",
         find: "Company::Shared | Company::Alone => Verdict::Blame,",
