@@ -37,7 +37,7 @@ pub enum Command {
     Status(StatusArgs),
     /// List jobs, latest first.
     List(ListArgs),
-    /// Stop a job that waits; one that runs ends its attempt and is not tried again.
+    /// Stop a job; one that runs is told within seconds and not tried again.
     Cancel(OneJob),
     /// Send a failed job on its way again.
     Retry(OneJob),
@@ -54,6 +54,8 @@ pub enum Command {
     Queue(Target),
     /// Show what is not as it should be; fails if anything is.
     Health(Target),
+    /// Remove finished jobs whose retention is over, and the details of all but the newest.
+    Cleanup(Target),
     /// What could not be run.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),

@@ -66,6 +66,7 @@ impl Adapters {
         ManagerPorts {
             store: self.store.clone(),
             index: self.store.clone(),
+            archive: self.store.clone(),
             queue: self.queue.clone(),
             schedules: self.schedules.clone(),
             dead_letters: self.queue.clone(),

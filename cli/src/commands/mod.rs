@@ -1,5 +1,6 @@
 //! The commands.
 
+mod cleanup;
 mod dead_letters;
 mod dev;
 mod enqueue;
@@ -38,6 +39,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Resume(args)) => pause::resume(args).await,
         Some(Command::Queue(target)) => health::queue(&target).await,
         Some(Command::Health(target)) => health::health(&target).await,
+        Some(Command::Cleanup(target)) => cleanup::cleanup(&target).await,
         Some(Command::DeadLetters(DeadLettersCommand::List { queue, limit, target })) => {
             dead_letters::list(queue, limit, &target).await
         }

@@ -16,7 +16,9 @@ pub(super) async fn cancel(args: OneJob) -> Result<ExitCode, Failure> {
     let (done, status, text) = match manager.cancel(&args.id).await? {
         CancelOutcome::Cancelled => (true, "cancelled", "cancelled; it will not run".to_owned()),
         CancelOutcome::Requested => {
-            (true, "running", "it runs; its attempt goes on, and it is not tried again".to_owned())
+            let text = "it runs, and is told within seconds; it ends as cancelled when its handler stops, or at its \
+                        timeout, or as completed if its work is done before; it is not tried again";
+            (true, "running", text.to_owned())
         }
         CancelOutcome::Finished(status) => (false, status.as_str(), format!("it is {status} already")),
     };
@@ -30,6 +32,9 @@ pub(super) async fn retry(args: OneJob) -> Result<ExitCode, Failure> {
         RetryOutcome::Requeued => (true, "queued", "sent on its way again".to_owned()),
         RetryOutcome::NotFailed(status) => {
             (false, status.as_str(), format!("only a failed job can be retried; it is {status}"))
+        }
+        RetryOutcome::Trimmed => {
+            (false, "failed", "a cleanup took its payload away; enqueue it anew".to_owned())
         }
         RetryOutcome::Unknown => (false, "unknown", "nothing is known of such a job".to_owned()),
     };

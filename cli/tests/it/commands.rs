@@ -120,6 +120,50 @@ fn a_webhook_that_is_never_answered_well_fails_with_the_status() {
 }
 
 #[test]
+fn a_webhook_that_is_under_way_is_given_up_within_seconds_when_it_is_cancelled() {
+    let stack = Running::start(&["--no-demo"]);
+    // It takes the request, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", silent.local_addr().unwrap());
+    let id = stack.text(&["webhooks", "deliver", &url]);
+    let request = silent.accept().unwrap();
+    assert!(stack.text(&["cancel", &id]).contains("it runs, and is told within seconds"));
+    stack.run(&["status", &id, "--watch"]);
+    let job = stack.json(&["status", &id]);
+    assert_eq!((&job["status"], &job["attempt"]), (&json!("cancelled"), &json!(1)));
+    assert_eq!(job["note"], json!("cancelled by an operator while it ran"));
+    assert!(job["error"].as_str().unwrap().contains("cancelled while the request was under way"), "{job}");
+    assert!(job["executionTime"].as_u64().unwrap() < 15_000, "long before it would have timed out: {job}");
+    drop(request);
+}
+
+#[test]
+fn a_cleanup_takes_the_details_of_all_but_the_newest_and_says_what_it_did() {
+    let stack = Running::start(&["--no-demo"]);
+    let payload = r#"{"type":"deliver_specific","webhookDeliveryId":"nobody"}"#;
+    let id = stack.text(&["enqueue", "webhook-delivery-job", "--payload", payload]);
+    stack.run(&["status", &id, "--watch"]);
+    let expected = json!({
+        "examined": 1, "removed": 0, "trimmed": 0, "historyRemoved": 0, "changed": 0, "complete": true
+    });
+    assert_eq!(stack.json(&["cleanup"]), expected);
+    let report = stack.run_with(&[("LAMBDA_JOBS_MAX_JOB_HISTORY", "1")], &["cleanup"]);
+    let text = String::from_utf8(report.stdout).unwrap();
+    assert!(text.starts_with("looked at 1 finished jobs: removed 0 whose retention is over"), "{text}");
+    let other = stack.text(&["enqueue", "webhook-delivery-job", "--payload", payload]);
+    stack.run(&["status", &other, "--watch"]);
+    stack.run_with(&[("LAMBDA_JOBS_MAX_JOB_HISTORY", "1")], &["cleanup"]);
+    let job = stack.json(&["status", &id]);
+    assert_eq!(
+        (&job["status"], &job["trimmed"], &job["payload"]),
+        (&json!("failed"), &json!(true), &json!(null))
+    );
+    let retried = stack.run(&["retry", &id]);
+    assert!(!retried.status.success());
+    assert!(String::from_utf8(retried.stdout).unwrap().contains("a cleanup took its payload away"));
+}
+
+#[test]
 fn bad_arguments_are_refused_before_anything_is_sent() {
     let refused = |args: &[&str]| {
         let output = run(args);

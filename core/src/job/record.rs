@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -67,8 +67,11 @@ pub struct JobRecord {
     pub created_at: DateTime<Utc>,
     /// Not to be claimed before this instant.
     pub due_at: DateTime<Utc>,
-    /// Attempts that ended in a failure it can be blamed for.
+    /// Attempts that ended in a failure it can be blamed for, or in its cancellation.
     pub failures: u32,
+    /// How often its handler put it off without an attempt being spent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub snoozes: u32,
     /// The present claim, or the last one: a settle whose answer was lost recognizes itself by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
@@ -104,6 +107,14 @@ pub struct JobRecord {
     /// hold a message, or somebody is about to send one.
     #[serde(default)]
     pub parked: bool,
+    /// Whether a cleanup took payload, result and error away: it can't be run again.
+    #[serde(default)]
+    pub trimmed: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl JobRecord {
@@ -127,6 +138,7 @@ impl JobRecord {
             created_at: now,
             due_at,
             failures: 0,
+            snoozes: 0,
             claim: None,
             started_at: None,
             completed_at: None,
@@ -138,6 +150,7 @@ impl JobRecord {
             dead_lettered: false,
             cancel_requested: false,
             parked: false,
+            trimmed: false,
         }
     }
 
@@ -261,6 +274,19 @@ impl JobRecord {
         self.written()
     }
 
+    /// The record of a job whose handler put it off until `due_at`: no attempt is spent. The reason may be
+    /// empty.
+    #[must_use]
+    pub fn snoozed(mut self, due_at: DateTime<Utc>, why: &str) -> Self {
+        self.snoozes = self.snoozes.saturating_add(1);
+        self.status = if self.failures > 0 { JobStatus::Retrying } else { JobStatus::Scheduled };
+        self.due_at = due_at;
+        let until = due_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let colon = if why.is_empty() { "" } else { ": " };
+        self.note = Some(format!("snoozed until {until}{colon}{why}"));
+        self.written()
+    }
+
     /// The record of a job that was stopped on request; why is kept for a person to read.
     #[must_use]
     pub fn cancelled(mut self, why: impl Into<String>, at: DateTime<Utc>) -> Self {
@@ -268,6 +294,22 @@ impl JobRecord {
         self.dead_lettered = false;
         let took = self.execution_time;
         self.finished(JobStatus::Cancelled, at, took)
+    }
+
+    /// The record of a job that was stopped on request while it ran, with the error of that attempt.
+    #[must_use]
+    pub fn cancelled_while_running(
+        mut self,
+        why: impl Into<String>,
+        error: Option<String>,
+        at: DateTime<Utc>,
+        took: Duration,
+    ) -> Self {
+        // The attempt was made, and shows in the number of attempts.
+        self.failures = self.failures.saturating_add(1);
+        self.note = Some(why.into());
+        self.error = error.or(self.error);
+        self.finished(JobStatus::Cancelled, at, Some(took))
     }
 
     /// The record of a running job that is not to be tried again.
@@ -302,6 +344,7 @@ impl JobRecord {
         self.claim = None;
         self.due_at = now;
         self.failures = 0;
+        self.snoozes = 0;
         self.completed_at = None;
         self.dead_lettered = false;
         self.cancel_requested = false;
@@ -337,6 +380,16 @@ impl JobRecord {
             self.status = JobStatus::Queued;
         }
         self.parked = false;
+        self.written()
+    }
+
+    /// The record of a finished job without its details: payload, result and error.
+    #[must_use]
+    pub fn trimmed(mut self) -> Self {
+        self.definition.payload = Value::Null;
+        self.result = None;
+        self.error = None;
+        self.trimmed = true;
         self.written()
     }
 

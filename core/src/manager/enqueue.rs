@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::JobManager;
 use crate::families;
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, NewJob, Queue};
-use crate::message::{DecodeError, JobMessage, MAX_BODY_BYTES};
+use crate::message::{DecodeError, JobMessage, MAX_BODY_BYTES, WAY_OUT};
 use crate::ports::{InsertOutcome, Outgoing, QueueError, StoreError, is_beyond_a_message};
 
 /// A job that was accepted.
@@ -35,7 +35,7 @@ pub enum EnqueueError {
     /// Its timeout can't be granted.
     #[error(
         "timeout: expected at most {longest_ms} ms, the function's timeout less the margins to start and settle, got \
-         {timeout_ms} ms; split the work, or raise the function's timeout (15 minutes at most)"
+         {timeout_ms} ms; {WAY_OUT}"
     )]
     Timeout {
         /// What was asked for, in milliseconds.

@@ -4,6 +4,7 @@
 //! the message first and writes the record second: a crash in between leaves a job that runs without
 //! having been listed, never one that is listed and doesn't run.
 
+mod cleanup;
 mod control;
 mod enqueue;
 mod find;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+pub use cleanup::CleanupReport;
 pub use control::{Health, JobMetrics, OneQueue, QueueStatus};
 pub use enqueue::{EnqueueError, Enqueued};
 pub use find::{JobFilter, JobSummary};
@@ -23,8 +25,8 @@ pub use steer::{CancelOutcome, RescheduleOutcome, RetryOutcome};
 use crate::config::JobConfig;
 use crate::job::{JobExecution, JobId};
 use crate::ports::{
-    Clock, ControlStore, Counters, DeadLetterQueue, DeadLettered, Entropy, JobIndex, JobQueue, JobStore,
-    QueueError, QueueStats, ScheduleStore, StoreError,
+    Clock, ControlStore, Counters, DeadLetterQueue, DeadLettered, Entropy, JobArchive, JobIndex, JobQueue,
+    JobStore, QueueError, QueueStats, ScheduleStore, StoreError,
 };
 use crate::registry::JobRegistry;
 
@@ -42,6 +44,8 @@ pub struct ManagerPorts {
     pub store: Arc<dyn JobStore>,
     /// Where they are found.
     pub index: Arc<dyn JobIndex>,
+    /// Where they are forgotten.
+    pub archive: Arc<dyn JobArchive>,
     /// Where they wait.
     pub queue: Arc<dyn JobQueue>,
     /// What is to be made again and again.

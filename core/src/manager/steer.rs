@@ -16,7 +16,7 @@ const TRIES: usize = 5;
 pub enum CancelOutcome {
     /// The job will not run.
     Cancelled,
-    /// The job runs: its attempt goes on, and no other is made.
+    /// The job runs: its handler is told within seconds and may stop, and no other attempt is made.
     Requested,
     /// The job had ended before, like this.
     Finished(JobStatus),
@@ -40,12 +40,15 @@ pub enum RetryOutcome {
     Requeued,
     /// The job has not failed; this is where it stands.
     NotFailed(JobStatus),
+    /// The job has failed, but a cleanup took its payload away; enqueue it anew.
+    Trimmed,
     /// Nothing is known of such a job.
     Unknown,
 }
 
 impl JobManager {
-    /// Stops a job. One that nobody has heard of is remembered as cancelled, so that its message, if
+    /// Stops a job. One that runs is told within seconds, by its context, and ends as cancelled unless it
+    /// completes. One that nobody has heard of is remembered as cancelled, so that its message, if
     /// it comes yet, runs nothing; and one in a dead-letter queue is cancelled too, so that it stays so
     /// when its message is redriven.
     pub async fn cancel(&self, id: &JobId) -> Result<CancelOutcome, ManagerError> {
@@ -88,6 +91,9 @@ impl JobManager {
                     self.send_again(&record).await?;
                 }
                 return Ok(RetryOutcome::NotFailed(status));
+            }
+            if record.trimmed {
+                return Ok(RetryOutcome::Trimmed);
             }
             let next = record.requeued(self.ports.clock.now());
             if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {

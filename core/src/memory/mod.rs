@@ -3,6 +3,7 @@
 //! These are real adapters, not mocks: they pass the same conformance suites as the ones on AWS, so a
 //! test of your handlers with them shows what will happen there. Nothing here outlives the process.
 
+mod archive;
 mod backlog;
 mod clock;
 mod control;

@@ -1,6 +1,6 @@
 //! Job records in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -18,9 +18,9 @@ pub struct MemoryJobStore {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    records: HashMap<JobId, JobRecord>,
-    history: Vec<HistoryEntry>,
+pub(super) struct State {
+    pub(super) records: HashMap<JobId, JobRecord>,
+    pub(super) history: Vec<HistoryEntry>,
     counters: BTreeMap<String, Counters>,
 }
 
@@ -37,7 +37,7 @@ impl MemoryJobStore {
         self.state().records.retain(|_, record| record.completed_at.is_none_or(|ended| ended > ended_by));
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // Every write replaces a whole record, so a panic elsewhere can't have left half of one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -135,6 +135,12 @@ impl JobStore for MemoryJobStore {
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
         let state = self.state();
         Ok(ids.iter().map(|id| state.records.get(id).cloned()).collect())
+    }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        let state = self.state();
+        let is_cancelled = |id: &&JobId| state.records.get(*id).is_some_and(|record| record.cancel_requested);
+        Ok(ids.iter().filter(is_cancelled).cloned().collect())
     }
 }
 

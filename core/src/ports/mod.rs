@@ -4,6 +4,7 @@
 //! conformance suite in `testing::conformance` that all of them pass. Ports take slices where a
 //! service can batch, because requests are what costs money.
 
+mod archive;
 mod backlog;
 mod clock;
 mod control;
@@ -16,6 +17,7 @@ mod schedules;
 mod store;
 mod webhooks;
 
+pub use archive::{Archived, FinishedJob, HistoryPart, JobArchive};
 pub use backlog::{Backlog, QueueDepth, QueueStats};
 pub use clock::{BoxFuture, Clock};
 pub use control::{ControlStore, SaveOutcome};

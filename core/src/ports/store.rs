@@ -5,7 +5,7 @@
 //! [`JobRecord`]'s own functions. A write whose condition fails answers with the record that is
 //! there, so that the caller can decide what it means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -52,6 +52,12 @@ pub trait JobStore: Send + Sync {
 
     /// Reads records, payloads included, in the order of the ids.
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError>;
+
+    /// Which of these jobs somebody has asked to [cancel](JobRecord::cancel_requested) while they run.
+    ///
+    /// Asked every few seconds about the same jobs, so it need not see the latest writes, and may leave
+    /// out what the service did not answer.
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError>;
 }
 
 /// What became of one insert.

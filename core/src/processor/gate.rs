@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Candidate, Invocation, JobProcessor, Ledger};
 use crate::config::JobConfig;
-use crate::message::JobMessage;
+use crate::message::{JobMessage, WAY_OUT};
 use crate::ports::ReceivedMessage;
 use crate::registry::{JobRegistry, Registered};
 
@@ -35,7 +35,8 @@ pub(super) fn gate(
 ) -> Gate {
     if timeout > longest {
         return Gate::DeadLetter(format!(
-            "timeout: expected at most {} ms, the function's timeout less the margins to start and settle, got {} ms",
+            "timeout: expected at most {} ms, the function's timeout less the margins to start and settle, got {} ms; \
+             {WAY_OUT}",
             longest.as_millis(),
             timeout.as_millis()
         ));
@@ -201,7 +202,8 @@ mod tests {
     #[test]
     fn what_can_never_run_here_is_a_dead_letter_with_its_reason() {
         let reason = "timeout: expected at most 85000 ms, the function's timeout less the margins to start and settle, \
-                      got 86000 ms";
+                      got 86000 ms; raise the function's timeout (15 minutes at most), split the work, or chain jobs, each \
+                      enqueueing the next";
         assert_eq!(ask(1, 86, 0, 90), Gate::DeadLetter(reason.to_owned()));
         let reason = "received 50 times without running to an end";
         assert_eq!(ask(50, 30, 0, 90), Gate::DeadLetter(reason.to_owned()));

@@ -9,6 +9,7 @@
 //! The decisions are pure functions: `gate`, `judge` and `conclude`. The rest carries them out.
 
 mod attempt;
+mod cancellation;
 mod claim;
 mod control;
 mod dispose;
@@ -17,6 +18,7 @@ mod judge;
 mod ledger;
 mod park;
 mod settle;
+mod snooze;
 mod waits;
 
 use std::sync::Arc;
@@ -136,7 +138,8 @@ impl JobProcessor {
         let time_left = (invocation.deadline - self.clock.now()).to_std().unwrap_or_default();
         let cut = self.clock.sleep(time_left.saturating_sub(Self::ANSWER_MARGIN));
         let work = Box::pin(self.work(messages, invocation, &ledger));
-        if let Either::Right(_) = select(work, cut).await {
+        let watched = select(work, Box::pin(self.watch_for_cancellations(&ledger.running)));
+        if let Either::Right(_) = select(watched, cut).await {
             tracing::error!("the batch was cut short at its deadline; what is not settled comes back");
         }
         let report = ledger.into_report();
@@ -158,6 +161,7 @@ impl JobProcessor {
     /// Runs claimed jobs, at most `concurrency` at once, and settles them together: at once when the
     /// last has ended, and every second before that.
     async fn run(&self, ready: Vec<Ready>, invocation: &Invocation, ledger: &Ledger) {
+        ledger.running.enter(&ready);
         let mut waiting = ready.into_iter();
         let mut events: FuturesUnordered<BoxFuture<'_, Event>> = FuturesUnordered::new();
         let mut ended: Vec<Ended> = Vec::new();
@@ -168,9 +172,9 @@ impl JobProcessor {
                 && let Some(job) = waiting.next()
             {
                 running += 1;
-                events.push(Box::pin(
-                    async move { Event::Ended(Box::new(self.attempt(job, invocation).await)) },
-                ));
+                events.push(Box::pin(async move {
+                    Event::Ended(Box::new(self.attempt(job, invocation, ledger).await))
+                }));
             }
             if running == 0 && !ended.is_empty() {
                 settle_at = None;
@@ -211,7 +215,8 @@ impl JobProcessor {
     /// Claims a suspect now that everything else is settled, and runs it.
     async fn run_alone(&self, suspect: Suspect, invocation: &Invocation, ledger: &Ledger) {
         if let Some(ready) = self.claim_alone(suspect, invocation, ledger).await {
-            let ended = self.attempt(ready, invocation).await;
+            ledger.running.enter([&ready]);
+            let ended = self.attempt(ready, invocation, ledger).await;
             self.settle(vec![ended], invocation, ledger).await;
         }
     }

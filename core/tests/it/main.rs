@@ -8,6 +8,8 @@
 )]
 #![allow(clippy::needless_pass_by_value, reason = "payloads are written where they are passed")]
 
+mod cancellation;
+mod cleanup;
 mod dispatcher;
 mod edges;
 mod guarantees;
@@ -18,5 +20,6 @@ mod processor;
 mod schedule;
 mod schedules;
 mod simulation;
+mod snooze;
 mod webhook;
 mod world;

@@ -82,6 +82,7 @@ impl World {
             config.clone(),
             ManagerPorts {
                 index: store.inner.clone(),
+                archive: store.inner.clone(),
                 store: store.clone(),
                 queue: sends.clone(),
                 schedules: schedules.clone(),
@@ -223,6 +224,8 @@ impl JobQueue for Sends {
 pub(crate) struct Counting {
     pub(crate) inner: Arc<MemoryJobStore>,
     pub(crate) calls: AtomicUsize,
+    /// How often it was asked for cancellations.
+    pub(crate) cancellation_reads: AtomicUsize,
     /// How many of the next calls fail before they have any effect.
     pub(crate) unreachable: AtomicUsize,
     /// How many of the next calls take effect and then fail.
@@ -241,6 +244,7 @@ impl Counting {
         Self {
             inner: Arc::new(inner),
             calls: zero(),
+            cancellation_reads: zero(),
             unreachable: zero(),
             lose_answers: zero(),
             throttled: zero(),
@@ -302,5 +306,13 @@ impl JobStore for Counting {
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
         self.inner.get(ids).await
+    }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        self.cancellation_reads.fetch_add(1, Ordering::SeqCst);
+        if Self::takes(&self.unreachable) {
+            return Err(StoreError::new("call the store", "it timed out"));
+        }
+        self.inner.cancellations(ids).await
     }
 }

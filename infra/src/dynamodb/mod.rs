@@ -16,8 +16,11 @@
 //!
 //! The sparse index `attention` of the jobs table (`attention` = `<status>#<shard>`, `attentionAt` =
 //! `<instant>#<id>`) holds records that are scheduled, retrying or failed; one that succeeds at once
-//! never enters it. Parked records are in partitions of their own there (`parked#<shard>`): the due index. `expiresAt` (seconds since 1970) lets DynamoDB delete what is finished once the
-//! retention is over.
+//! never enters it. Parked records are in partitions of their own there (`parked#<shard>`): the due index.
+//!
+//! `expiresAt` (seconds since 1970) lets DynamoDB delete what is finished once the
+//! retention of its outcome is over; a cleanup does so at once, and leaves `trimmed` on the records that it took
+//! payload, result and error from.
 //!
 //! Instants in the jobs and state tables are UTC, without a zone and without trailing zeros
 //! (`2026-11-23T08:00:00.25`): as text they are in order, to the nanosecond. Payloads and results are
@@ -31,7 +34,9 @@
 //! sent again when the answer was lost: without crashes and lost answers the counters are exact, and
 //! each of those can leave out, or count twice, at most the jobs of one batch.
 
+mod archive;
 mod attempt;
+mod cancellations;
 mod client;
 mod control;
 mod counters;

@@ -10,7 +10,7 @@ use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, InsertOutcome, JobStore, ReplaceOutcome, SettleBatch, SettleOutcome,
     StoreError,
 };
-use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus};
+use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, Retention};
 use serde_json::Value;
 
 use super::client::Dynamo;
@@ -22,21 +22,21 @@ use super::{Item, instant, key, text, text_of};
 #[derive(Clone, Debug)]
 pub struct DynamoJobStore {
     pub(super) dynamo: Dynamo,
-    pub(super) retention: Duration,
+    pub(super) retention: Retention,
 }
 
 /// How much longer than its job's due instant and the retention a payload is kept: it is written once,
 /// before anybody can know when its job will end.
 const PAYLOAD_GRACE: Duration = Duration::from_hours(24 * 90);
 /// The most keys that one read takes.
-const MAX_KEYS: usize = 100;
+pub(super) const MAX_KEYS: usize = 100;
 /// How often keys are read that the service left out.
 const READS: u32 = 5;
 
 impl DynamoJobStore {
-    /// A store that remembers finished jobs for this long (`JobConfig::retention`).
+    /// A store that remembers finished jobs for so long (`JobConfig::retention`).
     #[must_use]
-    pub const fn new(dynamo: Dynamo, retention: Duration) -> Self {
+    pub const fn new(dynamo: Dynamo, retention: Retention) -> Self {
         Self { dynamo, retention }
     }
 
@@ -45,7 +45,7 @@ impl DynamoJobStore {
     }
 
     pub(super) fn encode(&self, record: &JobRecord) -> Result<Item, StoreError> {
-        let written = encode(record, self.retention);
+        let written = encode(record, &self.retention);
         written.map_err(|error| StoreError::new(format!("write job {}", record.id()), error.to_string()))
     }
 
@@ -76,7 +76,7 @@ impl DynamoJobStore {
         let from = record.due_at.max(record.created_at);
         let item = Item::from([
             ("payload".to_owned(), text(json)),
-            ("expiresAt".to_owned(), expiry(from, self.retention + PAYLOAD_GRACE)),
+            ("expiresAt".to_owned(), expiry(from, self.retention.longest() + PAYLOAD_GRACE)),
         ]);
         Some(Write::insert(self.jobs(), job_pk(record.id()), sk, item))
     }
@@ -220,10 +220,14 @@ impl JobStore for DynamoJobStore {
             }
             records.insert(loaded.record.id().clone(), loaded.record);
         }
-        if let Some(pk) = self.add_payloads(&mut records, apart).await?.into_iter().next() {
-            return Err(self.unreadable(format!("item {pk:?}: its payload is gone")));
+        for id in self.add_payloads(&mut records, apart).await? {
+            self.look_again(&mut records, id).await?;
         }
         Ok(ids.iter().map(|id| records.get(id).cloned()).collect())
+    }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        self.cancelled_among(ids).await
     }
 }
 
@@ -264,14 +268,14 @@ impl DynamoJobStore {
         Ok(if written { ClaimOutcome::Claimed(record) } else { ClaimOutcome::Refused(record) })
     }
 
-    /// Reads the payloads that are kept apart, and answers the partition keys of those that are gone.
+    /// Adds the payloads with these keys to their records, and answers whose is not there.
     async fn add_payloads(
         &self,
         records: &mut HashMap<JobId, JobRecord>,
         keys: Vec<Item>,
-    ) -> Result<HashSet<String>, StoreError> {
+    ) -> Result<Vec<JobId>, StoreError> {
         if keys.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(Vec::new());
         }
         let mut missing: HashSet<String> = keys.iter().map(|key| text_of(key, "pk").to_owned()).collect();
         for item in self.read_items(keys).await? {
@@ -284,7 +288,7 @@ impl DynamoJobStore {
                 record.definition.payload = payload;
             }
         }
-        Ok(missing)
+        Ok(missing.iter().filter_map(|pk| pk.strip_prefix("job#")?.parse().ok()).collect())
     }
 
     /// The records in items, with their payloads. One that can't be read, or whose payload is gone, is left
@@ -308,9 +312,9 @@ impl DynamoJobStore {
             order.push(id.clone());
             records.insert(id, loaded.record);
         }
-        for pk in self.add_payloads(&mut records, apart).await? {
-            tracing::error!(item = pk, "a job's payload is gone");
-            records.retain(|id, _| job_pk(id) != pk);
+        for id in self.add_payloads(&mut records, apart).await? {
+            tracing::error!(job_id = %id, "a job's payload is gone");
+            records.remove(&id);
         }
         Ok(order.into_iter().filter_map(|id| records.remove(&id)).collect())
     }
@@ -331,6 +335,18 @@ impl DynamoJobStore {
     ) -> Result<ReplaceOutcome, StoreError> {
         let Outcome::Refused { item, .. } = outcome? else { return Ok(ReplaceOutcome::Replaced) };
         Ok(ReplaceOutcome::refused(record, self.found(record.id(), item).await?))
+    }
+
+    /// Reads a record once more whose payload is gone: a cleanup may have taken either meanwhile.
+    async fn look_again(&self, records: &mut HashMap<JobId, JobRecord>, id: JobId) -> Result<(), StoreError> {
+        records.remove(&id);
+        let Some(item) = self.read_items(vec![record_key(&id)]).await?.pop() else { return Ok(()) };
+        let loaded = decode(item).map_err(|reason| self.unreadable(reason))?;
+        if loaded.payload_key.is_some() {
+            return Err(self.unreadable(format!("item {:?}: its payload is gone", job_pk(&id))));
+        }
+        records.insert(id, loaded.record);
+        Ok(())
     }
 }
 

@@ -14,10 +14,13 @@
 //! # Ok::<(), chrono::ParseError>(())
 //! ```
 
+#[cfg(test)]
+mod archive_mutants;
 pub mod backlog;
 mod bench;
 pub mod control_store;
 pub mod event_sources;
+pub mod job_archive;
 pub mod job_index;
 pub mod job_queue;
 pub mod job_store;
@@ -76,6 +79,16 @@ mod tests {
         let store = MemoryJobStore::new();
         for _ in 0..2 {
             clock.run(job_index::suite(&store, &store, &bench));
+        }
+    }
+
+    #[test]
+    fn the_archive_in_memory_passes_twice_on_the_same_records() {
+        let (clock, bench) = bench();
+        let store = MemoryJobStore::new();
+        let setup = job_archive::Setup { store: &store, index: &store, archive: &store };
+        for _ in 0..2 {
+            clock.run(job_archive::suite(setup, &bench));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Stores that break one promise each: a suite that lets one pass proves nothing.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ enum Fault {
     LosesAfter25,
     LosesLargePayloads,
     LosesNulls,
+    CancelsAll,
+    CancelsNone,
     ListsTwice,
     ListsOldestFirst,
     IgnoresTheWindow,
@@ -47,7 +50,7 @@ enum Fault {
     DueWithoutPayload,
 }
 
-const OF_THE_STORE: [Fault; 18] = [
+const OF_THE_STORE: [Fault; 20] = [
     Fault::InsertsOver,
     Fault::ClaimsAnyStatus,
     Fault::ClaimsBeforeDue,
@@ -66,6 +69,8 @@ const OF_THE_STORE: [Fault; 18] = [
     Fault::LosesAfter25,
     Fault::LosesLargePayloads,
     Fault::LosesNulls,
+    Fault::CancelsAll,
+    Fault::CancelsNone,
 ];
 const OF_THE_INDEX: [Fault; 9] = [
     Fault::ListsTwice,
@@ -244,6 +249,14 @@ impl JobStore for Broken {
             }
         }
         Ok(found)
+    }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        match self.fault {
+            Fault::CancelsAll => Ok(ids.iter().cloned().collect()),
+            Fault::CancelsNone => Ok(HashSet::new()),
+            _ => self.inner.cancellations(ids).await,
+        }
     }
 }
 

@@ -92,6 +92,7 @@ impl History {
         let ports = ManagerPorts {
             store: link.clone(),
             index: link.clone(),
+            archive: link.clone(),
             queue: link.clone(),
             schedules: Arc::new(MemorySchedules::new()),
             dead_letters: link.clone(),

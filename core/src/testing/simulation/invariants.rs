@@ -70,11 +70,39 @@ pub(super) fn g3_no_more_failures_than_allowed(record: &JobRecord, max_retries: 
 /// An attempt that a crash, or a store that was away, kept from being settled is made again.
 pub(super) fn g3_no_more_starts_than_allowed(id: &JobId, job: &JobWatch) -> Holds {
     let unsettled = job.ended_alone + job.ended_in_company;
-    holds("G3: at most 1 + maxRetries attempts", job.starts <= 1 + job.max_retries + unsettled, || {
+    let allowed = 1 + job.max_retries + job.snoozes + unsettled;
+    holds("G3: at most 1 + maxRetries attempts", job.starts <= allowed, || {
         format!(
             "{id} starts for the {}th time, maxRetries {}, {unsettled} unsettled",
             job.starts, job.max_retries
         )
+    })
+}
+
+pub(super) fn g3_a_snooze_spends_no_attempt(before: Option<&JobRecord>, after: &JobRecord) -> Holds {
+    let is_unspent = after.failures == before.map_or(0, |before| before.failures);
+    let waits = matches!(after.status, JobStatus::Scheduled | JobStatus::Retrying);
+    holds("G3: a snooze spends no attempt", is_unspent && waits, || {
+        format!("{} snoozed, is {} and has failed {} times", after.id(), after.status, after.failures)
+    })
+}
+
+pub(super) fn no_attempt_follows_a_cancellation(id: &JobId, is_cancelled: bool) -> Holds {
+    holds("no attempt follows a cancellation", !is_cancelled, || {
+        format!("{id} starts, and was cancelled before it was claimed")
+    })
+}
+
+/// Unless its worker ended before it could say so: then the job may be blamed for that, and even come back.
+pub(super) fn who_heeds_its_cancellation_ends_cancelled(
+    id: &JobId,
+    job: &JobWatch,
+    record: Option<&JobRecord>,
+) -> Holds {
+    let is_cancelled = record.is_some_and(|record| record.status == JobStatus::Cancelled);
+    let excused = job.blames > 0 || job.came_back;
+    holds("who heeds its cancellation ends cancelled", is_cancelled || excused, || {
+        format!("{id} gave up when it was cancelled, and its record says {record:?}")
     })
 }
 

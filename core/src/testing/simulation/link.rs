@@ -142,7 +142,7 @@ impl Link {
     }
 
     /// Asks the store about several items, each of which may fail.
-    async fn ask<I: Sync, T: Send>(
+    pub(super) async fn ask<I: Sync, T: Send>(
         &self,
         items: &[I],
         id: fn(&I) -> &JobId,
@@ -190,7 +190,7 @@ impl Link {
     }
 
     /// Writes, and sees what was written.
-    fn write<T>(&self, via: Via, id: &JobId, effect: impl FnOnce() -> T) -> T {
+    pub(super) fn write<T>(&self, via: Via, id: &JobId, effect: impl FnOnce() -> T) -> T {
         let before = self.world.record(id);
         let outcome = effect();
         let after = self.world.record(id);
@@ -201,6 +201,11 @@ impl Link {
             self.world.state().watch.wrote(self.worker(), via, before.as_ref(), after);
         }
         outcome
+    }
+
+    /// Asks the store about nothing in particular: whether it answers.
+    pub(super) async fn has_answer(&self) -> bool {
+        matches!(self.store_fate().await, Fate::Done)
     }
 
     async fn post<I: Sync>(
@@ -230,11 +235,11 @@ impl Link {
     }
 }
 
-fn unanswered() -> StoreError {
+pub(super) fn unanswered() -> StoreError {
     StoreError::new("call the store", "it timed out")
 }
 
-fn only<T>(answers: Vec<T>) -> T {
+pub(super) fn only<T>(answers: Vec<T>) -> T {
     answers.into_iter().next().expect("one item in, one answer out")
 }
 
@@ -292,6 +297,16 @@ impl JobStore for Link {
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
         match self.store_fate().await {
             Fate::Done => at_once(self.world.store.get(ids)),
+            _ => Err(unanswered()),
+        }
+    }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        let fate = self.store_fate().await;
+        // These go by the time that a batch takes, not by its jobs, which is what the budget is for.
+        self.world.state().requests -= 1;
+        match fate {
+            Fate::Done => at_once(self.world.store.cancellations(ids)),
             _ => Err(unanswered()),
         }
     }

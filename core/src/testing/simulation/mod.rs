@@ -50,6 +50,7 @@
 //! .unwrap_or_else(|breach| panic!("{breach}"));
 //! ```
 
+mod archive;
 mod callers;
 mod dice;
 mod faults;

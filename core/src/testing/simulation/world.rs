@@ -83,7 +83,7 @@ impl World {
 
     /// Time to live: what has been over for as long as it is kept is deleted, at once or days later.
     pub(super) fn expire(&self) {
-        let retention = TimeDelta::from_std(self.config.retention).unwrap_or(TimeDelta::MAX);
+        let retention = TimeDelta::from_std(self.config.retention.longest()).unwrap_or(TimeDelta::MAX);
         let mut state = self.state();
         let is_late = state.strikes(Fault::ExpiredLate, 2);
         let lateness = TimeDelta::hours(if is_late { 48 } else { 0 });

@@ -18,21 +18,32 @@ use Caller::{Other, Worker};
 
 const DISPATCHER: Caller = Other("the dispatcher follows a pause; an operator begins and ends one");
 const OPERATOR: Caller = Other("an operator looks, with the command");
+const CLEANUP: Caller = Other("an operator cleans up, with the command");
 const STACK: Caller = Other("the local stack and tests make their tables");
 const LOCAL: Caller = Other("on AWS the event source mapping does it");
 
 /// File, operation, caller: one line for each place in the source.
-const CALLS: [(&str, &str, Caller); 32] = [
+const CALLS: [(&str, &str, Caller); 42] = [
+    ("infra/src/dynamodb/archive.rs", "DeleteItem", CLEANUP),
+    ("infra/src/dynamodb/archive.rs", "DeleteItem", CLEANUP),
+    ("infra/src/dynamodb/archive.rs", "Scan", CLEANUP),
+    ("infra/src/dynamodb/cancellations.rs", "BatchGetItem", Worker(&[Kind::Jobs])),
     ("infra/src/dynamodb/control.rs", "GetItem", Worker(&[Kind::State])),
     ("infra/src/dynamodb/control.rs", "GetItem", Worker(&[Kind::State])),
     ("infra/src/dynamodb/control.rs", "UpdateItem", DISPATCHER),
     ("infra/src/dynamodb/counters.rs", "Scan", OPERATOR),
     ("infra/src/dynamodb/counters.rs", "UpdateItem", Worker(&[Kind::State])),
+    ("infra/src/dynamodb/due.rs", "Query", DISPATCHER),
     ("infra/src/dynamodb/history.rs", "DeleteItem", Worker(&[Kind::Jobs])),
     ("infra/src/dynamodb/history.rs", "PutItem", Worker(&[Kind::Jobs])),
     ("infra/src/dynamodb/index.rs", "Query", OPERATOR),
     ("infra/src/dynamodb/list.rs", "Query", OPERATOR),
     ("infra/src/dynamodb/list.rs", "Scan", OPERATOR),
+    ("infra/src/dynamodb/schedules.rs", "DeleteItem", OPERATOR),
+    ("infra/src/dynamodb/schedules.rs", "GetItem", OPERATOR),
+    ("infra/src/dynamodb/schedules.rs", "PutItem", OPERATOR),
+    ("infra/src/dynamodb/schedules.rs", "Query", OPERATOR),
+    ("infra/src/dynamodb/schedules.rs", "Query", DISPATCHER),
     ("infra/src/dynamodb/single.rs", "PutItem", Worker(&[Kind::Jobs])),
     ("infra/src/dynamodb/single.rs", "UpdateItem", Worker(&[Kind::Jobs, Kind::State])),
     ("infra/src/dynamodb/store.rs", "BatchGetItem", Worker(&[Kind::Jobs])),
