@@ -36,6 +36,10 @@ pub(super) enum Via {
 
 /// What is known about one job.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
 pub(super) struct JobWatch {
     pub(super) expected: Option<Expected>,
     /// The earliest instant at which it may start, as its senders asked.
@@ -85,6 +89,10 @@ impl Default for JobWatch {
 
 /// A claim that a worker holds.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
 struct Hold {
     is_started: bool,
     /// Whether nothing else was claimed while this was.
