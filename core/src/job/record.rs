@@ -54,6 +54,10 @@ pub struct Claim {
 /// A job as the store remembers it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
 pub struct JobRecord {
     /// What was asked for.
     pub definition: JobDefinition,

@@ -58,6 +58,10 @@ pub(super) const STATE: [&str; 24] = [
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
 struct Stored {
     name: String,
     #[serde(rename = "type")]

@@ -94,15 +94,11 @@ pub(super) fn no_attempt_follows_a_cancellation(id: &JobId, is_cancelled: bool) 
 }
 
 /// Unless its worker ended before it could say so: then the job may be blamed for that, and even come back.
-pub(super) fn who_heeds_its_cancellation_ends_cancelled(
-    id: &JobId,
-    job: &JobWatch,
-    record: Option<&JobRecord>,
-) -> Holds {
-    let is_cancelled = record.is_some_and(|record| record.status == JobStatus::Cancelled);
+pub(super) fn who_heeds_its_cancellation_ends_cancelled(job: &JobWatch, record: &JobRecord) -> Holds {
+    let is_cancelled = record.status == JobStatus::Cancelled;
     let excused = job.blames > 0 || job.came_back;
     holds("who heeds its cancellation ends cancelled", is_cancelled || excused, || {
-        format!("{id} gave up when it was cancelled, and its record says {record:?}")
+        format!("{} gave up when it was cancelled, and is {}", record.id(), record.status)
     })
 }
 

@@ -1,7 +1,6 @@
 //! What must hold when a history is over.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::PoisonError;
 
 use super::fleet::Figures;
 use super::history::History;
@@ -34,12 +33,6 @@ impl History {
                 job,
                 record.as_ref(),
             ));
-        }
-        let heeded = self.scenario.heeded.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for id in &heeded {
-            let job = jobs.get(id).cloned().unwrap_or_default();
-            let record = self.world.record(id);
-            checks.push(invariants::who_heeds_its_cancellation_ends_cancelled(id, &job, record.as_ref()));
         }
         for queue in Queue::ALL {
             let letters = self.letters(queue);

@@ -3,7 +3,8 @@
 //! It knows nothing of how the processor decides. What it sees is held against the guarantees, each of which is
 //! one function in [`invariants`](super::invariants).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 
@@ -35,6 +36,10 @@ pub(super) enum Via {
 
 /// What is known about one job.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
 pub(super) struct JobWatch {
     pub(super) expected: Option<Expected>,
     /// The earliest instant at which it may start, as its senders asked.
@@ -84,6 +89,10 @@ impl Default for JobWatch {
 
 /// A claim that a worker holds.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
 struct Hold {
     is_started: bool,
     /// Whether nothing else was claimed while this was.
@@ -108,6 +117,8 @@ pub(super) struct Watch {
     pub(super) attempts: u64,
     /// Whether nothing but time keeps a job from starting.
     pub(super) is_quiet: bool,
+    /// The jobs whose handler gave up because it was told that they are cancelled, until that is written.
+    pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
     workers: HashMap<usize, Hands>,
     broken: Option<Broken>,
 }
@@ -244,6 +255,10 @@ impl Watch {
         }
         let job = job.clone();
         self.check(invariants::g3_no_job_is_blamed_for_what_others_did(&id, &job));
+        let heeded = || self.heeded.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        if via == Via::Settle && !blamed && heeded() {
+            self.check(invariants::who_heeds_its_cancellation_ends_cancelled(&job, after));
+        }
     }
 
     /// From a snooze on, its instant is the one before which the job may not start.
