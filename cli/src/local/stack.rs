@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use aws_config::SdkConfig;
 use dynoxide::Database;
@@ -156,6 +157,12 @@ impl Stack {
     #[must_use]
     pub fn dynamodb_meter(&self) -> &Meter {
         &self.meter.dynamodb
+    }
+
+    /// How many requests to DynamoDB have read one item.
+    #[must_use]
+    pub fn dynamodb_item_reads(&self) -> u64 {
+        self.meter.item_reads.load(Ordering::Relaxed)
     }
 
     /// Starts a worker with the job families that come along and what `register` adds to them.

@@ -9,7 +9,7 @@ use super::link::{Link, Party};
 use super::world::at_once;
 use crate::control::Control;
 use crate::job::Queue;
-use crate::ports::{ControlStore, QueueDepth, QueueError, QueueStats, SaveOutcome, StoreError};
+use crate::ports::{Clock, ControlStore, QueueDepth, QueueError, QueueStats, SaveOutcome, StoreError};
 
 #[async_trait]
 impl ControlStore for Link {
