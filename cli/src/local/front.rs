@@ -4,6 +4,7 @@
 //! `AWS_ENDPOINT_URL` is all that a client needs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -21,6 +22,8 @@ const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 pub struct FrontMeter {
     /// Requests to DynamoDB.
     pub dynamodb: Meter,
+    /// Those of them that read one item: on the way of a job these are reads of the control item.
+    pub item_reads: AtomicU64,
 }
 
 /// The two services behind the port.
@@ -48,6 +51,7 @@ async fn answer(
         Some(("AmazonSQS", action)) => front.sqs.handle(action, body).await,
         Some((service, action)) if service.starts_with("DynamoDB") => {
             front.meter.dynamodb.count(action);
+            front.meter.item_reads.fetch_add(u64::from(action == "GetItem"), Ordering::Relaxed);
             front.forward(headers, body).await.unwrap_or_else(|error| {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -170,6 +171,12 @@ impl Stack {
         let rules = Rule::of(&Template::own()?, &self.settings.queues)?;
         let ports = self.adapters.manager_ports();
         Ok(Rules::new(rules, ports.queue, ports.clock))
+    }
+
+    /// How many requests to DynamoDB have read one item.
+    #[must_use]
+    pub fn dynamodb_item_reads(&self) -> u64 {
+        self.meter.item_reads.load(Ordering::Relaxed)
     }
 
     /// Starts a worker with the job families that come along and what `register` adds to them.

@@ -204,7 +204,7 @@ mod tests {
     fn a_copy_is_the_same_job_due_when_it_was() {
         let copy = copy_of(r#"{"name":"n","delay":864060000,"payload":[1]}"#, REFRESH_AGE).unwrap();
         assert_eq!((copy.queue, copy.group.as_deref()), (Queue::Low, Some("tenant")));
-        assert_eq!(copy.delay, Duration::from_secs(60));
+        assert_eq!(copy.delay, Duration::from_mins(1));
         let again = JobMessage::decode(&copy.body, "another", now()).unwrap();
         assert_eq!((again.definition.id.as_str(), again.recorded), ("m-1", false));
         assert_eq!(again.due_at, now() + TimeDelta::minutes(1));

@@ -185,7 +185,9 @@ impl Watched {
         let deadline = self.world.now() + TimeDelta::seconds(90);
         let invocation = Invocation { deadline, stop: StopSignal::never() };
         let report = self.world.clock.run(self.processor.process(batch.clone(), &invocation));
-        batch.iter().for_each(|message| self.world.queue.delete(message).unwrap());
+        for message in &batch {
+            self.world.queue.delete(message).unwrap();
+        }
         report.summary.completed == 1
     }
 

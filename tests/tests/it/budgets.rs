@@ -49,7 +49,7 @@ async fn requests(name: &str, payload: Value, recorded: bool) -> u64 {
     for warm in [true, false] {
         let sqs_before = stack.sqs_meter().total() - stack.sqs_meter().requests("ReceiveMessage");
         let dynamodb_before = stack.dynamodb_meter().total();
-        let (control_before, began) = (control_reads(&stack), std::time::Instant::now());
+        let (control_before, began) = (stack.dynamodb_item_reads(), std::time::Instant::now());
         if recorded {
             let jobs = (0..BATCH).map(|_| NewJob::new(name).payload(payload.clone())).collect();
             for answer in manager.enqueue_all(jobs).await {
@@ -66,7 +66,7 @@ async fn requests(name: &str, payload: Value, recorded: bool) -> u64 {
         let looks = run_until_deleted(&stack).await;
         let sqs =
             stack.sqs_meter().total() - stack.sqs_meter().requests("ReceiveMessage") - sqs_before - looks;
-        let control = control_reads(&stack) - control_before;
+        let control = stack.dynamodb_item_reads() - control_before;
         // The worker's once in five seconds, and the local poller's once in two, which on AWS nobody makes.
         let seconds = began.elapsed().as_secs();
         assert!(control <= (1 + seconds / 5) + (1 + seconds / 2), "{control} reads in {seconds} s");
@@ -80,11 +80,6 @@ async fn requests(name: &str, payload: Value, recorded: bool) -> u64 {
         }
     }
     unreachable!()
-}
-
-/// How often the control item was read: nothing else here is read as a single item.
-fn control_reads(stack: &lambda_jobs::local::Stack) -> u64 {
-    stack.dynamodb_meter().requests("GetItem")
 }
 
 /// Runs a worker until the queue is empty; answers how many requests it took to look.

@@ -69,6 +69,8 @@ faults! {
     FiredTwice = "fired-twice",
     /// All work is turned off for some time.
     TurnedOff = "turned-off",
+    /// All work or one queue is paused for some time, up to days.
+    Paused = "paused",
     /// An expired record is deleted late.
     ExpiredLate = "expired-late",
 }

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::faults::Fault;
 use super::invariants;
 use super::link::{Link, Party};
+use super::mappings::Mappings;
 use super::scenario::{Doom, Scenario, Weather};
 use super::world::World;
 use crate::config::JobConfig;
@@ -62,6 +63,8 @@ pub(super) struct Fleet {
     is_calm: bool,
     /// Until when `ENABLE_JOBS` is `false`.
     off_until: DateTime<Utc>,
+    /// Whether queues are polled at all.
+    pub(super) mappings: Mappings,
     /// Futures of killed environments, whose destructors must not run while the history goes on.
     killed: Vec<BoxFuture<'static, BatchReport>>,
     /// Messages that were delivered, for late second deliveries.
@@ -87,8 +90,10 @@ impl Fleet {
         let empty = JobRegistry::new(&scenario.config);
         let registry = std::mem::replace(&mut scenario.registry, empty);
         let off_until = world.start;
+        let mappings = Mappings::new(Arc::clone(&world));
         Self {
             world,
+            mappings,
             registry: Arc::new(registry),
             environments: Vec::new(),
             next_id: 0,
@@ -163,8 +168,10 @@ impl Fleet {
     /// The event source mappings: whatever is visible goes to an environment, warm or cold.
     pub(super) fn feed(&mut self) {
         let now = self.world.now();
+        self.mappings.go_on();
         for queue in Queue::ALL {
-            while self.running(queue) < MAX_CONCURRENCY
+            while self.mappings.is_on(queue)
+                && self.running(queue) < MAX_CONCURRENCY
                 && self.world.queue.is_visible(queue)
                 && self.look_at.get(&queue).is_none_or(|at| *at <= now)
             {
@@ -371,13 +378,14 @@ impl Fleet {
     pub(super) fn next_event(&self) -> Option<DateTime<Utc>> {
         let busy = self.environments.iter().filter_map(|environment| environment.busy.as_ref());
         busy.flat_map(|busy| [Some(busy.deadline), busy.stands_still_until].into_iter().flatten())
+            .chain(self.mappings.next_event())
             .filter(|at| *at > self.world.now())
             .min()
     }
 
     /// When the next message that can be taken becomes visible.
     pub(super) fn next_message(&self) -> Option<DateTime<Utc>> {
-        let has_room = |queue: &Queue| self.running(*queue) < MAX_CONCURRENCY;
+        let has_room = |queue: &Queue| self.mappings.is_on(*queue) && self.running(*queue) < MAX_CONCURRENCY;
         let next = |queue: Queue| {
             let next = self.world.queue.next_visible_at(queue).ok().flatten()?;
             Some(self.look_at.get(&queue).map_or(next, |at| next.max(*at)))

@@ -179,6 +179,7 @@ impl History {
             What::DeliverAgain { pick } => return self.fleet.deliver_again(*pick),
             What::StoreOutage { lasts } => self.world.state().store_back = now + *lasts,
             What::QueueOutage { lasts } => self.world.state().queue_back = now + *lasts,
+            What::Pause { scope, lasts } => self.fleet.mappings.pause(*scope, now + *lasts),
             What::TurnOff { lasts } => self.fleet.turn_off(now + *lasts),
             _ => return false,
         }
@@ -255,7 +256,8 @@ impl History {
         self.ask_again();
         let begun = self.fleet.figures.invocations;
         let last_due = self.world.state().watch.jobs.values().filter_map(|job| job.due).max().unwrap_or(now);
-        let limit = last_due.max(now) + TIME_TO_REST;
+        let last_pause = self.fleet.mappings.last_end().unwrap_or(now);
+        let limit = last_due.max(now).max(last_pause) + TIME_TO_REST;
         loop {
             if self.is_broken() || self.is_at_rest() {
                 return;

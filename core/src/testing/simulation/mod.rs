@@ -59,6 +59,7 @@ mod history;
 mod invariants;
 mod judge;
 mod link;
+mod mappings;
 mod plan;
 mod replay;
 mod scenario;

@@ -82,6 +82,11 @@ pub(super) enum What {
     TurnOff {
         lasts: Duration,
     },
+    /// All work or one queue is paused for so long.
+    Pause {
+        scope: Option<Queue>,
+        lasts: Duration,
+    },
     /// A deleted message is delivered again.
     DeliverAgain {
         pick: usize,
@@ -97,6 +102,7 @@ impl What {
             Self::StoreOutage { .. } => Some(Fault::StoreOutage),
             Self::QueueOutage { .. } => Some(Fault::QueueOutage),
             Self::TurnOff { .. } => Some(Fault::TurnedOff),
+            Self::Pause { .. } => Some(Fault::Paused),
             Self::DeliverAgain { .. } => Some(Fault::DeliveredAgain),
             _ => None,
         }
@@ -118,6 +124,8 @@ impl fmt::Display for What {
             Self::StoreOutage { lasts } => write!(f, "the store is away for {lasts:?}"),
             Self::QueueOutage { lasts } => write!(f, "the queue is away for {lasts:?}"),
             Self::TurnOff { lasts } => write!(f, "jobs are turned off for {lasts:?}"),
+            Self::Pause { scope: None, lasts } => write!(f, "all work is paused for {lasts:?}"),
+            Self::Pause { scope: Some(queue), lasts } => write!(f, "{queue} is paused for {lasts:?}"),
             Self::DeliverAgain { .. } => write!(f, "a deleted message is delivered again"),
         }
     }
@@ -164,6 +172,14 @@ pub(super) fn troubles(dice: &mut Dice, span: Duration) -> Vec<Step> {
         let after = dice.millis(3_600_000..13 * 86_400_000);
         for _ in 0..3 {
             steps.push(Step { after, what: What::DeliverAgain { pick: dice.index(64) } });
+        }
+    }
+    if dice.one_in(4) {
+        for _ in 0..=dice.below(3) {
+            let longest = *dice.pick(&[20_000, 600_000, 3 * 86_400_000]);
+            let scope = (!dice.one_in(3)).then(|| *dice.pick(&Queue::ALL));
+            let after = dice.millis(0..u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1));
+            steps.push(Step { after, what: What::Pause { scope, lasts: dice.millis(0..longest) } });
         }
     }
     steps

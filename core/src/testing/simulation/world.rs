@@ -1,7 +1,7 @@
 //! The services that all workers and callers share, and what has become of them.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use futures_util::FutureExt;
@@ -24,7 +24,7 @@ pub(super) struct World {
     pub(super) start: DateTime<Utc>,
     pub(super) store: MemoryJobStore,
     pub(super) queue: MemoryQueue,
-    pub(super) control: MemoryControlStore,
+    pub(super) control: Arc<MemoryControlStore>,
     pub(super) config: JobConfig,
     state: Mutex<State>,
 }
@@ -64,7 +64,7 @@ impl World {
             control_reads: 0,
             stirred: false,
         };
-        let (store, control) = (MemoryJobStore::new(), MemoryControlStore::new());
+        let (store, control) = (MemoryJobStore::new(), Arc::default());
         Self { clock, start, store, queue, control, config, state: Mutex::new(state) }
     }
 
