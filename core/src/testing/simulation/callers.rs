@@ -3,22 +3,27 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::faults::Fault;
 use super::history::History;
 use super::link::{Link, Party};
 use super::plan::{Expected, What};
+use crate::config::JobConfig;
 use crate::job::{JobId, NewJob};
 use crate::manager::{CancelOutcome, JobManager, ManagerPorts};
-use crate::memory::MemorySchedules;
 use crate::ports::{BoxFuture, Clock};
+use crate::schedule::{Schedule, occurrences_after};
 
 /// What a caller learned.
 pub(super) enum Answer {
     Enqueued(JobId),
     Cancelled(JobId),
+    /// All of these will be made.
+    Scheduled(Vec<JobId>),
     /// Whatever was asked for is done.
     Done,
     /// Nobody knows whether it is.
@@ -89,19 +94,31 @@ impl History {
     fn caller(&mut self) -> (JobManager, Arc<Link>) {
         self.next_caller += 1;
         let link = Arc::new(Link::new(Arc::clone(&self.world), Party::Caller(self.next_caller)));
-        let ports = ManagerPorts {
-            store: link.clone(),
-            index: link.clone(),
-            archive: link.clone(),
-            queue: link.clone(),
-            schedules: Arc::new(MemorySchedules::new()),
-            dead_letters: link.clone(),
-            stats: link.clone(),
-            control: link.clone(),
-            clock: link.clone(),
-            entropy: link.clone(),
+        (manager(&link, self.scenario.config.clone()), link)
+    }
+
+    /// Somebody makes a job recur, some times in all.
+    pub(super) fn schedule(&mut self, number: usize, every: Duration, times: u32) -> bool {
+        let start = self.world.now() + TimeDelta::minutes(1);
+        let until = start + every * (times - 1);
+        let text = serde_json::json!({
+            "id": format!("recurring-{number}"), "rate": format!("rate({} seconds)", every.as_secs()),
+            "start": start.to_rfc3339(), "end": until.to_rfc3339(), "missed": "all", "job": { "name": "job" },
+        });
+        let Ok(schedule) = Schedule::from_json(text) else { return false };
+        let occurrences: Vec<_> = occurrences_after(&schedule, self.world.now()).collect();
+        let mut jobs = Vec::with_capacity(occurrences.len());
+        for occurrence in occurrences {
+            let Ok(id) = schedule.job_id(occurrence.instant) else { return false };
+            self.expect(&id, "job", &Value::Null, Expected::Healthy, occurrence.instant);
+            jobs.push(id);
+        }
+        let (manager, link) = self.caller();
+        let work = async move {
+            manager.put_schedule(schedule).await.map_or(Answer::Nothing, |_| Answer::Scheduled(jobs))
         };
-        (JobManager::new(self.scenario.config.clone(), ports), link)
+        self.ask(number, link, Box::pin(work));
+        true
     }
 
     fn ask(&mut self, step: usize, link: Arc<Link>, work: BoxFuture<'static, Answer>) {
@@ -147,10 +164,33 @@ impl History {
                 caller.link.tell_in(&mut state, || format!("is told that {id} is cancelled"));
                 state.watch.job(&id).is_cancelled = true;
             }
+            Answer::Scheduled(ids) => {
+                caller.link.tell_in(&mut state, || format!("is told that {} jobs will be made", ids.len()));
+                for id in ids {
+                    state.watch.job(&id).is_accepted = true;
+                }
+            }
             Answer::Done => {
                 self.unanswered.remove(&caller.step);
             }
             Answer::Nothing => {}
         }
     }
+}
+
+/// A manager at the end of a link.
+pub(super) fn manager(link: &Arc<Link>, config: JobConfig) -> JobManager {
+    let ports = ManagerPorts {
+        store: link.clone(),
+        index: link.clone(),
+        archive: link.clone(),
+        queue: link.clone(),
+        schedules: link.clone(),
+        dead_letters: link.clone(),
+        stats: link.clone(),
+        control: link.clone(),
+        clock: link.clone(),
+        entropy: link.clone(),
+    };
+    JobManager::new(config, ports)
 }

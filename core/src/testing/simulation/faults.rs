@@ -71,6 +71,12 @@ faults! {
     TurnedOff = "turned-off",
     /// All work or one queue is paused for some time, up to days.
     Paused = "paused",
+    /// A tick of the dispatcher does not come.
+    TickLost = "tick-lost",
+    /// A tick of the dispatcher comes twice.
+    TickDoubled = "tick-doubled",
+    /// A tick of the dispatcher is killed at some await.
+    TickKilled = "tick-killed",
     /// An expired record is deleted late.
     ExpiredLate = "expired-late",
 }

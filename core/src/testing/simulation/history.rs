@@ -15,6 +15,7 @@ use super::fleet::{Figures, Fleet};
 use super::invariants;
 use super::plan::{Expected, Step, What};
 use super::scenario::{Scenario, Weather};
+use super::ticks::Ticks;
 use super::timeline::Timeline;
 use super::watch::Broken;
 use super::world::World;
@@ -44,6 +45,7 @@ pub(super) struct History {
     pub(super) world: Arc<World>,
     pub(super) scenario: Scenario,
     pub(super) fleet: Fleet,
+    pub(super) ticks: Ticks,
     pub(super) callers: Vec<Caller>,
     /// Futures of callers that were cut off.
     pub(super) cut_off: Vec<BoxFuture<'static, Answer>>,
@@ -70,10 +72,13 @@ impl History {
             watch.heeded = Arc::clone(&scenario.heeded);
         }
         let fleet = Fleet::new(Arc::clone(&world), &mut scenario);
+        let is_calm = scenario.weather != Weather::Rough;
+        let ticks = Ticks::new(Arc::clone(&world), scenario.config.clone(), is_calm);
         Self {
             world,
             scenario,
             fleet,
+            ticks,
             callers: Vec::new(),
             cut_off: Vec::new(),
             next_caller: 0,
@@ -102,6 +107,7 @@ impl History {
         drop(state);
         // The destructors of what was killed run at last, when nobody looks any more.
         self.fleet.clear();
+        self.ticks.clear();
         self.cut_off.clear();
         outcome
     }
@@ -157,6 +163,7 @@ impl History {
                 *self.poison.entry((*queue, reason)).or_default() += usize::from(is_sent);
             }
             What::Enqueue { job, expected } => self.enqueue(number, (**job).clone(), *expected),
+            What::Schedule { every, times } => return self.schedule(number, *every, *times),
             What::Again { of } => self.again(*of),
             What::Cancel { of } => return self.steer(*of, false),
             What::Retry { of } => return self.steer(*of, true),
@@ -223,16 +230,19 @@ impl History {
         while !self.is_broken() {
             self.world.state().stirred = false;
             self.fleet.feed();
+            self.ticks.begin();
             let now = self.world.now();
             if now >= until {
                 return;
             }
-            let next = [Some(until), self.fleet.next_event(), self.fleet.next_message()];
+            let next =
+                [Some(until), self.fleet.next_event(), self.ticks.next_event(), self.fleet.next_message()];
             let next = next.into_iter().flatten().min().unwrap_or(until);
             let wait = (next - now).to_std().unwrap_or_default().max(Duration::from_millis(1));
             let mut timer = self.world.clock.sleep(wait);
             poll_fn(|context| {
-                let has_ended = self.fleet.poll(context) | self.poll_callers(context);
+                let has_ended =
+                    self.fleet.poll(context) | self.poll_callers(context) | self.ticks.poll(context);
                 if has_ended || self.world.state().stirred || self.world.state().watch.broken().is_some() {
                     return Poll::Ready(());
                 }
@@ -265,7 +275,8 @@ impl History {
             if self.world.now() > limit || self.fleet.figures.invocations - begun > MOST_BATCHES {
                 break;
             }
-            let next = [self.fleet.next_event(), self.fleet.next_message()].into_iter().flatten().min();
+            let next = [self.fleet.next_event(), self.ticks.next_event(), self.fleet.next_message()];
+            let next = next.into_iter().flatten().min();
             let soon = self.world.now() + TimeDelta::seconds(1);
             self.pass_until(next.map_or(soon, |next| next.max(soon)).min(limit + TimeDelta::seconds(1)))
                 .await;
@@ -286,6 +297,9 @@ impl History {
 
     fn is_at_rest(&self) -> bool {
         let is_empty = |queue| self.world.queue.next_visible_at(queue).is_ok_and(|next| next.is_none());
-        self.callers.is_empty() && self.fleet.is_idle() && Queue::ALL.into_iter().all(is_empty)
+        self.callers.is_empty()
+            && self.fleet.is_idle()
+            && self.ticks.is_idle()
+            && Queue::ALL.into_iter().all(is_empty)
     }
 }

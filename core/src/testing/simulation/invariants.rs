@@ -150,6 +150,9 @@ pub(super) fn status_never_goes_backwards(before: Option<&JobRecord>, after: &Jo
     let Some(before) = before else { return Ok(()) };
     let may = match (before.status, after.status) {
         (Queued | Scheduled | Retrying, Running | Cancelled) | (Running, _) => true,
+        // Its message was sent, or it waits for longer than a message can.
+        (Scheduled, Queued) => before.parked,
+        (Queued, Scheduled) => after.parked,
         (Queued | Scheduled | Retrying, Failed) => after.dead_lettered,
         (Failed, Scheduled) => !before.dead_lettered || after.note.is_some(),
         (Failed, Running | Cancelled) => before.dead_lettered,
@@ -205,6 +208,10 @@ pub(super) fn g4_delays_end_within_two_seconds(id: &JobId, job: &JobWatch, now: 
     holds("G4: without faults a delay ends within 2 s of its second", late <= TimeDelta::seconds(3), || {
         format!("{id} starts {late} late")
     })
+}
+
+pub(super) fn a_tick_ends_before_its_deadline(now: DateTime<Utc>, is_late: bool) -> Holds {
+    holds("G8: a tick ends before its deadline", !is_late, || format!("it has not at {now}"))
 }
 
 /// Its lease would look like a crash.

@@ -56,6 +56,9 @@ impl History {
             let allowed = 4 * self.next_caller as u64 + 2 * invocations + messages + waits;
             let requests = state.requests - state.control_reads;
             checks.push(invariants::requests_stay_within_the_budget(requests, allowed));
+            // A tick asks what is due, twice, and sends and updates all of it together.
+            let allowed = 4 * self.ticks.begun as u64;
+            checks.push(invariants::requests_stay_within_the_budget(state.tick_requests, allowed));
         }
         for holds in checks {
             state.watch.check(holds);

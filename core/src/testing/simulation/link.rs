@@ -26,6 +26,7 @@ use crate::processor::RunObserver;
 pub(super) enum Party {
     Worker(usize),
     Caller(usize),
+    Dispatcher(usize),
 }
 
 /// A machine with a clock of its own, and its way to the services.
@@ -66,6 +67,7 @@ impl Link {
         let who = || match self.party {
             Party::Worker(id) => format!("worker {id}"),
             Party::Caller(id) => format!("caller {id}"),
+            Party::Dispatcher(id) => format!("tick {id}"),
         };
         state.timeline.tell(self.world.now() - self.world.start, who, what);
     }
@@ -73,7 +75,7 @@ impl Link {
     const fn worker(&self) -> Option<usize> {
         match self.party {
             Party::Worker(id) => Some(id),
-            Party::Caller(_) => None,
+            Party::Caller(_) | Party::Dispatcher(_) => None,
         }
     }
 
@@ -87,7 +89,7 @@ impl Link {
         self.travel().await;
         let (fate, is_away) = {
             let mut state = self.world.state();
-            state.requests += 1;
+            self.count_request(&mut state);
             let is_away = self.world.now() < state.store_back;
             let may_fail = self.failures.load(Ordering::Relaxed) < MOST_FAILURES;
             let fate = if is_away {
@@ -113,6 +115,13 @@ impl Link {
         fate
     }
 
+    fn count_request(&self, state: &mut State) {
+        match self.party {
+            Party::Dispatcher(_) => state.tick_requests += 1,
+            Party::Worker(_) | Party::Caller(_) => state.requests += 1,
+        }
+    }
+
     fn count_failure(&self, is_failure: bool) {
         let row = self.failures.load(Ordering::Relaxed);
         self.failures.store(if is_failure { row + 1 } else { 0 }, Ordering::Relaxed);
@@ -131,7 +140,7 @@ impl Link {
     async fn queue_fate(&self) -> Fate {
         self.travel().await;
         let mut state = self.world.state();
-        state.requests += 1;
+        self.count_request(&mut state);
         if self.world.now() < state.queue_back || state.strikes(Fault::QueueUnreachable, 40) {
             Fate::NoEffect
         } else if state.strikes(Fault::QueueAnswerLost, 40) {

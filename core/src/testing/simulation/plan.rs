@@ -48,6 +48,11 @@ pub(super) enum What {
         job: Box<NewJob>,
         expected: Expected,
     },
+    /// Somebody makes a job recur, this many times.
+    Schedule {
+        every: Duration,
+        times: u32,
+    },
     /// The job of another step is sent, or enqueued, once more.
     Again {
         of: usize,
@@ -115,6 +120,7 @@ impl fmt::Display for What {
             Self::Send { queue, body, .. } => write!(f, "send to {queue}: {body}"),
             Self::Poison { queue, body, .. } => write!(f, "send to {queue}: {body}"),
             Self::Enqueue { job, .. } => write!(f, "enqueue {} {}", job.name, job.payload),
+            Self::Schedule { every, times } => write!(f, "schedule a job every {every:?}, {times} times"),
             Self::Again { of } => write!(f, "the job of step {of} once more"),
             Self::Cancel { of } => write!(f, "cancel the job of step {of}"),
             Self::Retry { of } => write!(f, "retry the job of step {of}"),

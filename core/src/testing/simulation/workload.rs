@@ -16,6 +16,7 @@ use crate::job::{JobId, NewJob, Priority, Queue};
 
 /// What a job does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 struct Script {
     /// How long it works, in milliseconds.
     work: u64,
@@ -150,6 +151,7 @@ pub(super) fn everything(scenario: &mut Scenario) {
             16 => with_one_of(scenario, &jobs, Scenario::cancel),
             17 => with_one_of(scenario, &jobs, Scenario::retry),
             18 => burst(scenario, &mut jobs),
+            _ if scenario.dice().one_in(3) => recurring(scenario),
             _ => {
                 if scenario.dice().one_in(4) {
                     scenario.add(What::Redrive);
@@ -185,6 +187,14 @@ pub(super) fn quiet(scenario: &mut Scenario) {
             scenario.add(What::Enqueue { job: Box::new(job), expected: Expected::Healthy });
         }
     }
+}
+
+/// A job that recurs, often enough for two of its occurrences to be made at once.
+fn recurring(scenario: &mut Scenario) {
+    let dice = scenario.dice();
+    let every = Duration::from_secs(*dice.pick(&[20, 60, 300, 1_800]));
+    let times = 1 + u32::try_from(dice.below(6)).unwrap_or_default();
+    scenario.add(What::Schedule { every, times });
 }
 
 fn with_one_of(scenario: &mut Scenario, jobs: &[Planned], act: fn(&mut Scenario, Planned)) {

@@ -13,7 +13,7 @@ use super::timeline::Timeline;
 use super::watch::Watch;
 use crate::config::JobConfig;
 use crate::job::{JobId, JobRecord};
-use crate::memory::{MemoryControlStore, MemoryJobStore, MemoryQueue, PausedClock};
+use crate::memory::{MemoryControlStore, MemoryJobStore, MemoryQueue, MemorySchedules, PausedClock};
 use crate::ports::{BoxFuture, Clock, JobStore};
 
 /// How far a clock is off at most, in milliseconds: two of them then differ by less than 5 s.
@@ -25,6 +25,7 @@ pub(super) struct World {
     pub(super) store: MemoryJobStore,
     pub(super) queue: MemoryQueue,
     pub(super) control: Arc<MemoryControlStore>,
+    pub(super) schedules: MemorySchedules,
     pub(super) config: JobConfig,
     state: Mutex<State>,
 }
@@ -39,7 +40,9 @@ pub(super) struct State {
     pub(super) store_back: DateTime<Utc>,
     pub(super) queue_back: DateTime<Utc>,
     pub(super) requests: u64,
-    /// How many of them read the control item.
+    /// How many requests the dispatcher made.
+    pub(super) tick_requests: u64,
+    /// How many of the others read the control item.
     pub(super) control_reads: u64,
     /// Whether the queues changed since the event source mappings last looked.
     pub(super) stirred: bool,
@@ -61,11 +64,21 @@ impl World {
             store_back: start,
             queue_back: start,
             requests: 0,
+            tick_requests: 0,
             control_reads: 0,
             stirred: false,
         };
         let (store, control) = (MemoryJobStore::new(), Arc::default());
-        Self { clock, start, store, queue, control, config, state: Mutex::new(state) }
+        Self {
+            clock,
+            start,
+            store,
+            queue,
+            schedules: MemorySchedules::new(),
+            control,
+            config,
+            state: Mutex::new(state),
+        }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

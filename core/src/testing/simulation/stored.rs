@@ -1,0 +1,38 @@
+//! One machine's way to the schedules.
+
+use async_trait::async_trait;
+
+use super::link::Link;
+use super::world::at_once;
+use crate::ports::{Advance, DueSchedules, Page, ScheduleStore, StoreError, StoredSchedule};
+use crate::schedule::ScheduleId;
+
+#[async_trait]
+impl ScheduleStore for Link {
+    async fn put(&self, stored: &StoredSchedule, replacing: Option<u64>) -> Result<bool, StoreError> {
+        self.asked(|| at_once(self.world.schedules.put(stored, replacing))).await
+    }
+
+    async fn get(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>, StoreError> {
+        self.asked(|| at_once(self.world.schedules.get(id))).await
+    }
+
+    async fn list(&self) -> Result<Vec<StoredSchedule>, StoreError> {
+        self.asked(|| at_once(self.world.schedules.list())).await
+    }
+
+    async fn delete(&self, id: &ScheduleId) -> Result<bool, StoreError> {
+        self.asked(|| at_once(self.world.schedules.delete(id))).await
+    }
+
+    async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, StoreError> {
+        self.asked(|| at_once(self.world.schedules.due(query))).await
+    }
+
+    async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, StoreError>> {
+        let all = self.asked(|| Ok(at_once(self.world.schedules.advance(advances)))).await;
+        all.unwrap_or_else(|_| {
+            advances.iter().map(|_| Err(StoreError::new("call the store", "it timed out"))).collect()
+        })
+    }
+}
