@@ -76,10 +76,21 @@ impl JobManager {
         self
     }
 
+    /// What it goes by.
+    #[must_use]
+    pub const fn config(&self) -> &JobConfig {
+        &self.config
+    }
+
     /// Where a job stands; `None` if nothing is known of it.
     pub async fn status(&self, id: &JobId) -> Result<Option<JobExecution>, ManagerError> {
-        let found = self.ports.store.get(std::slice::from_ref(id)).await?;
-        Ok(found.into_iter().flatten().next().map(JobExecution::from))
+        Ok(self.statuses(std::slice::from_ref(id)).await?.pop().flatten())
+    }
+
+    /// Where jobs stand, in the order of their ids.
+    pub async fn statuses(&self, ids: &[JobId]) -> Result<Vec<Option<JobExecution>>, ManagerError> {
+        let found = self.ports.store.get(ids).await?;
+        Ok(found.into_iter().map(|record| record.map(JobExecution::from)).collect())
     }
 
     /// What could not be run: some messages of one dead-letter queue.

@@ -15,7 +15,8 @@
 //!
 //! The sparse index `attention` of the jobs table (`attention` = `<status>#<shard>`, `attentionAt` =
 //! `<instant>#<id>`) holds records that are scheduled, retrying or failed; one that succeeds at once
-//! never enters it. `expiresAt` (seconds since 1970) lets DynamoDB delete what is finished once the
+//! never enters it. The one of the data table (`attention` = `delivery-pending#<shard>` or `delivery-retry#<shard>`)
+//! holds deliveries that are not finished. `expiresAt` (seconds since 1970) lets DynamoDB delete what is finished once the
 //! retention is over.
 //!
 //! Instants in the jobs and state tables are UTC, without a zone and without trailing zeros
@@ -44,6 +45,7 @@ mod settle;
 mod single;
 mod store;
 mod tables;
+mod waiting;
 mod webhooks;
 mod write;
 mod writer;
