@@ -27,7 +27,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<Counting>,
     pub(crate) queue: Arc<MemoryQueue>,
     pub(crate) processor: JobProcessor,
-    pub(crate) manager: JobManager,
+    pub(crate) manager: Arc<JobManager>,
     pub(crate) config: JobConfig,
 }
 
@@ -78,7 +78,7 @@ impl World {
                 entropy,
             },
         );
-        Self { clock, store, queue, processor, manager, config }
+        Self { clock, store, queue, processor, manager: Arc::new(manager), config }
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
