@@ -1,12 +1,17 @@
 //! The command line.
 
+mod schedules;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
+use lambda_jobs_core::control::Reason;
 use lambda_jobs_core::{JobId, JobStatus, Priority, Queue};
 use serde_json::Value;
+
+pub use schedules::{BackfillArgs, PreviewArgs, PutScheduleArgs, SchedulesCommand, TimesArgs};
 
 /// Background jobs on AWS with no server to run.
 ///
@@ -32,10 +37,25 @@ pub enum Command {
     Status(StatusArgs),
     /// List jobs, latest first.
     List(ListArgs),
-    /// Stop a job that waits; one that runs ends its attempt and is not tried again.
+    /// Stop a job; one that runs is told within seconds and not tried again.
     Cancel(OneJob),
     /// Send a failed job on its way again.
     Retry(OneJob),
+    /// Make a job that waits due at another instant.
+    Reschedule(RescheduleArgs),
+    /// Jobs that are made again and again.
+    #[command(subcommand)]
+    Schedules(SchedulesCommand),
+    /// Pause all work or one queue: jobs that run go on, no other is started until `resume`.
+    Pause(PauseArgs),
+    /// Resume all work, or one queue.
+    Resume(ResumeArgs),
+    /// Show how much waits and runs, and what is paused.
+    Queue(Target),
+    /// Show what is not as it should be; fails if anything is.
+    Health(Target),
+    /// Remove finished jobs whose retention is over, and the details of all but the newest.
+    Cleanup(Target),
     /// What could not be run.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -175,6 +195,21 @@ pub struct OneJob {
     pub target: Target,
 }
 
+/// One job, and when it is to be due.
+#[derive(Clone, Debug, Args)]
+#[group(id = "when", required = true, multiple = false, args = ["run_at", "delay"])]
+pub struct RescheduleArgs {
+    /// The job.
+    #[command(flatten)]
+    pub job: OneJob,
+    /// When, such as 2026-11-23T08:00:00Z.
+    #[arg(long)]
+    pub run_at: Option<DateTime<Utc>>,
+    /// How long from now, such as "90s" or "1h 30m"; "0s" is at once.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub delay: Option<Duration>,
+}
+
 /// One job, and whether to wait for it.
 #[derive(Clone, Debug, Args)]
 pub struct StatusArgs {
@@ -199,6 +234,31 @@ pub struct ListArgs {
     #[arg(long, default_value_t = 20)]
     pub limit: usize,
     /// Where they are.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// What to pause, and why.
+#[derive(Clone, Debug, Args)]
+pub struct PauseArgs {
+    /// This queue only: high, normal, low or webhooks.
+    #[arg(long, value_parser = queue)]
+    pub queue: Option<Queue>,
+    /// Why, for whoever looks next: at most 200 characters.
+    #[arg(long)]
+    pub reason: Option<Reason>,
+    /// Where it is.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// What to resume.
+#[derive(Clone, Debug, Args)]
+pub struct ResumeArgs {
+    /// This queue only: high, normal, low or webhooks.
+    #[arg(long, value_parser = queue)]
+    pub queue: Option<Queue>,
+    /// Where it is.
     #[command(flatten)]
     pub target: Target,
 }

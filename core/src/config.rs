@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::message::MAX_TIMEOUT;
+use crate::retention::Retention;
 use crate::retry::RetryPolicy;
 
 /// How jobs are run where neither the job nor its handler says otherwise.
@@ -19,14 +20,11 @@ pub struct JobConfig {
     /// How long the function itself may run; a job with a longer timeout is refused. 90 s by default:
     /// two rounds of five jobs of 30 s, and time to settle.
     pub function_timeout: Duration,
-    /// How long finished jobs are remembered; 15 days by default and at least, which is longer than
-    /// SQS can deliver their messages again (14 days).
-    pub retention: Duration,
+    /// How long finished jobs are remembered; 15 days by default and at least.
+    pub retention: Retention,
 }
 
 impl JobConfig {
-    /// The shortest [`retention`](Self::retention).
-    pub const MIN_RETENTION: Duration = Duration::from_hours(360);
     /// What an attempt is given beyond its timeout, so that it can still be settled.
     pub const SETTLE_MARGIN: Duration = Duration::from_secs(3);
     /// How much of an invocation may pass before its first jobs start: to receive, to decode and to claim them.
@@ -50,7 +48,9 @@ impl JobConfig {
             return refuse("concurrency", "1 to 1000".to_owned(), self.concurrency.to_string());
         }
         if self.function_timeout > MAX_TIMEOUT {
-            let expected = format!("at most {MAX_TIMEOUT:?}, the most that Lambda grants");
+            let expected = format!(
+                "at most {MAX_TIMEOUT:?}, the most that Lambda grants; split longer work, or chain jobs"
+            );
             return refuse("function timeout", expected, format!("{:?}", self.function_timeout));
         }
         let longest = self.longest_timeout();
@@ -58,10 +58,6 @@ impl JobConfig {
             let expected =
                 format!("1 ms to {longest:?}, the function's timeout less the margins to start and settle");
             return refuse("timeout", expected, format!("{:?}", self.timeout));
-        }
-        if self.retention < Self::MIN_RETENTION {
-            let expected = format!("at least {:?} (15 days)", Self::MIN_RETENTION);
-            return refuse("retention", expected, format!("{:?}", self.retention));
         }
         Ok(())
     }
@@ -81,7 +77,7 @@ impl Default for JobConfig {
             retry: RetryPolicy::default(),
             timeout: Duration::from_secs(30),
             function_timeout: Duration::from_secs(90),
-            retention: Self::MIN_RETENTION,
+            retention: Retention::default(),
         }
     }
 }
@@ -93,4 +89,10 @@ pub struct InvalidConfig {
     setting: &'static str,
     expected: String,
     got: String,
+}
+
+impl InvalidConfig {
+    pub(crate) const fn new(setting: &'static str, expected: String, got: String) -> Self {
+        Self { setting, expected, got }
+    }
 }

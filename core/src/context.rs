@@ -24,6 +24,7 @@ struct Inner {
     max_attempts: u32,
     deadline: DateTime<Utc>,
     stop: StopSignal,
+    cancel: StopSignal,
     clock: Arc<dyn Clock>,
     span: tracing::Span,
 }
@@ -35,10 +36,13 @@ impl JobContext {
         max_attempts: u32,
         deadline: DateTime<Utc>,
         stop: StopSignal,
+        cancel: StopSignal,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let span = tracing::info_span!("job", job_id = %definition.id, job = %definition.name, attempt);
-        Self { inner: Arc::new(Inner { definition, attempt, max_attempts, deadline, stop, clock, span }) }
+        Self {
+            inner: Arc::new(Inner { definition, attempt, max_attempts, deadline, stop, cancel, clock, span }),
+        }
     }
 
     /// The job's identity: stable over all attempts, so the right idempotency key for its effects.
@@ -98,6 +102,35 @@ impl JobContext {
     /// Completes when the job is asked to stop.
     pub async fn stopping(&self) {
         self.inner.stop.wait().await;
+    }
+
+    /// Whether the job was cancelled while it runs. A worker finds out within about five seconds.
+    ///
+    /// What the handler makes of it is its own affair: an error, whichever, ends the job as cancelled; a
+    /// result ends it as completed, for then the work is done; and if it goes on, it is stopped at its
+    /// timeout, cancelled too. It is never tried again.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.inner.cancel.is_set()
+    }
+
+    /// Completes when the job is cancelled; [`is_cancelled`](Self::is_cancelled) says what that means.
+    ///
+    /// ```
+    /// use futures_util::future::{Either, select};
+    /// use lambda_jobs_core::{JobContext, JobError};
+    ///
+    /// async fn work(pages: u32, ctx: &JobContext) -> Result<(), JobError> {
+    ///     let printing = Box::pin(print(pages));
+    ///     match select(printing, Box::pin(ctx.cancelled())).await {
+    ///         Either::Left((printed, _)) => printed,
+    ///         Either::Right(_) => Err(JobError::permanent("stopped in the middle")),
+    ///     }
+    /// }
+    /// # async fn print(_pages: u32) -> Result<(), JobError> { Ok(()) }
+    /// ```
+    pub async fn cancelled(&self) {
+        self.inner.cancel.wait().await;
     }
 
     pub(crate) fn span(&self) -> &tracing::Span {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -100,6 +101,13 @@ pub struct HandlerOptions {
     pub queue: Option<Queue>,
     /// What is promised about running a job once.
     pub delivery: Delivery,
+    /// How often a job may [snooze](JobError::snooze) before it fails for good; 100 times by default.
+    pub max_snoozes: Option<u32>,
+}
+
+impl HandlerOptions {
+    /// How often a job may snooze where its handler does not say.
+    pub const DEFAULT_MAX_SNOOZES: u32 = 100;
 }
 
 /// What is promised about running a job once.
@@ -109,7 +117,7 @@ pub enum Delivery {
     #[default]
     Claimed,
     /// The first attempt runs without a claim, for half the writes: a duplicate message may run the
-    /// job twice, at the same time too, and it can't be cancelled while it waits.
+    /// job twice, at the same time too, and it can't be cancelled before it has failed or snoozed once.
     AtLeastOnce,
 }
 
@@ -136,6 +144,14 @@ pub struct JobError {
 enum Kind {
     Retryable { after: Option<Duration> },
     Permanent,
+    Snooze(Until),
+}
+
+/// Until when a job snoozes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    After(Duration),
+    At(DateTime<Utc>),
 }
 
 impl JobError {
@@ -149,8 +165,46 @@ impl JobError {
         Self { message: message.into(), kind: Kind::Permanent }
     }
 
+    /// No failure: what the job waits for is not there yet, and it wants to run again after this long.
+    ///
+    /// A snooze spends no attempt, is counted nowhere and calls no hook. A wait of more than a year is
+    /// one of a year; and a job that has snoozed as often as [`HandlerOptions::max_snoozes`] allows fails
+    /// for good the next time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lambda_jobs_core::JobError;
+    ///
+    /// let later = JobError::snooze(Duration::from_secs(3600)).because("the report is not published yet");
+    /// assert!(later.is_snooze() && !later.is_permanent());
+    /// ```
+    #[must_use]
+    pub const fn snooze(wait: Duration) -> Self {
+        Self { message: String::new(), kind: Kind::Snooze(Until::After(wait)) }
+    }
+
+    /// As [`snooze`](Self::snooze), until this instant; one that has passed means at once.
+    #[must_use]
+    pub const fn snooze_until(instant: DateTime<Utc>) -> Self {
+        Self { message: String::new(), kind: Kind::Snooze(Until::At(instant)) }
+    }
+
+    /// Says why it snoozes, for a person to read. Changes nothing about a failure, which says why already.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        if self.is_snooze() {
+            self.message = reason.into();
+        }
+        self
+    }
+
+    /// What it says; empty for a snooze without a reason.
+    pub(crate) fn reason(&self) -> &str {
+        &self.message
+    }
+
     /// Asks for the next try after this long, whatever the backoff. Changes nothing about a permanent
-    /// error.
+    /// error or a snooze.
     #[must_use]
     pub fn after(mut self, wait: Duration) -> Self {
         if let Kind::Retryable { after } = &mut self.kind {
@@ -170,13 +224,35 @@ impl JobError {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.kind {
             Kind::Retryable { after } => after,
-            Kind::Permanent => None,
+            Kind::Permanent | Kind::Snooze(_) => None,
+        }
+    }
+
+    /// Whether it is no failure, but the wish to run again later.
+    #[must_use]
+    pub const fn is_snooze(&self) -> bool {
+        matches!(self.kind, Kind::Snooze(_))
+    }
+
+    /// Until when a job snoozes that says so `now`: not before now, and at most for `longest`.
+    pub(crate) fn snoozed_until(&self, now: DateTime<Utc>, longest: Duration) -> Option<DateTime<Utc>> {
+        let latest = now + longest;
+        match self.kind {
+            Kind::Snooze(Until::At(instant)) => Some(instant.clamp(now, latest)),
+            Kind::Snooze(Until::After(wait)) => {
+                let instant = TimeDelta::from_std(wait).ok().and_then(|wait| now.checked_add_signed(wait));
+                Some(instant.map_or(latest, |instant| instant.min(latest)))
+            }
+            Kind::Retryable { .. } | Kind::Permanent => None,
         }
     }
 }
 
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.message.is_empty() && self.is_snooze() {
+            return f.write_str("snoozed by its handler");
+        }
         f.write_str(&self.message)
     }
 }

@@ -5,10 +5,13 @@
 //! | [`job`] | what a job is called, carries and stands at, and every change that can happen to it |
 //! | [`message`] | the message contract: enqueue by sending an SQS message |
 //! | [`handler`], [`context`], [`registry`] | what users write: the work, what it knows, where it is found |
+//! | [`retention`] | how long finished jobs are remembered |
 //! | [`retry`] | when a failed job is tried again |
 //! | [`schedule`] | when jobs are made again and again: cron, rates, zones |
+//! | [`control`] | what is paused, and what follows from it |
 //! | [`processor`] | a batch of messages: decode, gate, claim, run, settle |
-//! | [`manager`] | what a caller can do: enqueue, look, list, cancel, retry |
+//! | [`dispatcher`] | what has to happen when a minute is over: parked jobs are sent |
+//! | [`manager`] | what a caller can do: enqueue, look, list, cancel, retry, clean up |
 //! | [`families`] | the job families that come along |
 //! | [`ports`] | what all of this needs from the outside, as small traits |
 //! | [`memory`] | the ports in memory: for tests, yours too |
@@ -20,6 +23,8 @@
 
 pub mod config;
 pub mod context;
+pub mod control;
+pub mod dispatcher;
 pub mod families;
 pub mod handler;
 pub mod job;
@@ -29,6 +34,7 @@ pub mod message;
 pub mod ports;
 pub mod processor;
 pub mod registry;
+pub mod retention;
 pub mod retry;
 pub mod schedule;
 pub mod sqs;
@@ -37,6 +43,7 @@ pub mod testing;
 
 pub use config::{InvalidConfig, JobConfig};
 pub use context::{JobContext, StopSignal, Stopper};
+pub use dispatcher::{Dispatcher, TickReport};
 pub use handler::{Delivery, HandlerOptions, JobError, JobHandler};
 pub use job::{
     InvalidId, InvalidPriority, InvalidStatus, JobDefinition, JobExecution, JobId, JobRecord, JobResult,
@@ -45,5 +52,6 @@ pub use job::{
 pub use manager::JobManager;
 pub use processor::JobProcessor;
 pub use registry::{JobRegistry, RegisterError};
+pub use retention::Retention;
 pub use retry::{InvalidRetryPolicy, Jitter, RetryPolicy};
 pub use schedule::{Cadence, InvalidSchedule, JobSchedule, JobTemplate, Schedule, ScheduleId, ScheduleSpec};

@@ -33,6 +33,9 @@ const SURELY_COPIED_BYTES: usize = MAX_COPY_BYTES / 4 - 4 * 1024;
 pub const MAX_NAME_BYTES: usize = 128;
 /// The longest `timeout`: nothing outlives the 15 minutes of a Lambda invocation.
 pub const MAX_TIMEOUT: Duration = Duration::from_mins(15);
+/// What to do about a job that needs more time than its function grants.
+pub(crate) const WAY_OUT: &str = "raise the function's timeout (15 minutes at most), split the work, or chain jobs, each \
+                                  enqueueing the next";
 /// The longest `delay`: 366 days.
 pub const MAX_DELAY: Duration = Duration::from_hours(8784);
 /// The largest `maxRetries`.
@@ -201,6 +204,18 @@ impl JobMessage {
     }
 }
 
+/// A body that can't be read, made to name the message that it came in where it names nothing: sent anew it
+/// would otherwise get a new identity. What is no object, or is too large to be read, stays as it is.
+pub(crate) fn named_by_message(body: &str, message_id: &str) -> String {
+    match serde_json::from_str(body) {
+        Ok(Value::Object(mut object)) if body.len() <= MAX_COPY_BYTES && !object.contains_key("id") => {
+            object.insert("id".to_owned(), message_id.into());
+            sendable(&Value::Object(object))
+        }
+        _ => body.to_owned(),
+    }
+}
+
 fn escaped(byte: u8) -> String {
     if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
 }
@@ -266,10 +281,15 @@ fn job_type(fields: &mut Fields, recurs: bool, waits: bool) -> Result<JobType, D
 }
 
 fn timeout(fields: &mut Fields) -> Result<Option<Duration>, DecodeError> {
-    let timeout = fields.millis("timeout", MAX_TIMEOUT)?;
-    match timeout {
-        Some(Duration::ZERO) => Err(DecodeError::new("timeout", "at least 1 millisecond", &0.into())),
-        other => Ok(other),
+    let expected = format!(
+        "whole milliseconds from 1 to {}, which is as long as Lambda runs anything (split longer work, or chain jobs, \
+         each enqueueing the next)",
+        MAX_TIMEOUT.as_millis()
+    );
+    match fields.millis("timeout", MAX_TIMEOUT) {
+        Ok(Some(Duration::ZERO)) => Err(DecodeError::new("timeout", &expected, &0.into())),
+        Err(error) => Err(error.expecting(expected)),
+        other => other,
     }
 }
 

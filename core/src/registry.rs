@@ -16,7 +16,7 @@ use crate::config::JobConfig;
 use crate::context::JobContext;
 use crate::handler::{Delivery, HandlerOptions, JobError, JobHandler};
 use crate::job::{JobDefinition, Queue};
-use crate::message::MAX_NAME_BYTES;
+use crate::message::{MAX_NAME_BYTES, WAY_OUT};
 use crate::ports::BoxFuture;
 use crate::retry::RetryPolicy;
 
@@ -50,7 +50,7 @@ pub enum RegisterError {
     /// Its jobs could never be run.
     #[error(
         "handler {name:?}: timeout: expected 1 ms to {longest:?}, the function's timeout less the margins to start and \
-         settle, got {timeout:?}"
+         settle, got {timeout:?}; {WAY_OUT}"
     )]
     Timeout {
         /// The handler.
@@ -137,6 +137,10 @@ impl Registered {
 
     pub(crate) fn max_retries(&self, job: &JobDefinition) -> u32 {
         job.max_retries.unwrap_or_else(|| self.retry.max_retries())
+    }
+
+    pub(crate) fn max_snoozes(&self) -> u32 {
+        self.options.max_snoozes.unwrap_or(HandlerOptions::DEFAULT_MAX_SNOOZES)
     }
 
     pub(crate) const fn retry(&self) -> &RetryPolicy {
@@ -270,7 +274,8 @@ mod tests {
         assert_eq!(
             registry.register(Slow).err().unwrap().to_string(),
             "handler \"slow\": timeout: expected 1 ms to 85s, the function's timeout less the margins to start and settle, \
-             got 600s"
+             got 600s; raise the function's timeout (15 minutes at most), split the work, or chain jobs, each enqueueing \
+             the next"
         );
         registry.register_fn("n", nothing).unwrap();
         assert_eq!(

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use lambda_jobs_core::control::{MappingReconciler, Refresh};
 use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
 use lambda_jobs_core::manager::ManagerPorts;
-use lambda_jobs_core::ports::{QueueError, Webhooks};
+use lambda_jobs_core::ports::{EventSources, QueueError, Webhooks};
 use lambda_jobs_core::processor::ProcessorPorts;
 use lambda_jobs_core::{JobConfig, JobManager, Queue};
 use lambda_jobs_infra::{
-    Dynamo, DynamoJobStore, DynamoWebhooks, OsEntropy, ReqwestSender, Settings, SqsClient, SqsJobQueue,
-    SystemClock,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoWebhooks, LambdaEventSources,
+    OsEntropy, ReqwestSender, Settings, SqsClient, SqsJobQueue, SystemClock,
 };
 
 /// The ports on real services.
@@ -19,6 +20,8 @@ pub struct Adapters {
     sqs: SqsClient,
     store: Arc<DynamoJobStore>,
     queue: Arc<SqsJobQueue>,
+    schedules: Arc<DynamoSchedules>,
+    control: Arc<DynamoControlStore>,
     webhooks: Arc<DynamoWebhooks>,
     http: Arc<ReqwestSender>,
     clock: Arc<SystemClock>,
@@ -34,6 +37,8 @@ impl Adapters {
         Self {
             store: Arc::new(DynamoJobStore::new(dynamo.clone(), settings.jobs.retention)),
             queue: Arc::new(SqsJobQueue::new(sqs.clone())),
+            schedules: Arc::new(DynamoSchedules::new(dynamo.clone())),
+            control: Arc::new(DynamoControlStore::new(dynamo.clone())),
             webhooks: Arc::new(DynamoWebhooks::new(dynamo.clone())),
             http: Arc::new(ReqwestSender::new()),
             clock: Arc::new(SystemClock::new()),
@@ -49,6 +54,7 @@ impl Adapters {
         ProcessorPorts {
             store: self.store.clone(),
             queue: self.queue.clone(),
+            control: self.control.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         }
@@ -60,11 +66,39 @@ impl Adapters {
         ManagerPorts {
             store: self.store.clone(),
             index: self.store.clone(),
+            archive: self.store.clone(),
             queue: self.queue.clone(),
+            schedules: self.schedules.clone(),
             dead_letters: self.queue.clone(),
+            stats: self.queue.clone(),
+            control: self.control.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         }
+    }
+
+    /// What sending anew needs that has waited too long in paused queues.
+    #[must_use]
+    pub fn refresh(&self) -> Refresh {
+        Refresh {
+            control: self.control.clone(),
+            backlog: self.queue.clone(),
+            queue: self.queue.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The event source mappings of the worker function, where the settings name it.
+    #[must_use]
+    pub fn event_sources(sdk: &SdkConfig, settings: &Settings) -> Option<Arc<dyn EventSources>> {
+        let function = settings.worker_function.as_ref()?;
+        Some(Arc::new(LambdaEventSources::new(sdk, function, settings.queues.clone())))
+    }
+
+    /// What makes event sources follow the control item.
+    #[must_use]
+    pub fn reconciler(&self, sources: Arc<dyn EventSources>) -> MappingReconciler {
+        MappingReconciler::new(self.control.clone(), sources, self.clock.clone())
     }
 
     /// The connection to DynamoDB.

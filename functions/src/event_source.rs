@@ -8,12 +8,15 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_sqs::config::Config;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{
-    DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName,
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message, MessageAttributeValue,
+    MessageSystemAttributeName,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::StopSignal;
@@ -21,6 +24,8 @@ use serde_json::{Map, Value, json};
 
 /// How long a receive waits for a message.
 const LONG_POLL_SECONDS: i32 = 10;
+/// How often a switch that is off is looked at.
+const SWITCH_LOOK: Duration = Duration::from_millis(250);
 /// How long to wait after a receive that failed.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
@@ -39,6 +44,32 @@ pub struct EventSourceMapping {
     pub concurrency: usize,
     /// How long an invocation may take.
     pub function_timeout: Duration,
+    /// Whether the queue is polled.
+    pub switch: Switch,
+}
+
+/// Whether a queue is polled; clones are the same switch.
+#[derive(Clone, Debug)]
+pub struct Switch(Arc<AtomicBool>);
+
+impl Default for Switch {
+    /// A switch that is on.
+    fn default() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+}
+
+impl Switch {
+    /// Whether the queue is polled.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Has the queue polled from now on, or not.
+    pub fn set(&self, on: bool) {
+        self.0.store(on, Ordering::Relaxed);
+    }
 }
 
 impl EventSourceMapping {
@@ -59,11 +90,22 @@ impl EventSourceMapping {
         Fut: Future<Output = Result<Value, String>>,
     {
         while !stop.is_set() {
+            if !self.switch.is_on() {
+                tokio::select! {
+                    () = tokio::time::sleep(SWITCH_LOOK) => continue,
+                    () = stop.wait() => return,
+                }
+            }
             let messages = tokio::select! {
                 messages = self.receive() => messages,
                 () = stop.wait() => return,
             };
             if messages.is_empty() {
+                continue;
+            }
+            if !self.switch.is_on() {
+                // They came while the receive outlasted the switch; nobody is to start them.
+                self.give_back(&messages).await;
                 continue;
             }
             let timeout = TimeDelta::from_std(self.function_timeout).unwrap_or(TimeDelta::MAX);
@@ -120,6 +162,23 @@ impl EventSourceMapping {
             })
             .collect();
         json!({ "Records": records })
+    }
+
+    /// Makes received messages visible again at once.
+    async fn give_back(&self, messages: &[Message]) {
+        let entries = messages.iter().enumerate().filter_map(|(at, message)| {
+            ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(at.to_string())
+                .receipt_handle(message.receipt_handle()?)
+                .visibility_timeout(0)
+                .build()
+                .ok()
+        });
+        let call = self.client.change_message_visibility_batch().queue_url(&self.queue_url);
+        if let Err(error) = call.set_entries(Some(entries.collect())).send().await {
+            let error = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
+            tracing::warn!(queue = %self.queue_url, error, "can't give messages back; they come later");
+        }
     }
 
     async fn delete(&self, messages: &[Message], failed: &HashSet<String>) {

@@ -5,13 +5,16 @@
 //! `greet` of the README. Outside Lambda the same binary polls the queues of the local stack itself.
 
 mod adapters;
+mod dispatcher;
 pub mod event;
 pub mod event_source;
 pub mod local;
+mod local_sources;
 pub mod logging;
 mod watchdog;
 mod worker;
 
 pub use adapters::Adapters;
+pub use dispatcher::{dispatcher, run_dispatcher};
 pub use watchdog::{BlockedJob, OnBlocked, Watchdog};
 pub use worker::{Worker, WorkerError, run_worker};

@@ -1,6 +1,7 @@
 //! A worker outside Lambda: it polls the queues of the local stack itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::config::Credentials;
@@ -11,12 +12,15 @@ use serde_json::Value;
 
 use crate::adapters::Adapters;
 use crate::event_source::EventSourceMapping;
+use crate::local_sources::LocalEventSources;
 use crate::logging;
 use crate::watchdog::OnBlocked;
 use crate::worker::{Worker, WorkerError};
 
 /// Where the local stack listens unless `AWS_ENDPOINT_URL` says otherwise.
 pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4566";
+/// How often the pollers are made to follow the control item.
+const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 /// How many invocations of one queue run at once.
 const CONCURRENCY: usize = 2;
 
@@ -53,6 +57,11 @@ pub(crate) async fn run_worker(
 
 /// Polls every queue for a worker until `stop` is raised and what runs has ended or was handed back.
 pub async fn poll(worker: Arc<Worker>, adapters: Arc<Adapters>, stop: StopSignal) -> Result<(), WorkerError> {
+    let sources = Arc::new(LocalEventSources::default());
+    let reconciler = adapters.reconciler(sources.clone());
+    let is_enabled = worker.settings().jobs.enabled;
+    // Before anything is polled, so that a stack which starts paused starts nothing.
+    reconciler.reconcile_once(is_enabled).await;
     let mut mappings = Vec::with_capacity(Queue::ALL.len());
     for queue in Queue::ALL {
         let name = worker.settings().queues.queue(queue);
@@ -63,6 +72,7 @@ pub async fn poll(worker: Arc<Worker>, adapters: Arc<Adapters>, stop: StopSignal
             batch_size: 10,
             concurrency: CONCURRENCY,
             function_timeout: worker.settings().jobs.function_timeout,
+            switch: sources.switch(queue),
         });
     }
     let runs = mappings.iter().map(|mapping| {
@@ -72,7 +82,15 @@ pub async fn poll(worker: Arc<Worker>, adapters: Arc<Adapters>, stop: StopSignal
         let stop = &stop;
         async move { mapping.run(invoke, stop).await }
     });
-    futures_util::future::join_all(runs).await;
+    let following = async {
+        while !stop.is_set() {
+            tokio::select! {
+                () = tokio::time::sleep(FOLLOW_EVERY) => drop(reconciler.reconcile_once(is_enabled).await),
+                () = stop.wait() => {}
+            }
+        }
+    };
+    futures_util::future::join(futures_util::future::join_all(runs), following).await;
     Ok(())
 }
 

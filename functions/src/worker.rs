@@ -25,7 +25,7 @@ pub struct Worker {
     settings: Settings,
 }
 
-/// Why a worker can't run.
+/// Why a worker, or the dispatcher, can't run.
 ///
 /// Its `Debug` form is its message too, because that is what a `main` that returns it prints.
 #[derive(thiserror::Error)]

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 #[cfg(feature = "dynamodb")]
 use aws_sdk_dynamodb as sdk;
-#[cfg(not(feature = "dynamodb"))]
+#[cfg(all(feature = "lambda", not(any(feature = "dynamodb", feature = "sqs"))))]
+use aws_sdk_lambda as sdk;
+#[cfg(all(feature = "sqs", not(feature = "dynamodb")))]
 use aws_sdk_sqs as sdk;
 
 use sdk::config::interceptors::BeforeTransmitInterceptorContextRef;
@@ -51,6 +53,10 @@ impl Intercept for Address {
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     /// The service's code, or the empty string where it gave none.
+    #[cfg_attr(
+        not(any(feature = "dynamodb", feature = "sqs")),
+        expect(dead_code, reason = "Lambda's codes are read from its typed errors")
+    )]
     pub(crate) code: String,
     /// The code and message of the service, or what kept it from answering.
     pub(crate) reason: String,

@@ -6,15 +6,16 @@
 //!
 //! | module | feature | what lives there |
 //! | --- | --- | --- |
-//! | [`dynamodb`] | `dynamodb` | job records, their index and history, counters, webhook deliveries |
+//! | [`dynamodb`] | `dynamodb` | job records, their index and history, counters, the control item, webhook deliveries |
 //! | [`sqs`] | `sqs` | the queues and their dead-letter queues |
+//! | [`lambda`] | `lambda` | the event source mappings of the worker function |
 //! | [`http`] | `http` | requests to the outside |
 //! | [`settings`] | | configuration from environment variables |
-//! | [`aws`] | `dynamodb` or `sqs` | the one configuration that all clients share |
+//! | [`aws`] | `dynamodb`, `lambda` or `sqs` | the one configuration that all clients share |
 
-#[cfg(any(feature = "dynamodb", feature = "sqs"))]
+#[cfg(any(feature = "dynamodb", feature = "lambda", feature = "sqs"))]
 mod address;
-#[cfg(any(feature = "dynamodb", feature = "sqs"))]
+#[cfg(any(feature = "dynamodb", feature = "lambda", feature = "sqs"))]
 pub mod aws;
 mod clock;
 #[cfg(feature = "dynamodb")]
@@ -22,16 +23,22 @@ pub mod dynamodb;
 mod entropy;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod settings;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 
 pub use clock::SystemClock;
 #[cfg(feature = "dynamodb")]
-pub use dynamodb::{Dynamo, DynamoJobStore, DynamoWebhooks, create_tables};
+pub use dynamodb::{
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoWebhooks, create_tables,
+};
 pub use entropy::OsEntropy;
 #[cfg(feature = "http")]
 pub use http::ReqwestSender;
+#[cfg(feature = "lambda")]
+pub use lambda::LambdaEventSources;
 pub use settings::{QueueNames, Settings, SettingsError, Tables};
 #[cfg(feature = "sqs")]
 pub use sqs::{SqsClient, SqsJobQueue};

@@ -14,16 +14,18 @@
 //! | `LAMBDA_JOBS_TIMEOUT_MS` | 30000 | how long one attempt may take |
 //! | `LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS` | 90 | how long the function may run |
 //! | `LAMBDA_JOBS_RETENTION_DAYS` | 15 | how long finished jobs are remembered |
-//! | `LAMBDA_JOBS_MAX_JOB_HISTORY` | 1000 | how many finished jobs a listing shows |
+//! | `LAMBDA_JOBS_RETENTION_COMPLETED_DAYS`, `_FAILED_DAYS`, `_CANCELLED_DAYS` | as above | and by how they ended |
+//! | `LAMBDA_JOBS_MAX_JOB_HISTORY` | 1000 | how many finished jobs a listing shows, and keep their details over a cleanup |
 //! | `LAMBDA_JOBS_JOBS_TABLE`, `_STATE_TABLE`, `_DATA_TABLE` | `lambda-jobs-jobs`, `-state`, `-data` | table names |
 //! | `LAMBDA_JOBS_QUEUE_PREFIX` | `lambda-jobs-` | what queue names begin with |
+//! | `LAMBDA_JOBS_WORKER_FUNCTION` | | the function whose event source mappings a pause disables |
 
 mod names;
 mod reader;
 
 use std::time::Duration;
 
-use lambda_jobs_core::{Jitter, JobConfig, RetryPolicy};
+use lambda_jobs_core::{Jitter, JobConfig, Retention, RetryPolicy};
 
 pub use names::{QueueNames, Tables};
 use reader::Reader;
@@ -34,12 +36,14 @@ pub use reader::SettingsError;
 pub struct Settings {
     /// How jobs are run.
     pub jobs: JobConfig,
-    /// How many finished jobs a listing shows at most.
+    /// How many finished jobs a listing shows at most, and keep payload, result and error over a cleanup.
     pub max_job_history: usize,
     /// Where things are kept.
     pub tables: Tables,
     /// Where jobs wait.
     pub queues: QueueNames,
+    /// The function whose event source mappings a pause disables; none where there is none to disable.
+    pub worker_function: Option<String>,
 }
 
 impl Settings {
@@ -66,6 +70,7 @@ impl Settings {
             max_job_history: reader.number("LAMBDA_JOBS_MAX_JOB_HISTORY", 1..=1_000_000, 1000),
             tables: names::tables(&mut reader),
             queues: names::queues(&mut reader),
+            worker_function: names::worker_function(&mut reader),
         };
         reader.finish(settings)
     }
@@ -79,6 +84,7 @@ impl Default for Settings {
             max_job_history: 1000,
             tables: Tables::default(),
             queues: QueueNames::default(),
+            worker_function: None,
         }
     }
 }
@@ -91,7 +97,7 @@ fn jobs(reader: &mut Reader<'_>) -> JobConfig {
     let function_timeout =
         reader.number("LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS", 6..=900, defaults.function_timeout.as_secs());
     let timeout = reader.millis("LAMBDA_JOBS_TIMEOUT_MS", 1..=895_000, defaults.timeout);
-    let days: u64 = reader.number("LAMBDA_JOBS_RETENTION_DAYS", 15..=3650, 15);
+    let retention = retention(reader);
     let retry = retry(reader);
     let enabled = reader.choice("ENABLE_JOBS", &[("true", true), ("false", false)], true);
     let config = JobConfig {
@@ -100,7 +106,7 @@ fn jobs(reader: &mut Reader<'_>) -> JobConfig {
         retry,
         timeout,
         function_timeout: Duration::from_secs(function_timeout),
-        retention: Duration::from_hours(days * 24),
+        retention,
     };
     if timeout > config.longest_timeout() {
         let longest = config.longest_timeout().as_millis();
@@ -111,6 +117,15 @@ fn jobs(reader: &mut Reader<'_>) -> JobConfig {
         reader.refuse("LAMBDA_JOBS_TIMEOUT_MS", &expected, &timeout.as_millis().to_string());
     }
     config
+}
+
+fn retention(reader: &mut Reader<'_>) -> Retention {
+    let days: u64 = reader.number("LAMBDA_JOBS_RETENTION_DAYS", 15..=3650, 15);
+    let [completed, failed, cancelled] = ["COMPLETED", "FAILED", "CANCELLED"].map(|outcome| {
+        let variable = format!("LAMBDA_JOBS_RETENTION_{outcome}_DAYS");
+        Duration::from_hours(24 * reader.number(&variable, 15..=3650, days))
+    });
+    Retention::new(completed, failed, cancelled).unwrap_or_default()
 }
 
 fn retry(reader: &mut Reader<'_>) -> RetryPolicy {

@@ -25,6 +25,7 @@ pub(super) async fn dev(args: DevArgs) -> Result<ExitCode, Failure> {
     init_logging(&progress);
     let stack = start(&args.stack).await?;
     let worker = if args.no_worker { None } else { Some(stack.start_worker(|_| Ok(()))?) };
+    let _dispatcher = stack.start_dispatcher();
     let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
     print_addresses(&stack, args.no_worker);
     let rules = if args.no_rules { None } else { Some(stack.rules()?) };
@@ -67,6 +68,7 @@ pub(super) async fn demo(args: StackArgs) -> Result<ExitCode, Failure> {
     let stack = start(&args).await?;
     print_addresses(&stack, false);
     let worker = stack.start_worker(|_| Ok(()))?;
+    let _dispatcher = stack.start_dispatcher();
     let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
     let receiver = Receiver::start().await?;
     let demo = Demo::start(&stack, &manager, &receiver).await?;

@@ -1,9 +1,13 @@
 //! The commands.
 
+mod cleanup;
 mod dead_letters;
 mod dev;
 mod enqueue;
 mod find;
+mod health;
+mod pause;
+mod schedules;
 mod steer;
 mod webhooks;
 
@@ -29,6 +33,13 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::List(args)) => find::list(args).await,
         Some(Command::Cancel(args)) => steer::cancel(args).await,
         Some(Command::Retry(args)) => steer::retry(args).await,
+        Some(Command::Reschedule(args)) => steer::reschedule(args).await,
+        Some(Command::Schedules(command)) => schedules::run(command).await,
+        Some(Command::Pause(args)) => pause::pause(args).await,
+        Some(Command::Resume(args)) => pause::resume(args).await,
+        Some(Command::Queue(target)) => health::queue(&target).await,
+        Some(Command::Health(target)) => health::health(&target).await,
+        Some(Command::Cleanup(target)) => cleanup::cleanup(&target).await,
         Some(Command::DeadLetters(DeadLettersCommand::List { queue, limit, target })) => {
             dead_letters::list(queue, limit, &target).await
         }

@@ -3,8 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
+use chrono::Utc;
 use dynoxide::Database;
 use lambda_jobs_core::ports::Entropy;
 use lambda_jobs_core::{JobRegistry, RegisterError, StopSignal, Stopper};
@@ -180,6 +182,36 @@ impl Stack {
         let (stopper, stop) = StopSignal::new();
         let polling = lambda_jobs_functions::local::poll(Arc::new(worker), self.adapters.clone(), stop);
         Ok(RunningWorker { stopper, polling: tokio::spawn(polling) })
+    }
+
+    /// Starts the dispatcher; it stops when the answer is dropped.
+    #[must_use]
+    pub fn start_dispatcher(&self) -> RunningDispatcher {
+        let dispatcher = lambda_jobs_functions::dispatcher(&self.settings, &self.adapters);
+        let ticking = tokio::spawn(async move {
+            loop {
+                dispatcher.tick(Utc::now() + TICK_LIMIT).await;
+                tokio::time::sleep(TICK_EVERY).await;
+            }
+        });
+        RunningDispatcher { ticking }
+    }
+}
+
+/// A dispatcher that ticks beside a stack.
+pub struct RunningDispatcher {
+    ticking: JoinHandle<()>,
+}
+
+/// How often it ticks: more often than on AWS, so that whoever watches need not wait.
+const TICK_EVERY: Duration = Duration::from_secs(10);
+/// How long a tick may take, as on AWS.
+const TICK_LIMIT: Duration = Duration::from_secs(55);
+
+impl Drop for RunningDispatcher {
+    /// What a tick was about to do is done by the next one, whenever that is.
+    fn drop(&mut self) {
+        self.ticking.abort();
     }
 }
 

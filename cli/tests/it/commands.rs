@@ -89,6 +89,23 @@ fn a_queued_job_can_be_cancelled_and_a_bad_one_is_found_among_the_dead_letters()
 }
 
 #[test]
+fn a_job_that_waits_for_days_is_listed_and_runs_at_once_when_it_is_rescheduled() {
+    let stack = Running::start(&["--no-demo"]);
+    let id = stack.text(&["enqueue", "webhook-delivery-job", "--delay", "3d"]);
+    let listed = stack.json(&["list", "--status", "scheduled"]);
+    assert_eq!(listed[0]["jobId"], json!(id));
+    assert!(stack.text(&["reschedule", &id, "--delay", "0s"]).contains("due at 20"));
+    stack.run(&["status", &id, "--watch"]);
+    // Its payload names no delivery, so running it is all that it can do.
+    assert_eq!(stack.json(&["status", &id])["status"], json!("failed"));
+    let late = stack.run(&["reschedule", &id, "--delay", "1h"]);
+    assert!(!late.status.success());
+    assert!(String::from_utf8(late.stdout).unwrap().contains("only a job that waits can be rescheduled"));
+    let vague = stack.run(&["reschedule", &id]);
+    assert!(String::from_utf8(vague.stderr).unwrap().contains("--run-at"));
+}
+
+#[test]
 fn a_webhook_that_is_never_answered_well_fails_with_the_status() {
     let stack = Running::start(&["--no-demo"]);
     let sink = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -100,6 +117,50 @@ fn a_webhook_that_is_never_answered_well_fails_with_the_status() {
     assert_eq!((&job["status"], &job["attempt"]), (&json!("failed"), &json!(2)));
     let error = job["error"].as_str().unwrap();
     assert!(error.starts_with("POST http://127.0.0.1:") && !error.contains("s3cret"), "{error}");
+}
+
+#[test]
+fn a_webhook_that_is_under_way_is_given_up_within_seconds_when_it_is_cancelled() {
+    let stack = Running::start(&["--no-demo"]);
+    // It takes the request, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", silent.local_addr().unwrap());
+    let id = stack.text(&["webhooks", "deliver", &url]);
+    let request = silent.accept().unwrap();
+    assert!(stack.text(&["cancel", &id]).contains("it runs, and is told within seconds"));
+    stack.run(&["status", &id, "--watch"]);
+    let job = stack.json(&["status", &id]);
+    assert_eq!((&job["status"], &job["attempt"]), (&json!("cancelled"), &json!(1)));
+    assert_eq!(job["note"], json!("cancelled by an operator while it ran"));
+    assert!(job["error"].as_str().unwrap().contains("cancelled while the request was under way"), "{job}");
+    assert!(job["executionTime"].as_u64().unwrap() < 15_000, "long before it would have timed out: {job}");
+    drop(request);
+}
+
+#[test]
+fn a_cleanup_takes_the_details_of_all_but_the_newest_and_says_what_it_did() {
+    let stack = Running::start(&["--no-demo"]);
+    let payload = r#"{"type":"deliver_specific","webhookDeliveryId":"nobody"}"#;
+    let id = stack.text(&["enqueue", "webhook-delivery-job", "--payload", payload]);
+    stack.run(&["status", &id, "--watch"]);
+    let expected = json!({
+        "examined": 1, "removed": 0, "trimmed": 0, "historyRemoved": 0, "changed": 0, "complete": true
+    });
+    assert_eq!(stack.json(&["cleanup"]), expected);
+    let report = stack.run_with(&[("LAMBDA_JOBS_MAX_JOB_HISTORY", "1")], &["cleanup"]);
+    let text = String::from_utf8(report.stdout).unwrap();
+    assert!(text.starts_with("looked at 1 finished jobs: removed 0 whose retention is over"), "{text}");
+    let other = stack.text(&["enqueue", "webhook-delivery-job", "--payload", payload]);
+    stack.run(&["status", &other, "--watch"]);
+    stack.run_with(&[("LAMBDA_JOBS_MAX_JOB_HISTORY", "1")], &["cleanup"]);
+    let job = stack.json(&["status", &id]);
+    assert_eq!(
+        (&job["status"], &job["trimmed"], &job["payload"]),
+        (&json!("failed"), &json!(true), &json!(null))
+    );
+    let retried = stack.run(&["retry", &id]);
+    assert!(!retried.status.success());
+    assert!(String::from_utf8(retried.stdout).unwrap().contains("a cleanup took its payload away"));
 }
 
 #[test]
@@ -115,6 +176,35 @@ fn bad_arguments_are_refused_before_anything_is_sent() {
     );
     assert!(refused(&["list", "--status", "lost"]).contains("expected queued, scheduled, running"));
     assert!(refused(&["enqueue", "n", "--queue", "fast"]).contains("expected high, normal, low or webhooks"));
+    assert!(refused(&["pause", "--reason", "two\nlines"]).contains("expected 1 to 200 printable characters"));
+}
+
+#[test]
+fn a_paused_queue_starts_nothing_says_so_and_goes_on_when_it_is_resumed() {
+    let stack = Running::start(&["--no-demo"]);
+    let told = stack.text(&["pause", "--queue", "webhooks", "--reason", "endpoint is down"]);
+    assert!(told.contains("high: running") && told.contains("webhooks: paused since 20"), "{told}");
+    let payload = r#"{"type":"deliver_specific","webhookDeliveryId":"nobody"}"#;
+    let id = stack.text(&["enqueue", "webhook-delivery-job", "--payload", payload]);
+    let job = stack.json(&["status", &id]);
+    assert!(job["note"].as_str().unwrap().starts_with("queue webhooks is paused since 20"), "{job}");
+    let queues = stack.json(&["queue"]);
+    let webhooks = &queues["queues"][3];
+    assert_eq!((&webhooks["queue"], &webhooks["paused"]), (&json!("webhooks"), &json!(true)), "{queues}");
+    assert_eq!(webhooks["size"].as_u64().unwrap() + webhooks["processing"].as_u64().unwrap(), 1, "{queues}");
+    assert_eq!((&webhooks["reason"], &queues["paused"]), (&json!("endpoint is down"), &json!(false)));
+
+    let health = stack.run(&["health", "--json"]);
+    assert!(!health.status.success(), "what is paused is not healthy");
+    let health: serde_json::Value = serde_json::from_slice(&health.stdout).unwrap();
+    assert!(health["issues"][0].as_str().unwrap().ends_with(": endpoint is down"), "{health}");
+    assert_eq!(health["metrics"]["totalJobs"], json!(1));
+
+    assert!(stack.text(&["pause"]).contains("high: paused"));
+    assert!(stack.text(&["resume"]).contains("webhooks: running"));
+    stack.run(&["status", &id, "--watch"]);
+    let job = stack.json(&["status", &id]);
+    assert_eq!((&job["status"], &job["attempt"]), (&json!("failed"), &json!(1)), "it has run, once");
 }
 
 #[cfg(unix)]

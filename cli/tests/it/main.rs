@@ -10,4 +10,5 @@
 mod commands;
 mod kept;
 mod process;
+mod schedules;
 mod sqs_endpoint;

@@ -53,6 +53,12 @@ impl Running {
         run(&[args, &[&local]].concat())
     }
 
+    /// Runs a command against it with these environment variables.
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Output {
+        let local = format!("--local={}", self.port);
+        command().envs(variables.iter().copied()).args(args).arg(local).output().unwrap()
+    }
+
     /// Runs a command that must succeed; answers what it printed.
     pub(crate) fn text(&self, args: &[&str]) -> String {
         let output = self.run(args);

@@ -3,10 +3,14 @@
 //! An HTTP request can't be made exactly once: after a crash between the answer and our note of it,
 //! it is made again. So every request carries the delivery's id as `webhook-id`, the same over all
 //! tries, for the receiver to recognize a repeat by.
+//!
+//! A job that is cancelled while its request is under way gives the request up, and its delivery is
+//! cancelled; the receiver may have acted on it all the same.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize};
 
 use crate::context::JobContext;
@@ -122,7 +126,11 @@ impl WebhookDeliveryHandler {
             return Ok(WebhookReport::untouched(delivery.response_status));
         }
         let started = ctx.clock().monotonic();
-        let answer = self.http.send(&request(&delivery, ctx.time_left())).await;
+        let request = request(&delivery, ctx.time_left());
+        let answer = match select(self.http.send(&request), Box::pin(ctx.cancelled())).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => return self.give_up(&delivery, started, ctx).await,
+        };
         let duration = ctx.clock().monotonic().saturating_sub(started);
         let failure = failure(&delivery, &answer);
         let is_last =
@@ -148,6 +156,36 @@ impl WebhookDeliveryHandler {
             Some(error) => Err(error),
         }
     }
+}
+
+impl WebhookDeliveryHandler {
+    /// Notes that a delivery is not wanted any more, though its request was under way.
+    async fn give_up(
+        &self,
+        delivery: &WebhookDelivery,
+        started: Duration,
+        ctx: &JobContext,
+    ) -> Result<WebhookReport, JobError> {
+        let error = format!("{} {}: {GIVEN_UP}", delivery.method, address(&delivery.url));
+        let outcome = AttemptOutcome {
+            status: DeliveryStatus::Cancelled,
+            at: ctx.clock().now(),
+            next_attempt_at: None,
+            duration: ctx.clock().monotonic().saturating_sub(started),
+            response_status: None,
+            response_body: None,
+            error: Some(error.clone()),
+        };
+        self.webhooks.record_attempt(&delivery.id, &outcome).await?;
+        Err(JobError::permanent(error))
+    }
+}
+
+const GIVEN_UP: &str = "cancelled while the request was under way; the receiver may have acted on it";
+
+/// Where a request goes, without what may hold a token.
+fn address(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 impl WebhookReport {
@@ -198,8 +236,7 @@ fn request(delivery: &WebhookDelivery, time_left: Duration) -> HttpRequest {
 /// Why the try failed, if it did, and whether another makes sense.
 fn failure(delivery: &WebhookDelivery, answer: &Result<HttpResponse, HttpError>) -> Option<JobError> {
     let WebhookDelivery { method, url, .. } = delivery;
-    // The query may hold a token, so it stays out of errors.
-    let address = url.split(['?', '#']).next().unwrap_or_default();
+    let address = address(url);
     match answer {
         Ok(response) if response.is_success() => None,
         Ok(response) => {

@@ -115,6 +115,8 @@ pub struct NewJob {
     pub tenant: Option<String>,
     /// The queue it waits in; its handler's, its family's or its priority's where absent.
     pub queue: Option<Queue>,
+    /// What kind of job it is: scheduled if it waits, else immediate, where absent.
+    pub job_type: Option<JobType>,
 }
 
 impl NewJob {
@@ -132,6 +134,7 @@ impl NewJob {
             tags: Vec::new(),
             tenant: None,
             queue: None,
+            job_type: None,
         }
     }
 

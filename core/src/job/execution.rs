@@ -48,6 +48,9 @@ pub struct JobExecution {
     pub attempt: u32,
     /// How often it was, or is about to be, tried again.
     pub retry_count: u32,
+    /// How often its handler put it off without an attempt being spent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub snoozes: u32,
     /// When it was first seen.
     pub created_at: DateTime<Utc>,
     /// When the present or last attempt began.
@@ -77,6 +80,19 @@ pub struct JobExecution {
     /// Whether its message is in the dead-letter queue.
     #[serde(default)]
     pub dead_lettered: bool,
+    /// Whether a cleanup took its payload, result and error away.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub trimmed: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl From<JobRecord> for JobExecution {
@@ -88,6 +104,7 @@ impl From<JobRecord> for JobExecution {
             queue: record.queue,
             attempt: record.attempt(),
             retry_count: record.retry_count(),
+            snoozes: record.snoozes,
             created_at: record.created_at,
             started_at: record.started_at,
             completed_at: record.completed_at,
@@ -98,6 +115,7 @@ impl From<JobRecord> for JobExecution {
             error: record.error,
             note: record.note,
             dead_lettered: record.dead_lettered,
+            trimmed: record.trimmed,
             id: record.definition.id,
             name: record.definition.name,
             job_type: record.definition.job_type,

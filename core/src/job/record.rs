@@ -6,11 +6,13 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ClaimId, JobDefinition, JobId, JobStatus, Queue, millis};
+use crate::message::JobMessage;
+use crate::ports::{Outgoing, is_beyond_a_message};
 
 /// Counts the writes to a record, so that one can be conditional on having seen the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,6 +54,10 @@ pub struct Claim {
 /// A job as the store remembers it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
 pub struct JobRecord {
     /// What was asked for.
     pub definition: JobDefinition,
@@ -65,8 +71,11 @@ pub struct JobRecord {
     pub created_at: DateTime<Utc>,
     /// Not to be claimed before this instant.
     pub due_at: DateTime<Utc>,
-    /// Attempts that ended in a failure it can be blamed for.
+    /// Attempts that ended in a failure it can be blamed for, or in its cancellation.
     pub failures: u32,
+    /// How often its handler put it off without an attempt being spent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub snoozes: u32,
     /// The present claim, or the last one: a settle whose answer was lost recognizes itself by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
@@ -98,6 +107,18 @@ pub struct JobRecord {
     /// Whether somebody cancelled it while it ran: no further attempt is started.
     #[serde(default)]
     pub cancel_requested: bool,
+    /// Whether the due index covers it, and no message need do so: its time is further off than SQS can
+    /// hold a message, or somebody is about to send one.
+    #[serde(default)]
+    pub parked: bool,
+    /// Whether a cleanup took payload, result and error away: it can't be run again.
+    #[serde(default)]
+    pub trimmed: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl JobRecord {
@@ -121,6 +142,7 @@ impl JobRecord {
             created_at: now,
             due_at,
             failures: 0,
+            snoozes: 0,
             claim: None,
             started_at: None,
             completed_at: None,
@@ -131,7 +153,40 @@ impl JobRecord {
             isolated: false,
             dead_lettered: false,
             cancel_requested: false,
+            parked: false,
+            trimmed: false,
         }
+    }
+
+    /// The record that is written instead of this one where its time is further off than SQS can hold a
+    /// message: then the due index covers it.
+    ///
+    /// ```
+    /// use chrono::{DateTime, TimeDelta};
+    /// use lambda_jobs_core::{JobDefinition, JobRecord, Queue};
+    ///
+    /// let now = DateTime::UNIX_EPOCH;
+    /// let due_in = |minutes| {
+    ///     let definition = JobDefinition::new("report".parse()?, "report");
+    ///     Ok::<_, lambda_jobs_core::InvalidId>(
+    ///         JobRecord::accepted(definition, Queue::Low, now, now + TimeDelta::minutes(minutes)),
+    ///     )
+    /// };
+    /// assert!(!due_in(15)?.parked_if_far(now).parked);
+    /// assert!(due_in(16)?.parked_if_far(now).parked);
+    /// # Ok::<(), lambda_jobs_core::InvalidId>(())
+    /// ```
+    #[must_use]
+    pub fn parked_if_far(mut self, now: DateTime<Utc>) -> Self {
+        self.parked = self.status.is_waiting() && is_beyond_a_message(self.due_at, now);
+        self
+    }
+
+    /// The message that makes the job run once it is due.
+    #[must_use]
+    pub fn message(&self, now: DateTime<Utc>) -> Outgoing {
+        let definition = self.definition.clone();
+        Outgoing::of(&JobMessage { definition, due_at: self.due_at, recorded: true }, self.queue, now)
     }
 
     /// The job's identity.
@@ -192,6 +247,7 @@ impl JobRecord {
         self.execution_time = None;
         self.note = None;
         self.dead_lettered = false;
+        self.parked = false;
         self.written()
     }
 
@@ -222,6 +278,19 @@ impl JobRecord {
         self.written()
     }
 
+    /// The record of a job whose handler put it off until `due_at`: no attempt is spent. The reason may be
+    /// empty.
+    #[must_use]
+    pub fn snoozed(mut self, due_at: DateTime<Utc>, why: &str) -> Self {
+        self.snoozes = self.snoozes.saturating_add(1);
+        self.status = if self.failures > 0 { JobStatus::Retrying } else { JobStatus::Scheduled };
+        self.due_at = due_at;
+        let until = due_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let colon = if why.is_empty() { "" } else { ": " };
+        self.note = Some(format!("snoozed until {until}{colon}{why}"));
+        self.written()
+    }
+
     /// The record of a job that was stopped on request; why is kept for a person to read.
     #[must_use]
     pub fn cancelled(mut self, why: impl Into<String>, at: DateTime<Utc>) -> Self {
@@ -229,6 +298,22 @@ impl JobRecord {
         self.dead_lettered = false;
         let took = self.execution_time;
         self.finished(JobStatus::Cancelled, at, took)
+    }
+
+    /// The record of a job that was stopped on request while it ran, with the error of that attempt.
+    #[must_use]
+    pub fn cancelled_while_running(
+        mut self,
+        why: impl Into<String>,
+        error: Option<String>,
+        at: DateTime<Utc>,
+        took: Duration,
+    ) -> Self {
+        // The attempt was made, and shows in the number of attempts.
+        self.failures = self.failures.saturating_add(1);
+        self.note = Some(why.into());
+        self.error = error.or(self.error);
+        self.finished(JobStatus::Cancelled, at, Some(took))
     }
 
     /// The record of a running job that is not to be tried again.
@@ -256,22 +341,65 @@ impl JobRecord {
     }
 
     /// The record of a job that an operator sends on its way again, with all its attempts before it, and
-    /// [unclaimed](Self::is_unclaimed) since.
+    /// [unclaimed](Self::is_unclaimed) since. It is parked until its message is sent.
     #[must_use]
     pub fn requeued(mut self, now: DateTime<Utc>) -> Self {
         self.status = JobStatus::Scheduled;
         self.claim = None;
         self.due_at = now;
         self.failures = 0;
+        self.snoozes = 0;
         self.completed_at = None;
         self.dead_lettered = false;
         self.cancel_requested = false;
+        self.parked = true;
         self.note = Some("sent again by an operator".to_owned());
+        self.written()
+    }
+
+    /// The record of a waiting job that is due at another instant. It is parked until its message is sent.
+    #[must_use]
+    pub fn rescheduled(mut self, due_at: DateTime<Utc>) -> Self {
+        self.status = if self.failures > 0 { JobStatus::Retrying } else { JobStatus::Scheduled };
+        self.due_at = due_at;
+        self.parked = true;
+        self.note = Some("rescheduled by an operator".to_owned());
+        self.written()
+    }
+
+    /// The record of a waiting job that no message covers any more but the due index does.
+    #[must_use]
+    pub fn parked(mut self) -> Self {
+        if self.status == JobStatus::Queued {
+            self.status = JobStatus::Scheduled;
+        }
+        self.parked = true;
+        self.written()
+    }
+
+    /// The record of a parked job whose message was sent.
+    #[must_use]
+    pub fn dispatched(mut self) -> Self {
+        if self.status == JobStatus::Scheduled {
+            self.status = JobStatus::Queued;
+        }
+        self.parked = false;
+        self.written()
+    }
+
+    /// The record of a finished job without its details: payload, result and error.
+    #[must_use]
+    pub fn trimmed(mut self) -> Self {
+        self.definition.payload = Value::Null;
+        self.result = None;
+        self.error = None;
+        self.trimmed = true;
         self.written()
     }
 
     fn finished(mut self, status: JobStatus, at: DateTime<Utc>, took: Option<Duration>) -> Self {
         self.status = status;
+        self.parked = false;
         self.completed_at = Some(at);
         self.execution_time = took;
         self.written()

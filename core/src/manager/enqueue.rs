@@ -1,16 +1,17 @@
 //! Accepting jobs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join;
 use serde::Serialize;
 
 use super::JobManager;
 use crate::families;
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, NewJob, Queue};
-use crate::message::{DecodeError, JobMessage, MAX_BODY_BYTES};
-use crate::ports::{InsertOutcome, MAX_SEND_DELAY, Outgoing, QueueError, StoreError};
+use crate::message::{DecodeError, JobMessage, MAX_BODY_BYTES, WAY_OUT};
+use crate::ports::{InsertOutcome, Outgoing, QueueError, StoreError, is_beyond_a_message};
 
 /// A job that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,7 +35,7 @@ pub enum EnqueueError {
     /// Its timeout can't be granted.
     #[error(
         "timeout: expected at most {longest_ms} ms, the function's timeout less the margins to start and settle, got \
-         {timeout_ms} ms; split the work, or raise the function's timeout (15 minutes at most)"
+         {timeout_ms} ms; {WAY_OUT}"
     )]
     Timeout {
         /// What was asked for, in milliseconds.
@@ -69,13 +70,7 @@ enum Looked {
 
 impl Entering {
     fn outgoing(&self, now: DateTime<Utc>) -> Outgoing {
-        let wait = (self.message.due_at - now).to_std().unwrap_or_default();
-        Outgoing {
-            queue: self.queue,
-            body: self.message.encode(),
-            delay: wait.min(MAX_SEND_DELAY),
-            group: self.message.group(),
-        }
+        Outgoing::of(&self.message, self.queue, now)
     }
 }
 
@@ -102,13 +97,14 @@ impl JobManager {
         let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = Vec::with_capacity(jobs.len());
         let (mut entering, mut copies) = (Vec::new(), Vec::new());
         let mut ids = HashSet::new();
+        let mut looked_up = self.records_of(&jobs).await;
         for (at, job) in jobs.into_iter().enumerate() {
             if job.id.clone().is_some_and(|id| !ids.insert(id)) {
                 answers.push(None);
                 copies.push((at, job));
                 continue;
             }
-            match self.look_up(job, now).await {
+            match self.look_up(job, &mut looked_up, now).await {
                 Ok(Looked::New(job)) => {
                     entering.push((at, job));
                     answers.push(None);
@@ -122,7 +118,7 @@ impl JobManager {
         }
         // Copies of an id come after the first has its record; a write of many must not name one twice.
         for (at, job) in copies {
-            let answered = match self.look_up(job, now).await {
+            let answered = match self.look_up(job, &mut None, now).await {
                 Ok(Looked::New(job)) => {
                     self.accept(vec![(at, job)], now).await.pop().map(|(_, answer)| answer)
                 }
@@ -134,10 +130,40 @@ impl JobManager {
         answers.into_iter().flatten().collect()
     }
 
-    async fn look_up(&self, job: NewJob, now: DateTime<Utc>) -> Result<Looked, EnqueueError> {
+    /// The records of all ids that their callers chose, read at once; `None` where that can't be done, and
+    /// each is to be asked for by itself.
+    async fn records_of(&self, jobs: &[NewJob]) -> Option<HashMap<JobId, JobRecord>> {
+        let ids: Vec<JobId> = jobs.iter().filter_map(|job| job.id.clone()).collect();
+        if ids.is_empty() {
+            return Some(HashMap::new());
+        }
+        let found = self.ports.store.get(&ids).await.ok()?;
+        Some(found.into_iter().flatten().map(|record| (record.id().clone(), record)).collect())
+    }
+
+    /// Whether a job would be accepted.
+    pub(super) fn check(&self, job: NewJob, now: DateTime<Utc>) -> Result<(), EnqueueError> {
+        self.admit(job, now).map(|_| ())
+    }
+
+    async fn look_up(
+        &self,
+        job: NewJob,
+        looked_up: &mut Option<HashMap<JobId, JobRecord>>,
+        now: DateTime<Utc>,
+    ) -> Result<Looked, EnqueueError> {
         let named = job.id.is_some();
         let entering = self.admit(job, now)?;
-        let known = if named { self.known(&entering).await? } else { None };
+        let id = &entering.message.definition.id;
+        let record = match looked_up {
+            _ if !named => None,
+            Some(records) => records.remove(id),
+            None => self.ports.store.get(std::slice::from_ref(id)).await?.into_iter().flatten().next(),
+        };
+        let known = match record {
+            Some(record) => Some(self.known(record).await?),
+            None => None,
+        };
         Ok(known.map_or(Looked::New(entering), Looked::Known))
     }
 
@@ -146,12 +172,12 @@ impl JobManager {
     fn admit(&self, job: NewJob, now: DateTime<Utc>) -> Result<Entering, EnqueueError> {
         let named = job.id.is_some();
         let due_at = job.run_at.or_else(|| job.delay.and_then(|delay| after(now, delay))).unwrap_or(now);
-        let job_type =
-            if job.run_at.is_some() || job.delay.is_some() { JobType::Scheduled } else { JobType::Immediate };
+        let waits = job.run_at.is_some() || job.delay.is_some();
+        let by_time = if waits { JobType::Scheduled } else { JobType::Immediate };
         let definition = JobDefinition {
             id: job.id.unwrap_or_else(|| JobId::generate(now, &*self.ports.entropy)),
             name: job.name,
-            job_type,
+            job_type: job.job_type.unwrap_or(by_time),
             payload: job.payload,
             priority: job.priority,
             max_retries: job.max_retries,
@@ -195,29 +221,60 @@ impl JobManager {
         }
     }
 
-    /// The answer for an id that is known; `None` for a new one.
-    async fn known(&self, entering: &Entering) -> Result<Option<Enqueued>, EnqueueError> {
-        let id = &entering.message.definition.id;
-        let found = self.ports.store.get(std::slice::from_ref(id)).await?;
-        let Some(record) = found.into_iter().flatten().next() else { return Ok(None) };
-        if record.is_unclaimed() {
-            let again = Entering {
-                named: true,
-                queue: record.queue,
-                message: JobMessage {
-                    definition: record.definition.clone(),
-                    due_at: record.due_at,
-                    recorded: true,
-                },
-            };
-            let sent = self.ports.queue.send(&[again.outgoing(self.ports.clock.now())]).await;
+    /// The answer for an id that is known.
+    async fn known(&self, record: JobRecord) -> Result<Enqueued, EnqueueError> {
+        if record.is_unclaimed() && !record.parked {
+            let again = record.message(self.ports.clock.now());
+            let sent = self.ports.queue.send(&[again]).await;
             sent.into_iter().collect::<Result<Vec<()>, _>>()?;
         }
-        Ok(Some(Enqueued { job_id: id.clone(), status: record.status, duplicate: true }))
+        Ok(Enqueued { job_id: record.definition.id, status: record.status, duplicate: true })
+    }
+
+    /// Accepts what is not known yet: parks what is due later than SQS can hold a message, and sends, then
+    /// records, the others.
+    async fn accept(
+        &self,
+        entering: Vec<(usize, Entering)>,
+        now: DateTime<Utc>,
+    ) -> Vec<(usize, Result<Enqueued, EnqueueError>)> {
+        let (parked, sent): (Vec<_>, Vec<_>) =
+            entering.into_iter().partition(|(_, job)| is_beyond_a_message(job.message.due_at, now));
+        let (mut answers, others) = join(self.park(parked, now), self.send_and_record(sent, now)).await;
+        answers.extend(others);
+        answers
+    }
+
+    /// Writes records that the due index covers.
+    async fn park(
+        &self,
+        entering: Vec<(usize, Entering)>,
+        now: DateTime<Utc>,
+    ) -> Vec<(usize, Result<Enqueued, EnqueueError>)> {
+        if entering.is_empty() {
+            return Vec::new();
+        }
+        let records: Vec<JobRecord> = entering
+            .iter()
+            .map(|(_, job)| {
+                let definition = job.message.definition.clone();
+                JobRecord::accepted(definition, job.queue, now, job.message.due_at).parked_if_far(now)
+            })
+            .collect();
+        let outcomes = self.ports.store.insert(&records).await;
+        let answer = |(((at, job), record), outcome): (((usize, Entering), JobRecord), Result<_, _>)| {
+            let enqueued = |outcome| Enqueued {
+                job_id: record.id().clone(),
+                status: record.status,
+                duplicate: job.named && outcome == InsertOutcome::Exists,
+            };
+            (at, outcome.map(enqueued).map_err(EnqueueError::from))
+        };
+        entering.into_iter().zip(records).zip(outcomes).map(answer).collect()
     }
 
     /// Sends, then records.
-    async fn accept(
+    async fn send_and_record(
         &self,
         entering: Vec<(usize, Entering)>,
         now: DateTime<Utc>,

@@ -4,21 +4,29 @@
 //! the message first and writes the record second: a crash in between leaves a job that runs without
 //! having been listed, never one that is listed and doesn't run.
 
+mod cleanup;
+mod control;
 mod enqueue;
 mod find;
+mod schedules;
 mod steer;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
+pub use cleanup::CleanupReport;
+pub use control::{Health, JobMetrics, OneQueue, QueueStatus};
 pub use enqueue::{EnqueueError, Enqueued};
 pub use find::{JobFilter, JobSummary};
-pub use steer::{CancelOutcome, RetryOutcome};
+pub use schedules::{MAX_BACKFILL, ScheduleError};
+pub use steer::{CancelOutcome, RescheduleOutcome, RetryOutcome};
 
 use crate::config::JobConfig;
 use crate::job::{JobExecution, JobId};
 use crate::ports::{
-    Clock, Counters, DeadLetterQueue, DeadLettered, Entropy, JobIndex, JobQueue, JobStore, QueueError,
-    StoreError,
+    Clock, ControlStore, Counters, DeadLetterQueue, DeadLettered, Entropy, JobArchive, JobIndex, JobQueue,
+    JobStore, QueueError, QueueStats, ScheduleStore, StoreError,
 };
 use crate::registry::JobRegistry;
 
@@ -36,10 +44,18 @@ pub struct ManagerPorts {
     pub store: Arc<dyn JobStore>,
     /// Where they are found.
     pub index: Arc<dyn JobIndex>,
+    /// Where they are forgotten.
+    pub archive: Arc<dyn JobArchive>,
     /// Where they wait.
     pub queue: Arc<dyn JobQueue>,
+    /// What is to be made again and again.
+    pub schedules: Arc<dyn ScheduleStore>,
     /// Where those are that nobody could run.
     pub dead_letters: Arc<dyn DeadLetterQueue>,
+    /// How much waits there.
+    pub stats: Arc<dyn QueueStats>,
+    /// What is paused.
+    pub control: Arc<dyn ControlStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids.
@@ -56,9 +72,20 @@ pub enum ManagerError {
     /// The queue did not answer as it should.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The instant can't be waited for.
+    #[error("runAt: expected an instant at most {days} days ahead, got {due_at}")]
+    TooFar {
+        /// When the job was to be due.
+        due_at: DateTime<Utc>,
+        /// How far off that may be, in days.
+        days: u64,
+    },
     /// The record changed again and again while it was to be written.
     #[error("job {0}: its record keeps changing; try again")]
     Contended(JobId),
+    /// The control item changed again and again while it was to be written.
+    #[error("control: it keeps changing; try again")]
+    ControlContended,
 }
 
 impl JobManager {
@@ -82,12 +109,20 @@ impl JobManager {
         &self.config
     }
 
-    /// Where a job stands; `None` if nothing is known of it.
-    pub async fn status(&self, id: &JobId) -> Result<Option<JobExecution>, ManagerError> {
-        Ok(self.statuses(std::slice::from_ref(id)).await?.pop().flatten())
+    pub(crate) const fn ports(&self) -> &ManagerPorts {
+        &self.ports
     }
 
-    /// Where jobs stand, in the order of their ids.
+    /// Where a job stands; `None` if nothing is known of it.
+    pub async fn status(&self, id: &JobId) -> Result<Option<JobExecution>, ManagerError> {
+        let found = self.ports.store.get(std::slice::from_ref(id)).await?;
+        let Some(record) = found.into_iter().flatten().next() else { return Ok(None) };
+        let mut job = JobExecution::from(record);
+        self.note_pause(&mut job).await;
+        Ok(Some(job))
+    }
+
+    /// Where jobs stand by their records, in the order of their ids.
     pub async fn statuses(&self, ids: &[JobId]) -> Result<Vec<Option<JobExecution>>, ManagerError> {
         let found = self.ports.store.get(ids).await?;
         Ok(found.into_iter().map(|record| record.map(JobExecution::from)).collect())

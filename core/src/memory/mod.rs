@@ -3,14 +3,22 @@
 //! These are real adapters, not mocks: they pass the same conformance suites as the ones on AWS, so a
 //! test of your handlers with them shows what will happen there. Nothing here outlives the process.
 
+mod archive;
+mod backlog;
 mod clock;
+mod control;
 mod entropy;
+mod event_sources;
 mod queue;
+mod schedules;
 mod store;
 mod webhooks;
 
 pub use clock::PausedClock;
+pub use control::MemoryControlStore;
 pub use entropy::SeededEntropy;
+pub use event_sources::MemoryEventSources;
 pub use queue::MemoryQueue;
+pub use schedules::MemorySchedules;
 pub use store::MemoryJobStore;
 pub use webhooks::MemoryWebhooks;

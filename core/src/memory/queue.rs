@@ -22,9 +22,11 @@ use crate::sqs::{
 /// [`PausedClock`].
 pub struct MemoryQueue {
     sqs: Mutex<Sqs>,
-    clock: PausedClock,
+    pub(super) clock: PausedClock,
 }
 
+/// How long messages are kept: 14 days, the most that SQS grants.
+const RETENTION_SECONDS: &str = "1209600";
 /// The attributes of a dead letter that the worker sent.
 const REASON: &str = "reason";
 const ORIGINAL_ID: &str = "originalMessageId";
@@ -36,9 +38,11 @@ impl MemoryQueue {
         let (now, timeout) = (clock.now(), visibility_timeout.as_secs().to_string());
         for queue in Queue::ALL {
             let letters = dead_letter_name(queue);
-            sqs.create_queue(&letters, &[].into(), now)?;
+            let retention = ("MessageRetentionPeriod", RETENTION_SECONDS);
+            sqs.create_queue(&letters, &[retention].into(), now)?;
             let redrive = RedrivePolicy::new(&letters, JobConfig::MAX_RECEIVE_COUNT)?.to_json();
-            let attributes = [("VisibilityTimeout", timeout.as_str()), ("RedrivePolicy", &redrive)];
+            let attributes =
+                [("VisibilityTimeout", timeout.as_str()), ("RedrivePolicy", &redrive), retention];
             sqs.create_queue(queue.as_str(), &attributes.into(), now)?;
         }
         Ok(Self { sqs: Mutex::new(sqs), clock })
@@ -69,7 +73,7 @@ impl MemoryQueue {
         self.sqs().next_visible_at(queue.as_str(), now)
     }
 
-    fn sqs(&self) -> MutexGuard<'_, Sqs> {
+    pub(super) fn sqs(&self) -> MutexGuard<'_, Sqs> {
         self.sqs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -126,7 +130,7 @@ fn dead_letter_name(queue: Queue) -> String {
     format!("{queue}-dlq")
 }
 
-fn received_message(queue: Queue, received: Received) -> ReceivedMessage {
+pub(super) fn received_message(queue: Queue, received: Received) -> ReceivedMessage {
     let Received { message, receipt_handle } = received;
     ReceivedMessage {
         queue,
@@ -146,7 +150,7 @@ fn text_attribute(message: &Message, name: &str) -> Option<String> {
     }
 }
 
-fn failed(action: &str, queue: Queue, error: SqsError) -> QueueError {
+pub(super) fn failed(action: &str, queue: Queue, error: SqsError) -> QueueError {
     QueueError::new(format!("{action} queue {queue}"), error.to_string()).with_source(error)
 }
 

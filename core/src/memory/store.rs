@@ -1,14 +1,14 @@
 //! Job records in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
 use crate::job::{JobId, JobRecord, JobStatus};
 use crate::ports::{
-    ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex,
-    JobStore, ListQuery, Page, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+    ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
+    JobIndex, JobStore, ListQuery, Page, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
 };
 
 /// A [`JobStore`] and [`JobIndex`] in memory.
@@ -18,9 +18,9 @@ pub struct MemoryJobStore {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    records: HashMap<JobId, JobRecord>,
-    history: Vec<HistoryEntry>,
+pub(super) struct State {
+    pub(super) records: HashMap<JobId, JobRecord>,
+    pub(super) history: Vec<HistoryEntry>,
     counters: BTreeMap<String, Counters>,
 }
 
@@ -37,7 +37,7 @@ impl MemoryJobStore {
         self.state().records.retain(|_, record| record.completed_at.is_none_or(|ended| ended > ended_by));
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // Every write replaces a whole record, so a panic elsewhere can't have left half of one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -87,6 +87,19 @@ impl State {
         }
     }
 
+    fn replace(&mut self, record: &JobRecord) -> ReplaceOutcome {
+        let Some(current) = self.records.get_mut(record.id()) else {
+            return ReplaceOutcome::Conflict(None);
+        };
+        if !record.revision.follows(current.revision) {
+            return ReplaceOutcome::refused(record, Some(current.clone()));
+        }
+        let payload = current.definition.payload.clone();
+        *current = record.clone();
+        current.definition.payload = payload;
+        ReplaceOutcome::Replaced
+    }
+
     /// Lists and counts a record that was settled just now.
     fn note(&mut self, record: &JobRecord) {
         self.history.extend(HistoryEntry::of(record));
@@ -114,23 +127,20 @@ impl JobStore for MemoryJobStore {
         batch.settlements.iter().map(|settlement| Ok(state.settle(settlement))).collect()
     }
 
-    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
         let mut state = self.state();
-        let Some(current) = state.records.get_mut(record.id()) else {
-            return Ok(ReplaceOutcome::Conflict(None));
-        };
-        if !record.revision.follows(current.revision) {
-            return Ok(ReplaceOutcome::refused(record, Some(current.clone())));
-        }
-        let payload = current.definition.payload.clone();
-        *current = record.clone();
-        current.definition.payload = payload;
-        Ok(ReplaceOutcome::Replaced)
+        records.iter().map(|record| Ok(state.replace(record))).collect()
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
         let state = self.state();
         Ok(ids.iter().map(|id| state.records.get(id).cloned()).collect())
+    }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        let state = self.state();
+        let is_cancelled = |id: &&JobId| state.records.get(*id).is_some_and(|record| record.cancel_requested);
+        Ok(ids.iter().filter(is_cancelled).cloned().collect())
     }
 }
 
@@ -156,6 +166,20 @@ impl JobIndex for MemoryJobStore {
         let items: Vec<JobRecord> = found.into_iter().skip(start).take(query.limit).collect();
         let cursor = items.last().filter(|_| more).map(|record| record.id().to_string());
         Ok(Page { items, cursor })
+    }
+
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
+        let state = self.state();
+        let place = |record: &JobRecord| format!("{:020}#{}", record.due_at.timestamp_micros(), record.id());
+        let is_due = |record: &&JobRecord| record.parked && record.due_at <= query.until;
+        let mut found: Vec<(String, &JobRecord)> =
+            state.records.values().filter(is_due).map(|record| (place(record), record)).collect();
+        found.retain(|(place, _)| query.cursor.as_ref().is_none_or(|cursor| place > cursor));
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        let more = found.len() > query.limit;
+        found.truncate(query.limit);
+        let cursor = found.last().filter(|_| more).map(|(place, _)| place.clone());
+        Ok(Page { items: found.into_iter().map(|(_, record)| record.clone()).collect(), cursor })
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError> {

@@ -20,6 +20,11 @@ impl DecodeError {
         Self { field, expected: expected.to_owned(), found: excerpt(&found.to_string()) }
     }
 
+    /// The same fault, with more to say about what was expected.
+    pub(super) fn expecting(self, expected: String) -> Self {
+        Self { expected, ..self }
+    }
+
     pub(super) fn missing(field: &'static str, expected: &str) -> Self {
         Self { field, expected: expected.to_owned(), found: "nothing".to_owned() }
     }

@@ -51,9 +51,14 @@ fn every_refusal_names_the_field_the_value_and_what_was_expected() {
         ),
         (
             r#"{"name":"n","timeout":900001}"#,
-            "timeout: expected whole milliseconds from 0 to 900000, got 900001",
+            "timeout: expected whole milliseconds from 1 to 900000, which is as long as Lambda runs anything (split longer \
+             work, or chain jobs, each enqueueing the next), got 900001",
         ),
-        (r#"{"name":"n","timeout":0}"#, "timeout: expected at least 1 millisecond, got 0"),
+        (
+            r#"{"name":"n","timeout":0}"#,
+            "timeout: expected whole milliseconds from 1 to 900000, which is as long as Lambda runs anything (split longer \
+             work, or chain jobs, each enqueueing the next), got 0",
+        ),
         (
             r#"{"name":"n","tags":"a"}"#,
             "tags: expected a list of at most 50 texts of at most 128 bytes each, got \"a\"",

@@ -17,6 +17,10 @@ pub trait JobIndex: Send + Sync {
     /// due or ended, latest first; the others in no order, by reading the table.
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError>;
 
+    /// Parked records that are due by an instant, payloads included, roughly the soonest first. One that
+    /// was dispatched a moment ago may still be among them.
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError>;
+
     /// Finished jobs, latest first.
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError>;
 
@@ -32,6 +36,17 @@ pub struct ListQuery {
     /// Of this name only.
     pub name: Option<String>,
     /// At most this many.
+    pub limit: usize,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+/// Which parked records are asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DueQuery {
+    /// Due at or before this instant.
+    pub until: DateTime<Utc>,
+    /// About this many; a page may hold a few more or less, and be empty though others follow.
     pub limit: usize,
     /// Where the last page ended.
     pub cursor: Option<String>,

@@ -4,22 +4,32 @@
 //! conformance suite in `testing::conformance` that all of them pass. Ports take slices where a
 //! service can batch, because requests are what costs money.
 
+mod archive;
+mod backlog;
 mod clock;
+mod control;
 mod entropy;
+mod event_sources;
 mod http;
 mod index;
 mod queue;
+mod schedules;
 mod store;
 mod webhooks;
 
+pub use archive::{Archived, FinishedJob, HistoryPart, JobArchive};
+pub use backlog::{Backlog, QueueDepth, QueueStats};
 pub use clock::{BoxFuture, Clock};
+pub use control::{ControlStore, SaveOutcome};
 pub use entropy::Entropy;
+pub use event_sources::{ChangeOutcome, EventSource, EventSourceError, EventSources, SourceState};
 pub use http::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
-pub use index::{HistoryQuery, JobIndex, ListQuery, Page};
+pub use index::{DueQuery, HistoryQuery, JobIndex, ListQuery, Page};
 pub use queue::{
     DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, MAX_SEND_DELAY, Outgoing, QueueError,
-    ReceivedMessage,
+    ReceivedMessage, is_beyond_a_message,
 };
+pub use schedules::{Advance, DueSchedules, ScheduleStore, StoredSchedule};
 pub use store::{
     ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, InsertOutcome, JobStore, ReplaceOutcome,
     SettleBatch, SettleOutcome, Settlement, StoreError,

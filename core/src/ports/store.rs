@@ -5,7 +5,7 @@
 //! [`JobRecord`]'s own functions. A write whose condition fails answers with the record that is
 //! there, so that the caller can decide what it means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -40,12 +40,24 @@ pub trait JobStore: Send + Sync {
     /// Never writes a definition or `cancel_requested`: those may have changed meanwhile.
     async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>>;
 
-    /// Writes a whole record but its payload, if it still has the revision that `record` was made from
-    /// (one less than its own). One that an earlier try wrote counts as replaced.
-    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError>;
+    /// Writes whole records but their payloads, each if it still has the revision that its replacement was
+    /// made from (one less than its own). One that an earlier try wrote counts as replaced.
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>>;
+
+    /// [Replaces](Self::replace_all) one record.
+    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
+        let unanswered = || Err(StoreError::new("replace a job", "there was no answer"));
+        self.replace_all(std::slice::from_ref(record)).await.pop().unwrap_or_else(unanswered)
+    }
 
     /// Reads records, payloads included, in the order of the ids.
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError>;
+
+    /// Which of these jobs somebody has asked to [cancel](JobRecord::cancel_requested) while they run.
+    ///
+    /// Asked every few seconds about the same jobs, so it need not see the latest writes, and may leave
+    /// out what the service did not answer.
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError>;
 }
 
 /// What became of one insert.

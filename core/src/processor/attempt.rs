@@ -11,9 +11,11 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use serde_json::{Value, json};
 
+use super::cancellation;
 use super::gate::{OUT_OF_TIME, fits};
-use super::{Invocation, JobProcessor, Ready};
-use crate::context::JobContext;
+use super::snooze::{snoozed, too_often};
+use super::{Invocation, JobProcessor, Ledger, Ready};
+use crate::context::{JobContext, StopSignal};
 use crate::handler::JobError;
 use crate::job::{JobId, JobRecord, JobStatus};
 use crate::message::{JobMessage, MAX_DELAY};
@@ -58,18 +60,20 @@ const HOOK_TIME: Duration = Duration::from_secs(1);
 
 impl JobProcessor {
     /// Makes the attempt, or hands the job back where there is no time for it.
-    pub(super) async fn attempt(&self, ready: Ready, invocation: &Invocation) -> Ended {
+    pub(super) async fn attempt(&self, ready: Ready, invocation: &Invocation, ledger: &Ledger) -> Ended {
         let Ready { received, message, handler, record, fence } = ready;
         let now = self.clock.now();
-        let record = if record.cancel_requested {
+        let cancel = ledger.running.signal(record.id());
+        let record = if record.cancel_requested || cancel.is_set() {
             record.cancelled("cancelled before it started", now)
         } else if invocation.stop.is_set() {
             record.released(now, "the worker is stopping")
         } else if !fits(handler.timeout(&message.definition), now, invocation.deadline) {
             record.released(now, OUT_OF_TIME)
         } else {
-            self.make_attempt(record, &message, &handler, invocation).await
+            self.make_attempt(record, &message, &handler, invocation, cancel).await
         };
+        ledger.running.leave(record.id());
         Ended { received, message, record, fence }
     }
 
@@ -79,6 +83,7 @@ impl JobProcessor {
         message: &JobMessage,
         handler: &Registered,
         invocation: &Invocation,
+        cancel: StopSignal,
     ) -> JobRecord {
         let now = self.clock.now();
         // It may have waited for others of its batch since it was claimed.
@@ -91,6 +96,7 @@ impl JobProcessor {
             max_retries + 1,
             now + TimeDelta::from_std(timeout).unwrap_or(TimeDelta::MAX),
             invocation.stop.clone(),
+            cancel,
             std::sync::Arc::clone(&self.clock),
         );
         let started = self.clock.monotonic();
@@ -98,8 +104,13 @@ impl JobProcessor {
         let (outcome, hook) = self.run_handler(work, &ctx, timeout, invocation).await;
         let took = self.clock.monotonic().saturating_sub(started);
         let spent_all = record.failures >= max_retries;
-        let (record, error) =
-            conclude(record, outcome, spent_all, handler.retry(), self.clock.now(), took, &*self.entropy);
+        let terms = Terms {
+            spent_all,
+            max_snoozes: handler.max_snoozes(),
+            is_cancelled: ctx.is_cancelled(),
+            retry: handler.retry(),
+        };
+        let (record, error) = conclude(record, outcome, &terms, self.clock.now(), took, &*self.entropy);
 
         let hook: Option<BoxFuture<'_, ()>> = match (&error, record.status) {
             (Some(error), JobStatus::Failed) => Some(handler.on_failure(error, &ctx)),
@@ -177,25 +188,44 @@ impl JobProcessor {
     }
 }
 
+/// What an attempt's outcome is judged by.
+struct Terms<'a> {
+    /// Whether no attempt is left after this one.
+    spent_all: bool,
+    max_snoozes: u32,
+    /// Whether the handler was told that its job is cancelled.
+    is_cancelled: bool,
+    retry: &'a RetryPolicy,
+}
+
 /// Decides what an attempt makes of its job: the record to write, and the error where it failed.
 fn conclude(
     record: JobRecord,
     outcome: Outcome,
-    spent_all: bool,
-    retry: &RetryPolicy,
+    terms: &Terms<'_>,
     now: DateTime<Utc>,
     took: Duration,
     entropy: &dyn Entropy,
 ) -> (JobRecord, Option<JobError>) {
     match outcome {
         Outcome::Returned(result) => (record.completed(result, now, took), None),
+        Outcome::Failed(error) if terms.is_cancelled => {
+            let error = (!error.is_snooze()).then(|| shortened(error.to_string()));
+            (cancellation::cancelled(record, error, now, took), None)
+        }
+        Outcome::Stopped if terms.is_cancelled => (cancellation::cancelled(record, None, now, took), None),
         Outcome::Stopped => (record.released(now, "the worker stopped before it ended"), None),
+        Outcome::Failed(error) if error.is_snooze() && record.snoozes < terms.max_snoozes => {
+            (snoozed(record, &error, now), None)
+        }
         Outcome::Failed(error) => {
+            let error = if error.is_snooze() { too_often(record.snoozes, &error) } else { error };
             let text = shortened(error.to_string());
-            let record = if spent_all || error.is_permanent() {
+            let record = if terms.spent_all || error.is_permanent() {
                 record.failed(text, now, Some(took))
             } else {
-                let wait = error.retry_after().unwrap_or_else(|| retry.backoff(record.failures, entropy));
+                let wait =
+                    error.retry_after().unwrap_or_else(|| terms.retry.backoff(record.failures, entropy));
                 record.retrying(text, now + wait.min(MAX_DELAY), Some(took))
             };
             (record, Some(error))
@@ -216,7 +246,7 @@ fn log_failure(record: &JobRecord, ctx: &JobContext) {
     }
 }
 
-fn shortened(mut text: String) -> String {
+pub(super) fn shortened(mut text: String) -> String {
     if text.len() > MAX_ERROR_BYTES {
         let end = (0..=MAX_ERROR_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);

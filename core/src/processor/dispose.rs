@@ -78,8 +78,10 @@ impl JobProcessor {
             return;
         }
         let now = self.clock.now();
+        let (far, near): (Vec<_>, Vec<_>) = postponed.into_iter().partition(|one| one.is_far(now));
+        let unparked = self.park(far, ledger).await;
         let (mut deferrals, mut fresh, mut resent) = (Vec::new(), Vec::new(), Vec::new());
-        for one in postponed {
+        for one in near.into_iter().chain(unparked) {
             let wait = (one.until - now).to_std().unwrap_or_default();
             if let Some(outgoing) = one.resend(wait) {
                 fresh.push(outgoing);
@@ -121,6 +123,7 @@ impl JobProcessor {
         waits: Vec<(Candidate, DateTime<Utc>, &'static str)>,
         ledger: &Ledger,
     ) {
+        let now = self.clock.now();
         let mut ids = HashSet::new();
         let unrecorded = waits.iter().filter(|(candidate, ..)| {
             !candidate.message.recorded && ids.insert(&candidate.message.definition.id)
@@ -131,21 +134,41 @@ impl JobProcessor {
                 let definition = message.definition.clone();
                 let mut record = JobRecord::accepted(definition, received.queue, received.sent_at, *until);
                 record.note = Some((*why).to_owned());
-                record
+                record.parked_if_far(now)
             })
             .collect();
-        if !records.is_empty() {
-            for error in self.store.insert(&records).await.into_iter().filter_map(Result::err) {
+        let mut parked = self.record_waits(&records).await;
+        let mut postponed = Vec::with_capacity(waits.len());
+        for (mut candidate, until, why) in waits {
+            tracing::debug!(job_id = %candidate.message.definition.id, why, "deferred");
+            if !candidate.message.recorded && parked.remove(&candidate.message.definition.id) {
+                ledger.release(&candidate.received);
+                ledger.count(|summary| summary.deferred += 1);
+                continue;
+            }
+            candidate.message.recorded = true;
+            postponed.push(Postponed::new(candidate, until));
+        }
+        self.postpone(postponed, ledger).await;
+    }
+
+    /// Writes records of jobs that wait, and answers which of them the due index covers from now on.
+    async fn record_waits(&self, records: &[JobRecord]) -> HashSet<JobId> {
+        let mut parked = HashSet::new();
+        if records.is_empty() {
+            return parked;
+        }
+        for (record, outcome) in records.iter().zip(self.store.insert(records).await) {
+            match outcome {
+                Ok(InsertOutcome::Inserted) if record.parked => drop(parked.insert(record.id().clone())),
+                Ok(_) => {}
                 // The message alone covers the job; only the explanation is missing.
-                tracing::warn!(error = &error as &dyn std::error::Error, "a deferral can't be recorded");
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "a deferral can't be recorded");
+                }
             }
         }
-        let postponed = waits.into_iter().map(|(mut candidate, until, why)| {
-            tracing::debug!(job_id = %candidate.message.definition.id, why, "deferred");
-            candidate.message.recorded = true;
-            Postponed::new(candidate, until)
-        });
-        self.postpone(postponed.collect(), ledger).await;
+        parked
     }
 
     /// Sees to the copies of ids that this batch has run, or tried to.

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Candidate, Invocation, JobProcessor, Ledger};
 use crate::config::JobConfig;
-use crate::message::JobMessage;
+use crate::message::{JobMessage, WAY_OUT};
 use crate::ports::ReceivedMessage;
 use crate::registry::{JobRegistry, Registered};
 
@@ -35,7 +35,8 @@ pub(super) fn gate(
 ) -> Gate {
     if timeout > longest {
         return Gate::DeadLetter(format!(
-            "timeout: expected at most {} ms, the function's timeout less the margins to start and settle, got {} ms",
+            "timeout: expected at most {} ms, the function's timeout less the margins to start and settle, got {} ms; \
+             {WAY_OUT}",
             longest.as_millis(),
             timeout.as_millis()
         ));
@@ -52,8 +53,17 @@ pub(super) fn gate(
     Gate::Open
 }
 
+/// How long a message waits each time while its queue is paused: as long again as the pause has lasted, so that
+/// the end of a short pause is soon noticed and a long one costs little; 5 s to a minute.
+fn paused_wait(since: DateTime<Utc>, now: DateTime<Utc>) -> TimeDelta {
+    (now - since).clamp(TimeDelta::seconds(5), TimeDelta::minutes(1))
+}
+
 /// How long a message waits each time while jobs are disabled.
 const DISABLED_WAIT: TimeDelta = TimeDelta::minutes(1);
+
+/// Why a job waits whose queue is paused.
+const PAUSED: &str = "paused";
 
 pub(super) const OUT_OF_TIME: &str = "too little time was left in the invocation";
 
@@ -83,6 +93,7 @@ impl JobProcessor {
         let mut ids = HashSet::with_capacity(messages.len());
         let mut letters = Vec::new();
         let mut waits = Vec::new();
+        let control = self.control.current().await;
         let now = self.clock.now();
         for received in messages {
             let message = match JobMessage::decode(&received.body, &received.message_id, received.sent_at) {
@@ -97,6 +108,12 @@ impl JobProcessor {
                 letters.push((received, Some(message), reason));
                 continue;
             };
+            if let Some(since) = control.paused_since(received.queue) {
+                // Before anything that is counted: however long a pause lasts, it spends nothing.
+                let until = message.due_at.max(now + paused_wait(since, now));
+                waits.push((Candidate { received, message, handler }, until, PAUSED));
+                continue;
+            }
             match self.gate(&message, &received, &handler, now, invocation) {
                 Gate::DeadLetter(reason) => letters.push((received, Some(message), reason)),
                 Gate::Wait(until, why) => waits.push((Candidate { received, message, handler }, until, why)),
@@ -161,6 +178,14 @@ mod tests {
     }
 
     #[test]
+    fn a_paused_job_is_looked_at_soon_at_first_and_then_once_a_minute() {
+        let now = DateTime::UNIX_EPOCH;
+        let waits =
+            [-2, 0, 5, 20, 60, 3600].map(|age| paused_wait(now - TimeDelta::seconds(age), now).num_seconds());
+        assert_eq!(waits, [5, 5, 5, 20, 60, 60]);
+    }
+
+    #[test]
     fn a_job_for_which_no_time_is_left_stays_due_when_it_was() {
         let due = DateTime::UNIX_EPOCH - TimeDelta::minutes(5);
         assert_eq!(ask(1, 30, -300_000, 32), Gate::Wait(due, OUT_OF_TIME));
@@ -177,7 +202,8 @@ mod tests {
     #[test]
     fn what_can_never_run_here_is_a_dead_letter_with_its_reason() {
         let reason = "timeout: expected at most 85000 ms, the function's timeout less the margins to start and settle, \
-                      got 86000 ms";
+                      got 86000 ms; raise the function's timeout (15 minutes at most), split the work, or chain jobs, each \
+                      enqueueing the next";
         assert_eq!(ask(1, 86, 0, 90), Gate::DeadLetter(reason.to_owned()));
         let reason = "received 50 times without running to an end";
         assert_eq!(ask(50, 30, 0, 90), Gate::DeadLetter(reason.to_owned()));

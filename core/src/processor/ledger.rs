@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::cancellation::Running;
 use crate::job::{JobId, JobRecord};
 use crate::ports::ReceivedMessage;
 
@@ -69,6 +70,8 @@ pub(super) enum Fate {
 /// The fates of a batch's messages.
 pub(super) struct Ledger {
     state: Mutex<State>,
+    /// Those of its jobs that run.
+    pub(super) running: Running,
 }
 
 struct State {
@@ -83,7 +86,8 @@ impl Ledger {
         let order: Vec<String> = messages.iter().map(|message| message.message_id.clone()).collect();
         let fates = order.iter().map(|id| (id.clone(), Fate::Retained)).collect();
         let summary = BatchSummary { received: messages.len(), ..BatchSummary::default() };
-        Self { state: Mutex::new(State { order, fates, summary, finished: HashMap::new() }) }
+        let state = Mutex::new(State { order, fates, summary, finished: HashMap::new() });
+        Self { state, running: Running::default() }
     }
 
     /// Lets go of a message.

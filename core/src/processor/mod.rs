@@ -9,12 +9,16 @@
 //! The decisions are pure functions: `gate`, `judge` and `conclude`. The rest carries them out.
 
 mod attempt;
+mod cancellation;
 mod claim;
+mod control;
 mod dispose;
 mod gate;
 mod judge;
 mod ledger;
+mod park;
 mod settle;
+mod snooze;
 mod waits;
 
 use std::sync::Arc;
@@ -31,9 +35,12 @@ use crate::config::JobConfig;
 use crate::context::StopSignal;
 use crate::job::{Claim, ClaimId, Company, JobRecord};
 use crate::message::JobMessage;
-use crate::ports::{BoxFuture, Clock, Entropy, Fence, JobQueue, JobStore, ReceivedMessage, Settlement};
+use crate::ports::{
+    BoxFuture, Clock, ControlStore, Entropy, Fence, JobQueue, JobStore, ReceivedMessage, Settlement,
+};
 use crate::registry::{JobRegistry, Registered};
 use attempt::Ended;
+use control::KnownControl;
 use ledger::Ledger;
 
 /// Runs batches of messages.
@@ -42,6 +49,7 @@ pub struct JobProcessor {
     config: JobConfig,
     store: Arc<dyn JobStore>,
     queue: Arc<dyn JobQueue>,
+    control: KnownControl,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     observer: Arc<dyn RunObserver>,
@@ -53,6 +61,8 @@ pub struct ProcessorPorts {
     pub store: Arc<dyn JobStore>,
     /// Where they wait.
     pub queue: Arc<dyn JobQueue>,
+    /// What is paused.
+    pub control: Arc<dyn ControlStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for claim ids and jitter.
@@ -108,8 +118,9 @@ impl JobProcessor {
     /// A processor of jobs for these handlers.
     #[must_use]
     pub fn new(registry: Arc<JobRegistry>, config: JobConfig, ports: ProcessorPorts) -> Self {
-        let ProcessorPorts { store, queue, clock, entropy } = ports;
-        Self { registry, config, store, queue, clock, entropy, observer: Arc::new(()) }
+        let ProcessorPorts { store, queue, control, clock, entropy } = ports;
+        let control = KnownControl::new(control, clock.clone());
+        Self { registry, config, store, queue, control, clock, entropy, observer: Arc::new(()) }
     }
 
     /// Reports whenever a job's future is polled, so that one that never yields can be named.
@@ -127,7 +138,8 @@ impl JobProcessor {
         let time_left = (invocation.deadline - self.clock.now()).to_std().unwrap_or_default();
         let cut = self.clock.sleep(time_left.saturating_sub(Self::ANSWER_MARGIN));
         let work = Box::pin(self.work(messages, invocation, &ledger));
-        if let Either::Right(_) = select(work, cut).await {
+        let watched = select(work, Box::pin(self.watch_for_cancellations(&ledger.running)));
+        if let Either::Right(_) = select(watched, cut).await {
             tracing::error!("the batch was cut short at its deadline; what is not settled comes back");
         }
         let report = ledger.into_report();
@@ -149,6 +161,7 @@ impl JobProcessor {
     /// Runs claimed jobs, at most `concurrency` at once, and settles them together: at once when the
     /// last has ended, and every second before that.
     async fn run(&self, ready: Vec<Ready>, invocation: &Invocation, ledger: &Ledger) {
+        ledger.running.enter(&ready);
         let mut waiting = ready.into_iter();
         let mut events: FuturesUnordered<BoxFuture<'_, Event>> = FuturesUnordered::new();
         let mut ended: Vec<Ended> = Vec::new();
@@ -159,9 +172,9 @@ impl JobProcessor {
                 && let Some(job) = waiting.next()
             {
                 running += 1;
-                events.push(Box::pin(
-                    async move { Event::Ended(Box::new(self.attempt(job, invocation).await)) },
-                ));
+                events.push(Box::pin(async move {
+                    Event::Ended(Box::new(self.attempt(job, invocation, ledger).await))
+                }));
             }
             if running == 0 && !ended.is_empty() {
                 settle_at = None;
@@ -202,7 +215,8 @@ impl JobProcessor {
     /// Claims a suspect now that everything else is settled, and runs it.
     async fn run_alone(&self, suspect: Suspect, invocation: &Invocation, ledger: &Ledger) {
         if let Some(ready) = self.claim_alone(suspect, invocation, ledger).await {
-            let ended = self.attempt(ready, invocation).await;
+            ledger.running.enter([&ready]);
+            let ended = self.attempt(ready, invocation, ledger).await;
             self.settle(vec![ended], invocation, ledger).await;
         }
     }

@@ -20,7 +20,9 @@ impl JobProcessor {
     /// Writes how these jobs ended, and sees to their messages. Tries for as long as the invocation lasts:
     /// an end that can't be written means an attempt made twice.
     pub(super) async fn settle(&self, ended: Vec<Ended>, invocation: &Invocation, ledger: &Ledger) {
-        let mut unsettled = ended;
+        let now = self.clock.now();
+        let park = |ended: Ended| Ended { record: ended.record.parked_if_far(now), ..ended };
+        let mut unsettled: Vec<Ended> = ended.into_iter().map(park).collect();
         let mut postponed = Vec::new();
         let mut id = self.entropy.next_u64();
         let mut waits = Waits::new();
@@ -92,6 +94,11 @@ fn settled(ended: Ended, outcome: SettleOutcome, ledger: &Ledger) -> Option<Post
         JobStatus::Retrying if record.note.is_none() => summary.retrying += 1,
         _ => summary.deferred += 1,
     });
+    if record.parked {
+        // The due index covers it from now on.
+        ledger.release(&received);
+        return None;
+    }
     let until = record.due_at;
     (!record.status.is_finished()).then_some(Postponed { received, message, until })
 }

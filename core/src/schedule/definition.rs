@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::interval::whole_second;
 use super::{Cadence, Gap, InvalidSchedule, Missed, Overlap, Repeat, ScheduleId, Zone};
-use crate::config::JobConfig;
 use crate::job::{InvalidId, JobDefinition, JobId, JobType, NewJob, Priority, Queue};
 use crate::message::{JobMessage, MAX_BODY_BYTES, MAX_NAME_BYTES, MAX_RETRIES, MAX_TIMEOUT};
+use crate::retention::Retention;
 
 const MAX_TAGS: usize = 50;
 const MAX_WORD_BYTES: usize = 128;
@@ -179,7 +179,7 @@ pub struct Schedule(ScheduleSpec);
 impl Schedule {
     /// The longest window for missed occurrences. An older occurrence may have been made and forgotten: no
     /// tombstone of it need be left that would keep it from running again.
-    pub const MAX_WINDOW: Duration = JobConfig::MIN_RETENTION;
+    pub const MAX_WINDOW: Duration = Retention::MIN;
 
     /// Checks what the types can't say.
     pub fn new(spec: ScheduleSpec) -> Result<Self, InvalidSchedule> {
@@ -233,6 +233,7 @@ impl Schedule {
             tags,
             tenant,
             queue,
+            job_type: Some(JobType::Recurring),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::InvalidSchedule;
 
@@ -114,5 +114,5 @@ impl fmt::Display for Interval {
 /// The whole second that an instant falls in: occurrences are on whole seconds, and a leap second counts as
 /// the one before it.
 pub(super) fn whole_second(instant: DateTime<Utc>) -> DateTime<Utc> {
-    instant - TimeDelta::nanoseconds(i64::from(instant.timestamp_subsec_nanos() % 1_000_000_000))
+    DateTime::from_timestamp(instant.timestamp(), 0).unwrap_or(instant)
 }

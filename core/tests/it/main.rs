@@ -8,11 +8,18 @@
 )]
 #![allow(clippy::needless_pass_by_value, reason = "payloads are written where they are passed")]
 
+mod cancellation;
+mod cleanup;
+mod dispatcher;
 mod edges;
 mod guarantees;
 mod handlers;
 mod manager;
+mod pause;
 mod processor;
+mod schedule;
+mod schedules;
 mod simulation;
+mod snooze;
 mod webhook;
 mod world;

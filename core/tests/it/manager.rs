@@ -51,7 +51,12 @@ fn bad_jobs_are_refused_with_the_field_the_value_and_what_was_expected() {
     assert_eq!(
         refusal(NewJob::new("script").timeout(Duration::from_secs(88))),
         "timeout: expected at most 85000 ms, the function's timeout less the margins to start and settle, got 88000 ms; \
-         split the work, or raise the function's timeout (15 minutes at most)"
+         raise the function's timeout (15 minutes at most), split the work, or chain jobs, each enqueueing the next"
+    );
+    assert_eq!(
+        refusal(NewJob::new("script").timeout(Duration::from_mins(16))),
+        "timeout: expected whole milliseconds from 1 to 900000, which is as long as Lambda runs anything (split longer \
+         work, or chain jobs, each enqueueing the next), got 960000"
     );
     assert_eq!(
         refusal(NewJob::new("script").delay(Duration::MAX)),

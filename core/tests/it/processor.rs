@@ -113,7 +113,7 @@ fn no_more_jobs_run_at_once_than_the_concurrency() {
 }
 
 #[test]
-fn a_delay_counts_from_when_the_message_was_sent_and_long_ones_are_sent_anew() {
+fn a_delay_counts_from_when_the_message_was_sent_and_long_ones_are_parked() {
     let (world, journal) = world();
     let sent = world.now();
     let id = world.send(Queue::Normal, &json!({ "name": "script", "delay": 2_700_000 }));

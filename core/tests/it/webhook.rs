@@ -5,13 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
+use futures_util::future::{join, pending};
 use lambda_jobs_core::families::webhook::{NAME, WebhookDeliveryHandler};
 use lambda_jobs_core::memory::MemoryWebhooks;
 use lambda_jobs_core::ports::{
-    AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery,
+    AttemptOutcome, Clock, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery,
     Webhooks,
 };
-use lambda_jobs_core::{JobId, JobStatus, NewJob, Queue};
+use lambda_jobs_core::processor::Invocation;
+use lambda_jobs_core::{JobId, JobStatus, NewJob, Queue, StopSignal};
 use serde_json::json;
 
 use crate::world::World;
@@ -37,7 +40,12 @@ struct Scripted {
 impl HttpSender for Scripted {
     async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
         self.requests.lock().unwrap().push(request.clone());
-        self.answers.lock().unwrap().pop_front().expect("an answer for every request")
+        let answer = self.answers.lock().unwrap().pop_front();
+        match answer {
+            Some(answer) => answer,
+            // An endpoint that takes the request and never answers.
+            None => pending().await,
+        }
     }
 }
 
@@ -265,4 +273,30 @@ fn a_batch_of_none_is_refused_with_what_was_expected() {
     endpoint.world.settle();
     let error = endpoint.world.status(&job).error.unwrap();
     assert!(error.contains("batchSize: expected an integer from 1 to 1000, got 0"), "{error}");
+}
+
+#[test]
+fn a_request_that_is_under_way_is_given_up_when_the_job_is_cancelled_and_so_is_the_delivery() {
+    let endpoint = Endpoint::answering(Vec::new());
+    let world = &endpoint.world;
+    let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": "d1" });
+    let id = world.send(Queue::Webhooks, &json!({ "name": NAME, "payload": payload }));
+    let messages = world.receive(Queue::Webhooks);
+    let (begun, invocation) = (
+        world.now(),
+        Invocation { deadline: world.now() + TimeDelta::seconds(90), stop: StopSignal::never() },
+    );
+    let cancel = async {
+        world.clock.sleep(std::time::Duration::from_secs(2)).await;
+        world.manager.cancel(&id).await.unwrap();
+    };
+    world.clock.run(join(world.processor.process(messages, &invocation), cancel));
+    assert_eq!(world.now() - begun, TimeDelta::seconds(5));
+    let told = "POST https://example.com/hook: cancelled while the request was under way; the receiver may have acted \
+                on it";
+    let job = world.status(&id);
+    assert_eq!((job.status, job.error.as_deref()), (JobStatus::Cancelled, Some(told)));
+    let delivery = endpoint.delivery();
+    assert_eq!((delivery.status, delivery.attempt_count), (DeliveryStatus::Cancelled, 1));
+    assert_eq!(delivery.last_error.as_deref(), Some(told));
 }

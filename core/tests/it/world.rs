@@ -6,17 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeZone, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, TimeZone, Utc};
 use lambda_jobs_core::manager::ManagerPorts;
-use lambda_jobs_core::memory::{MemoryJobStore, MemoryQueue, PausedClock, SeededEntropy};
+use lambda_jobs_core::memory::{
+    MemoryControlStore, MemoryJobStore, MemoryQueue, MemorySchedules, PausedClock, SeededEntropy,
+};
 use lambda_jobs_core::ports::{
-    BoxFuture, ClaimOutcome, ClaimRequest, Clock, DeadLetterQueue, DeadLettered, InsertOutcome, JobStore,
-    ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, StoreError,
+    BoxFuture, ClaimOutcome, ClaimRequest, Clock, DeadLetter, DeadLetterQueue, DeadLettered, Deferral,
+    DueQuery, InsertOutcome, JobIndex, JobQueue, JobStore, Outgoing, QueueError, ReceivedMessage,
+    ReplaceOutcome, SettleBatch, SettleOutcome, StoreError,
 };
 use lambda_jobs_core::processor::{BatchReport, Invocation, ProcessorPorts};
 use lambda_jobs_core::{
-    Jitter, JobConfig, JobExecution, JobId, JobManager, JobProcessor, JobRecord, JobRegistry, Queue,
-    RetryPolicy, StopSignal,
+    Dispatcher, Jitter, JobConfig, JobExecution, JobId, JobManager, JobProcessor, JobRecord, JobRegistry,
+    Queue, RetryPolicy, StopSignal, TickReport,
 };
 
 /// As the template sets it: six times the function's timeout.
@@ -26,8 +29,12 @@ pub(crate) struct World {
     pub(crate) clock: PausedClock,
     pub(crate) store: Arc<Counting>,
     pub(crate) queue: Arc<MemoryQueue>,
+    pub(crate) sends: Arc<Sends>,
+    pub(crate) schedules: Arc<MemorySchedules>,
+    pub(crate) control: Arc<MemoryControlStore>,
     pub(crate) processor: JobProcessor,
     pub(crate) manager: Arc<JobManager>,
+    pub(crate) dispatcher: Dispatcher,
     pub(crate) config: JobConfig,
 }
 
@@ -42,43 +49,52 @@ impl World {
         let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
         let store = Arc::new(Counting::new(MemoryJobStore::new()));
         let queue = Arc::new(MemoryQueue::new(clock.clone(), VISIBILITY).unwrap());
-        Self::on(clock, store, queue, config, register)
+        Self::on(clock, store, queue, Arc::default(), Arc::default(), config, register)
     }
 
     /// The same stores and queues under a new worker.
     pub(crate) fn restarted(self, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
-        Self::on(self.clock, self.store, self.queue, config, register)
+        Self::on(self.clock, self.store, self.queue, self.schedules, self.control, config, register)
     }
 
     fn on(
         clock: PausedClock,
         store: Arc<Counting>,
         queue: Arc<MemoryQueue>,
+        schedules: Arc<MemorySchedules>,
+        control: Arc<MemoryControlStore>,
         config: JobConfig,
         register: impl FnOnce(&mut JobRegistry),
     ) -> Self {
         let entropy = Arc::new(SeededEntropy::new(7));
         let mut registry = JobRegistry::new(&config);
         register(&mut registry);
+        let sends = Arc::new(Sends { inner: queue.clone(), refused: AtomicUsize::new(0) });
         let ports = ProcessorPorts {
             store: store.clone(),
-            queue: queue.clone(),
+            queue: sends.clone(),
+            control: control.clone(),
             clock: Arc::new(clock.clone()),
             entropy: entropy.clone(),
         };
         let processor = JobProcessor::new(Arc::new(registry), config.clone(), ports);
-        let manager = JobManager::new(
+        let manager = Arc::new(JobManager::new(
             config.clone(),
             ManagerPorts {
                 index: store.inner.clone(),
+                archive: store.inner.clone(),
                 store: store.clone(),
-                queue: queue.clone(),
+                queue: sends.clone(),
+                schedules: schedules.clone(),
                 dead_letters: queue.clone(),
+                stats: queue.clone(),
+                control: control.clone(),
                 clock: Arc::new(clock.clone()),
                 entropy,
             },
-        );
-        Self { clock, store, queue, processor, manager: Arc::new(manager), config }
+        ));
+        let dispatcher = Dispatcher::new(manager.clone());
+        Self { clock, store, queue, sends, schedules, control, processor, manager, dispatcher, config }
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -126,18 +142,36 @@ impl World {
         std::mem::forget(work);
     }
 
+    /// One tick of the dispatcher.
+    pub(crate) fn tick(&self) -> TickReport {
+        self.clock.run(self.dispatcher.tick(self.now() + Duration::from_secs(55)))
+    }
+
+    /// The first tick, once a minute, that finds a parked job.
+    fn next_tick(&self) -> Option<DateTime<Utc>> {
+        let all = DueQuery { until: DateTime::<Utc>::MAX_UTC, limit: usize::MAX, cursor: None };
+        let parked = self.clock.run(self.store.inner.due(&all)).unwrap().items;
+        let due = parked.iter().map(|record| record.due_at).min()?;
+        let tick = (due - Dispatcher::LOOK_AHEAD).max(self.now());
+        Some(tick.duration_trunc(TimeDelta::minutes(1)).unwrap() + TimeDelta::minutes(1))
+    }
+
     /// One batch of one queue.
     pub(crate) fn step(&self, queue: Queue) -> BatchReport {
         self.process(self.receive(queue))
     }
 
-    /// Lets time pass until no queue holds a message any more.
+    /// Lets time pass until no queue holds a message any more, and nothing is parked.
     pub(crate) fn settle(&self) {
         for _ in 0..10_000 {
-            let next =
+            let visible =
                 Queue::ALL.into_iter().filter_map(|queue| self.queue.next_visible_at(queue).unwrap()).min();
-            let Some(next) = next else { return };
+            let tick = self.next_tick();
+            let Some(next) = visible.into_iter().chain(tick).min() else { return };
             self.clock.advance((next - self.now()).to_std().unwrap_or_default());
+            if Some(next) == tick {
+                self.tick();
+            }
             for queue in Queue::ALL {
                 let messages = self.receive(queue);
                 if !messages.is_empty() {
@@ -161,16 +195,45 @@ impl World {
     }
 }
 
+/// The queues, which refuse to be sent to where they are told to.
+pub(crate) struct Sends {
+    inner: Arc<MemoryQueue>,
+    /// How many of the next calls are refused.
+    pub(crate) refused: AtomicUsize,
+}
+
+#[async_trait]
+impl JobQueue for Sends {
+    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>> {
+        if Counting::takes(&self.refused) {
+            return messages.iter().map(|_| Err(QueueError::new("send", "it timed out"))).collect();
+        }
+        self.inner.send(messages).await
+    }
+
+    async fn defer(&self, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>> {
+        self.inner.defer(deferrals).await
+    }
+
+    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>> {
+        self.inner.dead_letter(letters).await
+    }
+}
+
 /// A store that counts its calls, and fails or hides answers where it is told to.
 pub(crate) struct Counting {
     pub(crate) inner: Arc<MemoryJobStore>,
     pub(crate) calls: AtomicUsize,
+    /// How often it was asked for cancellations.
+    pub(crate) cancellation_reads: AtomicUsize,
     /// How many of the next calls fail before they have any effect.
     pub(crate) unreachable: AtomicUsize,
     /// How many of the next calls take effect and then fail.
     pub(crate) lose_answers: AtomicUsize,
     /// How many of the calls after those are throttled.
     pub(crate) throttled: AtomicUsize,
+    /// How many of the next replacements fail before they have any effect.
+    pub(crate) unreachable_replacements: AtomicUsize,
     /// How many of the next replacements take effect and then fail.
     pub(crate) lose_replacements: AtomicUsize,
 }
@@ -181,9 +244,11 @@ impl Counting {
         Self {
             inner: Arc::new(inner),
             calls: zero(),
+            cancellation_reads: zero(),
             unreachable: zero(),
             lose_answers: zero(),
             throttled: zero(),
+            unreachable_replacements: zero(),
             lose_replacements: zero(),
         }
     }
@@ -228,16 +293,26 @@ impl JobStore for Counting {
         self.call(batch.settlements.len(), self.inner.settle(batch)).await
     }
 
-    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        let outcome = self.inner.replace(record).await;
-        if Self::takes(&self.lose_replacements) {
-            return Err(StoreError::new("call the store", "it timed out"));
+        let failures =
+            || records.iter().map(|_| Err(StoreError::new("call the store", "it timed out"))).collect();
+        if Self::takes(&self.unreachable_replacements) {
+            return failures();
         }
-        outcome
+        let outcomes = self.inner.replace_all(records).await;
+        if Self::takes(&self.lose_replacements) { failures() } else { outcomes }
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
         self.inner.get(ids).await
+    }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        self.cancellation_reads.fetch_add(1, Ordering::SeqCst);
+        if Self::takes(&self.unreachable) {
+            return Err(StoreError::new("call the store", "it timed out"));
+        }
+        self.inner.cancellations(ids).await
     }
 }

@@ -9,16 +9,19 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use lambda_jobs_core::ports::{HistoryEntry, SettleBatch, StoreError};
-use lambda_jobs_core::{JobStatus, Queue};
+use lambda_jobs_core::{JobStatus, Queue, Retention};
 
 use super::client::Dynamo;
 use super::record::{SHARDS, expiry};
 use super::write::Write;
 use super::{Item, instant, key, text, text_of};
 
+/// What the partition keys of history begin with, and no others.
+pub(super) const PREFIX: &str = "history#";
+
 /// The partition of a day and a shard.
 pub(super) fn pk(day: NaiveDate, shard: u64) -> String {
-    format!("history#{day}#{shard}")
+    format!("{PREFIX}{day}#{shard}")
 }
 
 fn keys(batch: &SettleBatch) -> (String, String) {
@@ -31,7 +34,7 @@ pub(super) fn write(
     table: &str,
     batch: &SettleBatch,
     entries: &[HistoryEntry],
-    retention: Duration,
+    retention: &Retention,
 ) -> Option<Write> {
     let (pk, sk) = keys(batch);
     (!entries.is_empty()).then(|| Write::insert(table, pk, sk, encode(batch.at, entries, retention)))
@@ -42,7 +45,7 @@ pub(super) async fn correct(
     dynamo: &Dynamo,
     batch: &SettleBatch,
     entries: &[HistoryEntry],
-    retention: Duration,
+    retention: &Retention,
 ) -> Result<(), StoreError> {
     let table = &dynamo.tables().jobs;
     let (pk, sk) = keys(batch);
@@ -57,16 +60,18 @@ pub(super) async fn correct(
     sent.map(|_| ()).map_err(|error| dynamo.error("correct the history in", table, error))
 }
 
-fn encode(at: DateTime<Utc>, entries: &[HistoryEntry], retention: Duration) -> Item {
+fn encode(at: DateTime<Utc>, entries: &[HistoryEntry], retention: &Retention) -> Item {
     let mut names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let lines: Vec<String> = entries.iter().map(|entry| line(at, entry, &names)).collect();
     let names = names.into_iter().map(text).collect();
+    let keep = entries.iter().map(|entry| retention.of(entry.status)).max();
+    let keep = keep.unwrap_or_else(|| retention.longest());
     Item::from([
         ("names".to_owned(), AttributeValue::L(names)),
         ("jobs".to_owned(), text(lines.join("\n"))),
-        ("expiresAt".to_owned(), expiry(at, retention)),
+        ("expiresAt".to_owned(), expiry(at, keep)),
     ])
 }
 

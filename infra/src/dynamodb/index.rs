@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
-use lambda_jobs_core::ports::{Counters, HistoryEntry, HistoryQuery, JobIndex, ListQuery, Page, StoreError};
+use lambda_jobs_core::ports::{
+    Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, Page, StoreError,
+};
 
 use super::record::SHARDS;
 use super::store::DynamoJobStore;
@@ -24,6 +26,10 @@ impl JobIndex for DynamoJobStore {
         } else {
             self.list_by_scan(query).await
         }
+    }
+
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
+        self.find_due(query).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError> {

@@ -5,7 +5,7 @@ use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::ports::{ListQuery, Page, StoreError};
 use serde_json::Value;
 
-use super::record::{RECORD, SHARDS, attention};
+use super::record::{PARKED_SHARDS, RECORD, SHARDS, attention, parked};
 use super::store::DynamoJobStore;
 use super::tables::ATTENTION_INDEX;
 use super::{Item, text, text_of};
@@ -13,17 +13,23 @@ use super::{Item, text, text_of};
 impl DynamoJobStore {
     /// Records of the sparse index, latest first. The cursor is the last one's place in it.
     pub(super) async fn list_attention(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
-        let shards = (0..SHARDS).map(|shard| self.attention_of(shard, query));
+        let waiting = (0..SHARDS).map(|shard| attention(query.status, shard));
+        let apart = if query.status.is_waiting() { PARKED_SHARDS } else { 0 };
+        let partitions = waiting.chain((0..apart).map(parked));
+        let shards = partitions.map(|partition| self.attention_of(partition, query));
         let mut items: Vec<Item> = try_join_all(shards).await?.into_iter().flatten().collect();
         items.sort_by(|one, other| text_of(other, "attentionAt").cmp(text_of(one, "attentionAt")));
         self.page(items, query, |item| text_of(item, "attentionAt").to_owned())
     }
 
     /// As many of one shard as a page and one more can need.
-    async fn attention_of(&self, shard: u64, query: &ListQuery) -> Result<Vec<Item>, StoreError> {
+    async fn attention_of(&self, partition: String, query: &ListQuery) -> Result<Vec<Item>, StoreError> {
         let table = self.jobs();
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
+        // Parked records of either status share their partitions.
+        let filter =
+            if query.name.is_some() { "#status = :status AND #name = :name" } else { "#status = :status" };
         loop {
             let mut call = self
                 .dynamo
@@ -32,14 +38,16 @@ impl DynamoJobStore {
                 .table_name(table)
                 .index_name(ATTENTION_INDEX)
                 .key_condition_expression("attention = :attention AND attentionAt < :before")
-                .expression_attribute_values(":attention", text(attention(query.status, shard)))
+                .expression_attribute_values(":attention", text(&partition))
+                .filter_expression(filter)
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":status", text(query.status.as_str()))
                 // `~` comes after everything that a place in the index begins with.
                 .expression_attribute_values(":before", text(query.cursor.as_deref().unwrap_or("~")))
                 .scan_index_forward(false)
                 .set_exclusive_start_key(start);
             if let Some(name) = &query.name {
                 call = call
-                    .filter_expression("#name = :name")
                     .expression_attribute_names("#name", "name")
                     .expression_attribute_values(":name", text(name));
             } else {

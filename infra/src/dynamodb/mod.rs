@@ -10,14 +10,19 @@
 //! | jobs | `job#<id>` | `payload#<hash>` | a larger payload, written once and never again |
 //! | jobs | `history#<day>#<shard>` | `<instant>#<batch>` | the jobs that one settle call finished |
 //! | state | `counter#<job name>` | `counter` | what was counted for jobs of that name |
-//! | state | `control` | `control` | what holds for all environments at once; read by each as it starts |
+//! | state | `schedule#<shard>` | `<id>` | a schedule and where it stands |
+//! | state | `control` | `control` | what holds for all environments at once: what is paused; read by each as it starts, and then every 5 s while it works |
 //! | data | `delivery#<id>` | `delivery` | a webhook delivery, its JSON fields as attributes |
 //!
 //! The sparse index `attention` of the jobs table (`attention` = `<status>#<shard>`, `attentionAt` =
 //! `<instant>#<id>`) holds records that are scheduled, retrying or failed; one that succeeds at once
-//! never enters it. The one of the data table (`attention` = `delivery-pending#<shard>` or `delivery-retry#<shard>`)
-//! holds deliveries that are not finished. `expiresAt` (seconds since 1970) lets DynamoDB delete what is finished once the
-//! retention is over.
+//! never enters it. Parked records are in partitions of their own there (`parked#<shard>`): the due index.
+//! That of the data table (`attention` = `delivery-pending#<shard>` or `delivery-retry#<shard>`) holds deliveries that
+//! are not finished.
+//!
+//! `expiresAt` (seconds since 1970) lets DynamoDB delete what is finished once the
+//! retention of its outcome is over; a cleanup does so at once, and leaves `trimmed` on the records that it took
+//! payload, result and error from.
 //!
 //! Instants in the jobs and state tables are UTC, without a zone and without trailing zeros
 //! (`2026-11-23T08:00:00.25`): as text they are in order, to the nanosecond. Payloads and results are
@@ -31,16 +36,21 @@
 //! sent again when the answer was lost: without crashes and lost answers the counters are exact, and
 //! each of those can leave out, or count twice, at most the jobs of one batch.
 
+mod archive;
 mod attempt;
+mod cancellations;
 mod client;
 mod control;
 mod counters;
+mod due;
 mod history;
 mod index;
 mod instant;
 mod list;
+mod pages;
 mod record;
 mod render;
+mod schedules;
 mod settle;
 mod single;
 mod store;
@@ -51,6 +61,8 @@ mod write;
 mod writer;
 
 pub use client::Dynamo;
+pub use control::DynamoControlStore;
+pub use schedules::DynamoSchedules;
 pub use store::DynamoJobStore;
 pub use tables::create_tables;
 pub use webhooks::DynamoWebhooks;

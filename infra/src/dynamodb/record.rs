@@ -5,7 +5,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::job::{Claim, ClaimId, Company, Revision};
-use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue};
+use lambda_jobs_core::ports::FinishedJob;
+use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue, Retention};
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use serde_json::Value;
@@ -18,6 +19,8 @@ use super::{Item, key, number, text, text_of};
 pub(super) const MAX_INLINE_PAYLOAD: usize = 512;
 /// Over how many partitions each status of the index is spread.
 pub(super) const SHARDS: u64 = 4;
+/// Over how many partitions parked records are spread: those of one minute leave the index together.
+pub(super) const PARKED_SHARDS: u16 = 16;
 /// The sort key of a record.
 pub(super) const RECORD: &str = "job";
 
@@ -26,13 +29,14 @@ pub(super) const RECORD: &str = "job";
 pub(super) const DEFINITION: [&str; 10] =
     ["name", "type", "priority", "maxRetries", "delay", "runAt", "timeout", "tags", "tenant", "traceparent"];
 /// The attributes that change as the job goes on.
-pub(super) const STATE: [&str; 21] = [
+pub(super) const STATE: [&str; 24] = [
     "queue",
     "status",
     "revision",
     "createdAt",
     "dueAt",
     "failures",
+    "snoozes",
     "claimId",
     "leaseUntil",
     "company",
@@ -45,6 +49,8 @@ pub(super) const STATE: [&str; 21] = [
     "isolated",
     "deadLettered",
     "cancelRequested",
+    "parked",
+    "trimmed",
     "attention",
     "attentionAt",
     "expiresAt",
@@ -52,6 +58,10 @@ pub(super) const STATE: [&str; 21] = [
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
 struct Stored {
     name: String,
     #[serde(rename = "type")]
@@ -81,6 +91,8 @@ struct Stored {
     created_at: Instant,
     due_at: Instant,
     failures: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    snoozes: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     claim_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,11 +118,34 @@ struct Stored {
     dead_lettered: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     cancel_requested: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    parked: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    trimmed: bool,
+}
+
+/// What a cleanup reads of a finished record.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Finished {
+    status: JobStatus,
+    completed_at: Instant,
+    revision: u64,
+    #[serde(default)]
+    dead_lettered: bool,
+    #[serde(default)]
+    trimmed: bool,
+    payload_key: Option<String>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 const fn is_false(value: &bool) -> bool {
     !*value
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A payload that is too large for its record.
@@ -165,29 +200,35 @@ pub(super) fn attention(status: JobStatus, shard: u64) -> String {
     format!("{status}#{shard}")
 }
 
+/// The partition of the index that holds the parked records of a shard.
+pub(super) fn parked(shard: u16) -> String {
+    format!("parked#{shard}")
+}
+
 /// The attributes of a record, its key not included.
-pub(super) fn encode(record: &JobRecord, retention: Duration) -> Result<Item, serde_dynamo::Error> {
+pub(super) fn encode(record: &JobRecord, retention: &Retention) -> Result<Item, serde_dynamo::Error> {
     let mut item = to_item(Stored::from(record))?;
     if record.status.needs_attention() {
-        let shard = hash(record.id().as_str().as_bytes()) % SHARDS;
+        let hash = hash(record.id().as_str().as_bytes());
         let at = record.completed_at.unwrap_or(record.due_at);
-        item.insert("attention".to_owned(), text(attention(record.status, shard)));
+        let partition = if record.parked {
+            // The remainder is less than the divisor, so it fits.
+            parked(u16::try_from(hash % u64::from(PARKED_SHARDS)).unwrap_or_default())
+        } else {
+            attention(record.status, hash % SHARDS)
+        };
+        item.insert("attention".to_owned(), text(partition));
         item.insert("attentionAt".to_owned(), text(format!("{}#{}", instant::write(at), record.id())));
     }
     if let Some(end) = record.completed_at.filter(|_| record.status.is_finished()) {
-        item.insert("expiresAt".to_owned(), expiry(end, retention));
+        item.insert("expiresAt".to_owned(), expiry(end, retention.of(record.status)));
     }
     Ok(item)
 }
 
 /// The record in an item, with the payload where it is in the record itself and `null` where not.
 pub(super) fn decode(item: Item) -> Result<Loaded, String> {
-    let pk = text_of(&item, "pk").to_owned();
-    let id: JobId = pk
-        .strip_prefix("job#")
-        .ok_or_else(|| format!("item {pk:?} is no job"))?
-        .parse()
-        .map_err(|error| format!("item {pk:?}: {error}"))?;
+    let (pk, id) = identity(&item)?;
     let stored: Stored = from_item(item).map_err(|error| format!("item {pk:?}: {error}"))?;
     let payload = match &stored.payload {
         Some(json) => serde_json::from_str(json).map_err(|error| format!("item {pk:?}: payload: {error}"))?,
@@ -197,6 +238,32 @@ pub(super) fn decode(item: Item) -> Result<Loaded, String> {
     let result = result.map_err(|error| format!("item {pk:?}: result: {error}"))?;
     let payload_key = stored.payload_key.clone();
     Ok(Loaded { record: stored.into_record(id, payload, result), payload_key })
+}
+
+/// The key and the job of a record's item.
+fn identity(item: &Item) -> Result<(String, JobId), String> {
+    let pk = text_of(item, "pk").to_owned();
+    let id = pk
+        .strip_prefix("job#")
+        .ok_or_else(|| format!("item {pk:?} is no job"))?
+        .parse()
+        .map_err(|error| format!("item {pk:?}: {error}"))?;
+    Ok((pk, id))
+}
+
+/// What a cleanup must know of the finished record in an item.
+pub(super) fn decode_finished(item: Item) -> Result<FinishedJob, String> {
+    let (pk, id) = identity(&item)?;
+    let finished: Finished = from_item(item).map_err(|error| format!("item {pk:?}: {error}"))?;
+    Ok(FinishedJob {
+        id,
+        status: finished.status,
+        completed_at: finished.completed_at.0,
+        revision: Revision(finished.revision),
+        dead_lettered: finished.dead_lettered,
+        trimmed: finished.trimmed,
+        payload_place: finished.payload_key,
+    })
 }
 
 impl From<&JobRecord> for Stored {
@@ -223,6 +290,7 @@ impl From<&JobRecord> for Stored {
             created_at: Instant(record.created_at),
             due_at: Instant(record.due_at),
             failures: record.failures,
+            snoozes: record.snoozes,
             claim_id: claim.map(|claim| claim.id.as_str().to_owned()),
             lease_until: claim.map(|claim| Instant(claim.lease_until)),
             company: claim.map(|claim| claim.company),
@@ -235,6 +303,8 @@ impl From<&JobRecord> for Stored {
             isolated: record.isolated,
             dead_lettered: record.dead_lettered,
             cancel_requested: record.cancel_requested,
+            parked: record.parked,
+            trimmed: record.trimmed,
         }
     }
 }
@@ -268,6 +338,7 @@ impl Stored {
             created_at: self.created_at.0,
             due_at: self.due_at.0,
             failures: self.failures,
+            snoozes: self.snoozes,
             claim,
             started_at: self.started_at.map(|at| at.0),
             completed_at: self.completed_at.map(|at| at.0),
@@ -278,6 +349,8 @@ impl Stored {
             isolated: self.isolated,
             dead_lettered: self.dead_lettered,
             cancel_requested: self.cancel_requested,
+            parked: self.parked,
+            trimmed: self.trimmed,
         }
     }
 }

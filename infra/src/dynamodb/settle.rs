@@ -32,7 +32,7 @@ impl DynamoJobStore {
             }
         }
         let settling = writes.len();
-        writes.extend(history::write(self.jobs(), batch, &batch.history(), self.retention));
+        writes.extend(history::write(self.jobs(), batch, &batch.history(), &self.retention));
         let counting = writes.len();
         let counted = batch.counters();
         let state = &self.dynamo.tables().state;
@@ -118,7 +118,7 @@ impl DynamoJobStore {
         };
         let (written, unwritten) = (only(written), only(unwritten));
         if !unwritten.history().is_empty() {
-            let corrected = history::correct(&self.dynamo, batch, &written.history(), self.retention).await;
+            let corrected = history::correct(&self.dynamo, batch, &written.history(), &self.retention).await;
             warn(corrected.err(), "the history of a batch lists jobs that it did not finish");
         }
         for (name, added) in unwritten.counters() {

@@ -10,33 +10,33 @@ use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, InsertOutcome, JobStore, ReplaceOutcome, SettleBatch, SettleOutcome,
     StoreError,
 };
-use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus};
+use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, Retention};
 use serde_json::Value;
 
 use super::client::Dynamo;
 use super::record::{ApartPayload, DEFINITION, RECORD, STATE, decode, encode, expiry, job_pk, record_key};
-use super::write::{Condition, Outcome, Update, Write};
+use super::write::{Condition, Failed, Outcome, Update, Write};
 use super::{Item, instant, key, text, text_of};
 
 /// A [`JobStore`] and [`JobIndex`](lambda_jobs_core::ports::JobIndex) in DynamoDB.
 #[derive(Clone, Debug)]
 pub struct DynamoJobStore {
     pub(super) dynamo: Dynamo,
-    pub(super) retention: Duration,
+    pub(super) retention: Retention,
 }
 
 /// How much longer than its job's due instant and the retention a payload is kept: it is written once,
 /// before anybody can know when its job will end.
 const PAYLOAD_GRACE: Duration = Duration::from_hours(24 * 90);
 /// The most keys that one read takes.
-const MAX_KEYS: usize = 100;
+pub(super) const MAX_KEYS: usize = 100;
 /// How often keys are read that the service left out.
 const READS: u32 = 5;
 
 impl DynamoJobStore {
-    /// A store that remembers finished jobs for this long (`JobConfig::retention`).
+    /// A store that remembers finished jobs for so long (`JobConfig::retention`).
     #[must_use]
-    pub const fn new(dynamo: Dynamo, retention: Duration) -> Self {
+    pub const fn new(dynamo: Dynamo, retention: Retention) -> Self {
         Self { dynamo, retention }
     }
 
@@ -45,7 +45,7 @@ impl DynamoJobStore {
     }
 
     pub(super) fn encode(&self, record: &JobRecord) -> Result<Item, StoreError> {
-        let written = encode(record, self.retention);
+        let written = encode(record, &self.retention);
         written.map_err(|error| StoreError::new(format!("write job {}", record.id()), error.to_string()))
     }
 
@@ -76,7 +76,7 @@ impl DynamoJobStore {
         let from = record.due_at.max(record.created_at);
         let item = Item::from([
             ("payload".to_owned(), text(json)),
-            ("expiresAt".to_owned(), expiry(from, self.retention + PAYLOAD_GRACE)),
+            ("expiresAt".to_owned(), expiry(from, self.retention.longest() + PAYLOAD_GRACE)),
         ]);
         Some(Write::insert(self.jobs(), job_pk(record.id()), sk, item))
     }
@@ -184,19 +184,28 @@ impl JobStore for DynamoJobStore {
         self.settle_batch(batch).await
     }
 
-    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
-        let item = self.encode(record)?;
-        let before = AttributeValue::N(record.revision.0.saturating_sub(1).to_string());
-        let update = Update::default()
-            .to(&item, DEFINITION.into_iter().chain(STATE))
-            .when(Condition::Equals("revision", before));
-        let write = Write::update(self.jobs(), job_pk(record.id()), RECORD, update);
-        let outcome = match self.dynamo.write_all("replace a job in", &[write]).await.pop() {
-            Some(outcome) => outcome?,
-            None => return Err(self.unreadable("there was no answer".to_owned())),
-        };
-        let Outcome::Refused { item, .. } = outcome else { return Ok(ReplaceOutcome::Replaced) };
-        Ok(ReplaceOutcome::refused(record, self.found(record.id(), item).await?))
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
+        let mut writes = Vec::with_capacity(records.len());
+        let mut unwritten: HashMap<usize, StoreError> = HashMap::new();
+        for (at, record) in records.iter().enumerate() {
+            match self.replace_write(record) {
+                Ok(write) => writes.push(write),
+                Err(error) => drop(unwritten.insert(at, error)),
+            }
+        }
+        let mut outcomes = self.dynamo.write_all("replace jobs in", &writes).await.into_iter();
+        let mut answers = Vec::with_capacity(records.len());
+        for (at, record) in records.iter().enumerate() {
+            let answer = match unwritten.remove(&at) {
+                Some(error) => Err(error),
+                None => match outcomes.next() {
+                    Some(outcome) => self.replace_answer(record, outcome).await,
+                    None => Err(self.unreadable("there was no answer".to_owned())),
+                },
+            };
+            answers.push(answer);
+        }
+        answers
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
@@ -211,8 +220,14 @@ impl JobStore for DynamoJobStore {
             }
             records.insert(loaded.record.id().clone(), loaded.record);
         }
-        self.add_payloads(&mut records, apart).await?;
+        for id in self.add_payloads(&mut records, apart).await? {
+            self.look_again(&mut records, id).await?;
+        }
         Ok(ids.iter().map(|id| records.get(id).cloned()).collect())
+    }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        self.cancelled_among(ids).await
     }
 }
 
@@ -253,13 +268,14 @@ impl DynamoJobStore {
         Ok(if written { ClaimOutcome::Claimed(record) } else { ClaimOutcome::Refused(record) })
     }
 
+    /// Adds the payloads with these keys to their records, and answers whose is not there.
     async fn add_payloads(
         &self,
         records: &mut HashMap<JobId, JobRecord>,
         keys: Vec<Item>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<JobId>, StoreError> {
         if keys.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let mut missing: HashSet<String> = keys.iter().map(|key| text_of(key, "pk").to_owned()).collect();
         for item in self.read_items(keys).await? {
@@ -272,10 +288,65 @@ impl DynamoJobStore {
                 record.definition.payload = payload;
             }
         }
-        match missing.into_iter().next() {
-            Some(pk) => Err(self.unreadable(format!("item {pk:?}: its payload is gone"))),
-            None => Ok(()),
+        Ok(missing.iter().filter_map(|pk| pk.strip_prefix("job#")?.parse().ok()).collect())
+    }
+
+    /// The records in items, with their payloads. One that can't be read, or whose payload is gone, is left
+    /// out, so that it does not stand in the way of the others.
+    pub(super) async fn whole_records(&self, items: Vec<Item>) -> Result<Vec<JobRecord>, StoreError> {
+        let mut order = Vec::with_capacity(items.len());
+        let mut records = HashMap::with_capacity(items.len());
+        let mut apart = Vec::new();
+        for item in items {
+            let loaded = match decode(item) {
+                Ok(loaded) => loaded,
+                Err(reason) => {
+                    tracing::error!(reason, "a job can't be read");
+                    continue;
+                }
+            };
+            let id = loaded.record.id().clone();
+            if let Some(sk) = loaded.payload_key {
+                apart.push(key(job_pk(&id), sk));
+            }
+            order.push(id.clone());
+            records.insert(id, loaded.record);
         }
+        for id in self.add_payloads(&mut records, apart).await? {
+            tracing::error!(job_id = %id, "a job's payload is gone");
+            records.remove(&id);
+        }
+        Ok(order.into_iter().filter_map(|id| records.remove(&id)).collect())
+    }
+
+    fn replace_write(&self, record: &JobRecord) -> Result<Write, StoreError> {
+        let item = self.encode(record)?;
+        let before = AttributeValue::N(record.revision.0.saturating_sub(1).to_string());
+        let update = Update::default()
+            .to(&item, DEFINITION.into_iter().chain(STATE))
+            .when(Condition::Equals("revision", before));
+        Ok(Write::update(self.jobs(), job_pk(record.id()), RECORD, update))
+    }
+
+    async fn replace_answer(
+        &self,
+        record: &JobRecord,
+        outcome: Result<Outcome, Failed>,
+    ) -> Result<ReplaceOutcome, StoreError> {
+        let Outcome::Refused { item, .. } = outcome? else { return Ok(ReplaceOutcome::Replaced) };
+        Ok(ReplaceOutcome::refused(record, self.found(record.id(), item).await?))
+    }
+
+    /// Reads a record once more whose payload is gone: a cleanup may have taken either meanwhile.
+    async fn look_again(&self, records: &mut HashMap<JobId, JobRecord>, id: JobId) -> Result<(), StoreError> {
+        records.remove(&id);
+        let Some(item) = self.read_items(vec![record_key(&id)]).await?.pop() else { return Ok(()) };
+        let loaded = decode(item).map_err(|reason| self.unreadable(reason))?;
+        if loaded.payload_key.is_some() {
+            return Err(self.unreadable(format!("item {:?}: its payload is gone", job_pk(&id))));
+        }
+        records.insert(id, loaded.record);
+        Ok(())
     }
 }
 
@@ -296,6 +367,7 @@ fn full_record(request: &ClaimRequest) -> JobRecord {
         note: Some(String::new()),
         dead_lettered: true,
         cancel_requested: true,
+        parked: true,
         ..JobRecord::accepted(definition, lambda_jobs_core::Queue::Normal, long_ago, long_ago)
     }
 }

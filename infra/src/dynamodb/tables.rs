@@ -14,9 +14,9 @@ use super::client::Dynamo;
 
 /// The sparse index of what needs attention.
 pub(super) const ATTENTION_INDEX: &str = "attention";
-/// The sparse index of what is due in the state table.
-const DUE_INDEX: &str = "due";
-/// What that of the data table holds besides its keys: enough to know what is to be done.
+/// The sparse index of schedules that have an occurrence to come.
+pub(super) const DUE_INDEX: &str = "due";
+/// What the index of the data table holds besides its keys: enough to know what is to be done.
 const INCLUDED: [&str; 3] = ["id", "attemptCount", "maxAttempts"];
 /// How often a new table is looked at, and how long in between, until it is active: half a minute in all.
 const LOOKS: u32 = 150;

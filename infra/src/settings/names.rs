@@ -99,6 +99,8 @@ fn table(reader: &mut Reader<'_>, variable: &str, default: String) -> String {
     name
 }
 
+/// The longest ARN of a function with a qualifier.
+const MAX_FUNCTION: usize = 256;
 /// A queue's name has at most 80 characters; `webhooks-dlq` takes 12 of them.
 const MAX_PREFIX: usize = 68;
 
@@ -112,4 +114,16 @@ pub(super) fn queues(reader: &mut Reader<'_>) -> QueueNames {
         return QueueNames::default();
     }
     QueueNames { prefix }
+}
+
+pub(super) fn worker_function(reader: &mut Reader<'_>) -> Option<String> {
+    let variable = "LAMBDA_JOBS_WORKER_FUNCTION";
+    let name = reader.text(variable)?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':');
+    if name.len() > MAX_FUNCTION || !name.chars().all(fits) {
+        let expected = format!("the name or ARN of a function, at most {MAX_FUNCTION} characters");
+        reader.refuse(variable, &expected, &name);
+        return None;
+    }
+    Some(name)
 }

@@ -6,9 +6,11 @@
 //! A dead letter is a copy that the worker sends, because SQS's own redrive can't say why: the message
 //! attributes `reason`, `originalMessageId` and `originalQueue` do.
 
+mod backlog;
 mod batch;
 mod client;
 mod dead_letters;
+mod depth;
 mod send;
 
 use async_trait::async_trait;
@@ -19,7 +21,7 @@ use lambda_jobs_core::ports::{
 
 pub use client::SqsClient;
 
-/// [`JobQueue`] and [`DeadLetterQueue`] on SQS.
+/// [`JobQueue`], [`DeadLetterQueue`], and what a pause needs of the queues, on SQS.
 #[derive(Clone, Debug)]
 pub struct SqsJobQueue {
     client: SqsClient,

@@ -70,7 +70,7 @@ pub(super) fn whole_seconds(duration: Duration) -> i32 {
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
-type Answers = Vec<(usize, Result<(), QueueError>)>;
+pub(super) type Answers = Vec<(usize, Result<(), QueueError>)>;
 
 /// Sends entries, each to the queue of its name, and answers in their order.
 pub(super) async fn send_all(
@@ -175,11 +175,11 @@ async fn hide_part(
     }
 }
 
-fn all_failed(part: &[usize], error: impl Fn() -> QueueError) -> Answers {
+pub(super) fn all_failed(part: &[usize], error: impl Fn() -> QueueError) -> Answers {
     part.iter().map(|at| (*at, Err(error()))).collect()
 }
 
-fn some_failed(part: &[usize], failed: &[BatchResultErrorEntry], action: &str) -> Answers {
+pub(super) fn some_failed(part: &[usize], failed: &[BatchResultErrorEntry], action: &str) -> Answers {
     let failed: HashMap<&str, &BatchResultErrorEntry> =
         failed.iter().map(|entry| (entry.id.as_str(), entry)).collect();
     let answer = |at: &usize| match failed.get(at.to_string().as_str()) {
@@ -192,7 +192,7 @@ fn some_failed(part: &[usize], failed: &[BatchResultErrorEntry], action: &str) -
     part.iter().map(|at| (*at, answer(at))).collect()
 }
 
-fn in_order(length: usize, answers: Vec<Answers>) -> Vec<Result<(), QueueError>> {
+pub(super) fn in_order(length: usize, answers: Vec<Answers>) -> Vec<Result<(), QueueError>> {
     let mut ordered: Vec<Option<Result<(), QueueError>>> = Vec::new();
     ordered.resize_with(length, || None);
     for (at, answer) in answers.into_iter().flatten() {

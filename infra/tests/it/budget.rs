@@ -5,7 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::job::{Claim, ClaimId, Company};
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, Clock, Fence, InsertOutcome, JobStore, SettleBatch, SettleOutcome, Settlement,
+    ClaimOutcome, ClaimRequest, Clock, DueQuery, Fence, InsertOutcome, JobIndex, JobStore, ReplaceOutcome,
+    SettleBatch, SettleOutcome, Settlement,
 };
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, Queue};
 use lambda_jobs_infra::{Dynamo, DynamoJobStore, OsEntropy, SystemClock, Tables, create_tables};
@@ -156,6 +157,35 @@ async fn a_retry_costs_two_requests_a_batch_and_four_units_a_job() {
     assert_eq!(metered.settle(retrying.clone()).await, figures(1, 21.0), "settled as retrying");
     let (_, cost) = metered.claim_all(&retrying).await;
     assert_eq!(cost, figures(1, 20.0), "claimed again");
+}
+
+#[tokio::test]
+async fn a_job_delayed_for_longer_than_a_message_costs_six_units_and_its_share_of_history() {
+    let metered = Metered::new().await;
+    metered.warm_up().await;
+    let due_at = metered.now + TimeDelta::hours(1);
+    let parked: Vec<_> = metered
+        .records(&json!({ "user": "u-1" }))
+        .into_iter()
+        .map(|record| {
+            let definition = record.definition;
+            JobRecord::accepted(definition, Queue::Normal, metered.now, due_at).parked_if_far(metered.now)
+        })
+        .collect();
+    assert_eq!(metered.insert(&parked).await, figures(1, 20.0), "parked: records and index entries");
+    let query = DueQuery { until: due_at, limit: 1_000, cursor: None };
+    assert_eq!(metered.store.due(&query).await.unwrap().items.len(), JOBS);
+    assert_eq!(metered.meter.take().requests, 16, "one query for each partition, however many are due");
+    let sent: Vec<_> = parked.into_iter().map(JobRecord::dispatched).collect();
+    for outcome in metered.store.replace_all(&sent).await {
+        assert_eq!(outcome.unwrap(), ReplaceOutcome::Replaced);
+    }
+    assert_eq!(metered.meter.take(), figures(1, 20.0), "dispatched: they leave the index");
+    let later = Metered { now: due_at, ..metered };
+    let (claimed, cost) = later.claim_all(&sent).await;
+    assert_eq!(cost, figures(1, 10.0), "claimed");
+    let ended = claimed.into_iter().map(|record| completed(record, later.now)).collect();
+    assert_eq!(later.settle(ended).await, figures(1, 12.0), "settled");
 }
 
 #[tokio::test]

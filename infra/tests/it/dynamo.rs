@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use dynoxide::Database;
-use lambda_jobs_core::JobConfig;
-use lambda_jobs_core::testing::conformance::{Bench, job_index, job_store, webhooks};
+use lambda_jobs_core::Retention;
+use lambda_jobs_core::testing::conformance::{
+    Bench, control_store, job_archive, job_index, job_store, schedules, webhooks,
+};
 use lambda_jobs_infra::{
-    Dynamo, DynamoJobStore, DynamoWebhooks, OsEntropy, SystemClock, Tables, create_tables,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoWebhooks, OsEntropy, SystemClock,
+    Tables, create_tables,
 };
 use tokio::net::TcpListener;
 
@@ -39,7 +42,7 @@ pub(crate) async fn dynamo() -> Dynamo {
 
 /// The store of a connection.
 pub(crate) fn store(dynamo: &Dynamo) -> DynamoJobStore {
-    DynamoJobStore::new(dynamo.clone(), JobConfig::MIN_RETENTION)
+    DynamoJobStore::new(dynamo.clone(), Retention::default())
 }
 
 /// A bench by the machine's clock.
@@ -61,11 +64,37 @@ async fn the_job_index_conforms() {
     job_index::suite(&store(&dynamo), &store(&dynamo), &bench()).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_job_archive_conforms() {
+    let dynamo = dynamo().await;
+    let store = store(&dynamo);
+    let setup = job_archive::Setup { store: &store, index: &store, archive: &store };
+    for _ in 0..2 {
+        job_archive::suite(setup, &bench()).await;
+    }
+}
+
 #[tokio::test]
 async fn the_webhooks_conform() {
     let dynamo = dynamo().await;
     for _ in 0..2 {
         webhooks::suite(&DynamoWebhooks::new(dynamo.clone()), &bench()).await;
+    }
+}
+
+#[tokio::test]
+async fn the_schedules_conform() {
+    let dynamo = dynamo().await;
+    for _ in 0..2 {
+        schedules::suite(&DynamoSchedules::new(dynamo.clone()), &bench()).await;
+    }
+}
+
+#[tokio::test]
+async fn the_control_store_conforms() {
+    let dynamo = dynamo().await;
+    for _ in 0..2 {
+        control_store::suite(&DynamoControlStore::new(dynamo.clone()), &bench()).await;
     }
 }
 

@@ -7,11 +7,13 @@
 )]
 
 mod budget;
+mod control;
 mod dynamo;
 mod errors;
 mod fallback;
 mod front;
 mod http;
+mod lambda;
 mod meter;
 mod settings;
 mod sqs;

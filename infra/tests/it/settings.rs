@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use lambda_jobs_core::{Jitter, Queue};
+use lambda_jobs_core::{Jitter, JobStatus, Queue};
 use lambda_jobs_infra::{OsEntropy, Settings};
 
 fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
@@ -30,18 +30,21 @@ fn every_variable_has_its_effect() {
         ("LAMBDA_JOBS_TIMEOUT_MS", "1500"),
         ("LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS", "60"),
         ("LAMBDA_JOBS_RETENTION_DAYS", "30"),
+        ("LAMBDA_JOBS_RETENTION_FAILED_DAYS", "90"),
         ("LAMBDA_JOBS_MAX_JOB_HISTORY", "10"),
         ("LAMBDA_JOBS_JOBS_TABLE", "a-jobs"),
         ("LAMBDA_JOBS_STATE_TABLE", "a-state"),
         ("LAMBDA_JOBS_DATA_TABLE", "a-data"),
         ("LAMBDA_JOBS_QUEUE_PREFIX", "a-"),
+        ("LAMBDA_JOBS_WORKER_FUNCTION", "my-stack-worker"),
     ])
     .unwrap();
     let jobs = settings.jobs;
     assert!(!jobs.enabled);
     assert_eq!((jobs.concurrency, jobs.timeout), (7, Duration::from_millis(1500)));
     assert_eq!(jobs.function_timeout, Duration::from_mins(1));
-    assert_eq!(jobs.retention, Duration::from_hours(30 * 24));
+    let days = |status| jobs.retention.of(status).as_secs() / 86_400;
+    assert_eq!([JobStatus::Completed, JobStatus::Failed, JobStatus::Cancelled].map(days), [30, 90, 30]);
     assert_eq!(jobs.retry.max_retries(), 0);
     assert_eq!(jobs.retry.backoff(2, &OsEntropy), Duration::from_millis(400));
     assert_eq!(jobs.retry, jobs.retry.with_jitter(Jitter::None));
@@ -49,6 +52,7 @@ fn every_variable_has_its_effect() {
     let tables = settings.tables;
     assert_eq!([tables.jobs, tables.state, tables.data], ["a-jobs", "a-state", "a-data"]);
     assert_eq!(settings.queues.dead_letters(Queue::Webhooks), "a-webhooks-dlq");
+    assert_eq!(settings.worker_function.as_deref(), Some("my-stack-worker"));
 }
 
 #[test]
@@ -56,20 +60,26 @@ fn every_mistake_is_named_at_once() {
     let mistakes = read(&[
         ("ENABLE_JOBS", "yes"),
         ("LAMBDA_JOBS_CONCURRENCY", "0"),
+        ("LAMBDA_JOBS_RETENTION_DAYS", "14"),
+        ("LAMBDA_JOBS_RETENTION_CANCELLED_DAYS", "7"),
         ("LAMBDA_JOBS_RETRY_JITTER", "half"),
         ("LAMBDA_JOBS_TIMEOUT_MS", "89000"),
         ("LAMBDA_JOBS_JOBS_TABLE", "my \"table\""),
         ("LAMBDA_JOBS_QUEUE_PREFIX", "queue.fifo"),
+        ("LAMBDA_JOBS_WORKER_FUNCTION", "my worker"),
     ]);
     assert_eq!(
         mistakes.unwrap_err(),
         [
             r#"LAMBDA_JOBS_CONCURRENCY: expected a whole number from 1 to 1000, got "0""#,
+            r#"LAMBDA_JOBS_RETENTION_DAYS: expected a whole number from 15 to 3650, got "14""#,
+            r#"LAMBDA_JOBS_RETENTION_CANCELLED_DAYS: expected a whole number from 15 to 3650, got "7""#,
             r#"LAMBDA_JOBS_RETRY_JITTER: expected full or none, got "half""#,
             r#"ENABLE_JOBS: expected true or false, got "yes""#,
             r#"LAMBDA_JOBS_TIMEOUT_MS: expected at most 85000, which is LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS in milliseconds less 5000 to start and settle in, got "89000""#,
             r#"LAMBDA_JOBS_JOBS_TABLE: expected a table's name: 3 to 255 letters, digits, hyphens, dots or underscores, got "my \"table\"""#,
             r#"LAMBDA_JOBS_QUEUE_PREFIX: expected at most 68 letters, digits, hyphens or underscores, got "queue.fifo""#,
+            r#"LAMBDA_JOBS_WORKER_FUNCTION: expected the name or ARN of a function, at most 256 characters, got "my worker""#,
         ]
     );
 }

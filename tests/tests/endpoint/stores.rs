@@ -1,10 +1,10 @@
 //! The stores on DynamoDB.
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
-use lambda_jobs_core::JobConfig;
+use lambda_jobs_core::Retention;
 use lambda_jobs_core::testing::conformance;
 use lambda_jobs_infra::aws::shared_config;
-use lambda_jobs_infra::{Dynamo, DynamoJobStore, DynamoWebhooks, Tables, create_tables};
+use lambda_jobs_infra::{Dynamo, DynamoJobStore, DynamoSchedules, DynamoWebhooks, Tables, create_tables};
 
 use crate::suite::{Outcome, Running, bench, both, caught, fresh_prefix};
 
@@ -21,14 +21,28 @@ pub(crate) fn job_index() -> Running {
     }))
 }
 
+pub(crate) fn job_archive() -> Running {
+    Box::pin(with_tables(|dynamo| async move {
+        let store = store(dynamo);
+        let setup = conformance::job_archive::Setup { store: &store, index: &store, archive: &store };
+        conformance::job_archive::suite(setup, &bench()).await;
+    }))
+}
+
 pub(crate) fn webhooks() -> Running {
     Box::pin(with_tables(|dynamo| async move {
         conformance::webhooks::suite(&DynamoWebhooks::new(dynamo), &bench()).await;
     }))
 }
 
+pub(crate) fn schedules() -> Running {
+    Box::pin(with_tables(|dynamo| async move {
+        conformance::schedules::suite(&DynamoSchedules::new(dynamo), &bench()).await;
+    }))
+}
+
 fn store(dynamo: Dynamo) -> DynamoJobStore {
-    DynamoJobStore::new(dynamo, JobConfig::MIN_RETENTION)
+    DynamoJobStore::new(dynamo, Retention::default())
 }
 
 async fn with_tables<F: Future<Output = ()> + Send + 'static>(suite: impl FnOnce(Dynamo) -> F) -> Outcome {

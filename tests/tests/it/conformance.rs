@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use lambda_jobs_core::testing::conformance::{Bench, job_index, job_queue, job_store, webhooks};
-use lambda_jobs_infra::{DynamoJobStore, OsEntropy, SqsJobQueue, SystemClock};
+use lambda_jobs_core::testing::conformance::{
+    Bench, backlog, control_store, job_archive, job_index, job_queue, job_store, webhooks,
+};
+use lambda_jobs_infra::{DynamoControlStore, DynamoJobStore, OsEntropy, SqsJobQueue, SystemClock};
 use lambda_jobs_tests::{SqsReceiver, stack};
 
 fn bench() -> Bench {
@@ -16,6 +18,9 @@ async fn the_stores_on_dynamodb_pass() {
     let store = DynamoJobStore::new(stack.adapters().dynamo().clone(), stack.settings().jobs.retention);
     job_store::suite(&store, &bench()).await;
     job_index::suite(&store, &store, &bench()).await;
+    control_store::suite(&DynamoControlStore::new(stack.adapters().dynamo().clone()), &bench()).await;
+    let setup = job_archive::Setup { store: &store, index: &store, archive: &store };
+    job_archive::suite(setup, &bench()).await;
     webhooks::suite(&*stack.adapters().webhooks(), &bench()).await;
 }
 
@@ -26,4 +31,14 @@ async fn the_queues_on_sqs_pass() {
     let receiver = SqsReceiver(stack.adapters().sqs().clone());
     let setup = job_queue::Setup { queue: &queue, dead_letters: &queue, receiver: &receiver };
     job_queue::suite(&setup, &bench()).await;
+}
+
+#[tokio::test]
+async fn what_waits_in_the_queues_on_sqs_is_told_and_taken_out() {
+    let stack = stack().await.unwrap();
+    let queue = SqsJobQueue::new(stack.adapters().sqs().clone());
+    let setup = backlog::Setup { queue: &queue, stats: &queue, backlog: &queue };
+    for _ in 0..2 {
+        backlog::suite(&setup, &bench()).await;
+    }
 }

@@ -115,7 +115,9 @@ impl WeekDays {
             } else if item == "L" && dialect == Dialect::EventBridge {
                 days.values.insert(6);
             } else if let Some(day) = item.strip_suffix('L') {
-                days.last.insert(weekday(unit, day)? % 7);
+                let expected = || format!("{} before the L", unit.expected());
+                let day = weekday(unit, day).map_err(|_| unit.refuse(expected(), item))?;
+                days.last.insert(day % 7);
             } else if let Some((day, nth)) = item.split_once('#') {
                 let nth = digits(nth).filter(|nth| (1..=5).contains(nth));
                 let nth = nth.ok_or_else(|| unit.refuse("#1 to #5 after the day", item))?;

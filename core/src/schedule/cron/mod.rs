@@ -41,19 +41,20 @@ pub(super) struct Fields {
 impl Fields {
     /// Reads fields in capitals, split at white space.
     pub(super) fn parse(dialect: Dialect, parts: &[&str], text: &str) -> Result<Self, InvalidSchedule> {
-        let (seconds, minutes, hours, days, months, week_days, years) = match (dialect, parts) {
-            (Dialect::Seconds, [m, h, d, mo, w]) => (None, m, h, d, mo, w, None),
-            (Dialect::Seconds, [s, m, h, d, mo, w]) => (Some(s), m, h, d, mo, w, None),
-            (Dialect::EventBridge, [m, h, d, mo, w, y]) => (None, m, h, d, mo, w, Some(y)),
-            (Dialect::Seconds, _) => {
-                let expected =
-                    "5 or 6 fields ([second] minute hour day-of-month month day-of-week), such as 0 8 * * *";
-                return Err(InvalidSchedule::text("cron", expected, text));
-            }
-            (Dialect::EventBridge, _) => {
-                let expected = "6 fields (minute hour day-of-month month day-of-week year)";
-                return Err(InvalidSchedule::text("cron", expected, text));
-            }
+        let (seconds, rest, years) = match (dialect, parts) {
+            (Dialect::Seconds, [seconds, rest @ ..]) if parts.len() == 6 => (Some(seconds), rest, None),
+            (Dialect::Seconds, rest) => (None, rest, None),
+            (Dialect::EventBridge, [rest @ .., years]) => (None, rest, Some(years)),
+            (Dialect::EventBridge, []) => (None, parts, None),
+        };
+        let [minutes, hours, days, months, week_days] = rest else {
+            let expected = match dialect {
+                Dialect::Seconds => {
+                    "5 or 6 fields ([second] minute hour day-of-month month day-of-week), such as 0 8 * * *"
+                }
+                Dialect::EventBridge => "6 fields (minute hour day-of-month month day-of-week year)",
+            };
+            return Err(InvalidSchedule::text("cron", expected, text));
         };
         let fields = || {
             Ok(Self {

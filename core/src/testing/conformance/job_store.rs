@@ -1,5 +1,6 @@
 //! What every [`JobStore`] promises.
 
+mod cancellations;
 mod claims;
 mod ends;
 mod inserts;
@@ -14,6 +15,7 @@ pub async fn suite(store: &dyn JobStore, bench: &Bench) {
     claims::suite(store, bench).await;
     ends::suite(store, bench).await;
     replacements::suite(store, bench).await;
+    cancellations::suite(store, bench).await;
 }
 
 /// Sizes at which batches of a real service split: one, a full call, one more, several calls.

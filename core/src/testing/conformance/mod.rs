@@ -14,12 +14,19 @@
 //! # Ok::<(), chrono::ParseError>(())
 //! ```
 
+#[cfg(test)]
+mod archive_mutants;
+pub mod backlog;
 mod bench;
+pub mod control_store;
+pub mod event_sources;
+pub mod job_archive;
 pub mod job_index;
 pub mod job_queue;
 pub mod job_store;
 #[cfg(test)]
 mod mutants;
+pub mod schedules;
 pub mod webhooks;
 
 pub use bench::Bench;
@@ -34,7 +41,10 @@ mod tests {
 
     use super::*;
     use crate::job::Queue;
-    use crate::memory::{MemoryJobStore, MemoryQueue, MemoryWebhooks, PausedClock, SeededEntropy};
+    use crate::memory::{
+        MemoryControlStore, MemoryEventSources, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryWebhooks,
+        PausedClock, SeededEntropy,
+    };
     use crate::ports::ReceivedMessage;
 
     #[async_trait]
@@ -73,11 +83,30 @@ mod tests {
     }
 
     #[test]
+    fn the_archive_in_memory_passes_twice_on_the_same_records() {
+        let (clock, bench) = bench();
+        let store = MemoryJobStore::new();
+        let setup = job_archive::Setup { store: &store, index: &store, archive: &store };
+        for _ in 0..2 {
+            clock.run(job_archive::suite(setup, &bench));
+        }
+    }
+
+    #[test]
     fn the_webhooks_in_memory_pass_twice_on_the_same_deliveries() {
         let (clock, bench) = bench();
         let webhooks = MemoryWebhooks::new();
         for _ in 0..2 {
             clock.run(webhooks::suite(&webhooks, &bench));
+        }
+    }
+
+    #[test]
+    fn the_schedules_in_memory_pass_twice_on_the_same_schedules() {
+        let (clock, bench) = bench();
+        let schedules = MemorySchedules::new();
+        for _ in 0..2 {
+            clock.run(schedules::suite(&schedules, &bench));
         }
     }
 
@@ -88,6 +117,34 @@ mod tests {
         let setup = job_queue::Setup { queue: &queue, dead_letters: &queue, receiver: &queue };
         for _ in 0..2 {
             clock.run(job_queue::suite(&setup, &bench));
+        }
+    }
+
+    #[test]
+    fn the_control_in_memory_passes_twice_on_the_same_item() {
+        let (clock, bench) = bench();
+        let store = MemoryControlStore::new();
+        for _ in 0..2 {
+            clock.run(control_store::suite(&store, &bench));
+        }
+    }
+
+    #[test]
+    fn the_event_sources_in_memory_pass_twice() {
+        let (clock, bench) = bench();
+        let sources = MemoryEventSources::new(Arc::new(clock.clone()), chrono::TimeDelta::seconds(3));
+        for _ in 0..2 {
+            clock.run(event_sources::suite(&sources, &bench));
+        }
+    }
+
+    #[test]
+    fn what_waits_in_the_queues_in_memory_is_told_and_taken_out() {
+        let (clock, bench) = bench();
+        let queue = MemoryQueue::new(clock.clone(), Duration::from_secs(30)).unwrap();
+        let setup = backlog::Setup { queue: &queue, stats: &queue, backlog: &queue };
+        for _ in 0..2 {
+            clock.run(backlog::suite(&setup, &bench));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Stores that break one promise each: a suite that lets one pass proves nothing.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -11,8 +12,8 @@ use super::{Bench, job_index, job_store};
 use crate::job::{JobId, JobRecord, JobStatus, Revision};
 use crate::memory::{MemoryJobStore, PausedClock, SeededEntropy};
 use crate::ports::{
-    ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex,
-    JobStore, ListQuery, Page, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+    ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
+    JobIndex, JobStore, ListQuery, Page, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,15 +37,20 @@ enum Fault {
     LosesAfter25,
     LosesLargePayloads,
     LosesNulls,
+    CancelsAll,
+    CancelsNone,
     ListsTwice,
     ListsOldestFirst,
     IgnoresTheWindow,
     CountsLostLeases,
     CountsNothing,
     PagesOverlap,
+    DuePagesRepeat,
+    DueTooEarly,
+    DueWithoutPayload,
 }
 
-const OF_THE_STORE: [Fault; 18] = [
+const OF_THE_STORE: [Fault; 20] = [
     Fault::InsertsOver,
     Fault::ClaimsAnyStatus,
     Fault::ClaimsBeforeDue,
@@ -63,14 +69,19 @@ const OF_THE_STORE: [Fault; 18] = [
     Fault::LosesAfter25,
     Fault::LosesLargePayloads,
     Fault::LosesNulls,
+    Fault::CancelsAll,
+    Fault::CancelsNone,
 ];
-const OF_THE_INDEX: [Fault; 6] = [
+const OF_THE_INDEX: [Fault; 9] = [
     Fault::ListsTwice,
     Fault::ListsOldestFirst,
     Fault::IgnoresTheWindow,
     Fault::CountsLostLeases,
     Fault::CountsNothing,
     Fault::PagesOverlap,
+    Fault::DuePagesRepeat,
+    Fault::DueTooEarly,
+    Fault::DueWithoutPayload,
 ];
 
 struct Broken {
@@ -216,15 +227,18 @@ impl JobStore for Broken {
         self.answers(answers)
     }
 
-    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
-        let found = self.read(record.id()).await;
-        match (self.fault, found) {
-            (Fault::ReplacesAnyRevision, Some(_)) => {
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
+        let mut answers = Vec::new();
+        for record in records {
+            let exists = self.read(record.id()).await.is_some();
+            if self.fault == Fault::ReplacesAnyRevision && exists {
                 self.force(record).await;
-                Ok(ReplaceOutcome::Replaced)
+                answers.push(Ok(ReplaceOutcome::Replaced));
+            } else {
+                answers.push(self.inner.replace(record).await);
             }
-            _ => self.inner.replace(record).await,
         }
+        self.answers(answers)
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
@@ -236,6 +250,14 @@ impl JobStore for Broken {
         }
         Ok(found)
     }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        match self.fault {
+            Fault::CancelsAll => Ok(ids.iter().cloned().collect()),
+            Fault::CancelsNone => Ok(HashSet::new()),
+            _ => self.inner.cancellations(ids).await,
+        }
+    }
 }
 
 #[async_trait]
@@ -245,6 +267,21 @@ impl JobIndex for Broken {
         if self.fault == Fault::PagesOverlap && page.items.len() > 1 && page.cursor.is_some() {
             let last_but_one = &page.items[page.items.len() - 2];
             page.cursor = Some(last_but_one.id().to_string());
+        }
+        Ok(page)
+    }
+
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
+        let query = match self.fault {
+            Fault::DuePagesRepeat => DueQuery { cursor: None, ..query.clone() },
+            Fault::DueTooEarly => {
+                DueQuery { until: query.until + chrono::TimeDelta::days(1), ..query.clone() }
+            }
+            _ => query.clone(),
+        };
+        let mut page = self.inner.due(&query).await?;
+        if self.fault == Fault::DueWithoutPayload {
+            page.items.iter_mut().for_each(|record| record.definition.payload = Value::Null);
         }
         Ok(page)
     }

@@ -12,6 +12,7 @@ use super::link::{Link, Party};
 use super::plan::{Expected, What};
 use crate::job::{JobId, NewJob};
 use crate::manager::{CancelOutcome, JobManager, ManagerPorts};
+use crate::memory::MemorySchedules;
 use crate::ports::{BoxFuture, Clock};
 
 /// What a caller learned.
@@ -91,8 +92,12 @@ impl History {
         let ports = ManagerPorts {
             store: link.clone(),
             index: link.clone(),
+            archive: link.clone(),
             queue: link.clone(),
+            schedules: Arc::new(MemorySchedules::new()),
             dead_letters: link.clone(),
+            stats: link.clone(),
+            control: link.clone(),
             clock: link.clone(),
             entropy: link.clone(),
         };

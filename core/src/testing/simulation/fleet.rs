@@ -259,6 +259,7 @@ impl Fleet {
         let ports = ProcessorPorts {
             store: link.clone(),
             queue: link.clone(),
+            control: link.clone(),
             clock: link.clone(),
             entropy: link.clone(),
         };

@@ -64,7 +64,11 @@ impl History {
         timeline: Timeline,
     ) -> Self {
         let world = Arc::new(World::new(seed, scenario.config.clone(), allowed, timeline));
-        world.state().watch.is_quiet = scenario.weather == Weather::Quiet;
+        {
+            let watch = &mut world.state().watch;
+            watch.is_quiet = scenario.weather == Weather::Quiet;
+            watch.heeded = Arc::clone(&scenario.heeded);
+        }
         let fleet = Fleet::new(Arc::clone(&world), &mut scenario);
         Self {
             world,

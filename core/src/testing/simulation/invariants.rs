@@ -1,6 +1,7 @@
 //! The guarantees, one small function each, over what was seen from outside.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -69,11 +70,35 @@ pub(super) fn g3_no_more_failures_than_allowed(record: &JobRecord, max_retries: 
 /// An attempt that a crash, or a store that was away, kept from being settled is made again.
 pub(super) fn g3_no_more_starts_than_allowed(id: &JobId, job: &JobWatch) -> Holds {
     let unsettled = job.ended_alone + job.ended_in_company;
-    holds("G3: at most 1 + maxRetries attempts", job.starts <= 1 + job.max_retries + unsettled, || {
+    let allowed = 1 + job.max_retries + job.snoozes + unsettled;
+    holds("G3: at most 1 + maxRetries attempts", job.starts <= allowed, || {
         format!(
             "{id} starts for the {}th time, maxRetries {}, {unsettled} unsettled",
             job.starts, job.max_retries
         )
+    })
+}
+
+pub(super) fn g3_a_snooze_spends_no_attempt(before: Option<&JobRecord>, after: &JobRecord) -> Holds {
+    let is_unspent = after.failures == before.map_or(0, |before| before.failures);
+    let waits = matches!(after.status, JobStatus::Scheduled | JobStatus::Retrying);
+    holds("G3: a snooze spends no attempt", is_unspent && waits, || {
+        format!("{} snoozed, is {} and has failed {} times", after.id(), after.status, after.failures)
+    })
+}
+
+pub(super) fn no_attempt_follows_a_cancellation(id: &JobId, is_cancelled: bool) -> Holds {
+    holds("no attempt follows a cancellation", !is_cancelled, || {
+        format!("{id} starts, and was cancelled before it was claimed")
+    })
+}
+
+/// Unless its worker ended before it could say so: then the job may be blamed for that, and even come back.
+pub(super) fn who_heeds_its_cancellation_ends_cancelled(job: &JobWatch, record: &JobRecord) -> Holds {
+    let is_cancelled = record.status == JobStatus::Cancelled;
+    let excused = job.blames > 0 || job.came_back;
+    holds("who heeds its cancellation ends cancelled", is_cancelled || excused, || {
+        format!("{} gave up when it was cancelled, and is {}", record.id(), record.status)
     })
 }
 
@@ -204,5 +229,12 @@ pub(super) fn g8_no_attempt_is_cut_short_by_the_answer(job: Option<&JobId>) -> H
 pub(super) fn requests_stay_within_the_budget(requests: u64, allowed: u64) -> Holds {
     holds("requests stay within the budget", requests <= allowed, || {
         format!("{requests} requests, at most {allowed} are allowed")
+    })
+}
+
+pub(super) fn the_control_is_read_once_in_five_seconds(is_worker: bool, since: Option<Duration>) -> Holds {
+    let is_soon = is_worker && since.is_some_and(|since| since < Duration::from_secs(5));
+    holds("an environment reads the control once in five seconds", !is_soon, || {
+        format!("it was read again after {since:?}")
     })
 }

@@ -1,8 +1,8 @@
 //! One machine's way to the services: the ports, with everything that can happen in between.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,8 +15,9 @@ use super::world::{State, World, at_once};
 use crate::job::{JobId, JobRecord, Queue};
 use crate::ports::{
     BoxFuture, ClaimOutcome, ClaimRequest, Clock, Counters, DeadLetter, DeadLetterQueue, DeadLettered,
-    Deferral, Entropy, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobQueue, JobStore, ListQuery,
-    Outgoing, Page, QueueError, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+    Deferral, DueQuery, Entropy, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobQueue, JobStore,
+    ListQuery, Outgoing, Page, QueueError, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement,
+    StoreError,
 };
 use crate::processor::RunObserver;
 
@@ -34,6 +35,8 @@ pub(super) struct Link {
     skew: TimeDelta,
     /// How many calls to the store have failed in a row.
     failures: AtomicU32,
+    /// When the control item was read last, by the world's monotonic clock.
+    pub(super) control_read_at: Mutex<Option<Duration>>,
 }
 
 /// How often the store fails by chance in a row; whoever asks once more has an answer. An outage may last longer.
@@ -52,7 +55,7 @@ enum Fate {
 impl Link {
     pub(super) fn new(world: Arc<World>, party: Party) -> Self {
         let skew = world.state().skew();
-        Self { world, party, skew, failures: AtomicU32::new(0) }
+        Self { world, party, skew, failures: AtomicU32::new(0), control_read_at: Mutex::default() }
     }
 
     pub(super) fn tell(&self, what: impl FnOnce() -> String) {
@@ -139,7 +142,7 @@ impl Link {
     }
 
     /// Asks the store about several items, each of which may fail.
-    async fn ask<I: Sync, T: Send>(
+    pub(super) async fn ask<I: Sync, T: Send>(
         &self,
         items: &[I],
         id: fn(&I) -> &JobId,
@@ -165,6 +168,18 @@ impl Link {
         answers
     }
 
+    /// Asks the store about one thing that is no job.
+    pub(super) async fn asked<T>(
+        &self,
+        effect: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self.store_fate().await {
+            Fate::Done => effect(),
+            Fate::AnswerLost => effect().and_then(|_| Err(unanswered())),
+            Fate::NoEffect | Fate::Throttled => Err(unanswered()),
+        }
+    }
+
     fn partly(&self) -> bool {
         let may_fail = self.failures.load(Ordering::Relaxed) < MOST_FAILURES;
         let fails = may_fail && self.world.state().strikes(Fault::StorePartly, 80);
@@ -175,7 +190,7 @@ impl Link {
     }
 
     /// Writes, and sees what was written.
-    fn write<T>(&self, via: Via, id: &JobId, effect: impl FnOnce() -> T) -> T {
+    pub(super) fn write<T>(&self, via: Via, id: &JobId, effect: impl FnOnce() -> T) -> T {
         let before = self.world.record(id);
         let outcome = effect();
         let after = self.world.record(id);
@@ -186,6 +201,11 @@ impl Link {
             self.world.state().watch.wrote(self.worker(), via, before.as_ref(), after);
         }
         outcome
+    }
+
+    /// Asks the store about nothing in particular: whether it answers.
+    pub(super) async fn has_answer(&self) -> bool {
+        matches!(self.store_fate().await, Fate::Done)
     }
 
     async fn post<I: Sync>(
@@ -215,11 +235,11 @@ impl Link {
     }
 }
 
-fn unanswered() -> StoreError {
+pub(super) fn unanswered() -> StoreError {
     StoreError::new("call the store", "it timed out")
 }
 
-fn only<T>(answers: Vec<T>) -> T {
+pub(super) fn only<T>(answers: Vec<T>) -> T {
     answers.into_iter().next().expect("one item in, one answer out")
 }
 
@@ -267,16 +287,26 @@ impl JobStore for Link {
         self.ask(&batch.settlements, |settlement| settlement.record.id(), one).await
     }
 
-    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
         let one = |record: &JobRecord| {
             self.write(Via::Replace, record.id(), || at_once(self.world.store.replace(record)))
         };
-        only(self.ask(std::slice::from_ref(record), JobRecord::id, one).await)
+        self.ask(records, JobRecord::id, one).await
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
         match self.store_fate().await {
             Fate::Done => at_once(self.world.store.get(ids)),
+            _ => Err(unanswered()),
+        }
+    }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        let fate = self.store_fate().await;
+        // These go by the time that a batch takes, not by its jobs, which is what the budget is for.
+        self.world.state().requests -= 1;
+        match fate {
+            Fate::Done => at_once(self.world.store.cancellations(ids)),
             _ => Err(unanswered()),
         }
     }
@@ -287,6 +317,13 @@ impl JobIndex for Link {
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
         match self.store_fate().await {
             Fate::Done => at_once(self.world.store.list(query)),
+            _ => Err(unanswered()),
+        }
+    }
+
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
+        match self.store_fate().await {
+            Fate::Done => at_once(self.world.store.due(query)),
             _ => Err(unanswered()),
         }
     }

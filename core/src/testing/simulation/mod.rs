@@ -50,6 +50,7 @@
 //! .unwrap_or_else(|breach| panic!("{breach}"));
 //! ```
 
+mod archive;
 mod callers;
 mod dice;
 mod faults;
@@ -63,6 +64,7 @@ mod replay;
 mod scenario;
 mod shrink;
 mod summary;
+mod switches;
 mod timeline;
 mod watch;
 mod workload;

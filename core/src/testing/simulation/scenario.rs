@@ -1,5 +1,6 @@
 //! What a history is about: handlers, jobs, and what must hold.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::plan::{Expected, Step, What};
 use super::watch::Broken;
 use crate::config::JobConfig;
 use crate::handler::JobHandler;
-use crate::job::{NewJob, Queue};
+use crate::job::{JobId, NewJob, Queue};
 use crate::registry::{JobRegistry, RegisterError};
 
 /// What must hold, checked after everything that happens, and at the end.
@@ -27,6 +28,8 @@ pub struct Scenario {
     pub(super) weather: Weather,
     /// What a handler asks to be done to the worker that runs it.
     pub(super) doom: Arc<Mutex<Option<Doom>>>,
+    /// The jobs whose handler gave up because it was told that they are cancelled.
+    pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
 }
 
 /// What a handler can do to its worker.
@@ -69,6 +72,7 @@ impl Scenario {
             span,
             weather,
             doom: Arc::default(),
+            heeded: Arc::default(),
         }
     }
 

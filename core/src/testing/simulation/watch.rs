@@ -3,7 +3,8 @@
 //! It knows nothing of how the processor decides. What it sees is held against the guarantees, each of which is
 //! one function in [`invariants`](super::invariants).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 
@@ -35,6 +36,10 @@ pub(super) enum Via {
 
 /// What is known about one job.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
 pub(super) struct JobWatch {
     pub(super) expected: Option<Expected>,
     /// The earliest instant at which it may start, as its senders asked.
@@ -46,6 +51,10 @@ pub(super) struct JobWatch {
     pub(super) max_retries: u32,
     /// How many attempts were started, since it was first sent or an operator sent it again.
     pub(super) starts: u32,
+    /// How often it snoozed, since it was first sent or an operator sent it again.
+    pub(super) snoozes: u32,
+    /// Whether it came back after it had failed.
+    pub(super) came_back: bool,
     /// Failures that it did not have: it was blamed for the end of its worker.
     pub(super) blames: u32,
     /// How often its worker ended while it alone was claimed.
@@ -67,6 +76,8 @@ impl Default for JobWatch {
             is_claimed: true,
             max_retries: 0,
             starts: 0,
+            snoozes: 0,
+            came_back: false,
             blames: 0,
             ended_alone: 0,
             ended_in_company: 0,
@@ -78,12 +89,18 @@ impl Default for JobWatch {
 
 /// A claim that a worker holds.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
 struct Hold {
     is_started: bool,
     /// Whether nothing else was claimed while this was.
     is_alone: bool,
     /// Whether a crash made it a suspect.
     is_isolated: bool,
+    /// Whether it had been cancelled when it was claimed.
+    is_cancelled: bool,
 }
 
 /// What a worker has in hand.
@@ -100,6 +117,8 @@ pub(super) struct Watch {
     pub(super) attempts: u64,
     /// Whether nothing but time keeps a job from starting.
     pub(super) is_quiet: bool,
+    /// The jobs whose handler gave up because it was told that they are cancelled, until that is written.
+    pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
     workers: HashMap<usize, Hands>,
     broken: Option<Broken>,
 }
@@ -186,6 +205,7 @@ impl Watch {
             self.check(invariants::g4_delays_end_within_two_seconds(id, &job, now));
         }
         let hold = hold.unwrap_or_default();
+        self.check(invariants::no_attempt_follows_a_cancellation(id, hold.is_cancelled));
         self.check(invariants::g3_a_suspect_runs_alone(id, hold.is_alone || !hold.is_isolated));
         let hands = self.workers.entry(worker).or_default();
         let hold = Hold { is_started: true, ..hold };
@@ -217,6 +237,7 @@ impl Watch {
             self.check(invariants::no_older_attempt_overwrites_a_result(before, after));
             self.tallied(before, after);
         }
+        self.snoozed(before, after);
         let blamed = self.handed_over(worker, &id, before, after);
         let job = self.job(&id);
         if after.failures > before.map_or(0, |before| before.failures) {
@@ -224,8 +245,9 @@ impl Watch {
         }
         if before.is_some_and(|before| before.status == JobStatus::Failed) && !after.status.is_finished() {
             if via == Via::Replace && after.failures == 0 {
-                (job.starts, job.blames) = (0, 0);
+                (job.starts, job.blames, job.snoozes) = (0, 0, 0);
             }
+            job.came_back = true;
             job.finished = None;
         }
         if after.status.is_finished() && !after.dead_lettered {
@@ -233,6 +255,24 @@ impl Watch {
         }
         let job = job.clone();
         self.check(invariants::g3_no_job_is_blamed_for_what_others_did(&id, &job));
+        let heeded = || self.heeded.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        if via == Via::Settle && !blamed && heeded() {
+            self.check(invariants::who_heeds_its_cancellation_ends_cancelled(&job, after));
+        }
+    }
+
+    /// From a snooze on, its instant is the one before which the job may not start.
+    fn snoozed(&mut self, before: Option<&JobRecord>, after: &JobRecord) {
+        if after.snoozes <= before.map_or(0, |before| before.snoozes) {
+            return;
+        }
+        self.check(invariants::g3_a_snooze_spends_no_attempt(before, after));
+        let job = self.job(after.id());
+        job.snoozes += 1;
+        // Who runs without a claim does not look at the record.
+        if job.is_claimed {
+            job.due = Some(after.due_at);
+        }
     }
 
     /// Follows a claim from hand to hand; whether a failure in this write is one that the job did not have.
@@ -251,8 +291,9 @@ impl Watch {
         if before.and_then(claim) != claim(after) {
             let is_alone = hands.holds.keys().all(|other| other == id);
             hands.holds.values_mut().for_each(|other| other.is_alone &= is_alone);
-            let is_isolated = after.isolated;
-            hands.holds.insert(id.clone(), Hold { is_started: false, is_alone, is_isolated });
+            let (is_isolated, is_cancelled) = (after.isolated, after.cancel_requested);
+            let hold = Hold { is_started: false, is_alone, is_isolated, is_cancelled };
+            hands.holds.insert(id.clone(), hold);
         }
         false
     }

@@ -1,8 +1,10 @@
 //! The scenario that the project itself is held to: jobs of every kind, callers and operators of every mood.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -10,7 +12,7 @@ use super::plan::{Expected, What};
 use super::scenario::{Doom, Planned, Scenario};
 use crate::context::JobContext;
 use crate::handler::{Delivery, HandlerOptions, JobError, JobHandler};
-use crate::job::{NewJob, Priority, Queue};
+use crate::job::{JobId, NewJob, Priority, Queue};
 
 /// What a job does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,10 @@ enum Act {
     Hang,
     Block,
     Crash,
+    /// Not an end: wants to run again later.
+    Snooze,
+    /// Gives up when it is cancelled.
+    Heed,
 }
 
 /// Does what its payload says.
@@ -40,9 +46,24 @@ struct Scripted {
     name: &'static str,
     delivery: Delivery,
     doom: Arc<Mutex<Option<Doom>>>,
+    heeded: Arc<Mutex<BTreeSet<JobId>>>,
+    snoozes: Arc<Mutex<HashMap<JobId, u32>>>,
 }
 
 impl Scripted {
+    /// Whether the job is to snooze, as it has done less often than it should.
+    fn snoozes(&self, script: &Script, ctx: &JobContext) -> bool {
+        let mut snoozes = self.snoozes.lock().unwrap_or_else(PoisonError::into_inner);
+        let so_far = snoozes.entry(ctx.job_id().clone()).or_default();
+        *so_far += 1;
+        *so_far <= script.times
+    }
+
+    fn heeds(&self, ctx: &JobContext) -> JobError {
+        self.heeded.lock().unwrap_or_else(PoisonError::into_inner).insert(ctx.job_id().clone());
+        JobError::retryable("gives up")
+    }
+
     fn ask_for(&self, doom: Doom) {
         *self.doom.lock().unwrap_or_else(PoisonError::into_inner) = Some(doom);
     }
@@ -61,7 +82,23 @@ impl JobHandler for Scripted {
     }
 
     async fn execute(&self, script: Script, ctx: &JobContext) -> Result<Value, JobError> {
-        ctx.clock().sleep(Duration::from_millis(script.work)).await;
+        let work = ctx.clock().sleep(Duration::from_millis(script.work));
+        match script.act {
+            Act::Heed => {
+                if let Either::Right(_) = select(work, Box::pin(ctx.cancelled())).await {
+                    return Err(self.heeds(ctx));
+                }
+            }
+            _ => work.await,
+        }
+        if script.act == Act::Snooze && self.snoozes(&script, ctx) {
+            // Now and then longer than one message can wait.
+            let wait = Duration::from_millis(script.work * 100);
+            return Err(JobError::snooze(wait).because("as told"));
+        }
+        if matches!(script.act, Act::Snooze | Act::Heed) {
+            return Ok(json!({ "attempt": ctx.attempt() }));
+        }
         if ctx.attempt() > script.times {
             return Ok(json!({ "attempt": ctx.attempt() }));
         }
@@ -69,7 +106,7 @@ impl JobHandler for Scripted {
             Act::Fail => return Err(JobError::retryable("as told")),
             Act::Refuse => return Err(JobError::permanent("as told")),
             Act::Panic => std::panic::resume_unwind(Box::new("as told")),
-            Act::Hang => {}
+            Act::Hang | Act::Snooze | Act::Heed => {}
             Act::Block => self.ask_for(Doom::Block),
             Act::Crash => self.ask_for(Doom::Crash),
         }
@@ -89,7 +126,13 @@ const POISON: [(&str, &str); 6] = [
 
 fn register(scenario: &mut Scenario) {
     for (name, delivery) in [("job", Delivery::Claimed), ("casual", Delivery::AtLeastOnce)] {
-        let handler = Scripted { name, delivery, doom: Arc::clone(&scenario.doom) };
+        let handler = Scripted {
+            name,
+            delivery,
+            doom: Arc::clone(&scenario.doom),
+            heeded: Arc::clone(&scenario.heeded),
+            snoozes: Arc::default(),
+        };
         scenario.register(handler).expect("the names differ");
     }
 }
@@ -157,16 +200,19 @@ fn script(scenario: &mut Scenario) -> (Value, Expected) {
     let mut script = Script { work, ..Script::default() };
     if dice.one_in(3) {
         script.times = 1 + u32::try_from(dice.below(5)).unwrap_or_default();
-        script.act = match dice.below(12) {
+        script.act = match dice.below(15) {
             0..=4 => Act::Fail,
             5 | 6 => Act::Refuse,
             7 | 8 => Act::Panic,
             9 => Act::Hang,
             10 => Act::Block,
-            _ => Act::Crash,
+            11 => Act::Crash,
+            12 => Act::Snooze,
+            _ => Act::Heed,
         };
     }
-    let expected = if script.times == 0 { Expected::Healthy } else { Expected::Anything };
+    let is_healthy = script.times == 0 || matches!(script.act, Act::Snooze | Act::Heed);
+    let expected = if is_healthy { Expected::Healthy } else { Expected::Anything };
     (serde_json::to_value(script).unwrap_or_default(), expected)
 }
 

@@ -13,7 +13,7 @@ use super::timeline::Timeline;
 use super::watch::Watch;
 use crate::config::JobConfig;
 use crate::job::{JobId, JobRecord};
-use crate::memory::{MemoryJobStore, MemoryQueue, PausedClock};
+use crate::memory::{MemoryControlStore, MemoryJobStore, MemoryQueue, PausedClock};
 use crate::ports::{BoxFuture, Clock, JobStore};
 
 /// How far a clock is off at most, in milliseconds: two of them then differ by less than 5 s.
@@ -24,6 +24,7 @@ pub(super) struct World {
     pub(super) start: DateTime<Utc>,
     pub(super) store: MemoryJobStore,
     pub(super) queue: MemoryQueue,
+    pub(super) control: MemoryControlStore,
     pub(super) config: JobConfig,
     state: Mutex<State>,
 }
@@ -38,6 +39,8 @@ pub(super) struct State {
     pub(super) store_back: DateTime<Utc>,
     pub(super) queue_back: DateTime<Utc>,
     pub(super) requests: u64,
+    /// How many of them read the control item.
+    pub(super) control_reads: u64,
     /// Whether the queues changed since the event source mappings last looked.
     pub(super) stirred: bool,
 }
@@ -58,9 +61,11 @@ impl World {
             store_back: start,
             queue_back: start,
             requests: 0,
+            control_reads: 0,
             stirred: false,
         };
-        Self { clock, start, store: MemoryJobStore::new(), queue, config, state: Mutex::new(state) }
+        let (store, control) = (MemoryJobStore::new(), MemoryControlStore::new());
+        Self { clock, start, store, queue, control, config, state: Mutex::new(state) }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -78,7 +83,7 @@ impl World {
 
     /// Time to live: what has been over for as long as it is kept is deleted, at once or days later.
     pub(super) fn expire(&self) {
-        let retention = TimeDelta::from_std(self.config.retention).unwrap_or(TimeDelta::MAX);
+        let retention = TimeDelta::from_std(self.config.retention.longest()).unwrap_or(TimeDelta::MAX);
         let mut state = self.state();
         let is_late = state.strikes(Fault::ExpiredLate, 2);
         let lateness = TimeDelta::hours(if is_late { 48 } else { 0 });

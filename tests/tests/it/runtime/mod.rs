@@ -13,7 +13,7 @@ use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs::local::Stack;
 use lambda_jobs_core::{JobConfig, JobExecution, JobId, JobManager, JobRecord, StopSignal, Stopper};
-use lambda_jobs_functions::event_source::EventSourceMapping;
+use lambda_jobs_functions::event_source::{EventSourceMapping, Switch};
 use lambda_jobs_tests::{Function, Lambda, ended, manager, stack};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -117,6 +117,7 @@ impl Rig {
             batch_size: 10,
             concurrency: 1,
             function_timeout: time,
+            switch: Switch::default(),
         };
         let (lambda, invoked) = (Arc::clone(&self.lambda), Arc::clone(&self.invoked));
         let (stopper, stop) = StopSignal::new();

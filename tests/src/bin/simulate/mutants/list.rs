@@ -88,9 +88,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "tombstones are trimmed after a day",
-        file: "config.rs",
-        find: "pub const MIN_RETENTION: Duration = Duration::from_hours(360);",
-        replace: "pub const MIN_RETENTION: Duration = Duration::from_hours(24);",
+        file: "retention.rs",
+        find: "pub const MIN: Duration = Duration::from_hours(15 * 24);",
+        replace: "pub const MIN: Duration = Duration::from_hours(24);",
     },
     Mutant {
         name: "two copies of one id in a batch",
@@ -104,6 +104,25 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "processor/judge.rs",
         find: "Company::Shared if !record.isolated => Verdict::RunAlone,",
         replace: "Company::Shared if false => Verdict::RunAlone,",
+    },
+    Mutant {
+        name: "a snooze spends an attempt",
+        file: "job/record.rs",
+        find: "self.snoozes = self.snoozes.saturating_add(1);",
+        replace: "self.snoozes = self.snoozes.saturating_add(1);
+        self.failures = self.failures.saturating_add(1);",
+    },
+    Mutant {
+        name: "who heeds its cancellation fails",
+        file: "processor/attempt.rs",
+        find: "Outcome::Failed(error) if terms.is_cancelled => {",
+        replace: "Outcome::Failed(error) if terms.is_cancelled && error.is_permanent() => {",
+    },
+    Mutant {
+        name: "a cancelled job is tried again",
+        file: "processor/attempt.rs",
+        find: "let record = if record.cancel_requested || cancel.is_set() {",
+        replace: "let record = if cancel.is_set() {",
     },
     Mutant {
         name: "a crash is forgiven for ever",

@@ -1,0 +1,61 @@
+//! `queue` and `health`.
+
+use std::process::ExitCode;
+
+use super::pause::told;
+use super::{Failure, connect, exit};
+use crate::args::Target;
+use crate::output;
+
+/// Shows how much waits and runs, in each queue and in all.
+pub(super) async fn queue(target: &Target) -> Result<ExitCode, Failure> {
+    let (_, manager) = connect(target).await?;
+    let status = manager.queue_status().await?;
+    if target.json {
+        output::json(&status)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = output::table(&["queue", "size", "processing", "state"]);
+    for one in &status.queues {
+        let (size, processing) = (one.size.to_string(), one.processing.to_string());
+        table.add_row([one.queue.to_string(), size, processing, told(one.pause.as_ref())]);
+    }
+    let (size, processing) = (status.size.to_string(), status.processing.to_string());
+    let ended = format!("{} completed, {} failed", status.completed, status.failed);
+    table.add_row(["all".to_owned(), size, processing, ended]);
+    output::line(&table.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows what is not as it should be, and the figures; fails if anything is.
+pub(super) async fn health(target: &Target) -> Result<ExitCode, Failure> {
+    let (_, manager) = connect(target).await?;
+    let health = manager.health().await?;
+    if target.json {
+        output::json(&health)?;
+        return Ok(exit(health.healthy));
+    }
+    output::line(if health.healthy { "healthy" } else { "not healthy" })?;
+    for issue in &health.issues {
+        output::line(&format!("  {issue}"))?;
+    }
+    let metrics = &health.metrics;
+    let mut table = output::table(&[]);
+    let last = metrics.last_processed_at.map(|at| at.format("%Y-%m-%d %H:%M:%S UTC").to_string());
+    let rows = [
+        ("jobs", metrics.total_jobs.to_string()),
+        ("running", metrics.running_jobs.to_string()),
+        ("waiting", metrics.queued_jobs.to_string()),
+        ("completed", metrics.completed_jobs.to_string()),
+        ("failed", metrics.failed_jobs.to_string()),
+        ("mean attempt", format!("{} ms", metrics.average_execution_time.as_millis())),
+        // Rounded down, so that what is too low never reads as if it were not.
+        ("success rate", format!("{:.1} %", (metrics.success_rate * 1000.0).floor() / 10.0)),
+        ("last processed", last.unwrap_or_else(|| "never".to_owned())),
+    ];
+    for (title, text) in rows {
+        table.add_row([title.to_owned(), text]);
+    }
+    output::line(&table.to_string())?;
+    Ok(exit(health.healthy))
+}

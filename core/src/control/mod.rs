@@ -1,0 +1,218 @@
+//! What holds for all environments at once: what is paused, since when, and why.
+//!
+//! There is one control item, and it is the truth. Workers look at it before they start jobs, and the
+//! event source mappings are made to follow it, so that a pause costs nothing while it lasts. Whoever
+//! changes it writes on the condition that nobody else has, so that a pause and a resume at the same
+//! moment end as one of the two and never as a mixture.
+
+mod backlog;
+mod mappings;
+mod reason;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use backlog::{Freshened, REFRESH_AGE, Refresh, refresh_backlog, refreshed};
+pub use mappings::{Change, MappingReconciler, Reconciled, reconcile};
+pub use reason::{InvalidReason, Reason};
+
+use crate::job::Queue;
+
+/// A pause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Why, in the words of whoever paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// What is stored in the control item.
+///
+/// ```
+/// use lambda_jobs_core::control::Control;
+/// use lambda_jobs_core::Queue;
+///
+/// let now = "2026-11-23T08:00:00Z".parse()?;
+/// let paused = Control::default().pause(Some(Queue::Webhooks), None, now);
+/// assert!(paused.is_paused(Queue::Webhooks) && !paused.is_paused(Queue::High));
+/// assert!(!paused.resume(None).is_paused(Queue::Webhooks));
+/// # Ok::<(), chrono::ParseError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Control {
+    /// How often it was changed; 0 where there is no item yet.
+    pub revision: u64,
+    /// The pause of all work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<Pause>,
+    /// The pauses of single queues.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub queues: BTreeMap<Queue, Pause>,
+    /// Since when `ENABLE_JOBS` is known to be `false`, as the reconciler has found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled_since: Option<DateTime<Utc>>,
+}
+
+impl Control {
+    /// Pauses one queue, or all work: whatever the scope names is paused afterwards. What is paused already
+    /// keeps its beginning, and its reason unless there is a new one.
+    #[must_use]
+    pub fn pause(&self, scope: Option<Queue>, reason: Option<Reason>, now: DateTime<Utc>) -> Self {
+        let mut next = self.clone();
+        let old = match scope {
+            None => next.all.take(),
+            Some(queue) => next.queues.remove(&queue),
+        };
+        let pause = match old {
+            Some(old) => Pause { reason: reason.or(old.reason), since: old.since },
+            None => Pause { since: now, reason },
+        };
+        match scope {
+            None => next.all = Some(pause),
+            Some(queue) => drop(next.queues.insert(queue, pause)),
+        }
+        next.after(self)
+    }
+
+    /// Lifts every pause of one queue, or of all: whatever the scope names is not paused afterwards. Where
+    /// all work is paused and one queue is resumed, the others stay paused as they were.
+    #[must_use]
+    pub fn resume(&self, scope: Option<Queue>) -> Self {
+        let mut next = self.clone();
+        match scope {
+            None => {
+                next.all = None;
+                next.queues.clear();
+            }
+            Some(resumed) => {
+                if let Some(all) = next.all.take() {
+                    for queue in Queue::ALL {
+                        next.queues.entry(queue).or_insert_with(|| all.clone());
+                    }
+                }
+                next.queues.remove(&resumed);
+            }
+        }
+        next.after(self)
+    }
+
+    /// Notes whether jobs are enabled by the environment, which has no beginning of its own.
+    #[must_use]
+    pub fn noting(&self, jobs_enabled: bool, now: DateTime<Utc>) -> Self {
+        let since = if jobs_enabled { None } else { Some(self.disabled_since.unwrap_or(now)) };
+        Self { disabled_since: since, ..self.clone() }.after(self)
+    }
+
+    /// Whether a queue's jobs wait.
+    #[must_use]
+    pub fn is_paused(&self, queue: Queue) -> bool {
+        self.pause_of(queue).is_some()
+    }
+
+    /// Since when a queue's jobs wait.
+    #[must_use]
+    pub fn paused_since(&self, queue: Queue) -> Option<DateTime<Utc>> {
+        self.pause_of(queue).map(|pause| pause.since)
+    }
+
+    /// The pause that a queue's jobs wait for: the earlier one, where there are two.
+    #[must_use]
+    pub fn pause_of(&self, queue: Queue) -> Option<&Pause> {
+        self.all.iter().chain(self.queues.get(&queue)).min_by_key(|pause| pause.since)
+    }
+
+    /// Whether no queue's jobs run.
+    #[must_use]
+    pub fn is_all_paused(&self) -> bool {
+        Queue::ALL.into_iter().all(|queue| self.is_paused(queue))
+    }
+
+    /// Since when nobody has run a queue's jobs, for whatever reason.
+    #[must_use]
+    pub fn idle_since(&self, queue: Queue) -> Option<DateTime<Utc>> {
+        self.paused_since(queue).into_iter().chain(self.disabled_since).min()
+    }
+
+    /// The next revision, if anything has changed.
+    fn after(mut self, earlier: &Self) -> Self {
+        if self != *earlier {
+            self.revision = earlier.revision + 1;
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    fn paused_queues(control: &Control) -> Vec<&str> {
+        Queue::ALL.into_iter().filter(|queue| control.is_paused(*queue)).map(Queue::as_str).collect()
+    }
+
+    #[test]
+    fn one_queue_resumed_out_of_a_pause_of_all_leaves_the_others_paused_as_they_were() {
+        let reason: Option<Reason> = "deploy".parse().ok();
+        let all = Control::default().pause(None, reason.clone(), NOW);
+        let some = all.resume(Some(Queue::High));
+        assert_eq!(paused_queues(&some), ["normal", "low", "webhooks"]);
+        assert_eq!(some.pause_of(Queue::Low), Some(&Pause { since: NOW, reason }));
+        assert_eq!((all.revision, some.revision), (1, 2));
+    }
+
+    #[test]
+    fn a_pause_that_is_asked_for_again_keeps_its_beginning_and_takes_the_new_reason() {
+        let later = NOW + TimeDelta::hours(1);
+        let first = Control::default().pause(Some(Queue::Low), "one".parse().ok(), NOW);
+        assert_eq!(first.pause(Some(Queue::Low), None, later), first, "nothing changes");
+        let second = first.pause(Some(Queue::Low), "two".parse().ok(), later);
+        let expected = Pause { since: NOW, reason: "two".parse().ok() };
+        assert_eq!((second.pause_of(Queue::Low), second.revision), (Some(&expected), 2));
+    }
+
+    #[test]
+    fn what_is_disabled_by_the_environment_is_idle_and_not_paused() {
+        let disabled = Control::default().noting(false, NOW);
+        let later = disabled.noting(false, NOW + TimeDelta::hours(1));
+        assert_eq!(later, disabled);
+        assert_eq!((disabled.idle_since(Queue::High), disabled.is_paused(Queue::High)), (Some(NOW), false));
+        assert_eq!(disabled.noting(true, NOW).idle_since(Queue::High), None);
+    }
+
+    fn scope() -> impl Strategy<Value = Option<Queue>> {
+        prop_oneof![Just(None), (0..4_usize).prop_map(|at| Some(Queue::ALL[at]))]
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_asked_for_last_holds_for_each_queue(
+            steps in prop::collection::vec((scope(), any::<bool>()), 0..20)
+        ) {
+            let mut control = Control::default();
+            let mut expected: BTreeMap<Queue, bool> = BTreeMap::new();
+            for (at, (scope, pause)) in (0_i64..).zip(steps) {
+                let now = NOW + TimeDelta::seconds(at);
+                let next = if pause { control.pause(scope, None, now) } else { control.resume(scope) };
+                prop_assert_eq!(next == control, next.revision == control.revision);
+                control = next;
+                let touched = scope.map_or(Queue::ALL.to_vec(), |queue| vec![queue]);
+                expected.extend(touched.into_iter().map(|queue| (queue, pause)));
+            }
+            for queue in Queue::ALL {
+                prop_assert_eq!(control.is_paused(queue), expected.get(&queue).copied().unwrap_or(false));
+            }
+            let json = serde_json::to_string(&control).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Control>(&json).unwrap(), control);
+        }
+    }
+}

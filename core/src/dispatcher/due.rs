@@ -1,0 +1,110 @@
+//! Sending parked jobs.
+//!
+//! Send, then update: a crash in between sends a message twice, and the claim lets one of them run. The
+//! other way round it would lose the job.
+
+use chrono::{DateTime, Utc};
+use futures_util::future::join;
+use futures_util::stream::{self, StreamExt};
+
+use super::{Dispatcher, TickReport};
+use crate::job::JobRecord;
+use crate::ports::{DueQuery, Page, StoreError};
+
+/// How many records are read at once.
+const PAGE: usize = 1_000;
+/// How many jobs are sent and updated together.
+const CHUNK: usize = 100;
+/// How many chunks are under way at once.
+const CONCURRENT_CHUNKS: usize = 8;
+
+impl Dispatcher {
+    /// Sends all parked jobs that come due soon.
+    pub(super) async fn send_due(&self, deadline: DateTime<Utc>, report: &mut TickReport) {
+        let until = self.manager.ports().clock.now() + Self::LOOK_AHEAD;
+        let mut page = self.page(until, None).await;
+        loop {
+            let Page { items, cursor } = match page {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the due index can't be read");
+                    report.is_partial = true;
+                    return;
+                }
+            };
+            let is_last = cursor.is_none();
+            let next = async {
+                match cursor {
+                    None => None,
+                    Some(_) if self.is_late(deadline) => None,
+                    cursor => Some(self.page(until, cursor).await),
+                }
+            };
+            let ((), following) = join(self.send_page(&items, deadline, report), next).await;
+            match following {
+                Some(following) => page = following,
+                None => {
+                    report.is_partial |= !is_last;
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn page(
+        &self,
+        until: DateTime<Utc>,
+        cursor: Option<String>,
+    ) -> Result<Page<JobRecord>, StoreError> {
+        self.manager.ports().index.due(&DueQuery { until, limit: PAGE, cursor }).await
+    }
+
+    async fn send_page(&self, records: &[JobRecord], deadline: DateTime<Utc>, report: &mut TickReport) {
+        let mut chunks = Vec::new();
+        for chunk in records.chunks(CHUNK) {
+            chunks.push(self.send_chunk(chunk, deadline));
+        }
+        let mut chunks = stream::iter(chunks).buffer_unordered(CONCURRENT_CHUNKS);
+        while let Some(sent) = chunks.next().await {
+            match sent {
+                Some((dispatched, failed)) => {
+                    report.dispatched += dispatched;
+                    report.failed += failed;
+                }
+                None => report.is_partial = true,
+            }
+        }
+    }
+
+    /// How many of these were sent, and how many could not be; `None` where there was no time to begin.
+    async fn send_chunk(&self, records: &[JobRecord], deadline: DateTime<Utc>) -> Option<(usize, usize)> {
+        if self.is_late(deadline) {
+            return None;
+        }
+        let ports = self.manager.ports();
+        let now = ports.clock.now();
+        let messages: Vec<_> = records.iter().map(|record| record.message(now)).collect();
+        let outcomes = ports.queue.send(&messages).await;
+        let mut sent = Vec::with_capacity(records.len());
+        for (record, outcome) in records.iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => sent.push(record.clone().dispatched()),
+                Err(error) => tracing::warn!(
+                    job_id = %record.id(), error = &error as &dyn std::error::Error,
+                    "a parked job can't be sent; the next tick tries again"
+                ),
+            }
+        }
+        let (dispatched, failed) = (sent.len(), records.len() - sent.len());
+        if !sent.is_empty() {
+            // A record that has changed meanwhile is right as it is: it was cancelled, or has started.
+            for error in ports.store.replace_all(&sent).await.into_iter().filter_map(Result::err) {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a job that was sent is still parked, and sent once more"
+                );
+            }
+        }
+        Some((dispatched, failed))
+    }
+}

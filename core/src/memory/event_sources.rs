@@ -1,0 +1,85 @@
+//! Event sources in memory, which take their time as the real ones do.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::job::Queue;
+use crate::ports::{ChangeOutcome, Clock, EventSource, EventSourceError, EventSources, SourceState};
+
+/// An [`EventSources`] in memory, one event source for each queue; a change takes a while, and until it has
+/// taken effect no other is accepted.
+pub struct MemoryEventSources {
+    clock: Arc<dyn Clock>,
+    takes: TimeDelta,
+    sources: Mutex<Vec<Source>>,
+}
+
+struct Source {
+    id: String,
+    queue: Queue,
+    enabled: bool,
+    /// Until when the last change is under way.
+    changing_until: Option<DateTime<Utc>>,
+}
+
+impl Source {
+    fn state(&self, now: DateTime<Utc>) -> SourceState {
+        let is_changing = self.changing_until.is_some_and(|until| now < until);
+        match (self.enabled, is_changing) {
+            (true, false) => SourceState::Enabled,
+            (false, false) => SourceState::Disabled,
+            (true, true) => SourceState::Enabling,
+            (false, true) => SourceState::Disabling,
+        }
+    }
+}
+
+impl MemoryEventSources {
+    /// Enabled event sources whose changes take so long.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, takes: TimeDelta) -> Self {
+        let source = |queue: Queue| Source {
+            id: format!("source-{queue}"),
+            queue,
+            enabled: true,
+            changing_until: None,
+        };
+        Self { clock, takes, sources: Mutex::new(Queue::ALL.into_iter().map(source).collect()) }
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Vec<Source>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl EventSources for MemoryEventSources {
+    async fn list(&self) -> Result<Vec<EventSource>, EventSourceError> {
+        let now = self.clock.now();
+        let shown = |source: &Source| EventSource {
+            id: source.id.clone(),
+            queue: source.queue,
+            state: source.state(now),
+        };
+        Ok(self.sources().iter().map(shown).collect())
+    }
+
+    async fn set_enabled(&self, id: &str, enabled: bool) -> Result<ChangeOutcome, EventSourceError> {
+        let now = self.clock.now();
+        let mut sources = self.sources();
+        let Some(source) = sources.iter_mut().find(|source| source.id == id) else {
+            return Err(EventSourceError::new(format!("change event source {id}"), "there is none"));
+        };
+        match source.state(now) {
+            SourceState::Enabled | SourceState::Disabled => {}
+            _ => return Ok(ChangeOutcome::Busy),
+        }
+        if source.enabled != enabled {
+            source.enabled = enabled;
+            source.changing_until = Some(now + self.takes);
+        }
+        Ok(ChangeOutcome::Accepted)
+    }
+}

@@ -1,0 +1,77 @@
+//! What feeds messages to the worker function.
+//!
+//! On AWS these are event source mappings. Changing one takes effect some time later, and until then it
+//! can't be changed again.
+
+use async_trait::async_trait;
+
+use crate::job::Queue;
+
+/// The event sources of the worker function.
+#[async_trait]
+pub trait EventSources: Send + Sync {
+    /// Every event source that is fed from one of the queues.
+    async fn list(&self) -> Result<Vec<EventSource>, EventSourceError>;
+
+    /// Asks for an event source to be enabled or disabled; the change itself may take a while.
+    async fn set_enabled(&self, id: &str, enabled: bool) -> Result<ChangeOutcome, EventSourceError>;
+}
+
+/// One event source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventSource {
+    /// Its identity, by which it is changed.
+    pub id: String,
+    /// The queue that it takes messages from.
+    pub queue: Queue,
+    /// What it does.
+    pub state: SourceState,
+}
+
+/// What an event source does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceState {
+    /// It takes messages.
+    Enabled,
+    /// It takes none.
+    Disabled,
+    /// It is about to take messages.
+    Enabling,
+    /// It is about to take no more.
+    Disabling,
+    /// It is being made, changed or deleted.
+    Other,
+}
+
+/// What became of a wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeOutcome {
+    /// It was taken, and comes true.
+    Accepted,
+    /// An earlier change is still under way: nothing was taken.
+    Busy,
+}
+
+/// Event sources that did not answer as they should. What was asked may have happened.
+#[derive(Debug, thiserror::Error)]
+#[error("{action}: {reason}")]
+pub struct EventSourceError {
+    action: String,
+    reason: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl EventSourceError {
+    /// An error while doing `action` (such as "list the event sources of function worker").
+    pub fn new(action: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { action: action.into(), reason: reason.into(), source: None }
+    }
+
+    /// Keeps the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+}

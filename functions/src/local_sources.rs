@@ -1,0 +1,46 @@
+//! The local pollers as event sources, so that a pause takes the same way as on AWS.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use lambda_jobs_core::Queue;
+use lambda_jobs_core::ports::{ChangeOutcome, EventSource, EventSourceError, EventSources, SourceState};
+
+use crate::event_source::Switch;
+
+/// A switch for each queue, in this process.
+pub(crate) struct LocalEventSources(HashMap<Queue, Switch>);
+
+impl Default for LocalEventSources {
+    fn default() -> Self {
+        Self(Queue::ALL.into_iter().map(|queue| (queue, Switch::default())).collect())
+    }
+}
+
+impl LocalEventSources {
+    /// The switch of a queue's poller.
+    pub(crate) fn switch(&self, queue: Queue) -> Switch {
+        self.0.get(&queue).cloned().unwrap_or_default()
+    }
+}
+
+#[async_trait]
+impl EventSources for LocalEventSources {
+    async fn list(&self) -> Result<Vec<EventSource>, EventSourceError> {
+        let source = |(queue, switch): (&Queue, &Switch)| EventSource {
+            id: queue.to_string(),
+            queue: *queue,
+            state: if switch.is_on() { SourceState::Enabled } else { SourceState::Disabled },
+        };
+        Ok(self.0.iter().map(source).collect())
+    }
+
+    async fn set_enabled(&self, id: &str, enabled: bool) -> Result<ChangeOutcome, EventSourceError> {
+        let found = Queue::from_name(id).and_then(|queue| self.0.get(&queue));
+        let Some(switch) = found else {
+            return Err(EventSourceError::new(format!("change event source {id}"), "there is none"));
+        };
+        switch.set(enabled);
+        Ok(ChangeOutcome::Accepted)
+    }
+}

@@ -1,0 +1,89 @@
+//! Pages over several partitions of an index at once.
+//!
+//! What is due is spread over partitions, and a page asks all of them together, so its cursor is the place
+//! in each of them. The places are sort keys that begin with an instant: `<instant>#<id>`.
+
+use chrono::{DateTime, Utc};
+
+use super::instant;
+
+/// Where a page begins in each partition.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Places(Vec<Place>);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Place {
+    Start,
+    After(String),
+    End,
+}
+
+/// Sort keys hold visible ASCII, so a line feed is in none of them.
+const SEPARATOR: char = '\n';
+const END: &str = "~";
+
+impl Places {
+    /// The places in a cursor; the beginning of every partition where there is none.
+    pub(super) fn read(cursor: Option<&str>, partitions: u16) -> Self {
+        let count = usize::from(partitions);
+        let Some(cursor) = cursor else { return Self(vec![Place::Start; count]) };
+        let place = |text: &str| match text {
+            END => Place::End,
+            key => Place::After(key.to_owned()),
+        };
+        let mut places: Vec<Place> = cursor.split(SEPARATOR).map(place).collect();
+        places.resize(count, Place::End);
+        Self(places)
+    }
+
+    /// The cursor of the next page, from the last key of each partition that has more; `None` at the end.
+    pub(super) fn cursor(last: Vec<Option<String>>) -> Option<String> {
+        let more = last.iter().any(Option::is_some);
+        let places: Vec<String> = last.into_iter().map(|key| key.unwrap_or_else(|| END.to_owned())).collect();
+        more.then(|| places.join(&SEPARATOR.to_string()))
+    }
+
+    /// After which key a partition is read; `None` where it was read to its end.
+    #[allow(clippy::option_option, reason = "to be read from the start, after a key, or not at all")]
+    pub(super) fn start(&self, partition: u16) -> Option<Option<&str>> {
+        match self.0.get(usize::from(partition)) {
+            Some(Place::Start) => Some(None),
+            Some(Place::After(key)) => Some(Some(key)),
+            Some(Place::End) | None => None,
+        }
+    }
+
+    /// Each partition's share of a page.
+    pub(super) fn share(&self, limit: usize) -> i32 {
+        i32::try_from(limit.div_ceil(self.0.len().max(1)).max(1)).unwrap_or(i32::MAX)
+    }
+
+    /// The greatest sort key at an instant: `#` comes before the fraction of a later one, and `~` after every
+    /// id.
+    pub(super) fn until(instant: DateTime<Utc>) -> String {
+        instant::write(instant) + "#~"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_leads_back_to_every_place_and_ends_when_all_partitions_have() {
+        let last = vec![Some("2026-11-23T08:00:00#a\"b".to_owned()), None, Some("x#y".to_owned())];
+        let places = Places::read(Places::cursor(last).as_deref(), 3);
+        assert_eq!(places.start(0), Some(Some("2026-11-23T08:00:00#a\"b")));
+        assert_eq!((places.start(1), places.start(2)), (None, Some(Some("x#y"))));
+        assert_eq!(Places::cursor(vec![None, None]), None);
+        assert_eq!(Places::read(None, 2).start(1), Some(None));
+    }
+
+    #[test]
+    fn every_key_of_an_instant_is_at_or_before_its_bound_and_every_later_one_after_it() {
+        let at: DateTime<Utc> = "2026-11-23T08:00:00Z".parse().unwrap();
+        let key = |nanos| format!("{}#~~", instant::write(at + chrono::TimeDelta::nanoseconds(nanos)));
+        assert!(key(0).trim_end_matches('~') < Places::until(at).as_str());
+        assert!(key(1) > Places::until(at) && key(250_000_000) > Places::until(at));
+    }
+}

@@ -1,0 +1,41 @@
+//! How much waits in the queues.
+
+use async_trait::async_trait;
+use aws_sdk_sqs::types::QueueAttributeName as Name;
+use futures_util::future::join_all;
+use lambda_jobs_core::Queue;
+use lambda_jobs_core::ports::{QueueDepth, QueueError, QueueStats};
+
+use super::SqsJobQueue;
+
+const FIGURES: [Name; 3] = [
+    Name::ApproximateNumberOfMessages,
+    Name::ApproximateNumberOfMessagesDelayed,
+    Name::ApproximateNumberOfMessagesNotVisible,
+];
+
+impl SqsJobQueue {
+    async fn depth(&self, queue: Queue) -> Result<QueueDepth, QueueError> {
+        let name = self.client.names().queue(queue);
+        let url = self.client.url(&name).await?;
+        let call = self.client.client().get_queue_attributes().queue_url(url);
+        let found = call.set_attribute_names(Some(FIGURES.to_vec())).send().await;
+        let found = found.map_err(|error| self.client.error("measure", &name, error))?.attributes;
+        let figure = |attribute: &Name| {
+            let text = found.as_ref().and_then(|all| all.get(attribute)).map_or("", String::as_str);
+            text.parse::<u64>().map_err(|_| {
+                let reason = format!("{attribute}: expected a whole number, got {text:?}");
+                QueueError::new(format!("measure queue {name}"), reason)
+            })
+        };
+        let [visible, delayed, in_flight] = FIGURES.each_ref().map(figure);
+        Ok(QueueDepth { visible: visible?, delayed: delayed?, in_flight: in_flight? })
+    }
+}
+
+#[async_trait]
+impl QueueStats for SqsJobQueue {
+    async fn depths(&self, queues: &[Queue]) -> Vec<Result<QueueDepth, QueueError>> {
+        join_all(queues.iter().map(|queue| self.depth(*queue))).await
+    }
+}
