@@ -83,14 +83,20 @@ impl RetryPolicy {
         self.max_retries
     }
 
+    /// The longest that [`backoff`](Self::backoff) can be after so many retries.
+    #[must_use]
+    pub fn longest_backoff(&self, retries: u32) -> Duration {
+        let limit = self.cap.min(MAX_DELAY);
+        let factor = 1_u128.checked_shl(retries).unwrap_or(u128::MAX);
+        let nanos = self.base_delay.as_nanos().saturating_mul(factor).min(limit.as_nanos());
+        u64::try_from(nanos).map_or(limit, Duration::from_nanos)
+    }
+
     /// How long to wait after an attempt failed that `retries` retries came before (0 for the first):
     /// never longer than a job can be delayed, whatever the cap.
     #[must_use]
     pub fn backoff(&self, retries: u32, entropy: &dyn Entropy) -> Duration {
-        let limit = self.cap.min(MAX_DELAY);
-        let factor = 1_u128.checked_shl(retries).unwrap_or(u128::MAX);
-        let nanos = self.base_delay.as_nanos().saturating_mul(factor).min(limit.as_nanos());
-        let full = u64::try_from(nanos).map_or(limit, Duration::from_nanos);
+        let full = self.longest_backoff(retries);
         match self.jitter {
             Jitter::None => full,
             Jitter::Full => {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use lambda_jobs_core::Queue;
 use lambda_jobs_core::control::{MappingReconciler, Refresh};
 use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
 use lambda_jobs_core::manager::ManagerPorts;
 use lambda_jobs_core::ports::{EventSources, QueueError, Webhooks};
 use lambda_jobs_core::processor::ProcessorPorts;
+use lambda_jobs_core::{JobConfig, JobManager, Queue};
 use lambda_jobs_infra::{
     Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoWebhooks, LambdaEventSources,
     OsEntropy, ReqwestSender, Settings, SqsClient, SqsJobQueue, SystemClock,
@@ -126,7 +126,8 @@ impl Adapters {
 
     /// The handler of the webhook family.
     #[must_use]
-    pub fn webhook_handler(&self) -> WebhookDeliveryHandler {
-        WebhookDeliveryHandler::new(self.webhooks.clone(), self.http.clone())
+    pub fn webhook_handler(&self, config: &JobConfig) -> WebhookDeliveryHandler {
+        let jobs = JobManager::new(config.clone(), self.manager_ports());
+        WebhookDeliveryHandler::new(self.webhooks.clone(), self.http.clone(), Arc::new(jobs))
     }
 }

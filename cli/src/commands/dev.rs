@@ -43,7 +43,7 @@ pub(super) async fn dev(args: DevArgs) -> Result<ExitCode, Failure> {
         if let Some(rules) = &rules {
             rules.run(|fired| show_firing(fired, &progress)).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let outcome: Result<(), Failure> = tokio::select! {
         outcome = serve => outcome,

@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use crate::context::JobContext;
 use crate::handler::{HandlerOptions, JobError, JobHandler};
 use crate::job::{Queue, millis};
+use crate::manager::JobManager;
 use crate::ports::{
-    AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery,
-    Webhooks,
+    AttemptOutcome, Awaited, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender,
+    WebhookDelivery, Webhooks,
 };
 
 /// The name of the handler.
@@ -28,17 +29,22 @@ pub const MAX_RESPONSE_BYTES: usize = 4 * 1024;
 /// How long an endpoint may take, beginning to end.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
 
+mod sweep;
+
+pub use sweep::Sweep;
+
 /// Delivers webhooks. A delivery that was delivered, failed or cancelled before is left alone.
 pub struct WebhookDeliveryHandler {
     webhooks: Arc<dyn Webhooks>,
     http: Arc<dyn HttpSender>,
+    jobs: Arc<JobManager>,
 }
 
 impl WebhookDeliveryHandler {
-    /// A handler for the deliveries in this store.
+    /// A handler for the deliveries in this store; its sweeps enqueue with this manager.
     #[must_use]
-    pub fn new(webhooks: Arc<dyn Webhooks>, http: Arc<dyn HttpSender>) -> Self {
-        Self { webhooks, http }
+    pub fn new(webhooks: Arc<dyn Webhooks>, http: Arc<dyn HttpSender>, jobs: Arc<JobManager>) -> Self {
+        Self { webhooks, http, jobs }
     }
 }
 
@@ -51,6 +57,10 @@ pub enum WebhookPayload {
         /// Its id.
         webhook_delivery_id: String,
     },
+    /// Enqueue those whose first attempt is overdue.
+    ProcessPending(Sweep),
+    /// Enqueue those whose next attempt is overdue.
+    ProcessRetries(Sweep),
 }
 
 /// What a webhook delivery job reports.
@@ -88,9 +98,28 @@ impl JobHandler for WebhookDeliveryHandler {
         HandlerOptions { queue: Some(Queue::Webhooks), ..HandlerOptions::default() }
     }
 
+    fn validate(&self, payload: &WebhookPayload) -> Result<(), String> {
+        match payload {
+            WebhookPayload::DeliverSpecific { .. } => Ok(()),
+            WebhookPayload::ProcessPending(sweep) | WebhookPayload::ProcessRetries(sweep) => sweep.check(),
+        }
+    }
+
     async fn execute(&self, payload: WebhookPayload, ctx: &JobContext) -> Result<WebhookReport, JobError> {
-        let WebhookPayload::DeliverSpecific { webhook_delivery_id: id } = payload;
-        let Some(delivery) = self.webhooks.delivery(&id).await? else {
+        let (sweep, awaited) = match payload {
+            WebhookPayload::DeliverSpecific { webhook_delivery_id: id } => {
+                return self.deliver(&id, ctx).await;
+            }
+            WebhookPayload::ProcessPending(sweep) => (sweep, Awaited::First),
+            WebhookPayload::ProcessRetries(sweep) => (sweep, Awaited::Retry),
+        };
+        sweep.run(awaited, &*self.webhooks, &self.jobs, ctx).await
+    }
+}
+
+impl WebhookDeliveryHandler {
+    async fn deliver(&self, id: &str, ctx: &JobContext) -> Result<WebhookReport, JobError> {
+        let Some(delivery) = self.webhooks.delivery(id).await? else {
             return Err(JobError::permanent(format!("webhookDeliveryId: there is no delivery {id:?}")));
         };
         if delivery.status.is_finished() {
@@ -106,19 +135,21 @@ impl JobHandler for WebhookDeliveryHandler {
         let failure = failure(&delivery, &answer);
         let is_last =
             ctx.is_last_attempt() || delivery.attempt_count.saturating_add(1) >= delivery.max_attempts;
+        let status = match &failure {
+            None => DeliveryStatus::Delivered,
+            Some(error) if is_last || error.is_permanent() => DeliveryStatus::Failed,
+            Some(_) => DeliveryStatus::Pending,
+        };
         let outcome = AttemptOutcome {
-            status: match &failure {
-                None => DeliveryStatus::Delivered,
-                Some(error) if is_last || error.is_permanent() => DeliveryStatus::Failed,
-                Some(_) => DeliveryStatus::Pending,
-            },
+            status,
             at: ctx.clock().now(),
+            next_attempt_at: if status.is_finished() { None } else { sweep::next_attempt(&self.jobs, ctx) },
             duration,
             response_status: answer.as_ref().ok().map(|response| response.status),
             response_body: answer.as_ref().ok().map(|response| text_of(&response.body)),
             error: failure.as_ref().map(ToString::to_string),
         };
-        self.webhooks.record_attempt(&id, &outcome).await?;
+        self.webhooks.record_attempt(id, &outcome).await?;
         match failure {
             None => Ok(WebhookReport::delivered(duration, outcome.response_status)),
             Some(error) if is_last => Err(JobError::permanent(error.to_string())),
@@ -139,6 +170,7 @@ impl WebhookDeliveryHandler {
         let outcome = AttemptOutcome {
             status: DeliveryStatus::Cancelled,
             at: ctx.clock().now(),
+            next_attempt_at: None,
             duration: ctx.clock().monotonic().saturating_sub(started),
             response_status: None,
             response_body: None,
@@ -234,7 +266,8 @@ mod tests {
         let refused = serde_json::from_str::<WebhookPayload>(r#"{"type":"deliver_all"}"#);
         assert_eq!(
             refused.unwrap_err().to_string(),
-            "unknown variant `deliver_all`, expected `deliver_specific` at line 1 column 21"
+            "unknown variant `deliver_all`, expected one of `deliver_specific`, `process_pending`, \
+             `process_retries` at line 1 column 21"
         );
     }
 

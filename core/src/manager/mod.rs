@@ -103,6 +103,12 @@ impl JobManager {
         self
     }
 
+    /// What it goes by.
+    #[must_use]
+    pub const fn config(&self) -> &JobConfig {
+        &self.config
+    }
+
     pub(crate) const fn ports(&self) -> &ManagerPorts {
         &self.ports
     }
@@ -114,6 +120,12 @@ impl JobManager {
         let mut job = JobExecution::from(record);
         self.note_pause(&mut job).await;
         Ok(Some(job))
+    }
+
+    /// Where jobs stand by their records, in the order of their ids.
+    pub async fn statuses(&self, ids: &[JobId]) -> Result<Vec<Option<JobExecution>>, ManagerError> {
+        let found = self.ports.store.get(ids).await?;
+        Ok(found.into_iter().map(|record| record.map(JobExecution::from)).collect())
     }
 
     /// What could not be run: some messages of one dead-letter queue.

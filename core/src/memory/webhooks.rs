@@ -5,7 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::ports::{AttemptOutcome, StoreError, WebhookDelivery, Webhooks};
+use crate::ports::{
+    AttemptOutcome, Page, StoreError, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
+};
 
 /// A [`Webhooks`] store in memory.
 #[derive(Debug, Default)]
@@ -50,4 +52,25 @@ impl Webhooks for MemoryWebhooks {
             _ => Ok(false),
         }
     }
+
+    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError> {
+        let deliveries = self.deliveries();
+        let waiting = deliveries.values().filter_map(WaitingDelivery::of);
+        let mut found: Vec<(String, WaitingDelivery)> = waiting
+            .filter(|(awaited, waiting)| *awaited == query.awaited && waiting.due_at < query.before)
+            .map(|(_, waiting)| (place(&waiting), waiting))
+            .filter(|(place, _)| query.cursor.as_ref().is_none_or(|cursor| place > cursor))
+            .collect();
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let more = found.len() > query.limit;
+        found.truncate(query.limit);
+        let cursor = found.last().filter(|_| more).map(|(place, _)| place.clone());
+        Ok(Page { items: found.into_iter().map(|(_, waiting)| waiting).collect(), cursor })
+    }
+}
+
+/// What waiting deliveries are sorted by.
+fn place(waiting: &WaitingDelivery) -> String {
+    let due_at = waiting.due_at.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
+    format!("{due_at}#{}", waiting.id)
 }

@@ -34,4 +34,6 @@ pub use store::{
     ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, InsertOutcome, JobStore, ReplaceOutcome,
     SettleBatch, SettleOutcome, Settlement, StoreError,
 };
-pub use webhooks::{AttemptOutcome, DeliveryStatus, WebhookDelivery, Webhooks};
+pub use webhooks::{
+    AttemptOutcome, Awaited, DeliveryStatus, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
+};

@@ -9,8 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::http::Method;
+use super::index::Page;
 use super::store::StoreError;
 use crate::job::millis;
+
+mod waiting;
+
+pub use waiting::{Awaited, WaitingDelivery, WaitingQuery};
 
 /// A store of webhook deliveries.
 #[async_trait]
@@ -23,6 +28,11 @@ pub trait Webhooks: Send + Sync {
 
     /// Writes how an attempt went, unless the delivery is finished already; answers whether it was written.
     async fn record_attempt(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError>;
+
+    /// Deliveries that wait for an attempt, the longest due first, by [`WebhookDelivery::awaits`]. One that was
+    /// written a moment ago may be missing, or stand as it was before. One that was put by hand is found once
+    /// an attempt at it was recorded.
+    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError>;
 }
 
 /// Where a delivery stands, by the seed's names.
@@ -91,6 +101,9 @@ pub struct WebhookDelivery {
     /// How often it may be tried.
     #[serde(default = "default_max_attempts")]
     pub max_attempts: u32,
+    /// When its next attempt is due; where absent, since it was made or last tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<DateTime<Utc>>,
     /// When it was tried last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt_at: Option<DateTime<Utc>>,
@@ -118,10 +131,13 @@ pub struct WebhookDelivery {
 }
 
 const fn default_max_attempts() -> u32 {
-    4
+    WebhookDelivery::DEFAULT_MAX_ATTEMPTS
 }
 
 impl WebhookDelivery {
+    /// How often a delivery may be tried that does not say, as in the seed.
+    pub const DEFAULT_MAX_ATTEMPTS: u32 = 4;
+
     /// A delivery that has not been tried, with the seed's four attempts.
     #[must_use]
     pub fn new(id: impl Into<String>, url: impl Into<String>, payload: Value, now: DateTime<Utc>) -> Self {
@@ -135,6 +151,7 @@ impl WebhookDelivery {
             status: DeliveryStatus::Pending,
             attempt_count: 0,
             max_attempts: default_max_attempts(),
+            next_attempt_at: None,
             last_attempt_at: None,
             delivered_at: None,
             last_error: None,
@@ -151,6 +168,7 @@ impl WebhookDelivery {
     pub fn after(mut self, outcome: &AttemptOutcome) -> Self {
         self.status = outcome.status;
         self.attempt_count = self.attempt_count.saturating_add(1);
+        self.next_attempt_at = outcome.next_attempt_at;
         self.last_attempt_at = Some(outcome.at);
         self.delivered_at = (outcome.status == DeliveryStatus::Delivered).then_some(outcome.at);
         self.last_error.clone_from(&outcome.error);
@@ -169,6 +187,8 @@ pub struct AttemptOutcome {
     pub status: DeliveryStatus,
     /// When it was made.
     pub at: DateTime<Utc>,
+    /// When the next one is made at the latest, if one is.
+    pub next_attempt_at: Option<DateTime<Utc>>,
     /// How long it took.
     pub duration: Duration,
     /// The status of the answer.

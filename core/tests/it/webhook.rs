@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -9,13 +10,25 @@ use futures_util::future::{join, pending};
 use lambda_jobs_core::families::webhook::{NAME, WebhookDeliveryHandler};
 use lambda_jobs_core::memory::MemoryWebhooks;
 use lambda_jobs_core::ports::{
-    Clock, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery, Webhooks,
+    AttemptOutcome, Clock, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery,
+    Webhooks,
 };
 use lambda_jobs_core::processor::Invocation;
-use lambda_jobs_core::{JobId, JobStatus, Queue, StopSignal};
+use lambda_jobs_core::{JobId, JobStatus, NewJob, Queue, StopSignal};
 use serde_json::json;
 
 use crate::world::World;
+
+/// A world whose worker delivers these webhooks.
+fn with_webhooks(webhooks: &Arc<MemoryWebhooks>, http: &Arc<Scripted>) -> World {
+    // Its manager is made before the handler that enqueues with it.
+    let world = World::new(|_| ());
+    let handler = WebhookDeliveryHandler::new(webhooks.clone(), http.clone(), world.manager.clone());
+    let config = world.config.clone();
+    world.restarted(config, |registry| {
+        registry.register(handler).unwrap();
+    })
+}
 
 #[derive(Default)]
 struct Scripted {
@@ -46,10 +59,7 @@ impl Endpoint {
     fn answering(answers: Vec<Result<HttpResponse, HttpError>>) -> Self {
         let http = Arc::new(Scripted { answers: Mutex::new(answers.into()), ..Scripted::default() });
         let webhooks = Arc::new(MemoryWebhooks::new());
-        let handler = WebhookDeliveryHandler::new(webhooks.clone(), http.clone());
-        let world = World::new(|registry| {
-            registry.register(handler).unwrap();
-        });
+        let world = with_webhooks(&webhooks, &http);
         let mut delivery = WebhookDelivery::new(
             "d1",
             "https://example.com/hook?key=s3cret",
@@ -127,6 +137,142 @@ fn an_unknown_delivery_fails_at_once_and_a_delivered_one_is_left_alone() {
     let again = endpoint.deliver("d1");
     assert_eq!(endpoint.world.status(&again).result.unwrap()["processed"], json!(0));
     assert_eq!(endpoint.http.requests.lock().unwrap().len(), 1);
+}
+
+/// What a rule sends, two minutes from now at the earliest.
+fn sweep(endpoint: &Endpoint, kind: &str, batch_size: u32) -> serde_json::Value {
+    endpoint.world.advance(121);
+    let payload = json!({ "type": kind, "batchSize": batch_size });
+    let job = endpoint.world.send(Queue::Webhooks, &json!({ "name": NAME, "payload": payload }));
+    endpoint.world.settle();
+    endpoint.world.status(&job).result.unwrap()
+}
+
+fn figures(report: &serde_json::Value) -> [u64; 3] {
+    ["processed", "successful", "failed"].map(|name| report[name].as_u64().unwrap())
+}
+
+#[test]
+fn a_delivery_whose_job_was_never_sent_is_found_and_delivered_once() {
+    let endpoint = Endpoint::answering(vec![status(200)]);
+    let report = sweep(&endpoint, "process_pending", 50);
+    assert_eq!((&report["type"], figures(&report)), (&json!("process_pending"), [1, 1, 0]));
+    assert_eq!(endpoint.delivery().status, DeliveryStatus::Delivered);
+    let job: JobId = "webhook-d1-0".parse().unwrap();
+    assert_eq!(endpoint.world.status(&job).status, JobStatus::Completed);
+    assert_eq!(figures(&sweep(&endpoint, "process_pending", 50)), [0, 0, 0], "nothing is left");
+}
+
+#[test]
+fn two_sweeps_at_once_make_one_job_and_a_fresh_delivery_is_left_to_its_own() {
+    let endpoint = Endpoint::answering(vec![status(200)]);
+    let body = json!({ "name": NAME, "payload": { "type": "process_pending" } });
+    let early = endpoint.world.send(Queue::Webhooks, &body);
+    endpoint.world.settle();
+    assert_eq!(
+        figures(&endpoint.world.status(&early).result.unwrap()),
+        [0, 0, 0],
+        "two minutes are not over"
+    );
+    endpoint.world.advance(121);
+    for _ in 0..2 {
+        endpoint.world.send(Queue::Webhooks, &body);
+    }
+    endpoint.world.settle();
+    assert_eq!(endpoint.http.requests.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_delivery_that_its_own_job_attends_to_or_that_was_cancelled_is_left_alone() {
+    let endpoint = Endpoint::answering(Vec::new());
+    let world = &endpoint.world;
+    let job = |wait: u64| {
+        let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": "d1" });
+        NewJob::new(NAME).id("d1".parse().unwrap()).payload(payload).delay(Duration::from_secs(wait))
+    };
+    world.clock.run(world.manager.enqueue(job(600))).unwrap();
+    world.advance(121);
+    let body = json!({ "name": NAME, "payload": { "type": "process_pending" } });
+    let swept = |id: &JobId| figures(&world.status(id).result.unwrap());
+    let sweep = world.send(Queue::Webhooks, &body);
+    world.process(world.receive(Queue::Webhooks));
+    assert_eq!(swept(&sweep), [0, 0, 0], "its own job waits");
+    world.clock.run(world.manager.cancel(&"d1".parse().unwrap())).unwrap();
+    let sweep = world.send(Queue::Webhooks, &body);
+    world.process(world.receive(Queue::Webhooks));
+    assert_eq!(swept(&sweep), [0, 0, 0], "its own job was cancelled");
+}
+
+#[test]
+fn a_retry_that_nobody_makes_is_found_once_it_is_overdue_and_spends_the_attempts_that_are_left() {
+    let endpoint = Endpoint::answering((0..3).map(|_| status(500)).collect());
+    let world = &endpoint.world;
+    let due = world.now() + Duration::from_secs(10);
+    let outcome = AttemptOutcome {
+        status: DeliveryStatus::Pending,
+        at: world.now(),
+        next_attempt_at: Some(due),
+        duration: Duration::ZERO,
+        response_status: Some(500),
+        response_body: None,
+        error: Some("as told".to_owned()),
+    };
+    assert!(world.clock.run(endpoint.webhooks.record_attempt("d1", &outcome)).unwrap());
+    assert_eq!(
+        figures(&sweep(&endpoint, "process_retries", 25)),
+        [0, 0, 0],
+        "it is not overdue for long enough"
+    );
+    assert_eq!(figures(&sweep(&endpoint, "process_pending", 25)), [0, 0, 0], "it was tried before");
+    assert_eq!(figures(&sweep(&endpoint, "process_retries", 25)), [1, 1, 0]);
+    let delivery = endpoint.delivery();
+    assert_eq!((delivery.status, delivery.attempt_count), (DeliveryStatus::Failed, 4));
+    let job: JobId = "webhook-d1-1".parse().unwrap();
+    assert_eq!(world.status(&job).attempt, 3);
+}
+
+#[test]
+fn a_failed_attempt_says_when_the_next_is_due() {
+    let endpoint = Endpoint::answering(vec![status(500)]);
+    let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": "d1" });
+    endpoint.world.send(Queue::Webhooks, &json!({ "name": NAME, "payload": payload }));
+    endpoint.world.process(endpoint.world.receive(Queue::Webhooks));
+    let due = endpoint.world.now() + Duration::from_secs(5);
+    assert_eq!(endpoint.delivery().next_attempt_at, Some(due));
+}
+
+#[test]
+fn a_sweep_enqueues_no_more_than_its_batch_and_the_next_goes_on_with_the_rest() {
+    let endpoint = Endpoint::answering((0..120).map(|_| status(200)).collect());
+    let world = &endpoint.world;
+    for number in 2..=120 {
+        let delivery =
+            WebhookDelivery::new(format!("d{number}"), "https://example.com/hook", json!({}), world.now());
+        assert!(world.clock.run(endpoint.webhooks.put_delivery(&delivery)).unwrap());
+    }
+    let unnameable = WebhookDelivery::new("two words", "https://example.com/hook", json!({}), world.now());
+    assert!(world.clock.run(endpoint.webhooks.put_delivery(&unnameable)).unwrap());
+    let first = sweep(&endpoint, "process_pending", 70);
+    assert_eq!(figures(&first), [70, 70, 0]);
+    let second = sweep(&endpoint, "process_pending", 1000);
+    assert_eq!(figures(&second), [51, 50, 1]);
+    assert_eq!(
+        second["errors"],
+        json!([
+            r#"webhookDeliveryId "two words": id: expected 1 to 256 visible ASCII characters without spaces, got "webhook-two words-0""#
+        ])
+    );
+    assert_eq!(endpoint.http.requests.lock().unwrap().len(), 120);
+}
+
+#[test]
+fn a_batch_of_none_is_refused_with_what_was_expected() {
+    let endpoint = Endpoint::answering(Vec::new());
+    let payload = json!({ "type": "process_pending", "batchSize": 0 });
+    let job = endpoint.world.send(Queue::Webhooks, &json!({ "name": NAME, "payload": payload }));
+    endpoint.world.settle();
+    let error = endpoint.world.status(&job).error.unwrap();
+    assert!(error.contains("batchSize: expected an integer from 1 to 1000, got 0"), "{error}");
 }
 
 #[test]

@@ -17,6 +17,8 @@
 //! The sparse index `attention` of the jobs table (`attention` = `<status>#<shard>`, `attentionAt` =
 //! `<instant>#<id>`) holds records that are scheduled, retrying or failed; one that succeeds at once
 //! never enters it. Parked records are in partitions of their own there (`parked#<shard>`): the due index.
+//! That of the data table (`attention` = `delivery-pending#<shard>` or `delivery-retry#<shard>`) holds deliveries that
+//! are not finished.
 //!
 //! `expiresAt` (seconds since 1970) lets DynamoDB delete what is finished once the
 //! retention of its outcome is over; a cleanup does so at once, and leaves `trimmed` on the records that it took
@@ -53,6 +55,7 @@ mod settle;
 mod single;
 mod store;
 mod tables;
+mod waiting;
 mod webhooks;
 mod write;
 mod writer;

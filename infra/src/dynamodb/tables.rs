@@ -12,10 +12,12 @@ use lambda_jobs_core::ports::StoreError;
 
 use super::client::Dynamo;
 
-/// The sparse index of jobs that need attention.
+/// The sparse index of what needs attention.
 pub(super) const ATTENTION_INDEX: &str = "attention";
 /// The sparse index of schedules that have an occurrence to come.
 pub(super) const DUE_INDEX: &str = "due";
+/// What the index of the data table holds besides its keys: enough to know what is to be done.
+const INCLUDED: [&str; 3] = ["id", "attemptCount", "maxAttempts"];
 /// How often a new table is looked at, and how long in between, until it is active: half a minute in all.
 const LOOKS: u32 = 150;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -25,10 +27,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub async fn create_tables(dynamo: &Dynamo) -> Result<(), StoreError> {
     let tables = dynamo.tables();
     let create = || dynamo.client().create_table().billing_mode(BillingMode::PayPerRequest);
-    let indexes =
-        [(&tables.jobs, ATTENTION_INDEX), (&tables.state, DUE_INDEX), (&tables.data, ATTENTION_INDEX)];
-    for (table, index) in indexes {
-        let call = with_index(create(), index);
+    let all = || Projection::builder().projection_type(ProjectionType::All).build();
+    let some = Projection::builder().projection_type(ProjectionType::Include);
+    let some = some.set_non_key_attributes(Some(INCLUDED.map(str::to_owned).into())).build();
+    let indexes = [
+        (&tables.jobs, ATTENTION_INDEX, all()),
+        (&tables.state, DUE_INDEX, all()),
+        (&tables.data, ATTENTION_INDEX, some),
+    ];
+    for (table, index, projection) in indexes {
+        let call = with_index(create(), index, projection);
         let call = call.map_err(|error| StoreError::new(format!("describe index {index}"), error))?;
         create_table(dynamo, table, call).await?;
     }
@@ -81,13 +89,17 @@ fn with_key(
 }
 
 /// With a sparse index, which has its name from its hash key, and from that the name of its range key.
-fn with_index(call: CreateTableFluentBuilder, name: &str) -> Result<CreateTableFluentBuilder, String> {
+fn with_index(
+    call: CreateTableFluentBuilder,
+    name: &str,
+    projection: Projection,
+) -> Result<CreateTableFluentBuilder, String> {
     let range = format!("{name}At");
     let index = GlobalSecondaryIndex::builder()
         .index_name(name)
         .key_schema(part(name, KeyType::Hash)?)
         .key_schema(part(&range, KeyType::Range)?)
-        .projection(Projection::builder().projection_type(ProjectionType::All).build())
+        .projection(projection)
         .build()
         .map_err(|error| error.to_string())?;
     Ok(call

@@ -8,12 +8,15 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use lambda_jobs_core::ports::{AttemptOutcome, DeliveryStatus, StoreError, WebhookDelivery, Webhooks};
+use lambda_jobs_core::ports::{
+    AttemptOutcome, DeliveryStatus, Page, StoreError, WaitingDelivery, WaitingQuery, WebhookDelivery,
+    Webhooks,
+};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_attribute_value, to_item};
 use serde_json::{Map, Value};
 
 use super::client::Dynamo;
-use super::{Item, key, number, text, text_of};
+use super::{Item, key, number, text, text_of, waiting};
 
 /// [`Webhooks`] in DynamoDB.
 #[derive(Clone, Debug)]
@@ -24,8 +27,11 @@ pub struct DynamoWebhooks {
 /// The sort key of a delivery.
 const SK: &str = "delivery";
 /// What an attempt changes, but for the number of attempts.
-const CHANGED: [&str; 8] = [
+const CHANGED: [&str; 11] = [
+    "attention",
+    "attentionAt",
     "status",
+    "nextAttemptAt",
     "lastAttemptAt",
     "deliveredAt",
     "lastError",
@@ -42,17 +48,22 @@ impl DynamoWebhooks {
         Self { dynamo }
     }
 
-    fn table(&self) -> &str {
+    pub(super) const fn dynamo(&self) -> &Dynamo {
+        &self.dynamo
+    }
+
+    pub(super) fn table(&self) -> &str {
         &self.dynamo.tables().data
     }
 
-    fn unreadable(&self, id: &str, reason: &dyn std::fmt::Display) -> StoreError {
+    pub(super) fn unreadable(&self, id: &str, reason: &dyn std::fmt::Display) -> StoreError {
         StoreError::new(format!("read delivery {id} from table {}", self.table()), reason.to_string())
     }
 
     fn item_of(&self, delivery: &WebhookDelivery) -> Result<Item, StoreError> {
         let mut item: Item = to_item(delivery).map_err(|error| self.unreadable(&delivery.id, &error))?;
         item.insert("payload".to_owned(), text(delivery.payload.to_string()));
+        item.extend(waiting::attributes(delivery));
         item.extend(delivery_key(&delivery.id));
         Ok(item)
     }
@@ -121,6 +132,10 @@ impl Webhooks for DynamoWebhooks {
             }
             Err(error) => Err(self.dynamo.error("record an attempt in", self.table(), error)),
         }
+    }
+
+    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError> {
+        self.list_waiting(query).await
     }
 }
 

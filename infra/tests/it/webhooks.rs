@@ -43,6 +43,7 @@ async fn an_id_and_a_url_are_enough() {
     let outcome = AttemptOutcome {
         status: DeliveryStatus::Delivered,
         at: "2026-11-23T08:00:00Z".parse().unwrap(),
+        next_attempt_at: None,
         duration: Duration::from_millis(5),
         response_status: Some(200),
         response_body: Some("ok".to_owned()),

@@ -14,6 +14,7 @@ mod conformance;
 mod example;
 mod policies;
 mod receiver;
+mod rules;
 mod runtime;
 mod template;
 mod webhooks;

@@ -16,7 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// The rules, and what firing them needs.
 pub struct Rules {
-    rules: Vec<Rule>,
+    enabled: Vec<Rule>,
     queue: Arc<dyn JobQueue>,
     clock: Arc<dyn Clock>,
     started: DateTime<Utc>,
@@ -37,13 +37,13 @@ impl Rules {
     /// Those of the rules that are enabled, from now on.
     #[must_use]
     pub fn new(rules: Vec<Rule>, queue: Arc<dyn JobQueue>, clock: Arc<dyn Clock>) -> Self {
-        let rules = rules.into_iter().filter(|rule| rule.enabled).collect();
-        Self { rules, queue, started: clock.now(), clock }
+        let enabled = rules.into_iter().filter(|rule| rule.enabled).collect();
+        Self { enabled, queue, started: clock.now(), clock }
     }
 
     /// Each rule with its next firing after an instant; absent where it never fires again.
     pub fn upcoming(&self, after: DateTime<Utc>) -> impl Iterator<Item = (&Rule, Option<DateTime<Utc>>)> {
-        self.rules.iter().map(move |rule| (rule, rule.expression.next_after(after, self.started)))
+        self.enabled.iter().map(move |rule| (rule, rule.expression.next_after(after, self.started)))
     }
 
     /// Fires each rule at its time, and tells of it, for as long as any has a time to come. A firing that was

@@ -1,4 +1,4 @@
-//! YAML with CloudFormation's tags, as JSON.
+//! YAML with `CloudFormation`'s tags, as JSON.
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};

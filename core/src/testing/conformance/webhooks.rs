@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Bench;
 use super::bench::{difficult_values, ok};
-use crate::ports::{AttemptOutcome, DeliveryStatus, Method, WebhookDelivery, Webhooks};
+use crate::ports::{
+    AttemptOutcome, Awaited, DeliveryStatus, Method, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
+};
 
 /// Runs every case.
 pub async fn suite(webhooks: &dyn Webhooks, bench: &Bench) {
@@ -15,6 +17,8 @@ pub async fn suite(webhooks: &dyn Webhooks, bench: &Bench) {
     attempts_are_recorded(webhooks, bench).await;
     a_finished_delivery_is_left_alone(webhooks, bench).await;
     an_unknown_delivery_is_not_made(webhooks, bench).await;
+    what_waits_is_found_in_its_order(webhooks, bench).await;
+    what_is_finished_does_not_wait(webhooks, bench).await;
 }
 
 fn delivery(bench: &Bench) -> WebhookDelivery {
@@ -32,6 +36,7 @@ fn outcome(bench: &Bench, status: DeliveryStatus, seconds: i64) -> AttemptOutcom
     AttemptOutcome {
         status,
         at: bench.now() + TimeDelta::seconds(seconds),
+        next_attempt_at: (!status.is_finished()).then(|| bench.now() + TimeDelta::seconds(seconds + 10)),
         duration: Duration::from_millis(34),
         response_status: Some(if delivered { 204 } else { 503 }),
         response_body: delivered.then(String::new),
@@ -99,4 +104,65 @@ async fn an_unknown_delivery_is_not_made(webhooks: &dyn Webhooks, bench: &Bench)
     let attempt = outcome(bench, DeliveryStatus::Delivered, 0);
     assert!(!ok(case, webhooks.record_attempt(&id, &attempt).await), "{case}");
     assert_eq!(ok(case, webhooks.delivery(&id).await), None, "{case}: afterwards");
+}
+
+/// Everything that waits, in pages of three.
+async fn waiting(webhooks: &dyn Webhooks, awaited: Awaited, before: DateTime<Utc>) -> Vec<WaitingDelivery> {
+    let case = "waiting deliveries come in pages";
+    let mut found = Vec::new();
+    let mut query = WaitingQuery { awaited, before, limit: 3, cursor: None };
+    loop {
+        let page = ok(case, webhooks.waiting(&query).await);
+        assert!(page.items.len() <= 3, "{case}: of the size that was asked for");
+        found.extend(page.items);
+        query.cursor = page.cursor;
+        if query.cursor.is_none() {
+            return found;
+        }
+    }
+}
+
+async fn what_waits_is_found_in_its_order(webhooks: &dyn Webhooks, bench: &Bench) {
+    let case = "what waits is found, the longest due first, before an instant";
+    let (mut expected, now) = (Vec::new(), bench.now());
+    // Whole seconds and fractions have the order of time, not of text.
+    for millis in [7000, 1000, 1500, 3000, 1000, 2000, 1050] {
+        let mut one = delivery(bench);
+        one.created_at = Some(now + TimeDelta::milliseconds(millis));
+        ok(case, webhooks.put_delivery(&one).await);
+        expected.extend(WaitingDelivery::of(&one).map(|(_, waiting)| waiting));
+    }
+    let before = now + TimeDelta::seconds(3);
+    expected.retain(|one| one.due_at < before);
+    expected.sort_by(|one, other| (one.due_at, &one.id).cmp(&(other.due_at, &other.id)));
+    let look = async |awaited| {
+        let found = waiting(webhooks, awaited, before).await.into_iter();
+        found.filter(|one| expected.iter().any(|other| one.id == other.id)).collect::<Vec<_>>()
+    };
+    bench.eventually(case, expected.clone(), || look(Awaited::First)).await;
+    assert_eq!(look(Awaited::Retry).await, [], "{case}: not among retries");
+}
+
+async fn what_is_finished_does_not_wait(webhooks: &dyn Webhooks, bench: &Bench) {
+    let case = "a delivery waits for its first attempt, then for a retry, then no more";
+    let one = delivery(bench);
+    ok(case, webhooks.put_delivery(&one).await);
+    let states = async || {
+        let mut states = Vec::new();
+        for awaited in Awaited::ALL {
+            let found = waiting(webhooks, awaited, bench.now() + TimeDelta::hours(1)).await;
+            states.extend(found.into_iter().filter(|found| found.id == one.id).map(|found| (awaited, found)));
+        }
+        states
+    };
+    let first = Vec::from_iter(WaitingDelivery::of(&one));
+    bench.eventually(&format!("{case}: first"), first, &states).await;
+    let pending = outcome(bench, DeliveryStatus::Pending, 1);
+    ok(case, webhooks.record_attempt(&one.id, &pending).await);
+    let tried = one.clone().after(&pending);
+    assert_eq!(tried.awaits(), pending.next_attempt_at.map(|at| (Awaited::Retry, at)), "{case}");
+    let then = Vec::from_iter(WaitingDelivery::of(&tried));
+    bench.eventually(&format!("{case}: then"), then, &states).await;
+    ok(case, webhooks.record_attempt(&one.id, &outcome(bench, DeliveryStatus::Delivered, 2)).await);
+    bench.eventually(&format!("{case}: at last"), Vec::new(), &states).await;
 }

@@ -4,6 +4,8 @@
 //! calls, PartiQL has an action for each verb, a transaction needs the actions of its parts, and a query of an
 //! index needs the index as its resource.
 
+use std::borrow::Cow;
+
 use lambda_jobs_core::Queue;
 use lambda_jobs_infra::Settings;
 use serde_json::{Value, json};
@@ -18,11 +20,11 @@ pub(super) enum Kind {
     Data,
     Logs,
     /// An index of the jobs table.
-    JobsIndex(String),
+    JobsIndex(Cow<'static, str>),
     /// An index of the state table.
-    StateIndex(String),
+    StateIndex(Cow<'static, str>),
     /// An index of the data table.
-    DataIndex(String),
+    DataIndex(Cow<'static, str>),
     /// The worker's event source mappings.
     Mappings,
     /// What can't be narrowed down.
@@ -33,9 +35,9 @@ impl Kind {
     /// An index of a table.
     pub(super) fn index(table: &Self, name: &str) -> Self {
         match table {
-            Self::Jobs => Self::JobsIndex(name.to_owned()),
-            Self::State => Self::StateIndex(name.to_owned()),
-            Self::Data => Self::DataIndex(name.to_owned()),
+            Self::Jobs => Self::JobsIndex(name.to_owned().into()),
+            Self::State => Self::StateIndex(name.to_owned().into()),
+            Self::Data => Self::DataIndex(name.to_owned().into()),
             other => panic!("{other:?} has no index {name}"),
         }
     }
@@ -160,7 +162,7 @@ fn batches_transactions_statements_and_indexes_need_what_aws_asks_for() {
         { "Statement": r#"DELETE FROM "lambda-jobs-data" WHERE "pk" = ?"# },
         { "Statement": r#"SELECT "pk" FROM "lambda-jobs-jobs"."attention" WHERE "attention" = ?"# },
     ]});
-    let index = || Kind::JobsIndex("attention".to_owned());
+    let index = || Kind::JobsIndex("attention".into());
     let expected = [("dynamodb:PartiQLDelete", Kind::Data), ("dynamodb:PartiQLSelect", index())];
     check("DynamoDB_20120810.BatchExecuteStatement", statements, &expected);
     let transaction = json!({ "TransactItems": [

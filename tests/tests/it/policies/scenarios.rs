@@ -63,7 +63,7 @@ async fn run(lacks_statements: bool) -> BTreeSet<Need> {
 }
 
 /// How each job that can be looked at is left.
-const EXPECTED: [(&str, JobStatus); 14] = [
+const EXPECTED: [(&str, JobStatus); 15] = [
     ("plain", JobStatus::Completed),
     ("large", JobStatus::Completed),
     ("twice", JobStatus::Completed),
@@ -72,6 +72,7 @@ const EXPECTED: [(&str, JobStatus); 14] = [
     ("due-soon", JobStatus::Completed),
     ("due-late", JobStatus::Scheduled),
     ("deliver", JobStatus::Completed),
+    ("sweep", JobStatus::Completed),
     ("unheard", JobStatus::Completed),
     ("beside-stolen", JobStatus::Completed),
     ("stolen", JobStatus::Cancelled),
@@ -106,7 +107,9 @@ async fn prepare(stack: &Stack, hook: String) {
     stack.adapters().webhooks().put_delivery(&delivery).await.unwrap();
     let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": "d1" });
     let deliver = json!({ "id": "deliver", "name": "webhook-delivery-job", "payload": payload });
-    send(stack, Queue::Webhooks, &[deliver, act("unheard", "lose the answer")]).await;
+    let sweep =
+        json!({ "id": "sweep", "name": "webhook-delivery-job", "payload": { "type": "process_pending" } });
+    send(stack, Queue::Webhooks, &[deliver, sweep, act("unheard", "lose the answer")]).await;
     let recorded = NewJob::new("nobody").id("nobodys-recorded".parse().unwrap());
     manager(stack).enqueue(recorded).await.unwrap();
 }

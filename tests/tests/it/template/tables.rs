@@ -25,10 +25,15 @@ fn in_words(table: &TableDescription) -> Value {
         .global_secondary_indexes()
         .iter()
         .map(|index| {
+            let of = index.projection().unwrap();
+            let mut projection = json!({ "ProjectionType": of.projection_type().unwrap().as_str() });
+            if !of.non_key_attributes().is_empty() {
+                projection["NonKeyAttributes"] = json!(of.non_key_attributes());
+            }
             json!({
                 "IndexName": index.index_name(),
                 "KeySchema": keys(index.key_schema()),
-                "Projection": { "ProjectionType": index.projection().unwrap().projection_type().unwrap().as_str() },
+                "Projection": projection,
             })
         })
         .collect();

@@ -1,0 +1,168 @@
+//! Sweeps: finding deliveries that nobody is going to attempt.
+//!
+//! A delivery and its job are written to different places, so a caller that ends in between leaves a delivery
+//! without a job; and a job that went to the dead-letter queue leaves one that nobody tries again. A sweep
+//! looks for deliveries that have been due for a while, and enqueues a job for each that is not covered by
+//! one. Its id is made of the delivery and the number of attempts, so that two sweeps make one job.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{NAME, WebhookPayload, WebhookReport};
+use crate::context::JobContext;
+use crate::handler::JobError;
+use crate::job::{InvalidId, JobExecution, JobId, JobStatus, NewJob, millis};
+use crate::manager::JobManager;
+use crate::message::MAX_RETRIES;
+use crate::ports::{Awaited, WaitingDelivery, WaitingQuery, Webhooks};
+
+/// For how long the job of a delivery itself may be late.
+const GRACE: TimeDelta = TimeDelta::minutes(2);
+/// How many deliveries are looked at together.
+const PAGE: usize = 50;
+/// What must be left of an attempt for one more page.
+const MARGIN: Duration = Duration::from_secs(5);
+/// How many errors are reported at most.
+const MAX_ERRORS: usize = 10;
+
+/// What bounds a sweep.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Sweep {
+    /// How many jobs it enqueues at most: 1 to [`Sweep::MAX_BATCH`]; 50 where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<u32>,
+    /// How long it may take, in milliseconds; as long as the attempt has where absent. What is then left is
+    /// for the next one.
+    #[serde(with = "millis::option", skip_serializing_if = "Option::is_none")]
+    pub max_processing_time: Option<Duration>,
+}
+
+impl Sweep {
+    /// The largest `batchSize`.
+    pub const MAX_BATCH: u32 = 1000;
+    const DEFAULT_BATCH: u32 = 50;
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self.batch_size {
+            Some(size) if size == 0 || size > Self::MAX_BATCH => {
+                Err(format!("batchSize: expected an integer from 1 to {}, got {size}", Self::MAX_BATCH))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Enqueues jobs for deliveries that wait for this, and have none.
+    pub(super) async fn run(
+        &self,
+        awaited: Awaited,
+        webhooks: &dyn Webhooks,
+        jobs: &JobManager,
+        ctx: &JobContext,
+    ) -> Result<WebhookReport, JobError> {
+        let started = ctx.clock().monotonic();
+        let elapsed = || ctx.clock().monotonic().saturating_sub(started);
+        let time =
+            ctx.time_left().saturating_sub(MARGIN).min(self.max_processing_time.unwrap_or(Duration::MAX));
+        let most = self.batch_size.unwrap_or(Self::DEFAULT_BATCH);
+        let mut report = WebhookReport::none(kind(awaited));
+        let before = ctx.clock().now() - GRACE;
+        let mut query = WaitingQuery { awaited, before, limit: PAGE, cursor: None };
+        loop {
+            let page = webhooks.waiting(&query).await?;
+            let left = usize::try_from(most.saturating_sub(report.processed)).unwrap_or(PAGE);
+            cover(page.items, left, jobs, &mut report).await?;
+            query.cursor = page.cursor;
+            if query.cursor.is_none() || report.processed >= most || elapsed() >= time {
+                break;
+            }
+        }
+        report.processing_time = elapsed();
+        Ok(report)
+    }
+}
+
+const fn kind(awaited: Awaited) -> &'static str {
+    match awaited {
+        Awaited::First => "process_pending",
+        Awaited::Retry => "process_retries",
+    }
+}
+
+/// Enqueues a job for each delivery that has none, `most` at most.
+async fn cover(
+    deliveries: Vec<WaitingDelivery>,
+    most: usize,
+    jobs: &JobManager,
+    report: &mut WebhookReport,
+) -> Result<(), JobError> {
+    let mut nameable = Vec::with_capacity(deliveries.len());
+    for delivery in deliveries {
+        match job_id(&delivery) {
+            Ok(id) => nameable.push((delivery, id)),
+            Err(error) => report.failed(format!("webhookDeliveryId {:?}: {error}", delivery.id)),
+        }
+    }
+    // Whoever delivers may name the job like the delivery; an id that no job can have is no job's.
+    let own = |delivery: &WaitingDelivery, id: &JobId| delivery.id.parse().unwrap_or_else(|_| id.clone());
+    let asked: Vec<JobId> =
+        nameable.iter().flat_map(|(delivery, id)| [own(delivery, id), id.clone()]).collect();
+    let known = jobs.statuses(&asked).await?;
+    let uncovered = nameable.into_iter().zip(known.chunks(2)).filter(|(_, known)| match known {
+        [own, swept] => swept.is_none() && !own.as_ref().is_some_and(covers),
+        _ => false,
+    });
+    let new: Vec<NewJob> = uncovered.take(most).map(|((delivery, id), _)| job(&delivery, id)).collect();
+    for answer in jobs.enqueue_all(new).await {
+        match answer {
+            Ok(_) => report.succeeded(),
+            Err(error) => report.failed(error.to_string()),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a delivery's own job attends to it still, or was cancelled, and the delivery with it.
+fn covers(job: &JobExecution) -> bool {
+    !job.status.is_finished() || job.status == JobStatus::Cancelled
+}
+
+fn job_id(delivery: &WaitingDelivery) -> Result<JobId, InvalidId> {
+    format!("webhook-{}-{}", delivery.id, delivery.attempt_count).parse()
+}
+
+fn job(delivery: &WaitingDelivery, id: JobId) -> NewJob {
+    let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id.clone() };
+    let retries = delivery.max_attempts.saturating_sub(delivery.attempt_count).saturating_sub(1);
+    NewJob::new(NAME)
+        .id(id)
+        .payload(serde_json::to_value(payload).unwrap_or_default())
+        .max_retries(retries.min(MAX_RETRIES))
+}
+
+impl WebhookReport {
+    fn none(kind: &str) -> Self {
+        Self { kind: kind.to_owned(), ..Self::new(0, Duration::ZERO, None) }
+    }
+
+    fn succeeded(&mut self) {
+        self.processed += 1;
+        self.successful += 1;
+    }
+
+    fn failed(&mut self, error: String) {
+        self.processed += 1;
+        self.failed += 1;
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(error);
+        }
+    }
+}
+
+/// When an attempt that failed just now is made again at the latest, whatever the jitter.
+pub(super) fn next_attempt(jobs: &JobManager, ctx: &JobContext) -> Option<DateTime<Utc>> {
+    let wait = jobs.config().retry.longest_backoff(ctx.attempt().saturating_sub(1));
+    ctx.clock().now().checked_add_signed(TimeDelta::from_std(wait).ok()?)
+}

@@ -1,0 +1,79 @@
+//! Deliveries that wait for an attempt.
+
+use chrono::{DateTime, Utc};
+
+use super::WebhookDelivery;
+
+/// What an unfinished delivery waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Awaited {
+    /// Its first attempt.
+    First,
+    /// Another attempt, after one that failed.
+    Retry,
+}
+
+impl Awaited {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::First, Self::Retry];
+}
+
+/// Which waiting deliveries are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingQuery {
+    /// Waiting for this.
+    pub awaited: Awaited,
+    /// Due before this instant.
+    pub before: DateTime<Utc>,
+    /// At most this many.
+    pub limit: usize,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+/// What is known of a delivery that waits, without what it delivers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingDelivery {
+    /// Its identity.
+    pub id: String,
+    /// Since when its attempt is due.
+    pub due_at: DateTime<Utc>,
+    /// How often it was tried.
+    pub attempt_count: u32,
+    /// How often it may be tried.
+    pub max_attempts: u32,
+}
+
+impl WebhookDelivery {
+    /// What the delivery waits for and since when that is due; `None` once it is finished.
+    ///
+    /// ```
+    /// use chrono::{DateTime, Utc};
+    /// use lambda_jobs_core::ports::{Awaited, WebhookDelivery};
+    ///
+    /// let now: DateTime<Utc> = "2026-11-23T08:00:00Z".parse()?;
+    /// let delivery = WebhookDelivery::new("d1", "https://example.com", serde_json::json!({}), now);
+    /// assert_eq!(delivery.awaits(), Some((Awaited::First, now)));
+    /// # Ok::<(), chrono::ParseError>(())
+    /// ```
+    #[must_use]
+    pub fn awaits(&self) -> Option<(Awaited, DateTime<Utc>)> {
+        if self.status.is_finished() {
+            return None;
+        }
+        let awaited = if self.attempt_count == 0 { Awaited::First } else { Awaited::Retry };
+        let due_at = self.next_attempt_at.or(self.last_attempt_at).or(self.created_at);
+        Some((awaited, due_at.unwrap_or_default()))
+    }
+}
+
+impl WaitingDelivery {
+    /// The delivery, if it waits.
+    #[must_use]
+    pub fn of(delivery: &WebhookDelivery) -> Option<(Awaited, Self)> {
+        let (awaited, due_at) = delivery.awaits()?;
+        let id = delivery.id.clone();
+        let (attempt_count, max_attempts) = (delivery.attempt_count, delivery.max_attempts);
+        Some((awaited, Self { id, due_at, attempt_count, max_attempts }))
+    }
+}
