@@ -33,7 +33,6 @@ pub(super) enum Answer {
 /// Somebody who enqueues, cancels or retries.
 pub(super) struct Caller {
     link: Arc<Link>,
-    step: usize,
     work: BoxFuture<'static, Answer>,
     polls_left: Option<u64>,
 }
@@ -54,7 +53,7 @@ impl History {
                 Err(_) => Answer::Nothing,
             }
         };
-        self.ask(number, link, Box::pin(work));
+        self.ask(link, Box::pin(work));
     }
 
     pub(super) fn again(&mut self, of: usize) {
@@ -84,10 +83,7 @@ impl History {
                 _ => Answer::Nothing,
             }
         };
-        if retry {
-            self.unanswered.insert(of);
-        }
-        self.ask(of, link, Box::pin(work));
+        self.ask(link, Box::pin(work));
         true
     }
 
@@ -117,16 +113,16 @@ impl History {
         let work = async move {
             manager.put_schedule(schedule).await.map_or(Answer::Nothing, |_| Answer::Scheduled(jobs))
         };
-        self.ask(number, link, Box::pin(work));
+        self.ask(link, Box::pin(work));
         true
     }
 
-    fn ask(&mut self, step: usize, link: Arc<Link>, work: BoxFuture<'static, Answer>) {
+    fn ask(&mut self, link: Arc<Link>, work: BoxFuture<'static, Answer>) {
         let mut state = self.world.state();
         let is_cut_off = state.strikes(Fault::CallerCutOff, 8);
         let polls_left = is_cut_off.then(|| state.dice.below(8));
         drop(state);
-        self.callers.push(Caller { link, step, work, polls_left });
+        self.callers.push(Caller { link, work, polls_left });
     }
 
     pub(super) fn poll_callers(&mut self, context: &mut Context<'_>) -> bool {
@@ -170,10 +166,7 @@ impl History {
                     state.watch.job(&id).is_accepted = true;
                 }
             }
-            Answer::Done => {
-                self.unanswered.remove(&caller.step);
-            }
-            Answer::Nothing => {}
+            Answer::Done | Answer::Nothing => {}
         }
     }
 }

@@ -50,8 +50,6 @@ pub(super) struct History {
     /// Futures of callers that were cut off.
     pub(super) cut_off: Vec<BoxFuture<'static, Answer>>,
     pub(super) next_caller: usize,
-    /// Retries of which nobody knows what became of them.
-    pub(super) unanswered: BTreeSet<usize>,
     /// The job of each step that has one.
     pub(super) jobs: HashMap<usize, JobId>,
     /// How many messages were sent that nobody can run, by the reason.
@@ -82,7 +80,6 @@ impl History {
             callers: Vec::new(),
             cut_off: Vec::new(),
             next_caller: 0,
-            unanswered: BTreeSet::new(),
             jobs: HashMap::new(),
             poison: BTreeMap::new(),
         }
@@ -252,7 +249,7 @@ impl History {
         }
     }
 
-    /// Nothing fails any more, whoever was cut off asks again, and all that waits has its time.
+    /// Nothing fails any more, and all that waits has its time.
     async fn come_to_rest(&mut self) {
         self.world.tell(|| "step".to_owned(), || "from here on nothing fails".to_owned());
         let now = self.world.now();
@@ -263,7 +260,6 @@ impl History {
         }
         self.fleet.turn_off(now);
         self.pass_until(now + TimeDelta::minutes(2)).await;
-        self.ask_again();
         let begun = self.fleet.figures.invocations;
         let last_due = self.world.state().watch.jobs.values().filter_map(|job| job.due).max().unwrap_or(now);
         let last_pause = self.fleet.mappings.last_end().unwrap_or(now);
@@ -286,13 +282,6 @@ impl History {
             format!("messages still wait after {batches} more batches, at {}", self.world.now())
         });
         self.world.state().watch.check(rest);
-    }
-
-    /// Where an operator's retry was cut off between its record and its message, asking again sends it.
-    fn ask_again(&mut self) {
-        for step in std::mem::take(&mut self.unanswered) {
-            self.steer(step, true);
-        }
     }
 
     fn is_at_rest(&self) -> bool {

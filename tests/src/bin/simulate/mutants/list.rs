@@ -63,19 +63,71 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "an operator's retry sends before it records",
         file: "manager/steer.rs",
         find: "if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {
-                self.send_again(next).await?;
+                self.dispatch(next).await?;
                 return Ok(RetryOutcome::Requeued);
             }",
-        replace: "self.send_again(next.clone()).await?;
-            if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {
+        replace: "self.send_again(&next.clone().dispatched()).await?;
+            if self.ports.store.replace(&JobRecord { parked: false, ..next }).await? == ReplaceOutcome::Replaced {
                 return Ok(RetryOutcome::Requeued);
             }",
     },
     Mutant {
         name: "an operator's retry forgets its message",
         file: "manager/steer.rs",
-        find: "self.send_again(next).await?;",
-        replace: "let _ = next;",
+        find: "self.send_again(&record).await?;
+        let id",
+        replace: "let id",
+    },
+    Mutant {
+        name: "an operator's retry has no due entry until its message is sent",
+        file: "job/record.rs",
+        find: "self.parked = true;
+        self.note = Some(\"sent again by an operator\".to_owned());",
+        replace: "self.note = Some(\"sent again by an operator\".to_owned());",
+    },
+    Mutant {
+        name: "the dispatcher updates before it sends",
+        file: "dispatcher/due.rs",
+        find: "let outcomes = ports.queue.send(&messages).await;",
+        replace: "let early: Vec<_> = records.iter().map(|record| record.clone().dispatched()).collect();
+        drop(ports.store.replace_all(&early).await);
+        let outcomes = ports.queue.send(&messages).await;",
+    },
+    Mutant {
+        name: "the dispatcher takes what the queue refused for sent",
+        file: "dispatcher/due.rs",
+        find: "Ok(()) => sent.push(record.clone().dispatched()),",
+        replace: "Ok(()) => sent.push(record.clone().dispatched()),
+                Err(_) if record.parked => sent.push(record.clone().dispatched()),",
+    },
+    Mutant {
+        name: "the dispatcher looks no further ahead than its next tick",
+        file: "dispatcher/mod.rs",
+        find: "pub const LOOK_AHEAD: Duration = Duration::from_mins(5);",
+        replace: "pub const LOOK_AHEAD: Duration = Duration::from_secs(30);",
+    },
+    Mutant {
+        name: "a message is let go though its job could not be parked",
+        file: "processor/dispose.rs",
+        find: "Ok(InsertOutcome::Inserted) if record.parked =>",
+        replace: "_ if record.parked =>",
+    },
+    Mutant {
+        name: "a schedule goes on though its jobs could not be made",
+        file: "manager/schedules.rs",
+        find: "let may_pass = matches!(error, EnqueueError::Queue(_) | EnqueueError::Store(_));",
+        replace: "let may_pass = false;",
+    },
+    Mutant {
+        name: "an occurrence has a new id whenever it is fired",
+        file: "manager/schedules.rs",
+        find: "planned.due.iter().filter_map(|one| occurrence_job(&schedule, one.instant)).collect();",
+        replace: "planned
+                    .due
+                    .iter()
+                    .filter_map(|one| occurrence_job(&schedule, one.instant))
+                    .map(|job| NewJob { id: None, ..job })
+                    .collect();",
     },
     Mutant {
         name: "the number of the receive stands for the claim's id",
