@@ -15,11 +15,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::control::{MappingReconciler, Refresh, refresh_backlog};
 use crate::manager::JobManager;
 
 /// Fires schedules, and sends what has waited in the store. One tick each minute; two at once do no harm.
 pub struct Dispatcher {
     manager: Arc<JobManager>,
+    mappings: Option<MappingReconciler>,
+    backlog: Option<Refresh>,
 }
 
 /// What a tick came to.
@@ -30,7 +33,10 @@ pub struct TickReport {
     pub fired: usize,
     /// Parked jobs whose messages were sent.
     pub dispatched: usize,
-    /// Schedules and parked jobs for which a service did not answer; the next tick tries again.
+    /// Messages of paused queues that were sent anew, because SQS would forget them.
+    pub refreshed: usize,
+    /// Schedules, parked jobs, messages and event sources for which a service did not answer; the next tick
+    /// tries again.
     pub failed: usize,
     /// Whether anything was left to the next tick: time ran out, or a service did not answer.
     pub is_partial: bool,
@@ -45,15 +51,35 @@ impl Dispatcher {
     /// A dispatcher for the jobs of this manager.
     #[must_use]
     pub const fn new(manager: Arc<JobManager>) -> Self {
-        Self { manager }
+        Self { manager, mappings: None, backlog: None }
+    }
+
+    /// Makes event sources follow what is paused, first thing in each tick.
+    #[must_use]
+    pub fn with_mappings(self, mappings: MappingReconciler) -> Self {
+        Self { mappings: Some(mappings), ..self }
+    }
+
+    /// Sends anew what has waited too long in paused queues, last thing in each tick.
+    #[must_use]
+    pub fn with_backlog(self, backlog: Refresh) -> Self {
+        Self { backlog: Some(backlog), ..self }
     }
 
     /// Does what is due; begins nothing new when the deadline is near. Never fails: what did not work is
     /// logged, and done by a later tick.
     pub async fn tick(&self, deadline: DateTime<Utc>) -> TickReport {
         let mut report = TickReport::default();
+        if let Some(mappings) = &self.mappings {
+            report.failed += mappings.reconcile_once(self.manager.config().enabled).await.failed;
+        }
         self.fire_schedules(deadline, &mut report).await;
         self.send_due(deadline, &mut report).await;
+        if let Some(backlog) = &self.backlog {
+            let freshened = refresh_backlog(backlog, deadline).await;
+            report.refreshed += freshened.sent;
+            report.failed += freshened.failed;
+        }
         report.log();
         report
     }
@@ -66,11 +92,11 @@ impl Dispatcher {
 
 impl TickReport {
     fn log(&self) {
-        let Self { fired, dispatched, failed, is_partial } = *self;
+        let Self { fired, dispatched, refreshed, failed, is_partial } = *self;
         if failed > 0 || is_partial {
-            tracing::warn!(fired, dispatched, failed, is_partial, "tick");
-        } else if fired + dispatched > 0 {
-            tracing::info!(fired, dispatched, "tick");
+            tracing::warn!(fired, dispatched, refreshed, failed, is_partial, "tick");
+        } else if fired + dispatched + refreshed > 0 {
+            tracing::info!(fired, dispatched, refreshed, "tick");
         } else {
             tracing::debug!("tick");
         }
