@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use lambda_jobs_core::ports::StoredSchedule;
+use lambda_jobs_core::ports::{Clock, StoredSchedule};
 use lambda_jobs_core::schedule::{Preview, Schedule, preview};
+use lambda_jobs_infra::SystemClock;
 use serde_json::{Value, json};
 
 use super::{Failure, connect, exit};
@@ -117,7 +118,8 @@ fn warn(shown: &Preview) {
 
 async fn backfill(args: &BackfillArgs) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(&args.target).await?;
-    let to = args.to.unwrap_or_else(Utc::now);
+    // By the clock that it is checked by, which counts whole milliseconds.
+    let to = args.to.unwrap_or_else(|| SystemClock::new().now());
     let answers = manager.backfill(&args.id.parse()?, args.from, to).await?;
     let (mut enqueued, mut duplicates, mut errors) = (Vec::new(), 0, Vec::new());
     for answer in answers {
