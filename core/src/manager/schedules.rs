@@ -242,7 +242,9 @@ impl JobManager {
 /// key that both want.
 fn occurrence_job(schedule: &Schedule, instant: DateTime<Utc>) -> Option<NewJob> {
     match schedule.job(instant) {
-        Ok(job) if schedule.overlap == Overlap::Skip => Some(job),
+        Ok(job) if schedule.overlap == Overlap::Skip => {
+            Some(job.unique_key(format!("schedule:{}", schedule.id)).unique_when_due())
+        }
         Ok(job) => Some(job),
         Err(error) => {
             tracing::error!(

@@ -107,6 +107,8 @@ impl JobTemplate {
             timeout: self.timeout,
             tags: self.tags.clone(),
             tenant: self.tenant.clone(),
+            unique_key: None,
+            unique_for: None,
             traceparent: None,
         };
         JobMessage { definition, due_at: DateTime::UNIX_EPOCH, recorded: true }.encode().len()
@@ -232,6 +234,9 @@ impl Schedule {
             timeout,
             tags,
             tenant,
+            unique_key: None,
+            unique_for: None,
+            unique_when_due: false,
             queue,
             job_type: Some(JobType::Recurring),
         })

@@ -98,6 +98,7 @@ impl History {
             dead_letters: link.clone(),
             stats: link.clone(),
             control: link.clone(),
+            unique: link.world.unique.clone(),
             clock: link.clone(),
             entropy: link.clone(),
         };

@@ -1,7 +1,7 @@
 //! The services that all workers and callers share, and what has become of them.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use futures_util::FutureExt;
@@ -13,7 +13,7 @@ use super::timeline::Timeline;
 use super::watch::Watch;
 use crate::config::JobConfig;
 use crate::job::{JobId, JobRecord};
-use crate::memory::{MemoryControlStore, MemoryJobStore, MemoryQueue, PausedClock};
+use crate::memory::{MemoryControlStore, MemoryJobStore, MemoryQueue, MemoryUniqueKeys, PausedClock};
 use crate::ports::{BoxFuture, Clock, JobStore};
 
 /// How far a clock is off at most, in milliseconds: two of them then differ by less than 5 s.
@@ -25,6 +25,7 @@ pub(super) struct World {
     pub(super) store: MemoryJobStore,
     pub(super) queue: MemoryQueue,
     pub(super) control: MemoryControlStore,
+    pub(super) unique: Arc<MemoryUniqueKeys>,
     pub(super) config: JobConfig,
     state: Mutex<State>,
 }
@@ -65,7 +66,8 @@ impl World {
             stirred: false,
         };
         let (store, control) = (MemoryJobStore::new(), MemoryControlStore::new());
-        Self { clock, start, store, queue, control, config, state: Mutex::new(state) }
+        let unique = Arc::default();
+        Self { clock, start, store, queue, control, unique, config, state: Mutex::new(state) }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
