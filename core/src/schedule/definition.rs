@@ -93,8 +93,9 @@ impl JobTemplate {
     }
 
     /// How large the message of an occurrence is.
-    fn message_bytes(&self, id: &ScheduleId) -> usize {
-        let Ok(id) = id.job_at(DateTime::UNIX_EPOCH) else { return usize::MAX };
+    fn message_bytes(&self, schedule: &ScheduleId) -> usize {
+        let Ok(id) = schedule.job_at(DateTime::UNIX_EPOCH) else { return usize::MAX };
+        let unique_key = schedule.unique_key();
         let definition = JobDefinition {
             id,
             name: self.name.clone(),
@@ -107,7 +108,8 @@ impl JobTemplate {
             timeout: self.timeout,
             tags: self.tags.clone(),
             tenant: self.tenant.clone(),
-            unique_key: None,
+            // It has one if it is skipped while another is unfinished.
+            unique_key: Some(unique_key),
             unique_for: None,
             traceparent: None,
         };

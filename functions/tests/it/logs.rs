@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{TimeDelta, TimeZone, Utc};
-use lambda_jobs_core::memory::{MemoryControlStore, MemoryJobStore, MemoryQueue, MemoryUniqueKeys, PausedClock, SeededEntropy};
+use lambda_jobs_core::memory::{
+    MemoryControlStore, MemoryJobStore, MemoryQueue, MemoryUniqueKeys, PausedClock, SeededEntropy,
+};
 use lambda_jobs_core::ports::Clock;
 use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
 use lambda_jobs_core::{JobConfig, JobError, JobProcessor, JobRegistry, Queue, StopSignal};
