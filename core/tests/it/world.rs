@@ -36,6 +36,7 @@ pub(crate) struct World {
     pub(crate) keys: Arc<Keys>,
     pub(crate) processor: JobProcessor,
     pub(crate) manager: Arc<JobManager>,
+    manager_ports: ManagerPorts,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) config: JobConfig,
 }
@@ -91,24 +92,40 @@ impl World {
             entropy: entropy.clone(),
         };
         let processor = JobProcessor::new(Arc::new(registry), config.clone(), ports);
-        let manager = Arc::new(JobManager::new(
-            config.clone(),
-            ManagerPorts {
-                index: store.inner.clone(),
-                archive: store.inner.clone(),
-                store: store.clone(),
-                queue: sends.clone(),
-                schedules: schedules.clone(),
-                dead_letters: queue.clone(),
-                stats: queue.clone(),
-                control: control.clone(),
-                unique: keys.clone(),
-                clock: Arc::new(clock.clone()),
-                entropy,
-            },
-        ));
+        let manager_ports = ManagerPorts {
+            index: store.inner.clone(),
+            archive: store.inner.clone(),
+            store: store.clone(),
+            queue: sends.clone(),
+            schedules: schedules.clone(),
+            dead_letters: queue.clone(),
+            stats: queue.clone(),
+            control: control.clone(),
+            unique: keys.clone(),
+            clock: Arc::new(clock.clone()),
+            entropy,
+        };
+        let manager = Arc::new(JobManager::new(config.clone(), manager_ports.clone()));
         let dispatcher = Dispatcher::new(manager.clone());
-        Self { clock, store, queue, sends, schedules, control, keys, processor, manager, dispatcher, config }
+        Self {
+            clock,
+            store,
+            queue,
+            sends,
+            schedules,
+            control,
+            keys,
+            processor,
+            manager,
+            manager_ports,
+            dispatcher,
+            config,
+        }
+    }
+
+    /// A manager that knows these handlers.
+    pub(crate) fn manager_for(&self, registry: Arc<JobRegistry>) -> JobManager {
+        JobManager::new(self.config.clone(), self.manager_ports.clone()).with_registry(registry)
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
