@@ -180,6 +180,12 @@ pub struct EnqueueArgs {
     /// Whose job it is.
     #[arg(long)]
     pub tenant: Option<String>,
+    /// Of the jobs with one such key there is one at a time: while it is unfinished, its id is printed.
+    #[arg(long, value_name = "KEY")]
+    pub unique_key: Option<String>,
+    /// How long it keeps its unique key even if it ends before, such as "1h"; 15 days at most.
+    #[arg(long, value_name = "DURATION", requires = "unique_key", value_parser = humantime::parse_duration)]
+    pub unique_for: Option<Duration>,
     /// Where it goes.
     #[command(flatten)]
     pub target: Target,

@@ -15,6 +15,7 @@
 //! | [`families`] | the job families that come along |
 //! | [`ports`] | what all of this needs from the outside, as small traits |
 //! | [`memory`] | the ports in memory: for tests, yours too |
+//! | [`unique`] | whether the key of a unique job can be had |
 //! | [`sqs`] | the one model of SQS, shared by tests, the simulator and the local stack |
 //! | `testing` (a feature) | conformance suites for adapters, and the simulator |
 //!
@@ -40,6 +41,7 @@ pub mod schedule;
 pub mod sqs;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod unique;
 
 pub use config::{InvalidConfig, JobConfig};
 pub use context::{JobContext, StopSignal, Stopper};

@@ -13,6 +13,7 @@ use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use crate::job::{JobDefinition, JobId, JobType, Priority, millis};
+use crate::retention::Retention;
 
 mod fields;
 mod firing;
@@ -40,6 +41,11 @@ pub(crate) const WAY_OUT: &str = "raise the function's timeout (15 minutes at mo
 pub const MAX_DELAY: Duration = Duration::from_hours(8784);
 /// The largest `maxRetries`.
 pub const MAX_RETRIES: u32 = 100;
+
+/// The longest `uniqueKey`, in bytes.
+pub const MAX_UNIQUE_KEY_BYTES: usize = 256;
+/// The longest `uniqueFor`: 15 days, as long as a finished job is remembered at least.
+pub const MAX_UNIQUE_FOR: Duration = Retention::MIN;
 
 const MAX_TAGS: usize = 50;
 const MAX_WORD_BYTES: usize = 128;
@@ -105,7 +111,6 @@ impl JobMessage {
         sent_at: DateTime<Utc>,
     ) -> Result<Self, DecodeError> {
         check_version(&mut fields)?;
-        refuse_unique_jobs(&mut fields)?;
         let fired = firing::job_id(&mut fields)?;
         let recurs = fired.is_some();
         let id = job_id(&mut fields, fired, message_id)?;
@@ -123,6 +128,7 @@ impl JobMessage {
         let run_at = fields.instant("runAt")?;
         let delayed = || sent_at.checked_add_signed(TimeDelta::from_std(delay?).ok()?);
         let due_at = run_at.or_else(delayed).unwrap_or(sent_at);
+        let (unique_key, unique_for) = uniqueness(&mut fields)?;
         let definition = JobDefinition {
             id,
             name,
@@ -135,6 +141,8 @@ impl JobMessage {
             timeout: timeout(&mut fields)?,
             tags: fields.words("tags", MAX_TAGS, MAX_WORD_BYTES)?,
             tenant: fields.text("tenant", "1 to 128 bytes of text", 1..=MAX_WORD_BYTES)?,
+            unique_key,
+            unique_for,
             traceparent: fields.text("traceparent", "a W3C trace context", 1..=MAX_WORD_BYTES)?,
         };
         Ok(Self { definition, due_at, recorded: fields.flag("recorded")? })
@@ -170,7 +178,12 @@ impl JobMessage {
         if !job.tags.is_empty() {
             put("tags", job.tags.clone().into());
         }
-        for (field, text) in [("tenant", &job.tenant), ("traceparent", &job.traceparent)] {
+        if let Some(time) = job.unique_for {
+            put("uniqueFor", millis::of(time).into());
+        }
+        let texts =
+            [("tenant", &job.tenant), ("uniqueKey", &job.unique_key), ("traceparent", &job.traceparent)];
+        for (field, text) in texts {
             if let Some(text) = text {
                 put(field, text.as_str().into());
             }
@@ -246,14 +259,20 @@ fn check_version(fields: &mut Fields) -> Result<(), DecodeError> {
     }
 }
 
-/// Running a job twice that was promised to run once would be worse than refusing it.
-fn refuse_unique_jobs(fields: &mut Fields) -> Result<(), DecodeError> {
-    for field in ["uniqueKey", "uniqueFor"] {
-        if let Some(value) = fields.take(field) {
-            return Err(DecodeError::new(field, "no such field: this version has no unique jobs", &value));
+/// The key that makes a job unique, and how long it keeps it.
+fn uniqueness(fields: &mut Fields) -> Result<(Option<String>, Option<Duration>), DecodeError> {
+    let expected = format!("1 to {MAX_UNIQUE_KEY_BYTES} bytes of text");
+    let key = fields.text("uniqueKey", &expected, 1..=MAX_UNIQUE_KEY_BYTES)?;
+    let expected = format!("whole milliseconds from 1 to {}, which are 15 days", MAX_UNIQUE_FOR.as_millis());
+    let time = match fields.millis("uniqueFor", MAX_UNIQUE_FOR) {
+        Ok(Some(Duration::ZERO)) => return Err(DecodeError::new("uniqueFor", &expected, &0.into())),
+        Ok(Some(time)) if key.is_none() => {
+            let nothing = "nothing where there is no uniqueKey";
+            return Err(DecodeError::new("uniqueFor", nothing, &millis::of(time).into()));
         }
-    }
-    Ok(())
+        other => other.map_err(|error| error.expecting(expected))?,
+    };
+    Ok((key, time))
 }
 
 fn job_id(fields: &mut Fields, fired: Option<JobId>, message_id: &str) -> Result<JobId, DecodeError> {

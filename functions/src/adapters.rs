@@ -10,8 +10,8 @@ use lambda_jobs_core::ports::{EventSources, QueueError, Webhooks};
 use lambda_jobs_core::processor::ProcessorPorts;
 use lambda_jobs_core::{JobConfig, JobManager, Queue};
 use lambda_jobs_infra::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoWebhooks, LambdaEventSources,
-    OsEntropy, ReqwestSender, Settings, SqsClient, SqsJobQueue, SystemClock,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoWebhooks,
+    LambdaEventSources, OsEntropy, ReqwestSender, Settings, SqsClient, SqsJobQueue, SystemClock,
 };
 
 /// The ports on real services.
@@ -22,6 +22,7 @@ pub struct Adapters {
     queue: Arc<SqsJobQueue>,
     schedules: Arc<DynamoSchedules>,
     control: Arc<DynamoControlStore>,
+    unique: Arc<DynamoUniqueKeys>,
     webhooks: Arc<DynamoWebhooks>,
     http: Arc<ReqwestSender>,
     clock: Arc<SystemClock>,
@@ -39,6 +40,7 @@ impl Adapters {
             queue: Arc::new(SqsJobQueue::new(sqs.clone())),
             schedules: Arc::new(DynamoSchedules::new(dynamo.clone())),
             control: Arc::new(DynamoControlStore::new(dynamo.clone())),
+            unique: Arc::new(DynamoUniqueKeys::new(dynamo.clone())),
             webhooks: Arc::new(DynamoWebhooks::new(dynamo.clone())),
             http: Arc::new(ReqwestSender::new()),
             clock: Arc::new(SystemClock::new()),
@@ -55,6 +57,7 @@ impl Adapters {
             store: self.store.clone(),
             queue: self.queue.clone(),
             control: self.control.clone(),
+            unique: self.unique.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         }
@@ -72,6 +75,7 @@ impl Adapters {
             dead_letters: self.queue.clone(),
             stats: self.queue.clone(),
             control: self.control.clone(),
+            unique: self.unique.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         }

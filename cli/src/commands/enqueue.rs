@@ -17,7 +17,14 @@ pub(super) async fn enqueue(args: EnqueueArgs) -> Result<ExitCode, Failure> {
     } else {
         output::line(enqueued.job_id.as_str())?;
         if enqueued.duplicate {
-            eprintln!("duplicate: this id was enqueued before; it is {}", enqueued.status);
+            if args.id.as_ref() == Some(&enqueued.job_id) {
+                eprintln!("duplicate: this id was enqueued before; it is {}", enqueued.status);
+            } else {
+                eprintln!(
+                    "duplicate of {}: it has this unique key; it is {}",
+                    enqueued.job_id, enqueued.status
+                );
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -33,5 +40,7 @@ fn new_job(args: &EnqueueArgs) -> NewJob {
     job.timeout = args.timeout;
     job.tags.clone_from(&args.tags);
     job.tenant.clone_from(&args.tenant);
+    job.unique_key.clone_from(&args.unique_key);
+    job.unique_for = args.unique_for;
     job
 }

@@ -70,6 +70,26 @@ fn a_job_can_be_enqueued_found_watched_listed_and_retried() {
 }
 
 #[test]
+fn a_job_with_the_unique_key_of_an_unfinished_one_is_its_duplicate() {
+    let stack = Running::start(&["--no-demo"]);
+    let job = ["enqueue", "webhook-delivery-job", "--delay", "1h", "--unique-key", "nightly report"];
+    let first = stack.text(&job);
+    let second = stack.run(&[&job[..], &["--unique-for", "2h"]].concat());
+    assert!(second.status.success());
+    assert_eq!(String::from_utf8(second.stdout).unwrap().trim(), first);
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(
+        said.contains(&format!("duplicate of {first}: it has this unique key; it is scheduled")),
+        "{said}"
+    );
+
+    stack.text(&["cancel", &first]);
+    assert_ne!(stack.text(&job), first, "the key is free when its job has ended");
+    let refused = run(&["enqueue", "webhook-delivery-job", "--unique-for", "1h"]);
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("--unique-key"));
+}
+
+#[test]
 fn a_queued_job_can_be_cancelled_and_a_bad_one_is_found_among_the_dead_letters() {
     let stack = Running::start(&["--no-demo"]);
     let id = stack.text(&["enqueue", "webhook-delivery-job", "--delay", "1h"]);

@@ -43,6 +43,12 @@ pub struct JobDefinition {
     /// Whose job it is: becomes the SQS message group, so that one tenant's backlog can't starve another's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    /// Of the jobs with one such key there is one at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_key: Option<String>,
+    /// How long from when it takes its key it keeps it, even if it ends before, in milliseconds.
+    #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
+    pub unique_for: Option<Duration>,
     /// The W3C trace context that the job belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
@@ -72,6 +78,8 @@ impl JobDefinition {
             timeout: None,
             tags: Vec::new(),
             tenant: None,
+            unique_key: None,
+            unique_for: None,
             traceparent: None,
         }
     }
@@ -113,6 +121,12 @@ pub struct NewJob {
     pub tags: Vec<String>,
     /// Whose job it is.
     pub tenant: Option<String>,
+    /// Of the jobs with one such key there is one at a time.
+    pub unique_key: Option<String>,
+    /// How long from when it takes its key it keeps it, even if it ends before.
+    pub unique_for: Option<Duration>,
+    /// Whether it takes its key only when it is due.
+    pub unique_when_due: bool,
     /// The queue it waits in; its handler's, its family's or its priority's where absent.
     pub queue: Option<Queue>,
     /// What kind of job it is: scheduled if it waits, else immediate, where absent.
@@ -133,6 +147,9 @@ impl NewJob {
             timeout: None,
             tags: Vec::new(),
             tenant: None,
+            unique_key: None,
+            unique_for: None,
+            unique_when_due: false,
             queue: None,
             job_type: None,
         }
@@ -195,6 +212,25 @@ impl NewJob {
     /// Says whose job it is.
     pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
         self.tenant = Some(tenant.into());
+        self
+    }
+
+    /// Makes it the one job with this key: while another is unfinished, this one is its duplicate.
+    pub fn unique_key(mut self, key: impl Into<String>) -> Self {
+        self.unique_key = Some(key.into());
+        self
+    }
+
+    /// Keeps its unique key for this long from now, even if it ends before.
+    pub fn unique_for(mut self, time: Duration) -> Self {
+        self.unique_for = Some(time);
+        self
+    }
+
+    /// Lets it take its unique key when it is due: it is accepted now, and cancelled then if another job
+    /// has the key.
+    pub fn unique_when_due(mut self) -> Self {
+        self.unique_when_due = true;
         self
     }
 }

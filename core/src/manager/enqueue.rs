@@ -21,7 +21,8 @@ pub struct Enqueued {
     pub job_id: JobId,
     /// Where it stands.
     pub status: JobStatus,
-    /// Whether a job with this id was accepted before; then this call changed nothing.
+    /// Whether a job with this id was accepted before, or one with its unique key, which this is then; this
+    /// call changed nothing.
     pub duplicate: bool,
 }
 
@@ -43,6 +44,16 @@ pub enum EnqueueError {
         /// The most that it can have, in milliseconds.
         longest_ms: u128,
     },
+    /// Its handler settles its jobs without a claim, so that nobody knows whether one is unfinished.
+    #[error(
+        "uniqueKey: expected nothing for a job of the handler {name:?}, which is delivered at least once, got {key:?}"
+    )]
+    Unclaimed {
+        /// The name of the handler.
+        name: String,
+        /// What was asked for.
+        key: String,
+    },
     /// There is no such handler.
     #[error("name: no handler is registered for {0:?}")]
     Unregistered(String),
@@ -55,9 +66,11 @@ pub enum EnqueueError {
 }
 
 /// A job on its way in.
-struct Entering {
-    message: JobMessage,
+pub(super) struct Entering {
+    pub(super) message: JobMessage,
     queue: Queue,
+    /// Whether its worker takes its unique key.
+    pub(super) unique_when_due: bool,
     /// Whether its caller chose its id: a new id can't have been accepted before.
     named: bool,
 }
@@ -96,10 +109,12 @@ impl JobManager {
         let now = self.ports.clock.now();
         let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = Vec::with_capacity(jobs.len());
         let (mut entering, mut copies) = (Vec::new(), Vec::new());
-        let mut ids = HashSet::new();
+        let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
         let mut looked_up = self.records_of(&jobs).await;
         for (at, job) in jobs.into_iter().enumerate() {
-            if job.id.clone().is_some_and(|id| !ids.insert(id)) {
+            let is_copy = job.id.clone().is_some_and(|id| !ids.insert(id));
+            let key = job.unique_key.clone().filter(|_| !job.unique_when_due);
+            if is_copy || key.is_some_and(|key| !keys.insert(key)) {
                 answers.push(None);
                 copies.push((at, job));
                 continue;
@@ -113,14 +128,14 @@ impl JobManager {
                 Err(error) => answers.push(Some(Err(error))),
             }
         }
-        for (at, answer) in self.accept(entering, now).await {
+        for (at, answer) in self.accept_unique(entering, now).await {
             answers[at] = Some(answer);
         }
-        // Copies of an id come after the first has its record; a write of many must not name one twice.
+        // Copies of an id or a key come after the first has its record; a write of many must not name one twice.
         for (at, job) in copies {
             let answered = match self.look_up(job, &mut None, now).await {
                 Ok(Looked::New(job)) => {
-                    self.accept(vec![(at, job)], now).await.pop().map(|(_, answer)| answer)
+                    self.accept_unique(vec![(at, job)], now).await.pop().map(|(_, answer)| answer)
                 }
                 Ok(Looked::Known(enqueued)) => Some(Ok(enqueued)),
                 Err(error) => Some(Err(error)),
@@ -186,6 +201,8 @@ impl JobManager {
             timeout: job.timeout,
             tags: job.tags,
             tenant: job.tenant,
+            unique_key: job.unique_key,
+            unique_for: job.unique_for,
             traceparent: None,
         };
         let message = JobMessage { definition, due_at, recorded: true };
@@ -196,8 +213,9 @@ impl JobManager {
             return Err(DecodeError::too_large(body.len()).into());
         }
         self.check_timeout(&message.definition)?;
+        self.check_unique(&message.definition)?;
         let queue = job.queue.map_or_else(|| self.queue_of(&message.definition), Ok)?;
-        Ok(Entering { message, queue, named })
+        Ok(Entering { message, queue, unique_when_due: job.unique_when_due, named })
     }
 
     fn check_timeout(&self, job: &JobDefinition) -> Result<(), EnqueueError> {
@@ -222,7 +240,7 @@ impl JobManager {
     }
 
     /// The answer for an id that is known.
-    async fn known(&self, record: JobRecord) -> Result<Enqueued, EnqueueError> {
+    pub(super) async fn known(&self, record: JobRecord) -> Result<Enqueued, EnqueueError> {
         if record.is_unclaimed() && !record.parked {
             let again = record.message(self.ports.clock.now());
             let sent = self.ports.queue.send(&[again]).await;
@@ -233,7 +251,7 @@ impl JobManager {
 
     /// Accepts what is not known yet: parks what is due later than SQS can hold a message, and sends, then
     /// records, the others.
-    async fn accept(
+    pub(super) async fn accept(
         &self,
         entering: Vec<(usize, Entering)>,
         now: DateTime<Utc>,

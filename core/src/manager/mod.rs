@@ -10,6 +10,7 @@ mod enqueue;
 mod find;
 mod schedules;
 mod steer;
+mod unique;
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use crate::config::JobConfig;
 use crate::job::{JobExecution, JobId};
 use crate::ports::{
     Clock, ControlStore, Counters, DeadLetterQueue, DeadLettered, Entropy, JobArchive, JobIndex, JobQueue,
-    JobStore, QueueError, QueueStats, ScheduleStore, StoreError,
+    JobStore, QueueError, QueueStats, ScheduleStore, StoreError, UniqueKeys,
 };
 use crate::registry::JobRegistry;
 
@@ -56,6 +57,8 @@ pub struct ManagerPorts {
     pub stats: Arc<dyn QueueStats>,
     /// What is paused.
     pub control: Arc<dyn ControlStore>,
+    /// What makes unique jobs unique.
+    pub unique: Arc<dyn UniqueKeys>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids.

@@ -181,7 +181,7 @@ impl JobManager {
                 );
             }
             let made: Vec<NewJob> =
-                planned.due.iter().filter_map(|one| occurrence_job(&schedule, one.instant)).collect();
+                planned.due.iter().filter_map(|one| made(&schedule, one.instant)).collect();
             plans.push((schedule.id.clone(), made.len(), planned.more, state, planned.next));
             jobs.extend(made);
         }
@@ -210,7 +210,7 @@ impl JobManager {
     /// Refuses a schedule whose jobs would be refused.
     fn check_template(&self, schedule: &Schedule) -> Result<(), ScheduleError> {
         let now = self.ports.clock.now();
-        self.check(schedule.job(now)?, now).map_err(ScheduleError::Job)
+        self.check(occurrence_job(schedule, now)?, now).map_err(ScheduleError::Job)
     }
 
     /// Cancels jobs that a schedule made ahead of their time, and that it would not make as it is now.
@@ -240,17 +240,23 @@ impl JobManager {
 
 /// The job of an occurrence. One that comes while the last is unfinished is told from it when it is due, by a
 /// key that both want.
-fn occurrence_job(schedule: &Schedule, instant: DateTime<Utc>) -> Option<NewJob> {
-    match schedule.job(instant) {
-        Ok(job) if schedule.overlap == Overlap::Skip => Some(job),
-        Ok(job) => Some(job),
-        Err(error) => {
-            tracing::error!(
-                schedule = %schedule.id, error = &error as &dyn std::error::Error, "an occurrence has no id"
-            );
-            None
-        }
+fn occurrence_job(schedule: &Schedule, instant: DateTime<Utc>) -> Result<NewJob, InvalidId> {
+    let job = schedule.job(instant)?;
+    Ok(match schedule.overlap {
+        Overlap::Allow => job,
+        Overlap::Skip => job.unique_key(schedule.id.unique_key()).unique_when_due(),
+    })
+}
+
+/// As [`occurrence_job`]; an instant that no id can name is told in the log.
+fn made(schedule: &Schedule, instant: DateTime<Utc>) -> Option<NewJob> {
+    let job = occurrence_job(schedule, instant);
+    if let Err(error) = &job {
+        tracing::error!(
+            schedule = %schedule.id, error = error as &dyn std::error::Error, "an occurrence has no id"
+        );
     }
+    job.ok()
 }
 
 /// Whether what went wrong may be over by the next tick. A job that is refused now would be refused then.

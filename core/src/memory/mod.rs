@@ -12,6 +12,7 @@ mod event_sources;
 mod queue;
 mod schedules;
 mod store;
+mod unique;
 mod webhooks;
 
 pub use clock::PausedClock;
@@ -21,4 +22,5 @@ pub use event_sources::MemoryEventSources;
 pub use queue::MemoryQueue;
 pub use schedules::MemorySchedules;
 pub use store::MemoryJobStore;
+pub use unique::MemoryUniqueKeys;
 pub use webhooks::MemoryWebhooks;

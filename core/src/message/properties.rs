@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Every field that the contract names; all others are unknown to it.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "version",
     "id",
     "schedule",
@@ -25,6 +25,7 @@ const FIELDS: [&str; 17] = [
     "traceparent",
     "recorded",
     "uniqueKey",
+    "uniqueFor",
 ];
 /// Ends with the last millisecond of 9999.
 const MILLIS: std::ops::RangeInclusive<i64> = 0..=253_402_300_799_999;
@@ -92,14 +93,24 @@ prop_compose! {
         timeout in option::of(millis_up_to(MAX_TIMEOUT)),
         tags in vec(word(), 0..=4),
         (tenant, traceparent) in (option::of(printable()), option::of(printable())),
+        (unique_key, unique_for) in uniqueness(),
     ) -> JobDefinition {
         JobDefinition {
             id: id.parse().unwrap(),
             priority: Priority::new(priority).unwrap(),
-            job_type, payload, max_retries, delay, timeout, tags, tenant, traceparent,
+            job_type, payload, max_retries, delay, timeout, tags, tenant, unique_key, unique_for,
+            traceparent,
             ..JobDefinition::new("-".parse().unwrap(), name)
         }
     }
+}
+
+/// A key, and a time only where there is one.
+fn uniqueness() -> impl Strategy<Value = (Option<String>, Option<Duration>)> {
+    option::of((printable(), option::of(millis_up_to(MAX_UNIQUE_FOR)))).prop_map(|unique| match unique {
+        Some((key, time)) => (Some(key), time),
+        None => (None, None),
+    })
 }
 
 prop_compose! {
@@ -134,14 +145,14 @@ fn bare() -> impl Strategy<Value = Map<String, Value>> {
 }
 
 fn unknown_fields() -> impl Strategy<Value = Vec<(String, Value)>> {
-    let name = word().prop_filter("known", |name| name != "uniqueFor" && !FIELDS.contains(&name.as_str()));
+    let name = word().prop_filter("known", |name| !FIELDS.contains(&name.as_str()));
     vec((name, json()), 0..4)
 }
 
 /// What somebody needs who finds the message in the dead-letter queue, and no more than fits there.
 fn check_refusal(error: &DecodeError) -> Result<(), TestCaseError> {
     let (field, text) = (error.field(), error.to_string());
-    prop_assert!(field == "body" || field == "uniqueFor" || FIELDS.contains(&field), "{}", field);
+    prop_assert!(field == "body" || FIELDS.contains(&field), "{}", field);
     let rest = text.strip_prefix(&format!("{field}: expected ")).unwrap_or_default();
     let said =
         rest.split_once(", got ").is_some_and(|(expected, got)| !expected.is_empty() && !got.is_empty());

@@ -65,10 +65,16 @@ fn every_refusal_names_the_field_the_value_and_what_was_expected() {
         ),
         (r#"{"name":"n","type":"later"}"#, "type: expected immediate, scheduled or recurring, got \"later\""),
         (r#"{"name":"n","recorded":1}"#, "recorded: expected true or false, got 1"),
+        (r#"{"name":"n","uniqueKey":""}"#, "uniqueKey: expected 1 to 256 bytes of text, got \"\""),
         (
-            r#"{"name":"n","uniqueKey":"k"}"#,
-            "uniqueKey: expected no such field: this version has no unique jobs, got \"k\"",
+            r#"{"name":"n","uniqueKey":"k","uniqueFor":0}"#,
+            "uniqueFor: expected whole milliseconds from 1 to 1296000000, which are 15 days, got 0",
         ),
+        (
+            r#"{"name":"n","uniqueKey":"k","uniqueFor":1296000001}"#,
+            "uniqueFor: expected whole milliseconds from 1 to 1296000000, which are 15 days, got 1296000001",
+        ),
+        (r#"{"name":"n","uniqueFor":5}"#, "uniqueFor: expected nothing where there is no uniqueKey, got 5"),
     ];
     for (body, expected) in cases {
         assert_eq!(refusal(body), expected, "{body}");

@@ -15,6 +15,7 @@ mod index;
 mod queue;
 mod schedules;
 mod store;
+mod unique;
 mod webhooks;
 
 pub use archive::{Archived, FinishedJob, HistoryPart, JobArchive};
@@ -34,6 +35,7 @@ pub use store::{
     ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, InsertOutcome, JobStore, ReplaceOutcome,
     SettleBatch, SettleOutcome, Settlement, StoreError,
 };
+pub use unique::{KeyClaim, KeyHold, KeyOutcome, UniqueKeys};
 pub use webhooks::{
     AttemptOutcome, Awaited, DeliveryStatus, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
 };

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Candidate, Invocation, JobProcessor, Ledger};
 use crate::config::JobConfig;
+use crate::manager::EnqueueError;
 use crate::message::{JobMessage, WAY_OUT};
 use crate::ports::ReceivedMessage;
 use crate::registry::{JobRegistry, Registered};
@@ -79,6 +80,10 @@ fn unregistered(name: &str, registry: &JobRegistry) -> String {
     format!("name: no handler is registered for {name:?}; registered are: {}", names.join(", "))
 }
 
+fn no_unique_jobs(name: &str, key: &str) -> String {
+    EnqueueError::Unclaimed { name: name.to_owned(), key: key.to_owned() }.to_string()
+}
+
 impl JobProcessor {
     /// Decodes and gates a batch. What may not start is seen to at once; the rest is answered as
     /// candidates, one for each job id, and the copies of those ids.
@@ -108,6 +113,11 @@ impl JobProcessor {
                 letters.push((received, Some(message), reason));
                 continue;
             };
+            if let (Some(key), false) = (&message.definition.unique_key, handler.is_claimed()) {
+                let reason = no_unique_jobs(&message.definition.name, key);
+                letters.push((received, Some(message), reason));
+                continue;
+            }
             if let Some(since) = control.paused_since(received.queue) {
                 // Before anything that is counted: however long a pause lasts, it spends nothing.
                 let until = message.due_at.max(now + paused_wait(since, now));

@@ -19,6 +19,7 @@ mod ledger;
 mod park;
 mod settle;
 mod snooze;
+mod unique;
 mod waits;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use crate::job::{Claim, ClaimId, Company, JobRecord};
 use crate::message::JobMessage;
 use crate::ports::{
     BoxFuture, Clock, ControlStore, Entropy, Fence, JobQueue, JobStore, ReceivedMessage, Settlement,
+    UniqueKeys,
 };
 use crate::registry::{JobRegistry, Registered};
 use attempt::Ended;
@@ -50,6 +52,7 @@ pub struct JobProcessor {
     store: Arc<dyn JobStore>,
     queue: Arc<dyn JobQueue>,
     control: KnownControl,
+    unique: Arc<dyn UniqueKeys>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     observer: Arc<dyn RunObserver>,
@@ -63,6 +66,8 @@ pub struct ProcessorPorts {
     pub queue: Arc<dyn JobQueue>,
     /// What is paused.
     pub control: Arc<dyn ControlStore>,
+    /// What makes unique jobs unique.
+    pub unique: Arc<dyn UniqueKeys>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for claim ids and jitter.
@@ -118,9 +123,9 @@ impl JobProcessor {
     /// A processor of jobs for these handlers.
     #[must_use]
     pub fn new(registry: Arc<JobRegistry>, config: JobConfig, ports: ProcessorPorts) -> Self {
-        let ProcessorPorts { store, queue, control, clock, entropy } = ports;
+        let ProcessorPorts { store, queue, control, unique, clock, entropy } = ports;
         let control = KnownControl::new(control, clock.clone());
-        Self { registry, config, store, queue, control, clock, entropy, observer: Arc::new(()) }
+        Self { registry, config, store, queue, control, unique, clock, entropy, observer: Arc::new(()) }
     }
 
     /// Reports whenever a job's future is polled, so that one that never yields can be named.
@@ -150,6 +155,7 @@ impl JobProcessor {
 
     async fn work(&self, messages: Vec<ReceivedMessage>, invocation: &Invocation, ledger: &Ledger) {
         let (candidates, copies) = self.admit(messages, invocation, ledger).await;
+        let candidates = self.take_keys(candidates, ledger).await;
         let claimed = self.claim(candidates, invocation, ledger).await;
         self.run(claimed.ready, invocation, ledger).await;
         for suspect in claimed.suspects {

@@ -93,8 +93,9 @@ impl JobTemplate {
     }
 
     /// How large the message of an occurrence is.
-    fn message_bytes(&self, id: &ScheduleId) -> usize {
-        let Ok(id) = id.job_at(DateTime::UNIX_EPOCH) else { return usize::MAX };
+    fn message_bytes(&self, schedule: &ScheduleId) -> usize {
+        let Ok(id) = schedule.job_at(DateTime::UNIX_EPOCH) else { return usize::MAX };
+        let unique_key = schedule.unique_key();
         let definition = JobDefinition {
             id,
             name: self.name.clone(),
@@ -107,6 +108,9 @@ impl JobTemplate {
             timeout: self.timeout,
             tags: self.tags.clone(),
             tenant: self.tenant.clone(),
+            // It has one if it is skipped while another is unfinished.
+            unique_key: Some(unique_key),
+            unique_for: None,
             traceparent: None,
         };
         JobMessage { definition, due_at: DateTime::UNIX_EPOCH, recorded: true }.encode().len()
@@ -232,6 +236,9 @@ impl Schedule {
             timeout,
             tags,
             tenant,
+            unique_key: None,
+            unique_for: None,
+            unique_when_due: false,
             queue,
             job_type: Some(JobType::Recurring),
         })

@@ -46,6 +46,11 @@ impl ScheduleId {
         let instant = whole_second(instant).to_rfc3339_opts(SecondsFormat::Secs, true);
         format!("{}@{instant}", self.0).parse()
     }
+
+    /// The key that occurrences have in common of which only one may be unfinished.
+    pub(crate) fn unique_key(&self) -> String {
+        format!("schedule:{}", self.0)
+    }
 }
 
 impl FromStr for ScheduleId {

@@ -21,5 +21,6 @@ mod schedule;
 mod schedules;
 mod simulation;
 mod snooze;
+mod unique;
 mod webhook;
 mod world;

@@ -171,6 +171,7 @@ impl Watched {
             store: world.store.clone(),
             queue: world.queue.clone(),
             control: control.clone(),
+            unique: world.keys.clone(),
             clock: Arc::new(world.clock.clone()),
             entropy: Arc::new(lambda_jobs_core::memory::SeededEntropy::new(7)),
         };

@@ -282,3 +282,24 @@ fn ten_thousand_schedules_due_in_one_minute_are_fired_by_one_tick() {
     assert_eq!(world.status(&id).run_at, Some(instant("2026-11-23T09:00:00Z")));
     assert_eq!(world.tick().fired, 0);
 }
+
+#[test]
+fn an_occurrence_that_comes_due_while_the_last_one_is_unfinished_is_skipped_and_the_one_after_it_runs() {
+    let (world, journal) = world();
+    let job = json!({ "name": "script", "payload": { "fail": 1, "retryAfter": 400_000 } });
+    put(&world, json!({ "id": "often", "cron": "*/5 * * * *", "overlap": "skip", "job": job }));
+    live(&world, Duration::from_mins(16));
+    let [first, skipped, third] = [5, 10, 15].map(|minute| at(8, minute));
+    // The first fails at 8:05 and is tried again at 8:11:40.
+    assert_eq!((world.status(&first.parse().unwrap()).attempt, completed(&world)), (2, vec![first.clone()]));
+    let job = world.status(&skipped.parse().unwrap());
+    assert_eq!((job.status, job.note), (JobStatus::Cancelled, Some(format!("duplicate of {first}"))));
+    assert_eq!((journal.started(&skipped), journal.started(&third)), (0, 1));
+
+    // A backfill goes by nothing of the kind.
+    let (from, to) = (instant("2026-11-23T07:50:00Z"), instant("2026-11-23T07:55:00Z"));
+    let made = world.clock.run(world.manager.backfill(&"often".parse().unwrap(), from, to)).unwrap();
+    assert!(made.iter().all(|one| !one.as_ref().unwrap().duplicate));
+    world.step(Queue::Normal);
+    assert_eq!(made.iter().map(|one| journal.started(one.as_ref().unwrap().job_id.as_str())).sum::<u32>(), 2);
+}

@@ -9,12 +9,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, TimeZone, Utc};
 use lambda_jobs_core::manager::ManagerPorts;
 use lambda_jobs_core::memory::{
-    MemoryControlStore, MemoryJobStore, MemoryQueue, MemorySchedules, PausedClock, SeededEntropy,
+    MemoryControlStore, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys, PausedClock,
+    SeededEntropy,
 };
 use lambda_jobs_core::ports::{
     BoxFuture, ClaimOutcome, ClaimRequest, Clock, DeadLetter, DeadLetterQueue, DeadLettered, Deferral,
-    DueQuery, InsertOutcome, JobIndex, JobQueue, JobStore, Outgoing, QueueError, ReceivedMessage,
-    ReplaceOutcome, SettleBatch, SettleOutcome, StoreError,
+    DueQuery, InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, QueueError,
+    ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, StoreError, UniqueKeys,
 };
 use lambda_jobs_core::processor::{BatchReport, Invocation, ProcessorPorts};
 use lambda_jobs_core::{
@@ -32,8 +33,10 @@ pub(crate) struct World {
     pub(crate) sends: Arc<Sends>,
     pub(crate) schedules: Arc<MemorySchedules>,
     pub(crate) control: Arc<MemoryControlStore>,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) processor: JobProcessor,
     pub(crate) manager: Arc<JobManager>,
+    manager_ports: ManagerPorts,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) config: JobConfig,
 }
@@ -49,12 +52,21 @@ impl World {
         let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
         let store = Arc::new(Counting::new(MemoryJobStore::new()));
         let queue = Arc::new(MemoryQueue::new(clock.clone(), VISIBILITY).unwrap());
-        Self::on(clock, store, queue, Arc::default(), Arc::default(), config, register)
+        Self::on(clock, store, queue, Arc::default(), Arc::default(), Arc::default(), config, register)
     }
 
     /// The same stores and queues under a new worker.
     pub(crate) fn restarted(self, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
-        Self::on(self.clock, self.store, self.queue, self.schedules, self.control, config, register)
+        Self::on(
+            self.clock,
+            self.store,
+            self.queue,
+            self.schedules,
+            self.control,
+            self.keys,
+            config,
+            register,
+        )
     }
 
     fn on(
@@ -63,6 +75,7 @@ impl World {
         queue: Arc<MemoryQueue>,
         schedules: Arc<MemorySchedules>,
         control: Arc<MemoryControlStore>,
+        keys: Arc<Keys>,
         config: JobConfig,
         register: impl FnOnce(&mut JobRegistry),
     ) -> Self {
@@ -74,27 +87,45 @@ impl World {
             store: store.clone(),
             queue: sends.clone(),
             control: control.clone(),
+            unique: keys.clone(),
             clock: Arc::new(clock.clone()),
             entropy: entropy.clone(),
         };
         let processor = JobProcessor::new(Arc::new(registry), config.clone(), ports);
-        let manager = Arc::new(JobManager::new(
-            config.clone(),
-            ManagerPorts {
-                index: store.inner.clone(),
-                archive: store.inner.clone(),
-                store: store.clone(),
-                queue: sends.clone(),
-                schedules: schedules.clone(),
-                dead_letters: queue.clone(),
-                stats: queue.clone(),
-                control: control.clone(),
-                clock: Arc::new(clock.clone()),
-                entropy,
-            },
-        ));
+        let manager_ports = ManagerPorts {
+            index: store.inner.clone(),
+            archive: store.inner.clone(),
+            store: store.clone(),
+            queue: sends.clone(),
+            schedules: schedules.clone(),
+            dead_letters: queue.clone(),
+            stats: queue.clone(),
+            control: control.clone(),
+            unique: keys.clone(),
+            clock: Arc::new(clock.clone()),
+            entropy,
+        };
+        let manager = Arc::new(JobManager::new(config.clone(), manager_ports.clone()));
         let dispatcher = Dispatcher::new(manager.clone());
-        Self { clock, store, queue, sends, schedules, control, processor, manager, dispatcher, config }
+        Self {
+            clock,
+            store,
+            queue,
+            sends,
+            schedules,
+            control,
+            keys,
+            processor,
+            manager,
+            manager_ports,
+            dispatcher,
+            config,
+        }
+    }
+
+    /// A manager that knows these handlers.
+    pub(crate) fn manager_for(&self, registry: Arc<JobRegistry>) -> JobManager {
+        JobManager::new(self.config.clone(), self.manager_ports.clone()).with_registry(registry)
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -217,6 +248,28 @@ impl JobQueue for Sends {
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>> {
         self.inner.dead_letter(letters).await
+    }
+}
+
+/// Keys of unique jobs, with a count of the calls.
+#[derive(Default)]
+pub(crate) struct Keys {
+    inner: MemoryUniqueKeys,
+    pub(crate) calls: AtomicUsize,
+    /// How many of the next calls fail before they have any effect.
+    pub(crate) unreachable: AtomicUsize,
+}
+
+#[async_trait]
+impl UniqueKeys for Keys {
+    async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, StoreError>> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if Counting::takes(&self.unreachable) {
+            return claims.iter().map(|_| Err(StoreError::new("take keys", "it timed out"))).collect();
+        }
+        let keys: HashSet<_> = claims.iter().map(|claim| &claim.hold.key).collect();
+        assert_eq!(keys.len(), claims.len(), "a batch of statements must not name an item twice");
+        self.inner.hold(claims).await
     }
 }
 

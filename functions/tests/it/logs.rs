@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{TimeDelta, TimeZone, Utc};
-use lambda_jobs_core::memory::{MemoryControlStore, MemoryJobStore, MemoryQueue, PausedClock, SeededEntropy};
+use lambda_jobs_core::memory::{
+    MemoryControlStore, MemoryJobStore, MemoryQueue, MemoryUniqueKeys, PausedClock, SeededEntropy,
+};
 use lambda_jobs_core::ports::Clock;
 use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
 use lambda_jobs_core::{JobConfig, JobError, JobProcessor, JobRegistry, Queue, StopSignal};
@@ -39,6 +41,7 @@ fn log_of(payloads: &[Value]) -> Vec<Value> {
         store: Arc::new(MemoryJobStore::new()),
         queue: queue.clone(),
         control: Arc::new(MemoryControlStore::new()),
+        unique: Arc::new(MemoryUniqueKeys::new()),
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(SeededEntropy::new(7)),
     };

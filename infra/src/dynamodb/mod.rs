@@ -12,6 +12,7 @@
 //! | state | `counter#<job name>` | `counter` | what was counted for jobs of that name |
 //! | state | `schedule#<shard>` | `<id>` | a schedule and where it stands |
 //! | state | `control` | `control` | what holds for all environments at once: what is paused; read by each as it starts, and then every 5 s while it works |
+//! | state | `unique#<key>` | `unique` | which job has a unique key, since when and until when |
 //! | data | `delivery#<id>` | `delivery` | a webhook delivery, its JSON fields as attributes |
 //!
 //! The sparse index `attention` of the jobs table (`attention` = `<status>#<shard>`, `attentionAt` =
@@ -55,6 +56,7 @@ mod settle;
 mod single;
 mod store;
 mod tables;
+mod unique;
 mod waiting;
 mod webhooks;
 mod write;
@@ -65,6 +67,7 @@ pub use control::DynamoControlStore;
 pub use schedules::DynamoSchedules;
 pub use store::DynamoJobStore;
 pub use tables::create_tables;
+pub use unique::DynamoUniqueKeys;
 pub use webhooks::DynamoWebhooks;
 
 use std::collections::HashMap;

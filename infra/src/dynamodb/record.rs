@@ -26,8 +26,20 @@ pub(super) const RECORD: &str = "job";
 
 /// The attributes of a record that only a whole replacement changes. The payload, which nothing changes,
 /// is in neither list.
-pub(super) const DEFINITION: [&str; 10] =
-    ["name", "type", "priority", "maxRetries", "delay", "runAt", "timeout", "tags", "tenant", "traceparent"];
+pub(super) const DEFINITION: [&str; 12] = [
+    "name",
+    "type",
+    "priority",
+    "maxRetries",
+    "delay",
+    "runAt",
+    "timeout",
+    "tags",
+    "tenant",
+    "uniqueKey",
+    "uniqueFor",
+    "traceparent",
+];
 /// The attributes that change as the job goes on.
 pub(super) const STATE: [&str; 24] = [
     "queue",
@@ -79,6 +91,10 @@ struct Stored {
     tags: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique_for: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -281,6 +297,8 @@ impl From<&JobRecord> for Stored {
             timeout: definition.timeout.map(millis),
             tags: definition.tags.clone(),
             tenant: definition.tenant.clone(),
+            unique_key: definition.unique_key.clone(),
+            unique_for: definition.unique_for.map(millis),
             traceparent: definition.traceparent.clone(),
             payload: apart.is_none().then(|| definition.payload.to_string()),
             payload_key: apart.map(|apart| apart.sk),
@@ -330,6 +348,8 @@ impl Stored {
                 timeout: self.timeout.map(Duration::from_millis),
                 tags: self.tags,
                 tenant: self.tenant,
+                unique_key: self.unique_key,
+                unique_for: self.unique_for.map(Duration::from_millis),
                 traceparent: self.traceparent,
             },
             queue: self.queue,

@@ -6,11 +6,11 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use dynoxide::Database;
 use lambda_jobs_core::Retention;
 use lambda_jobs_core::testing::conformance::{
-    Bench, control_store, job_archive, job_index, job_store, schedules, webhooks,
+    Bench, control_store, job_archive, job_index, job_store, schedules, unique_keys, webhooks,
 };
 use lambda_jobs_infra::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoWebhooks, OsEntropy, SystemClock,
-    Tables, create_tables,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoWebhooks, OsEntropy,
+    SystemClock, Tables, create_tables,
 };
 use tokio::net::TcpListener;
 
@@ -87,6 +87,14 @@ async fn the_schedules_conform() {
     let dynamo = dynamo().await;
     for _ in 0..2 {
         schedules::suite(&DynamoSchedules::new(dynamo.clone()), &bench()).await;
+    }
+}
+
+#[tokio::test]
+async fn the_unique_keys_conform() {
+    let dynamo = dynamo().await;
+    for _ in 0..2 {
+        unique_keys::suite(&DynamoUniqueKeys::new(dynamo.clone()), &bench()).await;
     }
 }
 

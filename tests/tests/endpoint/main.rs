@@ -25,6 +25,7 @@ const SUITES: [Suite; 7] = [
     Suite { name: "job_index", needs: &[Service::DynamoDb], run: stores::job_index },
     Suite { name: "schedules", needs: &[Service::DynamoDb], run: stores::schedules },
     Suite { name: "job_archive", needs: &[Service::DynamoDb], run: stores::job_archive },
+    Suite { name: "unique_keys", needs: &[Service::DynamoDb], run: stores::unique_keys },
     Suite { name: "webhooks", needs: &[Service::DynamoDb], run: stores::webhooks },
     Suite { name: "schedule", needs: &[Service::Sqs, Service::EventBridge], run: schedule::run },
 ];

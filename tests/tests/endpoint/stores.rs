@@ -4,7 +4,9 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use lambda_jobs_core::Retention;
 use lambda_jobs_core::testing::conformance;
 use lambda_jobs_infra::aws::shared_config;
-use lambda_jobs_infra::{Dynamo, DynamoJobStore, DynamoSchedules, DynamoWebhooks, Tables, create_tables};
+use lambda_jobs_infra::{
+    Dynamo, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoWebhooks, Tables, create_tables,
+};
 
 use crate::suite::{Outcome, Running, bench, both, caught, fresh_prefix};
 
@@ -38,6 +40,12 @@ pub(crate) fn webhooks() -> Running {
 pub(crate) fn schedules() -> Running {
     Box::pin(with_tables(|dynamo| async move {
         conformance::schedules::suite(&DynamoSchedules::new(dynamo), &bench()).await;
+    }))
+}
+
+pub(crate) fn unique_keys() -> Running {
+    Box::pin(with_tables(|dynamo| async move {
+        conformance::unique_keys::suite(&DynamoUniqueKeys::new(dynamo), &bench()).await;
     }))
 }
 

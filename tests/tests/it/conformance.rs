@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use lambda_jobs_core::testing::conformance::{
-    Bench, backlog, control_store, job_archive, job_index, job_queue, job_store, webhooks,
+    Bench, backlog, control_store, job_archive, job_index, job_queue, job_store, unique_keys, webhooks,
 };
-use lambda_jobs_infra::{DynamoControlStore, DynamoJobStore, OsEntropy, SqsJobQueue, SystemClock};
+use lambda_jobs_infra::{
+    DynamoControlStore, DynamoJobStore, DynamoUniqueKeys, OsEntropy, SqsJobQueue, SystemClock,
+};
 use lambda_jobs_tests::{SqsReceiver, stack};
 
 fn bench() -> Bench {
@@ -19,6 +21,7 @@ async fn the_stores_on_dynamodb_pass() {
     job_store::suite(&store, &bench()).await;
     job_index::suite(&store, &store, &bench()).await;
     control_store::suite(&DynamoControlStore::new(stack.adapters().dynamo().clone()), &bench()).await;
+    unique_keys::suite(&DynamoUniqueKeys::new(stack.adapters().dynamo().clone()), &bench()).await;
     let setup = job_archive::Setup { store: &store, index: &store, archive: &store };
     job_archive::suite(setup, &bench()).await;
     webhooks::suite(&*stack.adapters().webhooks(), &bench()).await;

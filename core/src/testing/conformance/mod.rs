@@ -27,6 +27,7 @@ pub mod job_store;
 #[cfg(test)]
 mod mutants;
 pub mod schedules;
+pub mod unique_keys;
 pub mod webhooks;
 
 pub use bench::Bench;
@@ -42,8 +43,8 @@ mod tests {
     use super::*;
     use crate::job::Queue;
     use crate::memory::{
-        MemoryControlStore, MemoryEventSources, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryWebhooks,
-        PausedClock, SeededEntropy,
+        MemoryControlStore, MemoryEventSources, MemoryJobStore, MemoryQueue, MemorySchedules,
+        MemoryUniqueKeys, MemoryWebhooks, PausedClock, SeededEntropy,
     };
     use crate::ports::ReceivedMessage;
 
@@ -126,6 +127,15 @@ mod tests {
         let store = MemoryControlStore::new();
         for _ in 0..2 {
             clock.run(control_store::suite(&store, &bench));
+        }
+    }
+
+    #[test]
+    fn the_unique_keys_in_memory_pass_twice_on_the_same_keys() {
+        let (clock, bench) = bench();
+        let keys = MemoryUniqueKeys::new();
+        for _ in 0..2 {
+            clock.run(unique_keys::suite(&keys, &bench));
         }
     }
 

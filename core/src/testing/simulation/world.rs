@@ -13,7 +13,9 @@ use super::timeline::Timeline;
 use super::watch::Watch;
 use crate::config::JobConfig;
 use crate::job::{JobId, JobRecord};
-use crate::memory::{MemoryControlStore, MemoryJobStore, MemoryQueue, MemorySchedules, PausedClock};
+use crate::memory::{
+    MemoryControlStore, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys, PausedClock,
+};
 use crate::ports::{BoxFuture, Clock, JobStore};
 
 /// How far a clock is off at most, in milliseconds: two of them then differ by less than 5 s.
@@ -26,6 +28,7 @@ pub(super) struct World {
     pub(super) queue: MemoryQueue,
     pub(super) control: Arc<MemoryControlStore>,
     pub(super) schedules: MemorySchedules,
+    pub(super) unique: Arc<MemoryUniqueKeys>,
     pub(super) config: JobConfig,
     state: Mutex<State>,
 }
@@ -76,6 +79,7 @@ impl World {
             queue,
             schedules: MemorySchedules::new(),
             control,
+            unique: Arc::default(),
             config,
             state: Mutex::new(state),
         }

@@ -1,0 +1,48 @@
+//! Where unique keys are kept.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::StoreError;
+use crate::job::JobId;
+
+/// A store of the keys of unique jobs.
+#[async_trait]
+pub trait UniqueKeys: Send + Sync {
+    /// Takes keys, each on its condition, and answers in their order. Names no key twice.
+    ///
+    /// A key that its own job holds already is held, and stays as it was taken first: so a try whose
+    /// answer was lost, and that is made again, succeeds.
+    async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, StoreError>>;
+}
+
+/// A key, and who has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHold {
+    /// The key.
+    pub key: String,
+    /// The job that has it.
+    pub job: JobId,
+    /// When it took the key.
+    pub since: DateTime<Utc>,
+    /// Until when it keeps the key, even if it ends before.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// A key that is to be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyClaim {
+    /// How it is to be held.
+    pub hold: KeyHold,
+    /// The hold that it takes over, and that must be the stored one still; absent where nobody may hold it.
+    pub replacing: Option<KeyHold>,
+}
+
+/// What became of a claim on a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyOutcome {
+    /// Its job has the key.
+    Held,
+    /// Another job has it.
+    Taken(KeyHold),
+}
