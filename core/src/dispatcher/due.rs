@@ -41,13 +41,11 @@ impl Dispatcher {
                 }
             };
             let ((), following) = join(self.send_page(&items, deadline, report), next).await;
-            match following {
-                Some(following) => page = following,
-                None => {
-                    report.is_partial |= !is_last;
-                    return;
-                }
-            }
+            let Some(following) = following else {
+                report.is_partial |= !is_last;
+                return;
+            };
+            page = following;
         }
     }
 

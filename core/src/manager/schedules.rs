@@ -190,7 +190,7 @@ impl JobManager {
         for (id, count, more, before, state) in plans {
             let answers: Vec<_> = answers.by_ref().take(count).collect();
             fired.jobs += answers.iter().flatten().filter(|enqueued| !enqueued.duplicate).count();
-            if answers.iter().flat_map(|answer| answer.as_ref().err()).any(|error| may_pass(&id, error)) {
+            if answers.iter().filter_map(|answer| answer.as_ref().err()).any(|error| may_pass(&id, error)) {
                 fired.failed += 1;
             } else if state != before {
                 fired.more += usize::from(more);

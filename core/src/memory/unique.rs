@@ -28,7 +28,7 @@ impl UniqueKeys for MemoryUniqueKeys {
         let mut answers = Vec::with_capacity(claims.len());
         for KeyClaim { hold, replacing } in claims {
             let outcome = match holds.get(&hold.key) {
-                Some(stored) if stored.job == hold.job => KeyOutcome::Held,
+                Some(stored) if stored == hold => KeyOutcome::Held,
                 Some(stored) if replacing.as_ref() != Some(stored) => KeyOutcome::Taken(stored.clone()),
                 _ => {
                     holds.insert(hold.key.clone(), hold.clone());

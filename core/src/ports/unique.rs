@@ -11,8 +11,8 @@ use crate::job::JobId;
 pub trait UniqueKeys: Send + Sync {
     /// Takes keys, each on its condition, and answers in their order. Names no key twice.
     ///
-    /// A key that its own job holds already is held, and stays as it was taken first: so a try whose
-    /// answer was lost, and that is made again, succeeds.
+    /// A key that is held in just this way is held: so a try whose answer was lost, and that is made again,
+    /// succeeds. An earlier hold of the same job is answered like another's; the job may replace it.
     async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, StoreError>>;
 }
 
@@ -41,8 +41,8 @@ pub struct KeyClaim {
 /// What became of a claim on a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyOutcome {
-    /// Its job has the key.
+    /// It is held as it was asked for.
     Held,
-    /// Another job has it.
+    /// It is held otherwise: by another job, or by the same since earlier.
     Taken(KeyHold),
 }

@@ -152,6 +152,14 @@ impl Takers<'_> {
                 record: record.cloned().map(Box::new),
                 own: own.cloned().map(Box::new),
             };
+            if hold.job == claim.hold.job {
+                match own {
+                    Some(_) => answers[at] = Some(Ok(Taking::Ours)),
+                    // It is about to be recorded: the minute in which it may be missing begins anew.
+                    None => free.push(renewed(at, hold, self.now)),
+                }
+                continue;
+            }
             let taking = match standing(&hold, record, self.now) {
                 _ if has_ended => Taking::Ours,
                 Standing::Held => lost(),
@@ -166,4 +174,9 @@ impl Takers<'_> {
         }
         free
     }
+}
+
+/// The claim of a job on the key that it has already, for as long as it was given at first.
+fn renewed(at: usize, hold: KeyHold, now: DateTime<Utc>) -> Claiming {
+    Claiming { at, claim: KeyClaim { hold: KeyHold { since: now, ..hold.clone() }, replacing: Some(hold) } }
 }

@@ -170,7 +170,7 @@ fn of_bare_messages_in_one_batch_the_first_runs() {
 #[test]
 fn a_bare_message_that_comes_while_another_job_of_its_key_runs_is_cancelled_and_stays_so() {
     let (world, journal) = world();
-    let first = bare(&world, "report", json!({ "work": 60_000 }));
+    let first = bare(&world, "report", json!({ "work": 20_000 }));
     world.process_and_crash(world.receive(Queue::Normal));
     let second = bare(&world, "report", json!({}));
     let message = world.receive(Queue::Normal);

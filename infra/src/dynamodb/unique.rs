@@ -98,8 +98,8 @@ impl DynamoUniqueKeys {
         let doing = || format!("take a unique key in table {}", self.table());
         let found = found.ok_or_else(|| StoreError::new(doing(), "it was there, and is not any more"))?;
         let found = read(&hold.key, &found).map_err(|reason| StoreError::new(doing(), reason))?;
-        // Its own job took it before, perhaps by an earlier try whose answer was lost.
-        Ok(if found.job == hold.job { KeyOutcome::Held } else { KeyOutcome::Taken(found) })
+        // An earlier try whose answer was lost left just this.
+        Ok(if found == *hold { KeyOutcome::Held } else { KeyOutcome::Taken(found) })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::ports::{KeyClaim, KeyHold, KeyOutcome, UniqueKeys};
 /// Runs every case.
 pub async fn suite(keys: &dyn UniqueKeys, bench: &Bench) {
     the_first_has_a_key_and_the_others_are_told_who(keys, bench).await;
-    a_job_that_asks_again_has_its_key_as_it_was(keys, bench).await;
+    a_job_that_asks_again_is_told_how_it_has_its_key(keys, bench).await;
     a_key_is_taken_over_only_from_the_hold_that_was_seen(keys, bench).await;
     many_keys_are_taken_at_once_and_answered_in_order(keys, bench).await;
     any_text_is_a_key(keys, bench).await;
@@ -39,15 +39,17 @@ async fn the_first_has_a_key_and_the_others_are_told_who(keys: &dyn UniqueKeys, 
     }
 }
 
-async fn a_job_that_asks_again_has_its_key_as_it_was(keys: &dyn UniqueKeys, bench: &Bench) {
-    let case = "a job that asks again has its key as it was taken first";
+async fn a_job_that_asks_again_is_told_how_it_has_its_key(keys: &dyn UniqueKeys, bench: &Bench) {
+    let case = "a job that asks again is told how it took its key first, and can renew that";
     let first = hold(bench, &bench.fresh("key"));
     assert_eq!(take(keys, case, &first, None).await, KeyOutcome::Held, "{case}: first");
     let later = first.since + TimeDelta::seconds(90);
     let again = KeyHold { since: later, until: Some(later), ..first.clone() };
-    assert_eq!(take(keys, case, &again, None).await, KeyOutcome::Held, "{case}: again");
+    assert_eq!(take(keys, case, &first, None).await, KeyOutcome::Held, "{case}: the very same");
+    assert_eq!(take(keys, case, &again, None).await, KeyOutcome::Taken(first.clone()), "{case}: again");
+    assert_eq!(take(keys, case, &again, Some(&first)).await, KeyOutcome::Held, "{case}: renewed");
     let other = hold(bench, &first.key);
-    assert_eq!(take(keys, case, &other, None).await, KeyOutcome::Taken(first), "{case}: afterwards");
+    assert_eq!(take(keys, case, &other, None).await, KeyOutcome::Taken(again), "{case}: afterwards");
 }
 
 async fn a_key_is_taken_over_only_from_the_hold_that_was_seen(keys: &dyn UniqueKeys, bench: &Bench) {

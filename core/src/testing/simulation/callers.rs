@@ -182,7 +182,7 @@ pub(super) fn manager(link: &Arc<Link>, config: JobConfig) -> JobManager {
         dead_letters: link.clone(),
         stats: link.clone(),
         control: link.clone(),
-        unique: link.world.unique.clone(),
+        unique: link.clone(),
         clock: link.clone(),
         entropy: link.clone(),
     };

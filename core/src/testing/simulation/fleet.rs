@@ -267,7 +267,7 @@ impl Fleet {
             store: link.clone(),
             queue: link.clone(),
             control: link.clone(),
-            unique: link.world.unique.clone(),
+            unique: link.clone(),
             clock: link.clone(),
             entropy: link.clone(),
         };

@@ -1,6 +1,6 @@
 //! The guarantees, one small function each, over what was seen from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -243,5 +243,23 @@ pub(super) fn the_control_is_read_once_in_five_seconds(is_worker: bool, since: O
     let is_soon = is_worker && since.is_some_and(|since| since < Duration::from_secs(5));
     holds("an environment reads the control once in five seconds", !is_soon, || {
         format!("it was read again after {since:?}")
+    })
+}
+
+pub(super) fn of_jobs_with_one_key_one_is_under_way(key: &str, begun: &BTreeSet<JobId>) -> Holds {
+    holds("of jobs with one unique key at most one is under way", begun.len() <= 1, || {
+        format!("{key}: {begun:?} have begun and have not ended")
+    })
+}
+
+pub(super) fn a_duplicate_names_a_job_that_has_its_key(
+    record: &JobRecord,
+    holder: Option<&JobRecord>,
+) -> Holds {
+    let is_it = holder.is_some_and(|holder| {
+        holder.id() != record.id() && holder.definition.unique_key == record.definition.unique_key
+    });
+    holds("a job that ends as a duplicate names one that has its key", is_it, || {
+        format!("{} ended with {:?}, and that is {holder:?}", record.id(), record.note)
     })
 }

@@ -28,6 +28,12 @@ impl History {
         for (id, job) in jobs.iter().filter(|(_, job)| job.is_accepted) {
             let record = self.world.record(id);
             checks.push(invariants::g1_every_accepted_job_ends(id, record.as_ref(), dead.contains(id)));
+            if let Some(record) = &record
+                && let Some(holder) = record.note.as_ref().and_then(|note| note.strip_prefix("duplicate of "))
+            {
+                let holder = holder.parse().ok().and_then(|id| self.world.record(&id));
+                checks.push(invariants::a_duplicate_names_a_job_that_has_its_key(record, holder.as_ref()));
+            }
             checks.push(invariants::g7_healthy_jobs_complete_whoever_their_mates_are(
                 id,
                 job,

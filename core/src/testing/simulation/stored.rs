@@ -1,10 +1,12 @@
-//! One machine's way to the schedules.
+//! One machine's way to the schedules, and to the unique keys.
 
 use async_trait::async_trait;
 
-use super::link::Link;
+use super::link::{Link, only};
 use super::world::at_once;
-use crate::ports::{Advance, DueSchedules, Page, ScheduleStore, StoreError, StoredSchedule};
+use crate::ports::{
+    Advance, DueSchedules, KeyClaim, KeyOutcome, Page, ScheduleStore, StoreError, StoredSchedule, UniqueKeys,
+};
 use crate::schedule::ScheduleId;
 
 #[async_trait]
@@ -34,5 +36,22 @@ impl ScheduleStore for Link {
         all.unwrap_or_else(|_| {
             advances.iter().map(|_| Err(StoreError::new("call the store", "it timed out"))).collect()
         })
+    }
+}
+
+#[async_trait]
+impl UniqueKeys for Link {
+    async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, StoreError>> {
+        let one = |claim: &KeyClaim| {
+            let outcome = only(at_once(self.world.unique.hold(std::slice::from_ref(claim))));
+            self.tell(|| match &outcome {
+                Ok(KeyOutcome::Taken(hold)) => {
+                    format!("asks for key {} for {}: {} has it", hold.key, claim.hold.job, hold.job)
+                }
+                _ => format!("takes key {} for {}", claim.hold.key, claim.hold.job),
+            });
+            outcome
+        };
+        self.ask(claims, |claim| &claim.hold.job, one).await
     }
 }

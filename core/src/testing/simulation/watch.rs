@@ -120,6 +120,8 @@ pub(super) struct Watch {
     /// The jobs whose handler gave up because it was told that they are cancelled, until that is written.
     pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
     workers: HashMap<usize, Hands>,
+    /// The jobs of each unique key that a worker has had and that have not ended.
+    unique: BTreeMap<String, BTreeSet<JobId>>,
     broken: Option<Broken>,
 }
 
@@ -238,6 +240,7 @@ impl Watch {
             self.tallied(before, after);
         }
         self.snoozed(before, after);
+        self.follow_key(after);
         let blamed = self.handed_over(worker, &id, before, after);
         let job = self.job(&id);
         if after.failures > before.map_or(0, |before| before.failures) {
@@ -273,6 +276,18 @@ impl Watch {
         if job.is_claimed {
             job.due = Some(after.due_at);
         }
+    }
+
+    fn follow_key(&mut self, after: &JobRecord) {
+        let Some(key) = &after.definition.unique_key else { return };
+        let begun = self.unique.entry(key.clone()).or_default();
+        if after.status.is_finished() || after.claim.is_none() {
+            begun.remove(after.id());
+            return;
+        }
+        begun.insert(after.id().clone());
+        let holds = invariants::of_jobs_with_one_key_one_is_under_way(key, begun);
+        self.check(holds);
     }
 
     /// Follows a claim from hand to hand; whether a failure in this write is one that the job did not have.

@@ -159,6 +159,43 @@ pub(super) fn everything(scenario: &mut Scenario) {
             }
         }
     }
+    if scenario.dice().one_in(3) {
+        unique(scenario);
+    }
+}
+
+/// Jobs that want one of few keys, from whoever sends or enqueues them.
+pub(super) fn unique(scenario: &mut Scenario) {
+    let mut jobs = Vec::new();
+    for _ in 0..3 + scenario.dice().below(12) {
+        match scenario.dice().below(12) {
+            0 => with_one_of(scenario, &jobs, Scenario::again),
+            1 => with_one_of(scenario, &jobs, Scenario::cancel),
+            2 => with_one_of(scenario, &jobs, Scenario::retry),
+            3 => drop(scenario.add(What::Redrive)),
+            _ => jobs.push(with_key(scenario)),
+        }
+    }
+}
+
+fn with_key(scenario: &mut Scenario) -> Planned {
+    let (payload, _) = script(scenario);
+    let key = format!("key-{}", scenario.dice().below(2));
+    let delay = delay(scenario);
+    let time = if scenario.dice().one_in(4) { scenario.dice().below(600_000) } else { 0 };
+    if scenario.dice().one_in(2) {
+        let mut body = json!({ "name": "job", "payload": payload, "delay": delay, "uniqueKey": key });
+        if time > 0 {
+            body["uniqueFor"] = time.into();
+        }
+        return scenario.send(Queue::Normal, body);
+    }
+    let mut job = NewJob::new("job").payload(payload).delay(Duration::from_millis(delay)).unique_key(key);
+    if time > 0 {
+        job = job.unique_for(Duration::from_millis(time));
+    }
+    let when_due = scenario.dice().one_in(4);
+    scenario.enqueue(if when_due { job.unique_when_due() } else { job })
 }
 
 /// What happens in calm weather: nothing but work, so that promptness and costs can be judged.

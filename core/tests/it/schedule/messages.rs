@@ -167,6 +167,6 @@ fn a_job_that_could_not_be_enqueued_is_refused_with_its_schedule() {
     assert_eq!(
         with(&|job| job.payload = json!("x".repeat(200 * 1024))),
         "job: payload: expected a job whose message has at most 204800 bytes; send a reference to its data, \
-         got 204955 bytes",
+         got 204983 bytes",
     );
 }
