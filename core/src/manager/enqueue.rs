@@ -77,7 +77,7 @@ pub(super) struct Entering {
 
 /// What is known of a job on its way in.
 enum Looked {
-    New(Entering),
+    New(Box<Entering>),
     Known(Enqueued),
 }
 
@@ -121,7 +121,7 @@ impl JobManager {
             }
             match self.look_up(job, &mut looked_up, now).await {
                 Ok(Looked::New(job)) => {
-                    entering.push((at, job));
+                    entering.push((at, *job));
                     answers.push(None);
                 }
                 Ok(Looked::Known(enqueued)) => answers.push(Some(Ok(enqueued))),
@@ -135,7 +135,7 @@ impl JobManager {
         for (at, job) in copies {
             let answered = match self.look_up(job, &mut None, now).await {
                 Ok(Looked::New(job)) => {
-                    self.accept_unique(vec![(at, job)], now).await.pop().map(|(_, answer)| answer)
+                    self.accept_unique(vec![(at, *job)], now).await.pop().map(|(_, answer)| answer)
                 }
                 Ok(Looked::Known(enqueued)) => Some(Ok(enqueued)),
                 Err(error) => Some(Err(error)),
@@ -179,7 +179,7 @@ impl JobManager {
             Some(record) => Some(self.known(record).await?),
             None => None,
         };
-        Ok(known.map_or(Looked::New(entering), Looked::Known))
+        Ok(known.map_or(Looked::New(Box::new(entering)), Looked::Known))
     }
 
     /// Checks a job by the same rules as a message that comes in bare, so that what is accepted here
