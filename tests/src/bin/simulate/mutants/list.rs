@@ -339,4 +339,28 @@ pub(super) const MUTANTS: &[Mutant] = &[
         find: "if !record.revision.follows(current.revision) {",
         replace: "if record.revision < current.revision {",
     },
+    Mutant {
+        name: "runs unique jobs without asking for their keys",
+        file: "processor/unique.rs",
+        find: "let is_unique = |one: &Candidate| one.message.definition.unique_key.is_some();",
+        replace: "let is_unique = |one: &Candidate| one.message.definition.unique_key.is_none() && one.received.body.is_empty();",
+    },
+    Mutant {
+        name: "takes a key over whose job has not ended",
+        file: "unique/mod.rs",
+        find: "Some(record) if !record.status.is_finished() => Standing::Held,",
+        replace: "Some(record) if record.status.is_waiting() => Standing::Held,",
+    },
+    Mutant {
+        name: "takes a key over whose job is not recorded yet",
+        file: "unique/mod.rs",
+        find: "None if now >= hold.since + PROVISIONAL => Standing::Free,",
+        replace: "None if now >= hold.since => Standing::Free,",
+    },
+    Mutant {
+        name: "takes a key over whose job is about to be claimed",
+        file: "unique/take.rs",
+        find: "hold: KeyHold { since: now, ..hold.clone() }",
+        replace: "hold: KeyHold { since: hold.since.min(now), ..hold.clone() }",
+    },
 ];
