@@ -65,12 +65,13 @@ fn revision(revision: u64) -> AttributeValue {
 fn read(item: &Item) -> Result<StoredSchedule, String> {
     let schedule: Schedule =
         serde_json::from_str(text_of(item, "schedule")).map_err(|error| error.to_string())?;
-    let instant_of = |name: &str| match item.get(name) {
-        None => Ok(None),
-        Some(_) => {
-            let written = text_of(item, name);
-            instant::read(written).map(Some).ok_or_else(|| format!("{name}: not an instant: {written:?}"))
+    let instant_of = |name: &str| {
+        let written = text_of(item, name);
+        let read = instant::read(written);
+        if read.is_none() && item.contains_key(name) {
+            return Err(format!("{name}: expected an instant, got {written:?}"));
         }
+        Ok(read)
     };
     let revision = item.get("revision").and_then(|value| value.as_n().ok()?.parse().ok());
     let state = ScheduleState {
