@@ -82,17 +82,14 @@ async fn delete(id: &str, target: &Target) -> Result<ExitCode, Failure> {
 }
 
 async fn show_preview(args: &PreviewArgs) -> Result<ExitCode, Failure> {
-    let schedule = match &args.id {
-        Some(id) => {
-            let (_, manager) = connect(&args.target).await?;
-            manager.schedule(&id.parse()?).await?.schedule
-        }
-        None => {
-            let mut fields = args.times.fields();
-            fields.insert("id".to_owned(), "preview".into());
-            fields.insert("job".to_owned(), json!({ "name": "preview" }));
-            Schedule::from_json(Value::Object(fields))?
-        }
+    let schedule = if let Some(id) = &args.id {
+        let (_, manager) = connect(&args.target).await?;
+        manager.schedule(&id.parse()?).await?.schedule
+    } else {
+        let mut fields = args.times.fields();
+        fields.insert("id".to_owned(), "preview".into());
+        fields.insert("job".to_owned(), json!({ "name": "preview" }));
+        Schedule::from_json(Value::Object(fields))?
     };
     let shown = preview(&schedule, args.from.unwrap_or_else(Utc::now), args.count);
     if args.target.json {

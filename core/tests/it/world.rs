@@ -41,6 +41,16 @@ pub(crate) struct World {
     pub(crate) config: JobConfig,
 }
 
+/// What outlives a worker.
+struct Kept {
+    clock: PausedClock,
+    store: Arc<Counting>,
+    queue: Arc<MemoryQueue>,
+    schedules: Arc<MemorySchedules>,
+    control: Arc<MemoryControlStore>,
+    keys: Arc<Keys>,
+}
+
 impl World {
     /// A world at 08:00 with these handlers, without jitter.
     pub(crate) fn new(register: impl FnOnce(&mut JobRegistry)) -> Self {
@@ -50,35 +60,25 @@ impl World {
 
     pub(crate) fn with_config(config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
         let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
-        let store = Arc::new(Counting::new(MemoryJobStore::new()));
-        let queue = Arc::new(MemoryQueue::new(clock.clone(), VISIBILITY).unwrap());
-        Self::on(clock, store, queue, Arc::default(), Arc::default(), Arc::default(), config, register)
+        let kept = Kept {
+            store: Arc::new(Counting::new(MemoryJobStore::new())),
+            queue: Arc::new(MemoryQueue::new(clock.clone(), VISIBILITY).unwrap()),
+            schedules: Arc::default(),
+            control: Arc::default(),
+            keys: Arc::default(),
+            clock,
+        };
+        Self::on(kept, config, register)
     }
 
     /// The same stores and queues under a new worker.
     pub(crate) fn restarted(self, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
-        Self::on(
-            self.clock,
-            self.store,
-            self.queue,
-            self.schedules,
-            self.control,
-            self.keys,
-            config,
-            register,
-        )
+        let Self { clock, store, queue, schedules, control, keys, .. } = self;
+        Self::on(Kept { clock, store, queue, schedules, control, keys }, config, register)
     }
 
-    fn on(
-        clock: PausedClock,
-        store: Arc<Counting>,
-        queue: Arc<MemoryQueue>,
-        schedules: Arc<MemorySchedules>,
-        control: Arc<MemoryControlStore>,
-        keys: Arc<Keys>,
-        config: JobConfig,
-        register: impl FnOnce(&mut JobRegistry),
-    ) -> Self {
+    fn on(kept: Kept, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
+        let Kept { clock, store, queue, schedules, control, keys } = kept;
         let entropy = Arc::new(SeededEntropy::new(7));
         let mut registry = JobRegistry::new(&config);
         register(&mut registry);
