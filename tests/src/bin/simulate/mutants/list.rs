@@ -121,11 +121,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an occurrence has a new id whenever it is fired",
         file: "manager/schedules.rs",
-        find: "planned.due.iter().filter_map(|one| occurrence_job(&schedule, one.instant)).collect();",
+        find: "planned.due.iter().filter_map(|one| made(&schedule, one.instant)).collect();",
         replace: "planned
                     .due
                     .iter()
-                    .filter_map(|one| occurrence_job(&schedule, one.instant))
+                    .filter_map(|one| made(&schedule, one.instant))
                     .map(|job| NewJob { id: None, ..job })
                     .collect();",
     },
