@@ -98,6 +98,9 @@ impl JobProcessor {
         let mut ids = HashSet::with_capacity(messages.len());
         let mut letters = Vec::new();
         let mut waits = Vec::new();
+        if messages.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
         let control = self.control.current().await;
         let now = self.clock.now();
         for received in messages {
