@@ -9,7 +9,7 @@ mod take;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::job::JobRecord;
+use crate::job::{JobRecord, JobStatus};
 use crate::ports::KeyHold;
 
 pub(crate) use take::{Takers, Taking, Wanted};
@@ -52,6 +52,8 @@ pub fn standing(hold: &KeyHold, holder: Option<&JobRecord>, now: DateTime<Utc>) 
         None if now >= hold.since + PROVISIONAL => Standing::Free,
         None => Standing::Unsure(hold.since + PROVISIONAL),
         Some(record) if !record.status.is_finished() => Standing::Held,
+        // What was called off does not keep others from being done.
+        Some(record) if record.status == JobStatus::Cancelled => Standing::Free,
         Some(_) if hold.until.is_some_and(|until| until > now) => Standing::Held,
         Some(_) => Standing::Free,
     }
@@ -99,6 +101,8 @@ mod tests {
         assert_eq!(standing(&hold(Some(100)), Some(&ended), at(99)), Standing::Held);
         assert_eq!(standing(&hold(Some(100)), Some(&ended), at(100)), Standing::Free);
         assert_eq!(standing(&hold(Some(100)), Some(&record()), at(101)), Standing::Held);
+        let called_off = record().cancelled("no", at(5));
+        assert_eq!(standing(&hold(Some(100)), Some(&called_off), at(6)), Standing::Free, "cancelled");
     }
 
     #[test]
