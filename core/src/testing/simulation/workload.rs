@@ -162,6 +162,22 @@ pub(super) fn everything(scenario: &mut Scenario) {
     if scenario.dice().one_in(3) {
         unique(scenario);
     }
+    if scenario.dice().one_in(3) {
+        called_off(scenario);
+    }
+}
+
+/// A job that is cancelled while it runs, most of the time, and heeds it.
+fn called_off(scenario: &mut Scenario) {
+    let script = Script { work: 25_000, times: 1, act: Act::Heed };
+    let payload = serde_json::to_value(script).unwrap_or_default();
+    let job = scenario.send(Queue::Normal, json!({ "name": "job", "payload": payload }));
+    let begun = scenario.steps[job.0].after;
+    scenario.cancel(job);
+    let wait = scenario.dice().millis(1_500..12_000);
+    if let Some(cancel) = scenario.steps.last_mut() {
+        cancel.after = begun + wait;
+    }
 }
 
 /// Jobs that want one of few keys, from whoever sends or enqueues them.
