@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::breaker::BreakerPolicy;
 use crate::message::MAX_TIMEOUT;
 use crate::retention::Retention;
 use crate::retry::RetryPolicy;
@@ -22,6 +23,8 @@ pub struct JobConfig {
     pub function_timeout: Duration,
     /// How long finished jobs are remembered; 15 days by default and at least.
     pub retention: Retention,
+    /// When breakers open that have no policy of their own.
+    pub breaker: BreakerPolicy,
 }
 
 impl JobConfig {
@@ -78,6 +81,7 @@ impl Default for JobConfig {
             timeout: Duration::from_secs(30),
             function_timeout: Duration::from_secs(90),
             retention: Retention::default(),
+            breaker: BreakerPolicy::default(),
         }
     }
 }

@@ -12,8 +12,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::breaker::BreakerName;
 use crate::context::JobContext;
-use crate::job::Queue;
+use crate::job::{Obstacle, Queue};
+use crate::limit::Limit;
 use crate::retry::RetryPolicy;
 
 /// The work of one kind of job.
@@ -103,6 +105,10 @@ pub struct HandlerOptions {
     pub delivery: Delivery,
     /// How often a job may [snooze](JobError::snooze) before it fails for good; 100 times by default.
     pub max_snoozes: Option<u32>,
+    /// The breakers that all its jobs need closed: while one is open, they wait before they are claimed.
+    pub breakers: Vec<BreakerName>,
+    /// How many of its jobs may run, and of whose. What is over a limit waits.
+    pub limits: Vec<Limit>,
 }
 
 impl HandlerOptions {
@@ -140,11 +146,12 @@ pub struct JobError {
     kind: Kind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Retryable { after: Option<Duration> },
     Permanent,
     Snooze(Until),
+    Deferred { until: DateTime<Utc>, by: Obstacle },
 }
 
 /// Until when a job snoozes.
@@ -189,6 +196,27 @@ impl JobError {
         Self { message: String::new(), kind: Kind::Snooze(Until::At(instant)) }
     }
 
+    /// No failure: a breaker or a limit does not let the job go on, and it runs again at this instant. Unlike a
+    /// snooze it is not the handler's own wish, and has no bound.
+    pub(crate) fn deferred(until: DateTime<Utc>, by: Obstacle) -> Self {
+        Self { message: format!("waits for {by}"), kind: Kind::Deferred { until, by } }
+    }
+
+    /// Whether it is no failure, but a breaker or a limit that does not let the job go on. A handler passes it on,
+    /// and its job waits without an attempt being spent.
+    #[must_use]
+    pub const fn is_deferral(&self) -> bool {
+        matches!(self.kind, Kind::Deferred { .. })
+    }
+
+    /// Until when the job waits, and for what.
+    pub(crate) fn deferral(&self) -> Option<(DateTime<Utc>, &Obstacle)> {
+        match &self.kind {
+            Kind::Deferred { until, by } => Some((*until, by)),
+            _ => None,
+        }
+    }
+
     /// Says why it snoozes, for a person to read. Changes nothing about a failure, which says why already.
     #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {
@@ -215,8 +243,8 @@ impl JobError {
 
     /// Whether another try is pointless.
     #[must_use]
-    pub fn is_permanent(&self) -> bool {
-        self.kind == Kind::Permanent
+    pub const fn is_permanent(&self) -> bool {
+        matches!(self.kind, Kind::Permanent)
     }
 
     /// After which wait the next try was asked for.
@@ -224,7 +252,7 @@ impl JobError {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.kind {
             Kind::Retryable { after } => after,
-            Kind::Permanent | Kind::Snooze(_) => None,
+            Kind::Permanent | Kind::Snooze(_) | Kind::Deferred { .. } => None,
         }
     }
 
@@ -243,7 +271,7 @@ impl JobError {
                 let instant = TimeDelta::from_std(wait).ok().and_then(|wait| now.checked_add_signed(wait));
                 Some(instant.map_or(latest, |instant| instant.min(latest)))
             }
-            Kind::Retryable { .. } | Kind::Permanent => None,
+            Kind::Retryable { .. } | Kind::Permanent | Kind::Deferred { .. } => None,
         }
     }
 }

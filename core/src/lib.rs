@@ -8,6 +8,7 @@
 //! | [`retention`] | how long finished jobs are remembered |
 //! | [`retry`] | when a failed job is tried again |
 //! | [`schedule`] | when jobs are made again and again: cron, rates, zones |
+//! | [`breaker`], [`limit`] | what protects others from too many jobs at the wrong time |
 //! | [`control`] | what is paused, and what follows from it |
 //! | [`processor`] | a batch of messages: decode, gate, claim, run, settle |
 //! | [`dispatcher`] | what has to happen when a minute is over: parked jobs are sent |
@@ -22,6 +23,7 @@
 //! There is no AWS crate here, no HTTP client, no runtime and no clock: time and randomness come in
 //! through ports, so that a run can be repeated from its seed.
 
+pub mod breaker;
 pub mod config;
 pub mod context;
 pub mod control;
@@ -29,6 +31,7 @@ pub mod dispatcher;
 pub mod families;
 pub mod handler;
 pub mod job;
+pub mod limit;
 pub mod manager;
 pub mod memory;
 pub mod message;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
+use crate::breaker::BreakerName;
 use crate::job::{JobDefinition, JobId, JobType, Priority, millis};
 use crate::retention::Retention;
 
@@ -47,6 +48,9 @@ pub const MAX_UNIQUE_KEY_BYTES: usize = 256;
 /// The longest `uniqueFor`: 15 days, as long as a finished job is remembered at least.
 pub const MAX_UNIQUE_FOR: Duration = Retention::MIN;
 
+/// How many breakers a job can need.
+pub const MAX_BREAKERS: usize = 5;
+
 const MAX_TAGS: usize = 50;
 const MAX_WORD_BYTES: usize = 128;
 
@@ -77,6 +81,8 @@ pub struct JobMessage {
     pub due_at: DateTime<Utc>,
     /// Whether whoever sent it wrote its record too; a claim is then an update, otherwise an insert.
     pub recorded: bool,
+    /// Whether it is the copy of one that was deferred for a breaker or a limit: it has waited its turn.
+    pub deferred: bool,
 }
 
 impl JobMessage {
@@ -143,9 +149,15 @@ impl JobMessage {
             tenant: fields.text("tenant", "1 to 128 bytes of text", 1..=MAX_WORD_BYTES)?,
             unique_key,
             unique_for,
+            breakers: breakers(&mut fields)?,
             traceparent: fields.text("traceparent", "a W3C trace context", 1..=MAX_WORD_BYTES)?,
         };
-        Ok(Self { definition, due_at, recorded: fields.flag("recorded")? })
+        Ok(Self {
+            definition,
+            due_at,
+            recorded: fields.flag("recorded")?,
+            deferred: fields.flag("deferred")?,
+        })
     }
 
     /// The body of a message for this job. It carries the due instant, so that every copy waits for the
@@ -188,8 +200,13 @@ impl JobMessage {
                 put(field, text.as_str().into());
             }
         }
-        if recorded {
-            put("recorded", true.into());
+        if !job.breakers.is_empty() {
+            put("breakers", job.breakers.iter().map(BreakerName::as_str).collect());
+        }
+        for (field, flag) in [("recorded", recorded), ("deferred", self.deferred)] {
+            if flag {
+                put(field, true.into());
+            }
         }
         sendable(&Value::Object(object))
     }
@@ -273,6 +290,19 @@ fn uniqueness(fields: &mut Fields) -> Result<(Option<String>, Option<Duration>),
         other => other.map_err(|error| error.expecting(expected))?,
     };
     Ok((key, time))
+}
+
+/// The breakers that a job needs.
+fn breakers(fields: &mut Fields) -> Result<Vec<BreakerName>, DecodeError> {
+    let expected = format!(
+        "a list of at most {MAX_BREAKERS} breakers' names, each of 1 to {} visible ASCII characters without spaces",
+        BreakerName::MAX_LEN
+    );
+    let names = fields.read("breakers", &expected, |value| {
+        let list = value.as_array().filter(|list| list.len() <= MAX_BREAKERS)?;
+        list.iter().map(|name| name.as_str()?.parse().ok()).collect()
+    })?;
+    Ok(names.unwrap_or_default())
 }
 
 fn job_id(fields: &mut Fields, fired: Option<JobId>, message_id: &str) -> Result<JobId, DecodeError> {

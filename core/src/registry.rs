@@ -12,10 +12,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::breaker::{BreakerName, BreakerPolicy};
 use crate::config::JobConfig;
 use crate::context::JobContext;
 use crate::handler::{Delivery, HandlerOptions, JobError, JobHandler};
 use crate::job::{JobDefinition, Queue};
+use crate::limit::Limit;
 use crate::message::{MAX_NAME_BYTES, WAY_OUT};
 use crate::ports::BoxFuture;
 use crate::retry::RetryPolicy;
@@ -35,6 +37,7 @@ use crate::retry::RetryPolicy;
 /// ```
 pub struct JobRegistry {
     handlers: HashMap<String, Arc<Registered>>,
+    breakers: HashMap<BreakerName, BreakerPolicy>,
     config: JobConfig,
 }
 
@@ -66,7 +69,7 @@ impl JobRegistry {
     /// No handlers yet; `config` says what holds where a handler says nothing.
     #[must_use]
     pub fn new(config: &JobConfig) -> Self {
-        Self { handlers: HashMap::new(), config: config.clone() }
+        Self { handlers: HashMap::new(), breakers: HashMap::new(), config: config.clone() }
     }
 
     /// Adds a handler.
@@ -105,6 +108,34 @@ impl JobRegistry {
         self.register(FnHandler { name: name.into(), execute, types: std::marker::PhantomData })
     }
 
+    /// Sets when a breaker opens; every other goes by [`JobConfig::breaker`]. A name that ends in `*` means all
+    /// breakers whose names begin like it; the longest that fits counts.
+    ///
+    /// ```
+    /// use lambda_jobs_core::breaker::BreakerPolicy;
+    /// use lambda_jobs_core::{JobConfig, JobRegistry};
+    ///
+    /// let mut registry = JobRegistry::new(&JobConfig::default());
+    /// registry.protect("mail".parse()?, BreakerPolicy::default().failure_rate(50, 20)?);
+    /// registry.protect("webhook-*".parse()?, BreakerPolicy::default().failure_count(10)?);
+    /// # Ok::<(), lambda_jobs_core::breaker::InvalidBreaker>(())
+    /// ```
+    pub fn protect(&mut self, breaker: BreakerName, policy: BreakerPolicy) -> &mut Self {
+        self.breakers.insert(breaker, policy);
+        self
+    }
+
+    /// When a breaker opens.
+    #[must_use]
+    pub fn breaker_policy(&self, name: &BreakerName) -> &BreakerPolicy {
+        let begins = |pattern: &&BreakerName| {
+            pattern.as_str().strip_suffix('*').is_some_and(|start| name.as_str().starts_with(start))
+        };
+        let by_start = || self.breakers.keys().filter(begins).max_by_key(|pattern| pattern.as_str().len());
+        let exact = self.breakers.get(name);
+        exact.or_else(|| self.breakers.get(by_start()?)).unwrap_or(&self.config.breaker)
+    }
+
     /// The names of all handlers, in no order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.handlers.keys().map(String::as_str)
@@ -141,6 +172,14 @@ impl Registered {
 
     pub(crate) fn max_snoozes(&self) -> u32 {
         self.options.max_snoozes.unwrap_or(HandlerOptions::DEFAULT_MAX_SNOOZES)
+    }
+
+    pub(crate) fn breakers(&self) -> &[BreakerName] {
+        &self.options.breakers
+    }
+
+    pub(crate) fn limits(&self) -> &[Limit] {
+        &self.options.limits
     }
 
     pub(crate) const fn retry(&self) -> &RetryPolicy {

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
+use crate::events::LogEvents;
 use aws_config::SdkConfig;
+use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::control::{MappingReconciler, Refresh};
 use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
+use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::manager::ManagerPorts;
 use lambda_jobs_core::ports::{EventSources, QueueError, Webhooks};
 use lambda_jobs_core::processor::ProcessorPorts;
 use lambda_jobs_core::{JobConfig, JobManager, Queue};
 use lambda_jobs_infra::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoWebhooks,
-    LambdaEventSources, OsEntropy, ReqwestSender, Settings, SqsClient, SqsJobQueue, SystemClock,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoShared, DynamoUniqueKeys,
+    DynamoWebhooks, LambdaEventSources, OsEntropy, ReqwestSender, Settings, SqsClient, SqsJobQueue,
+    SystemClock,
 };
 
 /// The ports on real services.
@@ -23,6 +27,9 @@ pub struct Adapters {
     schedules: Arc<DynamoSchedules>,
     control: Arc<DynamoControlStore>,
     unique: Arc<DynamoUniqueKeys>,
+    breakers: Arc<DynamoShared<Breaker>>,
+    limits: Arc<DynamoShared<LimitState>>,
+    events: Arc<LogEvents>,
     webhooks: Arc<DynamoWebhooks>,
     http: Arc<ReqwestSender>,
     clock: Arc<SystemClock>,
@@ -41,6 +48,9 @@ impl Adapters {
             schedules: Arc::new(DynamoSchedules::new(dynamo.clone())),
             control: Arc::new(DynamoControlStore::new(dynamo.clone())),
             unique: Arc::new(DynamoUniqueKeys::new(dynamo.clone())),
+            breakers: Arc::new(DynamoShared::new(dynamo.clone())),
+            limits: Arc::new(DynamoShared::new(dynamo.clone())),
+            events: Arc::new(LogEvents),
             webhooks: Arc::new(DynamoWebhooks::new(dynamo.clone())),
             http: Arc::new(ReqwestSender::new()),
             clock: Arc::new(SystemClock::new()),
@@ -58,6 +68,9 @@ impl Adapters {
             queue: self.queue.clone(),
             control: self.control.clone(),
             unique: self.unique.clone(),
+            breakers: self.breakers.clone(),
+            limits: self.limits.clone(),
+            events: self.events.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         }
@@ -76,6 +89,8 @@ impl Adapters {
             stats: self.queue.clone(),
             control: self.control.clone(),
             unique: self.unique.clone(),
+            breakers: self.breakers.clone(),
+            limits: self.limits.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         }

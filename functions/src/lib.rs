@@ -8,6 +8,7 @@ mod adapters;
 mod dispatcher;
 pub mod event;
 pub mod event_source;
+mod events;
 pub mod local;
 mod local_sources;
 pub mod logging;

@@ -32,8 +32,8 @@ pub mod sqs;
 pub use clock::SystemClock;
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoWebhooks,
-    create_tables,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoShared, DynamoUniqueKeys,
+    DynamoWebhooks, create_tables,
 };
 pub use entropy::OsEntropy;
 #[cfg(feature = "http")]

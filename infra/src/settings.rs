@@ -16,6 +16,9 @@
 //! | `LAMBDA_JOBS_RETENTION_DAYS` | 15 | how long finished jobs are remembered |
 //! | `LAMBDA_JOBS_RETENTION_COMPLETED_DAYS`, `_FAILED_DAYS`, `_CANCELLED_DAYS` | as above | and by how they ended |
 //! | `LAMBDA_JOBS_MAX_JOB_HISTORY` | 1000 | how many finished jobs a listing shows, and keep their details over a cleanup |
+//! | `LAMBDA_JOBS_BREAKER_FAILURE_THRESHOLD` | 5 | failures within the window that open a breaker |
+//! | `LAMBDA_JOBS_BREAKER_RECOVERY_MS` | 60000 | how long it stays open before one call is let through |
+//! | `LAMBDA_JOBS_BREAKER_WINDOW_MS` | 300000 | how far back failures count |
 //! | `LAMBDA_JOBS_JOBS_TABLE`, `_STATE_TABLE`, `_DATA_TABLE` | `lambda-jobs-jobs`, `-state`, `-data` | table names |
 //! | `LAMBDA_JOBS_QUEUE_PREFIX` | `lambda-jobs-` | what queue names begin with |
 //! | `LAMBDA_JOBS_WORKER_FUNCTION` | | the function whose event source mappings a pause disables |
@@ -25,6 +28,7 @@ mod reader;
 
 use std::time::Duration;
 
+use lambda_jobs_core::breaker::{BreakerConfig, BreakerPolicy};
 use lambda_jobs_core::{Jitter, JobConfig, Retention, RetryPolicy};
 
 pub use names::{QueueNames, Tables};
@@ -107,6 +111,7 @@ fn jobs(reader: &mut Reader<'_>) -> JobConfig {
         timeout,
         function_timeout: Duration::from_secs(function_timeout),
         retention,
+        breaker: breaker(reader),
     };
     if timeout > config.longest_timeout() {
         let longest = config.longest_timeout().as_millis();
@@ -117,6 +122,23 @@ fn jobs(reader: &mut Reader<'_>) -> JobConfig {
         reader.refuse("LAMBDA_JOBS_TIMEOUT_MS", &expected, &timeout.as_millis().to_string());
     }
     config
+}
+
+fn breaker(reader: &mut Reader<'_>) -> BreakerPolicy {
+    let defaults = BreakerConfig::default();
+    let failures =
+        reader.number("LAMBDA_JOBS_BREAKER_FAILURE_THRESHOLD", 1..=1000, defaults.failure_threshold);
+    let recovery =
+        reader.millis("LAMBDA_JOBS_BREAKER_RECOVERY_MS", 1_000..=600_000, defaults.recovery_timeout);
+    let window =
+        reader.millis("LAMBDA_JOBS_BREAKER_WINDOW_MS", 1_000..=24 * HOUR_MS, defaults.monitoring_period);
+    let config = BreakerConfig {
+        failure_threshold: failures,
+        recovery_timeout: recovery,
+        monitoring_period: window,
+        ..defaults
+    };
+    BreakerPolicy::try_from(config).unwrap_or_default()
 }
 
 fn retention(reader: &mut Reader<'_>) -> Retention {

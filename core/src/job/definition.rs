@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{JobId, JobType, Priority, Queue, millis};
+use crate::breaker::BreakerName;
 
 /// A job as it was asked for: its name, its payload and how it is to be run.
 ///
@@ -49,6 +50,9 @@ pub struct JobDefinition {
     /// How long from when it takes its key it keeps it, even if it ends before, in milliseconds.
     #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
     pub unique_for: Option<Duration>,
+    /// The breakers that it needs closed: while one is open, it waits before it is claimed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breakers: Vec<BreakerName>,
     /// The W3C trace context that the job belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
@@ -80,6 +84,7 @@ impl JobDefinition {
             tenant: None,
             unique_key: None,
             unique_for: None,
+            breakers: Vec::new(),
             traceparent: None,
         }
     }
@@ -127,6 +132,8 @@ pub struct NewJob {
     pub unique_for: Option<Duration>,
     /// Whether it takes its key only when it is due.
     pub unique_when_due: bool,
+    /// The breakers that it needs closed.
+    pub breakers: Vec<BreakerName>,
     /// The queue it waits in; its handler's, its family's or its priority's where absent.
     pub queue: Option<Queue>,
     /// What kind of job it is: scheduled if it waits, else immediate, where absent.
@@ -150,6 +157,7 @@ impl NewJob {
             unique_key: None,
             unique_for: None,
             unique_when_due: false,
+            breakers: Vec::new(),
             queue: None,
             job_type: None,
         }
@@ -224,6 +232,20 @@ impl NewJob {
     /// Keeps its unique key for this long from now, even if it ends before.
     pub fn unique_for(mut self, time: Duration) -> Self {
         self.unique_for = Some(time);
+        self
+    }
+
+    /// Names a breaker that it needs closed: while it is open, the job waits, and spends nothing. Five at most.
+    ///
+    /// ```
+    /// use lambda_jobs_core::NewJob;
+    ///
+    /// let job = NewJob::new("send-invoice").breaker("mail".parse()?);
+    /// assert_eq!(job.breakers.len(), 1);
+    /// # Ok::<(), lambda_jobs_core::breaker::InvalidBreaker>(())
+    /// ```
+    pub fn breaker(mut self, name: BreakerName) -> Self {
+        self.breakers.push(name);
         self
     }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{JobId, JobRecord, JobStatus, JobType, Priority, Queue, millis};
+use super::{JobId, JobRecord, JobStatus, JobType, Obstacle, Priority, Queue, millis};
 
 /// A job with its present state: the seed's `JobExecution`, and what we add to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,6 +77,9 @@ pub struct JobExecution {
     /// Why it waits, or why it was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What it was deferred for last, while it waits: `breaker:<name>` or `limit:<key>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<Obstacle>,
     /// Whether its message is in the dead-letter queue.
     #[serde(default)]
     pub dead_lettered: bool,
@@ -114,6 +117,7 @@ impl From<JobRecord> for JobExecution {
             result: record.result,
             error: record.error,
             note: record.note,
+            blocked: record.blocked,
             dead_lettered: record.dead_lettered,
             trimmed: record.trimmed,
             id: record.definition.id,

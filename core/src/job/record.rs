@@ -10,7 +10,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ClaimId, JobDefinition, JobId, JobStatus, Queue, millis};
+use super::{ClaimId, JobDefinition, JobId, JobStatus, Obstacle, Queue, millis};
 use crate::message::JobMessage;
 use crate::ports::{Outgoing, is_beyond_a_message};
 
@@ -97,6 +97,9 @@ pub struct JobRecord {
     /// Why it waits, for a person to read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What it was deferred for last, where no worker has had it since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<Obstacle>,
     /// Whether a crash made it a suspect: it runs alone from then on, and is forgiven no second time.
     #[serde(default)]
     pub isolated: bool,
@@ -150,6 +153,7 @@ impl JobRecord {
             result: None,
             error: None,
             note: None,
+            blocked: None,
             isolated: false,
             dead_lettered: false,
             cancel_requested: false,
@@ -186,7 +190,11 @@ impl JobRecord {
     #[must_use]
     pub fn message(&self, now: DateTime<Utc>) -> Outgoing {
         let definition = self.definition.clone();
-        Outgoing::of(&JobMessage { definition, due_at: self.due_at, recorded: true }, self.queue, now)
+        Outgoing::of(
+            &JobMessage { definition, due_at: self.due_at, recorded: true, deferred: self.blocked.is_some() },
+            self.queue,
+            now,
+        )
     }
 
     /// The job's identity.
@@ -246,6 +254,7 @@ impl JobRecord {
         self.completed_at = None;
         self.execution_time = None;
         self.note = None;
+        self.blocked = None;
         self.dead_lettered = false;
         self.parked = false;
         self.written()
@@ -332,6 +341,23 @@ impl JobRecord {
         self.written()
     }
 
+    /// The record of a job that waits for a breaker or a limit: no attempt is spent. Where its instant is further
+    /// off than SQS can hold a message, the due index covers it.
+    #[must_use]
+    pub fn deferred(mut self, due_at: DateTime<Utc>, by: Obstacle, now: DateTime<Utc>) -> Self {
+        self.parked = is_beyond_a_message(due_at, now);
+        self.status = match (self.failures, self.parked) {
+            (0, false) => JobStatus::Queued,
+            (0, true) => JobStatus::Scheduled,
+            _ => JobStatus::Retrying,
+        };
+        self.due_at = due_at;
+        self.note =
+            Some(format!("waits for {by} until {}", due_at.to_rfc3339_opts(SecondsFormat::Secs, true)));
+        self.blocked = Some(by);
+        self.written()
+    }
+
     /// The record of a job whose message went to the dead-letter queue.
     #[must_use]
     pub fn dead_lettered(mut self, reason: String, at: DateTime<Utc>) -> Self {
@@ -353,6 +379,7 @@ impl JobRecord {
         self.dead_lettered = false;
         self.cancel_requested = false;
         self.parked = true;
+        self.blocked = None;
         self.note = Some("sent again by an operator".to_owned());
         self.written()
     }
@@ -363,6 +390,7 @@ impl JobRecord {
         self.status = if self.failures > 0 { JobStatus::Retrying } else { JobStatus::Scheduled };
         self.due_at = due_at;
         self.parked = true;
+        self.blocked = None;
         self.note = Some("rescheduled by an operator".to_owned());
         self.written()
     }
@@ -400,6 +428,7 @@ impl JobRecord {
     fn finished(mut self, status: JobStatus, at: DateTime<Utc>, took: Option<Duration>) -> Self {
         self.status = status;
         self.parked = false;
+        self.blocked = None;
         self.completed_at = Some(at);
         self.execution_time = took;
         self.written()

@@ -203,9 +203,10 @@ impl JobManager {
             tenant: job.tenant,
             unique_key: job.unique_key,
             unique_for: job.unique_for,
+            breakers: job.breakers,
             traceparent: None,
         };
-        let message = JobMessage { definition, due_at, recorded: true };
+        let message = JobMessage { definition, due_at, recorded: true, deferred: false };
         let id = message.definition.id.as_str();
         let body = message.encode();
         JobMessage::decode(&body, id, now)?;

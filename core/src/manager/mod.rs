@@ -23,11 +23,13 @@ pub use find::{JobFilter, JobSummary};
 pub use schedules::{MAX_BACKFILL, ScheduleError};
 pub use steer::{CancelOutcome, RescheduleOutcome, RetryOutcome};
 
+use crate::breaker::Breaker;
 use crate::config::JobConfig;
 use crate::job::{JobExecution, JobId};
+use crate::limit::LimitState;
 use crate::ports::{
     Clock, ControlStore, Counters, DeadLetterQueue, DeadLettered, Entropy, JobArchive, JobIndex, JobQueue,
-    JobStore, QueueError, QueueStats, ScheduleStore, StoreError, UniqueKeys,
+    JobStore, QueueError, QueueStats, ScheduleStore, SharedStore, StoreError, UniqueKeys,
 };
 use crate::registry::JobRegistry;
 
@@ -59,6 +61,10 @@ pub struct ManagerPorts {
     pub control: Arc<dyn ControlStore>,
     /// What makes unique jobs unique.
     pub unique: Arc<dyn UniqueKeys>,
+    /// The breakers of the fleet.
+    pub breakers: Arc<dyn SharedStore<Breaker>>,
+    /// Its limits.
+    pub limits: Arc<dyn SharedStore<LimitState>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids.

@@ -72,7 +72,7 @@ impl Fields {
         self.0.remove(field).filter(|value| !value.is_null())
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         field: &'static str,
         expected: &str,

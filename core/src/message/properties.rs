@@ -117,7 +117,7 @@ prop_compose! {
     /// Any message, as precise as the wire is.
     fn message()(definition in definition(), due in MILLIS, recorded: bool) -> JobMessage {
         let due_at = DateTime::from_timestamp_millis(due).unwrap();
-        JobMessage { definition: JobDefinition { run_at: Some(due_at), ..definition }, due_at, recorded }
+        JobMessage { definition: JobDefinition { run_at: Some(due_at), ..definition }, due_at, recorded, deferred: false }
     }
 }
 
@@ -176,7 +176,7 @@ fn check_any(body: &str) -> Result<(), TestCaseError> {
     let written = JobDefinition { run_at: Some(copy.due_at), ..message.definition };
     prop_assert_eq!(
         &copy,
-        &JobMessage { definition: written, due_at: copy.due_at, recorded: message.recorded }
+        &JobMessage { definition: written, due_at: copy.due_at, recorded: message.recorded, deferred: false }
     );
     prop_assert_eq!(decode_copy(&copy.encode()), copy);
     Ok(())

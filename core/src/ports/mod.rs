@@ -10,10 +10,12 @@ mod clock;
 mod control;
 mod entropy;
 mod event_sources;
+mod events;
 mod http;
 mod index;
 mod queue;
 mod schedules;
+mod shared;
 mod store;
 mod unique;
 mod webhooks;
@@ -24,6 +26,7 @@ pub use clock::{BoxFuture, Clock};
 pub use control::{ControlStore, SaveOutcome};
 pub use entropy::Entropy;
 pub use event_sources::{ChangeOutcome, EventSource, EventSourceError, EventSources, SourceState};
+pub use events::{EventKind, EventSink, JobEvent};
 pub use http::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
 pub use index::{DueQuery, HistoryQuery, JobIndex, ListQuery, Page};
 pub use queue::{
@@ -31,6 +34,7 @@ pub use queue::{
     ReceivedMessage, is_beyond_a_message,
 };
 pub use schedules::{Advance, DueSchedules, ScheduleStore, StoredSchedule};
+pub use shared::{SharedOutcome, SharedState, SharedStore};
 pub use store::{
     ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, InsertOutcome, JobStore, ReplaceOutcome,
     SettleBatch, SettleOutcome, Settlement, StoreError,

@@ -32,13 +32,15 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 pub use attempt::RunObserver;
 pub use ledger::{BatchReport, BatchSummary};
 
+use crate::breaker::Breaker;
 use crate::config::JobConfig;
 use crate::context::StopSignal;
 use crate::job::{Claim, ClaimId, Company, JobRecord};
+use crate::limit::LimitState;
 use crate::message::JobMessage;
 use crate::ports::{
-    BoxFuture, Clock, ControlStore, Entropy, Fence, JobQueue, JobStore, ReceivedMessage, Settlement,
-    UniqueKeys,
+    BoxFuture, Clock, ControlStore, Entropy, EventSink, Fence, JobQueue, JobStore, ReceivedMessage,
+    Settlement, SharedStore, UniqueKeys,
 };
 use crate::registry::{JobRegistry, Registered};
 use attempt::Ended;
@@ -68,6 +70,12 @@ pub struct ProcessorPorts {
     pub control: Arc<dyn ControlStore>,
     /// What makes unique jobs unique.
     pub unique: Arc<dyn UniqueKeys>,
+    /// The breakers of the fleet.
+    pub breakers: Arc<dyn SharedStore<Breaker>>,
+    /// Its limits.
+    pub limits: Arc<dyn SharedStore<LimitState>>,
+    /// Who is told what happens.
+    pub events: Arc<dyn EventSink>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for claim ids and jitter.
@@ -123,7 +131,9 @@ impl JobProcessor {
     /// A processor of jobs for these handlers.
     #[must_use]
     pub fn new(registry: Arc<JobRegistry>, config: JobConfig, ports: ProcessorPorts) -> Self {
-        let ProcessorPorts { store, queue, control, unique, clock, entropy } = ports;
+        let ProcessorPorts { store, queue, control, unique, breakers, limits, events, clock, entropy } =
+            ports;
+        let _ = (breakers, limits, events);
         let control = KnownControl::new(control, clock.clone());
         Self { registry, config, store, queue, control, unique, clock, entropy, observer: Arc::new(()) }
     }

@@ -111,9 +111,10 @@ impl JobTemplate {
             // It has one if it is skipped while another is unfinished.
             unique_key: Some(unique_key),
             unique_for: None,
+            breakers: Vec::new(),
             traceparent: None,
         };
-        JobMessage { definition, due_at: DateTime::UNIX_EPOCH, recorded: true }.encode().len()
+        JobMessage { definition, due_at: DateTime::UNIX_EPOCH, recorded: true, deferred: true }.encode().len()
     }
 }
 
@@ -239,6 +240,7 @@ impl Schedule {
             unique_key: None,
             unique_for: None,
             unique_when_due: false,
+            breakers: Vec::new(),
             queue,
             job_type: Some(JobType::Recurring),
         })

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, TimeZone, Utc};
+use lambda_jobs_core::breaker::Breaker;
+use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::manager::ManagerPorts;
 use lambda_jobs_core::memory::{
-    MemoryControlStore, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys, PausedClock,
-    SeededEntropy,
+    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryShared,
+    MemoryUniqueKeys, PausedClock, SeededEntropy,
 };
 use lambda_jobs_core::ports::{
     BoxFuture, ClaimOutcome, ClaimRequest, Clock, DeadLetter, DeadLetterQueue, DeadLettered, Deferral,
@@ -34,6 +36,9 @@ pub(crate) struct World {
     pub(crate) schedules: Arc<MemorySchedules>,
     pub(crate) control: Arc<MemoryControlStore>,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) breakers: Arc<MemoryShared<Breaker>>,
+    pub(crate) limits: Arc<MemoryShared<LimitState>>,
+    pub(crate) events: Arc<MemoryEvents>,
     pub(crate) processor: JobProcessor,
     pub(crate) manager: Arc<JobManager>,
     manager_ports: ManagerPorts,
@@ -49,6 +54,9 @@ struct Kept {
     schedules: Arc<MemorySchedules>,
     control: Arc<MemoryControlStore>,
     keys: Arc<Keys>,
+    breakers: Arc<MemoryShared<Breaker>>,
+    limits: Arc<MemoryShared<LimitState>>,
+    events: Arc<MemoryEvents>,
 }
 
 impl World {
@@ -66,6 +74,9 @@ impl World {
             schedules: Arc::default(),
             control: Arc::default(),
             keys: Arc::default(),
+            breakers: Arc::default(),
+            limits: Arc::default(),
+            events: Arc::default(),
             clock,
         };
         Self::on(kept, config, register)
@@ -73,12 +84,13 @@ impl World {
 
     /// The same stores and queues under a new worker.
     pub(crate) fn restarted(self, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
-        let Self { clock, store, queue, schedules, control, keys, .. } = self;
-        Self::on(Kept { clock, store, queue, schedules, control, keys }, config, register)
+        let Self { clock, store, queue, schedules, control, keys, breakers, limits, events, .. } = self;
+        let kept = Kept { clock, store, queue, schedules, control, keys, breakers, limits, events };
+        Self::on(kept, config, register)
     }
 
     fn on(kept: Kept, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
-        let Kept { clock, store, queue, schedules, control, keys } = kept;
+        let Kept { clock, store, queue, schedules, control, keys, breakers, limits, events } = kept;
         let entropy = Arc::new(SeededEntropy::new(7));
         let mut registry = JobRegistry::new(&config);
         register(&mut registry);
@@ -88,6 +100,9 @@ impl World {
             queue: sends.clone(),
             control: control.clone(),
             unique: keys.clone(),
+            breakers: breakers.clone(),
+            limits: limits.clone(),
+            events: events.clone(),
             clock: Arc::new(clock.clone()),
             entropy: entropy.clone(),
         };
@@ -102,6 +117,8 @@ impl World {
             stats: queue.clone(),
             control: control.clone(),
             unique: keys.clone(),
+            breakers: breakers.clone(),
+            limits: limits.clone(),
             clock: Arc::new(clock.clone()),
             entropy,
         };
@@ -115,6 +132,9 @@ impl World {
             schedules,
             control,
             keys,
+            breakers,
+            limits,
+            events,
             processor,
             manager,
             manager_ports,

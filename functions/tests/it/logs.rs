@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, TimeZone, Utc};
 use lambda_jobs_core::memory::{
-    MemoryControlStore, MemoryJobStore, MemoryQueue, MemoryUniqueKeys, PausedClock, SeededEntropy,
+    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemoryShared, MemoryUniqueKeys,
+    PausedClock, SeededEntropy,
 };
 use lambda_jobs_core::ports::Clock;
 use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
@@ -42,6 +43,9 @@ fn log_of(payloads: &[Value]) -> Vec<Value> {
         queue: queue.clone(),
         control: Arc::new(MemoryControlStore::new()),
         unique: Arc::new(MemoryUniqueKeys::new()),
+        breakers: Arc::new(MemoryShared::new()),
+        limits: Arc::new(MemoryShared::new()),
+        events: Arc::new(MemoryEvents::new()),
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(SeededEntropy::new(7)),
     };

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::job::{Claim, ClaimId, Company, Revision};
+use lambda_jobs_core::breaker::BreakerName;
+use lambda_jobs_core::job::{Claim, ClaimId, Company, Obstacle, Revision};
 use lambda_jobs_core::ports::FinishedJob;
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue, Retention};
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ pub(super) const RECORD: &str = "job";
 
 /// The attributes of a record that only a whole replacement changes. The payload, which nothing changes,
 /// is in neither list.
-pub(super) const DEFINITION: [&str; 12] = [
+pub(super) const DEFINITION: [&str; 13] = [
     "name",
     "type",
     "priority",
@@ -38,10 +39,11 @@ pub(super) const DEFINITION: [&str; 12] = [
     "tenant",
     "uniqueKey",
     "uniqueFor",
+    "breakers",
     "traceparent",
 ];
 /// The attributes that change as the job goes on.
-pub(super) const STATE: [&str; 24] = [
+pub(super) const STATE: [&str; 25] = [
     "queue",
     "status",
     "revision",
@@ -58,6 +60,7 @@ pub(super) const STATE: [&str; 24] = [
     "result",
     "error",
     "note",
+    "blocked",
     "isolated",
     "deadLettered",
     "cancelRequested",
@@ -95,6 +98,8 @@ struct Stored {
     unique_key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unique_for: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    breakers: Vec<BreakerName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,6 +132,8 @@ struct Stored {
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blocked: Option<Obstacle>,
     /// Always there, because a claim's condition asks for it.
     #[serde(default)]
     isolated: bool,
@@ -299,6 +306,7 @@ impl From<&JobRecord> for Stored {
             tenant: definition.tenant.clone(),
             unique_key: definition.unique_key.clone(),
             unique_for: definition.unique_for.map(millis),
+            breakers: definition.breakers.clone(),
             traceparent: definition.traceparent.clone(),
             payload: apart.is_none().then(|| definition.payload.to_string()),
             payload_key: apart.map(|apart| apart.sk),
@@ -318,6 +326,7 @@ impl From<&JobRecord> for Stored {
             result: record.result.as_ref().map(Value::to_string),
             error: record.error.clone(),
             note: record.note.clone(),
+            blocked: record.blocked.clone(),
             isolated: record.isolated,
             dead_lettered: record.dead_lettered,
             cancel_requested: record.cancel_requested,
@@ -350,6 +359,7 @@ impl Stored {
                 tenant: self.tenant,
                 unique_key: self.unique_key,
                 unique_for: self.unique_for.map(Duration::from_millis),
+                breakers: self.breakers,
                 traceparent: self.traceparent,
             },
             queue: self.queue,
@@ -366,6 +376,7 @@ impl Stored {
             result,
             error: self.error,
             note: self.note,
+            blocked: self.blocked,
             isolated: self.isolated,
             dead_lettered: self.dead_lettered,
             cancel_requested: self.cancel_requested,

@@ -183,6 +183,8 @@ pub(super) fn manager(link: &Arc<Link>, config: JobConfig) -> JobManager {
         stats: link.clone(),
         control: link.clone(),
         unique: link.clone(),
+        breakers: link.world.breakers.clone(),
+        limits: link.world.limits.clone(),
         clock: link.clone(),
         entropy: link.clone(),
     };

@@ -268,6 +268,9 @@ impl Fleet {
             queue: link.clone(),
             control: link.clone(),
             unique: link.clone(),
+            breakers: self.world.breakers.clone(),
+            limits: self.world.limits.clone(),
+            events: self.world.events.clone(),
             clock: link.clone(),
             entropy: link.clone(),
         };

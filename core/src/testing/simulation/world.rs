@@ -11,10 +11,13 @@ use super::Dice;
 use super::faults::{Fault, FaultCounts};
 use super::timeline::Timeline;
 use super::watch::Watch;
+use crate::breaker::Breaker;
 use crate::config::JobConfig;
 use crate::job::{JobId, JobRecord};
+use crate::limit::LimitState;
 use crate::memory::{
-    MemoryControlStore, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys, PausedClock,
+    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryShared,
+    MemoryUniqueKeys, PausedClock,
 };
 use crate::ports::{BoxFuture, Clock, JobStore};
 
@@ -29,6 +32,9 @@ pub(super) struct World {
     pub(super) control: Arc<MemoryControlStore>,
     pub(super) schedules: MemorySchedules,
     pub(super) unique: Arc<MemoryUniqueKeys>,
+    pub(super) breakers: Arc<MemoryShared<Breaker>>,
+    pub(super) limits: Arc<MemoryShared<LimitState>>,
+    pub(super) events: Arc<MemoryEvents>,
     pub(super) config: JobConfig,
     state: Mutex<State>,
 }
@@ -80,6 +86,9 @@ impl World {
             schedules: MemorySchedules::new(),
             control,
             unique: Arc::default(),
+            breakers: Arc::default(),
+            limits: Arc::default(),
+            events: Arc::default(),
             config,
             state: Mutex::new(state),
         }

@@ -1,0 +1,293 @@
+//! When a breaker opens, and for how long.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::InvalidBreaker;
+use crate::job::millis;
+
+/// How a breaker decides. One that exists is valid.
+///
+/// ```
+/// use std::time::Duration;
+/// use lambda_jobs_core::breaker::BreakerPolicy;
+///
+/// let policy = BreakerPolicy::default()
+///     .failure_rate(50, 20)?
+///     .slow_calls(Duration::from_secs(10), 80, 20)?
+///     .recovery(Duration::from_secs(30))?
+///     .growing(2, Duration::from_secs(300))?;
+/// assert_eq!(policy.recovery_after(1), Duration::from_secs(30));
+/// assert_eq!(policy.recovery_after(3), Duration::from_secs(120));
+/// assert_eq!(policy.recovery_after(9), Duration::from_secs(300));
+/// assert_eq!(
+///     BreakerPolicy::default().failure_count(0).unwrap_err().to_string(),
+///     "failure threshold: expected 1 to 1000, got 0",
+/// );
+/// # Ok::<(), lambda_jobs_core::breaker::InvalidBreaker>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerPolicy {
+    trip: Trip,
+    window: Duration,
+    slow: Option<SlowCalls>,
+    recovery: Duration,
+    growth: u32,
+    longest_recovery: Duration,
+    expected_errors: Vec<String>,
+}
+
+/// How many failures are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trip {
+    /// This many within the window.
+    Count(u32),
+    /// This share of the calls within the window, once there were enough of them to say so.
+    Rate(Share),
+}
+
+/// A share of at least so many calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Of a hundred calls, how many.
+    pub percent: u8,
+    /// Of fewer calls than this nothing is concluded.
+    pub min_calls: u32,
+}
+
+/// How slow calls are too slow, and how many of them too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowCalls {
+    /// A call that takes longer is slow, whether it succeeds or fails.
+    pub longer_than: Duration,
+    /// How many slow calls open the breaker.
+    pub share: Share,
+}
+
+impl Share {
+    /// Whether `some` of `all` calls are this share of them.
+    #[must_use]
+    pub const fn is_reached(&self, some: u64, all: u64) -> bool {
+        all >= self.min_calls as u64
+            && some > 0
+            && some.saturating_mul(100) >= all.saturating_mul(self.percent as u64)
+    }
+}
+
+/// The longest recovery timeout: a job that waits for a breaker waits as a message, with its place in the ramp
+/// behind the probe, and SQS holds one for 15 minutes.
+pub const MAX_RECOVERY: Duration = Duration::from_mins(10);
+/// The longest window.
+const MAX_WINDOW: Duration = Duration::from_hours(24);
+/// The largest number of failures or calls that can be asked for.
+const MAX_CALLS: u32 = 1_000;
+/// The largest factor by which a recovery timeout may grow.
+const MAX_GROWTH: u32 = 10;
+/// How many expected errors there can be, and how long each, in bytes.
+const MAX_EXPECTED: (usize, usize) = (50, 200);
+
+impl BreakerPolicy {
+    /// Opens at this many failures within the window, 1 to 1,000.
+    pub fn failure_count(mut self, failures: u32) -> Result<Self, InvalidBreaker> {
+        self.trip = Trip::Count(whole("failure threshold", failures, MAX_CALLS)?);
+        Ok(self)
+    }
+
+    /// Opens when this share of the calls within the window failed, of at least so many calls.
+    pub fn failure_rate(mut self, percent: u8, min_calls: u32) -> Result<Self, InvalidBreaker> {
+        self.trip = Trip::Rate(share("failure rate", percent, min_calls)?);
+        Ok(self)
+    }
+
+    /// Opens as well when this share of the calls within the window took longer than that.
+    pub fn slow_calls(
+        mut self,
+        longer_than: Duration,
+        percent: u8,
+        min_calls: u32,
+    ) -> Result<Self, InvalidBreaker> {
+        let share = share("slow call rate", percent, min_calls)?;
+        self.slow = Some(SlowCalls { longer_than, share });
+        Ok(self)
+    }
+
+    /// How far back failures count, 1 s to 24 h: the seed's monitoring period.
+    pub fn window(mut self, window: Duration) -> Result<Self, InvalidBreaker> {
+        self.window = between("monitoring period", window, Duration::from_secs(1), MAX_WINDOW)?;
+        Ok(self)
+    }
+
+    /// How long it stays open before a call is let through to see, 1 s to 10 min.
+    pub fn recovery(mut self, recovery: Duration) -> Result<Self, InvalidBreaker> {
+        self.recovery = between("recovery timeout", recovery, Duration::from_secs(1), MAX_RECOVERY)?;
+        self.longest_recovery = self.longest_recovery.max(self.recovery);
+        Ok(self)
+    }
+
+    /// Multiplies the recovery timeout each time that the breaker opens again, up to `longest`. It is as short
+    /// as at first again after the breaker was closed for a whole window.
+    pub fn growing(mut self, factor: u32, longest: Duration) -> Result<Self, InvalidBreaker> {
+        self.growth = whole("recovery growth", factor, MAX_GROWTH)?;
+        self.longest_recovery = between("longest recovery timeout", longest, self.recovery, MAX_RECOVERY)?;
+        Ok(self)
+    }
+
+    /// Errors whose text contains one of these don't count: the dependency answered as it should.
+    pub fn expecting<T: Into<String>>(
+        mut self,
+        errors: impl IntoIterator<Item = T>,
+    ) -> Result<Self, InvalidBreaker> {
+        let errors: Vec<String> = errors.into_iter().map(Into::into).collect();
+        let (most, longest) = MAX_EXPECTED;
+        if errors.len() > most {
+            let expected = format!("at most {most} texts");
+            return Err(InvalidBreaker::new("expected errors", expected, format!("{} texts", errors.len())));
+        }
+        if let Some(wrong) = errors.iter().find(|text| !(1..=longest).contains(&text.len())) {
+            let expected = format!("texts of 1 to {longest} bytes");
+            return Err(InvalidBreaker::new("expected errors", expected, format!("{} bytes", wrong.len())));
+        }
+        self.expected_errors = errors;
+        Ok(self)
+    }
+
+    /// When it opens.
+    #[must_use]
+    pub const fn trip(&self) -> Trip {
+        self.trip
+    }
+
+    /// When it opens because calls are slow.
+    #[must_use]
+    pub const fn slow(&self) -> Option<SlowCalls> {
+        self.slow
+    }
+
+    /// How far back failures count.
+    #[must_use]
+    pub const fn monitoring_period(&self) -> Duration {
+        self.window
+    }
+
+    /// How long it stays open when it opens for the `openings`-th time in a row, from 1.
+    #[must_use]
+    pub fn recovery_after(&self, openings: u32) -> Duration {
+        let factor = self.growth.checked_pow(openings.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.recovery.saturating_mul(factor).min(self.longest_recovery)
+    }
+
+    /// Whether an error of this text is one of those that don't count.
+    #[must_use]
+    pub fn is_expected(&self, error: &str) -> bool {
+        self.expected_errors.iter().any(|text| error.contains(text.as_str()))
+    }
+
+    /// Whether a call of this length is slow.
+    #[must_use]
+    pub fn is_slow(&self, took: Duration) -> bool {
+        self.slow.is_some_and(|slow| took > slow.longer_than)
+    }
+
+    /// Whether it goes by shares of calls, so that calls which succeed count too.
+    #[must_use]
+    pub const fn counts_calls(&self) -> bool {
+        matches!(self.trip, Trip::Rate(_)) || self.slow.is_some()
+    }
+}
+
+impl Default for BreakerPolicy {
+    /// The seed's: 5 failures within 5 minutes, 60 s to recover, always the same; every error counts.
+    fn default() -> Self {
+        let recovery = Duration::from_secs(60);
+        Self {
+            trip: Trip::Count(5),
+            window: Duration::from_mins(5),
+            slow: None,
+            recovery,
+            growth: 1,
+            longest_recovery: recovery,
+            expected_errors: Vec::new(),
+        }
+    }
+}
+
+/// A breaker's configuration in the seed's shape.
+///
+/// ```
+/// use lambda_jobs_core::breaker::{BreakerConfig, BreakerPolicy};
+///
+/// let config: BreakerConfig = serde_json::from_str(r#"{"failureThreshold":3,"expectedErrors":["NotFound"]}"#)?;
+/// let policy = BreakerPolicy::try_from(config)?;
+/// assert_eq!(policy, BreakerPolicy::default().failure_count(3)?.expecting(["NotFound"])?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BreakerConfig {
+    /// How many failures within the monitoring period open it.
+    pub failure_threshold: u32,
+    /// How long it stays open, in milliseconds.
+    #[serde(with = "millis")]
+    pub recovery_timeout: Duration,
+    /// How far back failures count, in milliseconds.
+    #[serde(with = "millis")]
+    pub monitoring_period: Duration,
+    /// Errors whose text contains one of these don't count.
+    pub expected_errors: Vec<String>,
+}
+
+impl Default for BreakerConfig {
+    fn default() -> Self {
+        Self {
+            failure_threshold: 5,
+            recovery_timeout: Duration::from_secs(60),
+            monitoring_period: Duration::from_mins(5),
+            expected_errors: Vec::new(),
+        }
+    }
+}
+
+impl TryFrom<BreakerConfig> for BreakerPolicy {
+    type Error = InvalidBreaker;
+
+    fn try_from(config: BreakerConfig) -> Result<Self, InvalidBreaker> {
+        Self::default()
+            .failure_count(config.failure_threshold)?
+            .window(config.monitoring_period)?
+            .recovery(config.recovery_timeout)?
+            .expecting(config.expected_errors)
+    }
+}
+
+fn whole(field: &'static str, number: u32, most: u32) -> Result<u32, InvalidBreaker> {
+    if (1..=most).contains(&number) {
+        Ok(number)
+    } else {
+        Err(InvalidBreaker::new(field, format!("1 to {most}"), number.to_string()))
+    }
+}
+
+fn share(field: &'static str, percent: u8, min_calls: u32) -> Result<Share, InvalidBreaker> {
+    if !(1..=100).contains(&percent) {
+        return Err(InvalidBreaker::new(field, "1 to 100 percent".to_owned(), format!("{percent} percent")));
+    }
+    if !(1..=MAX_CALLS).contains(&min_calls) {
+        let expected = format!("a minimum of 1 to {MAX_CALLS} calls");
+        return Err(InvalidBreaker::new(field, expected, format!("{min_calls} calls")));
+    }
+    Ok(Share { percent, min_calls })
+}
+
+fn between(
+    field: &'static str,
+    time: Duration,
+    least: Duration,
+    most: Duration,
+) -> Result<Duration, InvalidBreaker> {
+    if (least..=most).contains(&time) {
+        Ok(time)
+    } else {
+        Err(InvalidBreaker::new(field, format!("{least:?} to {most:?}"), format!("{time:?}")))
+    }
+}

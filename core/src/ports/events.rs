@@ -1,0 +1,69 @@
+//! Where it is told what happens.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::job::JobId;
+
+/// Takes events. Best effort: nothing that a job is promised depends on one.
+#[async_trait]
+pub trait EventSink: Send + Sync {
+    /// Publishes events, in their order. Whoever calls does not wait for long and asks no second time.
+    async fn publish(&self, events: &[JobEvent]);
+}
+
+/// Something that happened, in the seed's shape.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobEvent {
+    /// What happened.
+    #[serde(rename = "type")]
+    pub kind: EventKind,
+    /// To which job, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
+    /// When.
+    pub timestamp: DateTime<Utc>,
+    /// What else is known: an object.
+    pub data: Value,
+}
+
+/// What can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum EventKind {
+    /// A breaker opened: `data` has its `breaker`, `nextProbeAt` and how often it opened in a row, `openings`.
+    #[serde(rename = "breaker.opened")]
+    BreakerOpened,
+    /// A breaker lets one call through to see whether its dependency is back: `data` has its `breaker`.
+    #[serde(rename = "breaker.half_opened")]
+    BreakerHalfOpened,
+    /// A breaker closed: `data` has its `breaker`.
+    #[serde(rename = "breaker.closed")]
+    BreakerClosed,
+    /// A limit deferred jobs: `data` has its `limit` and how many, `jobs`.
+    #[serde(rename = "limit.throttled")]
+    LimitThrottled,
+}
+
+impl EventKind {
+    /// What it is called, in events and as a metric that counts it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BreakerOpened => "breaker.opened",
+            Self::BreakerHalfOpened => "breaker.half_opened",
+            Self::BreakerClosed => "breaker.closed",
+            Self::LimitThrottled => "limit.throttled",
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

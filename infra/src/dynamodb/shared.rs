@@ -1,0 +1,188 @@
+//! States that the fleet shares: breakers and limits.
+//!
+//! `state` is the state as JSON, `revision` what its next writer must have seen, `expiresAt` when DynamoDB may
+//! forget it.
+
+use std::marker::PhantomData;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use futures_util::future::{join_all, try_join_all};
+use lambda_jobs_core::ports::{SharedOutcome, SharedState, SharedStore, StoreError};
+
+use super::record::hash;
+use super::write::{Condition, Failed, Outcome, Update, Write};
+use super::{Dynamo, Item, key, number, text, text_of};
+
+/// Over how many partitions the states of one kind are spread.
+const SHARDS: u64 = 16;
+/// The attributes of a state.
+const STATE: [&str; 3] = ["state", "revision", "expiresAt"];
+/// The most items that a `BatchGetItem` reads.
+const MAX_READ: usize = 100;
+
+/// [`SharedStore`] in DynamoDB, for the states of one kind.
+#[derive(Debug)]
+pub struct DynamoShared<T> {
+    dynamo: Dynamo,
+    kind: PhantomData<fn() -> T>,
+}
+
+fn partition<T: SharedState>(name: &str) -> String {
+    shard::<T>(hash(name.as_bytes()) % SHARDS)
+}
+
+fn shard<T: SharedState>(shard: u64) -> String {
+    format!("{}#{shard}", T::KIND)
+}
+
+fn revision(revision: u64) -> aws_sdk_dynamodb::types::AttributeValue {
+    number(i64::try_from(revision).unwrap_or(i64::MAX))
+}
+
+fn item<T: SharedState>(state: &T) -> Result<Item, StoreError> {
+    let json = serde_json::to_string(state)
+        .map_err(|error| StoreError::new(format!("write {} {}", T::KIND, state.name()), error.to_string()))?;
+    let mut item =
+        Item::from([("state".to_owned(), text(json)), ("revision".to_owned(), revision(state.revision()))]);
+    if let Some(at) = state.expires_at() {
+        item.insert("expiresAt".to_owned(), number(at.timestamp()));
+    }
+    Ok(item)
+}
+
+impl<T: SharedState> DynamoShared<T> {
+    /// The states in the state table.
+    #[must_use]
+    pub const fn new(dynamo: Dynamo) -> Self {
+        Self { dynamo, kind: PhantomData }
+    }
+
+    fn table(&self) -> &str {
+        &self.dynamo.tables().state
+    }
+
+    fn read(&self, item: &Item) -> Result<T, StoreError> {
+        serde_json::from_str(text_of(item, "state")).map_err(|error| {
+            let name = text_of(item, "sk");
+            let doing = format!("read {} {name} from table {}", T::KIND, self.table());
+            StoreError::new(doing, error.to_string())
+        })
+    }
+
+    fn write(&self, state: &T) -> Result<Write, StoreError> {
+        let name = state.name();
+        let (item, partition) = (item(state)?, partition::<T>(&name));
+        if state.revision() <= 1 {
+            return Ok(Write::insert(self.table(), partition, name, item));
+        }
+        let update = Update::default()
+            .to(&item, STATE)
+            .when(Condition::Equals("revision", revision(state.revision() - 1)));
+        Ok(Write::update(self.table(), partition, name, update))
+    }
+
+    async fn answer(
+        &self,
+        state: &T,
+        outcome: Result<Outcome, Failed>,
+    ) -> Result<SharedOutcome<T>, StoreError> {
+        let seen = match outcome? {
+            Outcome::Written(_) => return Ok(SharedOutcome::Saved),
+            Outcome::Refused { item, .. } => item.filter(|item| !item.is_empty()),
+            Outcome::Unknown => None,
+        };
+        let found = match seen {
+            Some(item) => Some(self.read(&item)?),
+            None => self.load(&[state.name()]).await?.pop().flatten(),
+        };
+        // An earlier try whose answer was lost left just this.
+        if found.as_ref() == Some(state) {
+            return Ok(SharedOutcome::Saved);
+        }
+        Ok(SharedOutcome::Conflict(found.map(Box::new)))
+    }
+
+    async fn load_some(&self, names: &[String]) -> Result<Vec<Item>, StoreError> {
+        let table = self.table();
+        let doing = format!("read {}s from", T::KIND);
+        let mut found = Vec::new();
+        let mut keys: Vec<Item> = names.iter().map(|name| key(partition::<T>(name), name)).collect();
+        while !keys.is_empty() {
+            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+            let wanted = wanted.map_err(|error| StoreError::new(doing.clone(), error.to_string()))?;
+            let call = self.dynamo.client().batch_get_item().request_items(table, wanted).send().await;
+            let output = call.map_err(|error| self.dynamo.error(&doing, table, error))?;
+            found.extend(output.responses.and_then(|mut tables| tables.remove(table)).unwrap_or_default());
+            let left = output.unprocessed_keys.and_then(|mut tables| tables.remove(table));
+            keys = left.map(|left| left.keys).unwrap_or_default();
+        }
+        Ok(found)
+    }
+
+    async fn list_shard(&self, number: u64) -> Result<Vec<Item>, StoreError> {
+        let mut found = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let call = self
+                .dynamo
+                .client()
+                .query()
+                .table_name(self.table())
+                .key_condition_expression("pk = :partition")
+                .expression_attribute_values(":partition", text(shard::<T>(number)))
+                .set_exclusive_start_key(start);
+            let doing = format!("list {}s in", T::KIND);
+            let page = call.send().await.map_err(|error| self.dynamo.error(&doing, self.table(), error))?;
+            found.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl<T: SharedState> SharedStore<T> for DynamoShared<T> {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, StoreError> {
+        let mut found = std::collections::HashMap::new();
+        for items in try_join_all(names.chunks(MAX_READ).map(|some| self.load_some(some))).await? {
+            for item in items {
+                let state = self.read(&item)?;
+                found.insert(state.name(), state);
+            }
+        }
+        Ok(names.iter().map(|name| found.get(name).cloned()).collect())
+    }
+
+    async fn save(&self, states: &[T]) -> Vec<Result<SharedOutcome<T>, StoreError>> {
+        let mut answers: Vec<Result<SharedOutcome<T>, StoreError>> = Vec::with_capacity(states.len());
+        let writes: Result<Vec<Write>, StoreError> = states.iter().map(|state| self.write(state)).collect();
+        match writes {
+            Ok(writes) => {
+                let doing = format!("write {}s to", T::KIND);
+                let outcomes = self.dynamo.write_all(&doing, &writes).await;
+                let judged = states.iter().zip(outcomes).map(|(state, outcome)| self.answer(state, outcome));
+                answers.extend(join_all(judged).await);
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                let doing = format!("write {}s to table {}", T::KIND, self.table());
+                answers.extend(states.iter().map(|_| Err(StoreError::new(doing.clone(), reason.clone()))));
+            }
+        }
+        answers
+    }
+
+    async fn list(&self) -> Result<Vec<T>, StoreError> {
+        let mut found = Vec::new();
+        for items in try_join_all((0..SHARDS).map(|number| self.list_shard(number))).await? {
+            for item in items {
+                found.push(self.read(&item)?);
+            }
+        }
+        found.sort_by_key(T::name);
+        Ok(found)
+    }
+}
