@@ -172,6 +172,9 @@ impl Watched {
             queue: world.queue.clone(),
             control: control.clone(),
             unique: world.keys.clone(),
+            breakers: world.breakers.clone(),
+            limits: world.limits.clone(),
+            events: world.events.clone(),
             clock: Arc::new(world.clock.clone()),
             entropy: Arc::new(lambda_jobs_core::memory::SeededEntropy::new(7)),
         };
