@@ -124,10 +124,14 @@ fn a_failed_job_says_how_often_it_was_tried_and_what_can_still_be_done() {
 
 #[test]
 fn a_running_job_can_be_taken_over_when_its_lease_ends_and_not_before() {
+    let begins = "a worker runs attempt 1 since 1970-01-01T00:00:00Z; if it dies,";
+    let alone_then =
+        format!("{begins} the attempt counts as failed when its lease ends at 1970-01-01T00:01:35Z");
+    let running = claimed(Company::Alone, 95);
+    expect(&alone(&running, 94), "leased", &alone_then, Some("1970-01-01T00:01:35Z"));
+    let then = format!("{begins} another may take it over when its lease ends at 1970-01-01T00:01:35Z");
     let running = claimed(Company::Shared, 95);
-    let detail = "a worker runs attempt 1 since 1970-01-01T00:00:00Z; another may take it over when its lease ends at \
-                  1970-01-01T00:01:35Z";
-    expect(&alone(&running, 94), "leased", detail, Some("1970-01-01T00:01:35Z"));
+    expect(&alone(&running, 94), "leased", &then, Some("1970-01-01T00:01:35Z"));
     let detail =
         "its worker's lease ended at 1970-01-01T00:01:35Z without a result, so its message comes back";
     expect(&alone(&running, 95), "ready", detail, Some("1970-01-01T00:01:35Z"));

@@ -6,7 +6,7 @@ use super::words::{at, quoted};
 use super::{Explanation, Reason};
 use crate::breaker::{Breaker, Phase};
 use crate::control::{Control, Pause};
-use crate::job::{JobRecord, JobStatus, Obstacle};
+use crate::job::{Company, JobRecord, JobStatus, Obstacle};
 use crate::limit::LimitState;
 use crate::ports::SharedState;
 
@@ -61,8 +61,10 @@ impl Waiting<'_> {
             );
             Explanation::without_instant(Reason::Leased, detail)
         } else {
+            let is_forgiven = claim.company == Company::Shared && !record.isolated;
+            let then = if is_forgiven { "another may take it over" } else { "the attempt counts as failed" };
             let detail = format!(
-                "a worker runs attempt {attempt}{since}; another may take it over when its lease ends at {lease}"
+                "a worker runs attempt {attempt}{since}; if it dies, {then} when its lease ends at {lease}"
             );
             Explanation::from(Reason::Leased, detail, claim.lease_until)
         })
