@@ -2,17 +2,19 @@
 //! against what happens: a message that is delivered a millisecond before starts nothing, and one at the instant
 //! does.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use lambda_jobs_core::breaker::{BreakerName, BreakerPolicy};
+use lambda_jobs_core::breaker::{Breaker, BreakerName, BreakerPolicy};
 use lambda_jobs_core::control::Control;
 use lambda_jobs_core::explain::{Explanation, Reason};
 use lambda_jobs_core::limit::{Limit, LimitBy, Rate};
 use lambda_jobs_core::manager::BreakerView;
-use lambda_jobs_core::ports::ControlStore;
+use lambda_jobs_core::memory::MemoryShared;
+use lambda_jobs_core::ports::{ControlStore, SharedOutcome, SharedStore, StoreError};
 use lambda_jobs_core::{
     HandlerOptions, Jitter, JobConfig, JobContext, JobError, JobHandler, JobId, JobRegistry, NewJob, Queue,
     RetryPolicy,
@@ -467,4 +469,51 @@ fn an_operator_opens_closes_and_resets_a_breaker_and_sees_it() {
     let reset = world.clock.run(world.manager.reset_breaker(&mail())).unwrap();
     assert_eq!((reset.state, reset.forced, reset.openings, reset.counts.calls), ("closed", false, 0, 0));
     assert_eq!((reset.deferred_jobs, view(&world)), (1, reset));
+}
+
+/// Breakers that somebody else writes to at the same time.
+#[derive(Default)]
+struct Contended {
+    inner: MemoryShared<Breaker>,
+    /// How many of the next writes come second.
+    defeats: AtomicUsize,
+    requests: AtomicUsize,
+}
+
+#[async_trait]
+impl SharedStore<Breaker> for Contended {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, StoreError> {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        self.inner.load(names).await
+    }
+
+    async fn save(&self, states: &[Breaker]) -> Vec<Result<SharedOutcome<Breaker>, StoreError>> {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        let is_defeated = |left: usize| left.checked_sub(1);
+        if self.defeats.fetch_update(Ordering::SeqCst, Ordering::SeqCst, is_defeated).is_ok() {
+            let others: Vec<Breaker> =
+                states.iter().cloned().map(|state| Breaker { writer: !state.writer, ..state }).collect();
+            self.inner.save(&others).await;
+        }
+        self.inner.save(states).await
+    }
+
+    async fn list(&self) -> Result<Vec<Breaker>, StoreError> {
+        self.inner.list().await
+    }
+}
+
+#[test]
+fn an_operators_word_holds_though_others_write_at_the_same_time_or_he_is_told() {
+    let (_, world) = plain();
+    let store = Arc::new(Contended::default());
+    let manager = world.manager_on(store.clone());
+    store.defeats.store(4, Ordering::SeqCst);
+    assert!(world.clock.run(manager.open_breaker(&mail())).unwrap().forced);
+    assert_eq!(store.requests.load(Ordering::SeqCst), 6, "one read, and a write for each try");
+    let stored = world.clock.run(store.list()).unwrap();
+    assert_eq!((stored[0].revision, stored[0].is_forced()), (5, true));
+    store.defeats.store(5, Ordering::SeqCst);
+    let error = world.clock.run(manager.reset_breaker(&mail())).unwrap_err();
+    assert_eq!(error.to_string(), "breaker mail: it keeps changing; try again");
 }
