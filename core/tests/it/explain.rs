@@ -59,7 +59,7 @@ impl Task {
         match payload["then"].as_str() {
             Some("fails") => Err(JobError::retryable("no luck")),
             Some("snoozes") if self.started(ctx.job_id()) == 1 => {
-                Err(JobError::snooze(Duration::from_secs(600)).because("no report yet"))
+                Err(JobError::snooze(Duration::from_mins(10)).because("no report yet"))
             }
             _ if self.mail_is_down.load(Ordering::SeqCst) => Err(JobError::retryable("mail is down")),
             _ => Ok(()),
