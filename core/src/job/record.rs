@@ -378,8 +378,8 @@ impl JobRecord {
         self.completed_at = None;
         self.dead_lettered = false;
         self.cancel_requested = false;
-        self.parked = true;
         self.blocked = None;
+        self.parked = true;
         self.note = Some("sent again by an operator".to_owned());
         self.written()
     }
@@ -389,8 +389,8 @@ impl JobRecord {
     pub fn rescheduled(mut self, due_at: DateTime<Utc>) -> Self {
         self.status = if self.failures > 0 { JobStatus::Retrying } else { JobStatus::Scheduled };
         self.due_at = due_at;
-        self.parked = true;
         self.blocked = None;
+        self.parked = true;
         self.note = Some("rescheduled by an operator".to_owned());
         self.written()
     }
@@ -423,6 +423,13 @@ impl JobRecord {
         self.error = None;
         self.trimmed = true;
         self.written()
+    }
+
+    /// The record as the first that is written of its job.
+    #[must_use]
+    pub(crate) const fn first(mut self) -> Self {
+        self.revision = Revision(1);
+        self
     }
 
     fn finished(mut self, status: JobStatus, at: DateTime<Utc>, took: Option<Duration>) -> Self {
