@@ -38,7 +38,8 @@ impl Sample for Breaker {
 
     fn difficult(fresh: &str) -> Vec<String> {
         let mut names = ["/", "#", "=", "/x#y=z", "?%2F", "'\"\\{}", "*"].map(str::to_owned).to_vec();
-        names.push("x".repeat(200 - fresh.len()));
+        let rest = "x".repeat(199 - fresh.len());
+        names.extend([format!("{rest}1"), format!("{rest}2")]);
         with(fresh, names)
     }
 }
@@ -60,7 +61,8 @@ impl Sample for LimitState {
         let mut names = ["/tenant=a b", " ", "#", "é", "e\u{301}", "日本語 🦀", "'\"\\?{}", "\u{200b}"]
             .map(str::to_owned)
             .to_vec();
-        names.extend(["x".repeat(rest), "é".repeat(rest / 2), "🦀".repeat(rest / 4)]);
+        let long = "x".repeat(rest - 1);
+        names.extend([format!("{long}1"), format!("{long}2"), "é".repeat(rest / 2), "🦀".repeat(rest / 4)]);
         with(fresh, names)
     }
 }
