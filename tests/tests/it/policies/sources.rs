@@ -47,7 +47,7 @@ const CALLS: [(&str, &str, Caller); 46] = [
     ("infra/src/dynamodb/schedules.rs", "Query", DISPATCHER),
     ("infra/src/dynamodb/shared.rs", "BatchGetItem", Worker(&[Kind::State])),
     ("infra/src/dynamodb/shared.rs", "Query", OPERATOR),
-    ("infra/src/dynamodb/single.rs", "PutItem", Worker(&[Kind::Jobs])),
+    ("infra/src/dynamodb/single.rs", "PutItem", Worker(&[Kind::Jobs, Kind::State])),
     ("infra/src/dynamodb/single.rs", "UpdateItem", Worker(&[Kind::Jobs, Kind::State])),
     ("infra/src/dynamodb/store.rs", "BatchGetItem", Worker(&[Kind::Jobs])),
     ("infra/src/dynamodb/tables.rs", "CreateTable", STACK),
