@@ -152,7 +152,9 @@ impl<T: SharedState> SharedStore<T> for Broken {
         let mut found: Vec<Option<T>> = names.iter().map(|name| self.load_one(name)).collect();
         match self.fault {
             Fault::ForgetsOnLoad => {
-                names.iter().for_each(|name| drop(self.stored.lock().unwrap().remove(&self.key::<T>(name))));
+                for name in &names {
+                    self.stored.lock().unwrap().remove(&self.key::<T>(name));
+                }
             }
             Fault::LoadsNoneTwice => {
                 (1..names.len())
