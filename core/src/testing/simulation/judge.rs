@@ -9,7 +9,7 @@ use super::scenario::Weather;
 use super::world::at_once;
 use crate::job::{JobId, Queue};
 use crate::message::JobMessage;
-use crate::ports::{DeadLetterQueue, DeadLettered, JobIndex};
+use crate::ports::{DeadLetterQueue, DeadLettered, JobIndex, SharedStore};
 
 impl History {
     fn letters(&self, queue: Queue) -> Vec<DeadLettered> {
@@ -53,7 +53,11 @@ impl History {
         }
         let counted: BTreeMap<_, _> =
             at_once(self.world.store.counters()).unwrap_or_default().into_iter().collect();
+        let limits = at_once(self.world.limits.list()).unwrap_or_default();
         let mut state = self.world.state();
+        if self.scenario.weather == Weather::Quiet {
+            state.watch.limits_at_the_end(&limits);
+        }
         checks.push(invariants::counters_equal_what_happened(&counted, &state.watch.tally));
         if self.scenario.weather != Weather::Rough {
             let Figures { invocations, messages, waits, .. } = self.fleet.figures;

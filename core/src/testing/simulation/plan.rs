@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Dice;
 use super::faults::Fault;
+use super::outside::{Outside, Trouble};
 use crate::job::{NewJob, Queue};
 
 /// Something that happens, and when.
@@ -64,6 +65,12 @@ pub(super) enum What {
     /// Somebody retries the job of another step.
     Retry {
         of: usize,
+    },
+    /// Something is the matter with a dependency.
+    Trouble {
+        dependency: usize,
+        trouble: Trouble,
+        lasts: Duration,
     },
     /// All dead letters go back to their queues.
     Redrive,
@@ -124,6 +131,9 @@ impl fmt::Display for What {
             Self::Again { of } => write!(f, "the job of step {of} once more"),
             Self::Cancel { of } => write!(f, "cancel the job of step {of}"),
             Self::Retry { of } => write!(f, "retry the job of step {of}"),
+            Self::Trouble { dependency, trouble, lasts } => {
+                write!(f, "{} {trouble} for {lasts:?}", Outside::name(*dependency))
+            }
             Self::Redrive => write!(f, "redrive all dead letters"),
             Self::Kill { polls, .. } => write!(f, "a worker will be killed after {polls} polls"),
             Self::Stall { lasts, .. } => write!(f, "a worker stands still for {lasts:?}"),
