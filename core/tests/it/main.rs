@@ -8,12 +8,14 @@
 )]
 #![allow(clippy::needless_pass_by_value, reason = "payloads are written where they are passed")]
 
+mod breakers;
 mod cancellation;
 mod cleanup;
 mod dispatcher;
 mod edges;
 mod guarantees;
 mod handlers;
+mod limits;
 mod manager;
 mod pause;
 mod processor;
