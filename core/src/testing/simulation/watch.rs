@@ -268,6 +268,9 @@ impl Watch {
         let job = self.job(&id);
         if after.failures > before.map_or(0, |before| before.failures) {
             job.blames += u32::from(blamed);
+            if job.is_guarded && job.is_claimed && after.status == JobStatus::Retrying {
+                job.due = Some(after.due_at);
+            }
         }
         if before.is_some_and(|before| before.status == JobStatus::Failed) && !after.status.is_finished() {
             if via == Via::Replace && after.failures == 0 {

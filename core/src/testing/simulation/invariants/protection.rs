@@ -48,6 +48,16 @@ pub(in crate::testing::simulation) fn g6_no_probe_before_its_time(
     )
 }
 
+pub(in crate::testing::simulation) fn of_those_who_wait_one_comes_with_the_probe(
+    breaker: &str,
+    first: &JobId,
+    job: &JobId,
+) -> Holds {
+    holds("of those who wait for a breaker one comes with the probe", first == job, || {
+        format!("{job} comes back with the probe of {breaker}, and so does {first}")
+    })
+}
+
 pub(in crate::testing::simulation) fn g3_a_deferral_spends_no_attempt(
     before: Option<&JobRecord>,
     after: &JobRecord,

@@ -58,6 +58,9 @@ pub(in crate::testing::simulation) struct Counts {
 struct BreakerWatch {
     /// When it opened, where it is not closed.
     opened: Option<Duration>,
+    /// When it lets a probe through, and the job that waits for that.
+    probe_at: Option<DateTime<Utc>>,
+    first: Option<JobId>,
     lease: Option<Lease>,
 }
 
@@ -199,6 +202,11 @@ impl Watch {
         let (wall, skew) = (protection.wall(now), protection.skew());
         let breaker = protection.breakers.entry(after.name.to_string()).or_default();
         let was_open = breaker.opened.is_some();
+        if let Phase::Open { probe_at } = after.phase
+            && breaker.probe_at != probe_at
+        {
+            (breaker.probe_at, breaker.first) = (probe_at, None);
+        }
         breaker.opened = match after.phase {
             Phase::Closed { .. } => None,
             Phase::Open { .. } | Phase::HalfOpen { .. } => Some(breaker.opened.unwrap_or(now)),
@@ -234,7 +242,10 @@ impl Watch {
         self.check(invariants::g3_a_deferral_spends_no_attempt(before, after));
         self.check(invariants::g2_what_runs_is_not_deferred_by_others(via, before));
         let dependency = match obstacle {
-            Obstacle::Breaker(name) => Outside::numbered(name.as_str()),
+            Obstacle::Breaker(name) => {
+                self.lined_up(name.as_str(), after);
+                Outside::numbered(name.as_str())
+            }
             Obstacle::Limit(_) => None,
         };
         let job = self.job(after.id());
@@ -242,6 +253,15 @@ impl Watch {
         job.blocked = dependency.map(|dependency| (dependency, now));
         if job.is_claimed {
             job.due = Some(after.due_at);
+        }
+    }
+
+    /// A job was given an instant at which a breaker may let it through.
+    fn lined_up(&mut self, breaker: &str, after: &JobRecord) {
+        let watch = self.protection.breakers.entry(breaker.to_owned()).or_default();
+        if watch.probe_at == Some(after.due_at) {
+            let first = watch.first.get_or_insert_with(|| after.id().clone()).clone();
+            self.check(invariants::of_those_who_wait_one_comes_with_the_probe(breaker, &first, after.id()));
         }
     }
 
