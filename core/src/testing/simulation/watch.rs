@@ -285,7 +285,7 @@ impl Watch {
         let job = job.clone();
         self.check(invariants::g3_no_job_is_blamed_for_what_others_did(&id, &job));
         self.check(invariants::g3_every_failure_was_one(after, &job));
-        if via == Via::Settle && !blamed && self.was_refused(&id) {
+        if via == Via::Settle && !blamed && self.was_refused(worker, &id) {
             self.check(invariants::g3_who_is_refused_waits_unspent(before, after));
         }
         let heeded = || self.heeded.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);

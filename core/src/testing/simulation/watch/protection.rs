@@ -41,7 +41,8 @@ pub(in crate::testing::simulation) struct Protection {
     /// Of each tenant's attempts the instants of their batches, and of their starts.
     starts: BTreeMap<String, Vec<(Duration, Duration)>>,
     batches: HashMap<usize, Duration>,
-    refused: HashSet<JobId>,
+    /// Who was refused a call, by whom it runs, until that is written.
+    refused: HashSet<(usize, JobId)>,
 }
 
 /// How often what happened.
@@ -95,6 +96,7 @@ impl Watch {
         protection.batches.remove(&worker);
         protection.calls.retain(|call| call.worker != worker);
         protection.under_way.retain(|(at, ..)| *at != worker);
+        protection.refused.retain(|(at, _)| *at != worker);
     }
 
     /// A handler was seen to do these things.
@@ -110,7 +112,7 @@ impl Watch {
                     .protection
                     .calls
                     .retain(|call| (call.worker, call.dependency, &call.job) != (worker, dependency, &job)),
-                Seen::Refused { job } => drop(self.protection.refused.insert(job)),
+                Seen::Refused { job } => drop(self.protection.refused.insert((worker, job))),
                 Seen::Failed { job } => {
                     let job = self.job(&job);
                     job.failed += 1;
@@ -266,8 +268,8 @@ impl Watch {
     }
 
     /// Whether a job was refused a call in the attempt that is settled now.
-    pub(super) fn was_refused(&mut self, id: &JobId) -> bool {
-        self.protection.refused.remove(id)
+    pub(super) fn was_refused(&mut self, worker: Option<usize>, id: &JobId) -> bool {
+        worker.is_some_and(|worker| self.protection.refused.remove(&(worker, id.clone())))
     }
 
     /// Without faults nobody keeps a place.
