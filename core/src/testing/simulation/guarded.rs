@@ -137,22 +137,38 @@ pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
             trouble(scenario, dependency, mood);
         }
     }
-    register(scenario, mood);
+    register(scenario);
     let bursts = if mood == Mood::Wild { 1 + scenario.dice().below(4) } else { 1 };
     for _ in 0..bursts {
         let first = scenario.steps.len();
-        for _ in 0..1 + scenario.dice().below(8) {
+        for _ in 0..=scenario.dice().below(10) {
             job(scenario, dependencies, mood);
         }
-        if scenario.dice().one_in(2) {
-            let at = scenario.steps[first].after;
-            scenario.steps[first..].iter_mut().for_each(|step| step.after = at);
+        let is_close = scenario.dice().one_in(2);
+        let at = if scenario.dice().one_in(2) { amid_trouble(scenario) } else { scenario.steps[first].after };
+        for step in scenario.steps.iter_mut().skip(first).filter(|_| is_close) {
+            let wait = scenario.dice.millis(0..10_000);
+            step.after = at + if mood == Mood::Wild { wait / 4 } else { wait };
         }
     }
     if mood == Mood::Wild {
         let first = scenario.steps.len() - 1;
         operators(scenario, Planned(first));
     }
+}
+
+/// An instant at which something is the matter with a dependency.
+fn amid_trouble(scenario: &mut Scenario) -> Duration {
+    let troubles: Vec<(Duration, Duration)> = scenario
+        .steps
+        .iter()
+        .filter_map(|step| match step.what {
+            What::Trouble { lasts, .. } => Some((step.after, lasts)),
+            _ => None,
+        })
+        .collect();
+    let (from, lasts) = *scenario.dice().pick(&troubles);
+    from + scenario.dice().millis(0..u64::try_from(lasts.as_millis()).unwrap_or_default())
 }
 
 /// Now and then somebody sends one of the jobs again, or cancels it.
@@ -203,7 +219,7 @@ fn trouble(scenario: &mut Scenario, dependency: usize, mood: Mood) {
     }
 }
 
-fn register(scenario: &mut Scenario, mood: Mood) {
+fn register(scenario: &mut Scenario) {
     let dice = scenario.dice();
     let few = |dice: &mut super::Dice| 1 + u32::try_from(dice.below(3)).unwrap_or_default();
     let at_once = (!dice.one_in(3)).then(|| few(dice));
@@ -221,7 +237,6 @@ fn register(scenario: &mut Scenario, mood: Mood) {
         scenario.register(Guarded { name, options, outside }).expect("the names differ");
     }
     scenario.allowed.insert("limited", Allowed { at_once, rate });
-    let _ = mood;
 }
 
 fn job(scenario: &mut Scenario, dependencies: usize, mood: Mood) {

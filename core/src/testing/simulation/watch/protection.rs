@@ -141,20 +141,20 @@ impl Watch {
             self.check(invariants::who_waits_for_a_breaker_starts_soon_after_it_can(id, healed, now, bound));
         }
         if let (Some(allowed), Some(tenant)) = (self.protection.terms.allowed.get(name).copied(), tenant) {
-            self.limited_begun(worker, id, tenant, allowed, now);
+            self.limited_begun(worker, id, &tenant, allowed, now);
         }
     }
 
-    fn limited_begun(&mut self, worker: usize, id: &JobId, tenant: String, allowed: Allowed, now: Duration) {
+    fn limited_begun(&mut self, worker: usize, id: &JobId, tenant: &str, allowed: Allowed, now: Duration) {
         let protection = &mut self.protection;
         let batch = protection.batches.get(&worker).copied().unwrap_or(now);
-        protection.under_way.push((worker, id.clone(), tenant.clone()));
+        protection.under_way.push((worker, id.clone(), tenant.to_owned()));
         let at_once = protection.under_way.iter().filter(|(.., other)| *other == tenant).count();
-        let starts = protection.starts.entry(tenant.clone()).or_default();
+        let starts = protection.starts.entry(tenant.to_owned()).or_default();
         starts.push((batch, now));
         let in_time = allowed.rate.map_or(Ok(()), |rate| {
             invariants::no_more_start_in_a_time_than_a_limit_allows(
-                &tenant,
+                tenant,
                 starts,
                 rate,
                 protection.terms.skew,
@@ -162,7 +162,7 @@ impl Watch {
         });
         self.check(in_time);
         if let Some(allowed) = allowed.at_once {
-            self.check(invariants::no_more_run_at_once_than_a_limit_allows(&tenant, at_once, allowed));
+            self.check(invariants::no_more_run_at_once_than_a_limit_allows(tenant, at_once, allowed));
         }
     }
 
@@ -173,9 +173,8 @@ impl Watch {
         let wall = protection.wall(now);
         let breaker = protection.breakers.entry(name.clone()).or_default();
         let lease = breaker.lease.as_mut().filter(|lease| lease.worker == Some(worker) && !lease.is_used);
-        let mut holds = vec![];
         let mut probe = None;
-        if let Some(lease) = lease {
+        let holds = if let Some(lease) = lease {
             lease.is_used = true;
             probe = Some(lease.until);
             // One that stands still beyond its lease can't be stopped.
@@ -184,12 +183,12 @@ impl Watch {
                     && call.probe.is_some_and(|until| wall < until - protection.terms.skew)
             };
             let other = protection.calls.iter().find(other).map(|call| &call.job);
-            holds.push(invariants::g6_half_open_lets_one_probe_through(&job, &name, other));
-        } else if let Some(opened) = breaker.opened {
-            holds.push(invariants::g6_no_call_after_it_opened(&job, &name, opened, now));
-        }
+            invariants::g6_half_open_lets_one_probe_through(&job, &name, other)
+        } else {
+            invariants::g6_no_call_after_it_opened(&job, &name, breaker.opened.unwrap_or(now), now)
+        };
         protection.calls.push(Call { worker, dependency, job, probe });
-        holds.into_iter().for_each(|holds| self.check(holds));
+        self.check(holds);
     }
 
     /// A breaker was written.
