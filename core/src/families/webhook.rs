@@ -127,12 +127,20 @@ impl WebhookDeliveryHandler {
         }
         let started = ctx.clock().monotonic();
         let request = request(&delivery, ctx.time_left());
-        let answer = match select(self.http.send(&request), Box::pin(ctx.cancelled())).await {
-            Either::Left((answer, _)) => answer,
+        let mut answer = None;
+        let breaker = ctx.breaker(&breaker_of(&delivery.url));
+        let sending = Box::pin(breaker.call(async {
+            let answered = answer.insert(self.http.send(&request).await);
+            failure(&delivery, answered).map_or(Ok(()), Err)
+        }));
+        let outcome = match select(sending, Box::pin(ctx.cancelled())).await {
+            Either::Left((outcome, _)) => outcome,
             Either::Right(_) => return self.give_up(&delivery, started, ctx).await,
         };
+        // Where its host's breaker is open, nothing was sent, and no attempt is spent.
+        let Some(answer) = answer else { return Err(outcome.err().unwrap_or_else(never_sent)) };
+        let failure = outcome.err();
         let duration = ctx.clock().monotonic().saturating_sub(started);
-        let failure = failure(&delivery, &answer);
         let is_last =
             ctx.is_last_attempt() || delivery.attempt_count.saturating_add(1) >= delivery.max_attempts;
         let status = match &failure {
@@ -180,6 +188,22 @@ impl WebhookDeliveryHandler {
         Err(JobError::permanent(error))
     }
 }
+
+fn never_sent() -> JobError {
+    JobError::retryable("the request was not sent")
+}
+
+/// The breaker of the host that a URL names: a host that is down fails all webhooks that go there.
+fn breaker_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
+    let visible: String = host.chars().filter(char::is_ascii_graphic).take(MAX_HOST_CHARS).collect();
+    format!("webhook-{visible}")
+}
+
+/// The longest name of a host, and a port.
+const MAX_HOST_CHARS: usize = 180;
 
 const GIVEN_UP: &str = "cancelled while the request was under way; the receiver may have acted on it";
 

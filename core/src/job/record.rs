@@ -378,8 +378,8 @@ impl JobRecord {
         self.completed_at = None;
         self.dead_lettered = false;
         self.cancel_requested = false;
-        self.parked = true;
         self.blocked = None;
+        self.parked = true;
         self.note = Some("sent again by an operator".to_owned());
         self.written()
     }
@@ -389,8 +389,8 @@ impl JobRecord {
     pub fn rescheduled(mut self, due_at: DateTime<Utc>) -> Self {
         self.status = if self.failures > 0 { JobStatus::Retrying } else { JobStatus::Scheduled };
         self.due_at = due_at;
-        self.parked = true;
         self.blocked = None;
+        self.parked = true;
         self.note = Some("rescheduled by an operator".to_owned());
         self.written()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::breaker::{BreakerPolicy, Phase};
 use lambda_jobs_core::job::Obstacle;
-use lambda_jobs_core::ports::{EventKind, SharedStore};
+use lambda_jobs_core::ports::{EventKind, JobStore, SharedStore};
 use lambda_jobs_core::{
     HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobId, JobStatus, Queue,
 };
@@ -108,8 +108,7 @@ fn while_a_breaker_is_open_jobs_wait_and_spend_nothing_and_then_one_tries() {
             assert_eq!((job.status, job.attempt), (JobStatus::Queued, 0));
             assert_eq!(job.blocked, Some(Obstacle::Breaker("mail".parse().unwrap())));
             assert!(job.note.unwrap().starts_with("waits for breaker:mail until 2026-11-23T08:01:"));
-            let record =
-                world.clock.run(lambda_jobs_core::ports::JobStore::get(&*world.store.inner, &[id.clone()]));
+            let record = world.clock.run(JobStore::get(&*world.store.inner, std::slice::from_ref(id)));
             instants.push((record.unwrap()[0].as_ref().unwrap().due_at - opened_at).num_seconds());
         }
         instants.sort_unstable();
@@ -139,7 +138,7 @@ fn a_declared_breaker_that_is_open_costs_no_claim() {
     opened(&world, &mail);
     let id = send(&world);
     world.step(Queue::Normal);
-    let record = world.clock.run(lambda_jobs_core::ports::JobStore::get(&*world.store.inner, &[id]));
+    let record = world.clock.run(JobStore::get(&*world.store.inner, &[id]));
     assert_eq!(record.unwrap()[0].as_ref().unwrap().claim, None);
 }
 
@@ -203,7 +202,7 @@ fn errors_that_say_nothing_about_the_dependency_do_not_open_its_breaker() {
         let call = |error: String, ctx: JobContext| async move {
             let outcome = match error.as_str() {
                 "permanent" => Err(JobError::permanent("refused")),
-                "snooze" => Err(JobError::snooze(Duration::from_secs(3600))),
+                "snooze" => Err(JobError::snooze(Duration::from_hours(1))),
                 text => Err(JobError::retryable(text)),
             };
             ctx.breaker("mail").call(async move { outcome }).await as Result<(), JobError>

@@ -300,3 +300,35 @@ fn a_request_that_is_under_way_is_given_up_when_the_job_is_cancelled_and_so_is_t
     assert_eq!((delivery.status, delivery.attempt_count), (DeliveryStatus::Cancelled, 1));
     assert_eq!(delivery.last_error.as_deref(), Some(told));
 }
+
+#[test]
+fn a_host_that_is_down_is_left_alone_and_no_delivery_spends_an_attempt_on_it() {
+    let failing = (0..5).map(|_| Ok(HttpResponse { status: 503, body: Vec::new() }));
+    let healed = Ok(HttpResponse { status: 204, body: Vec::new() });
+    let endpoint = Endpoint::answering(failing.chain([healed]).collect());
+    let put = |id: &str| {
+        let url = "https://Example.com/other";
+        let delivery = WebhookDelivery::new(id, url, json!({}), endpoint.world.now());
+        let delivery = WebhookDelivery { max_attempts: 1, ..delivery };
+        assert!(endpoint.world.clock.run(endpoint.webhooks.put_delivery(&delivery)).unwrap());
+        let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": id });
+        endpoint.world.send(Queue::Webhooks, &json!({ "name": NAME, "payload": payload }))
+    };
+    let attempts = |id: &str| {
+        let found = endpoint.world.clock.run(endpoint.webhooks.delivery(id)).unwrap().unwrap();
+        (found.status, found.attempt_count)
+    };
+    for number in 0..5 {
+        put(&format!("failing-{number}"));
+    }
+    endpoint.world.step(Queue::Webhooks);
+    let late = put("late");
+    endpoint.world.step(Queue::Webhooks);
+    assert_eq!(attempts("late"), (DeliveryStatus::Pending, 0), "nothing was sent");
+    let job = endpoint.world.status(&late);
+    assert_eq!((job.status, job.attempt), (JobStatus::Queued, 0));
+    assert_eq!(job.blocked.unwrap().to_string(), "breaker:webhook-example.com");
+    endpoint.world.settle();
+    assert_eq!(attempts("late"), (DeliveryStatus::Delivered, 1));
+    assert_eq!(endpoint.http.requests.lock().unwrap().len(), 6);
+}
