@@ -27,6 +27,7 @@ impl Scenario {
         Terms {
             start,
             outside: self.outside.clone(),
+            has_breakers: !self.longest_recovery.is_zero(),
             skew: if is_rough { MAX_SKEW * 2 } else { Duration::ZERO },
             recovery: (self.weather == Weather::Quiet).then_some(self.longest_recovery + RAMP),
             allowed: self.allowed.clone(),

@@ -65,6 +65,8 @@ pub(super) struct JobWatch {
     pub(super) failed: u32,
     /// Whether its handler does.
     pub(super) is_guarded: bool,
+    /// Whether it is due when its record says so, since an attempt failed or was not made.
+    pub(super) is_put_off: bool,
     /// The dependency that it waits for, and since when.
     pub(super) blocked: Option<(usize, Duration)>,
     /// Whether it came back after it had failed.
@@ -94,6 +96,7 @@ impl Default for JobWatch {
             deferrals: 0,
             failed: 0,
             is_guarded: false,
+            is_put_off: false,
             blocked: None,
             came_back: false,
             blames: 0,
@@ -224,7 +227,9 @@ impl Watch {
             self.check(invariants::g3_no_more_starts_than_allowed(id, &job));
         }
         self.check(invariants::g4_no_delay_ends_early(id, &job, now));
-        if self.is_quiet {
+        // Where a breaker or a limit may hold a job back, the first time may not be written down: its caller writes
+        // the record at the same moment.
+        if self.is_quiet && (job.is_put_off || !self.protection.terms.has_breakers) {
             self.check(invariants::g4_delays_end_within_two_seconds(id, &job, now));
         }
         let hold = hold.unwrap_or_default();
@@ -269,7 +274,7 @@ impl Watch {
         if after.failures > before.map_or(0, |before| before.failures) {
             job.blames += u32::from(blamed);
             if job.is_guarded && job.is_claimed && after.status == JobStatus::Retrying {
-                job.due = Some(after.due_at);
+                (job.due, job.is_put_off) = (Some(after.due_at), true);
             }
         }
         if before.is_some_and(|before| before.status == JobStatus::Failed) && !after.status.is_finished() {

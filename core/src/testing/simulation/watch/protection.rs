@@ -21,6 +21,8 @@ pub(in crate::testing::simulation) struct Terms {
     /// When the history begins.
     pub(in crate::testing::simulation) start: DateTime<Utc>,
     pub(in crate::testing::simulation) outside: Outside,
+    /// Whether anything but time may keep a job waiting.
+    pub(in crate::testing::simulation) has_breakers: bool,
     /// By how much clocks may differ.
     pub(in crate::testing::simulation) skew: Duration,
     /// How soon who waits for a breaker has to start once its dependency is well, where that is judged.
@@ -253,7 +255,7 @@ impl Watch {
         job.deferrals += u32::from(via == Via::Settle);
         job.blocked = dependency.map(|dependency| (dependency, now));
         if job.is_claimed {
-            job.due = Some(after.due_at);
+            (job.due, job.is_put_off) = (Some(after.due_at), true);
         }
     }
 
