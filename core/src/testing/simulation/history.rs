@@ -188,6 +188,7 @@ impl History {
             What::Stall { pick, lasts } => return self.fleet.stall(*pick, now + *lasts),
             What::DeliverAgain { pick } => return self.fleet.deliver_again(*pick),
             What::StoreOutage { lasts } => self.world.state().store_back = now + *lasts,
+            What::SharedOutage { lasts } => self.world.state().shared_back = now + *lasts,
             What::QueueOutage { lasts } => self.world.state().queue_back = now + *lasts,
             What::Pause { scope, lasts } => self.fleet.mappings.pause(*scope, now + *lasts),
             What::TurnOff { lasts } => self.fleet.turn_off(now + *lasts),
@@ -262,7 +263,7 @@ impl History {
         {
             let mut state = self.world.state();
             state.allowed.clear();
-            (state.store_back, state.queue_back) = (now, now);
+            (state.store_back, state.shared_back, state.queue_back) = (now, now, now);
         }
         self.scenario.outside.heal(self.world.clock.monotonic());
         self.fleet.turn_off(now);

@@ -94,7 +94,13 @@ impl Link {
     /// What happens to a call that asks for a breaker or a limit.
     pub(super) async fn shared_fate(&self) -> Fate {
         self.travel().await;
-        self.world.state().shared_requests += 1;
+        {
+            let mut state = self.world.state();
+            state.shared_requests += 1;
+            if self.world.now() < state.shared_back {
+                return Fate::Throttled;
+            }
+        }
         self.fate_at_store().await
     }
 

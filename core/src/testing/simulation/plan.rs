@@ -87,6 +87,10 @@ pub(super) enum What {
     StoreOutage {
         lasts: Duration,
     },
+    /// Nobody can read or write a breaker or a limit.
+    SharedOutage {
+        lasts: Duration,
+    },
     QueueOutage {
         lasts: Duration,
     },
@@ -112,6 +116,7 @@ impl What {
             Self::Kill { .. } => Some(Fault::Killed),
             Self::Stall { .. } => Some(Fault::Stalled),
             Self::StoreOutage { .. } => Some(Fault::StoreOutage),
+            Self::SharedOutage { .. } => Some(Fault::SharedOutage),
             Self::QueueOutage { .. } => Some(Fault::QueueOutage),
             Self::TurnOff { .. } => Some(Fault::TurnedOff),
             Self::Pause { .. } => Some(Fault::Paused),
@@ -138,6 +143,7 @@ impl fmt::Display for What {
             Self::Kill { polls, .. } => write!(f, "a worker will be killed after {polls} polls"),
             Self::Stall { lasts, .. } => write!(f, "a worker stands still for {lasts:?}"),
             Self::StoreOutage { lasts } => write!(f, "the store is away for {lasts:?}"),
+            Self::SharedOutage { lasts } => write!(f, "breakers and limits are away for {lasts:?}"),
             Self::QueueOutage { lasts } => write!(f, "the queue is away for {lasts:?}"),
             Self::TurnOff { lasts } => write!(f, "jobs are turned off for {lasts:?}"),
             Self::Pause { scope: None, lasts } => write!(f, "all work is paused for {lasts:?}"),
@@ -177,6 +183,10 @@ pub(super) fn troubles(dice: &mut Dice, span: Duration) -> Vec<Step> {
     }
     if dice.one_in(3) {
         let what = What::QueueOutage { lasts: dice.millis(100..120_000) };
+        add(dice, what);
+    }
+    if dice.one_in(3) {
+        let what = What::SharedOutage { lasts: dice.millis(100..120_000) };
         add(dice, what);
     }
     if dice.one_in(6) {

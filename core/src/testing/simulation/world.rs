@@ -50,6 +50,7 @@ pub(super) struct State {
     pub(super) watch: Watch,
     pub(super) timeline: Timeline,
     pub(super) store_back: DateTime<Utc>,
+    pub(super) shared_back: DateTime<Utc>,
     pub(super) queue_back: DateTime<Utc>,
     pub(super) requests: u64,
     /// How many requests the dispatcher made.
@@ -76,6 +77,7 @@ impl World {
             watch: Watch::default(),
             timeline,
             store_back: start,
+            shared_back: start,
             queue_back: start,
             requests: 0,
             tick_requests: 0,
