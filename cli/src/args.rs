@@ -1,5 +1,6 @@
 //! The command line.
 
+mod breakers;
 mod schedules;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use lambda_jobs_core::control::Reason;
 use lambda_jobs_core::{JobId, JobStatus, Priority, Queue};
 use serde_json::Value;
 
+pub use breakers::{BreakersCommand, OneBreaker};
 pub use schedules::{BackfillArgs, PreviewArgs, PutScheduleArgs, SchedulesCommand, TimesArgs};
 
 /// Background jobs on AWS with no server to run.
@@ -35,6 +37,8 @@ pub enum Command {
     Enqueue(EnqueueArgs),
     /// Show where a job stands.
     Status(StatusArgs),
+    /// Say why a job is not running, and when it can start at the earliest.
+    Explain(OneJob),
     /// List jobs, latest first.
     List(ListArgs),
     /// Stop a job; one that runs is told within seconds and not tried again.
@@ -50,6 +54,9 @@ pub enum Command {
     Pause(PauseArgs),
     /// Resume all work, or one queue.
     Resume(ResumeArgs),
+    /// What keeps jobs from calling what is down.
+    #[command(subcommand)]
+    Breakers(BreakersCommand),
     /// Show how much waits and runs, and what is paused.
     Queue(Target),
     /// Show what is not as it should be; fails if anything is.

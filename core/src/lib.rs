@@ -12,6 +12,7 @@
 //! | [`control`] | what is paused, and what follows from it |
 //! | [`processor`] | a batch of messages: decode, gate, claim, run, settle |
 //! | [`dispatcher`] | what has to happen when a minute is over: parked jobs are sent |
+//! | [`explain`] | why a job is not running, and when it can start |
 //! | [`manager`] | what a caller can do: enqueue, look, list, cancel, retry, clean up |
 //! | [`families`] | the job families that come along |
 //! | [`ports`] | what all of this needs from the outside, as small traits |
@@ -28,6 +29,7 @@ pub mod config;
 pub mod context;
 pub mod control;
 pub mod dispatcher;
+pub mod explain;
 pub mod families;
 pub mod handler;
 pub mod job;

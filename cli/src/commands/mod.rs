@@ -1,9 +1,11 @@
 //! The commands.
 
+mod breakers;
 mod cleanup;
 mod dead_letters;
 mod dev;
 mod enqueue;
+mod explain;
 mod find;
 mod health;
 mod pause;
@@ -30,6 +32,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Demo(args)) => dev::demo(args).await,
         Some(Command::Enqueue(args)) => enqueue::enqueue(args).await,
         Some(Command::Status(args)) => find::status(args).await,
+        Some(Command::Explain(args)) => explain::explain(args).await,
         Some(Command::List(args)) => find::list(args).await,
         Some(Command::Cancel(args)) => steer::cancel(args).await,
         Some(Command::Retry(args)) => steer::retry(args).await,
@@ -37,6 +40,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Schedules(command)) => schedules::run(command).await,
         Some(Command::Pause(args)) => pause::pause(args).await,
         Some(Command::Resume(args)) => pause::resume(args).await,
+        Some(Command::Breakers(command)) => breakers::run(command).await,
         Some(Command::Queue(target)) => health::queue(&target).await,
         Some(Command::Health(target)) => health::health(&target).await,
         Some(Command::Cleanup(target)) => cleanup::cleanup(&target).await,

@@ -7,6 +7,7 @@
     reason = "a test that meets these has failed"
 )]
 
+mod breakers;
 mod commands;
 mod kept;
 mod process;

@@ -4,9 +4,11 @@
 //! the message first and writes the record second: a crash in between leaves a job that runs without
 //! having been listed, never one that is listed and doesn't run.
 
+mod breakers;
 mod cleanup;
 mod control;
 mod enqueue;
+mod explain;
 mod find;
 mod schedules;
 mod steer;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+pub use breakers::BreakerView;
 pub use cleanup::CleanupReport;
 pub use control::{Health, JobMetrics, OneQueue, QueueStatus};
 pub use enqueue::{EnqueueError, Enqueued};
@@ -23,7 +26,7 @@ pub use find::{JobFilter, JobSummary};
 pub use schedules::{MAX_BACKFILL, ScheduleError};
 pub use steer::{CancelOutcome, RescheduleOutcome, RetryOutcome};
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, BreakerName};
 use crate::config::JobConfig;
 use crate::job::{JobExecution, JobId};
 use crate::limit::LimitState;
@@ -95,6 +98,9 @@ pub enum ManagerError {
     /// The control item changed again and again while it was to be written.
     #[error("control: it keeps changing; try again")]
     ControlContended,
+    /// A breaker changed again and again while it was to be written.
+    #[error("breaker {0}: it keeps changing; try again")]
+    BreakerContended(BreakerName),
 }
 
 impl JobManager {

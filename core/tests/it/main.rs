@@ -13,6 +13,7 @@ mod cancellation;
 mod cleanup;
 mod dispatcher;
 mod edges;
+mod explain;
 mod guarantees;
 mod handlers;
 mod limits;

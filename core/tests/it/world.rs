@@ -17,7 +17,7 @@ use lambda_jobs_core::memory::{
 use lambda_jobs_core::ports::{
     BoxFuture, ClaimOutcome, ClaimRequest, Clock, DeadLetter, DeadLetterQueue, DeadLettered, Deferral,
     DueQuery, InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, QueueError,
-    ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, StoreError, UniqueKeys,
+    ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, SharedStore, StoreError, UniqueKeys,
 };
 use lambda_jobs_core::processor::{BatchReport, Invocation, ProcessorPorts};
 use lambda_jobs_core::{
@@ -146,6 +146,11 @@ impl World {
     /// A manager that knows these handlers.
     pub(crate) fn manager_for(&self, registry: Arc<JobRegistry>) -> JobManager {
         JobManager::new(self.config.clone(), self.manager_ports.clone()).with_registry(registry)
+    }
+
+    /// A manager to which the breakers are in this store.
+    pub(crate) fn manager_on(&self, breakers: Arc<dyn SharedStore<Breaker>>) -> JobManager {
+        JobManager::new(self.config.clone(), ManagerPorts { breakers, ..self.manager_ports.clone() })
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {

@@ -1,0 +1,78 @@
+//! `breakers`.
+
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use lambda_jobs_core::manager::BreakerView;
+
+use super::{Failure, connect};
+use crate::args::{BreakersCommand, OneBreaker, Target};
+use crate::output;
+
+/// Carries out one of the commands.
+pub(super) async fn run(command: BreakersCommand) -> Result<ExitCode, Failure> {
+    match command {
+        BreakersCommand::List { target } => list(&target).await,
+        BreakersCommand::Open(OneBreaker { name, target }) => {
+            let (_, manager) = connect(&target).await?;
+            report(&manager.open_breaker(&name).await?, target.json)
+        }
+        BreakersCommand::Close(OneBreaker { name, target }) => {
+            let (_, manager) = connect(&target).await?;
+            report(&manager.close_breaker(&name).await?, target.json)
+        }
+        BreakersCommand::Reset(OneBreaker { name, target }) => {
+            let (_, manager) = connect(&target).await?;
+            report(&manager.reset_breaker(&name).await?, target.json)
+        }
+    }
+}
+
+async fn list(target: &Target) -> Result<ExitCode, Failure> {
+    let (_, manager) = connect(target).await?;
+    let breakers = manager.breakers().await?;
+    if target.json {
+        output::json(&breakers)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if breakers.is_empty() {
+        eprintln!("no breakers; one is known once it has counted a failure, or somebody has opened it");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let header =
+        ["breaker", "state", "since (utc)", "calls", "failures", "slow", "next probe (utc)", "deferred jobs"];
+    let mut table = output::table(&header);
+    for breaker in breakers {
+        table.add_row([
+            breaker.name.to_string(),
+            state(&breaker),
+            time(breaker.since),
+            breaker.counts.calls.to_string(),
+            breaker.counts.failures.to_string(),
+            breaker.counts.slow.to_string(),
+            breaker.next_probe_at.map_or_else(|| "-".to_owned(), time),
+            breaker.deferred_jobs.to_string(),
+        ]);
+    }
+    output::line(&table.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report(breaker: &BreakerView, json: bool) -> Result<ExitCode, Failure> {
+    if json {
+        output::json(breaker)?;
+    } else {
+        let (name, since) = (&breaker.name, time(breaker.since));
+        output::line(&format!("{name}: {} since {since} UTC; workers notice within 2 s", state(breaker)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn state(breaker: &BreakerView) -> String {
+    let by = if breaker.forced { " (by an operator)" } else { "" };
+    format!("{}{by}", breaker.state)
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S").to_string()
+}

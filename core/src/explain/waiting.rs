@@ -1,0 +1,213 @@
+//! What is said of jobs that have not ended: the first thing that a worker would meet.
+
+use chrono::{DateTime, Utc};
+
+use super::words::{at, quoted};
+use super::{Explanation, Reason};
+use crate::breaker::{Breaker, Phase};
+use crate::control::{Control, Pause};
+use crate::job::{Company, JobRecord, JobStatus, Obstacle};
+use crate::limit::LimitState;
+use crate::ports::SharedState;
+
+/// A job that has not ended, and everything that may keep it.
+pub(super) struct Waiting<'a> {
+    pub(super) record: &'a JobRecord,
+    pub(super) control: &'a Control,
+    pub(super) breakers: &'a [Breaker],
+    pub(super) limits: &'a [LimitState],
+    pub(super) now: DateTime<Utc>,
+}
+
+/// How long a breaker keeps a job beyond the job's own instant.
+enum Kept {
+    /// Until somebody changes that.
+    ByAnOperator,
+    /// Until this instant.
+    Until(DateTime<Utc>),
+}
+
+impl Waiting<'_> {
+    pub(super) fn explain(&self) -> Explanation {
+        self.leased()
+            .or_else(|| self.cancelled())
+            .or_else(|| self.paused())
+            .or_else(|| self.kept_by_a_breaker())
+            .or_else(|| self.in_line())
+            .unwrap_or_else(|| self.by_its_time())
+    }
+
+    /// The job's own instant: a worker that died keeps a job until its lease is over.
+    fn due_at(&self) -> DateTime<Utc> {
+        match &self.record.claim {
+            Some(claim) if self.record.status == JobStatus::Running => claim.lease_until,
+            _ => self.record.due_at,
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.due_at() <= self.now
+    }
+
+    fn leased(&self) -> Option<Explanation> {
+        let record = self.record;
+        let claim = record.claim.as_ref().filter(|_| record.is_leased(self.now))?;
+        let since = record.started_at.map_or_else(String::new, |start| format!(" since {}", at(start)));
+        let lease = at(claim.lease_until);
+        let attempt = record.attempt();
+        Some(if record.cancel_requested {
+            let detail = format!(
+                "a worker runs attempt {attempt}{since}; somebody cancelled it meanwhile, so no other is made"
+            );
+            Explanation::without_instant(Reason::Leased, detail)
+        } else {
+            let is_forgiven = claim.company == Company::Shared && !record.isolated;
+            let then = if is_forgiven { "another may take it over" } else { "the attempt counts as failed" };
+            let detail = format!(
+                "a worker runs attempt {attempt}{since}; if it dies, {then} when its lease ends at {lease}"
+            );
+            Explanation::from(Reason::Leased, detail, claim.lease_until)
+        })
+    }
+
+    /// A cancellation that came too late for the attempt that it was meant for.
+    fn cancelled(&self) -> Option<Explanation> {
+        self.record.cancel_requested.then(|| {
+            let detail =
+                "somebody cancelled it while it ran; its record says so when its message has come back";
+            Explanation::without_instant(Reason::Cancelled, detail.to_owned())
+        })
+    }
+
+    fn paused(&self) -> Option<Explanation> {
+        let queue = self.record.queue;
+        let detail = if let Some(Pause { since, reason }) = self.control.pause_of(queue) {
+            let why = reason.as_ref().map_or_else(String::new, |why| format!(": {}", quoted(why.as_str())));
+            format!("queue {queue} is paused since {}{why}", at(*since))
+        } else {
+            let since = self.control.disabled_since?;
+            format!("jobs are disabled since {}: ENABLE_JOBS is false", at(since))
+        };
+        let due = if self.is_due() { String::new() } else { format!("; it is due at {}", at(self.due_at())) };
+        Some(Explanation::without_instant(Reason::Paused, detail + &due))
+    }
+
+    /// The breaker that keeps the job longest, where one does so beyond the job's own instant.
+    fn kept_by_a_breaker(&self) -> Option<Explanation> {
+        let mut longest: Option<(&Breaker, DateTime<Utc>)> = None;
+        for breaker in self.breakers.iter().filter(|breaker| self.is_remembered(*breaker)) {
+            match self.kept_by(breaker) {
+                Some(Kept::ByAnOperator) => {
+                    let since = at(breaker.since);
+                    let detail = format!(
+                        "an operator keeps breaker {} open since {since}, until somebody closes or resets it",
+                        quoted(breaker.name.as_str())
+                    );
+                    return Some(Explanation::without_instant(Reason::Breaker, detail));
+                }
+                Some(Kept::Until(until)) if longest.is_none_or(|(_, other)| until > other) => {
+                    longest = Some((breaker, until));
+                }
+                _ => {}
+            }
+        }
+        let (breaker, until) = longest?;
+        Some(Explanation::from(Reason::Breaker, kept_until(breaker, until), until))
+    }
+
+    /// How long this breaker keeps the job beyond the job's own instant.
+    fn kept_by(&self, breaker: &Breaker) -> Option<Kept> {
+        match breaker.phase {
+            Phase::Closed { .. } => None,
+            Phase::Open { probe_at: None } => Some(Kept::ByAnOperator),
+            Phase::Open { probe_at: Some(at) } => {
+                (at > self.now.max(self.due_at())).then_some(Kept::Until(at))
+            }
+            // The probe may end long before its lease does, and it may end well: a job whose own instant is yet to
+            // come is not kept any longer by it.
+            Phase::HalfOpen { lease_until, .. } => {
+                (self.is_due() && lease_until > self.now).then_some(Kept::Until(lease_until))
+            }
+        }
+    }
+
+    /// A job that was given an instant of its own, so that not all come back at once.
+    fn in_line(&self) -> Option<Explanation> {
+        if self.is_due() {
+            return None;
+        }
+        let (due_at, turn) = (self.due_at(), at(self.due_at()));
+        match self.record.blocked.as_ref()? {
+            Obstacle::Breaker(name) => {
+                let found = self.breakers.iter().find(|breaker| breaker.name == *name);
+                let state = found.filter(|found| self.is_remembered(*found));
+                let state = state.map_or("closed", |breaker| spoken(breaker.phase));
+                let name = quoted(name.as_str());
+                let detail =
+                    format!("it waits for its turn at {turn} behind breaker {name}, which is {state}");
+                Some(Explanation::from(Reason::Breaker, detail, due_at))
+            }
+            Obstacle::Limit(key) => {
+                let found = self.limits.iter().find(|limit| limit.key == *key);
+                let held = found.map_or(0, |limit| self.places_held(limit));
+                let key = quoted(key.as_str());
+                let held =
+                    if held == 0 { String::new() } else { format!(", of which {held} places are held") };
+                let detail = format!("it waits for its turn at {turn} under limit {key}{held}");
+                Some(Explanation::from(Reason::Limit, detail, due_at))
+            }
+        }
+    }
+
+    fn by_its_time(&self) -> Explanation {
+        let record = self.record;
+        let due = at(self.due_at());
+        if record.status == JobStatus::Running {
+            let detail =
+                format!("its worker's lease ended at {due} without a result, so its message comes back");
+            return Explanation::from(Reason::Ready, detail, self.now);
+        }
+        if self.is_due() {
+            let message =
+                if record.parked { "is about to be sent" } else { "is in the queue, or comes back" };
+            let detail = format!("nothing keeps it since {due}: its message {message}");
+            return Explanation::from(Reason::Ready, detail, self.now);
+        }
+        let why = match (&record.note, &record.error) {
+            (Some(note), _) => format!("; its note says: {}", quoted(note)),
+            (None, Some(error)) if record.failures > 0 => {
+                format!(" to be tried again, after attempt {} failed: {}", record.failures, quoted(error))
+            }
+            _ => String::new(),
+        };
+        Explanation::from(Reason::Delayed, format!("it is due at {due}{why}"), self.due_at())
+    }
+
+    fn places_held(&self, limit: &LimitState) -> u32 {
+        limit.places.iter().filter(|place| place.lease_until > self.now).map(|place| place.jobs).sum()
+    }
+
+    fn is_remembered(&self, state: &impl SharedState) -> bool {
+        state.expires_at().is_none_or(|end| end > self.now)
+    }
+}
+
+fn kept_until(breaker: &Breaker, until: DateTime<Utc>) -> String {
+    let (name, since, until) = (quoted(breaker.name.as_str()), at(breaker.since), at(until));
+    match breaker.phase {
+        Phase::HalfOpen { .. } => format!(
+            "breaker {name} is half-open since {since}: one job probes, others may follow as soon as that succeeds, \
+             and another may probe at {until}"
+        ),
+        _ => format!("breaker {name} is open since {since}, and lets a probe through at {until}"),
+    }
+}
+
+/// A phase in words.
+const fn spoken(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Closed { .. } => "closed",
+        Phase::Open { .. } => "open",
+        Phase::HalfOpen { .. } => "half-open",
+    }
+}
