@@ -139,7 +139,7 @@ pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
         }
     }
     register(scenario);
-    let bursts = if mood == Mood::Wild { 1 + scenario.dice().below(4) } else { 1 };
+    let bursts = 1 + scenario.dice().below(if mood == Mood::Wild { 4 } else { 2 });
     for _ in 0..bursts {
         let first = scenario.steps.len();
         for _ in 0..=scenario.dice().below(10) {
@@ -243,7 +243,7 @@ fn register(scenario: &mut Scenario) {
 fn job(scenario: &mut Scenario, dependencies: usize, mood: Mood) {
     let is_limited = scenario.dice().one_in(3);
     let dependency = if scenario.dice().one_in(2) { 0 } else { scenario.dice().index(dependencies) };
-    let calls = !is_limited || scenario.dice().one_in(4);
+    let calls = scenario.dice().one_in(2) || !is_limited && !scenario.dice().one_in(6);
     let work = if mood == Mood::Wild && scenario.dice().one_in(3) {
         scenario.dice().below(20_000)
     } else {
@@ -256,7 +256,7 @@ fn job(scenario: &mut Scenario, dependencies: usize, mood: Mood) {
         (false, 0, true) => "wired",
         _ => "call",
     };
-    let declares = calls && scenario.dice().one_in(2);
+    let declares = scenario.dice().one_in(2);
     let tenant = format!("tenant-{}", scenario.dice().below(2));
     let breaker = Outside::name(dependency);
     if scenario.dice().one_in(2) {

@@ -59,7 +59,16 @@ impl History {
             state.watch.limits_at_the_end(&limits);
         }
         checks.push(invariants::counters_equal_what_happened(&counted, &state.watch.tally));
+        if !state.watch.protection.terms.has_breakers {
+            checks.push(invariants::who_needs_no_breaker_and_no_limit_pays_nothing(state.shared_requests));
+        }
         if self.scenario.weather != Weather::Rough {
+            // A batch reads its breakers; a call is counted, and may be the probe; a job takes its places and gives
+            // them back; and one that waits has its place in a line. Now and then somebody else is faster.
+            let watched = state.watch.protection.counts;
+            let allowed = 2 * self.fleet.figures.invocations
+                + 3 * (watched.calls + watched.limited + watched.deferrals);
+            checks.push(invariants::requests_stay_within_the_budget(state.shared_requests, allowed));
             let Figures { invocations, messages, waits, .. } = self.fleet.figures;
             // A caller looks, sends and records, and a worker may come in between; a batch is claimed and settled, in two calls each where some of
             // its jobs are known and some new, or some are slower than others; and what waits is put off.

@@ -236,7 +236,7 @@ pub(super) fn calm(scenario: &mut Scenario) {
 /// A few jobs that do nothing, each at its own time, so that only time keeps them waiting.
 pub(super) fn quiet(scenario: &mut Scenario) {
     register(scenario);
-    if scenario.dice().one_in(2) {
+    if !scenario.dice().one_in(3) {
         return guarded(scenario, Mood::Tidy);
     }
     for _ in 0..=scenario.dice().below(8) {

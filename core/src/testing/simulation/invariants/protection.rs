@@ -157,3 +157,9 @@ pub(in crate::testing::simulation) fn every_place_is_given_back(limit: &LimitSta
         format!("{}: {:?} are held, and all is over", limit.key, limit.places)
     })
 }
+
+pub(in crate::testing::simulation) fn who_needs_no_breaker_and_no_limit_pays_nothing(requests: u64) -> Holds {
+    holds("jobs without breakers and limits pay nothing for them", requests == 0, || {
+        format!("{requests} requests were made for breakers and limits, and no job has any")
+    })
+}

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Via, Watch};
 use crate::breaker::{Breaker, Phase};
-use crate::job::{JobId, JobRecord, Obstacle};
+use crate::job::{JobId, JobRecord, JobStatus, Obstacle};
 use crate::limit::LimitState;
 use crate::testing::simulation::guarded::Allowed;
 use crate::testing::simulation::invariants;
@@ -54,6 +54,8 @@ pub(in crate::testing::simulation) struct Counts {
     pub(in crate::testing::simulation) openings: u64,
     pub(in crate::testing::simulation) probes: u64,
     pub(in crate::testing::simulation) deferrals: u64,
+    /// Attempts under a limit.
+    pub(in crate::testing::simulation) limited: u64,
 }
 
 /// What is known of a breaker.
@@ -135,7 +137,7 @@ impl Watch {
     ) {
         let job = self.job(id);
         job.is_guarded = true;
-        let blocked = job.blocked.take();
+        let blocked = job.blocked;
         if let (Some(bound), Some((dependency, since))) = (self.protection.terms.recovery, blocked)
             && let Some(healed) = self.protection.terms.outside.healed_at(dependency, now)
         {
@@ -152,6 +154,7 @@ impl Watch {
         let batch = protection.batches.get(&worker).copied().unwrap_or(now);
         protection.under_way.push((worker, id.clone(), tenant.to_owned()));
         let at_once = protection.under_way.iter().filter(|(.., other)| *other == tenant).count();
+        protection.counts.limited += 1;
         let starts = protection.starts.entry(tenant.to_owned()).or_default();
         starts.push((batch, now));
         let in_time = allowed.rate.map_or(Ok(()), |rate| {
@@ -240,6 +243,9 @@ impl Watch {
         let is_new = before.is_none_or(|before| {
             (&before.blocked, before.due_at, &before.note) != (&after.blocked, after.due_at, &after.note)
         });
+        if after.blocked.is_none() && after.status != JobStatus::Running {
+            self.job(after.id()).blocked = None;
+        }
         let Some(obstacle) = after.blocked.as_ref().filter(|_| is_new) else { return };
         self.protection.counts.deferrals += 1;
         self.check(invariants::g3_a_deferral_spends_no_attempt(before, after));
@@ -253,7 +259,12 @@ impl Watch {
         };
         let job = self.job(after.id());
         job.deferrals += u32::from(via == Via::Settle);
-        job.blocked = dependency.map(|dependency| (dependency, now));
+        // However often it is deferred, it waits from the first time on.
+        let since = job
+            .blocked
+            .filter(|(waits_for, _)| dependency == Some(*waits_for))
+            .map_or(now, |(_, since)| since);
+        job.blocked = dependency.map(|dependency| (dependency, since));
         if job.is_claimed {
             (job.due, job.is_put_off) = (Some(after.due_at), true);
         }

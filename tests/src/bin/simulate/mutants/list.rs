@@ -370,12 +370,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "pub(crate) const CACHE: Duration = Duration::from_secs(20);",
     },
     Mutant {
-        name: "what was read of a breaker holds from the end of the read",
-        file: "breaker/fleet.rs",
-        find: "self.keep(breaker.unwrap_or_else(|| Breaker::new(name.clone(), now)), began);",
-        replace: "self.keep(breaker.unwrap_or_else(|| Breaker::new(name.clone(), now)), self.clock.monotonic());",
-    },
-    Mutant {
         name: "who can't read a breaker calls all the same",
         file: "breaker/fleet.rs",
         find: "let Some(breaker) = self.fresh(name) else { return Err(Refusal::Unreadable) };",
@@ -407,6 +401,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
             self.return_probes(&one.probes).await;
         }",
         replace: "",
+    },
+    Mutant {
+        name: "an attempt that does not make its probe keeps the lease",
+        file: "breaker/call.rs",
+        find: "for (breaker, probe) in probes {",
+        replace: "for (breaker, probe) in probes.into_iter().filter(|_| timed_out) {",
     },
     Mutant {
         name: "who waits for a breaker comes back with the probe",
