@@ -139,11 +139,12 @@ pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
         }
     }
     register(scenario);
+    let mut jobs = Vec::new();
     let bursts = 1 + scenario.dice().below(if mood == Mood::Wild { 4 } else { 2 });
     for _ in 0..bursts {
         let first = scenario.steps.len();
         for _ in 0..=scenario.dice().below(10) {
-            job(scenario, dependencies, mood);
+            jobs.push(job(scenario, dependencies, mood));
         }
         let is_close = scenario.dice().one_in(2);
         let at = if scenario.dice().one_in(2) { amid_trouble(scenario) } else { scenario.steps[first].after };
@@ -152,10 +153,7 @@ pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
             step.after = at + if mood == Mood::Wild { wait / 4 } else { wait };
         }
     }
-    if mood == Mood::Wild {
-        let first = scenario.steps.len() - 1;
-        operators(scenario, Planned(first));
-    }
+    operators(scenario, &jobs, mood);
 }
 
 /// An instant at which something is the matter with a dependency.
@@ -172,12 +170,18 @@ fn amid_trouble(scenario: &mut Scenario) -> Duration {
     from + scenario.dice().millis(0..u64::try_from(lasts.as_millis()).unwrap_or_default())
 }
 
-/// Now and then somebody sends one of the jobs again, or cancels it.
-fn operators(scenario: &mut Scenario, job: Planned) {
-    match scenario.dice().below(4) {
-        0 => scenario.again(job),
-        1 => scenario.cancel(job),
-        _ => {}
+/// Now and then somebody cancels one of the jobs soon after, or sends it again.
+fn operators(scenario: &mut Scenario, jobs: &[Planned], mood: Mood) {
+    for _ in 0..scenario.dice().below(4) {
+        let job = *scenario.dice().pick(jobs);
+        let act =
+            if mood == Mood::Wild && scenario.dice().one_in(3) { Scenario::again } else { Scenario::cancel };
+        act(scenario, job);
+        let wait = scenario.dice().millis(0..20_000);
+        let sent = scenario.steps[job.0].after;
+        if let Some(step) = scenario.steps.last_mut() {
+            step.after = sent + wait;
+        }
     }
 }
 
@@ -240,7 +244,7 @@ fn register(scenario: &mut Scenario) {
     scenario.allowed.insert("limited", Allowed { at_once, rate });
 }
 
-fn job(scenario: &mut Scenario, dependencies: usize, mood: Mood) {
+fn job(scenario: &mut Scenario, dependencies: usize, mood: Mood) -> Planned {
     let is_limited = scenario.dice().one_in(3);
     let dependency = if scenario.dice().one_in(2) { 0 } else { scenario.dice().index(dependencies) };
     let calls = scenario.dice().one_in(2) || !is_limited && !scenario.dice().one_in(6);
@@ -264,12 +268,11 @@ fn job(scenario: &mut Scenario, dependencies: usize, mood: Mood) {
         if declares {
             body["breakers"] = json!([breaker]);
         }
-        scenario.add(What::Send { queue: Queue::Normal, body, expected: Expected::Healthy });
-        return;
+        return scenario.add(What::Send { queue: Queue::Normal, body, expected: Expected::Healthy });
     }
     let mut job = NewJob::new(name).payload(payload).tenant(tenant);
     if declares {
         job = job.breaker(breaker.parse().expect("a name of a breaker"));
     }
-    scenario.add(What::Enqueue { job: Box::new(job), expected: Expected::Healthy });
+    scenario.add(What::Enqueue { job: Box::new(job), expected: Expected::Healthy })
 }

@@ -63,11 +63,12 @@ impl History {
             checks.push(invariants::who_needs_no_breaker_and_no_limit_pays_nothing(state.shared_requests));
         }
         if self.scenario.weather != Weather::Rough {
-            // A batch reads its breakers; a call is counted, and may be the probe; a job takes its places and gives
-            // them back; and one that waits has its place in a line. Now and then somebody else is faster.
+            // A batch reads its breakers; a job takes its places and gives them back, whether it runs or not; a call is
+            // counted, and may be the probe; and one that waits has its place in a line. Others may be faster.
+            let Figures { invocations, messages, .. } = self.fleet.figures;
             let watched = state.watch.protection.counts;
-            let allowed = 2 * self.fleet.figures.invocations
-                + 3 * (watched.calls + watched.limited + watched.deferrals);
+            let allowed =
+                2 * (invocations + messages) + 3 * (watched.calls + watched.limited + watched.deferrals);
             checks.push(invariants::requests_stay_within_the_budget(state.shared_requests, allowed));
             let Figures { invocations, messages, waits, .. } = self.fleet.figures;
             // A caller looks, sends and records, and a worker may come in between; a batch is claimed and settled, in two calls each where some of
