@@ -14,7 +14,7 @@ use super::plan::{Expected, What};
 use super::scenario::{Planned, Scenario, Weather};
 use super::watch::Terms;
 use super::world::MAX_SKEW;
-use crate::breaker::{BreakerName, BreakerPolicy, InvalidBreaker};
+use crate::breaker::{BreakerName, BreakerPolicy, InvalidBreaker, Trip};
 use crate::context::JobContext;
 use crate::handler::{HandlerOptions, JobError, JobHandler};
 use crate::job::{NewJob, Queue};
@@ -30,6 +30,7 @@ impl Scenario {
             has_breakers: !self.longest_recovery.is_zero(),
             skew: if is_rough { MAX_SKEW * 2 } else { Duration::ZERO },
             recovery: (self.weather == Weather::Quiet).then_some(self.longest_recovery + RAMP),
+            thresholds: if self.weather == Weather::Quiet { self.thresholds.clone() } else { Vec::new() },
             allowed: self.allowed.clone(),
         }
     }
@@ -73,13 +74,15 @@ impl Guarded {
     async fn call(&self, dependency: usize, ctx: &JobContext) -> Result<(), JobError> {
         let job = ctx.job_id().clone();
         self.outside.note(Seen::Called { dependency, job: job.clone() });
-        let _end = AtEnd::new(self.outside.clone(), vec![Seen::Answered { dependency, job }]);
+        let over = |failed| vec![Seen::Answered { dependency, job: job.clone(), failed }];
+        let mut end = AtEnd::new(self.outside.clone(), over(true));
         let trouble = self.outside.now(dependency, ctx.clock().monotonic());
         let time = if let Some(Trouble::Slow(time)) = trouble { time } else { CALL };
         ctx.clock().sleep(time).await;
         if trouble == Some(Trouble::Fails) {
             return Err(JobError::retryable("the dependency is down"));
         }
+        end.notes = over(false);
         Ok(())
     }
 }
@@ -133,6 +136,10 @@ pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
         let name = Outside::name(dependency).parse().expect("a name of a breaker");
         let policy = policy(scenario, mood).expect("every policy that is chosen is one");
         scenario.longest_recovery = scenario.longest_recovery.max(policy.recovery_after(u32::MAX));
+        scenario.thresholds.push(match policy.trip() {
+            Trip::Count(failures) => Some((failures, policy.monitoring_period())),
+            Trip::Rate(_) => None,
+        });
         scenario.registry.protect(name, policy);
         for _ in 0..=scenario.dice().below(2) {
             trouble(scenario, dependency, mood);

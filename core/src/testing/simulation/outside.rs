@@ -37,7 +37,7 @@ pub(super) enum Seen {
     /// It calls a dependency.
     Called { dependency: usize, job: JobId },
     /// The call is over: the dependency answered, or nobody waits for it any more.
-    Answered { dependency: usize, job: JobId },
+    Answered { dependency: usize, job: JobId, failed: bool },
     /// It was told that it may not call, and ends with that.
     Refused { job: JobId },
     /// It ends with a failure, or was stopped before its end.

@@ -36,6 +36,8 @@ pub struct Scenario {
     pub(super) outside: Outside,
     /// How long a breaker stays open at most before it lets a call through.
     pub(super) longest_recovery: Duration,
+    /// How many failures open the breaker of each dependency, and within which time, where failures are counted.
+    pub(super) thresholds: Vec<Option<(u32, Duration)>>,
     /// What limits allow of the jobs of each handler that has some.
     pub(super) allowed: HashMap<&'static str, Allowed>,
 }
@@ -83,6 +85,7 @@ impl Scenario {
             heeded: Arc::default(),
             outside: Outside::default(),
             longest_recovery: Duration::ZERO,
+            thresholds: Vec::new(),
             allowed: HashMap::new(),
         }
     }

@@ -48,6 +48,23 @@ pub(in crate::testing::simulation) fn g6_no_probe_before_its_time(
     )
 }
 
+/// A failure takes a moment to be written, and another to be known everywhere; and it may leave the window a thirtieth of it early.
+pub(in crate::testing::simulation) fn a_breaker_opens_at_its_threshold(
+    breaker: &str,
+    failures: &[Duration],
+    most: u32,
+    within: Duration,
+    now: Duration,
+) -> Holds {
+    let known = now.saturating_sub(CACHED + Duration::from_secs(1));
+    let since = now.saturating_sub(within - within / 30);
+    let counted = failures.iter().filter(|at| (since..known).contains(*at)).count();
+    let is_below = u32::try_from(counted).is_ok_and(|counted| counted < most);
+    holds("without faults a breaker opens at its threshold", is_below, || {
+        format!("{breaker} is called after {counted} failures within {within:?}, {most} open it")
+    })
+}
+
 pub(in crate::testing::simulation) fn of_those_who_wait_one_comes_with_the_probe(
     breaker: &str,
     first: &JobId,

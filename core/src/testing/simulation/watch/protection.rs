@@ -27,6 +27,8 @@ pub(in crate::testing::simulation) struct Terms {
     pub(in crate::testing::simulation) skew: Duration,
     /// How soon who waits for a breaker has to start once its dependency is well, where that is judged.
     pub(in crate::testing::simulation) recovery: Option<Duration>,
+    /// How many failures open the breaker of each dependency, and within which time, where that is judged.
+    pub(in crate::testing::simulation) thresholds: Vec<Option<(u32, Duration)>>,
     /// What is allowed of the jobs of each handler that has limits.
     pub(in crate::testing::simulation) allowed: HashMap<&'static str, Allowed>,
 }
@@ -67,6 +69,8 @@ struct BreakerWatch {
     probe_at: Option<DateTime<Utc>>,
     first: Option<JobId>,
     lease: Option<Lease>,
+    /// When calls failed since it closed last.
+    failures: Vec<Duration>,
 }
 
 /// The right to make the one call while a breaker is half-open.
@@ -112,10 +116,9 @@ impl Watch {
                     self.protection.under_way.retain(|(at, other, _)| (*at, other) != (worker, &job));
                 }
                 Seen::Called { dependency, job } => self.called(worker, dependency, job, now),
-                Seen::Answered { dependency, job } => self
-                    .protection
-                    .calls
-                    .retain(|call| (call.worker, call.dependency, &call.job) != (worker, dependency, &job)),
+                Seen::Answered { dependency, job, failed } => {
+                    self.answered(worker, dependency, &job, failed.then_some(now));
+                }
                 Seen::Refused { job } => drop(self.protection.refused.insert((worker, job))),
                 Seen::Failed { job } => {
                     let job = self.job(&job);
@@ -171,6 +174,15 @@ impl Watch {
         }
     }
 
+    fn answered(&mut self, worker: usize, dependency: usize, job: &JobId, failed: Option<Duration>) {
+        let protection = &mut self.protection;
+        protection
+            .calls
+            .retain(|call| (call.worker, call.dependency, &call.job) != (worker, dependency, job));
+        let breaker = protection.breakers.entry(Outside::name(dependency)).or_default();
+        breaker.failures.extend(failed);
+    }
+
     fn called(&mut self, worker: usize, dependency: usize, job: JobId, now: Duration) {
         let name = Outside::name(dependency);
         let protection = &mut self.protection;
@@ -190,7 +202,16 @@ impl Watch {
             let other = protection.calls.iter().find(other).map(|call| &call.job);
             invariants::g6_half_open_lets_one_probe_through(&job, &name, other)
         } else {
-            invariants::g6_no_call_after_it_opened(&job, &name, breaker.opened.unwrap_or(now), now)
+            let threshold = protection.terms.thresholds.get(dependency).copied().flatten();
+            let too_many = threshold.map_or(Ok(()), |(most, within)| {
+                invariants::a_breaker_opens_at_its_threshold(&name, &breaker.failures, most, within, now)
+            });
+            too_many.and(invariants::g6_no_call_after_it_opened(
+                &job,
+                &name,
+                breaker.opened.unwrap_or(now),
+                now,
+            ))
         };
         protection.calls.push(Call { worker, dependency, job, probe });
         self.check(holds);
@@ -218,6 +239,9 @@ impl Watch {
             Phase::Open { .. } | Phase::HalfOpen { .. } => Some(breaker.opened.unwrap_or(now)),
         };
         protection.counts.openings += u64::from(!was_open && breaker.opened.is_some());
+        if was_open && breaker.opened.is_none() {
+            breaker.failures.clear();
+        }
         let Phase::HalfOpen { probe, lease_until: until } = after.phase else {
             breaker.lease = None;
             return;
