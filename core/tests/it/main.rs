@@ -12,6 +12,7 @@ mod cancellation;
 mod cleanup;
 mod dispatcher;
 mod edges;
+mod fairness;
 mod guarantees;
 mod handlers;
 mod manager;
