@@ -9,6 +9,7 @@ use futures_channel::oneshot;
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 
+use crate::breaker::{Calls, JobBreaker};
 use crate::job::{JobDefinition, JobId};
 use crate::ports::Clock;
 
@@ -26,6 +27,7 @@ struct Inner {
     stop: StopSignal,
     cancel: StopSignal,
     clock: Arc<dyn Clock>,
+    calls: Calls,
     span: tracing::Span,
 }
 
@@ -35,13 +37,24 @@ impl JobContext {
         attempt: u32,
         max_attempts: u32,
         deadline: DateTime<Utc>,
-        stop: StopSignal,
-        cancel: StopSignal,
+        signals: (StopSignal, StopSignal),
         clock: Arc<dyn Clock>,
+        calls: Calls,
     ) -> Self {
+        let (stop, cancel) = signals;
         let span = tracing::info_span!("job", job_id = %definition.id, job = %definition.name, attempt);
         Self {
-            inner: Arc::new(Inner { definition, attempt, max_attempts, deadline, stop, cancel, clock, span }),
+            inner: Arc::new(Inner {
+                definition,
+                attempt,
+                max_attempts,
+                deadline,
+                stop,
+                cancel,
+                clock,
+                calls,
+                span,
+            }),
         }
     }
 
@@ -93,6 +106,12 @@ impl JobContext {
         &self.inner.clock
     }
 
+    /// The breaker of this name, through which to call what may be down. It is shared by the whole fleet.
+    #[must_use]
+    pub fn breaker(&self, name: &str) -> JobBreaker<'_> {
+        JobBreaker::new(&self.inner.calls, name)
+    }
+
     /// Whether the job was asked to stop, because its worker is shutting down.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
@@ -131,6 +150,10 @@ impl JobContext {
     /// ```
     pub async fn cancelled(&self) {
         self.inner.cancel.wait().await;
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.inner.calls
     }
 
     pub(crate) fn span(&self) -> &tracing::Span {

@@ -9,8 +9,11 @@
 //! | --- | --- |
 //! | [`BreakerPolicy`] | when it opens, and for how long |
 //! | [`Breaker`] | the state machine: pure, stored, shared |
-//! | `Window`, `Line` | what it has counted, and who waits for it |
+//! | [`JobBreaker`] | what a handler calls through |
+//! | [`Window`], [`Line`] | what it has counted, and who waits for it |
 
+mod call;
+mod fleet;
 mod line;
 mod name;
 mod policy;
@@ -19,6 +22,9 @@ mod state;
 mod tests;
 mod window;
 
+pub(crate) use call::Calls;
+pub use call::JobBreaker;
+pub(crate) use fleet::{Breakers, CallEnd, Permit, Refusal};
 pub use line::Line;
 pub use name::{BreakerName, InvalidBreaker};
 pub use policy::{BreakerConfig, BreakerPolicy, MAX_RECOVERY, Share, SlowCalls, Trip};

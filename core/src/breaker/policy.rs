@@ -199,7 +199,7 @@ impl BreakerPolicy {
 impl Default for BreakerPolicy {
     /// The seed's: 5 failures within 5 minutes, 60 s to recover, always the same; every error counts.
     fn default() -> Self {
-        let recovery = Duration::from_secs(60);
+        let recovery = Duration::from_mins(1);
         Self {
             trip: Trip::Count(5),
             window: Duration::from_mins(5),
@@ -241,7 +241,7 @@ impl Default for BreakerConfig {
     fn default() -> Self {
         Self {
             failure_threshold: 5,
-            recovery_timeout: Duration::from_secs(60),
+            recovery_timeout: Duration::from_mins(1),
             monitoring_period: Duration::from_mins(5),
             expected_errors: Vec::new(),
         }

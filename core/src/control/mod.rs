@@ -11,7 +11,7 @@ mod reason;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use backlog::{Freshened, REFRESH_AGE, Refresh, refresh_backlog, refreshed};
@@ -147,14 +147,25 @@ impl Control {
     }
 }
 
+/// How long something waits each time that an operator keeps from running: as long again as it has lasted, so that
+/// the end of a short pause is soon noticed and a long one costs little; 5 s to a minute.
+pub(crate) fn looking_again(since: DateTime<Utc>, now: DateTime<Utc>) -> TimeDelta {
+    (now - since).clamp(TimeDelta::seconds(5), TimeDelta::minutes(1))
+}
+
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
     use proptest::prelude::*;
 
     use super::*;
 
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    #[test]
+    fn a_paused_job_is_looked_at_soon_at_first_and_then_once_a_minute() {
+        let age = |seconds| looking_again(NOW - TimeDelta::seconds(seconds), NOW).num_seconds();
+        assert_eq!([-2, 0, 5, 20, 60, 3600].map(age), [5, 5, 5, 20, 60, 60]);
+    }
 
     fn paused_queues(control: &Control) -> Vec<&str> {
         Queue::ALL.into_iter().filter(|queue| control.is_paused(*queue)).map(Queue::as_str).collect()

@@ -425,6 +425,13 @@ impl JobRecord {
         self.written()
     }
 
+    /// The record as the first that is written of its job.
+    #[must_use]
+    pub(crate) const fn first(mut self) -> Self {
+        self.revision = Revision(1);
+        self
+    }
+
     fn finished(mut self, status: JobStatus, at: DateTime<Utc>, took: Option<Duration>) -> Self {
         self.status = status;
         self.parked = false;

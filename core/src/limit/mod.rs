@@ -4,12 +4,14 @@
 //! which it may have its turn, so that a long queue does not come back all at once again and again. What
 //! holds a place holds it under a lease, so that a crash gives it back.
 
+mod fleet;
 mod key;
 mod policy;
 mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use fleet::{Ask, GiveBack, Limits};
 pub use key::LimitKey;
 pub use policy::{Limit, LimitBy, Quota, Rate};
 pub use state::{LimitState, Place, Taken, Wanted};

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::cancellation;
 use super::gate::{OUT_OF_TIME, fits};
 use super::snooze::{snoozed, too_often};
 use super::{Invocation, JobProcessor, Ledger, Ready};
+use crate::breaker::{Calls, Permit};
 use crate::context::{JobContext, StopSignal};
 use crate::handler::JobError;
 use crate::job::{JobId, JobRecord, JobStatus};
@@ -48,7 +50,15 @@ pub(super) struct Ended {
 enum Outcome {
     Returned(Value),
     Failed(JobError),
+    /// Cut short at its timeout.
+    TimedOut(JobError),
     Stopped,
+}
+
+impl Outcome {
+    const fn is_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut(_))
+    }
 }
 
 /// The longest text of an error that is kept, in bytes.
@@ -71,7 +81,8 @@ impl JobProcessor {
         } else if !fits(handler.timeout(&message.definition), now, invocation.deadline) {
             record.released(now, OUT_OF_TIME)
         } else {
-            self.make_attempt(record, &message, &handler, invocation, cancel).await
+            let probes = ledger.held.take_probes(record.id());
+            self.make_attempt(record, &message, &handler, invocation, cancel, probes).await
         };
         ledger.running.leave(record.id());
         Ended { received, message, record, fence }
@@ -84,25 +95,35 @@ impl JobProcessor {
         handler: &Registered,
         invocation: &Invocation,
         cancel: StopSignal,
+        probes: Vec<Permit>,
     ) -> JobRecord {
         let now = self.clock.now();
         // It may have waited for others of its batch since it was claimed.
         record.started_at = Some(now);
         let timeout = handler.timeout(&message.definition);
         let max_retries = handler.max_retries(&message.definition);
+        let lease_until = record.claim.as_ref().map_or(invocation.deadline, |claim| claim.lease_until);
+        let calls = Calls::new(
+            Arc::clone(&self.breakers),
+            Arc::clone(&self.registry),
+            Arc::clone(&self.clock),
+            lease_until,
+            probes,
+        );
         let ctx = JobContext::new(
             message.definition.clone(),
             record.attempt(),
             max_retries + 1,
             now + TimeDelta::from_std(timeout).unwrap_or(TimeDelta::MAX),
-            invocation.stop.clone(),
-            cancel,
-            std::sync::Arc::clone(&self.clock),
+            (invocation.stop.clone(), cancel),
+            Arc::clone(&self.clock),
+            calls,
         );
         let started = self.clock.monotonic();
         let work = handler.run(&ctx.definition().payload, &ctx);
         let (outcome, hook) = self.run_handler(work, &ctx, timeout, invocation).await;
         let took = self.clock.monotonic().saturating_sub(started);
+        ctx.calls().finish(outcome.is_timeout()).await;
         let spent_all = record.failures >= max_retries;
         let terms = Terms {
             spent_all,
@@ -148,7 +169,7 @@ impl JobProcessor {
             }
             Either::Right((cut, _)) => {
                 let outcome = match cut {
-                    Either::Left(_) => Outcome::Failed(JobError::retryable(format!(
+                    Either::Left(_) => Outcome::TimedOut(JobError::retryable(format!(
                         "timed out after {} ms",
                         timeout.as_millis()
                     ))),
@@ -209,16 +230,18 @@ fn conclude(
 ) -> (JobRecord, Option<JobError>) {
     match outcome {
         Outcome::Returned(result) => (record.completed(result, now, took), None),
-        Outcome::Failed(error) if terms.is_cancelled => {
-            let error = (!error.is_snooze()).then(|| shortened(error.to_string()));
+        Outcome::Failed(error) | Outcome::TimedOut(error) if terms.is_cancelled => {
+            let is_failure = !error.is_snooze() && !error.is_deferral();
+            let error = is_failure.then(|| shortened(error.to_string()));
             (cancellation::cancelled(record, error, now, took), None)
         }
         Outcome::Stopped if terms.is_cancelled => (cancellation::cancelled(record, None, now, took), None),
         Outcome::Stopped => (record.released(now, "the worker stopped before it ended"), None),
+        Outcome::Failed(error) if error.is_deferral() => (deferred(record, &error, now), None),
         Outcome::Failed(error) if error.is_snooze() && record.snoozes < terms.max_snoozes => {
             (snoozed(record, &error, now), None)
         }
-        Outcome::Failed(error) => {
+        Outcome::Failed(error) | Outcome::TimedOut(error) => {
             let error = if error.is_snooze() { too_often(record.snoozes, &error) } else { error };
             let text = shortened(error.to_string());
             let record = if terms.spent_all || error.is_permanent() {
@@ -230,6 +253,14 @@ fn conclude(
             };
             (record, Some(error))
         }
+    }
+}
+
+/// The record of a job whose handler met a breaker or a limit that does not let it go on.
+fn deferred(record: JobRecord, error: &JobError, now: DateTime<Utc>) -> JobRecord {
+    match error.deferral() {
+        Some((until, by)) => record.deferred(until, by.clone(), now),
+        None => record.released(now, error.to_string()),
     }
 }
 

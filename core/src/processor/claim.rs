@@ -13,7 +13,7 @@ use super::gate::{OUT_OF_TIME, fits};
 use super::judge::{CRASHED, Verdict, judge};
 use super::waits::Waits;
 use super::{Candidate, Invocation, JobProcessor, Ledger, Ready, Suspect};
-use crate::job::{Claim, Company, JobRecord};
+use crate::job::{Claim, Company, JobId, JobRecord};
 use crate::message::JobMessage;
 use crate::ports::{
     ClaimOutcome, ClaimRequest, Fence, InsertOutcome, ReceivedMessage, ReplaceOutcome, StoreError,
@@ -24,6 +24,13 @@ use crate::ports::{
 pub(super) struct Claimed {
     pub(super) ready: Vec<Ready>,
     pub(super) suspects: Vec<Suspect>,
+}
+
+impl Claimed {
+    pub(super) fn has(&self, id: &JobId) -> bool {
+        let mut ready = self.ready.iter().map(|ready| ready.record.id());
+        ready.any(|one| one == id) || self.suspects.iter().any(|suspect| suspect.record.id() == id)
+    }
 }
 
 /// A candidate with the claim that is being put on it.
@@ -330,7 +337,7 @@ impl JobProcessor {
     }
 }
 
-fn release_duplicate(received: &ReceivedMessage, record: &JobRecord, ledger: &Ledger) {
+pub(super) fn release_duplicate(received: &ReceivedMessage, record: &JobRecord, ledger: &Ledger) {
     tracing::info!(
         job_id = %record.id(), status = %record.status, message_id = %received.message_id,
         "duplicate of a finished job"

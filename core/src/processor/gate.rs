@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Candidate, Invocation, JobProcessor, Ledger};
 use crate::config::JobConfig;
+use crate::control::looking_again;
 use crate::manager::EnqueueError;
 use crate::message::{JobMessage, WAY_OUT};
 use crate::ports::ReceivedMessage;
@@ -52,12 +53,6 @@ pub(super) fn gate(
         return Gate::Wait(message.due_at, OUT_OF_TIME);
     }
     Gate::Open
-}
-
-/// How long a message waits each time while its queue is paused: as long again as the pause has lasted, so that
-/// the end of a short pause is soon noticed and a long one costs little; 5 s to a minute.
-fn paused_wait(since: DateTime<Utc>, now: DateTime<Utc>) -> TimeDelta {
-    (now - since).clamp(TimeDelta::seconds(5), TimeDelta::minutes(1))
 }
 
 /// How long a message waits each time while jobs are disabled.
@@ -123,7 +118,7 @@ impl JobProcessor {
             }
             if let Some(since) = control.paused_since(received.queue) {
                 // Before anything that is counted: however long a pause lasts, it spends nothing.
-                let until = message.due_at.max(now + paused_wait(since, now));
+                let until = message.due_at.max(now + looking_again(since, now));
                 waits.push((Candidate { received, message, handler }, until, PAUSED));
                 continue;
             }
@@ -188,14 +183,6 @@ mod tests {
         assert_eq!(ask(1, 30, 0, 32), Gate::Wait(DateTime::UNIX_EPOCH, OUT_OF_TIME));
         let due = DateTime::UNIX_EPOCH + TimeDelta::milliseconds(1);
         assert_eq!(ask(1, 30, 1, 60), Gate::Wait(due, "not yet due"));
-    }
-
-    #[test]
-    fn a_paused_job_is_looked_at_soon_at_first_and_then_once_a_minute() {
-        let now = DateTime::UNIX_EPOCH;
-        let waits =
-            [-2, 0, 5, 20, 60, 3600].map(|age| paused_wait(now - TimeDelta::seconds(age), now).num_seconds());
-        assert_eq!(waits, [5, 5, 5, 20, 60, 60]);
     }
 
     #[test]

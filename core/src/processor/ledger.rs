@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::cancellation::Running;
+use super::held::Held;
 use crate::job::{JobId, JobRecord};
 use crate::ports::ReceivedMessage;
 
@@ -72,6 +73,8 @@ pub(super) struct Ledger {
     state: Mutex<State>,
     /// Those of its jobs that run.
     pub(super) running: Running,
+    /// What its jobs hold of breakers and limits.
+    pub(super) held: Held,
 }
 
 struct State {
@@ -87,7 +90,7 @@ impl Ledger {
         let fates = order.iter().map(|id| (id.clone(), Fate::Retained)).collect();
         let summary = BatchSummary { received: messages.len(), ..BatchSummary::default() };
         let state = Mutex::new(State { order, fates, summary, finished: HashMap::new() });
-        Self { state, running: Running::default() }
+        Self { state, running: Running::default(), held: Held::default() }
     }
 
     /// Lets go of a message.

@@ -12,11 +12,14 @@ mod attempt;
 mod cancellation;
 mod claim;
 mod control;
+mod deferral;
 mod dispose;
 mod gate;
+mod held;
 mod judge;
 mod ledger;
 mod park;
+mod protect;
 mod settle;
 mod snooze;
 mod unique;
@@ -32,11 +35,11 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 pub use attempt::RunObserver;
 pub use ledger::{BatchReport, BatchSummary};
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Breakers};
 use crate::config::JobConfig;
 use crate::context::StopSignal;
 use crate::job::{Claim, ClaimId, Company, JobRecord};
-use crate::limit::LimitState;
+use crate::limit::{LimitState, Limits};
 use crate::message::JobMessage;
 use crate::ports::{
     BoxFuture, Clock, ControlStore, Entropy, EventSink, Fence, JobQueue, JobStore, ReceivedMessage,
@@ -55,6 +58,8 @@ pub struct JobProcessor {
     queue: Arc<dyn JobQueue>,
     control: KnownControl,
     unique: Arc<dyn UniqueKeys>,
+    breakers: Arc<Breakers>,
+    limits: Limits,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     observer: Arc<dyn RunObserver>,
@@ -133,9 +138,23 @@ impl JobProcessor {
     pub fn new(registry: Arc<JobRegistry>, config: JobConfig, ports: ProcessorPorts) -> Self {
         let ProcessorPorts { store, queue, control, unique, breakers, limits, events, clock, entropy } =
             ports;
-        let _ = (breakers, limits, events);
+        let breakers =
+            Breakers::new(breakers, events.clone(), clock.clone(), entropy.clone(), registry.clone());
+        let limits = Limits::new(limits, events, clock.clone(), entropy.clone());
         let control = KnownControl::new(control, clock.clone());
-        Self { registry, config, store, queue, control, unique, clock, entropy, observer: Arc::new(()) }
+        Self {
+            registry,
+            config,
+            store,
+            queue,
+            control,
+            unique,
+            breakers: Arc::new(breakers),
+            limits,
+            clock,
+            entropy,
+            observer: Arc::new(()),
+        }
     }
 
     /// Reports whenever a job's future is polled, so that one that never yields can be named.
@@ -165,12 +184,16 @@ impl JobProcessor {
 
     async fn work(&self, messages: Vec<ReceivedMessage>, invocation: &Invocation, ledger: &Ledger) {
         let (candidates, copies) = self.admit(messages, invocation, ledger).await;
+        let candidates = self.pass_breakers(candidates, invocation, ledger).await;
         let candidates = self.take_keys(candidates, ledger).await;
+        let candidates = self.pass_limits(candidates, invocation, ledger).await;
         let claimed = self.claim(candidates, invocation, ledger).await;
+        self.let_go(|id| !claimed.has(id), ledger).await;
         self.run(claimed.ready, invocation, ledger).await;
         for suspect in claimed.suspects {
             self.run_alone(suspect, invocation, ledger).await;
         }
+        self.let_go(|_| true, ledger).await;
         self.dispose_of_copies(copies, ledger).await;
     }
 

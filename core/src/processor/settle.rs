@@ -8,7 +8,8 @@ use super::attempt::Ended;
 use super::dispose::Postponed;
 use super::waits::Waits;
 use super::{Invocation, JobProcessor, Ledger};
-use crate::job::JobStatus;
+use crate::job::{JobId, JobStatus, Obstacle};
+use crate::message::{JobMessage, MAX_BREAKERS};
 use crate::ports::{SettleBatch, SettleOutcome, StoreError};
 
 /// What is left of the invocation when settling is given up: time to put the messages off.
@@ -22,6 +23,7 @@ impl JobProcessor {
     pub(super) async fn settle(&self, ended: Vec<Ended>, invocation: &Invocation, ledger: &Ledger) {
         let now = self.clock.now();
         let park = |ended: Ended| Ended { record: ended.record.parked_if_far(now), ..ended };
+        let ids: Vec<JobId> = ended.iter().map(|ended| ended.record.id().clone()).collect();
         let mut unsettled: Vec<Ended> = ended.into_iter().map(park).collect();
         let mut postponed = Vec::new();
         let mut id = self.entropy.next_u64();
@@ -52,6 +54,7 @@ impl JobProcessor {
             unsettled = failed.into_iter().map(|(ended, _)| ended).collect();
             self.clock.sleep(wait).await;
         }
+        self.let_go(|id| ids.contains(id), ledger).await;
         self.hold_back(postponed, ledger).await;
     }
 
@@ -75,7 +78,7 @@ impl JobProcessor {
 
 /// What a written settlement means for its message: a postponed one comes back.
 fn settled(ended: Ended, outcome: SettleOutcome, ledger: &Ledger) -> Option<Postponed> {
-    let Ended { received, message, record, .. } = ended;
+    let Ended { received, mut message, record, .. } = ended;
     if let SettleOutcome::Fenced(current) = outcome {
         // Somebody else has the job now, perhaps by a later receipt of this very message: deleting it
         // could take their cover away.
@@ -99,6 +102,22 @@ fn settled(ended: Ended, outcome: SettleOutcome, ledger: &Ledger) -> Option<Post
         ledger.release(&received);
         return None;
     }
+    if let Some(by) = &record.blocked {
+        wait_for(&mut message, by);
+    }
     let until = record.due_at;
     (!record.status.is_finished()).then_some(Postponed { received, message, until })
+}
+
+/// Makes a message that is sent anew say what its job met while it ran, so that it is asked about before it is
+/// claimed the next time.
+fn wait_for(message: &mut JobMessage, by: &Obstacle) {
+    message.deferred = true;
+    let breakers = &mut message.definition.breakers;
+    if let Obstacle::Breaker(name) = by
+        && breakers.len() < MAX_BREAKERS
+        && !breakers.contains(name)
+    {
+        breakers.push(name.clone());
+    }
 }

@@ -114,7 +114,9 @@ impl JobTemplate {
             breakers: Vec::new(),
             traceparent: None,
         };
-        JobMessage { definition, due_at: DateTime::UNIX_EPOCH, recorded: true, deferred: true }.encode().len()
+        JobMessage { definition, due_at: DateTime::UNIX_EPOCH, recorded: true, deferred: false }
+            .encode()
+            .len()
     }
 }
 

@@ -8,6 +8,7 @@
 )]
 #![allow(clippy::needless_pass_by_value, reason = "payloads are written where they are passed")]
 
+mod breakers;
 mod cancellation;
 mod cleanup;
 mod dispatcher;
@@ -15,6 +16,7 @@ mod edges;
 mod fairness;
 mod guarantees;
 mod handlers;
+mod limits;
 mod manager;
 mod pause;
 mod processor;

@@ -1,0 +1,162 @@
+//! A handler's call to something that may be down.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::fleet::{Breakers, CallEnd, Permit, Refusal};
+use super::{BreakerName, InvalidBreaker};
+use crate::handler::JobError;
+use crate::job::Obstacle;
+use crate::ports::Clock;
+use crate::registry::JobRegistry;
+
+/// A breaker, for the calls of one attempt; a handler has it from
+/// [`JobContext::breaker`](crate::JobContext::breaker).
+pub struct JobBreaker<'a> {
+    calls: &'a Calls,
+    name: Result<BreakerName, InvalidBreaker>,
+}
+
+/// The calls that one attempt makes.
+pub(crate) struct Calls {
+    breakers: Arc<Breakers>,
+    registry: Arc<JobRegistry>,
+    clock: Arc<dyn Clock>,
+    /// Until when the attempt is over, or somebody else's.
+    lease_until: DateTime<Utc>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The probes whose leases were taken before the attempt.
+    probes: HashMap<BreakerName, u64>,
+    /// Calls that were given up before they ended.
+    given_up: Vec<(Permit, Duration)>,
+}
+
+/// When a job comes back that could not find out how its breaker stands.
+const UNREADABLE_WAIT: TimeDelta = TimeDelta::seconds(10);
+
+impl<'a> JobBreaker<'a> {
+    pub(crate) fn new(calls: &'a Calls, name: &str) -> Self {
+        Self { calls, name: name.parse() }
+    }
+
+    /// Makes a call, if the breaker lets it through, and counts how it ends.
+    ///
+    /// Where the breaker does not, nothing is called, and the error is no failure: passed on with `?`, it makes the
+    /// job wait until the breaker may let it through, without an attempt being spent. A permanent error and one
+    /// that the policy expects don't count against the dependency, which has answered; any other does, and so does
+    /// a call that the job's timeout cuts short.
+    ///
+    /// ```
+    /// use lambda_jobs_core::{JobContext, JobError};
+    ///
+    /// async fn send(mail: String, ctx: &JobContext) -> Result<(), JobError> {
+    ///     ctx.breaker("mail").call(deliver(&mail)).await
+    /// }
+    /// # async fn deliver(_mail: &str) -> Result<(), std::io::Error> { Ok(()) }
+    /// ```
+    pub async fn call<T, E, F>(&self, operation: F) -> Result<T, JobError>
+    where
+        F: Future<Output = Result<T, E>> + Send,
+        E: Into<JobError>,
+    {
+        let name = self.name.as_ref().map_err(|error| JobError::permanent(error.to_string()))?;
+        let permit = self.calls.enter(name).await?;
+        let mut under_way = UnderWay::new(self.calls, permit);
+        let outcome: Result<T, JobError> = operation.await.map_err(Into::into);
+        if let Some((permit, took)) = under_way.ended() {
+            self.calls.breakers.report(&permit, self.calls.judge(name, &outcome), took).await;
+        }
+        outcome
+    }
+}
+
+impl Calls {
+    pub(crate) fn new(
+        breakers: Arc<Breakers>,
+        registry: Arc<JobRegistry>,
+        clock: Arc<dyn Clock>,
+        lease_until: DateTime<Utc>,
+        probes: Vec<Permit>,
+    ) -> Self {
+        let probes = probes.into_iter().filter_map(|permit| Some((permit.breaker, permit.probe?))).collect();
+        let state = Mutex::new(State { probes, given_up: Vec::new() });
+        Self { breakers, registry, clock, lease_until, state }
+    }
+
+    async fn enter(&self, name: &BreakerName) -> Result<Permit, JobError> {
+        let held = self.state().probes.remove(name);
+        if let Some(probe) = held {
+            return Ok(Permit { breaker: name.clone(), probe: Some(probe) });
+        }
+        let until = match self.breakers.enter(name, self.lease_until).await {
+            Ok(permit) => return Ok(permit),
+            Err(Refusal::Refused) => self.breakers.line_up(name, 1).await.pop(),
+            Err(Refusal::Unreadable) => None,
+        };
+        let until = until.unwrap_or_else(|| self.clock.now() + UNREADABLE_WAIT);
+        Err(JobError::deferred(until, Obstacle::Breaker(name.clone())))
+    }
+
+    fn judge<T>(&self, name: &BreakerName, outcome: &Result<T, JobError>) -> CallEnd {
+        match outcome {
+            Ok(_) => CallEnd::Succeeded,
+            Err(error) if error.is_snooze() || error.is_deferral() => CallEnd::Unknown,
+            Err(error) if error.is_permanent() => CallEnd::Succeeded,
+            Err(error) if self.registry.breaker_policy(name).is_expected(&error.to_string()) => {
+                CallEnd::Succeeded
+            }
+            Err(_) => CallEnd::Failed,
+        }
+    }
+
+    /// Sees to the calls that did not end, and to the probes that nobody made, once the attempt is over.
+    pub(crate) async fn finish(&self, timed_out: bool) {
+        let State { probes, given_up } = std::mem::take(&mut *self.state());
+        let end = if timed_out { CallEnd::Failed } else { CallEnd::Unknown };
+        for (permit, took) in given_up {
+            self.breakers.report(&permit, end, took).await;
+        }
+        for (breaker, probe) in probes {
+            let permit = Permit { breaker, probe: Some(probe) };
+            self.breakers.report(&permit, CallEnd::Unknown, Duration::ZERO).await;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that is being made. Dropped before it has ended, it was given up.
+struct UnderWay<'a> {
+    calls: &'a Calls,
+    permit: Option<Permit>,
+    began: Duration,
+}
+
+impl<'a> UnderWay<'a> {
+    fn new(calls: &'a Calls, permit: Permit) -> Self {
+        Self { began: calls.clock.monotonic(), permit: Some(permit), calls }
+    }
+
+    fn ended(&mut self) -> Option<(Permit, Duration)> {
+        let took = self.calls.clock.monotonic().saturating_sub(self.began);
+        self.permit.take().map(|permit| (permit, took))
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if let Some(given_up) = self.ended() {
+            self.calls.state().given_up.push(given_up);
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! One environment's view of the breakers that the fleet shares.
+//!
+//! Asking the store before every call would cost as much as the call. So what was read holds for two seconds,
+//! counted from when the read began; calls that succeed are counted here and written with the next failure; and
+//! failures that come while a write is under way go with the one after it. What can't be read can't be trusted
+//! either: then no call is made, and the job waits, which costs it nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::{Either, select};
+use futures_util::lock::Mutex as Turns;
+use serde_json::json;
+
+use super::{Admission, Breaker, BreakerName, Counts, Phase, ProbeEnd, Window};
+use crate::ports::{Clock, Entropy, EventKind, EventSink, JobEvent, SharedOutcome, SharedStore, StoreError};
+use crate::registry::JobRegistry;
+
+/// The breakers, as one environment knows them.
+pub(crate) struct Breakers {
+    store: Arc<dyn SharedStore<Breaker>>,
+    events: Arc<dyn EventSink>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    registry: Arc<JobRegistry>,
+    known: Mutex<HashMap<BreakerName, Known>>,
+    /// Who reads: callers that ask at the same time wait for one read.
+    reading: Turns<()>,
+}
+
+/// A breaker as it was read last, and what is not written yet.
+struct Known {
+    breaker: Breaker,
+    /// When that read, or the write after which it was so, began, by the monotonic clock.
+    read_at: Duration,
+    /// Calls that are not written yet.
+    unwritten: Window,
+    /// When calls were written last, by the monotonic clock.
+    written_at: Duration,
+    /// Who writes.
+    writing: Arc<Turns<()>>,
+}
+
+/// Why a call is not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The breaker does not let it through.
+    Refused,
+    /// Nobody knows how the breaker stands.
+    Unreadable,
+}
+
+/// A call that may be made, as the probe where it has a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Permit {
+    pub(crate) breaker: BreakerName,
+    pub(crate) probe: Option<u64>,
+}
+
+/// How a call ended, as far as its breaker is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallEnd {
+    /// The dependency answered as it should.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// Nothing can be concluded.
+    Unknown,
+}
+
+/// How long what was read holds.
+pub(crate) const CACHE: Duration = Duration::from_secs(2);
+/// How long an answer of the store is waited for.
+const PATIENCE: Duration = Duration::from_millis(800);
+/// How often a read or a write is tried that is not answered.
+const TRIES: usize = 3;
+/// How often a write is tried that others keep defeating.
+const ROUNDS: usize = 8;
+/// How long successes alone wait to be written, where shares of calls count.
+const WRITE_EVERY: Duration = Duration::from_secs(10);
+/// How many breakers are known at most: there may be one for every host in the world.
+const MOST_KNOWN: usize = 1_000;
+/// The longest wait for a breaker: one that SQS can hold.
+const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(14 * 60 + 30);
+
+/// Counts on their way to the store. Those that don't arrive, because it does not answer or because their job is
+/// stopped meanwhile, are kept for the next time.
+struct Unwritten<'a> {
+    breakers: &'a Breakers,
+    name: &'a BreakerName,
+    counts: Window,
+}
+
+impl Drop for Unwritten<'_> {
+    fn drop(&mut self) {
+        let length = self.breakers.registry.breaker_policy(self.name).monitoring_period();
+        let now = self.breakers.clock.now();
+        if let Some(one) = self.breakers.known().get_mut(self.name) {
+            one.unwritten.merge(&self.counts, now, length);
+        }
+    }
+}
+
+impl Breakers {
+    pub(crate) fn new(
+        store: Arc<dyn SharedStore<Breaker>>,
+        events: Arc<dyn EventSink>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        registry: Arc<JobRegistry>,
+    ) -> Self {
+        let (known, reading) = (Mutex::default(), Turns::new(()));
+        Self { store, events, clock, entropy, registry, known, reading }
+    }
+
+    /// Makes sure that all of these are known well enough, in one request for all that are not.
+    pub(crate) async fn look_up(&self, names: &[BreakerName]) {
+        if names.iter().all(|name| self.fresh(name).is_some()) {
+            return;
+        }
+        let _turn = self.reading.lock().await;
+        let stale: Vec<BreakerName> =
+            names.iter().filter(|name| self.fresh(name).is_none()).cloned().collect();
+        let keys: Vec<String> = stale.iter().map(|name| name.as_str().to_owned()).collect();
+        for _ in 0..TRIES {
+            if keys.is_empty() {
+                return;
+            }
+            let began = self.clock.monotonic();
+            match select(self.store.load(&keys), self.clock.sleep(PATIENCE)).await {
+                Either::Left((Ok(found), _)) => {
+                    let now = self.clock.now();
+                    for (name, breaker) in stale.iter().zip(found) {
+                        self.keep(breaker.unwrap_or_else(|| Breaker::new(name.clone(), now)), began);
+                    }
+                    return;
+                }
+                Either::Left((Err(error), _)) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "breakers can't be read");
+                }
+                Either::Right(_) => tracing::warn!("breakers were not read in time"),
+            }
+        }
+    }
+
+    /// Whether a call may be made now. Takes the lease of the probe where one is due, for its caller to
+    /// [report](Self::report) on.
+    pub(crate) async fn enter(
+        &self,
+        name: &BreakerName,
+        lease_until: DateTime<Utc>,
+    ) -> Result<Permit, Refusal> {
+        for _ in 0..ROUNDS {
+            self.look_up(std::slice::from_ref(name)).await;
+            let Some(breaker) = self.fresh(name) else { return Err(Refusal::Unreadable) };
+            let now = self.clock.now();
+            match breaker.admission(now) {
+                Admission::Admitted => return Ok(Permit { breaker: name.clone(), probe: None }),
+                Admission::Refused(_) => return Err(Refusal::Refused),
+                Admission::Probe => {
+                    let probe = self.entropy.next_u64();
+                    let next = breaker.clone().probing(probe, lease_until, now);
+                    match self.write(&breaker, next).await {
+                        Ok(true) => return Ok(Permit { breaker: name.clone(), probe: Some(probe) }),
+                        Ok(false) => {}
+                        Err(_) => return Err(Refusal::Unreadable),
+                    }
+                }
+            }
+        }
+        Err(Refusal::Refused)
+    }
+
+    /// When jobs that were refused come back: each has its own instant, the earliest first.
+    pub(crate) async fn line_up(&self, name: &BreakerName, jobs: usize) -> Vec<DateTime<Utc>> {
+        let latest = self.clock.now() + LONGEST_WAIT;
+        let spread = |seconds: u64| {
+            TimeDelta::milliseconds(i64::try_from(self.entropy.next_u64() % (seconds * 1_000)).unwrap_or(0))
+        };
+        let mut earliest = self.clock.now() + TimeDelta::seconds(1);
+        for _ in 0..ROUNDS {
+            let Some(breaker) = self.stored(name) else { break };
+            let now = self.clock.now();
+            if breaker.phase == (Phase::Open { probe_at: None }) {
+                // Nobody knows when an operator lets go.
+                return vec![now + crate::control::looking_again(breaker.since, now); jobs];
+            }
+            earliest = earliest.max(breaker.next_probe_at().unwrap_or(earliest));
+            let (next, places) = breaker.clone().joined(jobs as u64, now);
+            match self.write(&breaker, next).await {
+                Ok(true) => {
+                    return places
+                        .into_iter()
+                        .map(|at| if at > latest { latest - spread(60) } else { at })
+                        .collect();
+                }
+                Ok(false) => {}
+                Err(_) => break,
+            }
+        }
+        (0..jobs).map(|_| (earliest + spread(30)).min(latest)).collect()
+    }
+
+    /// Counts how a call ended. Costs a request where it failed, was slow or was the probe.
+    pub(crate) async fn report(&self, permit: &Permit, end: CallEnd, took: Duration) {
+        let policy = self.registry.breaker_policy(&permit.breaker);
+        let is_slow = policy.is_slow(took) && end != CallEnd::Unknown;
+        let Some(probe) = permit.probe else {
+            if end != CallEnd::Unknown {
+                self.count(&permit.breaker, Counts::one(end == CallEnd::Failed, is_slow)).await;
+            }
+            return;
+        };
+        let end = match end {
+            CallEnd::Succeeded if is_slow => ProbeEnd::Failed,
+            CallEnd::Succeeded => ProbeEnd::Succeeded,
+            CallEnd::Failed => ProbeEnd::Failed,
+            CallEnd::Unknown => ProbeEnd::Unused,
+        };
+        self.end_probe(&permit.breaker, probe, end).await;
+    }
+
+    async fn end_probe(&self, name: &BreakerName, probe: u64, end: ProbeEnd) {
+        let policy = self.registry.breaker_policy(name);
+        for _ in 0..ROUNDS {
+            let Some(breaker) = self.stored(name) else { return };
+            // Where the lease is somebody else's by now, this probe says nothing any more.
+            let Some(next) = breaker.clone().probed(probe, end, policy, self.clock.now()) else { return };
+            match self.write(&breaker, next).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(breaker = %name, error = &error as &dyn std::error::Error,
+                        "a probe's end can't be written; its lease runs out");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn count(&self, name: &BreakerName, counts: Counts) {
+        let policy = self.registry.breaker_policy(name);
+        let (now, at) = (self.clock.now(), self.clock.monotonic());
+        let writing = {
+            let mut known = self.known();
+            let Some(one) = known.get_mut(name) else { return };
+            one.unwritten.count(now, counts, policy.monitoring_period());
+            let is_bad = counts.failures > 0 || counts.slow > 0;
+            let is_due = policy.counts_calls()
+                && !one.breaker.window.is_empty()
+                && at.saturating_sub(one.written_at) >= WRITE_EVERY;
+            if !is_bad && !is_due {
+                return;
+            }
+            Arc::clone(&one.writing)
+        };
+        let _turn = writing.lock().await;
+        let counts = {
+            let mut known = self.known();
+            let Some(one) = known.get_mut(name) else { return };
+            one.written_at = at;
+            std::mem::take(&mut one.unwritten)
+        };
+        let mut unwritten = Unwritten { breakers: self, name, counts };
+        if !unwritten.counts.is_empty() && self.write_counts(name, &unwritten.counts).await {
+            unwritten.counts = Window::new();
+        }
+    }
+
+    /// Whether the counts are written.
+    async fn write_counts(&self, name: &BreakerName, counts: &Window) -> bool {
+        let policy = self.registry.breaker_policy(name);
+        for _ in 0..ROUNDS {
+            let Some(breaker) = self.stored(name) else { return false };
+            let next = breaker.clone().recorded(counts, policy, self.clock.now());
+            match self.write(&breaker, next).await {
+                Ok(true) => return true,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(breaker = %name, error = &error as &dyn std::error::Error,
+                        "failures can't be counted yet");
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    /// Writes a breaker; whether it was so, or somebody else was faster. Either way it is known afterwards.
+    async fn write(&self, before: &Breaker, mut next: Breaker) -> Result<bool, StoreError> {
+        next.writer = self.entropy.next_u64();
+        let mut tried = 1;
+        loop {
+            let began = self.clock.monotonic();
+            let answer = self.store.save(std::slice::from_ref(&next)).await.pop();
+            match answer {
+                Some(Ok(SharedOutcome::Saved)) => {
+                    self.keep(next.clone(), began);
+                    self.tell(before, &next).await;
+                    return Ok(true);
+                }
+                Some(Ok(SharedOutcome::Conflict(found))) => {
+                    let name = next.name.clone();
+                    let found = found.map_or_else(|| Breaker::new(name, self.clock.now()), |found| *found);
+                    self.replace(found, began);
+                    return Ok(false);
+                }
+                Some(Err(error)) if tried == TRIES => return Err(error),
+                None => return Err(StoreError::new("write a breaker", "there was no answer")),
+                // The answer may be lost alone: the same write again finds that out.
+                Some(Err(_)) => tried += 1,
+            }
+            self.clock.sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn tell(&self, before: &Breaker, after: &Breaker) {
+        if before.phase.as_str() == after.phase.as_str() {
+            return;
+        }
+        let mut data = json!({ "breaker": after.name });
+        let kind = match after.phase {
+            Phase::Closed { .. } => EventKind::BreakerClosed,
+            Phase::HalfOpen { .. } => EventKind::BreakerHalfOpened,
+            Phase::Open { probe_at } => {
+                data["openings"] = after.openings.into();
+                data["nextProbeAt"] = json!(probe_at);
+                EventKind::BreakerOpened
+            }
+        };
+        self.events.publish(&[JobEvent { kind, job_id: None, timestamp: self.clock.now(), data }]).await;
+    }
+
+    /// The breaker, where what is known of it still holds.
+    fn fresh(&self, name: &BreakerName) -> Option<Breaker> {
+        let now = self.clock.monotonic();
+        let known = self.known();
+        let one = known.get(name)?;
+        (now.saturating_sub(one.read_at) < CACHE).then(|| one.breaker.clone())
+    }
+
+    /// The breaker as it was known last: good enough to write under its revision.
+    fn stored(&self, name: &BreakerName) -> Option<Breaker> {
+        self.known().get(name).map(|one| one.breaker.clone())
+    }
+
+    /// Keeps what was read, unless a later state is known.
+    fn keep(&self, breaker: Breaker, began: Duration) {
+        let is_older = self.known().get(&breaker.name).is_some_and(|one| {
+            breaker.revision < one.breaker.revision && began.saturating_sub(one.read_at) < CACHE
+        });
+        if is_older {
+            let mut known = self.known();
+            if let Some(one) = known.get_mut(&breaker.name) {
+                one.read_at = one.read_at.max(began);
+            }
+        } else {
+            self.replace(breaker, began);
+        }
+    }
+
+    fn replace(&self, breaker: Breaker, began: Duration) {
+        let now = self.clock.monotonic();
+        let mut known = self.known();
+        if known.len() >= MOST_KNOWN && !known.contains_key(&breaker.name) {
+            known.retain(|_, one| now.saturating_sub(one.read_at) < CACHE || !one.unwritten.is_empty());
+        }
+        if let Some(one) = known.get_mut(&breaker.name) {
+            one.breaker = breaker;
+            one.read_at = began;
+            return;
+        }
+        let (name, unwritten, writing) = (breaker.name.clone(), Window::new(), Arc::default());
+        known.insert(name, Known { breaker, read_at: began, unwritten, written_at: now, writing });
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<BreakerName, Known>> {
+        // Every change leaves it whole, so a panic elsewhere can't have broken it.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

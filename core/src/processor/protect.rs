@@ -1,0 +1,210 @@
+//! The questions before a claim that others have to answer: do the breakers that a job needs let it through, and
+//! is there room for it in its limits? Jobs without either pay nothing for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::deferral::Deferred;
+use super::held::places;
+use super::{Candidate, Invocation, JobProcessor, Ledger};
+use crate::breaker::{BreakerName, CallEnd, Permit, Refusal};
+use crate::config::JobConfig;
+use crate::job::{JobId, Obstacle};
+use crate::limit::{Ask, LimitKey, Quota, Taken, Wanted};
+
+impl Candidate {
+    fn breakers(&self) -> impl Iterator<Item = &BreakerName> {
+        self.handler.breakers().iter().chain(&self.message.definition.breakers)
+    }
+
+    fn id(&self) -> &JobId {
+        &self.message.definition.id
+    }
+
+    /// Whether it was deferred before, and so has waited for its turn.
+    fn has_waited(&self) -> bool {
+        self.message.deferred || self.received.receive_count > 1
+    }
+}
+
+/// The jobs of a batch that want one key of a limit.
+struct Crowd {
+    quota: Quota,
+    /// Where they are among the candidates: first those that have waited before.
+    members: Vec<usize>,
+    returning: u32,
+}
+
+impl JobProcessor {
+    /// Asks the breakers that jobs need. Jobs that are refused are deferred, each to an instant of its own; answers
+    /// the others.
+    pub(super) async fn pass_breakers(
+        &self,
+        candidates: Vec<Candidate>,
+        invocation: &Invocation,
+        ledger: &Ledger,
+    ) -> Vec<Candidate> {
+        let needed: BTreeSet<BreakerName> =
+            candidates.iter().flat_map(|candidate| candidate.breakers().cloned()).collect();
+        if needed.is_empty() {
+            return candidates;
+        }
+        self.breakers.look_up(&needed.into_iter().collect::<Vec<_>>()).await;
+        let lease_until = invocation.deadline + JobConfig::CLOCK_SKEW;
+        let (mut left, mut deferred) = (Vec::with_capacity(candidates.len()), Vec::new());
+        let mut refused: BTreeMap<BreakerName, Vec<Candidate>> = BTreeMap::new();
+        for candidate in candidates {
+            match self.enter_all(&candidate, lease_until).await {
+                Ok(probes) => {
+                    ledger.held.add_probes(candidate.id(), probes);
+                    left.push(candidate);
+                }
+                Err((name, Refusal::Refused)) => refused.entry(name).or_default().push(candidate),
+                Err((name, Refusal::Unreadable)) => {
+                    let until = self.after_trouble();
+                    deferred.push(Deferred { candidate, until, by: Obstacle::Breaker(name) });
+                }
+            }
+        }
+        for (name, candidates) in refused {
+            let places = self.breakers.line_up(&name, candidates.len()).await;
+            deferred.extend(candidates.into_iter().zip(places).map(|(candidate, until)| {
+                let by = Obstacle::Breaker(name.clone());
+                Deferred { candidate, until, by }
+            }));
+        }
+        self.defer_unclaimed(deferred, ledger).await;
+        left
+    }
+
+    /// Asks every breaker that a job needs; answers the probes that it is to make, or which breaker refuses.
+    async fn enter_all(
+        &self,
+        candidate: &Candidate,
+        lease_until: DateTime<Utc>,
+    ) -> Result<Vec<Permit>, (BreakerName, Refusal)> {
+        let mut probes = Vec::new();
+        for name in candidate.breakers() {
+            if probes.iter().any(|permit: &Permit| permit.breaker == *name) {
+                continue;
+            }
+            match self.breakers.enter(name, lease_until).await {
+                Ok(permit) if permit.probe.is_some() => probes.push(permit),
+                Ok(_) => {}
+                Err(refusal) => {
+                    self.return_probes(&probes).await;
+                    return Err((name.clone(), refusal));
+                }
+            }
+        }
+        Ok(probes)
+    }
+
+    async fn return_probes(&self, probes: &[Permit]) {
+        for permit in probes {
+            self.breakers.report(permit, CallEnd::Unknown, Duration::ZERO).await;
+        }
+    }
+
+    /// Takes places and tokens for jobs that are limited. Those for which there are none are deferred, each to the
+    /// instant at which its turn is likely; answers the others.
+    pub(super) async fn pass_limits(
+        &self,
+        candidates: Vec<Candidate>,
+        invocation: &Invocation,
+        ledger: &Ledger,
+    ) -> Vec<Candidate> {
+        let most = candidates.iter().map(|candidate| candidate.handler.limits().len()).max().unwrap_or(0);
+        if most == 0 {
+            return candidates;
+        }
+        let mut candidates: Vec<Option<Candidate>> = candidates.into_iter().map(Some).collect();
+        let mut deferred = Vec::new();
+        for nth in 0..most {
+            let crowds = crowds(&candidates, nth);
+            let asks: Vec<Ask> = crowds.iter().map(|(key, crowd)| self.ask(key, crowd, invocation)).collect();
+            let answers = self.limits.take(&asks).await;
+            for (((key, crowd), ask), answer) in crowds.into_iter().zip(asks).zip(answers) {
+                let answer = answer.unwrap_or_else(|error| {
+                    tracing::warn!(limit = %key, error = &error as &dyn std::error::Error,
+                        "a limit can't be asked; its jobs wait");
+                    let later = crowd.members.iter().map(|_| self.after_trouble()).collect();
+                    Taken { returning: 0, fresh: 0, later }
+                });
+                let mut later = answer.later.iter();
+                for (place, at) in crowd.members.iter().enumerate() {
+                    let is_let_through = answer.lets_through(place, crowd.returning);
+                    let Some(candidate) = candidates[*at].take() else { continue };
+                    if is_let_through {
+                        if matches!(crowd.quota, Quota::Concurrency(_)) {
+                            ledger.held.add_place(candidate.id(), key.clone(), ask.wanted.holder);
+                        }
+                        candidates[*at] = Some(candidate);
+                    } else {
+                        let until = later.next().copied().unwrap_or_else(|| self.after_trouble());
+                        deferred.push(Deferred { candidate, until, by: Obstacle::Limit(key.clone()) });
+                    }
+                }
+            }
+        }
+        let refused: BTreeSet<JobId> = deferred.iter().map(|one| one.candidate.id().clone()).collect();
+        self.let_go(|id| refused.contains(id), ledger).await;
+        self.defer_unclaimed(deferred, ledger).await;
+        candidates.into_iter().flatten().collect()
+    }
+
+    fn ask(&self, key: &LimitKey, crowd: &Crowd, invocation: &Invocation) -> Ask {
+        let all = u32::try_from(crowd.members.len()).unwrap_or(u32::MAX);
+        let wanted = Wanted {
+            returning: crowd.returning,
+            fresh: all - crowd.returning,
+            holder: self.entropy.next_u64(),
+            lease_until: invocation.deadline + JobConfig::CLOCK_SKEW,
+        };
+        Ask { key: key.clone(), quota: crowd.quota, wanted }
+    }
+
+    /// Gives back what these jobs hold: they are over, or do not run after all.
+    pub(super) async fn let_go(&self, lets_go: impl Fn(&JobId) -> bool, ledger: &Ledger) {
+        let holds = ledger.held.take(lets_go);
+        if holds.is_empty() {
+            return;
+        }
+        for one in &holds {
+            self.return_probes(&one.probes).await;
+        }
+        let places = places(&holds);
+        if !places.is_empty() {
+            self.limits.give_back(&places).await;
+        }
+    }
+}
+
+impl Taken {
+    /// Whether the job at this place of a crowd is let through, of which so many have waited before.
+    fn lets_through(&self, place: usize, returning: u32) -> bool {
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        if place < returning { place < self.returning } else { place - returning < self.fresh }
+    }
+}
+
+/// The jobs that want something of their `nth` limit, by its key.
+fn crowds(candidates: &[Option<Candidate>], nth: usize) -> BTreeMap<LimitKey, Crowd> {
+    let mut crowds: BTreeMap<LimitKey, Crowd> = BTreeMap::new();
+    for has_waited in [true, false] {
+        for (at, candidate) in candidates.iter().enumerate() {
+            let Some(candidate) = candidate.as_ref().filter(|one| one.has_waited() == has_waited) else {
+                continue;
+            };
+            let Some(limit) = candidate.handler.limits().get(nth) else { continue };
+            let Some(key) = limit.key(&candidate.message.definition) else { continue };
+            let quota = limit.quota();
+            let crowd = crowds.entry(key).or_insert(Crowd { quota, members: Vec::new(), returning: 0 });
+            crowd.members.push(at);
+            crowd.returning += u32::from(has_waited);
+        }
+    }
+    crowds
+}

@@ -1,0 +1,222 @@
+//! Jobs whose dependency is down.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use lambda_jobs_core::breaker::{BreakerPolicy, Phase};
+use lambda_jobs_core::job::Obstacle;
+use lambda_jobs_core::ports::{EventKind, SharedStore};
+use lambda_jobs_core::{
+    HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobId, JobStatus, Queue,
+};
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// Mail that can be down.
+#[derive(Clone, Default)]
+struct Mail {
+    is_down: Arc<AtomicBool>,
+    /// How long a call takes, in milliseconds.
+    takes: Arc<AtomicU32>,
+    calls: Arc<AtomicU32>,
+    /// Whether the handler says beforehand that it needs it.
+    is_declared: bool,
+}
+
+impl Mail {
+    fn calls(&self) -> u32 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    async fn deliver(&self, ctx: &JobContext) -> Result<(), std::io::Error> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        ctx.clock().sleep(Duration::from_millis(self.takes.load(Ordering::SeqCst).into())).await;
+        if self.is_down.load(Ordering::SeqCst) { Err(std::io::Error::other("mail is down")) } else { Ok(()) }
+    }
+}
+
+impl JobHandler for Mail {
+    type Payload = Value;
+    type Output = ();
+
+    fn name(&self) -> &'static str {
+        "send"
+    }
+
+    fn options(&self) -> HandlerOptions {
+        let breakers = if self.is_declared { vec!["mail".parse().unwrap()] } else { Vec::new() };
+        HandlerOptions { breakers, ..HandlerOptions::default() }
+    }
+
+    async fn execute(&self, _payload: Value, ctx: &JobContext) -> Result<(), JobError> {
+        ctx.breaker("mail").call(self.deliver(ctx)).await
+    }
+}
+
+fn world(mail: &Mail) -> World {
+    let breaker = BreakerPolicy::default().failure_count(3).unwrap();
+    let retry = lambda_jobs_core::RetryPolicy::default().with_jitter(lambda_jobs_core::Jitter::None);
+    let config = JobConfig { breaker, retry, ..JobConfig::default() };
+    World::with_config(config, |registry| {
+        registry.register(mail.clone()).unwrap();
+    })
+}
+
+/// The breaker after three jobs have failed because of it, and the jobs.
+fn opened(world: &World, mail: &Mail) -> Vec<JobId> {
+    mail.is_down.store(true, Ordering::SeqCst);
+    let jobs = (0..3).map(|_| send(world)).collect();
+    world.step(Queue::Normal);
+    assert_eq!(mail.calls(), 3);
+    jobs
+}
+
+fn send(world: &World) -> JobId {
+    world.send(Queue::Normal, &json!({ "name": "send", "maxRetries": 0 }))
+}
+
+fn phase(world: &World) -> Phase {
+    let found = world.clock.run(world.breakers.load(&["mail".to_owned()])).unwrap();
+    found[0].as_ref().expect("the breaker was written").phase
+}
+
+fn probe_at(world: &World) -> DateTime<Utc> {
+    match phase(world) {
+        Phase::Open { probe_at: Some(at) } => at,
+        other => panic!("expected an open breaker, got {other:?}"),
+    }
+}
+
+#[test]
+fn while_a_breaker_is_open_jobs_wait_and_spend_nothing_and_then_one_tries() {
+    for is_declared in [false, true] {
+        let mail = Mail { is_declared, ..Mail::default() };
+        let world = world(&mail);
+        opened(&world, &mail);
+        let opened_at = world.now();
+        assert_eq!(probe_at(&world), opened_at + TimeDelta::seconds(60));
+
+        let waiting: Vec<JobId> = (0..10).map(|_| send(&world)).collect();
+        world.step(Queue::Normal);
+        assert_eq!(mail.calls(), 3, "nobody calls");
+        let mut instants = Vec::new();
+        for id in &waiting {
+            let job = world.status(id);
+            assert_eq!((job.status, job.attempt), (JobStatus::Queued, 0));
+            assert_eq!(job.blocked, Some(Obstacle::Breaker("mail".parse().unwrap())));
+            assert!(job.note.unwrap().starts_with("waits for breaker:mail until 2026-11-23T08:01:"));
+            let record =
+                world.clock.run(lambda_jobs_core::ports::JobStore::get(&*world.store.inner, &[id.clone()]));
+            instants.push((record.unwrap()[0].as_ref().unwrap().due_at - opened_at).num_seconds());
+        }
+        instants.sort_unstable();
+        assert_eq!(instants, [60, 61, 61, 62, 62, 62, 62, 63, 63, 63], "one tries, the others follow");
+
+        mail.is_down.store(false, Ordering::SeqCst);
+        world.advance(59);
+        assert!(world.step(Queue::Normal).summary.received == 0 || mail.calls() == 3, "not before");
+        world.advance(1);
+        world.step(Queue::Normal);
+        assert_eq!(mail.calls(), 4, "one tries");
+        assert_eq!(phase(&world), Phase::Closed { forced: false });
+        world.settle();
+        for id in &waiting {
+            assert_eq!(world.status(id).status, JobStatus::Completed);
+        }
+        let counts = world.events.counts();
+        let kinds = [EventKind::BreakerOpened, EventKind::BreakerHalfOpened, EventKind::BreakerClosed];
+        assert_eq!(kinds.map(|kind| counts[&kind]), [1, 1, 1]);
+    }
+}
+
+#[test]
+fn a_declared_breaker_that_is_open_costs_no_claim() {
+    let mail = Mail { is_declared: true, ..Mail::default() };
+    let world = world(&mail);
+    opened(&world, &mail);
+    let id = send(&world);
+    world.step(Queue::Normal);
+    let record = world.clock.run(lambda_jobs_core::ports::JobStore::get(&*world.store.inner, &[id]));
+    assert_eq!(record.unwrap()[0].as_ref().unwrap().claim, None);
+}
+
+#[test]
+fn a_probe_that_fails_opens_the_breaker_again_and_one_that_times_out_too() {
+    for times_out in [false, true] {
+        let mail = Mail { is_declared: true, ..Mail::default() };
+        let world = world(&mail);
+        opened(&world, &mail);
+        let first = probe_at(&world);
+        send(&world);
+        world.step(Queue::Normal);
+        if times_out {
+            mail.takes.store(40_000, Ordering::SeqCst);
+        }
+        world.advance(60);
+        world.step(Queue::Normal);
+        assert_eq!(mail.calls(), 4);
+        assert!(probe_at(&world) >= first + TimeDelta::seconds(60), "{times_out}");
+    }
+}
+
+#[test]
+fn g6_a_breaker_is_as_it_was_when_everything_else_starts_anew() {
+    let mail = Mail::default();
+    let world = world(&mail);
+    opened(&world, &mail);
+    let config = world.config.clone();
+    let world = world.restarted(config, |registry| {
+        registry.register(mail.clone()).unwrap();
+    });
+    let id = send(&world);
+    world.step(Queue::Normal);
+    assert_eq!(mail.calls(), 3);
+    assert_eq!(world.status(&id).status, JobStatus::Queued);
+}
+
+#[test]
+fn a_breaker_of_a_wrong_name_fails_the_job_with_what_was_expected() {
+    let world = World::new(|registry| {
+        let call = |_: Value, ctx: JobContext| async move {
+            ctx.breaker("two words").call(async { Ok::<_, JobError>(()) }).await
+        };
+        registry.register_fn("call", call).unwrap();
+    });
+    let id = world.send(Queue::Normal, &json!({ "name": "call" }));
+    world.step(Queue::Normal);
+    let job = world.status(&id);
+    assert_eq!(job.status, JobStatus::Failed);
+    assert_eq!(
+        job.error.as_deref(),
+        Some(r#"breaker: expected 1 to 200 visible ASCII characters without spaces, got "two words""#)
+    );
+}
+
+#[test]
+fn errors_that_say_nothing_about_the_dependency_do_not_open_its_breaker() {
+    let world = World::new(|registry| {
+        let breaker = BreakerPolicy::default().failure_count(1).unwrap().expecting(["not found"]).unwrap();
+        registry.protect("mail".parse().unwrap(), breaker);
+        let call = |error: String, ctx: JobContext| async move {
+            let outcome = match error.as_str() {
+                "permanent" => Err(JobError::permanent("refused")),
+                "snooze" => Err(JobError::snooze(Duration::from_secs(3600))),
+                text => Err(JobError::retryable(text)),
+            };
+            ctx.breaker("mail").call(async move { outcome }).await as Result<(), JobError>
+        };
+        registry.register_fn("call", call).unwrap();
+    });
+    for error in ["permanent", "snooze", "mailbox not found"] {
+        world.send(Queue::Normal, &json!({ "name": "call", "payload": error, "maxRetries": 0 }));
+        world.step(Queue::Normal);
+        let found = world.clock.run(world.breakers.load(&["mail".to_owned()])).unwrap();
+        assert_eq!(found, [None], "{error}: nothing is written");
+    }
+    world.send(Queue::Normal, &json!({ "name": "call", "payload": "timed out", "maxRetries": 0 }));
+    world.step(Queue::Normal);
+    assert!(matches!(phase(&world), Phase::Open { .. }));
+}
