@@ -14,6 +14,7 @@ mod cleanup;
 mod dispatcher;
 mod edges;
 mod explain;
+mod fairness;
 mod guarantees;
 mod handlers;
 mod limits;
