@@ -80,6 +80,8 @@ impl Share {
 pub const MAX_RECOVERY: Duration = Duration::from_mins(10);
 /// The longest window.
 const MAX_WINDOW: Duration = Duration::from_hours(24);
+/// The longest call: a function ends after that.
+const LONGEST_CALL: Duration = Duration::from_mins(15);
 /// The largest number of failures or calls that can be asked for.
 const MAX_CALLS: u32 = 1_000;
 /// The largest factor by which a recovery timeout may grow.
@@ -100,7 +102,7 @@ impl BreakerPolicy {
         Ok(self)
     }
 
-    /// Opens as well when this share of the calls within the window took longer than that.
+    /// Opens as well when this share of the calls within the window took longer than that, 1 ms to 15 min.
     pub fn slow_calls(
         mut self,
         longer_than: Duration,
@@ -108,6 +110,7 @@ impl BreakerPolicy {
         min_calls: u32,
     ) -> Result<Self, InvalidBreaker> {
         let share = share("slow call rate", percent, min_calls)?;
+        let longer_than = between("slow call", longer_than, Duration::from_millis(1), LONGEST_CALL)?;
         self.slow = Some(SlowCalls { longer_than, share });
         Ok(self)
     }

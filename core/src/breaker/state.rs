@@ -159,17 +159,20 @@ impl Breaker {
         matches!(self.phase, Phase::Closed { forced: true } | Phase::Open { probe_at: None })
     }
 
-    /// How many jobs wait for an instant that they were given because of it.
+    /// How many jobs wait for an instant that they were given because of it. Those who were given theirs before it
+    /// opened again count anew when they come and are refused.
     #[must_use]
     pub fn deferred(&self, now: DateTime<Utc>) -> u64 {
         self.line.waiting(now)
     }
 
-    /// The breaker after these calls, of which a closed one opens where they are too bad. Calls that began
-    /// before it opened don't change it any more.
+    /// The breaker after these calls, of which a closed one opens where they are too bad. What was counted before
+    /// it closed again has had its effect, and is left out.
     #[must_use]
     pub fn recorded(mut self, calls: &Window, policy: &BreakerPolicy, now: DateTime<Utc>) -> Self {
         let length = policy.monitoring_period();
+        let has_closed = self.openings > 0 && matches!(self.phase, Phase::Closed { .. });
+        let calls = if has_closed { &calls.since(self.since) } else { calls };
         self.window.merge(calls, now, length);
         let total = self.window.total(now, length);
         if self.phase == (Phase::Closed { forced: false }) && is_too_bad(total, policy) {
@@ -212,13 +215,14 @@ impl Breaker {
     }
 
     /// The breaker with places in its line for so many jobs that it refuses, and their instants. Where an
-    /// operator keeps it open, nobody knows when, and there are no places.
+    /// operator keeps it open, nobody knows when: there are no places, and the breaker is as it was.
     #[must_use]
     pub fn joined(mut self, jobs: u64, now: DateTime<Utc>) -> (Self, Vec<DateTime<Utc>>) {
         let earliest = match self.phase {
+            Phase::Open { probe_at: None } => return (self, Vec::new()),
             Phase::Open { probe_at: Some(at) } => at.max(now),
             // The probe has just begun, and may end long before its lease does.
-            _ => now + A_MOMENT,
+            _ => now.checked_add_signed(A_MOMENT).unwrap_or(now),
         };
         let places = self.line.join(jobs, earliest);
         (self.written(now), places)
@@ -260,7 +264,7 @@ impl Breaker {
     }
 
     const fn written(mut self, now: DateTime<Utc>) -> Self {
-        self.revision += 1;
+        self.revision = self.revision.saturating_add(1);
         self.written_at = now;
         self
     }

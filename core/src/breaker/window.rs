@@ -2,7 +2,8 @@
 //!
 //! Calls of the same few seconds are counted together, so that the state of a breaker stays small enough to be
 //! written for the price of one write unit. A count leaves the window when the first call of its group does: a
-//! thirtieth of the window early at most.
+//! thirtieth of the window early at most, and in whatever order the counts came together. It is stored as text
+//! for the same reason: as JSON it would be twice as long.
 
 use std::time::Duration;
 
@@ -35,13 +36,22 @@ impl Counts {
 }
 
 /// How many groups there are in a window.
-const GROUPS: i32 = 30;
+const GROUPS: i64 = 30;
 
-/// Counts of the last while, in groups by the instant of their first call, in milliseconds since 1970.
+/// Counts of the last while, in groups by the instant of their first call. As text each group is that instant (of
+/// the first group in milliseconds since 1970, of the others since the one before), calls, failures and slow calls,
+/// in base 36; zeros at its end are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Window {
-    groups: Vec<(i64, u64, u64, u64)>,
+    groups: Vec<Group>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Group {
+    /// In milliseconds since 1970.
+    at: i64,
+    counts: Counts,
 }
 
 impl Window {
@@ -54,7 +64,7 @@ impl Window {
     /// Counts what ended at an instant, and forgets what is older than the window.
     pub fn count(&mut self, at: DateTime<Utc>, counts: Counts, length: Duration) {
         let at = at.timestamp_millis();
-        self.groups.push((at, counts.calls, counts.failures, counts.slow));
+        self.groups.push(Group { at, counts });
         self.tidy(at, length);
     }
 
@@ -64,19 +74,25 @@ impl Window {
         self.tidy(now.timestamp_millis(), length);
     }
 
+    /// What began to be counted at an instant or later.
+    pub(super) fn since(&self, at: DateTime<Utc>) -> Self {
+        let at = at.timestamp_millis();
+        Self { groups: self.groups.iter().filter(|group| group.at >= at).copied().collect() }
+    }
+
     fn tidy(&mut self, now: i64, length: Duration) {
         let length = millis(length);
-        self.groups.retain(|group| group.0 > now - length);
-        self.groups.sort_unstable_by_key(|group| group.0);
-        let mut groups: Vec<(i64, u64, u64, u64)> = Vec::with_capacity(self.groups.len());
-        for (at, calls, failures, slow) in self.groups.drain(..) {
+        // The same stretches for everybody, so that groups don't grow when they are merged again and again.
+        let span = (length / GROUPS).max(1);
+        self.groups.retain(|group| group.at > now - length);
+        self.groups.sort_unstable_by_key(|group| group.at);
+        let mut groups: Vec<Group> = Vec::with_capacity(self.groups.len());
+        for group in self.groups.drain(..) {
             match groups.last_mut() {
-                Some(last) if at - last.0 < length / i64::from(GROUPS) => {
-                    let mut sum = Counts { calls: last.1, failures: last.2, slow: last.3 };
-                    sum.add(Counts { calls, failures, slow });
-                    *last = (last.0, sum.calls, sum.failures, sum.slow);
+                Some(last) if last.at.div_euclid(span) == group.at.div_euclid(span) => {
+                    last.counts.add(group.counts);
                 }
-                _ => groups.push((at, calls, failures, slow)),
+                _ => groups.push(group),
             }
         }
         self.groups = groups;
@@ -87,8 +103,8 @@ impl Window {
     pub fn total(&self, now: DateTime<Utc>, length: Duration) -> Counts {
         let since = now.timestamp_millis() - millis(length);
         let mut total = Counts::default();
-        for (_, calls, failures, slow) in self.groups.iter().filter(|group| group.0 > since) {
-            total.add(Counts { calls: *calls, failures: *failures, slow: *slow });
+        for group in self.groups.iter().filter(|group| group.at > since) {
+            total.add(group.counts);
         }
         total
     }
@@ -102,8 +118,74 @@ impl Window {
     /// When the last group began.
     #[must_use]
     pub fn last_at(&self) -> Option<DateTime<Utc>> {
-        self.groups.last().and_then(|group| DateTime::from_timestamp_millis(group.0))
+        self.groups.last().and_then(|group| DateTime::from_timestamp_millis(group.at))
     }
+}
+
+impl From<Window> for String {
+    fn from(window: Window) -> Self {
+        let mut text = Self::new();
+        let mut before = 0;
+        for Group { at, counts } in window.groups {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            if at < before {
+                text.push('-');
+            }
+            write(&mut text, at.abs_diff(before));
+            let counts = [counts.calls, counts.failures, counts.slow];
+            let written = counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
+            for count in &counts[..written] {
+                text.push('.');
+                write(&mut text, *count);
+            }
+            before = at;
+        }
+        text
+    }
+}
+
+impl TryFrom<String> for Window {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let mut groups: Vec<Group> = Vec::new();
+        for word in text.split_whitespace() {
+            let before = groups.last().map_or(0, |group| group.at);
+            let group = read(word, before).ok_or_else(|| {
+                format!(
+                    "window: expected groups of an instant and up to three counts, in base 36, got {word:?}"
+                )
+            })?;
+            groups.push(group);
+        }
+        Ok(Self { groups })
+    }
+}
+
+const BASE: u32 = 36;
+
+fn read(word: &str, before: i64) -> Option<Group> {
+    let mut parts = word.split('.');
+    let at = before.checked_add(i64::from_str_radix(parts.next()?, BASE).ok()?)?;
+    let mut counts = [0; 3];
+    for count in &mut counts {
+        let Some(part) = parts.next() else { break };
+        *count = u64::from_str_radix(part, BASE).ok()?;
+    }
+    let [calls, failures, slow] = counts;
+    parts.next().is_none().then_some(Group { at, counts: Counts { calls, failures, slow } })
+}
+
+fn write(text: &mut String, number: u64) {
+    let rest = number / u64::from(BASE);
+    if rest > 0 {
+        write(text, rest);
+    }
+    // The remainder is a digit of the base.
+    let digit = u32::try_from(number % u64::from(BASE)).ok().and_then(|digit| char::from_digit(digit, BASE));
+    text.extend(digit);
 }
 
 fn millis(length: Duration) -> i64 {

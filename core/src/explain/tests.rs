@@ -243,7 +243,8 @@ fn a_job_over_a_limit_waits_for_its_turn() {
     let Some(Obstacle::Limit(key)) = job.blocked.clone() else { panic!("a limit") };
     let wanted = Wanted { returning: 0, fresh: 3, holder: 1, lease_until: at(95) };
     let (limit, _) = LimitState::new(key, at(0)).taken(Quota::Concurrency(2), &wanted, at(0));
-    let explain_at = |now| told(&explain(Some(&job), &Control::default(), &[], &[limit.clone()], at(now)));
+    let explain_at =
+        |now| told(&explain(Some(&job), &Control::default(), &[], std::slice::from_ref(&limit), at(now)));
     let detail =
         "it waits for its turn at 1970-01-01T00:00:04Z under limit at-once:n, of which 2 places are held";
     expect(&explain_at(3), "limit", detail, Some("1970-01-01T00:00:04Z"));

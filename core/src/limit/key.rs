@@ -24,8 +24,8 @@ use super::InvalidLimit;
 #[serde(try_from = "String", into = "String")]
 pub struct LimitKey(String);
 
-/// How much of a wrong key its error shows.
-const SHOWN: usize = 80;
+/// How much of a wrong key or scope its error shows.
+pub(super) const SHOWN: usize = 80;
 
 impl LimitKey {
     /// The longest key, in bytes.
@@ -73,12 +73,12 @@ impl fmt::Display for LimitKey {
 }
 
 impl LimitKey {
-    /// The key of this text, which is not empty. Control characters are escaped, and one that is too long ends in
-    /// a hash of all of it.
+    /// The key of this text, which is not empty. Control characters and the backslash are escaped, so that no two
+    /// texts become the same key, and one that is too long ends in a hash of all of it.
     pub(super) fn of(text: &str) -> Self {
         let mut plain = String::with_capacity(text.len());
         for c in text.chars() {
-            if c.is_control() { plain.extend(c.escape_default()) } else { plain.push(c) }
+            if c.is_control() || c == '\\' { plain.extend(c.escape_default()) } else { plain.push(c) }
         }
         if plain.len() > Self::MAX_LEN {
             // FNV-1a: the same in every release, because the key is stored.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::Value;
 
+use super::key::SHOWN;
 use super::{InvalidLimit, LimitKey};
 use crate::job::JobDefinition;
 
@@ -41,8 +42,8 @@ pub enum LimitBy {
     Name,
     /// The jobs of one tenant (for a webhook: of one endpoint). A job without a tenant is not limited.
     Tenant,
-    /// The jobs with one value in this place of their payload, a JSON pointer such as `/customerId`. A job
-    /// without a text, number or boolean there is not limited.
+    /// The jobs with one value in this place of their payload, a JSON pointer such as `/customerId`; `customerId`
+    /// is the same. A job without a text, number or boolean there is not limited.
     Payload(String),
 }
 
@@ -98,7 +99,8 @@ impl Limit {
             Ok(self)
         } else {
             let expected = format!("1 to {MAX_SCOPE} bytes without control characters");
-            Err(InvalidLimit::new("limit scope", expected, format!("{scope:?}")))
+            let shown: String = scope.chars().take(SHOWN).collect();
+            Err(InvalidLimit::new("limit scope", expected, format!("{shown:?}")))
         }
     }
 
@@ -114,7 +116,11 @@ impl Limit {
         let by = match &self.by {
             LimitBy::Name => String::new(),
             LimitBy::Tenant => format!("/tenant={}", job.tenant.as_ref()?),
-            LimitBy::Payload(pointer) => format!("{pointer}={}", plain(job.payload.pointer(pointer)?)?),
+            LimitBy::Payload(pointer) => {
+                let slash = if pointer.is_empty() || pointer.starts_with('/') { "" } else { "/" };
+                let pointer = format!("{slash}{pointer}");
+                format!("/payload{pointer}={}", plain(job.payload.pointer(&pointer)?)?)
+            }
         };
         let kind = match self.quota {
             Quota::Concurrency(_) => "at-once",
@@ -162,10 +168,10 @@ impl Rate {
         }
     }
 
-    /// The time from one job to the next.
+    /// The time from one job to the next, rounded up to a nanosecond, so that there are never too many.
     #[must_use]
     pub fn interval(&self) -> TimeDelta {
-        let nanos = self.per.as_nanos() / u128::from(self.jobs);
+        let nanos = self.per.as_nanos().div_ceil(u128::from(self.jobs));
         TimeDelta::nanoseconds(i64::try_from(nanos).unwrap_or(i64::MAX))
     }
 

@@ -4,6 +4,9 @@
 //! are left. Concurrency is a list of places, each held by one batch for some of its jobs, with a lease. Both
 //! have a line: the instant at which the next job that is deferred may come back, so that each comes when its
 //! turn is likely.
+//!
+//! A token is kept for each job that waits in the line of a rate: a second instant counts those tokens as gone
+//! already, and who comes new must find one in both. It is time that gives a token back which nobody comes for.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -23,6 +26,9 @@ pub struct LimitState {
     pub writer: u64,
     /// When the tokens that are gone are all back.
     pub full_at: DateTime<Utc>,
+    /// When they would all be back if those that wait had theirs already. Before `full_at` nobody waits.
+    #[serde(default)]
+    pub booked_until: DateTime<Utc>,
     /// The places that are held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<Place>,
@@ -90,6 +96,7 @@ impl LimitState {
             revision: 0,
             writer: 0,
             full_at: now,
+            booked_until: now,
             places: Vec::new(),
             hold_millis: 0,
             line_ends: now,
@@ -99,20 +106,23 @@ impl LimitState {
 
     /// The limit after a batch took what it can have of it.
     ///
-    /// Of a rate, jobs that have not waited before get nothing while others wait for their turn.
+    /// Of a rate, jobs that have not waited before get only what is not kept for those that have.
     #[must_use]
     pub fn taken(mut self, quota: Quota, wanted: &Wanted, now: DateTime<Utc>) -> (Self, Taken) {
         let (returning, fresh) = match quota {
             Quota::Rate(rate) => {
-                let returning = self.take_tokens(rate, wanted.returning, now);
-                let is_awaited = self.line_ends > now || returning < wanted.returning;
-                let fresh = if is_awaited { 0 } else { self.take_tokens(rate, wanted.fresh, now) };
+                let returning = wanted.returning.min(tokens(rate, self.full_at, now));
+                self.full_at = spent(rate, self.full_at, returning, now);
+                let is_awaited = returning < wanted.returning;
+                let left = tokens(rate, self.full_at.max(self.booked_until), now);
+                let fresh = if is_awaited { 0 } else { wanted.fresh.min(left) };
+                self.full_at = spent(rate, self.full_at, fresh, now);
+                self.booked_until = spent(rate, self.booked_until, fresh, now);
                 (returning, fresh)
             }
             Quota::Concurrency(most) => {
                 self.places.retain(|place| place.lease_until > now);
-                let held: u32 = self.places.iter().map(|place| place.jobs).sum();
-                let free = most.saturating_sub(held);
+                let free = most.saturating_sub(held(&self.places));
                 let returning = wanted.returning.min(free);
                 let fresh = wanted.fresh.min(free - returning);
                 self.hold(wanted, returning + fresh, now);
@@ -128,42 +138,35 @@ impl LimitState {
     /// is nothing to give back.
     #[must_use]
     pub fn given_back(mut self, holder: u64, jobs: u32, now: DateTime<Utc>) -> Option<Self> {
-        let at = self.places.iter().position(|place| place.holder == holder)?;
-        let place = &mut self.places[at];
+        let place = self.places.iter_mut().find(|place| place.holder == holder)?;
         let held = u64::try_from((now - place.since).num_milliseconds()).unwrap_or_default();
         place.jobs = place.jobs.saturating_sub(jobs);
-        if place.jobs == 0 {
-            self.places.swap_remove(at);
-        }
+        self.places.retain(|place| place.jobs > 0);
         // A moving average: the last few say more than the first.
-        self.hold_millis =
-            if self.hold_millis == 0 { held.max(1) } else { (self.hold_millis * 7 + held) / 8 };
+        let before = if self.hold_millis == 0 { held } else { self.hold_millis };
+        self.hold_millis = (before.saturating_mul(7).saturating_add(held) / 8).max(1);
         Some(self.written(now))
     }
 
-    /// When a job can come at the earliest, where none can now.
+    /// When a job that has not waited can come at the earliest, where none can now. A place that is held may be
+    /// given back before.
     #[must_use]
     pub fn next_free_at(&self, quota: Quota, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match quota {
             Quota::Rate(rate) => {
-                let at = self.full_at - depth(rate) + rate.interval();
+                let at = next_token(rate, self.full_at.max(self.booked_until));
                 (at > now).then_some(at)
             }
             Quota::Concurrency(most) => {
-                let held = self.places.iter().filter(|place| place.lease_until > now);
-                let is_full = held.clone().map(|place| place.jobs).sum::<u32>() >= most;
-                held.map(|place| place.lease_until).min().filter(|_| is_full)
+                let mut places: Vec<Place> =
+                    self.places.iter().filter(|place| place.lease_until > now).copied().collect();
+                places.sort_unstable_by_key(|place| place.lease_until);
+                // So many must go for one to be free.
+                let gone = (0..places.len()).find(|gone| held(&places[*gone..]) < most);
+                let last = gone.unwrap_or(places.len()).checked_sub(1)?;
+                places.get(last).map(|place| place.lease_until)
             }
         }
-    }
-
-    fn take_tokens(&mut self, rate: Rate, wanted: u32, now: DateTime<Utc>) -> u32 {
-        let full_at = self.full_at.max(now);
-        let left = depth(rate) - (full_at - now);
-        let interval = nanos(rate.interval());
-        let taken = wanted.min(u32::try_from(nanos(left) / interval).unwrap_or(u32::MAX));
-        self.full_at = full_at + times(rate.interval(), taken);
-        taken
     }
 
     fn hold(&mut self, wanted: &Wanted, jobs: u32, now: DateTime<Utc>) {
@@ -179,25 +182,52 @@ impl LimitState {
             return Vec::new();
         }
         let (first, interval) = match quota {
-            Quota::Rate(rate) => (self.full_at - depth(rate) + rate.interval(), rate.interval()),
+            Quota::Rate(rate) => {
+                let booked_until = self.booked_until.max(self.full_at);
+                self.booked_until = spent(rate, booked_until, jobs, now);
+                (next_token(rate, booked_until), rate.interval())
+            }
             Quota::Concurrency(most) => {
-                let hold = i64::try_from(self.hold_millis).unwrap_or(i64::MAX);
-                let hold = if hold == 0 { UNKNOWN_HOLD } else { TimeDelta::milliseconds(hold) };
-                let interval = hold / i32::try_from(most).unwrap_or(i32::MAX);
-                (now + interval, interval)
+                let hold = i64::try_from(self.hold_millis).ok().filter(|hold| *hold > 0);
+                let hold = hold.and_then(TimeDelta::try_milliseconds).unwrap_or(UNKNOWN_HOLD);
+                let interval = hold / i32::try_from(most.max(1)).unwrap_or(i32::MAX);
+                (later(now, interval), interval)
             }
         };
-        let first = first.max(now + SOONEST).max(self.line_ends + interval);
-        let places: Vec<DateTime<Utc>> = (0..jobs).map(|job| first + times(interval, job)).collect();
-        self.line_ends = first + times(interval, jobs - 1);
+        let first = first.max(later(now, SOONEST)).max(later(self.line_ends, interval));
+        let places: Vec<DateTime<Utc>> = (0..jobs).map(|job| later(first, times(interval, job))).collect();
+        self.line_ends = places.last().copied().unwrap_or(self.line_ends);
         places
     }
 
     const fn written(mut self, now: DateTime<Utc>) -> Self {
-        self.revision += 1;
+        self.revision = self.revision.saturating_add(1);
         self.written_at = now;
         self
     }
+}
+
+/// For how many jobs places are held.
+fn held(places: &[Place]) -> u32 {
+    places.iter().fold(0, |held, place| held.saturating_add(place.jobs))
+}
+
+/// How many tokens are there, where they are all back at this instant.
+fn tokens(rate: Rate, full_at: DateTime<Utc>, now: DateTime<Utc>) -> u32 {
+    let left = depth(rate) - (full_at.max(now) - now);
+    let interval = rate.interval().num_nanoseconds().unwrap_or(i64::MAX).max(1);
+    let left = left.num_nanoseconds().unwrap_or_default() / interval;
+    u32::try_from(left.max(0)).unwrap_or(u32::MAX)
+}
+
+/// When all tokens are back after so many more are taken.
+fn spent(rate: Rate, full_at: DateTime<Utc>, taken: u32, now: DateTime<Utc>) -> DateTime<Utc> {
+    later(full_at.max(now), times(rate.interval(), taken))
+}
+
+/// When the next token is there, where they are all back at this instant.
+fn next_token(rate: Rate, full_at: DateTime<Utc>) -> DateTime<Utc> {
+    full_at.checked_sub_signed(depth(rate) - rate.interval()).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 /// How much time the tokens of a full bucket are worth.
@@ -206,12 +236,12 @@ fn depth(rate: Rate) -> TimeDelta {
 }
 
 fn times(interval: TimeDelta, count: u32) -> TimeDelta {
-    let nanos = nanos(interval).saturating_mul(i64::from(count));
+    let nanos = interval.num_nanoseconds().unwrap_or(i64::MAX).saturating_mul(i64::from(count));
     TimeDelta::nanoseconds(nanos)
 }
 
-fn nanos(time: TimeDelta) -> i64 {
-    time.num_nanoseconds().unwrap_or(i64::MAX).max(1)
+fn later(instant: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
+    instant.checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 impl SharedState for LimitState {
@@ -227,7 +257,7 @@ impl SharedState for LimitState {
 
     fn expires_at(&self) -> Option<DateTime<Utc>> {
         let leases = self.places.iter().map(|place| place.lease_until);
-        let last = leases.chain([self.full_at, self.line_ends, self.written_at]).max();
+        let last = leases.chain([self.full_at, self.booked_until, self.line_ends, self.written_at]).max();
         last?.checked_add_signed(KEEP)
     }
 }

@@ -1,1 +1,32 @@
+//! Limits: what they let through, and when the rest may come.
 
+mod concurrency;
+mod keys;
+mod rates;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{LimitState, Quota, Wanted};
+
+fn at(millis: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::milliseconds(millis)
+}
+
+fn unused() -> LimitState {
+    LimitState::new("k".parse().unwrap(), at(0))
+}
+
+fn wanted(returning: u32, fresh: u32) -> Wanted {
+    Wanted { returning, fresh, holder: 7, lease_until: at(90_000) }
+}
+
+/// How many start of those that come at an instant, and when the others may.
+fn take(state: &mut LimitState, quota: Quota, wanted: Wanted, millis: i64) -> (u32, u32, Vec<DateTime<Utc>>) {
+    let (next, taken) = state.clone().taken(quota, &wanted, at(millis));
+    assert_eq!((next.revision, next.written_at), (state.revision + 1, at(millis)));
+    let refused = wanted.returning + wanted.fresh - taken.returning - taken.fresh;
+    assert_eq!(taken.later.len(), refused as usize, "each that is refused has an instant");
+    assert!(taken.later.is_sorted() && taken.later.iter().all(|place| *place >= at(millis + 1_000)));
+    *state = next;
+    (taken.returning, taken.fresh, taken.later)
+}
