@@ -126,9 +126,8 @@ pub struct RateLimit {
 impl RateLimit {
     /// The rate as a limit goes by it.
     pub fn rate(&self) -> Result<Rate, InvalidEndpoint> {
-        Rate::new(self.deliveries, self.per).map_err(|error| {
-            InvalidEndpoint::new("rateLimit", "a rate".to_owned(), error.to_string())
-        })
+        Rate::new(self.deliveries, self.per)
+            .map_err(|error| InvalidEndpoint::new("rateLimit", "a rate".to_owned(), error.to_string()))
     }
 }
 
@@ -167,9 +166,8 @@ impl EndpointSpec {
 
     /// Checks what can be checked without calling it.
     pub fn check(&self) -> Result<(), InvalidEndpoint> {
-        let refuse = |field, expected: &str, got: String| {
-            Err(InvalidEndpoint::new(field, expected.to_owned(), got))
-        };
+        let refuse =
+            |field, expected: &str, got: String| Err(InvalidEndpoint::new(field, expected.to_owned(), got));
         let is_url = ["https://", "http://"].iter().any(|scheme| self.url.starts_with(scheme));
         if !is_url || self.url.len() > MAX_URL || !self.url.bytes().all(|byte| byte.is_ascii_graphic()) {
             return refuse("url", "an absolute URL of https, at most 2048 bytes", excerpt(&self.url));
@@ -178,10 +176,13 @@ impl EndpointSpec {
             return refuse("eventTypes", "1 to 100 types of events", self.event_types.len().to_string());
         }
         if let Some(wrong) = self.event_types.iter().find(|pattern| !is_pattern(pattern)) {
-            let expected = "types of 1 to 128 letters, digits, '.', '-', '_', '/' or ':', and '*' at their ends";
+            let expected =
+                "types of 1 to 128 letters, digits, '.', '-', '_', '/' or ':', and '*' at their ends";
             return refuse("eventTypes", expected, excerpt(wrong));
         }
-        if let Some(text) = [&self.tenant, &self.description].into_iter().flatten().find(|text| !is_plain(text)) {
+        if let Some(text) =
+            [&self.tenant, &self.description].into_iter().flatten().find(|text| !is_plain(text))
+        {
             return refuse("tenant, description", "1 to 500 bytes without control characters", excerpt(text));
         }
         self.check_headers()?;

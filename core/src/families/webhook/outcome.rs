@@ -101,7 +101,12 @@ mod tests {
 
     fn of(status: u16, retry_after: Option<&str>) -> (Meaning, Option<ErrorClass>) {
         let retry_after = retry_after.map(str::to_owned);
-        meaning(Method::Post, "https://a.example/", &Ok(HttpResponse { status, body: Vec::new(), retry_after }), NOW)
+        meaning(
+            Method::Post,
+            "https://a.example/",
+            &Ok(HttpResponse { status, body: Vec::new(), retry_after }),
+            NOW,
+        )
     }
 
     #[test]
@@ -115,7 +120,10 @@ mod tests {
             assert_eq!(of(status, None), (again, Some(ErrorClass::ServerError)));
         }
         for status in [400, 401, 404, 422, 451] {
-            assert_eq!(of(status, None), (Meaning::Refused { why: why(status) }, Some(ErrorClass::ClientError)));
+            assert_eq!(
+                of(status, None),
+                (Meaning::Refused { why: why(status) }, Some(ErrorClass::ClientError))
+            );
         }
         assert_eq!(of(410, None), (Meaning::Gone { why: why(410) }, Some(ErrorClass::ClientError)));
         let moved = Meaning::Again { why: why(302), after: None };

@@ -12,7 +12,9 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::endpoint::{DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, is_event_type};
+use super::endpoint::{
+    DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, is_event_type,
+};
 use super::secret::WebhookSecret;
 use super::{InvalidEndpoint, NAME, WebhookPayload};
 use crate::job::{InvalidId, JobId, NewJob};
@@ -153,7 +155,11 @@ impl WebhookService {
     }
 
     /// Makes an endpoint, or changes what it is. A new one's secret comes with the answer, this once.
-    pub async fn put_endpoint(&self, id: &EndpointId, spec: EndpointSpec) -> Result<EndpointView, WebhookError> {
+    pub async fn put_endpoint(
+        &self,
+        id: &EndpointId,
+        spec: EndpointSpec,
+    ) -> Result<EndpointView, WebhookError> {
         spec.check()?;
         let secret = WebhookSecret::of(&self.ports.secrets.secret()?);
         for _ in 0..TRIES {
@@ -216,8 +222,7 @@ impl WebhookService {
             return Err(WebhookError::EventType(event.event_type));
         }
         let now = self.ports.clock.now();
-        let event_id =
-            event.id.clone().unwrap_or_else(|| JobId::generate(now, &*self.ports.entropy));
+        let event_id = event.id.clone().unwrap_or_else(|| JobId::generate(now, &*self.ports.entropy));
         let endpoints = self.ports.endpoints.list().await?;
         let wanting = endpoints.into_iter().filter(|endpoint| {
             endpoint.is_enabled() && endpoint.spec.wants(&event.event_type, event.tenant.as_deref())
