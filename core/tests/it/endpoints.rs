@@ -21,10 +21,13 @@ use standardwebhooks::Webhook;
 
 use crate::world::World;
 
-/// Receivers, by the hosts of their URLs.
+/// A status, and the header that says when to try again.
+type Answer = (u16, Option<String>);
+
+/// Receivers, by their URLs. The last answer is given again and again.
 #[derive(Default)]
 struct Receivers {
-    answers: Mutex<HashMap<String, VecDeque<(u16, Option<String>)>>>,
+    answers: Mutex<HashMap<String, VecDeque<Answer>>>,
     requests: Mutex<Vec<HttpRequest>>,
 }
 
