@@ -50,6 +50,11 @@ pub enum RegisterError {
     /// There is a handler of that name.
     #[error("handler {0:?} is registered already")]
     Duplicate(String),
+    /// Two of its limits would be one.
+    #[error(
+        "handler {0:?}: limits: expected each to count by something else, got two of one kind, scope and key"
+    )]
+    Limits(String),
     /// Its jobs could never be run.
     #[error(
         "handler {name:?}: timeout: expected 1 ms to {longest:?}, the function's timeout less the margins to start and \
@@ -81,6 +86,11 @@ impl JobRegistry {
         }
         if self.handlers.contains_key(&name) {
             return Err(RegisterError::Duplicate(name));
+        }
+        let repeats =
+            |(at, one): (usize, &Limit)| options.limits[..at].iter().any(|other| other.counts_like(one));
+        if options.limits.iter().enumerate().any(repeats) {
+            return Err(RegisterError::Limits(name));
         }
         let timeout = options.timeout.unwrap_or(self.config.timeout);
         let longest = self.config.longest_timeout();
@@ -283,6 +293,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit::LimitBy;
 
     struct Slow;
 
@@ -296,6 +307,26 @@ mod tests {
 
         fn options(&self) -> HandlerOptions {
             HandlerOptions { timeout: Some(Duration::from_mins(10)), ..HandlerOptions::default() }
+        }
+
+        async fn execute(&self, _payload: Value, _ctx: &JobContext) -> Result<(), JobError> {
+            Ok(())
+        }
+    }
+
+    struct Limited;
+
+    impl JobHandler for Limited {
+        type Payload = Value;
+        type Output = ();
+
+        fn name(&self) -> &'static str {
+            "limited"
+        }
+
+        fn options(&self) -> HandlerOptions {
+            let limit = |jobs| Limit::concurrency(LimitBy::Tenant, jobs).unwrap();
+            HandlerOptions { limits: vec![limit(1), limit(2)], ..HandlerOptions::default() }
         }
 
         async fn execute(&self, _payload: Value, _ctx: &JobContext) -> Result<(), JobError> {
@@ -324,6 +355,10 @@ mod tests {
         assert_eq!(
             registry.register_fn("", nothing).err().unwrap().to_string(),
             "handler name: expected 1 to 128 bytes, got \"\""
+        );
+        assert_eq!(
+            registry.register(Limited).err().unwrap().to_string(),
+            "handler \"limited\": limits: expected each to count by something else, got two of one kind, scope and key"
         );
     }
 }

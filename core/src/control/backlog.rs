@@ -35,11 +35,13 @@ pub fn refreshed(message: &ReceivedMessage, now: DateTime<Utc>) -> Option<Outgoi
         return None;
     }
     let ReceivedMessage { queue, message_id, body, sent_at, group, .. } = message;
-    let (body, delay) = match JobMessage::decode(body, message_id, *sent_at) {
-        Ok(job) => (copy(&job), (job.due_at - now).to_std().unwrap_or_default()),
-        Err(_) => (named_by_message(body, message_id), Duration::ZERO),
+    let (body, delay, tenant) = match JobMessage::decode(body, message_id, *sent_at) {
+        Ok(job) => (copy(&job), (job.due_at - now).to_std().unwrap_or_default(), job.group()),
+        Err(_) => (named_by_message(body, message_id), Duration::ZERO, None),
     };
-    Some(Outgoing { queue: *queue, body, delay: delay.min(MAX_SEND_DELAY), group: group.clone() })
+    // Whoever sent it bare may have named its tenant in the body alone.
+    let group = group.clone().or(tenant);
+    Some(Outgoing { queue: *queue, body, delay: delay.min(MAX_SEND_DELAY), group })
 }
 
 fn copy(job: &JobMessage) -> String {
@@ -211,6 +213,17 @@ mod tests {
         assert_eq!(again.definition.payload, json!([1]));
         let recorded = copy_of(r#"{"name":"n","recorded":true}"#, REFRESH_AGE).unwrap();
         assert!(JobMessage::decode(&recorded.body, "another", now()).unwrap().recorded);
+    }
+
+    #[test]
+    fn a_copy_is_in_its_tenants_group_where_the_message_was_in_none() {
+        let of = |body: &str| {
+            let bare = ReceivedMessage { group: None, ..message(body, REFRESH_AGE) };
+            refreshed(&bare, now()).unwrap().group
+        };
+        assert_eq!(of(r#"{"name":"n","tenant":"acme"}"#).as_deref(), Some("acme"));
+        assert_eq!(of(r#"{"name":"n"}"#), None);
+        assert_eq!(of(r#"{"tenant":"acme"}"#), None, "what can't be read has no tenant");
     }
 
     #[test]

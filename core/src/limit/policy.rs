@@ -104,6 +104,12 @@ impl Limit {
         }
     }
 
+    /// Whether both count the same jobs in the same way, so that they would share one state.
+    pub(crate) fn counts_like(&self, other: &Self) -> bool {
+        let is_one_kind = std::mem::discriminant(&self.quota) == std::mem::discriminant(&other.quota);
+        is_one_kind && self.by == other.by && self.scope == other.scope
+    }
+
     /// How many.
     #[must_use]
     pub const fn quota(&self) -> Quota {

@@ -121,7 +121,9 @@ impl MemoryQueue {
         let dead: Vec<Message> = sqs.messages(&letters).unwrap_or_default().into_iter().cloned().collect();
         let _ = sqs.purge(&letters);
         for letter in dead {
-            let _ = sqs.send(queue.as_str(), SendRequest::new(letter.content.body), now);
+            let Message { content: MessageContent { body, group, .. }, .. } = letter;
+            let content = MessageContent { body, group, ..MessageContent::default() };
+            let _ = sqs.send(queue.as_str(), SendRequest { content, delay: None }, now);
         }
     }
 }

@@ -52,7 +52,8 @@ impl Postponed {
             queue: self.received.queue,
             body: copy.encode(),
             delay: wait.min(MAX_SEND_DELAY),
-            group: self.received.group.clone(),
+            // Whoever sent it bare may have named its tenant in the body alone.
+            group: self.received.group.clone().or_else(|| self.message.group()),
         })
     }
 }

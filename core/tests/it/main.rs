@@ -15,6 +15,7 @@ mod dispatcher;
 mod edges;
 mod endpoints;
 mod explain;
+mod fairness;
 mod guarantees;
 mod handlers;
 mod limits;

@@ -13,6 +13,8 @@ fn no_history_breaks_a_guarantee() {
     for fault in Fault::ALL {
         assert!(summary.faults.of(*fault) > 0, "{fault} never happens");
     }
+    assert!(summary.openings > 300 && summary.probes > 300, "breakers hardly ever open: {summary}");
+    assert!(summary.deferrals > 2_000, "jobs are hardly ever held back: {summary}");
 }
 
 #[test]

@@ -2,8 +2,15 @@
 //!
 //! `state` is the state as JSON, `revision` what its next writer must have seen, `expiresAt` when DynamoDB may
 //! forget it.
+//!
+//! Up to 100 are read, and up to 25 written, in one request; one whose write another was faster with may cost a read
+//! more. A breaker is written for one write unit however much it has counted, where its name has at most 64
+//! bytes. So is a limit on a rate, and one on concurrency of which up to four batches hold places; where a hundred
+//! do, it is 13 units. A limit with so many holders is better split, by tenant for example.
 
+use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
@@ -20,6 +27,8 @@ const SHARDS: u64 = 16;
 const STATE: [&str; 3] = ["state", "revision", "expiresAt"];
 /// The most items that a `BatchGetItem` reads.
 const MAX_READ: usize = 100;
+/// How often what the service left out is asked for in all.
+const READS: u32 = 5;
 
 /// [`SharedStore`] in DynamoDB, for the states of one kind.
 #[derive(Debug)]
@@ -73,12 +82,13 @@ impl<T: SharedState> DynamoShared<T> {
     fn write(&self, state: &T) -> Result<Write, StoreError> {
         let name = state.name();
         let (item, partition) = (item(state)?, partition::<T>(&name));
-        if state.revision() <= 1 {
-            return Ok(Write::insert(self.table(), partition, name, item));
-        }
-        let update = Update::default()
-            .to(&item, STATE)
-            .when(Condition::Equals("revision", revision(state.revision() - 1)));
+        // There is none before revision 0, so it is never written.
+        let before = match state.revision().checked_sub(1) {
+            Some(0) => return Ok(Write::insert(self.table(), partition, name, item)),
+            Some(before) => revision(before),
+            None => number(-1),
+        };
+        let update = Update::default().to(&item, STATE).when(Condition::Equals("revision", before));
         Ok(Write::update(self.table(), partition, name, update))
     }
 
@@ -103,21 +113,32 @@ impl<T: SharedState> DynamoShared<T> {
         Ok(SharedOutcome::Conflict(found.map(Box::new)))
     }
 
-    async fn load_some(&self, names: &[String]) -> Result<Vec<Item>, StoreError> {
+    async fn load_some(&self, names: &[&String]) -> Result<Vec<Item>, StoreError> {
+        let mut found = Vec::new();
+        let mut keys: Vec<Item> = names.iter().map(|name| key(partition::<T>(name), name.as_str())).collect();
+        for tried in 0..READS {
+            if tried > 0 {
+                tokio::time::sleep(Duration::from_millis(25 << tried)).await;
+            }
+            keys = self.load_once(keys, &mut found).await?;
+            if keys.is_empty() {
+                return Ok(found);
+            }
+        }
+        let doing = format!("read {}s from table {}", T::KIND, self.table());
+        Err(StoreError::new(doing, "the service keeps leaving items out").throttled())
+    }
+
+    /// Reads what one call gives, and answers the keys that it left out.
+    async fn load_once(&self, keys: Vec<Item>, found: &mut Vec<Item>) -> Result<Vec<Item>, StoreError> {
         let table = self.table();
         let doing = format!("read {}s from", T::KIND);
-        let mut found = Vec::new();
-        let mut keys: Vec<Item> = names.iter().map(|name| key(partition::<T>(name), name)).collect();
-        while !keys.is_empty() {
-            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-            let wanted = wanted.map_err(|error| StoreError::new(doing.clone(), error.to_string()))?;
-            let call = self.dynamo.client().batch_get_item().request_items(table, wanted).send().await;
-            let output = call.map_err(|error| self.dynamo.error(&doing, table, error))?;
-            found.extend(output.responses.and_then(|mut tables| tables.remove(table)).unwrap_or_default());
-            let left = output.unprocessed_keys.and_then(|mut tables| tables.remove(table));
-            keys = left.map(|left| left.keys).unwrap_or_default();
-        }
-        Ok(found)
+        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let wanted = wanted.map_err(|error| StoreError::new(doing.clone(), error.to_string()))?;
+        let call = self.dynamo.client().batch_get_item().request_items(table, wanted).send().await;
+        let output = call.map_err(|error| self.dynamo.error(&doing, table, error))?;
+        found.extend(output.responses.unwrap_or_default().into_values().flatten());
+        Ok(output.unprocessed_keys.unwrap_or_default().into_values().flat_map(|left| left.keys).collect())
     }
 
     async fn list_shard(&self, number: u64) -> Result<Vec<Item>, StoreError> {
@@ -146,11 +167,12 @@ impl<T: SharedState> DynamoShared<T> {
 #[async_trait]
 impl<T: SharedState> SharedStore<T> for DynamoShared<T> {
     async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, StoreError> {
-        let mut found = std::collections::HashMap::new();
-        for items in try_join_all(names.chunks(MAX_READ).map(|some| self.load_some(some))).await? {
+        // A call must not name an item twice.
+        let wanted: Vec<&String> = names.iter().collect::<HashSet<_>>().into_iter().collect();
+        let mut found = HashMap::new();
+        for items in try_join_all(wanted.chunks(MAX_READ).map(|some| self.load_some(some))).await? {
             for item in items {
-                let state = self.read(&item)?;
-                found.insert(state.name(), state);
+                found.insert(text_of(&item, "sk").to_owned(), self.read(&item)?);
             }
         }
         Ok(names.iter().map(|name| found.get(name).cloned()).collect())
@@ -179,7 +201,15 @@ impl<T: SharedState> SharedStore<T> for DynamoShared<T> {
         let mut found = Vec::new();
         for items in try_join_all((0..SHARDS).map(|number| self.list_shard(number))).await? {
             for item in items {
-                found.push(self.read(&item)?);
+                match self.read(&item) {
+                    Ok(state) => found.push(state),
+                    // The others are to be seen all the same.
+                    Err(error) => tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "a {} can't be read",
+                        T::KIND
+                    ),
+                }
             }
         }
         found.sort_by_key(T::name);

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use dynoxide::Database;
 use lambda_jobs_core::Retention;
+use lambda_jobs_core::breaker::Breaker;
+use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::testing::conformance::{
-    Bench, control_store, job_archive, job_index, job_store, schedules, unique_keys, webhooks,
+    Bench, control_store, job_archive, job_index, job_store, schedules, shared, unique_keys, webhooks,
 };
 use lambda_jobs_infra::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoWebhooks, OsEntropy,
-    SystemClock, Tables, create_tables,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoShared, DynamoUniqueKeys,
+    DynamoWebhooks, OsEntropy, SystemClock, Tables, create_tables,
 };
 use tokio::net::TcpListener;
 
@@ -95,6 +97,22 @@ async fn the_unique_keys_conform() {
     let dynamo = dynamo().await;
     for _ in 0..2 {
         unique_keys::suite(&DynamoUniqueKeys::new(dynamo.clone()), &bench()).await;
+    }
+}
+
+/// Runs the suite of shared states with both kinds.
+pub(crate) async fn shared_states(dynamo: &Dynamo) {
+    let (breakers, limits) = (DynamoShared::new(dynamo.clone()), DynamoShared::new(dynamo.clone()));
+    shared::suite::<Breaker>(&breakers, &bench()).await;
+    shared::suite::<LimitState>(&limits, &bench()).await;
+    shared::both_kinds(&breakers, &limits, &bench()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_shared_states_conform() {
+    let dynamo = dynamo().await;
+    for _ in 0..2 {
+        shared_states(&dynamo).await;
     }
 }
 

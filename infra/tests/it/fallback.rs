@@ -12,7 +12,7 @@ use lambda_jobs_core::{JobRecord, Queue};
 use lambda_jobs_infra::DynamoJobStore;
 use serde_json::json;
 
-use crate::dynamo::{bench, store};
+use crate::dynamo::{bench, shared_states, store};
 use crate::front::{Fault, fronted};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,6 +21,7 @@ async fn records_are_written_one_by_one_under_the_same_conditions() {
     front.fail(u32::MAX);
     job_store::suite(&store(&dynamo), &bench()).await;
     job_index::suite(&store(&dynamo), &store(&dynamo), &bench()).await;
+    shared_states(&dynamo).await;
     assert_eq!(front.failed(), 1, "the call is asked for once and remembered");
 }
 

@@ -16,5 +16,6 @@ mod http;
 mod lambda;
 mod meter;
 mod settings;
+mod shared;
 mod sqs;
 mod webhooks;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use lambda_jobs_core::breaker::BreakerPolicy;
 use lambda_jobs_core::{Jitter, JobStatus, Queue};
 use lambda_jobs_infra::{OsEntropy, Settings};
 
@@ -32,6 +33,9 @@ fn every_variable_has_its_effect() {
         ("LAMBDA_JOBS_RETENTION_DAYS", "30"),
         ("LAMBDA_JOBS_RETENTION_FAILED_DAYS", "90"),
         ("LAMBDA_JOBS_MAX_JOB_HISTORY", "10"),
+        ("LAMBDA_JOBS_BREAKER_FAILURE_THRESHOLD", "3"),
+        ("LAMBDA_JOBS_BREAKER_RECOVERY_MS", "10000"),
+        ("LAMBDA_JOBS_BREAKER_WINDOW_MS", "60000"),
         ("LAMBDA_JOBS_JOBS_TABLE", "a-jobs"),
         ("LAMBDA_JOBS_STATE_TABLE", "a-state"),
         ("LAMBDA_JOBS_DATA_TABLE", "a-data"),
@@ -49,6 +53,8 @@ fn every_variable_has_its_effect() {
     assert_eq!(jobs.retry.backoff(2, &OsEntropy), Duration::from_millis(400));
     assert_eq!(jobs.retry, jobs.retry.with_jitter(Jitter::None));
     assert_eq!(settings.max_job_history, 10);
+    let breaker = BreakerPolicy::default().failure_count(3).unwrap().window(Duration::from_mins(1)).unwrap();
+    assert_eq!(jobs.breaker, breaker.recovery(Duration::from_secs(10)).unwrap());
     let tables = settings.tables;
     assert_eq!([tables.jobs, tables.state, tables.data], ["a-jobs", "a-state", "a-data"]);
     assert_eq!(settings.queues.dead_letters(Queue::Webhooks), "a-webhooks-dlq");
@@ -64,6 +70,9 @@ fn every_mistake_is_named_at_once() {
         ("LAMBDA_JOBS_RETENTION_CANCELLED_DAYS", "7"),
         ("LAMBDA_JOBS_RETRY_JITTER", "half"),
         ("LAMBDA_JOBS_TIMEOUT_MS", "89000"),
+        ("LAMBDA_JOBS_BREAKER_FAILURE_THRESHOLD", "0"),
+        ("LAMBDA_JOBS_BREAKER_RECOVERY_MS", "600001"),
+        ("LAMBDA_JOBS_BREAKER_WINDOW_MS", "5 min"),
         ("LAMBDA_JOBS_JOBS_TABLE", "my \"table\""),
         ("LAMBDA_JOBS_QUEUE_PREFIX", "queue.fifo"),
         ("LAMBDA_JOBS_WORKER_FUNCTION", "my worker"),
@@ -76,6 +85,9 @@ fn every_mistake_is_named_at_once() {
             r#"LAMBDA_JOBS_RETENTION_CANCELLED_DAYS: expected a whole number from 15 to 3650, got "7""#,
             r#"LAMBDA_JOBS_RETRY_JITTER: expected full or none, got "half""#,
             r#"ENABLE_JOBS: expected true or false, got "yes""#,
+            r#"LAMBDA_JOBS_BREAKER_FAILURE_THRESHOLD: expected a whole number from 1 to 1000, got "0""#,
+            r#"LAMBDA_JOBS_BREAKER_RECOVERY_MS: expected whole milliseconds from 1000 to 600000, got "600001""#,
+            r#"LAMBDA_JOBS_BREAKER_WINDOW_MS: expected whole milliseconds from 1000 to 86400000, got "5 min""#,
             r#"LAMBDA_JOBS_TIMEOUT_MS: expected at most 85000, which is LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS in milliseconds less 5000 to start and settle in, got "89000""#,
             r#"LAMBDA_JOBS_JOBS_TABLE: expected a table's name: 3 to 255 letters, digits, hyphens, dots or underscores, got "my \"table\"""#,
             r#"LAMBDA_JOBS_QUEUE_PREFIX: expected at most 68 letters, digits, hyphens or underscores, got "queue.fifo""#,

@@ -19,13 +19,14 @@ use tokio::runtime::Runtime;
 use services::{Service, Services};
 use suite::Suite;
 
-const SUITES: [Suite; 8] = [
+const SUITES: [Suite; 9] = [
     Suite { name: "job_queue and dead_letters", needs: &[Service::Sqs], run: queue::run },
     Suite { name: "job_store", needs: &[Service::DynamoDb], run: stores::job_store },
     Suite { name: "job_index", needs: &[Service::DynamoDb], run: stores::job_index },
     Suite { name: "schedules", needs: &[Service::DynamoDb], run: stores::schedules },
     Suite { name: "job_archive", needs: &[Service::DynamoDb], run: stores::job_archive },
     Suite { name: "unique_keys", needs: &[Service::DynamoDb], run: stores::unique_keys },
+    Suite { name: "shared", needs: &[Service::DynamoDb], run: stores::shared },
     Suite { name: "webhooks", needs: &[Service::DynamoDb], run: stores::webhooks },
     Suite { name: "schedule", needs: &[Service::Sqs, Service::EventBridge], run: schedule::run },
 ];

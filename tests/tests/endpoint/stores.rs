@@ -2,10 +2,13 @@
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use lambda_jobs_core::Retention;
+use lambda_jobs_core::breaker::Breaker;
+use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::testing::conformance;
 use lambda_jobs_infra::aws::shared_config;
 use lambda_jobs_infra::{
-    Dynamo, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoWebhooks, Tables, create_tables,
+    Dynamo, DynamoJobStore, DynamoSchedules, DynamoShared, DynamoUniqueKeys, DynamoWebhooks, Tables,
+    create_tables,
 };
 
 use crate::suite::{Outcome, Running, bench, both, caught, fresh_prefix};
@@ -46,6 +49,15 @@ pub(crate) fn schedules() -> Running {
 pub(crate) fn unique_keys() -> Running {
     Box::pin(with_tables(|dynamo| async move {
         conformance::unique_keys::suite(&DynamoUniqueKeys::new(dynamo), &bench()).await;
+    }))
+}
+
+pub(crate) fn shared() -> Running {
+    Box::pin(with_tables(|dynamo| async move {
+        let (breakers, limits) = (DynamoShared::new(dynamo.clone()), DynamoShared::new(dynamo));
+        conformance::shared::suite::<Breaker>(&breakers, &bench()).await;
+        conformance::shared::suite::<LimitState>(&limits, &bench()).await;
+        conformance::shared::both_kinds(&breakers, &limits, &bench()).await;
     }))
 }
 

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use lambda_jobs_core::breaker::Breaker;
+use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::testing::conformance::{
-    Bench, backlog, control_store, job_archive, job_index, job_queue, job_store, unique_keys, webhooks,
+    Bench, backlog, control_store, job_archive, job_index, job_queue, job_store, shared, unique_keys,
+    webhooks,
 };
 use lambda_jobs_infra::{
-    DynamoControlStore, DynamoJobStore, DynamoUniqueKeys, OsEntropy, SqsJobQueue, SystemClock,
+    DynamoControlStore, DynamoJobStore, DynamoShared, DynamoUniqueKeys, OsEntropy, SqsJobQueue, SystemClock,
 };
 use lambda_jobs_tests::{SqsReceiver, stack};
 
@@ -22,6 +25,11 @@ async fn the_stores_on_dynamodb_pass() {
     job_index::suite(&store, &store, &bench()).await;
     control_store::suite(&DynamoControlStore::new(stack.adapters().dynamo().clone()), &bench()).await;
     unique_keys::suite(&DynamoUniqueKeys::new(stack.adapters().dynamo().clone()), &bench()).await;
+    let dynamo = || stack.adapters().dynamo().clone();
+    let (breakers, limits) = (DynamoShared::new(dynamo()), DynamoShared::new(dynamo()));
+    shared::suite::<Breaker>(&breakers, &bench()).await;
+    shared::suite::<LimitState>(&limits, &bench()).await;
+    shared::both_kinds(&breakers, &limits, &bench()).await;
     let setup = job_archive::Setup { store: &store, index: &store, archive: &store };
     job_archive::suite(setup, &bench()).await;
     webhooks::suite(&*stack.adapters().webhooks(), &bench()).await;

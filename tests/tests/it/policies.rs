@@ -24,19 +24,13 @@ const LAMBDA: [(&str, Kind, &str); 5] = [
     ("logs:PutLogEvents", Kind::Logs, "Lambda writes what the function prints"),
 ];
 
-/// What the worker's role allows for keys that make a job unique and for the control item.
-const SHARED_STATE: [(&str, Kind, &str); 2] = [
-    ("dynamodb:PartiQLInsert", Kind::State, "a unique key is an item that must not exist yet"),
-    ("dynamodb:PutItem", Kind::State, "where an endpoint lacks BatchExecuteStatement"),
-];
-
 #[tokio::test]
 async fn the_worker_is_allowed_what_it_does_and_nothing_else() {
     let mut needed = BTreeMap::new();
     for Need { action, kind, operation } in scenarios::recorded().await {
         needed.insert((action.clone(), kind.clone()), format!("the worker calls {operation}"));
     }
-    needed.extend(reasons(&LAMBDA).chain(reasons(&SHARED_STATE)));
+    needed.extend(reasons(&LAMBDA));
     check("Worker", &needed);
 }
 

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::super::{InvalidLimit, Limit, LimitBy, LimitKey, Rate};
 use crate::job::JobDefinition;
 
-fn job(name: &str, payload: Value) -> JobDefinition {
+fn job(name: &str, payload: &Value) -> JobDefinition {
     let definition =
         json!({ "id": "j", "name": name, "type": "immediate", "payload": payload, "priority": 5 });
     serde_json::from_value(definition).unwrap()
 }
 
 fn of_tenant(tenant: &str) -> JobDefinition {
-    JobDefinition { tenant: Some(tenant.parse().unwrap()), ..job("send", json!({})) }
+    JobDefinition { tenant: Some(tenant.parse().unwrap()), ..job("send", &json!({})) }
 }
 
 fn at_once(by: LimitBy) -> Limit {
@@ -37,7 +37,7 @@ fn a_key_says_what_is_counted_together() {
     assert_eq!(key(&at_once(LimitBy::Name), &of_tenant("acme")), some("at-once:send"));
     assert_eq!(key(&at_once(LimitBy::Tenant), &of_tenant("acme")), some("at-once:send/tenant=acme"));
     assert_eq!(key(&rate, &of_tenant("acme")), some("rate:send/tenant=acme"));
-    assert_eq!(key(&rate, &job("send", json!({ "tenant": "acme" }))), None, "a job without a tenant");
+    assert_eq!(key(&rate, &job("send", &json!({ "tenant": "acme" }))), None, "a job without a tenant");
     let shared = rate.shared("mail").unwrap();
     assert_eq!(key(&shared, &of_tenant("acme")), some("rate:mail/tenant=acme"));
     let elsewhere = JobDefinition { name: "post".to_owned(), ..of_tenant("acme") };
@@ -48,7 +48,7 @@ fn a_key_says_what_is_counted_together() {
 fn a_place_in_the_payload_is_found_by_its_pointer() {
     let payload =
         json!({ "customer": { "id": 7, "vip": true, "name": "a b" }, "list": [1], "none": null, "a/b": "x" });
-    let job = job("send", payload);
+    let job = job("send", &payload);
     for (pointer, expected) in [
         ("/customer/id", "at-once:send/payload/customer/id=7"),
         ("customer/id", "at-once:send/payload/customer/id=7"),
@@ -76,7 +76,7 @@ fn a_tenant_and_a_field_of_that_name_are_counted_apart() {
 
 #[test]
 fn a_long_value_ends_in_a_hash_of_all_of_it() {
-    let of = |value: String| by("/v").key(&job("send", json!({ "v": value }))).unwrap();
+    let of = |value: String| by("/v").key(&job("send", &json!({ "v": value }))).unwrap();
     let (one, other) = (of("🦀".repeat(300)), of("🦀".repeat(301)));
     assert!(one != other && one.as_str().len() <= LimitKey::MAX_LEN && one.as_str().len() > 500);
     assert_eq!(of("x".repeat(5_000)).as_str().len(), LimitKey::MAX_LEN);
@@ -132,7 +132,7 @@ fn a_rate_lets_as_many_start_at_once_as_in_a_second() {
 proptest! {
     #[test]
     fn every_value_has_a_key_and_each_its_own(one: String, other: String, times in 1..200_usize) {
-        let of = |value: &str| by("/v").key(&job("send", json!({ "v": value }))).unwrap();
+        let of = |value: &str| by("/v").key(&job("send", &json!({ "v": value }))).unwrap();
         for text in [one.as_str(), &one.repeat(times), &format!("\u{0}{one}\u{7f}\u{85}")] {
             let key = of(text);
             prop_assert_eq!(key.as_str().parse::<LimitKey>(), Ok(key.clone()));

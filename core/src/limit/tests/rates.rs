@@ -40,14 +40,18 @@ fn after_a_rush_new_jobs_within_the_rate_start_at_once_again() {
     let (mut state, quota) = (unused(), Quota::Rate(rate(100, 1_000, 100)));
     let mut due: BTreeMap<DateTime<Utc>, u32> = BTreeMap::new();
     let (_, _, later) = take(&mut state, quota, wanted(0, 200), 0);
-    later.into_iter().for_each(|place| *due.entry(place).or_default() += 1);
+    for place in later {
+        *due.entry(place).or_default() += 1;
+    }
     let mut deferred_late = 0;
     for step in 1..500 {
         let now = step * 20;
         let waiting = due.split_off(&(at(now) + TimeDelta::nanoseconds(1)));
         let returning = std::mem::replace(&mut due, waiting).into_values().sum();
         let (_, fresh, later) = take(&mut state, quota, wanted(returning, 1), now);
-        later.into_iter().for_each(|place| *due.entry(place).or_default() += 1);
+        for place in later {
+            *due.entry(place).or_default() += 1;
+        }
         deferred_late += u32::from(now > 5_000) * (1 - fresh);
     }
     assert_eq!(deferred_late, 0, "half the rate comes, so nobody need wait for ever");

@@ -27,6 +27,9 @@ pub mod job_store;
 #[cfg(test)]
 mod mutants;
 pub mod schedules;
+pub mod shared;
+#[cfg(test)]
+mod shared_mutants;
 pub mod unique_keys;
 pub mod webhooks;
 
@@ -41,9 +44,11 @@ mod tests {
     use chrono::{TimeZone, Utc};
 
     use super::*;
+    use crate::breaker::Breaker;
     use crate::job::Queue;
+    use crate::limit::LimitState;
     use crate::memory::{
-        MemoryControlStore, MemoryEventSources, MemoryJobStore, MemoryQueue, MemorySchedules,
+        MemoryControlStore, MemoryEventSources, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryShared,
         MemoryUniqueKeys, MemoryWebhooks, PausedClock, SeededEntropy,
     };
     use crate::ports::ReceivedMessage;
@@ -136,6 +141,17 @@ mod tests {
         let keys = MemoryUniqueKeys::new();
         for _ in 0..2 {
             clock.run(unique_keys::suite(&keys, &bench));
+        }
+    }
+
+    #[test]
+    fn the_shared_states_in_memory_pass_twice_with_both_kinds() {
+        let (clock, bench) = bench();
+        let (breakers, limits) = (MemoryShared::new(), MemoryShared::new());
+        for _ in 0..2 {
+            clock.run(shared::suite::<Breaker>(&breakers, &bench));
+            clock.run(shared::suite::<LimitState>(&limits, &bench));
+            clock.run(shared::both_kinds(&breakers, &limits, &bench));
         }
     }
 

@@ -183,8 +183,8 @@ pub(super) fn manager(link: &Arc<Link>, config: JobConfig) -> JobManager {
         stats: link.clone(),
         control: link.clone(),
         unique: link.clone(),
-        breakers: link.world.breakers.clone(),
-        limits: link.world.limits.clone(),
+        breakers: link.clone(),
+        limits: link.clone(),
         clock: link.clone(),
         entropy: link.clone(),
     };

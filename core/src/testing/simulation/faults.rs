@@ -39,6 +39,8 @@ faults! {
     StorePartly = "store-partly",
     /// The store does not answer anybody for some time.
     StoreOutage = "store-outage",
+    /// The store asks for less of breakers and limits alone, for some time: many want the same few.
+    SharedOutage = "shared-outage",
     /// A call to the queue fails before it has an effect.
     QueueUnreachable = "queue-unreachable",
     /// A call to the queue takes effect, and its answer is lost.

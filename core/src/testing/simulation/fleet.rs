@@ -243,7 +243,7 @@ impl Fleet {
         let time = TimeDelta::from_std(self.world.config.function_timeout).unwrap_or_default();
         let invocation = Invocation { deadline: environment.link.now() + time, stop: StopSignal::never() };
         environment.link.tell(|| format!("gets {} of {queue}", told(&messages)));
-        self.world.state().watch.begun(environment.id);
+        self.world.state().watch.begun(environment.id, self.world.clock.monotonic());
         let (processor, batch) = (Arc::clone(&environment.processor), messages.clone());
         let work: BoxFuture<'static, BatchReport> =
             Box::pin(async move { processor.process(batch, &invocation).await });
@@ -268,8 +268,8 @@ impl Fleet {
             queue: link.clone(),
             control: link.clone(),
             unique: link.clone(),
-            breakers: self.world.breakers.clone(),
-            limits: self.world.limits.clone(),
+            breakers: link.clone(),
+            limits: link.clone(),
             events: self.world.events.clone(),
             clock: link.clone(),
             entropy: link.clone(),

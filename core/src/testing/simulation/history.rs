@@ -17,7 +17,7 @@ use super::plan::{Expected, Step, What};
 use super::scenario::{Scenario, Weather};
 use super::ticks::Ticks;
 use super::timeline::Timeline;
-use super::watch::Broken;
+use super::watch::{Broken, Counts};
 use super::world::World;
 use crate::job::{JobId, Queue};
 use crate::message::JobMessage;
@@ -38,6 +38,7 @@ pub(super) struct Outcome {
     pub(super) figures: Figures,
     pub(super) jobs: u64,
     pub(super) attempts: u64,
+    pub(super) protection: Counts,
     pub(super) took: TimeDelta,
 }
 
@@ -68,6 +69,7 @@ impl History {
             let watch = &mut world.state().watch;
             watch.is_quiet = scenario.weather == Weather::Quiet;
             watch.heeded = Arc::clone(&scenario.heeded);
+            watch.protection.terms = scenario.terms(world.start);
         }
         let fleet = Fleet::new(Arc::clone(&world), &mut scenario);
         let is_calm = scenario.weather != Weather::Rough;
@@ -99,6 +101,7 @@ impl History {
             figures: self.fleet.figures,
             jobs: watch.jobs.values().filter(|job| job.is_accepted).count() as u64,
             attempts: watch.attempts,
+            protection: watch.protection.counts,
             took,
         };
         drop(state);
@@ -161,6 +164,9 @@ impl History {
             }
             What::Enqueue { job, expected } => self.enqueue(number, (**job).clone(), *expected),
             What::Schedule { every, times } => return self.schedule(number, *every, *times),
+            What::Trouble { dependency, trouble, lasts } => {
+                self.scenario.outside.trouble(*dependency, *trouble, self.world.clock.monotonic() + *lasts);
+            }
             What::Again { of } => self.again(*of),
             What::Cancel { of } => return self.steer(*of, false),
             What::Retry { of } => return self.steer(*of, true),
@@ -182,6 +188,7 @@ impl History {
             What::Stall { pick, lasts } => return self.fleet.stall(*pick, now + *lasts),
             What::DeliverAgain { pick } => return self.fleet.deliver_again(*pick),
             What::StoreOutage { lasts } => self.world.state().store_back = now + *lasts,
+            What::SharedOutage { lasts } => self.world.state().shared_back = now + *lasts,
             What::QueueOutage { lasts } => self.world.state().queue_back = now + *lasts,
             What::Pause { scope, lasts } => self.fleet.mappings.pause(*scope, now + *lasts),
             What::TurnOff { lasts } => self.fleet.turn_off(now + *lasts),
@@ -256,8 +263,9 @@ impl History {
         {
             let mut state = self.world.state();
             state.allowed.clear();
-            (state.store_back, state.queue_back) = (now, now);
+            (state.store_back, state.shared_back, state.queue_back) = (now, now, now);
         }
+        self.scenario.outside.heal(self.world.clock.monotonic());
         self.fleet.turn_off(now);
         self.pass_until(now + TimeDelta::minutes(2)).await;
         let begun = self.fleet.figures.invocations;

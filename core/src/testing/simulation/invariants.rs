@@ -1,5 +1,7 @@
 //! The guarantees, one small function each, over what was seen from outside.
 
+mod protection;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use super::plan::Expected;
 use super::watch::{Broken, Holds, JobWatch};
 use crate::job::{JobId, JobRecord, JobStatus};
 use crate::ports::{Counters, DeadLettered};
+
+pub(super) use protection::*;
 
 fn holds(guarantee: &'static str, condition: bool, what: impl FnOnce() -> String) -> Holds {
     if condition { Ok(()) } else { Err(Broken { guarantee, what: what() }) }
@@ -70,7 +74,7 @@ pub(super) fn g3_no_more_failures_than_allowed(record: &JobRecord, max_retries: 
 /// An attempt that a crash, or a store that was away, kept from being settled is made again.
 pub(super) fn g3_no_more_starts_than_allowed(id: &JobId, job: &JobWatch) -> Holds {
     let unsettled = job.ended_alone + job.ended_in_company;
-    let allowed = 1 + job.max_retries + job.snoozes + unsettled;
+    let allowed = 1 + job.max_retries + job.snoozes + job.deferrals + unsettled;
     holds("G3: at most 1 + maxRetries attempts", job.starts <= allowed, || {
         format!(
             "{id} starts for the {}th time, maxRetries {}, {unsettled} unsettled",
@@ -150,8 +154,9 @@ pub(super) fn status_never_goes_backwards(before: Option<&JobRecord>, after: &Jo
     let Some(before) = before else { return Ok(()) };
     let may = match (before.status, after.status) {
         (Queued | Scheduled | Retrying, Running | Cancelled) | (Running, _) => true,
-        // Its message was sent, or it waits for longer than a message can.
-        (Scheduled, Queued) => before.parked,
+        // Its message was sent, or its time has come and a breaker or a limit holds it back.
+        (Scheduled, Queued) => before.parked || after.blocked.is_some(),
+        // It waits for longer than a message can.
         (Queued, Scheduled) => after.parked,
         (Queued | Scheduled | Retrying, Failed) => after.dead_lettered,
         (Failed, Scheduled) => !before.dead_lettered || after.note.is_some(),

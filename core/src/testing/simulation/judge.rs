@@ -9,7 +9,7 @@ use super::scenario::Weather;
 use super::world::at_once;
 use crate::job::{JobId, Queue};
 use crate::message::JobMessage;
-use crate::ports::{DeadLetterQueue, DeadLettered, JobIndex};
+use crate::ports::{DeadLetterQueue, DeadLettered, JobIndex, SharedStore};
 
 impl History {
     fn letters(&self, queue: Queue) -> Vec<DeadLettered> {
@@ -53,9 +53,23 @@ impl History {
         }
         let counted: BTreeMap<_, _> =
             at_once(self.world.store.counters()).unwrap_or_default().into_iter().collect();
+        let limits = at_once(self.world.limits.list()).unwrap_or_default();
         let mut state = self.world.state();
+        if self.scenario.weather == Weather::Quiet {
+            state.watch.limits_at_the_end(&limits);
+        }
         checks.push(invariants::counters_equal_what_happened(&counted, &state.watch.tally));
+        if !state.watch.protection.terms.has_breakers {
+            checks.push(invariants::who_needs_no_breaker_and_no_limit_pays_nothing(state.shared_requests));
+        }
         if self.scenario.weather != Weather::Rough {
+            // A batch reads its breakers; a job takes its places and gives them back, whether it runs or not; a call is
+            // counted, and may be the probe; and one that waits has its place in a line. Others may be faster.
+            let Figures { invocations, messages, .. } = self.fleet.figures;
+            let watched = state.watch.protection.counts;
+            let allowed =
+                2 * (invocations + messages) + 3 * (watched.calls + watched.limited + watched.deferrals);
+            checks.push(invariants::requests_stay_within_the_budget(state.shared_requests, allowed));
             let Figures { invocations, messages, waits, .. } = self.fleet.figures;
             // A caller looks, sends and records, and a worker may come in between; a batch is claimed and settled, in two calls each where some of
             // its jobs are known and some new, or some are slower than others; and what waits is put off.

@@ -46,7 +46,7 @@ const MOST_FAILURES: u32 = 3;
 const CLIENT_TIMEOUT_MS: u64 = 8_000;
 
 /// What happens to a whole call.
-enum Fate {
+pub(super) enum Fate {
     Done,
     NoEffect,
     Throttled,
@@ -72,7 +72,7 @@ impl Link {
         state.timeline.tell(self.world.now() - self.world.start, who, what);
     }
 
-    const fn worker(&self) -> Option<usize> {
+    pub(super) const fn worker(&self) -> Option<usize> {
         match self.party {
             Party::Worker(id) => Some(id),
             Party::Caller(_) | Party::Dispatcher(_) => None,
@@ -80,16 +80,33 @@ impl Link {
     }
 
     /// One await more at which this machine may be killed.
-    async fn travel(&self) {
+    pub(super) async fn travel(&self) {
         let time = self.world.state().dice.millis(0..20);
         self.world.clock.sleep(time).await;
     }
 
     async fn store_fate(&self) -> Fate {
         self.travel().await;
+        self.count_request(&mut self.world.state());
+        self.fate_at_store().await
+    }
+
+    /// What happens to a call that asks for a breaker or a limit.
+    pub(super) async fn shared_fate(&self) -> Fate {
+        self.travel().await;
+        {
+            let mut state = self.world.state();
+            state.shared_requests += 1;
+            if self.world.now() < state.shared_back {
+                return Fate::Throttled;
+            }
+        }
+        self.fate_at_store().await
+    }
+
+    async fn fate_at_store(&self) -> Fate {
         let (fate, is_away) = {
             let mut state = self.world.state();
-            self.count_request(&mut state);
             let is_away = self.world.now() < state.store_back;
             let may_fail = self.failures.load(Ordering::Relaxed) < MOST_FAILURES;
             let fate = if is_away {
@@ -128,7 +145,7 @@ impl Link {
     }
 
     /// Waits for the store, now and then for long.
-    async fn linger(&self) {
+    pub(super) async fn linger(&self) {
         let wait = {
             let mut state = self.world.state();
             let wait = state.dice.millis(0..CLIENT_TIMEOUT_MS);
@@ -189,7 +206,7 @@ impl Link {
         }
     }
 
-    fn partly(&self) -> bool {
+    pub(super) fn partly(&self) -> bool {
         let may_fail = self.failures.load(Ordering::Relaxed) < MOST_FAILURES;
         let fails = may_fail && self.world.state().strikes(Fault::StorePartly, 80);
         if fails {
@@ -207,7 +224,8 @@ impl Link {
             && before.as_ref() != Some(after)
         {
             self.tell(|| written(via, before.as_ref(), after));
-            self.world.state().watch.wrote(self.worker(), via, before.as_ref(), after);
+            let now = self.world.clock.monotonic();
+            self.world.state().watch.wrote(self.worker(), via, before.as_ref(), after, now);
         }
         outcome
     }
@@ -412,6 +430,14 @@ impl RunObserver for Link {
         if let Some(worker) = self.worker() {
             let now = self.now();
             self.world.state().watch.polled(worker, job, now);
+        }
+    }
+    fn left(&self) {
+        let now = self.world.clock.monotonic();
+        let mut state = self.world.state();
+        if let Some(worker) = self.worker() {
+            let notes = state.watch.protection.terms.outside.notes();
+            state.watch.saw(worker, notes, now);
         }
     }
 }

@@ -55,14 +55,17 @@ mod callers;
 mod dice;
 mod faults;
 mod fleet;
+mod guarded;
 mod history;
 mod invariants;
 mod judge;
 mod link;
 mod mappings;
+mod outside;
 mod plan;
 mod replay;
 mod scenario;
+mod shared;
 mod shrink;
 mod stored;
 mod summary;
@@ -101,8 +104,9 @@ impl Simulation {
     }
 
     /// The histories that this project is held to: jobs that succeed, fail, panic, hang, block and crash, sent
-    /// and enqueued, cancelled and retried, among messages that nobody can run. In every fourth nothing
-    /// goes wrong, so that promptness and the number of requests are judged too.
+    /// and enqueued, cancelled and retried, among messages that nobody can run; and in every third, jobs that breakers
+    /// and limits hold back, while their dependencies fail, slow down and heal. In every fourth nothing goes
+    /// wrong, so that promptness and the number of requests are judged too.
     #[must_use]
     pub fn standard() -> Self {
         let weather = |seed: u64| match seed % 8 {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Dice;
 use super::faults::Fault;
+use super::outside::{Outside, Trouble};
 use crate::job::{NewJob, Queue};
 
 /// Something that happens, and when.
@@ -65,6 +66,12 @@ pub(super) enum What {
     Retry {
         of: usize,
     },
+    /// Something is the matter with a dependency.
+    Trouble {
+        dependency: usize,
+        trouble: Trouble,
+        lasts: Duration,
+    },
     /// All dead letters go back to their queues.
     Redrive,
     /// A worker is killed after so many more polls.
@@ -78,6 +85,10 @@ pub(super) enum What {
         lasts: Duration,
     },
     StoreOutage {
+        lasts: Duration,
+    },
+    /// Nobody can read or write a breaker or a limit.
+    SharedOutage {
         lasts: Duration,
     },
     QueueOutage {
@@ -105,6 +116,7 @@ impl What {
             Self::Kill { .. } => Some(Fault::Killed),
             Self::Stall { .. } => Some(Fault::Stalled),
             Self::StoreOutage { .. } => Some(Fault::StoreOutage),
+            Self::SharedOutage { .. } => Some(Fault::SharedOutage),
             Self::QueueOutage { .. } => Some(Fault::QueueOutage),
             Self::TurnOff { .. } => Some(Fault::TurnedOff),
             Self::Pause { .. } => Some(Fault::Paused),
@@ -124,10 +136,14 @@ impl fmt::Display for What {
             Self::Again { of } => write!(f, "the job of step {of} once more"),
             Self::Cancel { of } => write!(f, "cancel the job of step {of}"),
             Self::Retry { of } => write!(f, "retry the job of step {of}"),
+            Self::Trouble { dependency, trouble, lasts } => {
+                write!(f, "{} {trouble} for {lasts:?}", Outside::name(*dependency))
+            }
             Self::Redrive => write!(f, "redrive all dead letters"),
             Self::Kill { polls, .. } => write!(f, "a worker will be killed after {polls} polls"),
             Self::Stall { lasts, .. } => write!(f, "a worker stands still for {lasts:?}"),
             Self::StoreOutage { lasts } => write!(f, "the store is away for {lasts:?}"),
+            Self::SharedOutage { lasts } => write!(f, "breakers and limits are away for {lasts:?}"),
             Self::QueueOutage { lasts } => write!(f, "the queue is away for {lasts:?}"),
             Self::TurnOff { lasts } => write!(f, "jobs are turned off for {lasts:?}"),
             Self::Pause { scope: None, lasts } => write!(f, "all work is paused for {lasts:?}"),
@@ -167,6 +183,10 @@ pub(super) fn troubles(dice: &mut Dice, span: Duration) -> Vec<Step> {
     }
     if dice.one_in(3) {
         let what = What::QueueOutage { lasts: dice.millis(100..120_000) };
+        add(dice, what);
+    }
+    if dice.one_in(3) {
+        let what = What::SharedOutage { lasts: dice.millis(100..120_000) };
         add(dice, what);
     }
     if dice.one_in(6) {

@@ -1,12 +1,14 @@
 //! What a history is about: handlers, jobs, and what must hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::Dice;
+use super::guarded::Allowed;
+use super::outside::Outside;
 use super::plan::{Expected, Step, What};
 use super::watch::Broken;
 use crate::config::JobConfig;
@@ -30,6 +32,14 @@ pub struct Scenario {
     pub(super) doom: Arc<Mutex<Option<Doom>>>,
     /// The jobs whose handler gave up because it was told that they are cancelled.
     pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
+    /// The dependencies that jobs call.
+    pub(super) outside: Outside,
+    /// How long a breaker stays open at most before it lets a call through.
+    pub(super) longest_recovery: Duration,
+    /// How many failures open the breaker of each dependency, and within which time, where failures are counted.
+    pub(super) thresholds: Vec<Option<(u32, Duration)>>,
+    /// What limits allow of the jobs of each handler that has some.
+    pub(super) allowed: HashMap<&'static str, Allowed>,
 }
 
 /// What a handler can do to its worker.
@@ -73,6 +83,10 @@ impl Scenario {
             weather,
             doom: Arc::default(),
             heeded: Arc::default(),
+            outside: Outside::default(),
+            longest_recovery: Duration::ZERO,
+            thresholds: Vec::new(),
+            allowed: HashMap::new(),
         }
     }
 

@@ -24,6 +24,14 @@ pub struct Summary {
     pub messages: u64,
     /// Messages that another worker had in hand, or had let go of.
     pub duplicates: u64,
+    /// Calls of dependencies that a breaker let through.
+    pub calls: u64,
+    /// How often a breaker opened.
+    pub openings: u64,
+    /// How often a breaker was half-open.
+    pub probes: u64,
+    /// How often a job was deferred by a breaker or a limit.
+    pub deferrals: u64,
     /// What went wrong, by kind.
     pub faults: FaultCounts,
     /// How much time passed in them.
@@ -39,6 +47,10 @@ impl Summary {
             batches: outcome.figures.invocations,
             messages: outcome.figures.messages,
             duplicates: outcome.figures.duplicates,
+            calls: outcome.protection.calls,
+            openings: outcome.protection.openings,
+            probes: outcome.protection.probes,
+            deferrals: outcome.protection.deferrals,
             faults: outcome.counts.clone(),
             time: outcome.took,
         }
@@ -52,6 +64,10 @@ impl Summary {
         self.batches += other.batches;
         self.messages += other.messages;
         self.duplicates += other.duplicates;
+        self.calls += other.calls;
+        self.openings += other.openings;
+        self.probes += other.probes;
+        self.deferrals += other.deferrals;
         self.faults.add(&other.faults);
         self.time += other.time;
     }
@@ -65,6 +81,9 @@ impl fmt::Display for Summary {
         writeln!(f, "{:>12} batches", self.batches)?;
         writeln!(f, "{:>12} messages delivered", self.messages)?;
         writeln!(f, "{:>12} duplicates delivered", self.duplicates)?;
+        writeln!(f, "{:>12} calls of dependencies", self.calls)?;
+        writeln!(f, "{:>12} openings of breakers, {} probes", self.openings, self.probes)?;
+        writeln!(f, "{:>12} deferrals by breakers and limits", self.deferrals)?;
         write!(f, "{:>12} faults", self.faults.total())?;
         for fault in Fault::ALL {
             write!(f, "\n{:>12} {fault}", self.faults.of(*fault))?;

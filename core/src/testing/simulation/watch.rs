@@ -3,8 +3,11 @@
 //! It knows nothing of how the processor decides. What it sees is held against the guarantees, each of which is
 //! one function in [`invariants`](super::invariants).
 
+mod protection;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -12,6 +15,9 @@ use super::invariants;
 use super::plan::Expected;
 use crate::job::{JobId, JobRecord, JobStatus};
 use crate::ports::Counters;
+
+use protection::Protection;
+pub(super) use protection::{Counts, Terms};
 
 /// A guarantee that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +59,16 @@ pub(super) struct JobWatch {
     pub(super) starts: u32,
     /// How often it snoozed, since it was first sent or an operator sent it again.
     pub(super) snoozes: u32,
+    /// How often an attempt of it ended because a breaker refused it.
+    pub(super) deferrals: u32,
+    /// How many of its attempts failed, where its handler lets that be seen.
+    pub(super) failed: u32,
+    /// Whether its handler does.
+    pub(super) is_guarded: bool,
+    /// Whether it is due when its record says so, since an attempt failed or was not made.
+    pub(super) is_put_off: bool,
+    /// The dependency that it waits for, and since when.
+    pub(super) blocked: Option<(usize, Duration)>,
     /// Whether it came back after it had failed.
     pub(super) came_back: bool,
     /// Failures that it did not have: it was blamed for the end of its worker.
@@ -77,6 +93,11 @@ impl Default for JobWatch {
             max_retries: 0,
             starts: 0,
             snoozes: 0,
+            deferrals: 0,
+            failed: 0,
+            is_guarded: false,
+            is_put_off: false,
+            blocked: None,
             came_back: false,
             blames: 0,
             ended_alone: 0,
@@ -119,6 +140,7 @@ pub(super) struct Watch {
     pub(super) is_quiet: bool,
     /// The jobs whose handler gave up because it was told that they are cancelled, until that is written.
     pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
+    pub(super) protection: Protection,
     workers: HashMap<usize, Hands>,
     /// The jobs of each unique key that a worker has had and that have not ended.
     unique: BTreeMap<String, BTreeSet<JobId>>,
@@ -142,8 +164,9 @@ impl Watch {
     }
 
     /// A worker gets a batch.
-    pub(super) fn begun(&mut self, worker: usize) {
+    pub(super) fn begun(&mut self, worker: usize, now: Duration) {
         self.workers.insert(worker, Hands::default());
+        self.batch_begun(worker, now);
     }
 
     /// A worker has answered, the store was there, and there was time to ask it.
@@ -165,6 +188,7 @@ impl Watch {
         for (id, hold) in holds {
             self.left_unsettled(&id, hold);
         }
+        self.batch_ended(worker);
     }
 
     /// A worker learns that somebody else has the job: its attempt is over, and does not count.
@@ -203,7 +227,9 @@ impl Watch {
             self.check(invariants::g3_no_more_starts_than_allowed(id, &job));
         }
         self.check(invariants::g4_no_delay_ends_early(id, &job, now));
-        if self.is_quiet {
+        // Where a breaker or a limit may hold a job back, the first time may not be written down: its caller writes
+        // the record at the same moment.
+        if self.is_quiet && (job.is_put_off || !self.protection.terms.has_breakers) {
             self.check(invariants::g4_delays_end_within_two_seconds(id, &job, now));
         }
         let hold = hold.unwrap_or_default();
@@ -229,6 +255,7 @@ impl Watch {
         via: Via,
         before: Option<&JobRecord>,
         after: &JobRecord,
+        now: Duration,
     ) {
         self.check(invariants::status_never_goes_backwards(before, after));
         self.check(invariants::every_write_is_the_next_revision(before, after));
@@ -240,15 +267,19 @@ impl Watch {
             self.tallied(before, after);
         }
         self.snoozed(before, after);
+        self.follow_deferral(via, before, after, now);
         self.follow_key(after);
         let blamed = self.handed_over(worker, &id, before, after);
         let job = self.job(&id);
         if after.failures > before.map_or(0, |before| before.failures) {
             job.blames += u32::from(blamed);
+            if job.is_guarded && job.is_claimed && after.status == JobStatus::Retrying {
+                (job.due, job.is_put_off) = (Some(after.due_at), true);
+            }
         }
         if before.is_some_and(|before| before.status == JobStatus::Failed) && !after.status.is_finished() {
             if via == Via::Replace && after.failures == 0 {
-                (job.starts, job.blames, job.snoozes) = (0, 0, 0);
+                (job.starts, job.blames, job.snoozes, job.deferrals) = (0, 0, 0, 0);
             }
             job.came_back = true;
             job.finished = None;
@@ -258,6 +289,10 @@ impl Watch {
         }
         let job = job.clone();
         self.check(invariants::g3_no_job_is_blamed_for_what_others_did(&id, &job));
+        self.check(invariants::g3_every_failure_was_one(after, &job));
+        if via == Via::Settle && !blamed && self.was_refused(worker, &id) {
+            self.check(invariants::g3_who_is_refused_waits_unspent(before, after));
+        }
         let heeded = || self.heeded.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         if via == Via::Settle && !blamed && heeded() {
             self.check(invariants::who_heeds_its_cancellation_ends_cancelled(&job, after));

@@ -8,6 +8,7 @@ use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::guarded::{Mood, guarded};
 use super::plan::{Expected, What};
 use super::scenario::{Doom, Planned, Scenario};
 use crate::context::JobContext;
@@ -165,6 +166,9 @@ pub(super) fn everything(scenario: &mut Scenario) {
     if scenario.dice().one_in(3) {
         called_off(scenario);
     }
+    if scenario.dice().one_in(3) {
+        guarded(scenario, Mood::Wild);
+    }
 }
 
 /// A job that is cancelled while it runs, most of the time, and heeds it.
@@ -224,11 +228,17 @@ pub(super) fn calm(scenario: &mut Scenario) {
             _ => burst(scenario, &mut Vec::new()),
         }
     }
+    if scenario.dice().one_in(2) {
+        guarded(scenario, Mood::Wild);
+    }
 }
 
 /// A few jobs that do nothing, each at its own time, so that only time keeps them waiting.
 pub(super) fn quiet(scenario: &mut Scenario) {
     register(scenario);
+    if !scenario.dice().one_in(3) {
+        return guarded(scenario, Mood::Tidy);
+    }
     for _ in 0..=scenario.dice().below(8) {
         let delay = scenario.dice().below(4_000_000);
         let payload = serde_json::to_value(Script::default()).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use futures_util::FutureExt;
@@ -23,6 +24,8 @@ use crate::ports::{BoxFuture, Clock, JobStore};
 
 /// How far a clock is off at most, in milliseconds: two of them then differ by less than 5 s.
 const MAX_SKEW_MS: i64 = 2_450;
+/// The same as a length of time.
+pub(super) const MAX_SKEW: Duration = Duration::from_millis(MAX_SKEW_MS.unsigned_abs());
 
 pub(super) struct World {
     pub(super) clock: PausedClock,
@@ -47,12 +50,15 @@ pub(super) struct State {
     pub(super) watch: Watch,
     pub(super) timeline: Timeline,
     pub(super) store_back: DateTime<Utc>,
+    pub(super) shared_back: DateTime<Utc>,
     pub(super) queue_back: DateTime<Utc>,
     pub(super) requests: u64,
     /// How many requests the dispatcher made.
     pub(super) tick_requests: u64,
     /// How many of the others read the control item.
     pub(super) control_reads: u64,
+    /// How many requests asked for a breaker or a limit.
+    pub(super) shared_requests: u64,
     /// Whether the queues changed since the event source mappings last looked.
     pub(super) stirred: bool,
 }
@@ -71,10 +77,12 @@ impl World {
             watch: Watch::default(),
             timeline,
             store_back: start,
+            shared_back: start,
             queue_back: start,
             requests: 0,
             tick_requests: 0,
             control_reads: 0,
+            shared_requests: 0,
             stirred: false,
         };
         let (store, control) = (MemoryJobStore::new(), Arc::default());

@@ -7,9 +7,11 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use lambda_jobs::local::Stack;
+use lambda_jobs_core::limit::{Limit, LimitBy};
 use lambda_jobs_core::ports::WebhookDelivery;
 use lambda_jobs_core::{
-    JobContext, JobError, JobRegistry, JobStatus, NewJob, Queue, RegisterError, StopSignal,
+    HandlerOptions, JobContext, JobError, JobHandler, JobRegistry, JobStatus, NewJob, Queue, RegisterError,
+    StopSignal,
 };
 use lambda_jobs_functions::{Adapters, OnBlocked, Worker, local};
 use lambda_jobs_tests::{manager, stack};
@@ -63,9 +65,10 @@ async fn run(lacks_statements: bool) -> BTreeSet<Need> {
 }
 
 /// How each job that can be looked at is left.
-const EXPECTED: [(&str, JobStatus); 15] = [
+const EXPECTED: [(&str, JobStatus); 16] = [
     ("plain", JobStatus::Completed),
     ("large", JobStatus::Completed),
+    ("guarded", JobStatus::Completed),
     ("twice", JobStatus::Completed),
     ("again-soon", JobStatus::Completed),
     ("again-late", JobStatus::Retrying),
@@ -101,7 +104,9 @@ async fn prepare(stack: &Stack, hook: String) {
         Value::String("not an object".to_owned()),
     ];
     send(stack, Queue::Normal, &normal).await;
-    send(stack, Queue::High, &[act("stolen", "be stolen"), act("beside-stolen", "succeed")]).await;
+    let guarded = json!({ "id": "guarded", "name": "guarded" });
+    let high = [act("stolen", "be stolen"), act("beside-stolen", "succeed"), guarded];
+    send(stack, Queue::High, &high).await;
     send(stack, Queue::Low, &[act("stolen-alone", "be stolen")]).await;
     let delivery = WebhookDelivery::new("d1", hook, json!({}), chrono::Utc::now());
     stack.adapters().webhooks().put_delivery(&delivery).await.unwrap();
@@ -148,7 +153,32 @@ impl Acts {
                 Ok(())
             }
         };
-        jobs.register_fn("act", act).map(|_| ())
+        jobs.register_fn("act", act)?.register(Guarded).map(|_| ())
+    }
+}
+
+/// A job with a breaker and a limit.
+struct Guarded;
+
+impl JobHandler for Guarded {
+    type Payload = Value;
+    type Output = ();
+
+    fn name(&self) -> &'static str {
+        "guarded"
+    }
+
+    fn options(&self) -> HandlerOptions {
+        let limit = Limit::concurrency(LimitBy::Name, 1).unwrap();
+        HandlerOptions {
+            breakers: vec!["dependency".parse().unwrap()],
+            limits: vec![limit],
+            ..HandlerOptions::default()
+        }
+    }
+
+    async fn execute(&self, _: Value, _: &JobContext) -> Result<(), JobError> {
+        Ok(())
     }
 }
 

@@ -24,7 +24,7 @@ const STACK: Caller = Other("the local stack and tests make their tables");
 const LOCAL: Caller = Other("on AWS the event source mapping does it");
 
 /// File, operation, caller: one line for each place in the source.
-const CALLS: [(&str, &str, Caller); 44] = [
+const CALLS: [(&str, &str, Caller); 46] = [
     ("infra/src/dynamodb/archive.rs", "DeleteItem", CLEANUP),
     ("infra/src/dynamodb/archive.rs", "DeleteItem", CLEANUP),
     ("infra/src/dynamodb/archive.rs", "Scan", CLEANUP),
@@ -45,7 +45,9 @@ const CALLS: [(&str, &str, Caller); 44] = [
     ("infra/src/dynamodb/schedules.rs", "PutItem", OPERATOR),
     ("infra/src/dynamodb/schedules.rs", "Query", OPERATOR),
     ("infra/src/dynamodb/schedules.rs", "Query", DISPATCHER),
-    ("infra/src/dynamodb/single.rs", "PutItem", Worker(&[Kind::Jobs])),
+    ("infra/src/dynamodb/shared.rs", "BatchGetItem", Worker(&[Kind::State])),
+    ("infra/src/dynamodb/shared.rs", "Query", OPERATOR),
+    ("infra/src/dynamodb/single.rs", "PutItem", Worker(&[Kind::Jobs, Kind::State])),
     ("infra/src/dynamodb/single.rs", "UpdateItem", Worker(&[Kind::Jobs, Kind::State])),
     ("infra/src/dynamodb/store.rs", "BatchGetItem", Worker(&[Kind::Jobs])),
     ("infra/src/dynamodb/tables.rs", "CreateTable", STACK),

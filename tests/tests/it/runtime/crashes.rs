@@ -44,7 +44,7 @@ async fn a_killed_process_loses_no_job_and_each_runs_again_alone() {
 
 /// Runs a job that takes its process down with three that don't; answers how the processes died.
 async fn with_culprit(culprit: Value) -> (Rig, JobId) {
-    let mut rig = Rig::acting(TIME).await;
+    let mut rig = Box::pin(Rig::acting(TIME)).await;
     let innocent = json!({ "name": "act", "payload": { "do": "work", "ms": 100 } });
     let culprit = json!({ "name": "act", "payload": culprit, "maxRetries": 0 });
     let mut ids = rig.send(&[innocent.clone(), culprit, innocent.clone(), innocent]).await;

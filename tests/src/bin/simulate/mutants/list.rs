@@ -363,4 +363,113 @@ pub(super) const MUTANTS: &[Mutant] = &[
         find: "hold: KeyHold { since: now, ..hold.clone() }",
         replace: "hold: KeyHold { since: hold.since.min(now), ..hold.clone() }",
     },
+    Mutant {
+        name: "what was read of a breaker holds for twenty seconds",
+        file: "breaker/fleet.rs",
+        find: "pub(crate) const CACHE: Duration = Duration::from_secs(2);",
+        replace: "pub(crate) const CACHE: Duration = Duration::from_secs(20);",
+    },
+    Mutant {
+        name: "who can't read a breaker calls all the same",
+        file: "breaker/fleet.rs",
+        find: "let Some(breaker) = self.fresh(name) else { return Err(Refusal::Unreadable) };",
+        replace: "let Some(breaker) = self.fresh(name) else { return Ok(Permit { breaker: name.clone(), probe: None }) };",
+    },
+    Mutant {
+        name: "a failure that somebody else's write defeats is forgotten",
+        file: "breaker/fleet.rs",
+        find: "Ok(true) => return true,
+                Ok(false) => {}",
+        replace: "Ok(_) => return true,",
+    },
+    Mutant {
+        name: "probes without the lease",
+        file: "breaker/fleet.rs",
+        find: "Admission::Admitted => return Ok(Permit { breaker: name.clone(), probe: None }),",
+        replace: "Admission::Admitted | Admission::Probe => return Ok(Permit { breaker: name.clone(), probe: None }),",
+    },
+    Mutant {
+        name: "a crashed prober's lease never ends",
+        file: "breaker/state.rs",
+        find: "Phase::Open { probe_at: Some(at) } | Phase::HalfOpen { lease_until: at, .. } if now >= at => {",
+        replace: "Phase::Open { probe_at: Some(at) } if now >= at => {",
+    },
+    Mutant {
+        name: "a prober's lease ends while it calls",
+        file: "breaker/state.rs",
+        find: "self.turned(Phase::HalfOpen { probe, lease_until }, now).written(now)",
+        replace: "let lease_until = lease_until.min(now + TimeDelta::seconds(1));
+        self.turned(Phase::HalfOpen { probe, lease_until }, now).written(now)",
+    },
+    Mutant {
+        name: "a probe that is not made keeps its lease",
+        file: "processor/protect.rs",
+        find: "for one in &holds {
+            self.return_probes(&one.probes).await;
+        }",
+        replace: "",
+    },
+    Mutant {
+        name: "an attempt that does not make its probe keeps the lease",
+        file: "breaker/call.rs",
+        find: "for (breaker, probe) in probes {",
+        replace: "for (breaker, probe) in probes.into_iter().filter(|_| timed_out) {",
+    },
+    Mutant {
+        name: "who waits for a breaker comes back with the probe",
+        file: "breaker/line.rs",
+        find: "let seconds = if place == 0 { 0 } else { second_of(place) };",
+        replace: "let seconds = if place == 0 { 0 } else { second_of(place) - second_of(place) };",
+    },
+    Mutant {
+        name: "waiting for a breaker spends an attempt",
+        file: "job/record.rs",
+        find: "self.parked = is_beyond_a_message(due_at, now);
+        self.status = match",
+        replace: "self.parked = is_beyond_a_message(due_at, now);
+        self.failures += 1;
+        self.status = match",
+    },
+    Mutant {
+        name: "a refused call counts as a failure",
+        file: "processor/attempt.rs",
+        find: "Outcome::Failed(error) if error.is_deferral() =>",
+        replace: "Outcome::Failed(error) if error.is_deferral() && error.is_permanent() =>",
+    },
+    Mutant {
+        name: "a limit is asked and not heeded",
+        file: "processor/protect.rs",
+        find: "let is_let_through = answer.lets_through(place, crowd.returning);",
+        replace: "let is_let_through = place < 1_000 || answer.lets_through(place, crowd.returning);",
+    },
+    Mutant {
+        name: "who can't ask a limit starts all the same",
+        file: "processor/protect.rs",
+        find: "Taken { returning: 0, fresh: 0, later }",
+        replace: "Taken { returning: 1_000, fresh: 1_000, later }",
+    },
+    Mutant {
+        name: "a place in a limit is not given back",
+        file: "processor/protect.rs",
+        find: "if !places.is_empty() {",
+        replace: "if places.len() > 1_000 {",
+    },
+    Mutant {
+        name: "a crash keeps its place in a limit for ever",
+        file: "limit/state.rs",
+        find: "self.places.retain(|place| place.lease_until > now);",
+        replace: "",
+    },
+    Mutant {
+        name: "a place in a limit is free before its job is over",
+        file: "processor/protect.rs",
+        find: "lease_until: invocation.deadline + JobConfig::CLOCK_SKEW,",
+        replace: "lease_until: self.clock.now() + chrono::TimeDelta::seconds(1),",
+    },
+    Mutant {
+        name: "a token in a limit is there twice",
+        file: "limit/state.rs",
+        find: "self.full_at = full_at + times(rate.interval(), taken);",
+        replace: "self.full_at = full_at + times(rate.interval(), taken / 2);",
+    },
 ];
