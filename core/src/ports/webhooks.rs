@@ -28,7 +28,8 @@ pub trait Webhooks: Send + Sync {
     async fn delivery(&self, id: &str) -> Result<Option<WebhookDelivery>, StoreError>;
 
     /// Writes how an attempt went, unless the delivery is finished already, and keeps the attempt; answers whether
-    /// it was written.
+    /// it was written. One that was not may be kept all the same. An attempt is known by its instant: whoever had no
+    /// answer can record it again.
     async fn record_attempt(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError>;
 
     /// The attempts at a delivery that were kept, in their order.
@@ -38,7 +39,8 @@ pub trait Webhooks: Send + Sync {
     /// is not finished, or does not exist.
     async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError>;
 
-    /// Deliveries, in no order that means anything: a page may be empty and not the last. Reads all there are.
+    /// Deliveries, in no order that means anything: a page may be empty and not the last. Reads all there are, in
+    /// the end: what is written meanwhile may be missing.
     async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError>;
 
     /// Deliveries that wait for an attempt, the longest due first, by [`WebhookDelivery::awaits`]. One that was
@@ -65,6 +67,10 @@ pub enum DeliveryStatus {
 }
 
 impl DeliveryStatus {
+    /// Every status.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Processing, Self::Delivered, Self::Failed, Self::Cancelled];
+
     /// Whether no more attempts will be made.
     #[must_use]
     pub const fn is_finished(self) -> bool {
