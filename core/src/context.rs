@@ -10,7 +10,9 @@ use futures_util::FutureExt;
 use futures_util::future::Shared;
 
 use crate::breaker::{Calls, JobBreaker};
+use crate::handler::JobError;
 use crate::job::{JobDefinition, JobId};
+use crate::limit::Rate;
 use crate::ports::Clock;
 
 /// The attempt that a handler is making. Cheap to clone.
@@ -110,6 +112,13 @@ impl JobContext {
     #[must_use]
     pub fn breaker(&self, name: &str) -> JobBreaker<'_> {
         JobBreaker::new(&self.inner.calls, name)
+    }
+
+    /// Goes on if this rate, which the whole fleet shares by its name, allows it; otherwise answers a deferral: passed
+    /// on with `?`, it makes the job wait for its turn, without an attempt being spent. What is known before a job
+    /// is claimed is better said by [`HandlerOptions::limits`](crate::HandlerOptions::limits), which costs no claim.
+    pub async fn throttle(&self, name: &str, rate: Rate) -> Result<(), JobError> {
+        self.inner.calls.throttle(name, rate).await
     }
 
     /// Whether the job was asked to stop, because its worker is shutting down.

@@ -6,7 +6,9 @@ use crate::events::LogEvents;
 use aws_config::SdkConfig;
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::control::{MappingReconciler, Refresh};
-use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
+use lambda_jobs_core::families::webhook::{
+    DeliveryPorts, Endpoint, WebhookDeliveryHandler, WebhookPorts, WebhookService,
+};
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::manager::ManagerPorts;
 use lambda_jobs_core::ports::{EventSources, QueueError, Webhooks};
@@ -14,8 +16,8 @@ use lambda_jobs_core::processor::ProcessorPorts;
 use lambda_jobs_core::{JobConfig, JobManager, Queue};
 use lambda_jobs_infra::{
     Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoShared, DynamoUniqueKeys,
-    DynamoWebhooks, LambdaEventSources, OsEntropy, ReqwestSender, Settings, SqsClient, SqsJobQueue,
-    SystemClock,
+    DynamoWebhooks, LambdaEventSources, OsEntropy, OsSecrets, ReqwestSender, Settings, SqsClient,
+    SqsJobQueue, SystemClock,
 };
 
 /// The ports on real services.
@@ -31,6 +33,7 @@ pub struct Adapters {
     limits: Arc<DynamoShared<LimitState>>,
     events: Arc<LogEvents>,
     webhooks: Arc<DynamoWebhooks>,
+    endpoints: Arc<DynamoShared<Endpoint>>,
     http: Arc<ReqwestSender>,
     clock: Arc<SystemClock>,
     entropy: Arc<OsEntropy>,
@@ -52,6 +55,7 @@ impl Adapters {
             limits: Arc::new(DynamoShared::new(dynamo.clone())),
             events: Arc::new(LogEvents),
             webhooks: Arc::new(DynamoWebhooks::new(dynamo.clone())),
+            endpoints: Arc::new(DynamoShared::in_data(dynamo.clone())),
             http: Arc::new(ReqwestSender::new()),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),
@@ -147,6 +151,27 @@ impl Adapters {
     #[must_use]
     pub fn webhook_handler(&self, config: &JobConfig) -> WebhookDeliveryHandler {
         let jobs = JobManager::new(config.clone(), self.manager_ports());
-        WebhookDeliveryHandler::new(self.webhooks.clone(), self.http.clone(), Arc::new(jobs))
+        let ports = DeliveryPorts {
+            webhooks: self.webhooks.clone(),
+            endpoints: self.endpoints.clone(),
+            http: self.http.clone(),
+            events: self.events.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        };
+        WebhookDeliveryHandler::new(ports, Arc::new(jobs))
+    }
+
+    /// What operators and publishers do with webhooks.
+    #[must_use]
+    pub fn webhook_service(&self, jobs: Arc<JobManager>) -> WebhookService {
+        let ports = WebhookPorts {
+            webhooks: self.webhooks.clone(),
+            endpoints: self.endpoints.clone(),
+            secrets: Arc::new(OsSecrets),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        };
+        WebhookService::new(ports, jobs)
     }
 }

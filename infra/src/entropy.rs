@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use lambda_jobs_core::ports::Entropy;
+use lambda_jobs_core::ports::{Entropy, Secrets, SecretsError};
 
 /// The operating system's random numbers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,5 +13,17 @@ impl Entropy for OsEntropy {
         // Ids need to differ, not to be secret: where the system's source fails, the standard
         // library's own seeds, new for each call, still differ.
         getrandom::u64().unwrap_or_else(|_| RandomState::new().hash_one(std::time::Instant::now()))
+    }
+}
+
+/// Secrets from the operating system's random numbers, and from nowhere else.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsSecrets;
+
+impl Secrets for OsSecrets {
+    fn secret(&self) -> Result<[u8; 32], SecretsError> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|error| SecretsError(error.to_string()))?;
+        Ok(bytes)
     }
 }

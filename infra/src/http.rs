@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lambda_jobs_core::ports::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Url, redirect};
 
 /// What every request calls itself.
@@ -64,8 +64,10 @@ impl HttpSender for ReqwestSender {
             .await
             .map_err(|error| failure(error, request.timeout))?;
         let status = answer.status().as_u16();
+        let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.map(str::to_owned);
         let body = beginning(answer, request).await?;
-        Ok(HttpResponse { status, body })
+        Ok(HttpResponse { status, body, retry_after })
     }
 }
 

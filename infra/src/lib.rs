@@ -35,7 +35,7 @@ pub use dynamodb::{
     Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoShared, DynamoUniqueKeys,
     DynamoWebhooks, create_tables,
 };
-pub use entropy::OsEntropy;
+pub use entropy::{OsEntropy, OsSecrets};
 #[cfg(feature = "http")]
 pub use http::ReqwestSender;
 #[cfg(feature = "lambda")]

@@ -11,6 +11,7 @@ use super::fleet::{Breakers, CallEnd, Permit, Refusal};
 use super::{BreakerName, InvalidBreaker};
 use crate::handler::JobError;
 use crate::job::Obstacle;
+use crate::limit::{Ask, LimitKey, Limits, Quota, Rate, Wanted};
 use crate::ports::Clock;
 use crate::registry::JobRegistry;
 
@@ -24,6 +25,7 @@ pub struct JobBreaker<'a> {
 /// The calls that one attempt makes.
 pub(crate) struct Calls {
     breakers: Arc<Breakers>,
+    limits: Arc<Limits>,
     registry: Arc<JobRegistry>,
     clock: Arc<dyn Clock>,
     /// Until when the attempt is over, or somebody else's.
@@ -80,7 +82,7 @@ impl<'a> JobBreaker<'a> {
 
 impl Calls {
     pub(crate) fn new(
-        breakers: Arc<Breakers>,
+        (breakers, limits): (Arc<Breakers>, Arc<Limits>),
         registry: Arc<JobRegistry>,
         clock: Arc<dyn Clock>,
         lease_until: DateTime<Utc>,
@@ -88,7 +90,7 @@ impl Calls {
     ) -> Self {
         let probes = probes.into_iter().filter_map(|permit| Some((permit.breaker, permit.probe?))).collect();
         let state = Mutex::new(State { probes, given_up: Vec::new() });
-        Self { breakers, registry, clock, lease_until, state }
+        Self { breakers, limits, registry, clock, lease_until, state }
     }
 
     async fn enter(&self, name: &BreakerName) -> Result<Permit, JobError> {
@@ -103,6 +105,25 @@ impl Calls {
         };
         let until = until.unwrap_or_else(|| self.clock.now() + UNREADABLE_WAIT);
         Err(JobError::deferred(until, Obstacle::Breaker(name.clone())))
+    }
+
+    pub(crate) async fn throttle(&self, name: &str, rate: Rate) -> Result<(), JobError> {
+        let key = LimitKey::of(&format!("rate:{name}"));
+        // A job that comes back has waited its turn, and nobody can tell it from one that has not.
+        let wanted = Wanted { returning: 1, fresh: 0, holder: 0, lease_until: self.lease_until };
+        let ask = Ask { key: key.clone(), quota: Quota::Rate(rate), wanted };
+        let answer = self.limits.take(&[ask]).await.pop();
+        match answer {
+            Some(Ok(taken)) => match taken.later.first() {
+                None => Ok(()),
+                Some(until) => Err(JobError::deferred(*until, Obstacle::Limit(key))),
+            },
+            Some(Err(error)) => {
+                tracing::warn!(limit = %key, error = &error as &dyn std::error::Error, "a limit can't be asked");
+                Err(JobError::deferred(self.clock.now() + UNREADABLE_WAIT, Obstacle::Limit(key)))
+            }
+            None => Ok(()),
+        }
     }
 
     fn judge<T>(&self, name: &BreakerName, outcome: &Result<T, JobError>) -> CallEnd {

@@ -7,20 +7,16 @@
 //! A job that is cancelled while its request is under way gives the request up, and its delivery is
 //! cancelled; the receiver may have acted on it all the same.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize};
 
 use crate::context::JobContext;
 use crate::handler::{HandlerOptions, JobError, JobHandler};
 use crate::job::{Queue, millis};
 use crate::manager::JobManager;
-use crate::ports::{
-    AttemptOutcome, Awaited, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender,
-    WebhookDelivery, Webhooks,
-};
+use crate::ports::{Awaited, Clock, Entropy, EventSink, HttpSender, SharedStore, Webhooks};
 
 /// The name of the handler.
 pub const NAME: &str = "webhook-delivery-job";
@@ -29,22 +25,71 @@ pub const MAX_RESPONSE_BYTES: usize = 4 * 1024;
 /// How long an endpoint may take, beginning to end.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
 
+mod deliver;
+mod directory;
+mod endpoint;
+mod outcome;
+mod retry;
+mod secret;
+mod service;
 mod sweep;
 
+pub use directory::HealthPolicy;
+pub use endpoint::{
+    DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, InvalidEndpoint,
+    MAX_ATTEMPTS, RateLimit,
+};
+pub use outcome::{ErrorClass, LONGEST_RETRY_AFTER};
+pub use retry::RetrySchedule;
+pub use secret::{SecretInUse, WebhookSecret};
+pub use service::{
+    EndpointView, NewEvent, Published, PublishedDelivery, WebhookError, WebhookPorts, WebhookService,
+};
 pub use sweep::Sweep;
+
+use directory::Directory;
 
 /// Delivers webhooks. A delivery that was delivered, failed or cancelled before is left alone.
 pub struct WebhookDeliveryHandler {
     webhooks: Arc<dyn Webhooks>,
     http: Arc<dyn HttpSender>,
     jobs: Arc<JobManager>,
+    directory: Directory,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// What the handler of the webhook family needs from the outside.
+#[derive(Clone)]
+pub struct DeliveryPorts {
+    /// Where deliveries are kept.
+    pub webhooks: Arc<dyn Webhooks>,
+    /// Where endpoints are kept.
+    pub endpoints: Arc<dyn SharedStore<Endpoint>>,
+    /// What makes requests.
+    pub http: Arc<dyn HttpSender>,
+    /// Who is told of endpoints that fail.
+    pub events: Arc<dyn EventSink>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for jitter.
+    pub entropy: Arc<dyn Entropy>,
 }
 
 impl WebhookDeliveryHandler {
-    /// A handler for the deliveries in this store; its sweeps enqueue with this manager.
+    /// A handler on these ports; its sweeps enqueue with this manager.
     #[must_use]
-    pub fn new(webhooks: Arc<dyn Webhooks>, http: Arc<dyn HttpSender>, jobs: Arc<JobManager>) -> Self {
-        Self { webhooks, http, jobs }
+    pub fn new(ports: DeliveryPorts, jobs: Arc<JobManager>) -> Self {
+        let DeliveryPorts { webhooks, endpoints: store, http, events, clock, entropy } = ports;
+        let (policy, known) = (HealthPolicy::default(), Mutex::default());
+        let directory = Directory { store, events, clock, entropy: entropy.clone(), policy, known };
+        Self { webhooks, http, jobs, directory, entropy }
+    }
+
+    /// Disables endpoints by this policy.
+    #[must_use]
+    pub fn with_health(mut self, policy: HealthPolicy) -> Self {
+        self.directory.policy = policy;
+        self
     }
 }
 
@@ -61,6 +106,8 @@ pub enum WebhookPayload {
     ProcessPending(Sweep),
     /// Enqueue those whose next attempt is overdue.
     ProcessRetries(Sweep),
+    /// Enqueue those that were published for a later instant, which has passed.
+    ProcessScheduled(Sweep),
 }
 
 /// What a webhook delivery job reports.
@@ -101,96 +148,29 @@ impl JobHandler for WebhookDeliveryHandler {
     fn validate(&self, payload: &WebhookPayload) -> Result<(), String> {
         match payload {
             WebhookPayload::DeliverSpecific { .. } => Ok(()),
-            WebhookPayload::ProcessPending(sweep) | WebhookPayload::ProcessRetries(sweep) => sweep.check(),
+            WebhookPayload::ProcessPending(sweep)
+            | WebhookPayload::ProcessRetries(sweep)
+            | WebhookPayload::ProcessScheduled(sweep) => sweep.check(),
         }
     }
 
     async fn execute(&self, payload: WebhookPayload, ctx: &JobContext) -> Result<WebhookReport, JobError> {
-        let (sweep, awaited) = match payload {
+        let (sweep, awaited, kind) = match payload {
             WebhookPayload::DeliverSpecific { webhook_delivery_id: id } => {
                 return self.deliver(&id, ctx).await;
             }
-            WebhookPayload::ProcessPending(sweep) => (sweep, Awaited::First),
-            WebhookPayload::ProcessRetries(sweep) => (sweep, Awaited::Retry),
+            WebhookPayload::ProcessPending(sweep) => (sweep, Awaited::First, "process_pending"),
+            WebhookPayload::ProcessRetries(sweep) => (sweep, Awaited::Retry, "process_retries"),
+            // What was published for later waits for its first attempt like any other, once that is due.
+            WebhookPayload::ProcessScheduled(sweep) => (sweep, Awaited::First, "process_scheduled"),
         };
-        sweep.run(awaited, &*self.webhooks, &self.jobs, ctx).await
+        sweep.run(awaited, kind, &*self.webhooks, &self.jobs, ctx).await
     }
 }
 
-impl WebhookDeliveryHandler {
-    async fn deliver(&self, id: &str, ctx: &JobContext) -> Result<WebhookReport, JobError> {
-        let Some(delivery) = self.webhooks.delivery(id).await? else {
-            return Err(JobError::permanent(format!("webhookDeliveryId: there is no delivery {id:?}")));
-        };
-        if delivery.status.is_finished() {
-            return Ok(WebhookReport::untouched(delivery.response_status));
-        }
-        let started = ctx.clock().monotonic();
-        let request = request(&delivery, ctx.time_left());
-        let mut answer = None;
-        let breaker = ctx.breaker(&breaker_of(&delivery.url));
-        let sending = Box::pin(breaker.call(async {
-            let answered = answer.insert(self.http.send(&request).await);
-            failure(&delivery, answered).map_or(Ok(()), Err)
-        }));
-        let outcome = match select(sending, Box::pin(ctx.cancelled())).await {
-            Either::Left((outcome, _)) => outcome,
-            Either::Right(_) => return self.give_up(&delivery, started, ctx).await,
-        };
-        // Where its host's breaker is open, nothing was sent, and no attempt is spent.
-        let Some(answer) = answer else { return Err(outcome.err().unwrap_or_else(never_sent)) };
-        let failure = outcome.err();
-        let duration = ctx.clock().monotonic().saturating_sub(started);
-        let is_last =
-            ctx.is_last_attempt() || delivery.attempt_count.saturating_add(1) >= delivery.max_attempts;
-        let status = match &failure {
-            None => DeliveryStatus::Delivered,
-            Some(error) if is_last || error.is_permanent() => DeliveryStatus::Failed,
-            Some(_) => DeliveryStatus::Pending,
-        };
-        let outcome = AttemptOutcome {
-            status,
-            at: ctx.clock().now(),
-            next_attempt_at: if status.is_finished() { None } else { sweep::next_attempt(&self.jobs, ctx) },
-            duration,
-            response_status: answer.as_ref().ok().map(|response| response.status),
-            response_body: answer.as_ref().ok().map(|response| text_of(&response.body)),
-            error: failure.as_ref().map(ToString::to_string),
-        };
-        self.webhooks.record_attempt(id, &outcome).await?;
-        match failure {
-            None => Ok(WebhookReport::delivered(duration, outcome.response_status)),
-            Some(error) if is_last => Err(JobError::permanent(error.to_string())),
-            Some(error) => Err(error),
-        }
-    }
-}
-
-impl WebhookDeliveryHandler {
-    /// Notes that a delivery is not wanted any more, though its request was under way.
-    async fn give_up(
-        &self,
-        delivery: &WebhookDelivery,
-        started: Duration,
-        ctx: &JobContext,
-    ) -> Result<WebhookReport, JobError> {
-        let error = format!("{} {}: {GIVEN_UP}", delivery.method, address(&delivery.url));
-        let outcome = AttemptOutcome {
-            status: DeliveryStatus::Cancelled,
-            at: ctx.clock().now(),
-            next_attempt_at: None,
-            duration: ctx.clock().monotonic().saturating_sub(started),
-            response_status: None,
-            response_body: None,
-            error: Some(error.clone()),
-        };
-        self.webhooks.record_attempt(&delivery.id, &outcome).await?;
-        Err(JobError::permanent(error))
-    }
-}
-
-fn never_sent() -> JobError {
-    JobError::retryable("the request was not sent")
+/// Where a request goes, without what may hold a token.
+fn address(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// The breaker of the host that a URL names: a host that is down fails all webhooks that go there.
@@ -204,13 +184,6 @@ fn breaker_of(url: &str) -> String {
 
 /// The longest name of a host, and a port.
 const MAX_HOST_CHARS: usize = 180;
-
-const GIVEN_UP: &str = "cancelled while the request was under way; the receiver may have acted on it";
-
-/// Where a request goes, without what may hold a token.
-fn address(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or_default()
-}
 
 impl WebhookReport {
     fn new(processed: u32, duration: Duration, response_status: Option<u16>) -> Self {
@@ -234,53 +207,6 @@ impl WebhookReport {
     }
 }
 
-fn request(delivery: &WebhookDelivery, time_left: Duration) -> HttpRequest {
-    let mut headers = vec![
-        ("content-type".to_owned(), "application/json".to_owned()),
-        ("webhook-id".to_owned(), delivery.id.clone()),
-    ];
-    let reserved = |name: &str| headers.iter().any(|(taken, _)| taken.eq_ignore_ascii_case(name));
-    let custom: Vec<_> = delivery
-        .headers
-        .iter()
-        .filter(|(name, _)| !reserved(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    headers.extend(custom);
-    HttpRequest {
-        method: delivery.method,
-        url: delivery.url.clone(),
-        headers,
-        body: delivery.payload.to_string().into_bytes(),
-        timeout: REQUEST_TIMEOUT.min(time_left),
-        max_response_bytes: MAX_RESPONSE_BYTES,
-    }
-}
-
-/// Why the try failed, if it did, and whether another makes sense.
-fn failure(delivery: &WebhookDelivery, answer: &Result<HttpResponse, HttpError>) -> Option<JobError> {
-    let WebhookDelivery { method, url, .. } = delivery;
-    let address = address(url);
-    match answer {
-        Ok(response) if response.is_success() => None,
-        Ok(response) => {
-            let text = format!("{method} {address} answered with status {}", response.status);
-            Some(match response.status {
-                408 | 425 | 429 | 300..=399 | 500..=599 => JobError::retryable(text),
-                _ => JobError::permanent(text),
-            })
-        }
-        Err(error) => {
-            let text = format!("{method} {address} failed: {error}");
-            Some(if error.is_permanent() { JobError::permanent(text) } else { JobError::retryable(text) })
-        }
-    }
-}
-
-fn text_of(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,21 +217,7 @@ mod tests {
         assert_eq!(
             refused.unwrap_err().to_string(),
             "unknown variant `deliver_all`, expected one of `deliver_specific`, `process_pending`, \
-             `process_retries` at line 1 column 21"
+             `process_retries`, `process_scheduled` at line 1 column 21"
         );
-    }
-
-    #[test]
-    fn a_client_error_is_permanent_a_server_error_is_not_and_no_token_is_shown() {
-        let url = "https://example.com/hook?token=secret";
-        let delivery = WebhookDelivery::new("d", url, serde_json::json!({}), chrono::DateTime::UNIX_EPOCH);
-        let answer = |status| Ok(HttpResponse { status, body: Vec::new() });
-        assert!(failure(&delivery, &answer(204)).is_none());
-        for status in [302, 408, 425, 429, 500, 503] {
-            assert!(!failure(&delivery, &answer(status)).unwrap().is_permanent(), "{status}");
-        }
-        let error = failure(&delivery, &answer(404)).unwrap();
-        assert!(error.is_permanent());
-        assert_eq!(error.to_string(), "POST https://example.com/hook answered with status 404");
     }
 }

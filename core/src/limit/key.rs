@@ -75,7 +75,7 @@ impl fmt::Display for LimitKey {
 impl LimitKey {
     /// The key of this text, which is not empty. Control characters and the backslash are escaped, so that no two
     /// texts become the same key, and one that is too long ends in a hash of all of it.
-    pub(super) fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let mut plain = String::with_capacity(text.len());
         for c in text.chars() {
             if c.is_control() || c == '\\' { plain.extend(c.escape_default()) } else { plain.push(c) }

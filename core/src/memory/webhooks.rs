@@ -4,15 +4,18 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use crate::ports::{
-    AttemptOutcome, Page, StoreError, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
+    AttemptOutcome, DeliveryAttempt, DeliveryQuery, Page, StoreError, WaitingDelivery, WaitingQuery,
+    WebhookDelivery, Webhooks,
 };
 
 /// A [`Webhooks`] store in memory.
 #[derive(Debug, Default)]
 pub struct MemoryWebhooks {
     deliveries: Mutex<HashMap<String, WebhookDelivery>>,
+    attempts: Mutex<HashMap<String, Vec<DeliveryAttempt>>>,
 }
 
 impl MemoryWebhooks {
@@ -22,7 +25,7 @@ impl MemoryWebhooks {
         Self::default()
     }
 
-    fn deliveries(&self) -> MutexGuard<'_, HashMap<String, WebhookDelivery>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, WebhookDelivery>> {
         self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -30,7 +33,7 @@ impl MemoryWebhooks {
 #[async_trait]
 impl Webhooks for MemoryWebhooks {
     async fn put_delivery(&self, delivery: &WebhookDelivery) -> Result<bool, StoreError> {
-        let mut deliveries = self.deliveries();
+        let mut deliveries = self.all();
         if deliveries.contains_key(&delivery.id) {
             return Ok(false);
         }
@@ -39,22 +42,56 @@ impl Webhooks for MemoryWebhooks {
     }
 
     async fn delivery(&self, id: &str) -> Result<Option<WebhookDelivery>, StoreError> {
-        Ok(self.deliveries().get(id).cloned())
+        Ok(self.all().get(id).cloned())
     }
 
     async fn record_attempt(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError> {
-        let mut deliveries = self.deliveries();
+        let mut deliveries = self.all();
         match deliveries.get_mut(id) {
             Some(delivery) if !delivery.status.is_finished() => {
-                *delivery = delivery.clone().after(outcome);
+                let is_same = delivery.last_attempt_at == Some(outcome.at);
+                if !is_same {
+                    *delivery = delivery.clone().after(outcome);
+                    let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+                    attempts.entry(id.to_owned()).or_default().push(DeliveryAttempt::from(outcome));
+                }
                 Ok(true)
             }
             _ => Ok(false),
         }
     }
 
+    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
+        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(attempts.get(id).cloned().unwrap_or_default())
+    }
+
+    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError> {
+        let mut deliveries = self.all();
+        let Some(delivery) = deliveries.get_mut(id).filter(|delivery| delivery.status.is_finished()) else {
+            return Ok(None);
+        };
+        *delivery = delivery.clone().reopened(now);
+        Ok(Some(delivery.clone()))
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
+        let deliveries = self.all();
+        let after = |id: &String| query.cursor.as_ref().is_none_or(|cursor| id > cursor);
+        let mut found: Vec<WebhookDelivery> = deliveries
+            .values()
+            .filter(|delivery| query.asks_for(delivery) && after(&delivery.id))
+            .cloned()
+            .collect();
+        found.sort_by(|one, other| one.id.cmp(&other.id));
+        let more = found.len() > query.page();
+        found.truncate(query.page());
+        let cursor = found.last().filter(|_| more).map(|last| last.id.clone());
+        Ok(Page { items: found, cursor })
+    }
+
     async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError> {
-        let deliveries = self.deliveries();
+        let deliveries = self.all();
         let waiting = deliveries.values().filter_map(WaitingDelivery::of);
         let mut found: Vec<(String, WaitingDelivery)> = waiting
             .filter(|(awaited, waiting)| *awaited == query.awaited && waiting.due_at < query.before)

@@ -44,6 +44,13 @@ pub enum EventKind {
     /// A breaker closed: `data` has its `breaker`.
     #[serde(rename = "breaker.closed")]
     BreakerClosed,
+    /// An endpoint of webhooks has done nothing but fail for half the time after which it is disabled: `data` has
+    /// the `endpoint` and `failingSince`.
+    #[serde(rename = "webhook.endpoint_failing")]
+    EndpointFailing,
+    /// An endpoint of webhooks was disabled: `data` has the `endpoint` and the `reason`.
+    #[serde(rename = "webhook.endpoint_disabled")]
+    EndpointDisabled,
     /// A limit deferred jobs: `data` has its `limit` and how many, `jobs`.
     #[serde(rename = "limit.throttled")]
     LimitThrottled,
@@ -57,6 +64,8 @@ impl EventKind {
             Self::BreakerOpened => "breaker.opened",
             Self::BreakerHalfOpened => "breaker.half_opened",
             Self::BreakerClosed => "breaker.closed",
+            Self::EndpointFailing => "webhook.endpoint_failing",
+            Self::EndpointDisabled => "webhook.endpoint_disabled",
             Self::LimitThrottled => "limit.throttled",
         }
     }

@@ -61,6 +61,8 @@ pub struct HttpResponse {
     pub status: u16,
     /// The beginning of its body.
     pub body: Vec<u8>,
+    /// Its `Retry-After` header, as it is.
+    pub retry_after: Option<String>,
 }
 
 impl HttpResponse {

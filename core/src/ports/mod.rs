@@ -15,6 +15,7 @@ mod http;
 mod index;
 mod queue;
 mod schedules;
+mod secrets;
 mod shared;
 mod store;
 mod unique;
@@ -34,6 +35,7 @@ pub use queue::{
     ReceivedMessage, is_beyond_a_message,
 };
 pub use schedules::{Advance, DueSchedules, ScheduleStore, StoredSchedule};
+pub use secrets::{Secrets, SecretsError};
 pub use shared::{SharedOutcome, SharedState, SharedStore};
 pub use store::{
     ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, InsertOutcome, JobStore, ReplaceOutcome,
@@ -41,5 +43,6 @@ pub use store::{
 };
 pub use unique::{KeyClaim, KeyHold, KeyOutcome, UniqueKeys};
 pub use webhooks::{
-    AttemptOutcome, Awaited, DeliveryStatus, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
+    AttemptOutcome, Awaited, DeliveryAttempt, DeliveryQuery, DeliveryStatus, WaitingDelivery, WaitingQuery,
+    WebhookDelivery, Webhooks,
 };

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::http::Method;
 use super::index::Page;
 use super::store::StoreError;
+use crate::families::webhook::ErrorClass;
 use crate::job::millis;
 
 mod waiting;
@@ -26,8 +27,21 @@ pub trait Webhooks: Send + Sync {
     /// Reads a delivery.
     async fn delivery(&self, id: &str) -> Result<Option<WebhookDelivery>, StoreError>;
 
-    /// Writes how an attempt went, unless the delivery is finished already; answers whether it was written.
+    /// Writes how an attempt went, unless the delivery is finished already, and keeps the attempt; answers whether
+    /// it was written. One that was not may be kept all the same. An attempt is known by its instant: whoever had no
+    /// answer can record it again.
     async fn record_attempt(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError>;
+
+    /// The attempts at a delivery that were kept, in their order.
+    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError>;
+
+    /// Makes a finished delivery [wait again](WebhookDelivery::reopened), and answers with it; with nothing where it
+    /// is not finished, or does not exist.
+    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError>;
+
+    /// Deliveries, in no order that means anything: a page may be empty and not the last. Reads all there are, in
+    /// the end: what is written meanwhile may be missing.
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError>;
 
     /// Deliveries that wait for an attempt, the longest due first, by [`WebhookDelivery::awaits`]. One that was
     /// written a moment ago may be missing, or stand as it was before. One that was put by hand is found once
@@ -53,6 +67,10 @@ pub enum DeliveryStatus {
 }
 
 impl DeliveryStatus {
+    /// Every status.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Processing, Self::Delivered, Self::Failed, Self::Cancelled];
+
     /// Whether no more attempts will be made.
     #[must_use]
     pub const fn is_finished(self) -> bool {
@@ -78,9 +96,12 @@ impl DeliveryStatus {
 pub struct WebhookDelivery {
     /// Its identity.
     pub id: String,
-    /// The webhook that it belongs to.
+    /// The endpoint that it goes to, where it goes to one; its terms and secrets then count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_id: Option<String>,
+    /// The type of the event that it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
     /// Where it goes.
     pub url: String,
     /// How it is sent.
@@ -101,6 +122,12 @@ pub struct WebhookDelivery {
     /// How often it may be tried.
     #[serde(default = "default_max_attempts")]
     pub max_attempts: u32,
+    /// How often in a row the receiver refused it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refusals: u32,
+    /// How often it was sent anew after it had ended.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub replays: u32,
     /// When its next attempt is due; where absent, since it was made or last tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<DateTime<Utc>>,
@@ -130,6 +157,11 @@ pub struct WebhookDelivery {
     pub updated_at: Option<DateTime<Utc>>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 const fn default_max_attempts() -> u32 {
     WebhookDelivery::DEFAULT_MAX_ATTEMPTS
 }
@@ -144,6 +176,7 @@ impl WebhookDelivery {
         Self {
             id: id.into(),
             webhook_id: None,
+            event_type: None,
             url: url.into(),
             method: Method::Post,
             headers: BTreeMap::new(),
@@ -151,6 +184,8 @@ impl WebhookDelivery {
             status: DeliveryStatus::Pending,
             attempt_count: 0,
             max_attempts: default_max_attempts(),
+            refusals: 0,
+            replays: 0,
             next_attempt_at: None,
             last_attempt_at: None,
             delivered_at: None,
@@ -168,6 +203,7 @@ impl WebhookDelivery {
     pub fn after(mut self, outcome: &AttemptOutcome) -> Self {
         self.status = outcome.status;
         self.attempt_count = self.attempt_count.saturating_add(1);
+        self.refusals = outcome.refusals;
         self.next_attempt_at = outcome.next_attempt_at;
         self.last_attempt_at = Some(outcome.at);
         self.delivered_at = (outcome.status == DeliveryStatus::Delivered).then_some(outcome.at);
@@ -177,6 +213,92 @@ impl WebhookDelivery {
         self.duration = Some(outcome.duration);
         self.updated_at = Some(outcome.at);
         self
+    }
+}
+
+impl WebhookDelivery {
+    /// The delivery as it is sent anew, with all its attempts before it; what is known of earlier ones stays.
+    #[must_use]
+    pub fn reopened(mut self, now: DateTime<Utc>) -> Self {
+        self.status = DeliveryStatus::Pending;
+        self.attempt_count = 0;
+        self.refusals = 0;
+        self.replays = self.replays.saturating_add(1);
+        self.next_attempt_at = Some(now);
+        self.delivered_at = None;
+        self.updated_at = Some(now);
+        self
+    }
+}
+
+/// An attempt at a delivery, as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryAttempt {
+    /// When it ended.
+    pub at: DateTime<Utc>,
+    /// How long it took, in milliseconds.
+    #[serde(with = "millis")]
+    pub duration: Duration,
+    /// The status of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_status: Option<u16>,
+    /// The first 4 KiB of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_body: Option<String>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What kind of failure that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_class: Option<ErrorClass>,
+}
+
+impl From<&AttemptOutcome> for DeliveryAttempt {
+    fn from(outcome: &AttemptOutcome) -> Self {
+        Self {
+            at: outcome.at,
+            duration: outcome.duration,
+            response_status: outcome.response_status,
+            response_body: outcome.response_body.clone(),
+            error: outcome.error.clone(),
+            error_class: outcome.error_class,
+        }
+    }
+}
+
+/// Which deliveries are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryQuery {
+    /// To this endpoint.
+    pub endpoint: Option<String>,
+    /// Of this status.
+    pub status: Option<DeliveryStatus>,
+    /// At most this many; 100 where it is 0.
+    pub limit: usize,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+impl DeliveryQuery {
+    /// The failed deliveries to an endpoint.
+    #[must_use]
+    pub fn failed_at(endpoint: &str) -> Self {
+        let status = Some(DeliveryStatus::Failed);
+        Self { endpoint: Some(endpoint.to_owned()), status, ..Self::default() }
+    }
+
+    /// Whether a delivery is one of these, whatever the page.
+    #[must_use]
+    pub fn asks_for(&self, delivery: &WebhookDelivery) -> bool {
+        self.endpoint.as_ref().is_none_or(|endpoint| delivery.webhook_id.as_ref() == Some(endpoint))
+            && self.status.is_none_or(|status| delivery.status == status)
+    }
+
+    /// How many are answered at most.
+    #[must_use]
+    pub const fn page(&self) -> usize {
+        if self.limit == 0 { 100 } else { self.limit }
     }
 }
 
@@ -197,4 +319,8 @@ pub struct AttemptOutcome {
     pub response_body: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
+    /// What kind of failure that is.
+    pub error_class: Option<ErrorClass>,
+    /// How often in a row the receiver has refused the delivery now.
+    pub refusals: u32,
 }

@@ -104,7 +104,7 @@ impl JobProcessor {
         let max_retries = handler.max_retries(&message.definition);
         let lease_until = record.claim.as_ref().map_or(invocation.deadline, |claim| claim.lease_until);
         let calls = Calls::new(
-            Arc::clone(&self.breakers),
+            (Arc::clone(&self.breakers), Arc::clone(&self.limits)),
             Arc::clone(&self.registry),
             Arc::clone(&self.clock),
             lease_until,

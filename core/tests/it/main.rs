@@ -13,6 +13,7 @@ mod cancellation;
 mod cleanup;
 mod dispatcher;
 mod edges;
+mod endpoints;
 mod explain;
 mod fairness;
 mod guarantees;

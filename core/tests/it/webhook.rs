@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use futures_util::future::{join, pending};
-use lambda_jobs_core::families::webhook::{NAME, WebhookDeliveryHandler};
-use lambda_jobs_core::memory::MemoryWebhooks;
+use lambda_jobs_core::families::webhook::{DeliveryPorts, NAME, WebhookDeliveryHandler};
+use lambda_jobs_core::memory::{MemoryShared, MemoryWebhooks, SeededEntropy};
 use lambda_jobs_core::ports::{
     AttemptOutcome, Clock, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery,
     Webhooks,
@@ -23,7 +23,15 @@ use crate::world::World;
 fn with_webhooks(webhooks: &Arc<MemoryWebhooks>, http: &Arc<Scripted>) -> World {
     // Its manager is made before the handler that enqueues with it.
     let world = World::new(|_| ());
-    let handler = WebhookDeliveryHandler::new(webhooks.clone(), http.clone(), world.manager.clone());
+    let ports = DeliveryPorts {
+        webhooks: webhooks.clone(),
+        endpoints: Arc::new(MemoryShared::new()),
+        http: http.clone(),
+        events: world.events.clone(),
+        clock: Arc::new(world.clock.clone()),
+        entropy: Arc::new(SeededEntropy::new(3)),
+    };
+    let handler = WebhookDeliveryHandler::new(ports, world.manager.clone());
     let config = world.config.clone();
     world.restarted(config, |registry| {
         registry.register(handler).unwrap();
@@ -86,7 +94,7 @@ impl Endpoint {
 
 #[allow(clippy::unnecessary_wraps, reason = "it stands in lists beside errors")]
 fn status(status: u16) -> Result<HttpResponse, HttpError> {
-    Ok(HttpResponse { status, body: b"as it is".to_vec() })
+    Ok(HttpResponse { status, body: b"as it is".to_vec(), retry_after: None })
 }
 
 #[test]
@@ -216,6 +224,8 @@ fn a_retry_that_nobody_makes_is_found_once_it_is_overdue_and_spends_the_attempts
         response_status: Some(500),
         response_body: None,
         error: Some("as told".to_owned()),
+        error_class: None,
+        refusals: 0,
     };
     assert!(world.clock.run(endpoint.webhooks.record_attempt("d1", &outcome)).unwrap());
     assert_eq!(
@@ -303,8 +313,8 @@ fn a_request_that_is_under_way_is_given_up_when_the_job_is_cancelled_and_so_is_t
 
 #[test]
 fn a_host_that_is_down_is_left_alone_and_no_delivery_spends_an_attempt_on_it() {
-    let failing = (0..5).map(|_| Ok(HttpResponse { status: 503, body: Vec::new() }));
-    let healed = Ok(HttpResponse { status: 204, body: Vec::new() });
+    let failing = (0..5).map(|_| Ok(HttpResponse { status: 503, body: Vec::new(), retry_after: None }));
+    let healed = Ok(HttpResponse { status: 204, body: Vec::new(), retry_after: None });
     let endpoint = Endpoint::answering(failing.chain([healed]).collect());
     let put = |id: &str| {
         let url = "https://Example.com/other";

@@ -12,6 +12,7 @@ use lambda_jobs_core::JobStatus;
 use lambda_jobs_core::ports::{Archived, FinishedJob, HistoryPart, JobArchive, Page, StoreError};
 
 use super::history;
+use super::pages::{key_at, place_of};
 use super::record::{RECORD, decode_finished, job_pk, record_key};
 use super::store::DynamoJobStore;
 use super::write::{Condition, Failed, Outcome, Set, Update, Write};
@@ -23,15 +24,6 @@ const CONCURRENT: usize = 8;
 const FINISHED: [JobStatus; 3] = [JobStatus::Completed, JobStatus::Failed, JobStatus::Cancelled];
 /// What a trim takes from a record.
 const DETAILS: [&str; 4] = ["payload", "payloadKey", "result", "error"];
-
-/// A key as text that comes back as the same key: no sort key holds a line break.
-fn place(item: &Item) -> String {
-    format!("{}\n{}", text_of(item, "sk"), text_of(item, "pk"))
-}
-
-fn at(place: &str) -> Option<Item> {
-    place.split_once('\n').map(|(sk, pk)| key(pk, sk))
-}
 
 #[async_trait]
 impl JobArchive for DynamoJobStore {
@@ -52,14 +44,14 @@ impl JobArchive for DynamoJobStore {
             .expression_attribute_names("#names", "names")
             .expression_attribute_values(":record", text(RECORD))
             .expression_attribute_values(":history", text(history::PREFIX))
-            .set_exclusive_start_key(cursor.and_then(at));
+            .set_exclusive_start_key(cursor.and_then(key_at));
         for status in FINISHED {
             call = call.expression_attribute_values(format!(":{status}"), text(status.as_str()));
         }
         let page = call.send().await.map_err(|error| self.dynamo.error("clean up", table, error))?;
         let items = page.items.unwrap_or_default();
         let items = items.into_iter().filter_map(|item| self.archived(item).transpose());
-        let cursor = page.last_evaluated_key.filter(|key| !key.is_empty()).map(|key| place(&key));
+        let cursor = page.last_evaluated_key.filter(|key| !key.is_empty()).map(|key| place_of(&key));
         Ok(Page { items: items.collect::<Result<_, _>>()?, cursor })
     }
 
@@ -76,7 +68,7 @@ impl JobArchive for DynamoJobStore {
     }
 
     async fn remove_history(&self, parts: &[HistoryPart]) -> Vec<Result<(), StoreError>> {
-        let removals = parts.iter().filter_map(|part| at(&part.place)).map(|key| self.delete(key));
+        let removals = parts.iter().filter_map(|part| key_at(&part.place)).map(|key| self.delete(key));
         stream::iter(removals.collect::<Vec<_>>()).buffered(CONCURRENT).collect().await
     }
 }
@@ -87,7 +79,7 @@ impl DynamoJobStore {
         if text_of(&item, "sk") == RECORD {
             return decode_finished(item).map(Archived::Job).map(Some).map_err(|why| self.unreadable(why));
         }
-        let place = place(&item);
+        let place = place_of(&item);
         let entries = history::decode(&item).map(|(_, entries)| entries);
         Ok(entries.map(|entries| Archived::History(HistoryPart { place, entries })))
     }

@@ -1,11 +1,11 @@
-//! Pages over several partitions of an index at once.
+//! Pages over several partitions of an index at once, and over a whole table.
 //!
 //! What is due is spread over partitions, and a page asks all of them together, so its cursor is the place
 //! in each of them. The places are sort keys that begin with an instant: `<instant>#<id>`.
 
 use chrono::{DateTime, Utc};
 
-use super::instant;
+use super::{Item, instant, key, text_of};
 
 /// Where a page begins in each partition.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +63,16 @@ impl Places {
     pub(super) fn until(instant: DateTime<Utc>) -> String {
         instant::write(instant) + "#~"
     }
+}
+
+/// Where a page of a whole table ended, as text: no sort key holds a line break.
+pub(super) fn place_of(item: &Item) -> String {
+    format!("{}\n{}", text_of(item, "sk"), text_of(item, "pk"))
+}
+
+/// The key that a place was made of.
+pub(super) fn key_at(place: &str) -> Option<Item> {
+    place.split_once('\n').map(|(sk, pk)| key(pk, sk))
 }
 
 #[cfg(test)]

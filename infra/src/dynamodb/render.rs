@@ -80,6 +80,10 @@ impl Statement {
                 self.push(format_args!(" AND \"{name}\" <= ?"));
                 self.parameters.push(value.clone());
             }
+            Condition::Before(name, value) => {
+                self.push(format_args!(" AND \"{name}\" < ?"));
+                self.parameters.push(value.clone());
+            }
             Condition::OneOf(name, values) => {
                 let marks = vec!["?"; values.len()].join(", ");
                 self.push(format_args!(" AND \"{name}\" IN [{marks}]"));
@@ -138,6 +142,7 @@ impl Expressions {
         match condition {
             Condition::Equals(name, value) => format!("{} = {}", self.name(name), self.value(value)),
             Condition::AtMost(name, value) => format!("{} <= {}", self.name(name), self.value(value)),
+            Condition::Before(name, value) => format!("{} < {}", self.name(name), self.value(value)),
             Condition::OneOf(name, values) => {
                 let name = self.name(name);
                 let values: Vec<String> = values.iter().map(|value| self.value(value)).collect();

@@ -1,4 +1,4 @@
-//! States that the fleet shares: breakers and limits.
+//! States that the fleet shares: breakers and limits in the state table, webhooks' endpoints in the data table.
 //!
 //! `state` is the state as JSON, `revision` what its next writer must have seen, `expiresAt` when DynamoDB may
 //! forget it.
@@ -20,9 +20,12 @@ use lambda_jobs_core::ports::{SharedOutcome, SharedState, SharedStore, StoreErro
 use super::record::hash;
 use super::write::{Condition, Failed, Outcome, Update, Write};
 use super::{Dynamo, Item, key, number, text, text_of};
+use crate::settings::Tables;
 
 /// Over how many partitions the states of one kind are spread.
 const SHARDS: u64 = 16;
+/// And what is listed often, and seldom written: one request lists it.
+const SHARDS_OF_DATA: u64 = 1;
 /// The attributes of a state.
 const STATE: [&str; 3] = ["state", "revision", "expiresAt"];
 /// The most items that a `BatchGetItem` reads.
@@ -34,11 +37,9 @@ const READS: u32 = 5;
 #[derive(Debug)]
 pub struct DynamoShared<T> {
     dynamo: Dynamo,
+    table: fn(&Tables) -> &str,
+    shards: u64,
     kind: PhantomData<fn() -> T>,
-}
-
-fn partition<T: SharedState>(name: &str) -> String {
-    shard::<T>(hash(name.as_bytes()) % SHARDS)
 }
 
 fn shard<T: SharedState>(shard: u64) -> String {
@@ -64,11 +65,21 @@ impl<T: SharedState> DynamoShared<T> {
     /// The states in the state table.
     #[must_use]
     pub const fn new(dynamo: Dynamo) -> Self {
-        Self { dynamo, kind: PhantomData }
+        Self { dynamo, table: |tables| &tables.state, shards: SHARDS, kind: PhantomData }
+    }
+
+    /// The states in the data table, where they are few, and listed often.
+    #[must_use]
+    pub const fn in_data(dynamo: Dynamo) -> Self {
+        Self { dynamo, table: |tables| &tables.data, shards: SHARDS_OF_DATA, kind: PhantomData }
     }
 
     fn table(&self) -> &str {
-        &self.dynamo.tables().state
+        (self.table)(self.dynamo.tables())
+    }
+
+    fn partition(&self, name: &str) -> String {
+        shard::<T>(hash(name.as_bytes()) % self.shards)
     }
 
     fn read(&self, item: &Item) -> Result<T, StoreError> {
@@ -81,7 +92,7 @@ impl<T: SharedState> DynamoShared<T> {
 
     fn write(&self, state: &T) -> Result<Write, StoreError> {
         let name = state.name();
-        let (item, partition) = (item(state)?, partition::<T>(&name));
+        let (item, partition) = (item(state)?, self.partition(&name));
         // There is none before revision 0, so it is never written.
         let before = match state.revision().checked_sub(1) {
             Some(0) => return Ok(Write::insert(self.table(), partition, name, item)),
@@ -115,7 +126,7 @@ impl<T: SharedState> DynamoShared<T> {
 
     async fn load_some(&self, names: &[&String]) -> Result<Vec<Item>, StoreError> {
         let mut found = Vec::new();
-        let mut keys: Vec<Item> = names.iter().map(|name| key(partition::<T>(name), name.as_str())).collect();
+        let mut keys: Vec<Item> = names.iter().map(|name| key(self.partition(name), name.as_str())).collect();
         for tried in 0..READS {
             if tried > 0 {
                 tokio::time::sleep(Duration::from_millis(25 << tried)).await;
@@ -199,7 +210,7 @@ impl<T: SharedState> SharedStore<T> for DynamoShared<T> {
 
     async fn list(&self) -> Result<Vec<T>, StoreError> {
         let mut found = Vec::new();
-        for items in try_join_all((0..SHARDS).map(|number| self.list_shard(number))).await? {
+        for items in try_join_all((0..self.shards).map(|number| self.list_shard(number))).await? {
             for item in items {
                 match self.read(&item) {
                     Ok(state) => found.push(state),

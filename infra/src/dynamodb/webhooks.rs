@@ -3,20 +3,32 @@
 //! A person may put a delivery with any SDK, so its fields are plain attributes under the names that
 //! they have in JSON, and only `pk`, `sk`, `id` and `url` need to be there. The payload may be a map,
 //! or text; text that is JSON is taken as the JSON that it is.
+//!
+//! What a delivery with a payload and an answer of less than a kilobyte together costs: two write units to put it,
+//! one of them for the sparse index of what waits; three for an attempt that ends it, and four for one that does not.
+//! An attempt is written in one request, its kept copy included. A finished delivery is kept for 30 days, and so is an
+//! attempt.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
 use lambda_jobs_core::ports::{
-    AttemptOutcome, DeliveryStatus, Page, StoreError, WaitingDelivery, WaitingQuery, WebhookDelivery,
-    Webhooks,
+    AttemptOutcome, DeliveryAttempt, DeliveryQuery, Page, StoreError, WaitingDelivery, WaitingQuery,
+    WebhookDelivery, Webhooks,
 };
 use serde_dynamo::aws_sdk_dynamodb_1::{from_attribute_value, to_item};
 use serde_json::{Map, Value};
 
 use super::client::Dynamo;
-use super::{Item, key, number, text, text_of, waiting};
+use super::record::expiry;
+use super::write::{Condition, Outcome, Update, Write};
+use super::{Item, key, text, waiting};
+
+mod attempts;
+mod list;
 
 /// [`Webhooks`] in DynamoDB.
 #[derive(Clone, Debug)]
@@ -26,8 +38,13 @@ pub struct DynamoWebhooks {
 
 /// The sort key of a delivery.
 const SK: &str = "delivery";
+/// How long a delivery is kept once it is finished, and an attempt once it was made. A delivery that is not finished
+/// is kept for as long as it waits.
+const KEEP: Duration = Duration::from_hours(30 * 24);
 /// What an attempt changes, but for the number of attempts.
-const CHANGED: [&str; 11] = [
+const CHANGED: [&str; 13] = [
+    "expiresAt",
+    "refusals",
     "attention",
     "attentionAt",
     "status",
@@ -64,6 +81,9 @@ impl DynamoWebhooks {
         let mut item: Item = to_item(delivery).map_err(|error| self.unreadable(&delivery.id, &error))?;
         item.insert("payload".to_owned(), text(delivery.payload.to_string()));
         item.extend(waiting::attributes(delivery));
+        if let Some(end) = delivery.updated_at.filter(|_| delivery.status.is_finished()) {
+            item.insert("expiresAt".to_owned(), expiry(end, KEEP));
+        }
         item.extend(delivery_key(&delivery.id));
         Ok(item)
     }
@@ -85,53 +105,28 @@ impl Webhooks for DynamoWebhooks {
     }
 
     async fn delivery(&self, id: &str) -> Result<Option<WebhookDelivery>, StoreError> {
-        let call = self.dynamo.client().get_item().table_name(self.table()).consistent_read(true);
-        let found = call.set_key(Some(delivery_key(id))).send().await;
-        let found = found.map_err(|error| self.dynamo.error("read a delivery from", self.table(), error))?;
-        found.item.map(|item| read(item).map_err(|reason| self.unreadable(id, &reason))).transpose()
+        self.find(id).await?.map(|item| self.read(id, item)).transpose()
     }
 
     async fn record_attempt(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError> {
-        let changed = WebhookDelivery::new(id, "", Value::Null, outcome.at).after(outcome);
-        let changed = self.item_of(&changed)?;
-        let mut sets = vec!["#attemptCount = if_not_exists(#attemptCount, :zero) + :one".to_owned()];
-        let mut removes = Vec::new();
-        let mut call = self
-            .dynamo
-            .client()
-            .update_item()
-            .table_name(self.table())
-            .set_key(Some(delivery_key(id)))
-            .expression_attribute_names("#attemptCount", "attemptCount")
-            .expression_attribute_values(":zero", number(0))
-            .expression_attribute_values(":one", number(1));
-        for name in CHANGED {
-            call = call.expression_attribute_names(format!("#{name}"), name);
-            if let Some(value) = changed.get(name) {
-                sets.push(format!("#{name} = :{name}"));
-                call = call.expression_attribute_values(format!(":{name}"), value.clone());
-            } else {
-                removes.push(format!("#{name}"));
-            }
+        self.record(id, outcome).await
+    }
+
+    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
+        self.list_attempts(id).await
+    }
+
+    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError> {
+        let Some(item) = self.find(id).await? else { return Ok(None) };
+        let before = self.read(id, item.clone())?;
+        if !before.status.is_finished() {
+            return Ok(None);
         }
-        let removes =
-            if removes.is_empty() { String::new() } else { format!(" REMOVE {}", removes.join(", ")) };
-        for status in FINISHED {
-            call = call.expression_attribute_values(format!(":{}", status.as_str()), text(status.as_str()));
-        }
-        let sent = call
-            .update_expression(format!("SET {}{removes}", sets.join(", ")))
-            .condition_expression(CONDITION)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
-                Ok(is_same_attempt(service.into_err(), &changed))
-            }
-            Err(error) => Err(self.dynamo.error("record an attempt in", self.table(), error)),
-        }
+        self.replace(id, &item, before.reopened(now)).await
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
+        self.list_deliveries(query).await
     }
 
     async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError> {
@@ -139,22 +134,56 @@ impl Webhooks for DynamoWebhooks {
     }
 }
 
-/// The statuses that no attempt changes.
-const FINISHED: [DeliveryStatus; 3] =
-    [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Cancelled];
-/// A delivery that was put by hand may have no status, and then is pending. An attempt is known by its
-/// instant, so that one whose answer was lost is not counted twice.
-const CONDITION: &str = "attribute_exists(pk) AND NOT #status IN (:delivered, :failed, :cancelled) \
-                         AND NOT #lastAttemptAt = :lastAttemptAt";
+impl DynamoWebhooks {
+    async fn find(&self, id: &str) -> Result<Option<Item>, StoreError> {
+        let call = self.dynamo.client().get_item().table_name(self.table()).consistent_read(true);
+        let found = call.set_key(Some(delivery_key(id))).send().await;
+        let found = found.map_err(|error| self.dynamo.error("read a delivery from", self.table(), error))?;
+        Ok(found.item)
+    }
 
-/// Whether the delivery holds this attempt already: an earlier try wrote it, and its answer was lost.
-fn is_same_attempt(error: UpdateItemError, changed: &Item) -> bool {
-    let UpdateItemError::ConditionalCheckFailedException(refused) = error else { return false };
-    refused.item.is_some_and(|item| text_of(&item, "lastAttemptAt") == text_of(changed, "lastAttemptAt"))
+    fn read(&self, id: &str, item: Item) -> Result<WebhookDelivery, StoreError> {
+        read(item).map_err(|reason| self.unreadable(id, &reason))
+    }
+
+    /// Writes a delivery as it is from now on, if it still is as it was; nothing where it is not.
+    async fn replace(
+        &self,
+        id: &str,
+        before: &Item,
+        after: WebhookDelivery,
+    ) -> Result<Option<WebhookDelivery>, StoreError> {
+        let mut update = Update::default()
+            .to(&self.item_of(&after)?, CHANGED.into_iter().chain(["attemptCount", "replays"]));
+        for name in ["status", "updatedAt"] {
+            // One that a person put may have no instant.
+            if let Some(value @ AttributeValue::S(_)) = before.get(name) {
+                update = update.when(Condition::Equals(name, value.clone()));
+            }
+        }
+        let write = Write::update(self.table(), partition(id), SK, update);
+        let doing = "send a delivery anew in";
+        match self.dynamo.write_all(doing, std::slice::from_ref(&write)).await.pop() {
+            Some(Ok(Outcome::Written(_))) => Ok(Some(after)),
+            Some(Ok(Outcome::Refused { item, .. })) => {
+                // An earlier try whose answer was lost left just this.
+                let is_written = item.is_some_and(|item| read(item).is_ok_and(|found| found == after));
+                Ok(is_written.then_some(after))
+            }
+            Some(Err(failed)) => Err(failed.into()),
+            Some(Ok(Outcome::Unknown)) | None => {
+                Err(StoreError::new(format!("{doing} table {}", self.table()), "there was no answer"))
+            }
+        }
+    }
+}
+
+fn partition(id: &str) -> String {
+    format!("delivery#{id}")
 }
 
 fn delivery_key(id: &str) -> Item {
-    key(format!("delivery#{id}"), SK)
+    key(partition(id), SK)
 }
 
 fn read(item: Item) -> Result<WebhookDelivery, String> {

@@ -49,6 +49,7 @@ pub(super) enum Set {
 pub(super) enum Condition {
     Equals(&'static str, AttributeValue),
     AtMost(&'static str, AttributeValue),
+    Before(&'static str, AttributeValue),
     OneOf(&'static str, Vec<AttributeValue>),
 }
 

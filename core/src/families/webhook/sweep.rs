@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::{NAME, WebhookPayload, WebhookReport};
@@ -58,6 +58,7 @@ impl Sweep {
     pub(super) async fn run(
         &self,
         awaited: Awaited,
+        kind: &str,
         webhooks: &dyn Webhooks,
         jobs: &JobManager,
         ctx: &JobContext,
@@ -67,7 +68,7 @@ impl Sweep {
         let time =
             ctx.time_left().saturating_sub(MARGIN).min(self.max_processing_time.unwrap_or(Duration::MAX));
         let most = self.batch_size.unwrap_or(Self::DEFAULT_BATCH);
-        let mut report = WebhookReport::none(kind(awaited));
+        let mut report = WebhookReport::none(kind);
         let before = ctx.clock().now() - GRACE;
         let mut query = WaitingQuery { awaited, before, limit: PAGE, cursor: None };
         loop {
@@ -81,13 +82,6 @@ impl Sweep {
         }
         report.processing_time = elapsed();
         Ok(report)
-    }
-}
-
-const fn kind(awaited: Awaited) -> &'static str {
-    match awaited {
-        Awaited::First => "process_pending",
-        Awaited::Retry => "process_retries",
     }
 }
 
@@ -159,10 +153,4 @@ impl WebhookReport {
             self.errors.push(error);
         }
     }
-}
-
-/// When an attempt that failed just now is made again at the latest, whatever the jitter.
-pub(super) fn next_attempt(jobs: &JobManager, ctx: &JobContext) -> Option<DateTime<Utc>> {
-    let wait = jobs.config().retry.longest_backoff(ctx.attempt().saturating_sub(1));
-    ctx.clock().now().checked_add_signed(TimeDelta::from_std(wait).ok()?)
 }

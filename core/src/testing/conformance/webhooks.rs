@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Bench;
 use super::bench::{difficult_values, ok};
+use crate::families::webhook::ErrorClass;
 use crate::ports::{
     AttemptOutcome, Awaited, DeliveryStatus, Method, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
 };
@@ -41,6 +42,8 @@ fn outcome(bench: &Bench, status: DeliveryStatus, seconds: i64) -> AttemptOutcom
         response_status: Some(if delivered { 204 } else { 503 }),
         response_body: delivered.then(String::new),
         error: (!delivered).then(|| "answered with status 503".to_owned()),
+        error_class: (!delivered).then_some(ErrorClass::ServerError),
+        refusals: 0,
     }
 }
 

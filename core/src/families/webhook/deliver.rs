@@ -1,0 +1,234 @@
+//! One attempt at one delivery.
+
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use super::directory::Sign;
+use super::endpoint::{Disabled, Endpoint, EndpointSpec, is_reserved};
+use super::outcome::{ErrorClass, Meaning, meaning};
+use super::retry::RetrySchedule;
+use super::secret::signatures;
+use super::{
+    MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, WebhookDeliveryHandler, WebhookReport, address, breaker_of,
+};
+use crate::context::JobContext;
+use crate::handler::JobError;
+use crate::ports::{AttemptOutcome, DeliveryStatus, Entropy, HttpRequest, WebhookDelivery};
+use crate::retry::RetryPolicy;
+
+/// A delivery, the endpoint that it goes to, and the attempt that is made at it.
+struct Attempt<'a> {
+    delivery: WebhookDelivery,
+    endpoint: Option<Endpoint>,
+    ctx: &'a JobContext,
+    started: Duration,
+}
+
+/// What an attempt makes of its delivery.
+struct Verdict {
+    status: DeliveryStatus,
+    /// How long until the next attempt.
+    wait: Option<Duration>,
+    refusals: u32,
+    error: Option<JobError>,
+    sign: Option<Sign>,
+}
+
+const GIVEN_UP: &str = "cancelled while the request was under way; the receiver may have acted on it";
+
+impl WebhookDeliveryHandler {
+    pub(super) async fn deliver(&self, id: &str, ctx: &JobContext) -> Result<WebhookReport, JobError> {
+        let Some(delivery) = self.webhooks.delivery(id).await? else {
+            return Err(JobError::permanent(format!("webhookDeliveryId: there is no delivery {id:?}")));
+        };
+        if delivery.status.is_finished() {
+            return Ok(WebhookReport::untouched(delivery.response_status));
+        }
+        let endpoint = match &delivery.webhook_id {
+            Some(endpoint) => match self.directory.find(endpoint).await? {
+                Some(endpoint) if endpoint.is_enabled() => Some(endpoint),
+                found => return self.refuse(&delivery, found.as_ref(), ctx).await,
+            },
+            None => None,
+        };
+        if let Some(endpoint) = &endpoint
+            && let Some(limit) = &endpoint.spec.rate_limit
+        {
+            let rate = limit.rate().map_err(|error| JobError::permanent(error.to_string()))?;
+            ctx.throttle(&format!("webhook-{}", endpoint.id), rate).await?;
+        }
+        let started = ctx.clock().monotonic();
+        self.attempt(&Attempt { delivery, endpoint, ctx, started }).await
+    }
+
+    async fn attempt(&self, attempt: &Attempt<'_>) -> Result<WebhookReport, JobError> {
+        let Attempt { delivery, ctx, started, .. } = attempt;
+        let request = attempt.request();
+        let mut answer = None;
+        let breaker = ctx.breaker(&breaker_of(&delivery.url));
+        let sending = Box::pin(breaker.call(async {
+            let answered = answer.insert(self.http.send(&request).await);
+            match meaning(delivery.method, address(&delivery.url), answered, ctx.clock().now()).0 {
+                Meaning::Again { why, .. } => Err(JobError::retryable(why)),
+                _ => Ok(()),
+            }
+        }));
+        let outcome = match select(sending, Box::pin(ctx.cancelled())).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(_) => return self.give_up(attempt).await,
+        };
+        // Where its host's breaker is open, nothing was sent, and no attempt is spent.
+        let Some(answer) = answer else {
+            return Err(outcome.err().unwrap_or_else(|| JobError::retryable("the request was not sent")));
+        };
+        let duration = ctx.clock().monotonic().saturating_sub(*started);
+        let now = ctx.clock().now();
+        let (meaning, error_class) = meaning(delivery.method, address(&delivery.url), &answer, now);
+        let verdict = attempt.verdict(meaning, &self.jobs.config().retry, &*self.entropy);
+        let response_status = answer.as_ref().ok().map(|response| response.status);
+        let recorded = AttemptOutcome {
+            status: verdict.status,
+            at: now,
+            next_attempt_at: verdict.wait.map(|wait| now + wait),
+            duration,
+            response_status,
+            response_body: answer.as_ref().ok().map(|response| text_of(&response.body)),
+            error: verdict.error.as_ref().map(ToString::to_string),
+            error_class,
+            refusals: verdict.refusals,
+        };
+        self.webhooks.record_attempt(&delivery.id, &recorded).await?;
+        if let (Some(endpoint), Some(sign)) = (&attempt.endpoint, verdict.sign) {
+            self.directory.note(endpoint, sign).await;
+        }
+        verdict.error.map_or_else(|| Ok(WebhookReport::delivered(duration, response_status)), Err)
+    }
+
+    /// Ends a delivery without a request: its endpoint gets nothing any more.
+    async fn refuse(
+        &self,
+        delivery: &WebhookDelivery,
+        endpoint: Option<&Endpoint>,
+        ctx: &JobContext,
+    ) -> Result<WebhookReport, JobError> {
+        let (status, why) = match endpoint.and_then(|endpoint| endpoint.disabled.as_ref()) {
+            Some(Disabled { at, .. }) => {
+                let why = format!("its endpoint is disabled since {at}; enable it, and recover what failed");
+                (DeliveryStatus::Failed, why)
+            }
+            None => (DeliveryStatus::Cancelled, "its endpoint was deleted".to_owned()),
+        };
+        let outcome = AttemptOutcome {
+            status,
+            at: ctx.clock().now(),
+            next_attempt_at: None,
+            duration: Duration::ZERO,
+            response_status: None,
+            response_body: None,
+            error: Some(why.clone()),
+            error_class: Some(ErrorClass::Refused),
+            refusals: delivery.refusals,
+        };
+        self.webhooks.record_attempt(&delivery.id, &outcome).await?;
+        Err(JobError::permanent(why))
+    }
+
+    /// Notes that a delivery is not wanted any more, though its request was under way.
+    async fn give_up(&self, attempt: &Attempt<'_>) -> Result<WebhookReport, JobError> {
+        let Attempt { delivery, ctx, started, .. } = attempt;
+        let error = format!("{} {}: {GIVEN_UP}", delivery.method, address(&delivery.url));
+        let outcome = AttemptOutcome {
+            status: DeliveryStatus::Cancelled,
+            at: ctx.clock().now(),
+            next_attempt_at: None,
+            duration: ctx.clock().monotonic().saturating_sub(*started),
+            response_status: None,
+            response_body: None,
+            error: Some(error.clone()),
+            error_class: None,
+            refusals: delivery.refusals,
+        };
+        self.webhooks.record_attempt(&delivery.id, &outcome).await?;
+        Err(JobError::permanent(error))
+    }
+}
+
+impl Attempt<'_> {
+    fn request(&self) -> HttpRequest {
+        let Self { delivery, endpoint, ctx, .. } = self;
+        let body = delivery.payload.to_string().into_bytes();
+        let now = ctx.clock().now();
+        let mut headers = vec![
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("webhook-id".to_owned(), delivery.id.clone()),
+            ("webhook-timestamp".to_owned(), now.timestamp().to_string()),
+        ];
+        let secrets = endpoint.as_ref().map(|endpoint| endpoint.secrets.as_slice()).unwrap_or_default();
+        if let Some(signature) = signatures(secrets, &delivery.id, now, &body) {
+            headers.push(("webhook-signature".to_owned(), signature));
+        }
+        let custom = delivery.headers.iter().filter(|(name, _)| !is_reserved(name));
+        headers.extend(custom.map(|(name, value)| (name.clone(), value.clone())));
+        HttpRequest {
+            method: delivery.method,
+            url: delivery.url.clone(),
+            headers,
+            body,
+            timeout: REQUEST_TIMEOUT.min(ctx.time_left()),
+            max_response_bytes: MAX_RESPONSE_BYTES,
+        }
+    }
+
+    fn verdict(&self, meaning: Meaning, jobs: &RetryPolicy, entropy: &dyn Entropy) -> Verdict {
+        let Self { delivery, endpoint, ctx, .. } = self;
+        let spec = endpoint.as_ref().map(|endpoint| &endpoint.spec);
+        let schedule = spec.map_or(RetrySchedule::Short, |spec| spec.retry);
+        let is_last =
+            ctx.is_last_attempt() || delivery.attempt_count.saturating_add(1) >= delivery.max_attempts;
+        let failed = |why: String, refusals, sign| Verdict {
+            status: DeliveryStatus::Failed,
+            wait: None,
+            refusals,
+            error: Some(JobError::permanent(why)),
+            sign,
+        };
+        let again = |why: String, wait: Duration, refusals| Verdict {
+            status: DeliveryStatus::Pending,
+            wait: Some(wait),
+            refusals,
+            error: Some(JobError::retryable(why).after(wait)),
+            sign: Some(Sign::Ill),
+        };
+        match meaning {
+            Meaning::Delivered => Verdict {
+                status: DeliveryStatus::Delivered,
+                wait: None,
+                refusals: 0,
+                error: None,
+                sign: Some(Sign::Well),
+            },
+            Meaning::Again { why, .. } if is_last => failed(why, 0, Some(Sign::Ill)),
+            Meaning::Again { why, after } => {
+                let wait = schedule.wait(ctx.attempt(), jobs, entropy).max(after.unwrap_or_default());
+                again(why, wait, 0)
+            }
+            Meaning::Refused { why } => {
+                let refusals = delivery.refusals.saturating_add(1);
+                let confirmations = spec.and_then(|spec| spec.confirmations);
+                let confirmations = confirmations.unwrap_or(EndpointSpec::DEFAULT_CONFIRMATIONS);
+                if is_last || refusals > confirmations {
+                    failed(why, refusals, Some(Sign::Ill))
+                } else {
+                    again(why, RetrySchedule::Short.wait(refusals, jobs, entropy), refusals)
+                }
+            }
+            Meaning::Gone { why } => failed(why, delivery.refusals, Some(Sign::Gone)),
+            Meaning::Impossible { why } => failed(why, delivery.refusals, Some(Sign::Ill)),
+        }
+    }
+}
+
+fn text_of(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).into_owned()
+}

@@ -1,0 +1,152 @@
+//! The endpoints, as a worker knows them, and their health.
+//!
+//! Every delivery needs its endpoint's secrets and terms, and endpoints seldom change: what was read is good for a few
+//! seconds. An endpoint is written only when its health turns, so that one which always answers costs nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::endpoint::{DisabledReason, Endpoint};
+use crate::ports::{Clock, Entropy, EventKind, EventSink, JobEvent, SharedOutcome, SharedStore, StoreError};
+
+/// Where endpoints are found.
+pub(super) struct Directory {
+    pub(super) store: Arc<dyn SharedStore<Endpoint>>,
+    pub(super) events: Arc<dyn EventSink>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) policy: HealthPolicy,
+    pub(super) known: Mutex<HashMap<String, (Option<Endpoint>, Duration)>>,
+}
+
+/// When an endpoint that does nothing but fail gets no more webhooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthPolicy {
+    /// After how long of nothing but failures it is disabled; half of that before, it is warned of.
+    pub disable_after: Duration,
+}
+
+impl Default for HealthPolicy {
+    /// Five days.
+    fn default() -> Self {
+        Self { disable_after: Duration::from_hours(5 * 24) }
+    }
+}
+
+/// How a delivery went, as far as its endpoint's health is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// It took a delivery.
+    Well,
+    /// It did not.
+    Ill,
+    /// It says that it does not exist any more.
+    Gone,
+}
+
+/// How long an endpoint that was read is good for.
+const CACHE: Duration = Duration::from_secs(5);
+/// How many are known at most.
+const MOST_KNOWN: usize = 1_000;
+
+/// What a sign makes of an endpoint, and what is told of it; nothing where it stays as it is.
+fn after(
+    endpoint: &Endpoint,
+    sign: Sign,
+    policy: HealthPolicy,
+    now: DateTime<Utc>,
+) -> Option<(Endpoint, Option<EventKind>)> {
+    let endpoint = endpoint.clone();
+    match sign {
+        Sign::Gone => Some((endpoint.disabled(DisabledReason::Gone, now), Some(EventKind::EndpointDisabled))),
+        Sign::Well if endpoint.failing_since.is_none() => None,
+        Sign::Well => Some((endpoint.healthy(now), None)),
+        Sign::Ill => {
+            let Some(since) = endpoint.failing_since else { return Some((endpoint.failing(now), None)) };
+            let longest = TimeDelta::from_std(policy.disable_after).unwrap_or(TimeDelta::MAX);
+            let ill = now - since;
+            if ill >= longest {
+                Some((endpoint.disabled(DisabledReason::Failing, now), Some(EventKind::EndpointDisabled)))
+            } else if ill >= longest / 2 && !endpoint.warned {
+                Some((endpoint.warned(now), Some(EventKind::EndpointFailing)))
+            } else {
+                None
+            }
+        }
+    }
+}
+
+impl Directory {
+    /// An endpoint; `None` where there is none any more.
+    pub(super) async fn find(&self, id: &str) -> Result<Option<Endpoint>, StoreError> {
+        let now = self.clock.monotonic();
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        if let Some((endpoint, read_at)) = known
+            && now.saturating_sub(read_at) < CACHE
+        {
+            return Ok(endpoint);
+        }
+        let found = self.store.load(&[id.to_owned()]).await?.pop().flatten();
+        let found = found.filter(|endpoint| endpoint.deleted_at.is_none());
+        self.keep(id, found.clone(), now);
+        Ok(found)
+    }
+
+    /// Notes how a delivery went. Best effort: the next one says the same.
+    pub(super) async fn note(&self, endpoint: &Endpoint, sign: Sign) {
+        let now = self.clock.now();
+        let Some((mut next, event)) = after(endpoint, sign, self.policy, now) else { return };
+        next.writer = self.entropy.next_u64();
+        let began = self.clock.monotonic();
+        match self.store.save(std::slice::from_ref(&next)).await.pop() {
+            Some(Ok(SharedOutcome::Saved)) => {
+                if let Some(kind) = event {
+                    let data = json!({
+                        "endpoint": next.id, "failingSince": next.failing_since, "reason": next.disabled,
+                    });
+                    self.events.publish(&[JobEvent { kind, job_id: None, timestamp: now, data }]).await;
+                }
+                self.keep(next.id.as_str(), Some(next.clone()), began);
+            }
+            Some(Ok(SharedOutcome::Conflict(found))) => {
+                let found = found.map(|found| *found).filter(|endpoint| endpoint.deleted_at.is_none());
+                self.keep(endpoint.id.as_str(), found, began);
+            }
+            Some(Err(error)) => {
+                tracing::warn!(endpoint = %endpoint.id, error = &error as &dyn std::error::Error,
+                    "an endpoint's health can't be noted");
+            }
+            None => {}
+        }
+    }
+
+    fn keep(&self, id: &str, endpoint: Option<Endpoint>, read_at: Duration) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(id.to_owned(), (endpoint, read_at));
+    }
+}
+
+impl Endpoint {
+    fn failing(mut self, now: DateTime<Utc>) -> Self {
+        self.failing_since = Some(now);
+        self.written(now)
+    }
+
+    fn healthy(mut self, now: DateTime<Utc>) -> Self {
+        self.failing_since = None;
+        self.warned = false;
+        self.written(now)
+    }
+
+    fn warned(mut self, now: DateTime<Utc>) -> Self {
+        self.warned = true;
+        self.written(now)
+    }
+}

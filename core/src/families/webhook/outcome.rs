@@ -1,0 +1,158 @@
+//! What an answer means for its delivery.
+//!
+//! A receiver that is overloaded or down is asked again, one that moved or refuses is not followed and not argued
+//! with. A client error is confirmed first, because receivers answer with 404 for the length of a deployment too.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::endpoint::EndpointSpec;
+use crate::ports::{HttpError, HttpResponse, Method};
+
+/// What an answer means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The receiver has it.
+    Delivered,
+    /// It is tried again, by its schedule, or after the time that the receiver asks for.
+    Again { why: String, after: Option<Duration> },
+    /// The receiver refuses it: it is tried again a few times, to be sure.
+    Refused { why: String },
+    /// The endpoint does not exist any more.
+    Gone { why: String },
+    /// It can't be sent at all.
+    Impossible { why: String },
+}
+
+/// The kinds of failures that attempts are listed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// A status of 500 to 599, 408, 425 or 429.
+    ServerError,
+    /// Any other status of 400 to 499.
+    ClientError,
+    /// A redirect, which is not followed.
+    Redirect,
+    /// Another status that is no success.
+    UnexpectedStatus,
+    /// No connection, no answer in time, or one that broke off.
+    Connection,
+    /// A URL or header that can't be sent, or an address that may not be called.
+    Refused,
+}
+
+/// The longest wait that a receiver can ask for.
+pub const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// What this answer means, and how it is classed where it is a failure. `address` is the URL as it may be shown.
+pub(super) fn meaning(
+    method: Method,
+    address: &str,
+    answer: &Result<HttpResponse, HttpError>,
+    now: DateTime<Utc>,
+) -> (Meaning, Option<ErrorClass>) {
+    let response = match answer {
+        Ok(response) => response,
+        Err(error) => {
+            let why = format!("{method} {address} failed: {error}");
+            return if error.is_permanent() {
+                (Meaning::Impossible { why }, Some(ErrorClass::Refused))
+            } else {
+                (Meaning::Again { why, after: None }, Some(ErrorClass::Connection))
+            };
+        }
+    };
+    let why = format!("{method} {address} answered with status {}", response.status);
+    let after = || response.retry_after.as_deref().and_then(|text| retry_after(text, now));
+    match response.status {
+        200..=299 => (Meaning::Delivered, None),
+        410 => (Meaning::Gone { why }, Some(ErrorClass::ClientError)),
+        408 | 425 | 429 | 500..=599 => {
+            (Meaning::Again { why, after: after() }, Some(ErrorClass::ServerError))
+        }
+        300..=399 => (Meaning::Again { why, after: None }, Some(ErrorClass::Redirect)),
+        400..=499 => (Meaning::Refused { why }, Some(ErrorClass::ClientError)),
+        _ => (Meaning::Again { why, after: None }, Some(ErrorClass::UnexpectedStatus)),
+    }
+}
+
+/// How long a receiver asks to be left alone (RFC 9110, section 10.2.3: seconds, or a date): an hour at most.
+fn retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let text = text.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => (DateTime::parse_from_rfc2822(text).ok()?.to_utc() - now).to_std().unwrap_or_default(),
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
+}
+
+impl EndpointSpec {
+    /// How often a refusal is confirmed before it is believed, where the endpoint does not say.
+    pub const DEFAULT_CONFIRMATIONS: u32 = 2;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    fn of(status: u16, retry_after: Option<&str>) -> (Meaning, Option<ErrorClass>) {
+        let retry_after = retry_after.map(str::to_owned);
+        meaning(
+            Method::Post,
+            "https://a.example/",
+            &Ok(HttpResponse { status, body: Vec::new(), retry_after }),
+            NOW,
+        )
+    }
+
+    #[test]
+    fn each_status_means_what_the_guide_says() {
+        let why = |status| format!("POST https://a.example/ answered with status {status}");
+        for status in [200, 204, 299] {
+            assert_eq!(of(status, None), (Meaning::Delivered, None));
+        }
+        for status in [408, 425, 429, 500, 503, 599] {
+            let again = Meaning::Again { why: why(status), after: None };
+            assert_eq!(of(status, None), (again, Some(ErrorClass::ServerError)));
+        }
+        for status in [400, 401, 404, 422, 451] {
+            assert_eq!(
+                of(status, None),
+                (Meaning::Refused { why: why(status) }, Some(ErrorClass::ClientError))
+            );
+        }
+        assert_eq!(of(410, None), (Meaning::Gone { why: why(410) }, Some(ErrorClass::ClientError)));
+        let moved = Meaning::Again { why: why(302), after: None };
+        assert_eq!(of(302, Some("5")), (moved, Some(ErrorClass::Redirect)));
+    }
+
+    #[test]
+    fn a_receiver_is_left_alone_for_as_long_as_it_asks_but_not_for_ever() {
+        let after = |text| match of(503, Some(text)).0 {
+            Meaning::Again { after, .. } => after.map(|wait| wait.as_secs()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(after("120"), Some(120));
+        assert_eq!(after("Thu, 01 Jan 1970 00:02:00 GMT"), Some(120));
+        assert_eq!(after("Wed, 31 Dec 1969 00:02:00 GMT"), Some(0), "a date that has passed");
+        assert_eq!(after("99999999"), Some(3600));
+        assert_eq!(after("soon"), None);
+        assert_eq!(after("-5"), None);
+    }
+
+    #[test]
+    fn what_gets_no_answer_is_tried_again_unless_it_never_can() {
+        let answer = Err(HttpError::transient("connection refused"));
+        let (meaning_of, class) = meaning(Method::Put, "https://a.example/", &answer, NOW);
+        let why = "PUT https://a.example/ failed: connection refused".to_owned();
+        assert_eq!((meaning_of, class), (Meaning::Again { why, after: None }, Some(ErrorClass::Connection)));
+        let answer = Err(HttpError::permanent("url: expected https"));
+        let (meaning_of, class) = meaning(Method::Put, "https://a.example/", &answer, NOW);
+        let why = "PUT https://a.example/ failed: url: expected https".to_owned();
+        assert_eq!((meaning_of, class), (Meaning::Impossible { why }, Some(ErrorClass::Refused)));
+    }
+}

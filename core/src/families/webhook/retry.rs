@@ -1,0 +1,48 @@
+//! When a failed delivery is tried again.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ports::Entropy;
+use crate::retry::RetryPolicy;
+
+/// How long a receiver may be away before a delivery to it is given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RetrySchedule {
+    /// That of all jobs, by default the seed's: 5 s, doubled each time, at most 5 min; four attempts.
+    #[default]
+    Short,
+    /// As the guide of Standard Webhooks asks for: ten attempts over about three days.
+    Long,
+}
+
+/// The waits of the long schedule, in seconds.
+const LONG: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+
+impl RetrySchedule {
+    /// How often a delivery is tried.
+    #[must_use]
+    pub const fn default_attempts(self) -> u32 {
+        match self {
+            Self::Short => 4,
+            Self::Long => 10,
+        }
+    }
+
+    /// How long to wait after this attempt, from 1; spread, so that deliveries which failed together do not come
+    /// back together.
+    #[must_use]
+    pub fn wait(self, attempt: u32, jobs: &RetryPolicy, entropy: &dyn Entropy) -> Duration {
+        let before = attempt.saturating_sub(1);
+        match self {
+            Self::Short => jobs.backoff(before, entropy),
+            Self::Long => {
+                let at = usize::try_from(before).unwrap_or(usize::MAX).min(LONG.len() - 1);
+                let millis = LONG[at] * 1_000;
+                Duration::from_millis(millis - entropy.next_u64() % (millis / 5))
+            }
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! What operators and publishers do with webhooks: endpoints, events, deliveries.
+//!
+//! Publishing writes a delivery for each endpoint that wants the event, and then a job for each: a crash in between
+//! leaves deliveries that a sweep finds. The ids follow from the event and the endpoint, so publishing the same
+//! event once more, by its id, delivers nothing twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::endpoint::{
+    DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, is_event_type,
+};
+use super::secret::WebhookSecret;
+use super::{InvalidEndpoint, NAME, WebhookPayload};
+use crate::job::{InvalidId, JobId, NewJob};
+use crate::manager::{EnqueueError, JobManager};
+use crate::ports::{
+    Clock, DeliveryAttempt, DeliveryQuery, Entropy, Page, Secrets, SecretsError, SharedOutcome, SharedStore,
+    StoreError, WebhookDelivery, Webhooks,
+};
+
+/// What can be done with webhooks.
+pub struct WebhookService {
+    ports: WebhookPorts,
+    jobs: Arc<JobManager>,
+}
+
+/// What a [`WebhookService`] needs from the outside.
+#[derive(Clone)]
+pub struct WebhookPorts {
+    /// Where deliveries are kept.
+    pub webhooks: Arc<dyn Webhooks>,
+    /// Where endpoints are kept.
+    pub endpoints: Arc<dyn SharedStore<Endpoint>>,
+    /// Where secrets come from.
+    pub secrets: Arc<dyn Secrets>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for ids.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// An endpoint as it is shown: without its secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointView {
+    /// Its identity.
+    pub id: EndpointId,
+    /// What a person said of it.
+    #[serde(flatten)]
+    pub spec: EndpointSpec,
+    /// Whether it gets anything.
+    pub enabled: bool,
+    /// Why not, and since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<Disabled>,
+    /// Since when all deliveries to it have failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<DateTime<Utc>>,
+    /// How many secrets sign what it gets.
+    pub secrets: usize,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was written last.
+    pub updated_at: DateTime<Utc>,
+    /// The secret that was made just now: shown this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<WebhookSecret>,
+}
+
+/// An event to be published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewEvent {
+    /// Its type, by which endpoints choose.
+    pub event_type: String,
+    /// What is sent.
+    pub payload: Value,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    /// Its identity; a new one where absent.
+    pub id: Option<JobId>,
+    /// When it is due; at once where absent.
+    pub run_at: Option<DateTime<Utc>>,
+}
+
+/// What was published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Published {
+    /// The event's identity.
+    pub event_id: JobId,
+    /// Its deliveries, one for each endpoint that wants it.
+    pub deliveries: Vec<PublishedDelivery>,
+}
+
+/// A delivery and its job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublishedDelivery {
+    /// The delivery, and so the `webhook-id` that its receiver sees.
+    pub delivery_id: String,
+    /// The job that delivers it.
+    pub job_id: JobId,
+}
+
+/// Why something can't be done with webhooks.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebhookError {
+    /// Something about the endpoint is wrong.
+    #[error(transparent)]
+    Invalid(#[from] InvalidEndpoint),
+    /// There is no such endpoint.
+    #[error("endpoint: expected one that exists, got {:?}", .0.as_str())]
+    NoEndpoint(EndpointId),
+    /// There is no such delivery.
+    #[error("delivery: expected one that exists, got {0:?}")]
+    NoDelivery(String),
+    /// The delivery is under way.
+    #[error("delivery {0}: expected one that has ended, and it has not")]
+    Unfinished(String),
+    /// The event has no type that it can have.
+    #[error("event type: expected 1 to 128 letters, digits, '.', '-', '_', '/' or ':', got {0:?}")]
+    EventType(String),
+    /// The endpoint changed again and again while it was to be written.
+    #[error("endpoint {0}: it keeps changing; try again")]
+    Contended(EndpointId),
+    /// No secret can be made.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The store did not answer as it should.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A delivery's job was not accepted; a sweep enqueues it later.
+    #[error(transparent)]
+    Enqueue(#[from] EnqueueError),
+    /// An id can't be.
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+}
+
+/// How often a write is tried that somebody else's write keeps defeating.
+const TRIES: usize = 5;
+
+impl WebhookService {
+    /// A service on these ports that enqueues with this manager.
+    #[must_use]
+    pub fn new(ports: WebhookPorts, jobs: Arc<JobManager>) -> Self {
+        Self { ports, jobs }
+    }
+
+    /// Makes an endpoint, or changes what it is. A new one's secret comes with the answer, this once.
+    pub async fn put_endpoint(
+        &self,
+        id: &EndpointId,
+        spec: EndpointSpec,
+    ) -> Result<EndpointView, WebhookError> {
+        spec.check()?;
+        let secret = WebhookSecret::of(&self.ports.secrets.secret()?);
+        for _ in 0..TRIES {
+            let now = self.ports.clock.now();
+            let stored = self.stored(id).await?;
+            let (next, shown) = match stored {
+                Some(old) if old.deleted_at.is_none() => (old.with_spec(spec.clone(), now), None),
+                other => {
+                    let mut new = Endpoint::new(id.clone(), spec.clone(), secret.clone(), now);
+                    new.revision = other.map_or(0, |old| old.revision) + 1;
+                    (new, Some(secret.clone()))
+                }
+            };
+            if let Some(saved) = self.save(next).await? {
+                return Ok(EndpointView { secret: shown, ..EndpointView::of(saved) });
+            }
+        }
+        Err(WebhookError::Contended(id.clone()))
+    }
+
+    /// Gives an endpoint a new secret, which comes with the answer, this once. The old one still signs for
+    /// `overlap`, a day where absent.
+    pub async fn rotate_secret(
+        &self,
+        id: &EndpointId,
+        overlap: Option<Duration>,
+    ) -> Result<EndpointView, WebhookError> {
+        let secret = WebhookSecret::of(&self.ports.secrets.secret()?);
+        let overlap = overlap.and_then(|time| TimeDelta::from_std(time).ok()).unwrap_or(DEFAULT_OVERLAP);
+        let change = |endpoint: Endpoint, now| endpoint.rotated(secret.clone(), overlap, now);
+        let view = self.change(id, change).await?;
+        Ok(EndpointView { secret: Some(secret), ..view })
+    }
+
+    /// Lets an endpoint get webhooks again.
+    pub async fn enable(&self, id: &EndpointId) -> Result<EndpointView, WebhookError> {
+        self.change(id, Endpoint::enabled).await
+    }
+
+    /// Keeps webhooks from an endpoint. Deliveries to it that are under way fail.
+    pub async fn disable(&self, id: &EndpointId) -> Result<EndpointView, WebhookError> {
+        self.change(id, |endpoint, now| endpoint.disabled(DisabledReason::Operator, now)).await
+    }
+
+    /// Forgets an endpoint, and its secrets at once.
+    pub async fn delete(&self, id: &EndpointId) -> Result<(), WebhookError> {
+        self.change(id, Endpoint::deleted).await.map(drop)
+    }
+
+    /// All endpoints, by id.
+    pub async fn endpoints(&self) -> Result<Vec<EndpointView>, WebhookError> {
+        let all = self.ports.endpoints.list().await?;
+        let live = all.into_iter().filter(|endpoint| endpoint.deleted_at.is_none());
+        Ok(live.map(EndpointView::of).collect())
+    }
+
+    /// Sends an event to every endpoint that wants it.
+    pub async fn publish(&self, event: NewEvent) -> Result<Published, WebhookError> {
+        if !is_event_type(&event.event_type) {
+            return Err(WebhookError::EventType(event.event_type));
+        }
+        let now = self.ports.clock.now();
+        let event_id = event.id.clone().unwrap_or_else(|| JobId::generate(now, &*self.ports.entropy));
+        let endpoints = self.ports.endpoints.list().await?;
+        let wanting = endpoints.into_iter().filter(|endpoint| {
+            endpoint.is_enabled() && endpoint.spec.wants(&event.event_type, event.tenant.as_deref())
+        });
+        let deliveries: Vec<WebhookDelivery> =
+            wanting.map(|endpoint| delivery(&endpoint, &event, &event_id, now)).collect();
+        let written = deliveries.iter().map(|delivery| self.ports.webhooks.put_delivery(delivery));
+        for outcome in join_all(written).await {
+            outcome?;
+        }
+        let jobs: Vec<NewJob> = deliveries.iter().map(|one| job(one, &one.id)).collect::<Result<_, _>>()?;
+        let mut published = Vec::with_capacity(deliveries.len());
+        for (delivery, answer) in deliveries.into_iter().zip(self.jobs.enqueue_all(jobs).await) {
+            published.push(PublishedDelivery { delivery_id: delivery.id, job_id: answer?.job_id });
+        }
+        Ok(Published { event_id, deliveries: published })
+    }
+
+    /// Deliveries, the latest first. Reads the whole table.
+    pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, WebhookError> {
+        Ok(self.ports.webhooks.deliveries(query).await?)
+    }
+
+    /// The attempts at a delivery, the first first.
+    pub async fn attempts(&self, delivery: &str) -> Result<Vec<DeliveryAttempt>, WebhookError> {
+        if self.ports.webhooks.delivery(delivery).await?.is_none() {
+            return Err(WebhookError::NoDelivery(delivery.to_owned()));
+        }
+        Ok(self.ports.webhooks.attempts(delivery).await?)
+    }
+
+    /// Sends a delivery once more that has ended, under the same id, with all its attempts before it.
+    pub async fn replay(&self, delivery: &str) -> Result<PublishedDelivery, WebhookError> {
+        if self.ports.webhooks.delivery(delivery).await?.is_none() {
+            return Err(WebhookError::NoDelivery(delivery.to_owned()));
+        }
+        let Some(again) = self.ports.webhooks.reopen(delivery, self.ports.clock.now()).await? else {
+            return Err(WebhookError::Unfinished(delivery.to_owned()));
+        };
+        self.send_again(again).await
+    }
+
+    /// Sends everything once more that failed at an endpoint since an instant.
+    pub async fn recover(
+        &self,
+        endpoint: &EndpointId,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<PublishedDelivery>, WebhookError> {
+        let stored = self.stored(endpoint).await?;
+        if stored.is_none_or(|endpoint| endpoint.deleted_at.is_some()) {
+            return Err(WebhookError::NoEndpoint(endpoint.clone()));
+        }
+        let mut query = DeliveryQuery::failed_at(endpoint.as_str());
+        let mut again = Vec::new();
+        loop {
+            let page = self.ports.webhooks.deliveries(&query).await?;
+            for delivery in page.items {
+                let is_since = delivery.last_attempt_at.or(delivery.created_at).is_some_and(|at| at >= since);
+                if is_since
+                    && let Some(reopened) =
+                        self.ports.webhooks.reopen(&delivery.id, self.ports.clock.now()).await?
+                {
+                    again.push(self.send_again(reopened).await?);
+                }
+            }
+            query.cursor = page.cursor;
+            if query.cursor.is_none() {
+                return Ok(again);
+            }
+        }
+    }
+
+    async fn send_again(&self, delivery: WebhookDelivery) -> Result<PublishedDelivery, WebhookError> {
+        let id = format!("{}.replay-{}", delivery.id, delivery.replays);
+        let job_id = self.jobs.enqueue(job(&delivery, &id)?).await?.job_id;
+        Ok(PublishedDelivery { delivery_id: delivery.id, job_id })
+    }
+
+    async fn change(
+        &self,
+        id: &EndpointId,
+        change: impl Fn(Endpoint, DateTime<Utc>) -> Endpoint + Send + Sync,
+    ) -> Result<EndpointView, WebhookError> {
+        for _ in 0..TRIES {
+            let stored = self.stored(id).await?.filter(|endpoint| endpoint.deleted_at.is_none());
+            let Some(stored) = stored else { return Err(WebhookError::NoEndpoint(id.clone())) };
+            if let Some(saved) = self.save(change(stored, self.ports.clock.now())).await? {
+                return Ok(EndpointView::of(saved));
+            }
+        }
+        Err(WebhookError::Contended(id.clone()))
+    }
+
+    async fn stored(&self, id: &EndpointId) -> Result<Option<Endpoint>, StoreError> {
+        Ok(self.ports.endpoints.load(&[id.as_str().to_owned()]).await?.pop().flatten())
+    }
+
+    /// The endpoint as it was written; `None` where somebody else was faster.
+    async fn save(&self, mut next: Endpoint) -> Result<Option<Endpoint>, StoreError> {
+        next.writer = self.ports.entropy.next_u64();
+        let unanswered = || Err(StoreError::new("write an endpoint", "there was no answer"));
+        let outcome = self.ports.endpoints.save(std::slice::from_ref(&next)).await.pop();
+        match outcome.unwrap_or_else(unanswered)? {
+            SharedOutcome::Saved => Ok(Some(next)),
+            SharedOutcome::Conflict(_) => Ok(None),
+        }
+    }
+}
+
+impl EndpointView {
+    fn of(endpoint: Endpoint) -> Self {
+        Self {
+            enabled: endpoint.is_enabled(),
+            secrets: endpoint.secrets.len(),
+            id: endpoint.id,
+            spec: endpoint.spec,
+            disabled: endpoint.disabled,
+            failing_since: endpoint.failing_since,
+            created_at: endpoint.created_at,
+            updated_at: endpoint.updated_at,
+            secret: None,
+        }
+    }
+}
+
+fn delivery(endpoint: &Endpoint, event: &NewEvent, id: &JobId, now: DateTime<Utc>) -> WebhookDelivery {
+    let id = format!("{id}.{}", endpoint.id);
+    let mut delivery = WebhookDelivery::new(id, &endpoint.spec.url, event.payload.clone(), now);
+    delivery.webhook_id = Some(endpoint.id.to_string());
+    delivery.event_type = Some(event.event_type.clone());
+    delivery.method = endpoint.spec.method;
+    delivery.headers.clone_from(&endpoint.spec.headers);
+    delivery.max_attempts = endpoint.spec.attempts();
+    delivery.next_attempt_at = event.run_at;
+    delivery
+}
+
+/// The job of a delivery: its tenant is the endpoint, so that a slow one holds up no other.
+fn job(delivery: &WebhookDelivery, id: &str) -> Result<NewJob, InvalidId> {
+    let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id.clone() };
+    let mut job = NewJob::new(NAME)
+        .id(id.parse()?)
+        .payload(serde_json::to_value(payload).unwrap_or_default())
+        .max_retries(delivery.max_attempts.saturating_sub(1));
+    if let Ok(breaker) = super::breaker_of(&delivery.url).parse() {
+        job = job.breaker(breaker);
+    }
+    if let Some(endpoint) = &delivery.webhook_id {
+        job = job.tenant(endpoint);
+    }
+    if let Some(at) = delivery.next_attempt_at {
+        job = job.run_at(at);
+    }
+    Ok(job)
+}

@@ -1,0 +1,70 @@
+//! Looking for deliveries, whatever became of them.
+//!
+//! No index holds what is finished, because every delivery would pay for being found again: whoever lists
+//! deliveries, or sends anew what failed, reads the table, a thousand items at a time. An answer holds no more than
+//! was asked for, so what is left of those is read again for the next page.
+
+use lambda_jobs_core::ports::{DeliveryQuery, DeliveryStatus, Page, StoreError, WebhookDelivery};
+
+use super::super::pages::{key_at, place_of};
+use super::super::{Item, text};
+use super::{DynamoWebhooks, SK, read};
+
+/// How many items a request looks at, at most; and more only where so many are asked for.
+const LOOKED_AT: usize = 1_000;
+
+impl DynamoWebhooks {
+    pub(super) async fn list_deliveries(
+        &self,
+        query: &DeliveryQuery,
+    ) -> Result<Page<WebhookDelivery>, StoreError> {
+        let (items, next) = self.scan(query).await?;
+        let mut found = Vec::new();
+        for item in items {
+            let place = place_of(&item);
+            match read(item) {
+                Ok(delivery) if query.asks_for(&delivery) => found.push((place, delivery)),
+                Ok(_) => {}
+                // One that a person put wrongly must not hide the others.
+                Err(reason) => tracing::error!(delivery = place, reason, "a delivery can't be read"),
+            }
+        }
+        let is_cut = found.len() > query.page();
+        found.truncate(query.page());
+        let cursor = if is_cut { found.last().map(|(place, _)| place.clone()) } else { next };
+        Ok(Page { items: found.into_iter().map(|(_, delivery)| delivery).collect(), cursor })
+    }
+
+    /// What a request finds that may be asked for, and where it ended. Whatever it leaves out is none of those, but
+    /// what these are is not for an expression to say.
+    async fn scan(&self, query: &DeliveryQuery) -> Result<(Vec<Item>, Option<String>), StoreError> {
+        let mut filter = "sk = :delivery".to_owned();
+        let mut call = self
+            .dynamo
+            .client()
+            .scan()
+            .table_name(self.table())
+            .consistent_read(true)
+            .limit(i32::try_from(query.page().max(LOOKED_AT)).unwrap_or(i32::MAX))
+            .expression_attribute_values(":delivery", text(SK))
+            .set_exclusive_start_key(query.cursor.as_deref().and_then(key_at));
+        if let Some(endpoint) = &query.endpoint {
+            filter += " AND webhookId = :endpoint";
+            call = call.expression_attribute_values(":endpoint", text(endpoint));
+        }
+        if let Some(wanted) = query.status {
+            // One that was put by hand may have no status.
+            let others = DeliveryStatus::ALL.into_iter().filter(|status| *status != wanted);
+            let others: Vec<&str> = others.map(DeliveryStatus::as_str).collect();
+            filter += &format!(" AND NOT #status IN (:{})", others.join(", :"));
+            call = call.expression_attribute_names("#status", "status");
+            for other in others {
+                call = call.expression_attribute_values(format!(":{other}"), text(other));
+            }
+        }
+        let page = call.filter_expression(filter).send().await;
+        let page = page.map_err(|error| self.dynamo.error("list deliveries in", self.table(), error))?;
+        let next = page.last_evaluated_key.filter(|key| !key.is_empty()).map(|key| place_of(&key));
+        Ok((page.items.unwrap_or_default(), next))
+    }
+}
