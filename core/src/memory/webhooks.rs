@@ -47,18 +47,17 @@ impl Webhooks for MemoryWebhooks {
 
     async fn record_attempt(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError> {
         let mut deliveries = self.all();
-        match deliveries.get_mut(id) {
-            Some(delivery) if !delivery.status.is_finished() => {
-                let is_same = delivery.last_attempt_at == Some(outcome.at);
-                if !is_same {
-                    *delivery = delivery.clone().after(outcome);
-                    let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-                    attempts.entry(id.to_owned()).or_default().push(DeliveryAttempt::from(outcome));
-                }
-                Ok(true)
-            }
-            _ => Ok(false),
+        let Some(delivery) = deliveries.get_mut(id) else { return Ok(false) };
+        if delivery.last_attempt_at == Some(outcome.at) {
+            return Ok(true);
         }
+        if delivery.status.is_finished() {
+            return Ok(false);
+        }
+        *delivery = delivery.clone().after(outcome);
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.entry(id.to_owned()).or_default().push(DeliveryAttempt::from(outcome));
+        Ok(true)
     }
 
     async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use dynoxide::Database;
 use lambda_jobs_core::Retention;
 use lambda_jobs_core::breaker::Breaker;
+use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::testing::conformance::{
     Bench, control_store, job_archive, job_index, job_store, schedules, shared, unique_keys, webhooks,
@@ -100,11 +101,12 @@ async fn the_unique_keys_conform() {
     }
 }
 
-/// Runs the suite of shared states with both kinds.
+/// Runs the suite of shared states with every kind.
 pub(crate) async fn shared_states(dynamo: &Dynamo) {
     let (breakers, limits) = (DynamoShared::new(dynamo.clone()), DynamoShared::new(dynamo.clone()));
     shared::suite::<Breaker>(&breakers, &bench()).await;
     shared::suite::<LimitState>(&limits, &bench()).await;
+    shared::suite::<Endpoint>(&DynamoShared::in_data(dynamo.clone()), &bench()).await;
     shared::both_kinds(&breakers, &limits, &bench()).await;
 }
 

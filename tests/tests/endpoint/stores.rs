@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use lambda_jobs_core::Retention;
 use lambda_jobs_core::breaker::Breaker;
+use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::testing::conformance;
 use lambda_jobs_infra::aws::shared_config;
@@ -57,6 +58,8 @@ pub(crate) fn shared() -> Running {
         let (breakers, limits) = (DynamoShared::new(dynamo.clone()), DynamoShared::new(dynamo));
         conformance::shared::suite::<Breaker>(&breakers, &bench()).await;
         conformance::shared::suite::<LimitState>(&limits, &bench()).await;
+        let endpoints = DynamoShared::in_data(dynamo.clone());
+        conformance::shared::suite::<Endpoint>(&endpoints, &bench()).await;
         conformance::shared::both_kinds(&breakers, &limits, &bench()).await;
     }))
 }

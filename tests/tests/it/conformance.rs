@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use lambda_jobs_core::breaker::Breaker;
+use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::testing::conformance::{
     Bench, backlog, control_store, job_archive, job_index, job_queue, job_store, shared, unique_keys,
@@ -29,6 +30,7 @@ async fn the_stores_on_dynamodb_pass() {
     let (breakers, limits) = (DynamoShared::new(dynamo()), DynamoShared::new(dynamo()));
     shared::suite::<Breaker>(&breakers, &bench()).await;
     shared::suite::<LimitState>(&limits, &bench()).await;
+    shared::suite::<Endpoint>(&DynamoShared::in_data(dynamo()), &bench()).await;
     shared::both_kinds(&breakers, &limits, &bench()).await;
     let setup = job_archive::Setup { store: &store, index: &store, archive: &store };
     job_archive::suite(setup, &bench()).await;

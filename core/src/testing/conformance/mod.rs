@@ -32,6 +32,8 @@ pub mod shared;
 mod shared_mutants;
 pub mod unique_keys;
 pub mod webhooks;
+#[cfg(test)]
+mod webhooks_mutants;
 
 pub use bench::Bench;
 
@@ -45,6 +47,7 @@ mod tests {
 
     use super::*;
     use crate::breaker::Breaker;
+    use crate::families::webhook::Endpoint;
     use crate::job::Queue;
     use crate::limit::LimitState;
     use crate::memory::{
@@ -145,10 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn the_shared_states_in_memory_pass_twice_with_both_kinds() {
+    fn the_shared_states_in_memory_pass_twice_with_every_kind() {
         let (clock, bench) = bench();
-        let (breakers, limits) = (MemoryShared::new(), MemoryShared::new());
+        let (breakers, limits, endpoints) = (MemoryShared::new(), MemoryShared::new(), MemoryShared::new());
         for _ in 0..2 {
+            clock.run(shared::suite::<Endpoint>(&endpoints, &bench));
             clock.run(shared::suite::<Breaker>(&breakers, &bench));
             clock.run(shared::suite::<LimitState>(&limits, &bench));
             clock.run(shared::both_kinds(&breakers, &limits, &bench));

@@ -1,4 +1,4 @@
-//! What every [`SharedStore`] promises, for states of both kinds.
+//! What every [`SharedStore`] promises, for states of every kind.
 
 use std::fmt::Debug;
 
@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Bench;
 use super::bench::{all_ok, ok};
 use crate::breaker::{Breaker, BreakerPolicy, Counts, Window};
+use crate::families::webhook::{Endpoint, EndpointId, EndpointSpec, WebhookSecret};
 use crate::limit::{LimitState, Quota, Wanted};
 use crate::ports::{SharedOutcome, SharedState, SharedStore};
 
@@ -63,6 +64,27 @@ impl Sample for LimitState {
             .to_vec();
         let long = "x".repeat(rest - 1);
         names.extend([format!("{long}1"), format!("{long}2"), "é".repeat(rest / 2), "🦀".repeat(rest / 4)]);
+        with(fresh, names)
+    }
+}
+
+impl Sample for Endpoint {
+    fn unwritten(name: &str, now: DateTime<Utc>) -> Self {
+        let id = name.parse().unwrap_or_else(|error| panic!("{error}"));
+        let spec = EndpointSpec::new("https://example.com/hook?token=1");
+        Self { revision: 0, ..Self::new(id, spec, WebhookSecret::of(&[7; 32]), now) }
+    }
+
+    fn changed(&self, writer: u64, now: DateTime<Utc>) -> Self {
+        let seed = u8::try_from(self.revision).unwrap_or_default();
+        let rotated = self.clone().rotated(WebhookSecret::of(&[seed; 32]), TimeDelta::hours(24), now);
+        Self { writer, failing_since: Some(now), ..rotated }
+    }
+
+    fn difficult(fresh: &str) -> Vec<String> {
+        let mut names = [".", "..", "-", "_", ".0", "_-."].map(str::to_owned).to_vec();
+        let rest = "x".repeat(EndpointId::MAX_LEN - 1 - fresh.len());
+        names.extend([format!("{rest}1"), format!("{rest}2")]);
         with(fresh, names)
     }
 }

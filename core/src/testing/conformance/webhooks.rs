@@ -8,8 +8,12 @@ use super::Bench;
 use super::bench::{difficult_values, ok};
 use crate::families::webhook::ErrorClass;
 use crate::ports::{
-    AttemptOutcome, Awaited, DeliveryStatus, Method, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
+    AttemptOutcome, Awaited, DeliveryAttempt, DeliveryStatus, Method, WaitingDelivery, WaitingQuery,
+    WebhookDelivery, Webhooks,
 };
+
+mod listing;
+mod replays;
 
 /// Runs every case.
 pub async fn suite(webhooks: &dyn Webhooks, bench: &Bench) {
@@ -18,6 +22,11 @@ pub async fn suite(webhooks: &dyn Webhooks, bench: &Bench) {
     attempts_are_recorded(webhooks, bench).await;
     a_finished_delivery_is_left_alone(webhooks, bench).await;
     an_unknown_delivery_is_not_made(webhooks, bench).await;
+    attempts_are_kept_in_their_order(webhooks, bench).await;
+    an_attempt_that_is_recorded_again_counts_once(webhooks, bench).await;
+    attempts_of_one_delivery_are_no_others(webhooks, bench).await;
+    replays::cases(webhooks, bench).await;
+    listing::cases(webhooks, bench).await;
     what_waits_is_found_in_its_order(webhooks, bench).await;
     what_is_finished_does_not_wait(webhooks, bench).await;
 }
@@ -43,7 +52,7 @@ fn outcome(bench: &Bench, status: DeliveryStatus, seconds: i64) -> AttemptOutcom
         response_body: delivered.then(String::new),
         error: (!delivered).then(|| "answered with status 503".to_owned()),
         error_class: (!delivered).then_some(ErrorClass::ServerError),
-        refusals: 0,
+        refusals: u32::try_from(seconds.rem_euclid(3)).unwrap_or_default(),
     }
 }
 
@@ -57,11 +66,13 @@ async fn what_is_put_is_read(webhooks: &dyn Webhooks, bench: &Bench) {
     }
     let mut full = delivery(bench);
     full.webhook_id = Some("hook".to_owned());
+    full.event_type = Some("invoice.paid".to_owned());
+    full.replays = 7;
     full.method = Method::Patch;
     full.headers =
         [("x-one", "1"), ("x-empty", "")].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     full.max_attempts = 9;
-    let full = full.after(&outcome(bench, DeliveryStatus::Pending, 0));
+    let full = full.after(&outcome(bench, DeliveryStatus::Pending, 2));
     assert!(ok(case, webhooks.put_delivery(&full).await), "{case}: it is new");
     assert_eq!(ok(case, webhooks.delivery(&full.id).await), Some(full), "{case}: every field");
 }
@@ -107,6 +118,76 @@ async fn an_unknown_delivery_is_not_made(webhooks: &dyn Webhooks, bench: &Bench)
     let attempt = outcome(bench, DeliveryStatus::Delivered, 0);
     assert!(!ok(case, webhooks.record_attempt(&id, &attempt).await), "{case}");
     assert_eq!(ok(case, webhooks.delivery(&id).await), None, "{case}: afterwards");
+}
+
+async fn attempts_are_kept_in_their_order(webhooks: &dyn Webhooks, bench: &Bench) {
+    let case = "each attempt is kept as it was, the first first";
+    let one = delivery(bench);
+    ok(case, webhooks.put_delivery(&one).await);
+    assert_eq!(ok(case, webhooks.attempts(&one.id).await), [], "{case}: none yet");
+    let bodies = [None, Some(String::new()), Some("Grüße 🦀 \u{0}\"'".to_owned()), Some("x".repeat(4 * 1024))];
+    let classes = [
+        ErrorClass::ServerError,
+        ErrorClass::ClientError,
+        ErrorClass::Redirect,
+        ErrorClass::UnexpectedStatus,
+        ErrorClass::Connection,
+        ErrorClass::Refused,
+    ];
+    let start = bench.now();
+    let mut expected = Vec::new();
+    // Whole seconds and fractions have the order of time, not of text.
+    for (at, nanos) in [0, 1, 500_000_000, 1_000_000_000, 1_050_000_000, 1_500_000_000].into_iter().enumerate() {
+        let attempt = AttemptOutcome {
+            at: start + TimeDelta::nanoseconds(nanos),
+            duration: Duration::from_millis(u64::MAX >> (24 + at)),
+            response_body: bodies[at % bodies.len()].clone(),
+            response_status: (at != 3).then_some(599),
+            error_class: Some(classes[at]),
+            ..outcome(bench, DeliveryStatus::Pending, 0)
+        };
+        assert!(ok(case, webhooks.record_attempt(&one.id, &attempt).await), "{case}: it is written");
+        expected.push(DeliveryAttempt::from(&attempt));
+    }
+    let last = outcome(bench, DeliveryStatus::Delivered, 60);
+    ok(case, webhooks.record_attempt(&one.id, &last).await);
+    expected.push(DeliveryAttempt::from(&last));
+    assert_eq!(ok(case, webhooks.attempts(&one.id).await), expected, "{case}");
+}
+
+async fn an_attempt_that_is_recorded_again_counts_once(webhooks: &dyn Webhooks, bench: &Bench) {
+    let case = "an attempt is recorded again after its answer was lost";
+    let mut expected = delivery(bench);
+    ok(case, webhooks.put_delivery(&expected).await);
+    let mut kept = Vec::new();
+    for (seconds, status) in [(1, DeliveryStatus::Pending), (2, DeliveryStatus::Failed)] {
+        let attempt = outcome(bench, status, seconds);
+        for _ in 0..2 {
+            assert!(ok(case, webhooks.record_attempt(&expected.id, &attempt).await), "{case}: {status:?}");
+        }
+        expected = expected.after(&attempt);
+        kept.push(DeliveryAttempt::from(&attempt));
+        assert_eq!(ok(case, webhooks.delivery(&expected.id).await).as_ref(), Some(&expected), "{case}");
+        assert_eq!(ok(case, webhooks.attempts(&expected.id).await), kept, "{case}: it is kept once");
+    }
+}
+
+async fn attempts_of_one_delivery_are_no_others(webhooks: &dyn Webhooks, bench: &Bench) {
+    let case = "attempts belong to one delivery, however alike the ids of others are";
+    let one = delivery(bench);
+    let others = ["0", "#", "#attempt#0", ".replay-1", "\u{10ffff}"];
+    let ids: Vec<String> = others.iter().map(|end| format!("{}{end}", one.id)).collect();
+    for id in &ids {
+        let other = WebhookDelivery { id: id.clone(), ..one.clone() };
+        assert!(ok(case, webhooks.put_delivery(&other).await), "{case}: {id} is new");
+        ok(case, webhooks.record_attempt(id, &outcome(bench, DeliveryStatus::Pending, 1)).await);
+    }
+    assert_eq!(ok(case, webhooks.attempts(&one.id).await), [], "{case}: of one that is not there");
+    ok(case, webhooks.put_delivery(&one).await);
+    assert_eq!(ok(case, webhooks.attempts(&one.id).await), [], "{case}: of one that was not tried");
+    for id in &ids {
+        assert_eq!(ok(case, webhooks.attempts(id).await).len(), 1, "{case}: {id}");
+    }
 }
 
 /// Everything that waits, in pages of three.

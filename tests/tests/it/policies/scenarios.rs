@@ -7,13 +7,15 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use lambda_jobs::local::Stack;
+use lambda_jobs_core::families::webhook::{Endpoint, EndpointSpec, WebhookSecret};
 use lambda_jobs_core::limit::{Limit, LimitBy};
-use lambda_jobs_core::ports::WebhookDelivery;
+use lambda_jobs_core::ports::{SharedOutcome, SharedStore, WebhookDelivery};
 use lambda_jobs_core::{
     HandlerOptions, JobContext, JobError, JobHandler, JobRegistry, JobStatus, NewJob, Queue, RegisterError,
     StopSignal,
 };
 use lambda_jobs_functions::{Adapters, OnBlocked, Worker, local};
+use lambda_jobs_infra::DynamoShared;
 use lambda_jobs_tests::{manager, stack};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -108,7 +110,13 @@ async fn prepare(stack: &Stack, hook: String) {
     let high = [act("stolen", "be stolen"), act("beside-stolen", "succeed"), guarded];
     send(stack, Queue::High, &high).await;
     send(stack, Queue::Low, &[act("stolen-alone", "be stolen")]).await;
-    let delivery = WebhookDelivery::new("d1", hook, json!({}), chrono::Utc::now());
+    let now = chrono::Utc::now();
+    let spec = EndpointSpec::new(&hook);
+    let endpoint = Endpoint::new("e1".parse().unwrap(), spec, WebhookSecret::of(&[7; 32]), now);
+    let endpoints = DynamoShared::in_data(stack.adapters().dynamo().clone());
+    assert_eq!(endpoints.save(&[endpoint]).await.remove(0).unwrap(), SharedOutcome::Saved);
+    let mut delivery = WebhookDelivery::new("d1", hook, json!({}), now);
+    delivery.webhook_id = Some("e1".to_owned());
     stack.adapters().webhooks().put_delivery(&delivery).await.unwrap();
     let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": "d1" });
     let deliver = json!({ "id": "deliver", "name": "webhook-delivery-job", "payload": payload });
