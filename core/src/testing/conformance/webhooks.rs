@@ -125,7 +125,8 @@ async fn attempts_are_kept_in_their_order(webhooks: &dyn Webhooks, bench: &Bench
     let one = delivery(bench);
     ok(case, webhooks.put_delivery(&one).await);
     assert_eq!(ok(case, webhooks.attempts(&one.id).await), [], "{case}: none yet");
-    let bodies = [None, Some(String::new()), Some("Grüße 🦀 \u{0}\"'".to_owned()), Some("x".repeat(4 * 1024))];
+    let bodies =
+        [None, Some(String::new()), Some("Grüße 🦀 \u{0}\"'".to_owned()), Some("x".repeat(4 * 1024))];
     let classes = [
         ErrorClass::ServerError,
         ErrorClass::ClientError,
@@ -137,7 +138,9 @@ async fn attempts_are_kept_in_their_order(webhooks: &dyn Webhooks, bench: &Bench
     let start = bench.now();
     let mut expected = Vec::new();
     // Whole seconds and fractions have the order of time, not of text.
-    for (at, nanos) in [0, 1, 500_000_000, 1_000_000_000, 1_050_000_000, 1_500_000_000].into_iter().enumerate() {
+    for (at, nanos) in
+        [0, 1, 500_000_000, 1_000_000_000, 1_050_000_000, 1_500_000_000].into_iter().enumerate()
+    {
         let attempt = AttemptOutcome {
             at: start + TimeDelta::nanoseconds(nanos),
             duration: Duration::from_millis(u64::MAX >> (24 + at)),

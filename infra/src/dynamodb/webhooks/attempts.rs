@@ -34,7 +34,11 @@ impl DynamoWebhooks {
         let writes = [self.change(id, &changed), self.kept(id, outcome)?];
         let mut answers = self.dynamo().write_all("record an attempt in", &writes).await;
         if let Some(Err(Failed { error, .. })) = answers.pop() {
-            tracing::error!(delivery = id, error = &error as &dyn std::error::Error, "an attempt is not kept");
+            tracing::error!(
+                delivery = id,
+                error = &error as &dyn std::error::Error,
+                "an attempt is not kept"
+            );
         }
         match answers.pop() {
             Some(Ok(Outcome::Written(_))) => Ok(true),
