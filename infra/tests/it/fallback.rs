@@ -7,9 +7,9 @@ use lambda_jobs_core::job::{Claim, ClaimId, Company};
 use lambda_jobs_core::ports::{
     Counters, Fence, HistoryQuery, InsertOutcome, JobIndex, JobStore, SettleBatch, SettleOutcome, Settlement,
 };
-use lambda_jobs_core::testing::conformance::{job_index, job_store};
+use lambda_jobs_core::testing::conformance::{job_index, job_store, webhooks};
 use lambda_jobs_core::{JobRecord, Queue};
-use lambda_jobs_infra::DynamoJobStore;
+use lambda_jobs_infra::{DynamoJobStore, DynamoWebhooks};
 use serde_json::json;
 
 use crate::dynamo::{bench, shared_states, store};
@@ -22,6 +22,7 @@ async fn records_are_written_one_by_one_under_the_same_conditions() {
     job_store::suite(&store(&dynamo), &bench()).await;
     job_index::suite(&store(&dynamo), &store(&dynamo), &bench()).await;
     shared_states(&dynamo).await;
+    webhooks::suite(&DynamoWebhooks::new(dynamo), &bench()).await;
     assert_eq!(front.failed(), 1, "the call is asked for once and remembered");
 }
 

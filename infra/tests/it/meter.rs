@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::batch_execute_statement::{
     BatchExecuteStatementInput, BatchExecuteStatementOutput,
 };
+use aws_sdk_dynamodb::operation::put_item::{PutItemInput, PutItemOutput};
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
 /// What was counted.
@@ -18,11 +19,11 @@ use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 pub(crate) struct Figures {
     /// Requests on the wire, retries included.
     pub(crate) requests: u32,
-    /// Write units of statements, index writes included.
+    /// Write units of statements and puts, index writes included.
     pub(crate) units: f64,
 }
 
-/// Counts the requests of a client, and the write units of its batches of statements.
+/// Counts the requests of a client, and the write units of its batches of statements and its puts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meter(Arc<Mutex<Figures>>);
 
@@ -45,6 +46,9 @@ impl Intercept for Meter {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(input) = context.input_mut().downcast_mut::<BatchExecuteStatementInput>() {
+            input.return_consumed_capacity = Some(ReturnConsumedCapacity::Indexes);
+        }
+        if let Some(input) = context.input_mut().downcast_mut::<PutItemInput>() {
             input.return_consumed_capacity = Some(ReturnConsumedCapacity::Indexes);
         }
         Ok(())
@@ -71,6 +75,10 @@ impl Intercept for Meter {
             let tables = output.consumed_capacity();
             self.0.lock().unwrap().units +=
                 tables.iter().filter_map(|table| table.capacity_units).sum::<f64>();
+        }
+        if let Some(table) = output.downcast_ref::<PutItemOutput>().and_then(PutItemOutput::consumed_capacity)
+        {
+            self.0.lock().unwrap().units += table.capacity_units.unwrap_or_default();
         }
         Ok(())
     }

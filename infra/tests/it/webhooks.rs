@@ -1,13 +1,39 @@
-//! Deliveries that a person put by hand.
+//! Deliveries that a person put by hand, and what deliveries cost.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use lambda_jobs_core::ports::{AttemptOutcome, DeliveryStatus, Method, WebhookDelivery, Webhooks};
-use lambda_jobs_infra::{Dynamo, DynamoWebhooks};
+use chrono::{DateTime, TimeDelta, Utc};
+use lambda_jobs_core::families::webhook::{Endpoint, EndpointSpec, ErrorClass, WebhookSecret};
+use lambda_jobs_core::ports::{
+    AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, Method, SharedStore, WebhookDelivery,
+    Webhooks,
+};
+use lambda_jobs_infra::{Dynamo, DynamoShared, DynamoWebhooks, Tables, create_tables};
 use serde_json::json;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::dynamo::dynamo;
+use crate::dynamo::{config_for, dynamo, endpoint};
+use crate::front::{Fault, fronted};
+use crate::meter::{Figures, Meter};
+
+fn now() -> DateTime<Utc> {
+    "2026-11-23T08:00:00.123456789Z".parse().unwrap()
+}
+
+fn outcome(status: DeliveryStatus, seconds: i64) -> AttemptOutcome {
+    let at = now() + TimeDelta::seconds(seconds);
+    AttemptOutcome {
+        status,
+        at,
+        next_attempt_at: (!status.is_finished()).then(|| at + TimeDelta::seconds(10)),
+        duration: Duration::from_millis(34),
+        response_status: Some(503),
+        response_body: Some("x".repeat(300)),
+        error: Some("POST https://example.com/hook answered with status 503".to_owned()),
+        error_class: Some(ErrorClass::ServerError),
+        refusals: 0,
+    }
+}
 
 fn s(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
@@ -89,4 +115,148 @@ async fn a_field_of_the_wrong_kind_is_named() {
     put(&dynamo, "d1", vec![("status", s("waiting"))]).await;
     let error = DynamoWebhooks::new(dynamo).delivery("d1").await.unwrap_err().to_string();
     assert!(error.contains("delivery d1") && error.contains("waiting"), "{error}");
+}
+
+#[tokio::test]
+async fn what_a_person_put_is_listed_and_sent_anew_like_any_other() {
+    let dynamo = dynamo().await;
+    let webhooks = DynamoWebhooks::new(dynamo.clone());
+    put(&dynamo, "d1", vec![("status", AttributeValue::Null(true))]).await;
+    put(&dynamo, "d2", vec![("status", s("failed"))]).await;
+    put(&dynamo, "d3", vec![("status", s("failed")), ("updatedAt", s("2026-11-23T09:00:00+01:00"))]).await;
+    put(&dynamo, "d4", vec![("status", s("waiting"))]).await;
+    let listed = async |status| {
+        let query = DeliveryQuery { status, ..DeliveryQuery::default() };
+        let page = webhooks.deliveries(&query).await.unwrap();
+        assert_eq!(page.cursor, None);
+        let mut ids: Vec<String> = page.items.into_iter().map(|delivery| delivery.id).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(listed(None).await, ["d1", "d2", "d3"], "one that can't be read hides no other");
+    assert_eq!(listed(Some(DeliveryStatus::Pending)).await, ["d1"]);
+    assert_eq!(listed(Some(DeliveryStatus::Failed)).await, ["d2", "d3"]);
+    for id in ["d2", "d3"] {
+        let reopened = webhooks.reopen(id, now()).await.unwrap().unwrap();
+        assert_eq!((reopened.status, reopened.replays), (DeliveryStatus::Pending, 1));
+        assert_eq!(read(&webhooks, id).await, reopened);
+    }
+}
+
+async fn metered() -> (Dynamo, Meter) {
+    let meter = Meter::default();
+    let config = config_for(&endpoint().await).interceptor(meter.clone());
+    let dynamo = Dynamo::from_conf(config, Tables::default());
+    create_tables(&dynamo).await.unwrap();
+    meter.take();
+    (dynamo, meter)
+}
+
+#[tokio::test]
+async fn an_attempt_is_one_request_and_three_units_and_one_more_where_another_follows() {
+    let (dynamo, meter) = metered().await;
+    let webhooks = DynamoWebhooks::new(dynamo);
+    let mut delivery = WebhookDelivery::new(
+        "01KBR3W0Z5V8Q4C7T2N9M6X1YE.billing",
+        "https://example.com/hook",
+        json!({ "type": "invoice.paid", "data": "x".repeat(200) }),
+        now(),
+    );
+    delivery.webhook_id = Some("billing".to_owned());
+    webhooks.put_delivery(&delivery).await.unwrap();
+    assert_eq!(meter.take(), Figures { requests: 1, units: 2.0 }, "put: the delivery and its index entry");
+    webhooks.record_attempt(&delivery.id, &outcome(DeliveryStatus::Pending, 1)).await.unwrap();
+    let costs = meter.take();
+    assert_eq!(costs, Figures { requests: 1, units: 4.0 }, "tried: the entry goes, and another comes");
+    webhooks.record_attempt(&delivery.id, &outcome(DeliveryStatus::Delivered, 2)).await.unwrap();
+    assert_eq!(meter.take(), Figures { requests: 1, units: 3.0 }, "finished: the entry goes");
+    webhooks.attempts(&delivery.id).await.unwrap();
+    assert_eq!(meter.take().requests, 1, "attempts are listed with one query");
+    webhooks.reopen(&delivery.id, now() + TimeDelta::seconds(3)).await.unwrap().unwrap();
+    assert_eq!(meter.take(), Figures { requests: 2, units: 2.0 }, "sent anew: read, and written");
+}
+
+#[tokio::test]
+async fn endpoints_are_listed_in_one_request_and_one_is_read_in_one() {
+    let (dynamo, meter) = metered().await;
+    let store = DynamoShared::in_data(dynamo);
+    let endpoints: Vec<Endpoint> = (0..25)
+        .map(|at| {
+            let (id, spec) =
+                (format!("e-{at:02}").parse().unwrap(), EndpointSpec::new("https://example.com"));
+            Endpoint::new(id, spec, WebhookSecret::of(&[7; 32]), now())
+        })
+        .collect();
+    for outcome in store.save(&endpoints).await {
+        outcome.unwrap();
+    }
+    assert_eq!(meter.take(), Figures { requests: 1, units: 25.0 });
+    assert_eq!(store.list().await.unwrap(), endpoints);
+    assert_eq!(meter.take().requests, 1);
+    store.load(&["e-07".to_owned()]).await.unwrap();
+    assert_eq!(meter.take().requests, 1);
+}
+
+#[tokio::test]
+async fn an_attempt_whose_answer_was_lost_is_counted_and_kept_once() {
+    let (dynamo, front) = fronted(Fault::AnswerLost).await;
+    let webhooks = DynamoWebhooks::new(dynamo);
+    let delivery = WebhookDelivery::new("d1", "https://example.com/hook", json!({}), now());
+    webhooks.put_delivery(&delivery).await.unwrap();
+    let (pending, failed) = (outcome(DeliveryStatus::Pending, 1), outcome(DeliveryStatus::Failed, 2));
+    for outcome in [&pending, &failed] {
+        front.fail(1);
+        assert!(webhooks.record_attempt("d1", outcome).await.unwrap());
+    }
+    let expected = delivery.after(&pending).after(&failed);
+    assert_eq!(webhooks.delivery("d1").await.unwrap(), Some(expected.clone()));
+    let kept = [DeliveryAttempt::from(&pending), DeliveryAttempt::from(&failed)];
+    assert_eq!(webhooks.attempts("d1").await.unwrap(), kept);
+    let later = now() + TimeDelta::seconds(3);
+    front.fail(1);
+    assert_eq!(webhooks.reopen("d1", later).await.unwrap(), Some(expected.reopened(later)));
+    assert_eq!(front.failed(), 3);
+}
+
+#[tokio::test]
+async fn an_attempt_by_a_clock_that_is_behind_is_written_too() {
+    let webhooks = DynamoWebhooks::new(dynamo().await);
+    let delivery = WebhookDelivery::new("d1", "https://example.com/hook", json!({}), now());
+    webhooks.put_delivery(&delivery).await.unwrap();
+    let early = outcome(DeliveryStatus::Delivered, -5);
+    assert!(webhooks.record_attempt("d1", &early).await.unwrap());
+    assert_eq!(webhooks.delivery("d1").await.unwrap(), Some(delivery.after(&early)));
+    assert_eq!(webhooks.attempts("d1").await.unwrap(), [DeliveryAttempt::from(&early)]);
+}
+
+#[tokio::test]
+async fn what_is_finished_and_every_attempt_are_forgotten_after_thirty_days() {
+    let dynamo = dynamo().await;
+    let webhooks = DynamoWebhooks::new(dynamo.clone());
+    let delivery = WebhookDelivery::new("d1", "https://example.com/hook", json!({}), now());
+    webhooks.put_delivery(&delivery).await.unwrap();
+    let expiries = async || {
+        let items =
+            dynamo.client().scan().table_name("lambda-jobs-data").send().await.unwrap().items.unwrap();
+        let expiry = |item: &HashMap<String, AttributeValue>| {
+            let at: Option<i64> = item.get("expiresAt").map(|at| at.as_n().unwrap().parse().unwrap());
+            (item["sk"].as_s().unwrap().clone(), at.map(|at| at - now().timestamp()))
+        };
+        let mut found: Vec<_> = items.iter().map(expiry).collect();
+        found.sort();
+        found
+    };
+    let (days, delivery, attempt) = (
+        30 * 86_400,
+        || "delivery".to_owned(),
+        |second: i64| format!("attempt#2026-11-23T08:00:0{second}.123456789"),
+    );
+    assert_eq!(expiries().await, [(delivery(), None)], "not while it waits");
+    webhooks.record_attempt("d1", &outcome(DeliveryStatus::Pending, 1)).await.unwrap();
+    assert_eq!(expiries().await, [(attempt(1), Some(days + 1)), (delivery(), None)]);
+    webhooks.record_attempt("d1", &outcome(DeliveryStatus::Failed, 2)).await.unwrap();
+    let kept = [(attempt(1), Some(days + 1)), (attempt(2), Some(days + 2))];
+    assert_eq!(expiries().await, [&kept[..], &[(delivery(), Some(days + 2))]].concat());
+    webhooks.reopen("d1", now()).await.unwrap().unwrap();
+    assert_eq!(expiries().await, [&kept[..], &[(delivery(), None)]].concat(), "nor once it waits again");
 }
