@@ -22,6 +22,7 @@ mod limits;
 mod manager;
 mod pause;
 mod processor;
+mod protection;
 mod schedule;
 mod schedules;
 mod simulation;
