@@ -14,7 +14,6 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use chrono::{DateTime, Utc};
-use futures_util::future::join;
 use lambda_jobs_core::ports::{
     AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, Page, StoreError, WaitingDelivery,
     WaitingQuery, WebhookDelivery, Webhooks,
@@ -110,8 +109,11 @@ impl Webhooks for DynamoWebhooks {
     }
 
     async fn record_attempt(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError> {
-        let (written, ()) = join(self.update(id, outcome), self.keep(id, outcome)).await;
-        written
+        let is_written = self.update(id, outcome).await?;
+        if is_written {
+            self.keep(id, outcome).await;
+        }
+        Ok(is_written)
     }
 
     async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use dynoxide::Database;
 use lambda_jobs_core::Retention;
 use lambda_jobs_core::breaker::Breaker;
+use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::testing::conformance::{
     Bench, control_store, job_archive, job_index, job_store, schedules, shared, unique_keys, webhooks,
@@ -103,8 +104,10 @@ async fn the_unique_keys_conform() {
 /// Runs the suite of shared states with both kinds.
 pub(crate) async fn shared_states(dynamo: &Dynamo) {
     let (breakers, limits) = (DynamoShared::new(dynamo.clone()), DynamoShared::new(dynamo.clone()));
+    let endpoints = DynamoShared::in_data(dynamo.clone());
     shared::suite::<Breaker>(&breakers, &bench()).await;
     shared::suite::<LimitState>(&limits, &bench()).await;
+    shared::suite::<Endpoint>(&endpoints, &bench()).await;
     shared::both_kinds(&breakers, &limits, &bench()).await;
 }
 

@@ -48,6 +48,8 @@ async fn an_id_and_a_url_are_enough() {
         response_status: Some(200),
         response_body: Some("ok".to_owned()),
         error: None,
+        error_class: None,
+        refusals: 0,
     };
     assert!(webhooks.record_attempt("d1", &outcome).await.unwrap());
     assert_eq!(read(&webhooks, "d1").await, delivery.after(&outcome));

@@ -45,6 +45,7 @@ mod tests {
 
     use super::*;
     use crate::breaker::Breaker;
+    use crate::families::webhook::Endpoint;
     use crate::job::Queue;
     use crate::limit::LimitState;
     use crate::memory::{
@@ -145,12 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn the_shared_states_in_memory_pass_twice_with_both_kinds() {
+    fn the_shared_states_in_memory_pass_twice_with_every_kind() {
         let (clock, bench) = bench();
         let (breakers, limits) = (MemoryShared::new(), MemoryShared::new());
+        let endpoints = MemoryShared::new();
         for _ in 0..2 {
             clock.run(shared::suite::<Breaker>(&breakers, &bench));
             clock.run(shared::suite::<LimitState>(&limits, &bench));
+            clock.run(shared::suite::<Endpoint>(&endpoints, &bench));
             clock.run(shared::both_kinds(&breakers, &limits, &bench));
         }
     }

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Bench;
 use super::bench::{all_ok, ok};
 use crate::breaker::{Breaker, BreakerPolicy, Counts, Window};
+use crate::families::webhook::{Endpoint, EndpointSpec, WebhookSecret};
 use crate::limit::{LimitState, Quota, Wanted};
 use crate::ports::{SharedOutcome, SharedState, SharedStore};
 
@@ -64,6 +65,25 @@ impl Sample for LimitState {
         let long = "x".repeat(rest - 1);
         names.extend([format!("{long}1"), format!("{long}2"), "é".repeat(rest / 2), "🦀".repeat(rest / 4)]);
         with(fresh, names)
+    }
+}
+
+impl Sample for Endpoint {
+    fn unwritten(name: &str, now: DateTime<Utc>) -> Self {
+        let id = name.parse().unwrap_or_else(|error| panic!("{error}"));
+        let spec = EndpointSpec::new("https://example.com/hook?token=1");
+        Self { revision: 0, ..Self::new(id, spec, WebhookSecret::of(&[7; 32]), now) }
+    }
+
+    fn changed(&self, writer: u64, now: DateTime<Utc>) -> Self {
+        let rotated = self.clone().rotated(WebhookSecret::of(&[8; 32]), TimeDelta::hours(1), now);
+        Self { writer, ..rotated }
+    }
+
+    fn difficult(fresh: &str) -> Vec<String> {
+        let rest = "x".repeat(63 - fresh.len());
+        let names = ["-", ".", "_", "..", "-_."].map(str::to_owned).to_vec();
+        with(fresh, names.into_iter().chain([format!("{rest}1"), format!("{rest}2")]).collect())
     }
 }
 

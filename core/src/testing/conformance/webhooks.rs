@@ -8,7 +8,8 @@ use super::Bench;
 use super::bench::{difficult_values, ok};
 use crate::families::webhook::ErrorClass;
 use crate::ports::{
-    AttemptOutcome, Awaited, DeliveryStatus, Method, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
+    AttemptOutcome, Awaited, DeliveryAttempt, DeliveryQuery, DeliveryStatus, Method, WaitingDelivery,
+    WaitingQuery, WebhookDelivery, Webhooks,
 };
 
 /// Runs every case.
@@ -18,6 +19,9 @@ pub async fn suite(webhooks: &dyn Webhooks, bench: &Bench) {
     attempts_are_recorded(webhooks, bench).await;
     a_finished_delivery_is_left_alone(webhooks, bench).await;
     an_unknown_delivery_is_not_made(webhooks, bench).await;
+    every_attempt_is_kept(webhooks, bench).await;
+    what_is_finished_is_sent_anew(webhooks, bench).await;
+    deliveries_are_found_by_endpoint_and_status(webhooks, bench).await;
     what_waits_is_found_in_its_order(webhooks, bench).await;
     what_is_finished_does_not_wait(webhooks, bench).await;
 }
@@ -88,6 +92,87 @@ async fn attempts_are_recorded(webhooks: &dyn Webhooks, bench: &Bench) {
             assert_eq!(found.as_ref(), Some(&expected), "{case}: then {status:?}");
         }
     }
+}
+
+async fn every_attempt_is_kept(webhooks: &dyn Webhooks, bench: &Bench) {
+    let case = "every attempt that counts is kept, in order, once";
+    let one = delivery(bench);
+    ok(case, webhooks.put_delivery(&one).await);
+    assert_eq!(ok(case, webhooks.attempts(&one.id).await), [], "{case}: none was made");
+    let mut kept = Vec::new();
+    for (seconds, status) in
+        [(0, DeliveryStatus::Pending), (9, DeliveryStatus::Pending), (10, DeliveryStatus::Delivered)]
+    {
+        let outcome = outcome(bench, status, seconds);
+        for time in 1..=2 {
+            // The second is the first whose answer was lost, unless it finished the delivery.
+            ok(case, webhooks.record_attempt(&one.id, &outcome).await);
+            if time == 1 {
+                kept.push(DeliveryAttempt::from(&outcome));
+            }
+        }
+    }
+    ok(case, webhooks.record_attempt(&one.id, &outcome(bench, DeliveryStatus::Failed, 20)).await);
+    assert_eq!(ok(case, webhooks.attempts(&one.id).await), kept, "{case}: afterwards");
+}
+
+async fn what_is_finished_is_sent_anew(webhooks: &dyn Webhooks, bench: &Bench) {
+    let case = "a delivery is sent anew as WebhookDelivery::reopened says, once it is finished";
+    let now = bench.now() + TimeDelta::seconds(60);
+    assert_eq!(ok(case, webhooks.reopen(&bench.fresh("unknown"), now).await), None, "{case}: unknown");
+    let one = delivery(bench);
+    ok(case, webhooks.put_delivery(&one).await);
+    assert_eq!(ok(case, webhooks.reopen(&one.id, now).await), None, "{case}: not finished");
+    let refused = AttemptOutcome { refusals: 3, ..outcome(bench, DeliveryStatus::Failed, 1) };
+    ok(case, webhooks.record_attempt(&one.id, &refused).await);
+    let expected = one.clone().after(&refused).reopened(now);
+    assert_eq!(ok(case, webhooks.reopen(&one.id, now).await), Some(expected.clone()), "{case}: it answers");
+    assert_eq!(ok(case, webhooks.delivery(&one.id).await), Some(expected.clone()), "{case}: it is written");
+    assert_eq!(ok(case, webhooks.reopen(&one.id, now).await), None, "{case}: it is not finished any more");
+    let waits = async || {
+        let found = waiting(webhooks, Awaited::First, now + TimeDelta::seconds(1)).await.into_iter();
+        found.filter(|found| found.id == one.id).collect::<Vec<_>>()
+    };
+    let waiting = Vec::from_iter(WaitingDelivery::of(&expected).map(|(_, waiting)| waiting));
+    bench.eventually(&format!("{case}: it waits"), waiting, waits).await;
+    let again = outcome(bench, DeliveryStatus::Delivered, 70);
+    assert!(ok(case, webhooks.record_attempt(&one.id, &again).await), "{case}: it is tried");
+}
+
+async fn deliveries_are_found_by_endpoint_and_status(webhooks: &dyn Webhooks, bench: &Bench) {
+    let case = "deliveries are found by endpoint and status, in pages";
+    let (endpoint, other) = (bench.fresh("endpoint"), bench.fresh("other"));
+    let mut failed = Vec::new();
+    for (number, webhook_id) in [&endpoint, &endpoint, &endpoint, &other, &endpoint].into_iter().enumerate() {
+        let mut one = delivery(bench);
+        one.webhook_id = Some(webhook_id.clone());
+        ok(case, webhooks.put_delivery(&one).await);
+        if number != 1 {
+            let outcome = outcome(bench, DeliveryStatus::Failed, 1);
+            ok(case, webhooks.record_attempt(&one.id, &outcome).await);
+            one = one.after(&outcome);
+        }
+        failed.push(one);
+    }
+    let find = async |status| {
+        let mut query = DeliveryQuery { endpoint: Some(endpoint.clone()), status, limit: 2, cursor: None };
+        let mut found = Vec::new();
+        loop {
+            let page = ok(case, webhooks.deliveries(&query).await);
+            assert!(page.items.len() <= 2, "{case}: of the size that was asked for");
+            found.extend(page.items);
+            query.cursor = page.cursor;
+            if query.cursor.is_none() {
+                found.sort_by(|one: &WebhookDelivery, other| one.id.cmp(&other.id));
+                return found;
+            }
+        }
+    };
+    failed.retain(|one| one.webhook_id.as_ref() == Some(&endpoint));
+    failed.sort_by(|one, other| one.id.cmp(&other.id));
+    bench.eventually(&format!("{case}: all"), failed.clone(), || find(None)).await;
+    failed.retain(|one| one.status == DeliveryStatus::Failed);
+    bench.eventually(&format!("{case}: failed"), failed, || find(Some(DeliveryStatus::Failed))).await;
 }
 
 async fn a_finished_delivery_is_left_alone(webhooks: &dyn Webhooks, bench: &Bench) {
