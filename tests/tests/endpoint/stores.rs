@@ -55,10 +55,10 @@ pub(crate) fn unique_keys() -> Running {
 
 pub(crate) fn shared() -> Running {
     Box::pin(with_tables(|dynamo| async move {
-        let (breakers, limits) = (DynamoShared::new(dynamo.clone()), DynamoShared::new(dynamo));
+        let (breakers, limits) = (DynamoShared::new(dynamo.clone()), DynamoShared::new(dynamo.clone()));
         conformance::shared::suite::<Breaker>(&breakers, &bench()).await;
         conformance::shared::suite::<LimitState>(&limits, &bench()).await;
-        let endpoints = DynamoShared::in_data(dynamo.clone());
+        let endpoints = DynamoShared::in_data(dynamo);
         conformance::shared::suite::<Endpoint>(&endpoints, &bench()).await;
         conformance::shared::both_kinds(&breakers, &limits, &bench()).await;
     }))
