@@ -56,7 +56,7 @@ impl DynamoWebhooks {
             // One that was put by hand may have no status.
             let others = DeliveryStatus::ALL.into_iter().filter(|status| *status != wanted);
             let others: Vec<&str> = others.map(DeliveryStatus::as_str).collect();
-            filter += &format!(" AND NOT #status IN (:{})", others.join(", :"));
+            filter = format!("{filter} AND NOT #status IN (:{})", others.join(", :"));
             call = call.expression_attribute_names("#status", "status");
             for other in others {
                 call = call.expression_attribute_values(format!(":{other}"), text(other));
