@@ -2,6 +2,7 @@
 
 mod breakers;
 mod schedules;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,10 @@ use serde_json::Value;
 
 pub use breakers::{BreakersCommand, OneBreaker};
 pub use schedules::{BackfillArgs, PreviewArgs, PutScheduleArgs, SchedulesCommand, TimesArgs};
+pub use webhooks::{
+    DeliverArgs, DeliveriesArgs, EndpointsCommand, OneDelivery, OneEndpoint, PublishArgs, PutEndpointArgs,
+    RecoverArgs, RotateArgs, WebhooksCommand,
+};
 
 /// Background jobs on AWS with no server to run.
 ///
@@ -66,7 +71,7 @@ pub enum Command {
     /// What could not be run.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
-    /// Webhook deliveries.
+    /// Webhooks: where they go, and how they fare.
     #[command(subcommand)]
     Webhooks(WebhooksCommand),
 }
@@ -291,29 +296,6 @@ pub enum DeadLettersCommand {
         #[command(flatten)]
         target: Target,
     },
-}
-
-/// Webhooks.
-#[derive(Debug, Subcommand)]
-pub enum WebhooksCommand {
-    /// Put a delivery and enqueue its job; prints the job's id.
-    Deliver(DeliverArgs),
-}
-
-/// A delivery to make.
-#[derive(Clone, Debug, Args)]
-pub struct DeliverArgs {
-    /// Where it goes.
-    pub url: String,
-    /// What is sent, as JSON.
-    #[arg(long, value_parser = json, default_value = "{}")]
-    pub payload: Value,
-    /// How often it is tried at most.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=101))]
-    pub max_attempts: u32,
-    /// Where it is kept.
-    #[command(flatten)]
-    pub target: Target,
 }
 
 fn json(text: &str) -> Result<Value, String> {

@@ -19,7 +19,7 @@ use lambda_jobs_core::JobManager;
 use lambda_jobs_functions::Adapters;
 use lambda_jobs_infra::Settings;
 
-use crate::args::{Cli, Command, DeadLettersCommand, DevArgs, Target, WebhooksCommand};
+use crate::args::{Cli, Command, DeadLettersCommand, DevArgs, Target};
 
 /// What ends a command with a message; any error can be one.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -47,7 +47,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::DeadLetters(DeadLettersCommand::List { queue, limit, target })) => {
             dead_letters::list(queue, limit, &target).await
         }
-        Some(Command::Webhooks(WebhooksCommand::Deliver(args))) => webhooks::deliver(args).await,
+        Some(Command::Webhooks(command)) => webhooks::run(command).await,
     }
 }
 

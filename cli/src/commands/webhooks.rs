@@ -1,19 +1,96 @@
-//! `webhooks deliver`.
+//! `webhooks`.
+
+mod deliveries;
+mod endpoints;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use chrono::Utc;
-use lambda_jobs_core::families::webhook::{NAME, WebhookPayload};
+use chrono::{DateTime, TimeDelta, Utc};
+use lambda_jobs_core::families::webhook::{
+    NAME, NewEvent, PublishedDelivery, WebhookPayload, WebhookService,
+};
 use lambda_jobs_core::ports::WebhookDelivery;
 use lambda_jobs_core::{JobId, NewJob};
 use lambda_jobs_infra::OsEntropy;
+use serde_json::json;
 
 use super::{Failure, connect};
-use crate::args::DeliverArgs;
+use crate::args::{DeliverArgs, OneDelivery, OneEndpoint, PublishArgs, RecoverArgs, Target, WebhooksCommand};
 use crate::output;
 
+/// Carries out one of the commands.
+pub(super) async fn run(command: WebhooksCommand) -> Result<ExitCode, Failure> {
+    match command {
+        WebhooksCommand::Endpoints(command) => endpoints::run(command).await,
+        WebhooksCommand::Publish(args) => publish(args).await,
+        WebhooksCommand::Deliveries(args) => deliveries::list(&args).await,
+        WebhooksCommand::Attempts(args) => deliveries::attempts(&args).await,
+        WebhooksCommand::Replay(args) => replay(&args).await,
+        WebhooksCommand::Recover(args) => recover(&args).await,
+        WebhooksCommand::Deliver(args) => deliver(args).await,
+    }
+}
+
+async fn service(target: &Target) -> Result<WebhookService, Failure> {
+    let (adapters, manager) = connect(target).await?;
+    Ok(adapters.webhook_service(Arc::new(manager)))
+}
+
+async fn publish(args: PublishArgs) -> Result<ExitCode, Failure> {
+    let run_at = match args.delay {
+        Some(delay) => {
+            let due = TimeDelta::from_std(delay).ok().and_then(|delay| Utc::now().checked_add_signed(delay));
+            Some(due.ok_or("delay: expected an instant that there is, got one too far away")?)
+        }
+        None => None,
+    };
+    let PublishArgs { event_type, payload, tenant, id, target, .. } = args;
+    let event = NewEvent { event_type, payload, tenant, id, run_at };
+    let published = service(&target).await?.publish(event).await?;
+    if target.json {
+        output::json(&published)?;
+    } else {
+        lines(&published.deliveries)?;
+        let (id, number) = (&published.event_id, published.deliveries.len());
+        eprintln!("event {id}: {number} deliveries, each with its job; one for each endpoint that wants it");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn replay(OneDelivery { id, target }: &OneDelivery) -> Result<ExitCode, Failure> {
+    let again = service(target).await?.replay(id).await?;
+    if target.json {
+        output::json(&again)?;
+    } else {
+        lines(&[again])?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn recover(RecoverArgs { endpoint, since }: &RecoverArgs) -> Result<ExitCode, Failure> {
+    let OneEndpoint { id, target } = endpoint;
+    let again = service(target).await?.recover(id, *since).await?;
+    if target.json {
+        output::json(&json!({ "deliveries": again }))?;
+    } else {
+        lines(&again)?;
+        eprintln!(
+            "{id}: {} deliveries that failed since {} UTC are sent once more",
+            again.len(),
+            time(*since)
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A delivery and its job on each line.
+fn lines(deliveries: &[PublishedDelivery]) -> std::io::Result<()> {
+    deliveries.iter().try_for_each(|one| output::line(&format!("{} {}", one.delivery_id, one.job_id)))
+}
+
 /// Puts a delivery and enqueues its job, which has the delivery's id; prints it.
-pub(super) async fn deliver(args: DeliverArgs) -> Result<ExitCode, Failure> {
+async fn deliver(args: DeliverArgs) -> Result<ExitCode, Failure> {
     let (adapters, manager) = connect(&args.target).await?;
     let now = Utc::now();
     let id = JobId::generate(now, &OsEntropy);
@@ -32,4 +109,8 @@ pub(super) async fn deliver(args: DeliverArgs) -> Result<ExitCode, Failure> {
         output::line(enqueued.job_id.as_str())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -11,5 +11,7 @@ mod breakers;
 mod commands;
 mod kept;
 mod process;
+mod receiver;
 mod schedules;
 mod sqs_endpoint;
+mod webhooks;

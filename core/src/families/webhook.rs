@@ -25,6 +25,7 @@ pub const MAX_RESPONSE_BYTES: usize = 4 * 1024;
 /// How long an endpoint may take, beginning to end.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
 
+mod address;
 mod deliver;
 mod directory;
 mod endpoint;
@@ -34,6 +35,7 @@ mod secret;
 mod service;
 mod sweep;
 
+pub use address::{AddressClass, AddressPolicy, Allowed, AllowedError};
 pub use directory::HealthPolicy;
 pub use endpoint::{
     DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, InvalidEndpoint,

@@ -1,4 +1,4 @@
-//! The README's worker, run as a user runs it: a process of its own beside a local stack.
+//! The README's programs, run as a user runs them: processes of their own beside a local stack.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -7,16 +7,18 @@ use lambda_jobs_core::{JobStatus, NewJob};
 use lambda_jobs_tests::{ended, manager, stack};
 use serde_json::json;
 
+use crate::verification::verifies;
+
 /// Cargo builds examples next to the tests.
-fn binary() -> PathBuf {
+fn binary(example: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
-    tests.parent().unwrap().parent().unwrap().join("examples").join("greet")
+    tests.parent().unwrap().parent().unwrap().join("examples").join(example)
 }
 
 #[tokio::test]
 async fn a_users_own_handler_runs_in_a_users_own_worker() {
     let stack = stack().await.unwrap();
-    let worker = tokio::process::Command::new(binary())
+    let worker = tokio::process::Command::new(binary("greet"))
         .env("AWS_ENDPOINT_URL", stack.url())
         .stderr(Stdio::null())
         .kill_on_drop(true)
@@ -31,12 +33,20 @@ async fn a_users_own_handler_runs_in_a_users_own_worker() {
     drop(worker);
 }
 
+#[tokio::test]
+async fn a_receiver_of_webhooks_verifies_what_is_sent() {
+    verifies(|| tokio::process::Command::new(binary("receive"))).await;
+}
+
 #[test]
 fn the_readme_shows_the_examples_as_they_are() {
     let readme = include_str!("../../../README.md");
     for (file, example) in [
         ("tests/examples/greet.rs", include_str!("../../examples/greet.rs")),
         ("tests/tests/it/charge.rs", include_str!("charge.rs")),
+        ("tests/examples/receive.rs", include_str!("../../examples/receive.rs")),
+        ("tests/tests/receivers/receiver.py", include_str!("../receivers/receiver.py")),
+        ("tests/tests/receivers/receiver.ts", include_str!("../receivers/receiver.ts")),
     ] {
         let code = example.split_once("\n\n").unwrap().1;
         assert!(readme.contains(code), "README.md must contain {file} below its first line");

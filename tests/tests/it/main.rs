@@ -17,4 +17,5 @@ mod receiver;
 mod rules;
 mod runtime;
 mod template;
+mod verification;
 mod webhooks;

@@ -116,7 +116,7 @@ pub enum WebhookError {
     #[error(transparent)]
     Invalid(#[from] InvalidEndpoint),
     /// There is no such endpoint.
-    #[error("endpoint: expected one that exists, got {0:?}")]
+    #[error("endpoint: expected one that exists, got {:?}", .0.as_str())]
     NoEndpoint(EndpointId),
     /// There is no such delivery.
     #[error("delivery: expected one that exists, got {0:?}")]
@@ -271,6 +271,10 @@ impl WebhookService {
         endpoint: &EndpointId,
         since: DateTime<Utc>,
     ) -> Result<Vec<PublishedDelivery>, WebhookError> {
+        let stored = self.stored(endpoint).await?;
+        if stored.is_none_or(|endpoint| endpoint.deleted_at.is_some()) {
+            return Err(WebhookError::NoEndpoint(endpoint.clone()));
+        }
         let mut query = DeliveryQuery::failed_at(endpoint.as_str());
         let mut again = Vec::new();
         loop {

@@ -57,7 +57,7 @@ pub(in crate::testing::simulation) fn a_breaker_opens_at_its_threshold(
     now: Duration,
 ) -> Holds {
     let known = now.saturating_sub(CACHED + Duration::from_secs(1));
-    let since = now.saturating_sub(within.saturating_sub(within / 30));
+    let since = now.saturating_sub(within * 29 / 30);
     let counted = failures.iter().filter(|at| (since..known).contains(*at)).count();
     let is_below = u32::try_from(counted).is_ok_and(|counted| counted < most);
     holds("without faults a breaker opens at its threshold", is_below, || {

@@ -167,8 +167,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "who heeds its cancellation fails",
         file: "processor/attempt.rs",
-        find: "Outcome::Failed(error) if terms.is_cancelled => {",
-        replace: "Outcome::Failed(error) if terms.is_cancelled && error.is_permanent() => {",
+        find: "Outcome::Failed(error) | Outcome::TimedOut(error) if terms.is_cancelled => {",
+        replace: "Outcome::Failed(error) | Outcome::TimedOut(error) if terms.is_cancelled && error.is_permanent() => {",
     },
     Mutant {
         name: "a cancelled job is tried again",
@@ -469,7 +469,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a token in a limit is there twice",
         file: "limit/state.rs",
-        find: "self.full_at = full_at + times(rate.interval(), taken);",
-        replace: "self.full_at = full_at + times(rate.interval(), taken / 2);",
+        find: "later(full_at.max(now), times(rate.interval(), taken))",
+        replace: "later(full_at.max(now), times(rate.interval(), taken / 2))",
     },
 ];

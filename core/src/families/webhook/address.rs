@@ -1,0 +1,93 @@
+//! Which addresses a webhook may be sent to.
+//!
+//! A webhook's URL comes from a user, and the request is made from inside our network: an address that
+//! only we can reach (our own machine, a private network, the metadata service with its credentials)
+//! must not be reachable by way of a webhook. So only what the whole internet can reach is admitted,
+//! and an address of a kind that nobody knows yet is refused.
+
+mod allowed;
+mod class;
+
+use std::net::IpAddr;
+
+pub use allowed::{Allowed, AllowedError};
+pub use class::AddressClass;
+
+/// Which addresses may be called. The default admits public ones alone.
+///
+/// ```
+/// use lambda_jobs_core::families::webhook::{AddressClass, AddressPolicy};
+///
+/// let loopback = "127.0.0.1".parse().unwrap();
+/// assert_eq!(AddressPolicy::default().refusal(loopback), Some(AddressClass::Loopback));
+/// assert_eq!(AddressPolicy::default().allowing_loopback().refusal(loopback), None);
+///
+/// let policy = AddressPolicy::default().allowing("10.1.0.0/16".parse().unwrap());
+/// assert_eq!(policy.refusal("10.1.2.3".parse().unwrap()), None);
+/// assert_eq!(policy.refusal("10.2.2.3".parse().unwrap()), Some(AddressClass::Private));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressPolicy {
+    loopback: bool,
+    allowed: Vec<Allowed>,
+}
+
+impl AddressPolicy {
+    /// Admits this machine's own addresses too, and `localhost`.
+    #[must_use]
+    pub const fn allowing_loopback(mut self) -> Self {
+        self.loopback = true;
+        self
+    }
+
+    /// Admits a block of addresses, or the addresses of a host, too.
+    #[must_use]
+    pub fn allowing(mut self, allowed: Allowed) -> Self {
+        self.allowed.push(allowed);
+        self
+    }
+
+    /// Why this address may not be called; `None` where it may.
+    #[must_use]
+    pub fn refusal(&self, address: IpAddr) -> Option<AddressClass> {
+        AddressClass::of(address, &|address, class| {
+            (self.loopback && class == AddressClass::Loopback)
+                || self.allowed.iter().any(|allowed| allowed.holds(address))
+        })
+    }
+
+    /// Why an address that this name resolved to may not be called; `None` where it may.
+    ///
+    /// A host that is allowed by name may be anywhere but at a metadata service: whoever answers for
+    /// its name could point it there.
+    #[must_use]
+    pub fn refusal_of(&self, host: &str, address: IpAddr) -> Option<AddressClass> {
+        let is_allowed = self.allows_host(host);
+        self.refusal(address).filter(|class| !is_allowed || *class == AddressClass::Metadata)
+    }
+
+    /// Why this name may not even be looked up; `None` where it may. Its addresses are judged one by one.
+    #[must_use]
+    pub fn name_refusal(&self, host: &str) -> Option<AddressClass> {
+        let is_local = is_localhost(host) && !self.loopback && !self.allows_host(host);
+        is_local.then_some(AddressClass::Loopback)
+    }
+
+    fn allows_host(&self, host: &str) -> bool {
+        self.allowed.iter().any(|allowed| allowed.names(host))
+    }
+}
+
+/// Whether a name is set aside for this machine, whatever a name server says.
+fn is_localhost(host: &str) -> bool {
+    let name = plain(host);
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// A host's name without what makes no difference: case, and the dot of the root.
+fn plain(host: &str) -> String {
+    host.trim_end_matches('.').to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests;

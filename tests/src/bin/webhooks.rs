@@ -1,0 +1,165 @@
+//! How fast webhooks are delivered to a local server, and what a host that is down does to the others.
+//!
+//! `cargo run --release -p lambda-jobs-tests --bin webhooks -- 1000` publishes that many events to an endpoint, lets one
+//! worker deliver them, and reports the throughput, how long 95 of 100 deliveries waited at most, and the requests for
+//! each that reached the stack. It then does so once more with as many deliveries to a host that refuses connections, and
+//! to one that takes them and never answers. The stack and the receiver run in the same process, so their own work is
+//! part of the figures.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use lambda_jobs::local::{Stack, StackOptions};
+use lambda_jobs_core::JobManager;
+use lambda_jobs_core::families::webhook::{EndpointSpec, NewEvent, WebhookService};
+use lambda_jobs_infra::Settings;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What else there is to deliver.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    /// As many deliveries to a host that refuses connections.
+    Refusing,
+    /// As many deliveries to a host that takes connections, and never answers.
+    Silent,
+}
+
+const RUNS: [(&str, Beside); 3] = [
+    ("one endpoint", Beside::Nothing),
+    ("beside one that refuses", Beside::Refusing),
+    ("beside one that is silent", Beside::Silent),
+];
+
+/// How many events are published at once.
+const AT_ONCE: usize = 20;
+/// How often the receiver's count is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long the worker may take to note the last deliveries.
+const NOTE: Duration = Duration::from_millis(500);
+/// How long a run may last.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let count: usize = match std::env::args().nth(1) {
+        Some(text) => text.parse().map_err(|_| format!("expected a number of deliveries, got {text:?}"))?,
+        None => 1000,
+    };
+    println!("{count} deliveries to one endpoint, batches of 10, one process");
+    println!(
+        "{:<28} {:>12} {:>14} {:>14} {:>18} {:>18}",
+        "", "published/s", "deliveries/s", "p95 wait, ms", "requests/publish", "requests/delivery"
+    );
+    for (title, beside) in RUNS {
+        measure(title, beside, count).await?;
+    }
+    Ok(())
+}
+
+/// A server that notes when each request came.
+#[derive(Clone, Default)]
+struct Receiver(Arc<Mutex<Vec<Instant>>>);
+
+impl Receiver {
+    async fn serve(&self) -> Result<String, Failure> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/hook", listener.local_addr()?);
+        let router = Router::new().fallback(note).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(url)
+    }
+
+    fn arrivals(&self) -> Vec<Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+async fn note(State(receiver): State<Receiver>) -> StatusCode {
+    receiver.0.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+    StatusCode::NO_CONTENT
+}
+
+async fn measure(title: &str, beside: Beside, count: usize) -> Result<(), Failure> {
+    let stack = Stack::start(&StackOptions::default(), Settings::default()).await?;
+    let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
+    let service = stack.adapters().webhook_service(Arc::new(manager));
+    let receiver = Receiver::default();
+    service.put_endpoint(&"live".parse()?, EndpointSpec::new(receiver.serve().await?)).await?;
+    // Its listener is held until the end: a silent host's backlog takes connections, and nobody answers them.
+    let other = TcpListener::bind("127.0.0.1:0").await?;
+    let down = format!("http://{}/hook", other.local_addr()?);
+    let _silent = (beside == Beside::Silent).then_some(other);
+    if beside != Beside::Nothing {
+        service.put_endpoint(&"down".parse()?, EndpointSpec::new(down)).await?;
+    }
+    let requests = || stack.sqs_meter().total() + stack.dynamodb_meter().total();
+    let before = requests();
+    let begun = Instant::now();
+    publish(&service, count).await?;
+    let publishing = begun.elapsed();
+    let published = requests();
+    let begun = Instant::now();
+    let worker = stack.start_worker(|_| Ok(()))?;
+    while receiver.count() < count {
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("{} of {count} were delivered in {PATIENCE:?}", receiver.count()).into());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let delivering = begun.elapsed();
+    tokio::time::sleep(NOTE).await;
+    let delivered = requests();
+    let mut waits: Vec<Duration> = receiver.arrivals().into_iter().map(|at| at - begun).collect();
+    waits.sort_unstable();
+    let p95 = waits.get(waits.len() * 95 / 100).copied().unwrap_or_default();
+    // Whatever is still under way to a host that is down would only hold the next run up.
+    drop(worker);
+    let per_second = |time: Duration| as_figure(count as u64) / time.as_secs_f64();
+    let each = |requests: u64| as_figure(requests) / as_figure(count as u64);
+    println!(
+        "{title:<28} {:>12.0} {:>14.0} {:>14} {:>18.2} {:>18.2}",
+        per_second(publishing),
+        per_second(delivering),
+        p95.as_millis(),
+        each(published - before),
+        each(delivered - published),
+    );
+    Ok(())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "figures for people")]
+fn as_figure(number: u64) -> f64 {
+    number as f64
+}
+
+/// Publishes so many events, some at once, as a server with many requests would.
+async fn publish(service: &WebhookService, count: usize) -> Result<(), Failure> {
+    let left = AtomicU64::new(count as u64);
+    let publisher = async || {
+        while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+            let event = NewEvent {
+                event_type: "invoice.paid".to_owned(),
+                payload: json!({ "type": "invoice.paid", "invoice": 42 }),
+                tenant: None,
+                id: None,
+                run_at: None,
+            };
+            service.publish(event).await?;
+        }
+        Ok::<(), Failure>(())
+    };
+    futures_util::future::try_join_all((0..AT_ONCE).map(|_| publisher())).await?;
+    Ok(())
+}
