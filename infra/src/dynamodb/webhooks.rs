@@ -4,10 +4,10 @@
 //! they have in JSON, and only `pk`, `sk`, `id` and `url` need to be there. The payload may be a map,
 //! or text; text that is JSON is taken as the JSON that it is.
 //!
-//! What a delivery with a payload and an answer of less than a kilobyte together costs: two write units to put it,
-//! one of them for the sparse index of what waits; three for an attempt that ends it, and four for one that does not.
-//! An attempt is written in one request, its kept copy included. A finished delivery is kept for 30 days, and so is an
-//! attempt.
+//! What a delivery costs whose payload and answer have 300 bytes together: two write units to put it, one of them for
+//! the sparse index of what waits; three for an attempt that ends it, and four for one that does not. Each of these is
+//! one request. A larger payload is paid for with every attempt, because it is part of the item. A finished delivery is
+//! kept for 30 days, and so is an attempt.
 
 use std::time::Duration;
 

@@ -17,6 +17,7 @@ async fn server() -> String {
     let router = Router::new()
         .route("/echo", any(echo))
         .route("/moved", post(async || (StatusCode::FOUND, [(header::LOCATION, "/echo")])))
+        .route("/busy", post(async || (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "120")])))
         .route("/large", post(async || "x".repeat(1_000_000)))
         .route("/slow", post(async || tokio::time::sleep(Duration::from_mins(1)).await));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -53,6 +54,15 @@ async fn a_redirect_is_an_answer_and_a_large_body_is_cut() {
     let sender = ReqwestSender::new();
     assert_eq!(sender.send(&request(format!("{server}/moved"))).await.unwrap().status, 302);
     assert_eq!(sender.send(&request(format!("{server}/large"))).await.unwrap().body, vec![b'x'; 100]);
+}
+
+#[tokio::test]
+async fn how_long_a_receiver_asks_to_be_left_alone_comes_with_its_answer() {
+    let server = server().await;
+    let sender = ReqwestSender::new();
+    let busy = sender.send(&request(format!("{server}/busy"))).await.unwrap();
+    assert_eq!((busy.status, busy.retry_after.as_deref()), (429, Some("120")));
+    assert_eq!(sender.send(&request(format!("{server}/echo"))).await.unwrap().retry_after, None);
 }
 
 #[tokio::test]

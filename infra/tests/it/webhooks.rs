@@ -28,7 +28,7 @@ fn outcome(status: DeliveryStatus, seconds: i64) -> AttemptOutcome {
         next_attempt_at: (!status.is_finished()).then(|| at + TimeDelta::seconds(10)),
         duration: Duration::from_millis(34),
         response_status: Some(503),
-        response_body: Some("x".repeat(300)),
+        response_body: Some("x".repeat(95)),
         error: Some("POST https://example.com/hook answered with status 503".to_owned()),
         error_class: Some(ErrorClass::ServerError),
         refusals: 0,
@@ -159,7 +159,7 @@ async fn an_attempt_is_one_request_and_three_units_and_one_more_where_another_fo
     let mut delivery = WebhookDelivery::new(
         "01KBR3W0Z5V8Q4C7T2N9M6X1YE.billing",
         "https://example.com/hook",
-        json!({ "type": "invoice.paid", "data": "x".repeat(200) }),
+        json!({ "type": "invoice.paid", "data": "x".repeat(170) }),
         now(),
     );
     delivery.webhook_id = Some("billing".to_owned());

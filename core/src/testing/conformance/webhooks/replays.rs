@@ -37,8 +37,9 @@ async fn a_finished_delivery_is_reopened(webhooks: &dyn Webhooks, bench: &Bench)
     }
     let put = WebhookDelivery { status: DeliveryStatus::Failed, ..delivery(bench) };
     ok(case, webhooks.put_delivery(&put).await);
-    let answered = ok(case, webhooks.reopen(&put.id, bench.now()).await);
-    assert_eq!(answered, Some(put.reopened(bench.now())), "{case}: one that was never tried");
+    let now = bench.now();
+    let answered = ok(case, webhooks.reopen(&put.id, now).await);
+    assert_eq!(answered, Some(put.reopened(now)), "{case}: one that was never tried");
 }
 
 async fn what_is_reopened_waits_again(webhooks: &dyn Webhooks, bench: &Bench) {
