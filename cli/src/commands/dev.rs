@@ -23,6 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn dev(args: DevArgs) -> Result<ExitCode, Failure> {
     let progress = Progress::default();
     init_logging(&progress);
+    let stopped = stop_asked();
     let stack = start(&args.stack).await?;
     let worker = if args.no_worker { None } else { Some(stack.start_worker(|_| Ok(()))?) };
     let _dispatcher = stack.start_dispatcher();
@@ -48,7 +49,7 @@ pub(super) async fn dev(args: DevArgs) -> Result<ExitCode, Failure> {
     let outcome: Result<(), Failure> = tokio::select! {
         outcome = serve => outcome,
         () = fire => Ok(()),
-        () = stop_asked() => Ok(()),
+        () = stopped => Ok(()),
     };
     if let Some(worker) = worker {
         progress.end();
@@ -65,6 +66,7 @@ pub(super) async fn dev(args: DevArgs) -> Result<ExitCode, Failure> {
 pub(super) async fn demo(args: StackArgs) -> Result<ExitCode, Failure> {
     let progress = Progress::default();
     init_logging(&progress);
+    let stopped = stop_asked();
     let stack = start(&args).await?;
     print_addresses(&stack, false);
     let worker = stack.start_worker(|_| Ok(()))?;
@@ -74,7 +76,7 @@ pub(super) async fn demo(args: StackArgs) -> Result<ExitCode, Failure> {
     let demo = Demo::start(&stack, &manager, &receiver).await?;
     let outcomes = tokio::select! {
         outcomes = demo.watch(&manager, &progress, PATIENCE) => outcomes?,
-        () = stop_asked() => Vec::new(),
+        () = stopped => Vec::new(),
     };
     worker.stop().await?;
     summarize(&outcomes)?;
@@ -180,18 +182,23 @@ async fn show_activity(manager: &JobManager) -> Result<(), Failure> {
     }
 }
 
-/// Completes at Ctrl-C, or when the system asks the process to end.
-async fn stop_asked() {
+/// Completes at Ctrl-C, or when the system asks the process to end: from the call on, not from the first poll, so
+/// that whoever reads an address can end what answers there.
+fn stop_asked() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    {
+    let signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        [SignalKind::interrupt(), SignalKind::terminate()].map(signal)
+    };
+    async move {
+        #[cfg(unix)]
+        if let [Ok(mut interrupt), Ok(mut terminate)] = signals {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
             return;
         }
+        let _ = tokio::signal::ctrl_c().await;
     }
-    let _ = tokio::signal::ctrl_c().await;
 }
