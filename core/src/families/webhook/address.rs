@@ -51,8 +51,10 @@ impl AddressPolicy {
     #[must_use]
     pub fn refusal(&self, address: IpAddr) -> Option<AddressClass> {
         AddressClass::of(address, &|address, class| {
+            // No block that is allowed is meant to hold the credentials of the machine.
+            let is_allowed = self.allowed.iter().any(|allowed| allowed.holds(address));
             (self.loopback && class == AddressClass::Loopback)
-                || self.allowed.iter().any(|allowed| allowed.holds(address))
+                || (is_allowed && class != AddressClass::Metadata)
         })
     }
 

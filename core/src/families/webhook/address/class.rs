@@ -115,8 +115,9 @@ fn embedded(address: Ipv6Addr) -> Option<[Option<Ipv4Addr>; 2]> {
     Some(match address.segments() {
         // `::` and `::1` only look compatible.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return None,
-        // Compatible, mapped, translated (SIIT), NAT64.
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        // 6to4; compatible, mapped, translated (SIIT), NAT64.
+        [0x2002, high, low, ..]
+        | [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => [Some(pair(high, low)), None],
         // NAT64 of a local prefix: of 96 bits, or of 48 bits with an octet left out.
@@ -124,8 +125,6 @@ fn embedded(address: Ipv6Addr) -> Option<[Option<Ipv4Addr>; 2]> {
             let around = pair(first, ((second & 0xff) << 8) | (third >> 8));
             [Some(pair(high, low)), Some(around)]
         }
-        // 6to4.
-        [0x2002, high, low, ..] => [Some(pair(high, low)), None],
         // Teredo: the server, and the client behind it, inverted.
         [0x2001, 0, server_high, server_low, _, _, high, low] => {
             [Some(pair(server_high, server_low)), Some(pair(!high, !low))]
