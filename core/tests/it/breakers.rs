@@ -7,9 +7,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::breaker::{BreakerPolicy, Phase};
 use lambda_jobs_core::job::Obstacle;
+use lambda_jobs_core::memory::SeededEntropy;
 use lambda_jobs_core::ports::{EventKind, JobStore, SharedStore};
+use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
 use lambda_jobs_core::{
-    HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobId, JobStatus, Queue,
+    HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobId, JobProcessor, JobRegistry, JobStatus,
+    Queue, StopSignal,
 };
 use serde_json::{Value, json};
 
@@ -218,4 +221,51 @@ fn errors_that_say_nothing_about_the_dependency_do_not_open_its_breaker() {
     world.send(Queue::Normal, &json!({ "name": "call", "payload": "timed out", "maxRetries": 0 }));
     world.step(Queue::Normal);
     assert!(matches!(phase(&world), Phase::Open { .. }));
+}
+
+/// Another worker on the same stores, with a view of its own.
+fn another(world: &World, mail: &Mail) -> JobProcessor {
+    let mut registry = JobRegistry::new(&world.config);
+    registry.register(mail.clone()).unwrap();
+    let ports = ProcessorPorts {
+        store: world.store.clone(),
+        queue: world.queue.clone(),
+        control: world.control.clone(),
+        unique: world.keys.clone(),
+        breakers: world.breakers.clone(),
+        limits: world.limits.clone(),
+        events: world.events.clone(),
+        clock: Arc::new(world.clock.clone()),
+        entropy: Arc::new(SeededEntropy::new(11)),
+    };
+    JobProcessor::new(Arc::new(registry), world.config.clone(), ports)
+}
+
+#[test]
+fn failures_of_two_workers_that_know_nothing_of_each_other_are_all_counted() {
+    let mail = Mail::default();
+    let world = world(&mail);
+    let other = another(&world, &mail);
+    let run_there = || {
+        send(&world);
+        let batch = world.receive(Queue::Normal);
+        let deadline = world.now() + TimeDelta::seconds(90);
+        let invocation = Invocation { deadline, stop: StopSignal::never() };
+        world.clock.run(other.process(batch.clone(), &invocation));
+        for message in &batch {
+            world.queue.delete(message).unwrap();
+        }
+    };
+    // Both have read the breaker before anything was written to it.
+    run_there();
+    send(&world);
+    world.step(Queue::Normal);
+    mail.is_down.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        send(&world);
+    }
+    world.step(Queue::Normal);
+    assert_eq!(phase(&world), Phase::Closed { forced: false });
+    run_there();
+    assert!(matches!(phase(&world), Phase::Open { .. }), "it is the third failure, though by another");
 }

@@ -376,13 +376,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "let Some(breaker) = self.fresh(name) else { return Ok(Permit { breaker: name.clone(), probe: None }) };",
     },
     Mutant {
-        name: "a failure that somebody else's write defeats is forgotten",
-        file: "breaker/fleet.rs",
-        find: "Ok(true) => return true,
-                Ok(false) => {}",
-        replace: "Ok(_) => return true,",
-    },
-    Mutant {
         name: "probes without the lease",
         file: "breaker/fleet.rs",
         find: "Admission::Admitted => return Ok(Permit { breaker: name.clone(), probe: None }),",
