@@ -438,8 +438,9 @@ fn what_is_wrong_with_an_endpoint_is_said() {
     );
     assert_eq!(
         "a b".parse::<EndpointId>().unwrap_err().to_string(),
-        "id: expected 1 to 64 letters, digits, hyphens, underscores or dots, got \"a b\""
+        "id: expected 1 to 64 letters, digits, hyphens or underscores, got \"a b\""
     );
+    assert!("b.c".parse::<EndpointId>().is_err(), "deliveries of x to b.c and of x.b to c would be one");
 }
 
 /// Until when each of these deliveries waited, in seconds from their publication, sorted.

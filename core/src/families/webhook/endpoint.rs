@@ -29,7 +29,8 @@ impl InvalidEndpoint {
     }
 }
 
-/// The identity of an endpoint: 1 to 64 letters, digits, `-`, `_` and `.`.
+/// The identity of an endpoint: 1 to 64 letters, digits, `-` and `_`. It holds no dot, so that the id of a delivery,
+/// `<event>.<endpoint>`, is no other's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EndpointId(String);
@@ -49,11 +50,11 @@ impl FromStr for EndpointId {
     type Err = InvalidEndpoint;
 
     fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if (1..=Self::MAX_LEN).contains(&text.len()) && text.bytes().all(fits) {
             Ok(Self(text.to_owned()))
         } else {
-            let expected = format!("1 to {} letters, digits, hyphens, underscores or dots", Self::MAX_LEN);
+            let expected = format!("1 to {} letters, digits, hyphens or underscores", Self::MAX_LEN);
             Err(InvalidEndpoint::new("id", expected, excerpt(text)))
         }
     }

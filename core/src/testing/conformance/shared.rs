@@ -82,7 +82,7 @@ impl Sample for Endpoint {
     }
 
     fn difficult(fresh: &str) -> Vec<String> {
-        let mut names = [".", "..", "-", "_", ".0", "_-."].map(str::to_owned).to_vec();
+        let mut names = ["-", "--", "_", "__", "-0", "_-"].map(str::to_owned).to_vec();
         let rest = "x".repeat(EndpointId::MAX_LEN - 1 - fresh.len());
         names.extend([format!("{rest}1"), format!("{rest}2")]);
         with(fresh, names)
