@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use lambda_jobs_core::breaker::Breaker;
+use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Counts, Window};
 use lambda_jobs_core::limit::{Limit, LimitBy, Rate};
 use lambda_jobs_core::manager::BreakerView;
 use lambda_jobs_core::memory::{MemoryShared, SeededEntropy};
@@ -146,9 +146,16 @@ fn a_closed_breaker_costs_one_read_in_two_seconds_however_many_calls_there_are()
 fn ten_jobs_that_wait_for_an_open_breaker_cost_one_place_in_line_and_one_record_each() {
     let breakers = vec!["mail".parse().unwrap()];
     let worker = Watched::new(HandlerOptions { breakers, ..HandlerOptions::default() });
+    let (now, policy, mut failures) = (worker.world.now(), BreakerPolicy::default(), Window::new());
+    failures.count(now, Counts { calls: 5, failures: 5, slow: 0 }, policy.monitoring_period());
+    let open = Breaker::new("mail".parse().unwrap(), now).recorded(&failures, &policy, now);
+    worker.world.clock.run(worker.world.breakers.save(&[open]));
+    assert_eq!(worker.costs(&json!(1)), [2, 0, 1], "a look, ten places, and one insert of ten records");
+    assert_eq!(worker.breaker().deferred_jobs, 10);
+
     worker.world.clock.run(worker.world.manager.open_breaker(&"mail".parse().unwrap())).unwrap();
-    assert_eq!(worker.costs(&json!(1)), [1, 0, 1], "a look, and one insert of ten records");
-    assert_eq!(worker.breaker().deferred_jobs, 0, "an operator keeps it open: nobody knows until when");
+    worker.world.advance(2);
+    assert_eq!(worker.costs(&json!(1)), [1, 0, 1], "an operator keeps it open: there are no places");
 }
 
 #[test]
