@@ -382,12 +382,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "Admission::Admitted | Admission::Probe => return Ok(Permit { breaker: name.clone(), probe: None }),",
     },
     Mutant {
-        name: "a crashed prober's lease never ends",
-        file: "breaker/state.rs",
-        find: "Phase::Open { probe_at: Some(at) } | Phase::HalfOpen { lease_until: at, .. } if now >= at => {",
-        replace: "Phase::Open { probe_at: Some(at) } if now >= at => {",
-    },
-    Mutant {
         name: "a prober's lease ends while it calls",
         file: "breaker/state.rs",
         find: "self.turned(Phase::HalfOpen { probe, lease_until }, now).written(now)",
