@@ -94,8 +94,11 @@ impl Calls {
     }
 
     async fn enter(&self, name: &BreakerName) -> Result<Permit, JobError> {
-        let held = self.state().probes.remove(name);
-        if let Some(probe) = held {
+        let held = self.state().probes.get(name).copied();
+        if let Some(probe) = held
+            && self.breakers.is_probing(name, probe).await
+        {
+            self.state().probes.remove(name);
             return Ok(Permit { breaker: name.clone(), probe: Some(probe) });
         }
         let until = match self.breakers.enter(name, self.lease_until).await {

@@ -173,6 +173,14 @@ impl Breakers {
         Err(Refusal::Refused)
     }
 
+    /// Whether this probe is still the one that is under way. Its lease may have been taken long ago, before the job
+    /// waited for others of its batch, and an operator may have opened the breaker since.
+    pub(crate) async fn is_probing(&self, name: &BreakerName, probe: u64) -> bool {
+        self.look_up(std::slice::from_ref(name)).await;
+        let phase = self.fresh(name).map(|breaker| breaker.phase);
+        matches!(phase, Some(Phase::HalfOpen { probe: held, .. }) if held == probe)
+    }
+
     /// When jobs that were refused come back: each has its own instant, the earliest first.
     pub(crate) async fn line_up(&self, name: &BreakerName, jobs: usize) -> Vec<DateTime<Utc>> {
         let latest = self.clock.now() + LONGEST_WAIT;

@@ -1,18 +1,18 @@
 //! Jobs whose dependency is down.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use lambda_jobs_core::breaker::{BreakerPolicy, Phase};
+use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Phase};
 use lambda_jobs_core::job::Obstacle;
 use lambda_jobs_core::memory::SeededEntropy;
 use lambda_jobs_core::ports::{EventKind, JobStore, SharedStore};
 use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
 use lambda_jobs_core::{
-    HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobId, JobProcessor, JobRegistry, JobStatus,
-    Queue, StopSignal,
+    HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobId, JobManager, JobProcessor,
+    JobRegistry, JobStatus, Queue, StopSignal,
 };
 use serde_json::{Value, json};
 
@@ -268,4 +268,58 @@ fn failures_of_two_workers_that_know_nothing_of_each_other_are_all_counted() {
     assert_eq!(phase(&world), Phase::Closed { forced: false });
     run_there();
     assert!(matches!(phase(&world), Phase::Open { .. }), "it is the third failure, though by another");
+}
+
+/// Calls some seconds after it began, and meanwhile an operator opens the breaker.
+#[derive(Clone, Default)]
+struct Late {
+    operator: Arc<OnceLock<Arc<JobManager>>>,
+    calls: Arc<AtomicU32>,
+}
+
+impl JobHandler for Late {
+    type Payload = Value;
+    type Output = ();
+
+    fn name(&self) -> &'static str {
+        "late"
+    }
+
+    async fn execute(&self, _payload: Value, ctx: &JobContext) -> Result<(), JobError> {
+        if let Some(operator) = self.operator.get() {
+            operator.open_breaker(&"mail".parse()?).await?;
+        }
+        ctx.clock().sleep(Duration::from_secs(3)).await;
+        let call = async {
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, JobError>(())
+        };
+        ctx.breaker("mail").call(call).await
+    }
+}
+
+#[test]
+fn g6_who_has_the_probe_does_not_call_once_an_operator_has_opened_the_breaker() {
+    for is_opened in [false, true] {
+        let late = Late::default();
+        let world = World::new(|registry| {
+            registry.register(late.clone()).unwrap();
+        });
+        if is_opened {
+            assert!(late.operator.set(Arc::clone(&world.manager)).is_ok());
+        }
+        let breaker = Breaker::new("mail".parse().unwrap(), world.now());
+        let due = Phase::Open { probe_at: Some(world.now()) };
+        world.clock.run(world.breakers.save(&[Breaker { phase: due, revision: 1, ..breaker }]));
+        let id = world.send(Queue::Normal, &json!({ "name": "late", "breakers": ["mail"] }));
+        world.step(Queue::Normal);
+        if is_opened {
+            assert_eq!(late.calls.load(Ordering::SeqCst), 0);
+            assert_eq!(phase(&world), Phase::Open { probe_at: None });
+            assert_eq!(world.status(&id).blocked, Some(Obstacle::Breaker("mail".parse().unwrap())));
+        } else {
+            assert_eq!(late.calls.load(Ordering::SeqCst), 1, "its lease lasts as long as it does");
+            assert_eq!(phase(&world), Phase::Closed { forced: false });
+        }
+    }
 }
