@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::faults::Fault;
 use super::history::History;
 use super::link::{Link, Party};
-use super::plan::{Expected, What};
+use super::outside::Outside;
+use super::plan::{Expected, Order, What};
 use crate::config::JobConfig;
 use crate::job::{JobId, NewJob};
 use crate::manager::{CancelOutcome, JobManager, ManagerPorts};
@@ -85,6 +86,31 @@ impl History {
         };
         self.ask(link, Box::pin(work));
         true
+    }
+
+    /// An operator has a breaker opened, closed or reset.
+    pub(super) fn order(&mut self, dependency: usize, order: Order) {
+        let Ok(name) = Outside::name(dependency).parse() else { return };
+        let (manager, link) = self.caller();
+        if order == Order::Reset {
+            let clock = self.world.clock.clone();
+            let work = async move {
+                while manager.reset_breaker(&name).await.is_err() {
+                    clock.sleep(Duration::from_secs(5)).await;
+                }
+                Answer::Done
+            };
+            self.callers.push(Caller { link, work: Box::pin(work), polls_left: None });
+            return;
+        }
+        let work = async move {
+            let done = match order {
+                Order::Open => manager.open_breaker(&name).await,
+                Order::Close | Order::Reset => manager.close_breaker(&name).await,
+            };
+            done.map_or(Answer::Nothing, |_| Answer::Done)
+        };
+        self.ask(link, Box::pin(work));
     }
 
     fn caller(&mut self) -> (JobManager, Arc<Link>) {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::outside::{AtEnd, Outside, Seen, Trouble};
-use super::plan::{Expected, What};
+use super::plan::{Expected, Order, Step, What};
 use super::scenario::{Planned, Scenario, Weather};
 use super::watch::Terms;
 use super::world::MAX_SKEW;
@@ -161,6 +161,22 @@ pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
         }
     }
     operators(scenario, &jobs, mood);
+    if mood == Mood::Wild && scenario.dice().one_in(3) {
+        orders(scenario, dependencies);
+    }
+}
+
+/// Operators open and close breakers, and let go of them before long: now and then a message that waits becomes two,
+/// and a job that waits for days would have more of them than can be told.
+fn orders(scenario: &mut Scenario, dependencies: usize) {
+    for _ in 0..=scenario.dice().below(3) {
+        let dependency = scenario.dice().index(dependencies);
+        let order = if scenario.dice().one_in(3) { Order::Close } else { Order::Open };
+        scenario.add(What::Order { dependency, order });
+        let begun = scenario.steps.last().map_or(Duration::ZERO, |step| step.after);
+        let after = begun + scenario.dice().millis(0..300_000);
+        scenario.steps.push(Step { after, what: What::Order { dependency, order: Order::Reset } });
+    }
 }
 
 /// An instant at which something is the matter with a dependency.

@@ -13,7 +13,7 @@ use super::callers::{Answer, Caller};
 use super::faults::{Fault, FaultCounts};
 use super::fleet::{Figures, Fleet};
 use super::invariants;
-use super::plan::{Expected, Step, What};
+use super::plan::{Expected, Order, Step, What};
 use super::scenario::{Scenario, Weather};
 use super::ticks::Ticks;
 use super::timeline::Timeline;
@@ -167,6 +167,7 @@ impl History {
             What::Trouble { dependency, trouble, lasts } => {
                 self.scenario.outside.trouble(*dependency, *trouble, self.world.clock.monotonic() + *lasts);
             }
+            What::Order { dependency, order } => self.order(*dependency, *order),
             What::Again { of } => self.again(*of),
             What::Cancel { of } => return self.steer(*of, false),
             What::Retry { of } => return self.steer(*of, true),
@@ -264,6 +265,9 @@ impl History {
             let mut state = self.world.state();
             state.allowed.clear();
             (state.store_back, state.shared_back, state.queue_back) = (now, now, now);
+        }
+        for dependency in self.scenario.ordered() {
+            self.order(dependency, Order::Reset);
         }
         self.scenario.outside.heal(self.world.clock.monotonic());
         self.fleet.turn_off(now);

@@ -30,6 +30,25 @@ pub(super) enum Expected {
     Anything,
 }
 
+/// What an operator wishes of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Open,
+    Close,
+    /// As often as it takes.
+    Reset,
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Close => "close",
+            Self::Reset => "reset",
+        })
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum What {
     /// Somebody sends a message.
@@ -71,6 +90,11 @@ pub(super) enum What {
         dependency: usize,
         trouble: Trouble,
         lasts: Duration,
+    },
+    /// An operator has the breaker for a dependency opened, closed or reset.
+    Order {
+        dependency: usize,
+        order: Order,
     },
     /// All dead letters go back to their queues.
     Redrive,
@@ -138,6 +162,9 @@ impl fmt::Display for What {
             Self::Retry { of } => write!(f, "retry the job of step {of}"),
             Self::Trouble { dependency, trouble, lasts } => {
                 write!(f, "{} {trouble} for {lasts:?}", Outside::name(*dependency))
+            }
+            Self::Order { dependency, order } => {
+                write!(f, "{order} the breaker {}", Outside::name(*dependency))
             }
             Self::Redrive => write!(f, "redrive all dead letters"),
             Self::Kill { polls, .. } => write!(f, "a worker will be killed after {polls} polls"),

@@ -140,6 +140,15 @@ impl Scenario {
         Planned(self.steps.len() - 1)
     }
 
+    /// The dependencies whose breakers operators see to.
+    pub(super) fn ordered(&self) -> BTreeSet<usize> {
+        let ordered = |step: &Step| match step.what {
+            What::Order { dependency, .. } => Some(dependency),
+            _ => None,
+        };
+        self.steps.iter().filter_map(ordered).collect()
+    }
+
     pub(super) fn check(&self) -> Result<(), Broken> {
         for (guarantee, check) in &self.invariants {
             check().map_err(|what| Broken { guarantee, what })?;

@@ -397,6 +397,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "",
     },
     Mutant {
+        name: "a probe is made whatever became of its breaker since",
+        file: "breaker/call.rs",
+        find: "            && self.breakers.is_probing(name, probe).await\n",
+        replace: "",
+    },
+    Mutant {
         name: "an attempt that does not make its probe keeps the lease",
         file: "breaker/call.rs",
         find: "for (breaker, probe) in probes {",
