@@ -27,7 +27,15 @@ fn check_copies(message: &JobMessage, body: &str, sent_at: DateTime<Utc>) {
     let decode_later = |body: &str| JobMessage::decode(body, "another", sent_at + TimeDelta::hours(1));
     let copy = decode_later(&message.encode()).unwrap();
     let definition = JobDefinition { run_at: Some(copy.due_at), ..message.definition.clone() };
-    assert_eq!(copy, JobMessage { definition, due_at: copy.due_at, recorded: message.recorded, deferred: message.deferred });
+    assert_eq!(
+        copy,
+        JobMessage {
+            definition,
+            due_at: copy.due_at,
+            recorded: message.recorded,
+            deferred: message.deferred
+        }
+    );
     // By adding: a difference of two instants counts a leap second between them twice or not at all.
     let wire = TimeDelta::milliseconds(1);
     assert!(copy.due_at < message.due_at + wire && message.due_at < copy.due_at + wire);
