@@ -34,6 +34,7 @@ mod retry;
 mod secret;
 mod service;
 mod sweep;
+mod target;
 
 pub use address::{AddressClass, AddressPolicy, Allowed, AllowedError};
 pub use directory::HealthPolicy;
@@ -48,6 +49,7 @@ pub use service::{
     EndpointView, NewEvent, Published, PublishedDelivery, WebhookError, WebhookPorts, WebhookService,
 };
 pub use sweep::Sweep;
+pub use target::{RefusedUrl, TargetPolicy};
 
 use directory::Directory;
 
@@ -168,11 +170,6 @@ impl JobHandler for WebhookDeliveryHandler {
         };
         sweep.run(awaited, kind, &*self.webhooks, &self.jobs, ctx).await
     }
-}
-
-/// Where a request goes, without what may hold a token.
-fn address(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// The breaker of the host that a URL names: a host that is down fails all webhooks that go there.
