@@ -20,7 +20,7 @@ pub(super) struct Directory {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) policy: HealthPolicy,
-    pub(super) known: Mutex<HashMap<String, (Option<Endpoint>, Duration)>>,
+    pub(super) known: Mutex<HashMap<String, (Endpoint, Duration)>>,
 }
 
 /// When an endpoint that does nothing but fail gets no more webhooks.
@@ -88,7 +88,7 @@ impl Directory {
         if let Some((endpoint, read_at)) = known
             && now.saturating_sub(read_at) < CACHE
         {
-            return Ok(endpoint);
+            return Ok(Some(endpoint));
         }
         let found = self.store.load(&[id.to_owned()]).await?.pop().flatten();
         let found = found.filter(|endpoint| endpoint.deleted_at.is_none());
@@ -124,8 +124,14 @@ impl Directory {
         }
     }
 
+    /// Keeps an endpoint for a while. That there is none is not kept: it may be made at any moment, and what is due to
+    /// it would be cancelled.
     fn keep(&self, id: &str, endpoint: Option<Endpoint>, read_at: Duration) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(endpoint) = endpoint else {
+            known.remove(id);
+            return;
+        };
         if known.len() >= MOST_KNOWN {
             known.clear();
         }
