@@ -97,11 +97,11 @@ async fn due(
     jobs: &JobManager,
     report: &mut WebhookReport,
 ) -> Result<Vec<WebhookDelivery>, JobError> {
-    let nameable = |one: &WaitingDelivery| one.id.parse::<JobId>().ok();
-    let first: Vec<JobId> = waiting.iter().filter_map(nameable).collect();
+    let first_id = |one: &WaitingDelivery| one.id.parse::<JobId>().ok();
+    let first: Vec<JobId> = waiting.iter().filter_map(first_id).collect();
     let known = jobs.statuses(&first).await?;
     let attended: HashSet<JobId> = known.into_iter().flatten().filter(attends).map(|job| job.id).collect();
-    let left = waiting.iter().filter(|one| nameable(one).is_none_or(|id| !attended.contains(&id)));
+    let left = waiting.iter().filter(|one| first_id(one).is_none_or(|id| !attended.contains(&id)));
     let mut due = Vec::new();
     for (id, found) in join_all(left.map(async |one| (&one.id, webhooks.delivery(&one.id).await))).await {
         match found {
@@ -121,16 +121,16 @@ async fn cover(
     jobs: &JobManager,
     report: &mut WebhookReport,
 ) -> Result<(), JobError> {
-    let mut named = Vec::with_capacity(deliveries.len());
+    let mut nameable = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
-        match names(&delivery) {
-            Ok(names) => named.push((delivery, names)),
+        match ids(&delivery) {
+            Ok(ids) => nameable.push((delivery, ids)),
             Err(error) => report.failed(format!("webhookDeliveryId {:?}: {error}", delivery.id)),
         }
     }
-    let asked: Vec<JobId> = named.iter().flat_map(|(_, names)| names.clone()).collect();
+    let asked: Vec<JobId> = nameable.iter().flat_map(|(_, ids)| ids.clone()).collect();
     let known = jobs.statuses(&asked).await?;
-    let uncovered = named.into_iter().zip(known.chunks(2)).filter(|(_, known)| match known {
+    let uncovered = nameable.into_iter().zip(known.chunks(2)).filter(|(_, known)| match known {
         [own, swept] => swept.is_none() && !own.as_ref().is_some_and(covers),
         _ => false,
     });
@@ -145,7 +145,7 @@ async fn cover(
 }
 
 /// The names of a delivery's own job and of the one that a sweep makes.
-fn names(delivery: &WebhookDelivery) -> Result<[JobId; 2], InvalidId> {
+fn ids(delivery: &WebhookDelivery) -> Result<[JobId; 2], InvalidId> {
     let swept = swept_id(delivery)?;
     // Whoever delivers may name the job like the delivery; an id that no job can have is no job's.
     Ok([own_id(&delivery.id, delivery.replays).unwrap_or_else(|_| swept.clone()), swept])
