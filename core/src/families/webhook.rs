@@ -24,6 +24,9 @@ pub const NAME: &str = "webhook-delivery-job";
 pub const MAX_RESPONSE_BYTES: usize = 4 * 1024;
 /// How long an endpoint may take, beginning to end.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long an endpoint may take to begin its answer. The guide of Standard Webhooks asks senders to wait for 15 to 30
+/// seconds; what never answers holds up least if it is the least of these.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
 
 mod address;
 mod deliver;

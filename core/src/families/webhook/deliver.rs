@@ -10,7 +10,10 @@ use super::outcome::{ErrorClass, Meaning, meaning};
 use super::retry::RetrySchedule;
 use super::secret::signatures;
 use super::target::shown;
-use super::{MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, WebhookDeliveryHandler, WebhookReport, breaker_of};
+use super::{
+    FIRST_BYTE_TIMEOUT, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, WebhookDeliveryHandler, WebhookReport,
+    breaker_of,
+};
 use crate::context::JobContext;
 use crate::handler::JobError;
 use crate::ports::{AttemptOutcome, DeliveryStatus, Entropy, HttpRequest, WebhookDelivery};
@@ -175,6 +178,7 @@ impl Attempt<'_> {
             headers,
             body,
             timeout: REQUEST_TIMEOUT.min(ctx.time_left()),
+            first_byte_timeout: FIRST_BYTE_TIMEOUT,
             max_response_bytes: MAX_RESPONSE_BYTES,
         }
     }
