@@ -43,6 +43,6 @@ pub use store::{
 };
 pub use unique::{KeyClaim, KeyHold, KeyOutcome, UniqueKeys};
 pub use webhooks::{
-    AttemptOutcome, Awaited, DeliveryAttempt, DeliveryQuery, DeliveryStatus, WaitingDelivery, WaitingQuery,
-    WebhookDelivery, Webhooks,
+    AttemptOutcome, Awaited, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, WaitingDelivery,
+    WaitingQuery, WebhookDelivery, Webhooks,
 };
