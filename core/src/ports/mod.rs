@@ -42,6 +42,7 @@ pub use store::{
     SettleBatch, SettleOutcome, Settlement, StoreError,
 };
 pub use unique::{KeyClaim, KeyHold, KeyOutcome, UniqueKeys};
+pub(crate) use webhooks::unanswered;
 pub use webhooks::{
     AttemptOutcome, Awaited, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, WaitingDelivery,
     WaitingQuery, WebhookDelivery, Webhooks,

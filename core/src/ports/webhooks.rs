@@ -64,7 +64,7 @@ pub trait Webhooks: Send + Sync {
 }
 
 /// What a store is blamed for that answers less than it was asked.
-fn unanswered(action: &str) -> StoreError {
+pub(crate) fn unanswered(action: &str) -> StoreError {
     StoreError::new(action, "there was no answer")
 }
 

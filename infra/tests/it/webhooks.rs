@@ -278,11 +278,12 @@ async fn ids_that_cannot_be_and_deliveries_that_cannot_be_read_spoil_no_other() 
     let found = webhooks.deliveries_by_id(&ids).await;
     let seen: Vec<_> = found.iter().map(|one| one.as_ref().ok().map(Option::is_some)).collect();
     assert_eq!(seen, [Some(true), None, Some(false), Some(false), Some(true)]);
+    let recorded = ["d1", "", &longest].map(str::to_owned);
     let attempts =
-        ids.map(|delivery| EndedAttempt { delivery, outcome: outcome(DeliveryStatus::Delivered, 1) });
-    let written = webhooks.record_attempts(&attempts).await;
-    let seen: Vec<_> = [0, 1, 2, 4].map(|at| *written[at].as_ref().unwrap_or(&false)).into();
-    assert_eq!(seen, [true, false, false, true], "{written:?}");
+        recorded.map(|delivery| EndedAttempt { delivery, outcome: outcome(DeliveryStatus::Delivered, 1) });
+    let written: Vec<bool> =
+        webhooks.record_attempts(&attempts).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(written, [true, false, true]);
 }
 
 #[tokio::test]
