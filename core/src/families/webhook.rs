@@ -24,6 +24,9 @@ pub const NAME: &str = "webhook-delivery-job";
 pub const MAX_RESPONSE_BYTES: usize = 4 * 1024;
 /// How long an endpoint may take, beginning to end.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long an endpoint may take to begin its answer. The guide of Standard Webhooks asks senders to wait for 15 to 30
+/// seconds; what never answers holds up least if it is the least of these.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
 
 mod address;
 mod batched;
@@ -36,6 +39,7 @@ mod retry;
 mod secret;
 mod service;
 mod sweep;
+mod target;
 
 pub use address::{AddressClass, AddressPolicy, Allowed, AllowedError};
 pub use directory::HealthPolicy;
@@ -50,6 +54,7 @@ pub use service::{
     EndpointView, NewEvent, Published, PublishedDelivery, WebhookError, WebhookPorts, WebhookService,
 };
 pub use sweep::Sweep;
+pub use target::{RefusedUrl, TargetPolicy};
 
 use batched::Batched;
 use directory::Directory;
@@ -173,11 +178,6 @@ impl JobHandler for WebhookDeliveryHandler {
         };
         sweep.run(awaited, kind, &*self.webhooks, &self.jobs, ctx).await
     }
-}
-
-/// Where a request goes, without what may hold a token.
-fn address(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// The breaker of the host that a URL names: a host that is down fails all webhooks that go there.

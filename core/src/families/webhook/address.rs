@@ -50,12 +50,14 @@ impl AddressPolicy {
     /// Why this address may not be called; `None` where it may.
     #[must_use]
     pub fn refusal(&self, address: IpAddr) -> Option<AddressClass> {
-        AddressClass::of(address, &|address, class| {
-            // No block that is allowed is meant to hold the credentials of the machine.
-            let is_allowed = self.allowed.iter().any(|allowed| allowed.holds(address));
-            (self.loopback && class == AddressClass::Loopback)
-                || (is_allowed && class != AddressClass::Metadata)
-        })
+        // An IPv6 address that only maps an IPv4 address is that one. Other forms go by a translator, which a block of
+        // IPv4 addresses says nothing of.
+        let address = address.to_canonical();
+        let is_allowed = || self.allowed.iter().any(|allowed| allowed.holds(address));
+        let is_own = |class| self.loopback && class == AddressClass::Loopback && is_loopback(address);
+        // No block that is allowed is meant to hold the credentials of the machine.
+        AddressClass::of(address)
+            .filter(|class| *class == AddressClass::Metadata || !(is_own(*class) || is_allowed()))
     }
 
     /// Why an address that this name resolved to may not be called; `None` where it may.
@@ -77,6 +79,14 @@ impl AddressPolicy {
 
     fn allows_host(&self, host: &str) -> bool {
         self.allowed.iter().any(|allowed| allowed.names(host))
+    }
+}
+
+/// Whether this is loopback as it stands, and not another form that carries a loopback address.
+const fn is_loopback(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback(),
+        IpAddr::V6(v6) => v6.is_loopback(),
     }
 }
 

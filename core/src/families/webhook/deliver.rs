@@ -10,8 +10,10 @@ use super::endpoint::{Disabled, Endpoint, EndpointSpec, is_reserved};
 use super::outcome::{ErrorClass, Meaning, meaning};
 use super::retry::RetrySchedule;
 use super::secret::signatures;
+use super::target::shown;
 use super::{
-    MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, WebhookDeliveryHandler, WebhookReport, address, breaker_of,
+    FIRST_BYTE_TIMEOUT, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, WebhookDeliveryHandler, WebhookReport,
+    breaker_of,
 };
 use crate::context::JobContext;
 use crate::handler::JobError;
@@ -70,7 +72,7 @@ impl WebhookDeliveryHandler {
         let breaker = ctx.breaker(&breaker_of(&delivery.url));
         let sending = Box::pin(breaker.call(async {
             let answered = answer.insert(self.http.send(&request).await);
-            match meaning(delivery.method, address(&delivery.url), answered, ctx.clock().now()).0 {
+            match meaning(delivery.method, &shown(&delivery.url), answered, ctx.clock().now()).0 {
                 Meaning::Again { why, .. } => Err(JobError::retryable(why)),
                 _ => Ok(()),
             }
@@ -85,7 +87,7 @@ impl WebhookDeliveryHandler {
         };
         let duration = ctx.clock().monotonic().saturating_sub(*started);
         let now = ctx.clock().now();
-        let (meaning, error_class) = meaning(delivery.method, address(&delivery.url), &answer, now);
+        let (meaning, error_class) = meaning(delivery.method, &shown(&delivery.url), &answer, now);
         let verdict = attempt.verdict(meaning, &self.jobs.config().retry, &*self.entropy);
         let response_status = answer.as_ref().ok().map(|response| response.status);
         let recorded = AttemptOutcome {
@@ -138,7 +140,7 @@ impl WebhookDeliveryHandler {
     /// Notes that a delivery is not wanted any more, though its request was under way.
     async fn give_up(&self, attempt: &Attempt<'_>, under_way: UnderWay) -> Result<WebhookReport, JobError> {
         let Attempt { delivery, ctx, started, .. } = attempt;
-        let error = format!("{} {}: {GIVEN_UP}", delivery.method, address(&delivery.url));
+        let error = format!("{} {}: {GIVEN_UP}", delivery.method, shown(&delivery.url));
         let outcome = AttemptOutcome {
             status: DeliveryStatus::Cancelled,
             at: ctx.clock().now(),
@@ -177,6 +179,7 @@ impl Attempt<'_> {
             headers,
             body,
             timeout: REQUEST_TIMEOUT.min(ctx.time_left()),
+            first_byte_timeout: FIRST_BYTE_TIMEOUT,
             max_response_bytes: MAX_RESPONSE_BYTES,
         }
     }

@@ -36,8 +36,19 @@ enum Kind {
 
 /// A text that names neither a host nor a block of addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a host's name, an IP address or a CIDR block, got {0:?}")]
-pub struct AllowedError(String);
+#[error("expected {expected}, got {got:?}")]
+pub struct AllowedError {
+    expected: String,
+    got: String,
+}
+
+impl AllowedError {
+    /// What was expected of the text.
+    #[must_use]
+    pub fn expected(&self) -> &str {
+        &self.expected
+    }
+}
 
 impl Allowed {
     /// Whether the block holds this address.
@@ -70,6 +81,21 @@ impl Allowed {
         })
     }
 
+    /// The block from its first address on.
+    fn rebased(self) -> Self {
+        Self(match self.0 {
+            Kind::V4 { network, prefix } => {
+                let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or_default();
+                Kind::V4 { network: (u32::from(network) & mask).into(), prefix }
+            }
+            Kind::V6 { network, prefix } => {
+                let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or_default();
+                Kind::V6 { network: (u128::from(network) & mask).into(), prefix }
+            }
+            host @ Kind::Host(_) => host,
+        })
+    }
+
     fn host(text: &str) -> Option<Kind> {
         let name = plain(text);
         let is_label = |label: &str| {
@@ -87,11 +113,21 @@ impl FromStr for Allowed {
     type Err = AllowedError;
 
     fn from_str(text: &str) -> Result<Self, AllowedError> {
+        let refuse = |expected: String| AllowedError { expected, got: text.to_owned() };
         let found = match text.split_once('/') {
             Some((address, prefix)) => Self::block(address, Some(prefix)),
             None => Self::block(text, None).or_else(|| Self::host(text)),
         };
-        found.map(Self).ok_or_else(|| AllowedError(text.to_owned()))
+        let found = found
+            .map(Self)
+            .ok_or_else(|| refuse("a host's name, an IP address or a CIDR block".to_owned()))?;
+        let whole = found.clone().rebased();
+        // Whoever writes another address of a block may mean that address alone.
+        if whole == found {
+            Ok(found)
+        } else {
+            Err(refuse(format!("a block by its first address ({whole})")))
+        }
     }
 }
 

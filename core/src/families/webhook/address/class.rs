@@ -55,19 +55,15 @@ impl fmt::Display for AddressClass {
 }
 
 impl AddressClass {
-    /// Why an address is not public, unless it is `excused`; every IPv4 address within is asked about too.
-    pub(super) fn of(address: IpAddr, excused: &dyn Fn(IpAddr, Self) -> bool) -> Option<Self> {
-        let class = match address {
+    /// Why an address is not public. It is what any IPv4 address is that it carries.
+    pub(super) fn of(address: IpAddr) -> Option<Self> {
+        match address {
             IpAddr::V4(v4) => class_of_v4(v4),
             IpAddr::V6(v6) => match embedded(v6) {
-                Some(within) => {
-                    let mut inner = within.into_iter().flatten();
-                    inner.find_map(|v4| Self::of(v4.into(), excused)).or_else(|| enclosing(v6))
-                }
+                Some(within) => within.into_iter().flatten().find_map(class_of_v4).or_else(|| enclosing(v6)),
                 None => class_of_v6(v6),
             },
-        };
-        class.filter(|class| !excused(address, *class))
+        }
     }
 }
 

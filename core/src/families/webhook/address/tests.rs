@@ -128,13 +128,15 @@ fn what_is_public_is_admitted() {
     }
 }
 
+/// This machine's own addresses, as they stand.
+const OWN: [&str; 4] = ["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1"];
+
 #[test]
 fn allowing_loopback_allows_nothing_else() {
     let policy = AddressPolicy::default().allowing_loopback();
-    for (address, class) in REFUSED.iter().filter(|(address, _)| !address.starts_with("2001:0:")) {
+    for (address, _) in REFUSED {
         let refusal = policy.refusal(ip(address));
-        let leads_out = !address.starts_with("64:ff9b:1:") && *address != "::127.0.0.1";
-        assert_eq!(refusal.is_none(), *class == "loopback" && leads_out, "{address}: {refusal:?}");
+        assert_eq!(refusal.is_none(), OWN.contains(address), "{address}: {refusal:?}");
     }
     for name in ["localhost", "LOCALHOST.", "hooks.localhost", "a.b.localhost."] {
         assert_eq!(AddressPolicy::default().name_refusal(name), Some(AddressClass::Loopback), "{name}");
@@ -155,6 +157,10 @@ fn an_allowed_block_ends_where_it_says() {
     }
     for address in ["10.0.255.255", "10.2.0.0", "192.168.7.8", "fd13::1", "fe80::2", "127.0.0.1"] {
         assert!(policy.refusal(ip(address)).is_some(), "{address}");
+    }
+    // What a translator makes of them may lie behind it.
+    for address in ["64:ff9b::10.1.0.1", "2002:a01:1::1", "::ffff:0:10.1.0.1"] {
+        assert_eq!(policy.refusal(ip(address)), Some(AddressClass::Private), "{address}");
     }
     let everything = AddressPolicy::default().allowing("0.0.0.0/0".parse().unwrap());
     assert_eq!(everything.refusal(ip("10.0.0.1")), None);
@@ -181,6 +187,22 @@ fn what_is_neither_a_host_nor_a_block_is_refused_with_what_is_expected() {
         let refused = text.parse::<Allowed>().unwrap_err().to_string();
         let expected = format!("expected a host's name, an IP address or a CIDR block, got {text:?}");
         assert_eq!(refused, expected);
+    }
+}
+
+#[test]
+fn a_block_by_another_than_its_first_address_is_refused_with_what_may_be_meant() {
+    let refused = |text: &str| text.parse::<Allowed>().unwrap_err().to_string();
+    assert_eq!(
+        refused("10.0.0.7/8"),
+        r#"expected a block by its first address (10.0.0.0/8), got "10.0.0.7/8""#
+    );
+    assert_eq!(
+        refused("fd12::1/16"),
+        r#"expected a block by its first address (fd12::/16), got "fd12::1/16""#
+    );
+    for text in ["0.0.0.0/0", "::/0", "10.0.0.7/32", "10.0.0.7"] {
+        assert!(text.parse::<Allowed>().is_ok(), "{text}");
     }
 }
 

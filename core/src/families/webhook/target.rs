@@ -1,0 +1,159 @@
+//! Which URLs a webhook may be sent to.
+//!
+//! A check is worth nothing where whoever connects reads the URL in another way than whoever checked it. So a URL is
+//! read once, here, and the client is given what was read; and what parsers are known to disagree about (backslashes,
+//! what stands before an `@`) is refused before that.
+
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use super::{AddressClass, AddressPolicy};
+
+/// The longest URL, in bytes.
+const MAX_URL: usize = 2_048;
+/// The longest name of a host, in bytes (RFC 1035).
+const MAX_HOST: usize = 253;
+
+/// Which URLs may be called. The default admits `https` to public addresses alone.
+///
+/// ```
+/// use lambda_jobs_core::families::webhook::TargetPolicy;
+///
+/// let strict = TargetPolicy::default();
+/// assert!(strict.admit("https://hooks.example.com/in").is_ok());
+/// let refused = strict.admit("https://127.0.0.1/in").unwrap_err();
+/// assert_eq!(refused.to_string(), "url: expected a public address, got 127.0.0.1 (loopback)");
+/// assert!(TargetPolicy::local().admit("http://127.0.0.1:8080/in").is_ok());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetPolicy {
+    /// Which addresses may be called.
+    pub addresses: AddressPolicy,
+    /// Whether `http` may be used, which anybody on the way can read and change.
+    pub http: bool,
+}
+
+/// Why a URL may not be called. Every later try would meet it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("url: expected {expected}, got {got}")]
+pub struct RefusedUrl {
+    expected: String,
+    got: String,
+}
+
+impl RefusedUrl {
+    fn new(expected: impl Into<String>, got: impl Into<String>) -> Self {
+        Self { expected: expected.into(), got: got.into() }
+    }
+
+    /// What was expected of the URL.
+    #[must_use]
+    pub fn expected(&self) -> &str {
+        &self.expected
+    }
+
+    /// What it is, without what may hold a token.
+    #[must_use]
+    pub fn got(&self) -> &str {
+        &self.got
+    }
+}
+
+impl TargetPolicy {
+    /// For a stack on one's own machine: receivers on the same machine may be called, by `http` too.
+    #[must_use]
+    pub fn local() -> Self {
+        Self { addresses: AddressPolicy::default().allowing_loopback(), http: true }
+    }
+
+    /// The URL, if it may be called. A name's addresses are not known yet:
+    /// [`admit_addresses`](Self::admit_addresses) has to be asked whenever a connection is made.
+    pub fn admit(&self, text: &str) -> Result<Url, RefusedUrl> {
+        let url = read(text)?;
+        match url.scheme() {
+            "https" => {}
+            "http" if self.http => {}
+            other => {
+                let expected = if self.http { "http or https" } else { "https" };
+                return Err(RefusedUrl::new(expected, format!("{other:?}")));
+            }
+        }
+        let refusal = match url.host() {
+            Some(Host::Domain(name)) => {
+                self.addresses.name_refusal(name).map(|class| (name.to_owned(), class))
+            }
+            Some(Host::Ipv4(address)) => self.literal(address.into()),
+            Some(Host::Ipv6(address)) => self.literal(address.into()),
+            None => return Err(RefusedUrl::new("a host", shown(text))),
+        };
+        refusal.map_or(Ok(url), |(host, class)| Err(not_public(&format!("{host} ({class})"))))
+    }
+
+    /// Checks the addresses that a name was resolved to. One that may not be called refuses the name: nobody can
+    /// tell which of them a connection would take.
+    pub fn admit_addresses(&self, host: &str, addresses: &[IpAddr]) -> Result<(), RefusedUrl> {
+        let refusal = |address: &IpAddr| Some((*address, self.addresses.refusal_of(host, *address)?));
+        addresses
+            .iter()
+            .find_map(refusal)
+            .map_or(Ok(()), |(address, class)| Err(not_public(&format!("{address} ({class}) for {host}"))))
+    }
+
+    fn literal(&self, address: IpAddr) -> Option<(String, AddressClass)> {
+        self.addresses.refusal(address).map(|class| (address.to_string(), class))
+    }
+}
+
+fn not_public(got: &str) -> RefusedUrl {
+    RefusedUrl::new("a public address", got)
+}
+
+/// Reads a URL that may be one for a webhook, wherever it leads.
+pub(super) fn read(text: &str) -> Result<Url, RefusedUrl> {
+    let refuse = |expected: &str| Err(RefusedUrl::new(expected, shown(text)));
+    if text.len() > MAX_URL {
+        return Err(RefusedUrl::new(format!("at most {MAX_URL} bytes"), text.len().to_string()));
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+        return refuse("visible ASCII characters without spaces and backslashes");
+    }
+    if text.contains('#') {
+        return refuse("no fragment, which is never sent");
+    }
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(error) => return refuse(&format!("an absolute URL of https ({error})")),
+    };
+    // Parsers also take `https:host` and `https:///host`, and not all for the same.
+    let authority =
+        text.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or(""));
+    if authority.is_empty() {
+        return refuse("an absolute URL of https (its host follows ://)");
+    }
+    if authority.contains('@') {
+        return refuse("no user and no password in it");
+    }
+    if url.port() == Some(0) {
+        return Err(RefusedUrl::new("a port from 1 to 65535", "0"));
+    }
+    if let Some(Host::Domain(name)) = url.host()
+        && (name.len() > MAX_HOST || name.split('.').any(str::is_empty))
+    {
+        return refuse(&format!("a host of at most {MAX_HOST} bytes, with no empty parts between its dots"));
+    }
+    Ok(url)
+}
+
+/// A URL as it may be shown: without what may hold a token or a password, and what could forge a line of a log.
+pub(super) fn shown(text: &str) -> String {
+    let plain = text.split(['?', '#']).next().unwrap_or_default();
+    let plain: String = plain.chars().filter(|c| !c.is_control()).take(200).collect();
+    let Some((scheme, rest)) = plain.split_once("://") else { return plain };
+    let (authority, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
+}
+
+#[cfg(test)]
+mod tests;
