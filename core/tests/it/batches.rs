@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::families::webhook::{DeliveryPorts, NAME, WebhookDeliveryHandler};
+use lambda_jobs_core::families::webhook::{
+    DeliveryPorts, Endpoint, EndpointSpec, NAME, WebhookDeliveryHandler, WebhookSecret,
+};
 use lambda_jobs_core::memory::{MemoryShared, MemoryWebhooks, PausedClock, SeededEntropy};
 use lambda_jobs_core::ports::{
     Clock, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, HttpError, HttpRequest,
-    HttpResponse, HttpSender, Page, StoreError, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
+    HttpResponse, HttpSender, Page, SharedOutcome, SharedStore, StoreError, WaitingDelivery, WaitingQuery,
+    WebhookDelivery, Webhooks,
 };
 use lambda_jobs_core::{JobConfig, JobId, JobStatus, Queue};
 use serde_json::json;
@@ -75,6 +78,32 @@ impl Webhooks for Noting {
     }
 }
 
+/// Endpoints of which one can't be read.
+#[derive(Default)]
+struct Endpoints {
+    store: MemoryShared<Endpoint>,
+    reads: Mutex<Vec<usize>>,
+}
+
+#[async_trait]
+impl SharedStore<Endpoint> for Endpoints {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<Endpoint>>, StoreError> {
+        self.reads.lock().unwrap().push(names.len());
+        if names.iter().any(|name| name == "unreadable") {
+            return Err(StoreError::new("read endpoints", "as told"));
+        }
+        self.store.load(names).await
+    }
+
+    async fn save(&self, states: &[Endpoint]) -> Vec<Result<SharedOutcome<Endpoint>, StoreError>> {
+        self.store.save(states).await
+    }
+
+    async fn list(&self) -> Result<Vec<Endpoint>, StoreError> {
+        self.store.list().await
+    }
+}
+
 /// Receivers that take as many milliseconds as the query of their URL says.
 struct Receivers {
     clock: PausedClock,
@@ -95,21 +124,29 @@ struct Batch {
     world: World,
     webhooks: Arc<Noting>,
     receivers: Arc<Receivers>,
+    endpoints: Arc<Endpoints>,
     jobs: Vec<JobId>,
 }
 
 impl Batch {
     /// Deliveries whose receivers take so many milliseconds, all in one message batch.
     fn taking(millis: &[u64]) -> Self {
+        let url = |(number, millis)| (format!("https://example.com/{number}?{millis}"), None);
+        Self::to(millis.iter().enumerate().map(url).collect())
+    }
+
+    /// Deliveries to these URLs and endpoints.
+    fn to(places: Vec<(String, Option<&str>)>) -> Self {
         let world = World::new(|_| ());
         let clock = world.clock.clone();
         let (store, start) = (MemoryWebhooks::new(), clock.monotonic());
         let (reads, writes, failing) = (Mutex::default(), Mutex::default(), Mutex::default());
         let webhooks = Arc::new(Noting { store, clock: clock.clone(), start, reads, writes, failing });
         let receivers = Arc::new(Receivers { clock: clock.clone(), requests: Mutex::default() });
+        let endpoints = Arc::new(Endpoints::default());
         let ports = DeliveryPorts {
             webhooks: webhooks.clone(),
-            endpoints: Arc::new(MemoryShared::new()),
+            endpoints: endpoints.clone(),
             http: receivers.clone(),
             events: world.events.clone(),
             clock: Arc::new(clock),
@@ -120,10 +157,11 @@ impl Batch {
         let world = world.restarted(config, |registry| {
             registry.register(handler).unwrap();
         });
-        let mut batch = Self { world, webhooks, receivers, jobs: Vec::new() };
-        for (number, millis) in millis.iter().enumerate() {
-            let (id, url) = (format!("d{number}"), format!("https://example.com/{number}?{millis}"));
-            let delivery = WebhookDelivery::new(&id, url, json!({}), batch.world.now());
+        let mut batch = Self { world, webhooks, receivers, endpoints, jobs: Vec::new() };
+        for (number, (url, endpoint)) in places.into_iter().enumerate() {
+            let id = format!("d{number}");
+            let mut delivery = WebhookDelivery::new(&id, url, json!({}), batch.world.now());
+            delivery.webhook_id = endpoint.map(str::to_owned);
             assert!(batch.world.clock.run(batch.webhooks.put_delivery(&delivery)).unwrap());
             let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": id });
             let job = batch.world.send(Queue::Webhooks, &json!({ "name": NAME, "payload": payload }));
@@ -200,4 +238,31 @@ fn a_job_that_is_cancelled_leaves_the_attempts_of_others_alone() {
     world.clock.run(futures_util::future::join(world.processor.process(messages, &invocation), cancel));
     assert_eq!(batch.statuses(), [JobStatus::Cancelled, JobStatus::Completed, JobStatus::Completed]);
     assert_eq!(Batch::calls(&batch.webhooks.writes).first(), Some(&(210, 2)));
+}
+
+#[test]
+fn endpoints_of_a_batch_are_read_with_one_call_and_one_that_cannot_be_spoils_no_other() {
+    let url = || "https://example.com/hook".to_owned();
+    let names = ["one", "two", "one", "two", "", "none"].map(|name| (url(), Some(name)));
+    let batch = Batch::to(names.clone().into());
+    let endpoint = |name: &str| {
+        let (id, spec) = (name.parse().unwrap(), EndpointSpec::new(url()));
+        Endpoint::new(id, spec, WebhookSecret::of(&[7; 32]), batch.world.now())
+    };
+    let put = [endpoint("one"), endpoint("two")];
+    batch
+        .world
+        .clock
+        .run(batch.endpoints.store.save(&put))
+        .into_iter()
+        .for_each(|saved| drop(saved.unwrap()));
+    batch.run();
+    let [done, failed] = [JobStatus::Completed, JobStatus::Failed];
+    assert_eq!(batch.statuses(), [done, done, done, done, failed, failed]);
+    assert_eq!(*batch.endpoints.reads.lock().unwrap(), [5], "nobody asks for one that can't be");
+
+    let batch = Batch::to([names[0].clone(), (url(), Some("unreadable")), names[1].clone()].into());
+    batch.world.clock.run(batch.endpoints.store.save(&put));
+    batch.run();
+    assert_eq!(batch.statuses(), [done, JobStatus::Retrying, done]);
 }

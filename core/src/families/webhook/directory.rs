@@ -1,7 +1,8 @@
 //! The endpoints, as a worker knows them, and their health.
 //!
 //! Every delivery needs its endpoint's secrets and terms, and endpoints seldom change: what was read is good for a few
-//! seconds, and those that jobs of a batch need are read together. An endpoint is written only when its health turns, so that one which always answers costs nothing.
+//! seconds, and those that jobs of a batch need are read together. An endpoint is written only when its health turns, so
+//! that one which always answers costs nothing.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -9,10 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::coalesce::Coalescer;
-use super::endpoint::{DisabledReason, Endpoint};
+use super::endpoint::{DisabledReason, Endpoint, EndpointId};
 use crate::ports::{
     Clock, Entropy, EventKind, EventSink, JobEvent, SharedOutcome, SharedStore, StoreError, unanswered,
 };
@@ -39,10 +41,16 @@ pub(super) fn reads(store: &Arc<dyn SharedStore<Endpoint>>) -> EndpointReads {
         Box::pin(async move {
             match store.load(&ids).await {
                 Ok(found) => found.into_iter().map(Ok).collect(),
-                Err(error) => ids.iter().map(|_| Err(error.repeated())).collect(),
+                Err(error) if error.is_throttled() => ids.iter().map(|_| Err(error.repeated())).collect(),
+                // One that can't be read must not keep the others from being read.
+                Err(_) => join_all(ids.iter().map(|id| load_one(&*store, id))).await,
             }
         })
     })
+}
+
+async fn load_one(store: &dyn SharedStore<Endpoint>, id: &String) -> Result<Option<Endpoint>, StoreError> {
+    Ok(store.load(std::slice::from_ref(id)).await?.pop().flatten())
 }
 
 /// When an endpoint that does nothing but fail gets no more webhooks.
@@ -111,6 +119,10 @@ impl Directory {
             && now.saturating_sub(read_at) < CACHE
         {
             return Ok(endpoint);
+        }
+        if id.parse::<EndpointId>().is_err() {
+            // None can have it, and asking for it may fail those who ask together with it.
+            return Ok(None);
         }
         let found = self.reads.join(id.to_owned(), || ready(())).answer().await;
         let found = found.unwrap_or_else(|| Err(unanswered("read an endpoint")))?;
