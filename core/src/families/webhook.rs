@@ -29,6 +29,8 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
 
 mod address;
+mod batched;
+mod coalesce;
 mod deliver;
 mod directory;
 mod endpoint;
@@ -54,11 +56,13 @@ pub use service::{
 pub use sweep::Sweep;
 pub use target::{RefusedUrl, TargetPolicy};
 
+use batched::Batched;
 use directory::Directory;
 
 /// Delivers webhooks. A delivery that was delivered, failed or cancelled before is left alone.
 pub struct WebhookDeliveryHandler {
     webhooks: Arc<dyn Webhooks>,
+    batched: Batched,
     http: Arc<dyn HttpSender>,
     jobs: Arc<JobManager>,
     directory: Directory,
@@ -87,9 +91,10 @@ impl WebhookDeliveryHandler {
     #[must_use]
     pub fn new(ports: DeliveryPorts, jobs: Arc<JobManager>) -> Self {
         let DeliveryPorts { webhooks, endpoints: store, http, events, clock, entropy } = ports;
-        let (policy, known) = (HealthPolicy::default(), Mutex::default());
-        let directory = Directory { store, events, clock, entropy: entropy.clone(), policy, known };
-        Self { webhooks, http, jobs, directory, entropy }
+        let (policy, known, reads) = (HealthPolicy::default(), Mutex::default(), directory::reads(&store));
+        let batched = Batched::new(Arc::clone(&webhooks), Arc::clone(&clock));
+        let directory = Directory { store, events, clock, entropy: entropy.clone(), policy, known, reads };
+        Self { webhooks, batched, http, jobs, directory, entropy }
     }
 
     /// Disables endpoints by this policy.
