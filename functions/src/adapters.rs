@@ -56,7 +56,7 @@ impl Adapters {
             events: Arc::new(LogEvents),
             webhooks: Arc::new(DynamoWebhooks::new(dynamo.clone())),
             endpoints: Arc::new(DynamoShared::in_data(dynamo.clone())),
-            http: Arc::new(ReqwestSender::new()),
+            http: Arc::new(ReqwestSender::new(settings.webhooks.clone())),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),
             dynamo,

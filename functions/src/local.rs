@@ -41,7 +41,7 @@ pub(crate) async fn run_worker(
 ) -> Result<(), WorkerError> {
     logging::init_terminal("info");
     let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap_or_else(|_| DEFAULT_ENDPOINT.to_owned());
-    let settings = Settings::from_env()?;
+    let settings = Settings::read_local(|name| std::env::var(name).ok())?;
     let adapters = Arc::new(Adapters::new(&sdk_config(&endpoint).await, &settings));
     let worker = Arc::new(Worker::new(settings, &adapters, OnBlocked::EndProcess, register)?);
     tracing::info!(endpoint, "not on Lambda: polling the local queues; stop with Ctrl-C");

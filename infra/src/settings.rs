@@ -19,16 +19,21 @@
 //! | `LAMBDA_JOBS_BREAKER_FAILURE_THRESHOLD` | 5 | failures within the window that open a breaker |
 //! | `LAMBDA_JOBS_BREAKER_RECOVERY_MS` | 60000 | how long it stays open before one call is let through |
 //! | `LAMBDA_JOBS_BREAKER_WINDOW_MS` | 300000 | how far back failures count |
+//! | `LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK` | `false` | `true` lets webhooks be sent to the worker's own machine |
+//! | `LAMBDA_JOBS_WEBHOOK_ALLOW_HTTP` | `false` | `true` lets webhooks be sent without TLS |
+//! | `LAMBDA_JOBS_WEBHOOK_ALLOWED_HOSTS` | | hosts, addresses and blocks that may be called though they are not public, with commas between them |
 //! | `LAMBDA_JOBS_JOBS_TABLE`, `_STATE_TABLE`, `_DATA_TABLE` | `lambda-jobs-jobs`, `-state`, `-data` | table names |
 //! | `LAMBDA_JOBS_QUEUE_PREFIX` | `lambda-jobs-` | what queue names begin with |
 //! | `LAMBDA_JOBS_WORKER_FUNCTION` | | the function whose event source mappings a pause disables |
 
 mod names;
 mod reader;
+mod webhooks;
 
 use std::time::Duration;
 
 use lambda_jobs_core::breaker::{BreakerConfig, BreakerPolicy};
+use lambda_jobs_core::families::webhook::TargetPolicy;
 use lambda_jobs_core::{Jitter, JobConfig, Retention, RetryPolicy};
 
 pub use names::{QueueNames, Tables};
@@ -42,6 +47,8 @@ pub struct Settings {
     pub jobs: JobConfig,
     /// How many finished jobs a listing shows at most, and keep payload, result and error over a cleanup.
     pub max_job_history: usize,
+    /// Where webhooks may be sent.
+    pub webhooks: TargetPolicy,
     /// Where things are kept.
     pub tables: Tables,
     /// Where jobs wait.
@@ -72,11 +79,34 @@ impl Settings {
         let settings = Self {
             jobs: jobs(&mut reader),
             max_job_history: reader.number("LAMBDA_JOBS_MAX_JOB_HISTORY", 1..=1_000_000, 1000),
+            webhooks: webhooks::targets(&mut reader),
             tables: names::tables(&mut reader),
             queues: names::queues(&mut reader),
             worker_function: names::worker_function(&mut reader),
         };
         reader.finish(settings)
+    }
+
+    /// The settings that `look_up` finds, for a stack on one's own machine: where nothing else is said, webhooks may
+    /// be sent to receivers on the same machine, by `http` too. `LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK=false` makes them as
+    /// strict as on AWS.
+    ///
+    /// ```
+    /// use lambda_jobs_infra::Settings;
+    ///
+    /// assert_eq!(Settings::read_local(|_| None), Ok(Settings::local()));
+    /// let variable = "LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK";
+    /// let strict = Settings::read_local(|name| (name == variable).then(|| "false".to_owned()));
+    /// assert_eq!(strict, Ok(Settings::default()));
+    /// ```
+    pub fn read_local(look_up: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        Self::read(|name| webhooks::local(name, &look_up))
+    }
+
+    /// The settings of a stack on one's own machine in an empty environment.
+    #[must_use]
+    pub fn local() -> Self {
+        Self { webhooks: TargetPolicy::local(), ..Self::default() }
     }
 }
 
@@ -86,6 +116,7 @@ impl Default for Settings {
         Self {
             jobs: JobConfig::default(),
             max_job_history: 1000,
+            webhooks: TargetPolicy::default(),
             tables: Tables::default(),
             queues: QueueNames::default(),
             worker_function: None,

@@ -74,6 +74,12 @@ impl Function {
         self
     }
 
+    /// The same function, which may send webhooks to receivers on this machine.
+    #[must_use]
+    pub fn calling_this_machine(self) -> Self {
+        self.with("LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK", "true").with("LAMBDA_JOBS_WEBHOOK_ALLOW_HTTP", "true")
+    }
+
     /// Starts a process, which begins with its INIT.
     pub async fn start(&self) -> std::io::Result<Environment> {
         let api = RuntimeApi::start().await?;

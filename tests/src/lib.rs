@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub async fn stack() -> Result<Stack, StackError> {
     let retry = RetryPolicy::new(3, Duration::from_millis(1), RetryPolicy::DEFAULT_CAP).unwrap_or_default();
     let jobs = JobConfig { retry, ..JobConfig::default() };
-    Stack::start(&StackOptions::default(), Settings { jobs, ..Settings::default() }).await
+    Stack::start(&StackOptions::default(), Settings { jobs, ..Settings::local() }).await
 }
 
 /// A manager on a stack.

@@ -84,7 +84,7 @@ pub(super) async fn demo(args: StackArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn start(args: &StackArgs) -> Result<Stack, Failure> {
-    let settings = Settings::read(|name| args.setting(name).or_else(|| std::env::var(name).ok()))?;
+    let settings = Settings::read_local(|name| args.setting(name).or_else(|| std::env::var(name).ok()))?;
     let options = StackOptions { port: args.port, data: args.data.clone() };
     Ok(Stack::start(&options, settings).await?)
 }

@@ -142,6 +142,22 @@ fn a_webhook_that_is_never_answered_well_fails_with_the_status() {
 }
 
 #[test]
+fn a_local_stack_is_as_strict_as_aws_if_it_is_told_to_be() {
+    let stack = Running::start_with(&[("LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK", "false")], &["--no-demo"]);
+    for (url, why) in [
+        ("https://127.0.0.1:1/hook", "url: expected a public address, got 127.0.0.1 (loopback)"),
+        ("https://localhost:1/hook", "url: expected a public address, got localhost (loopback)"),
+        ("http://hooks.example/hook", r#"url: expected https, got "http""#),
+    ] {
+        let id = stack.text(&["webhooks", "deliver", url]);
+        stack.run(&["status", &id, "--watch"]);
+        let job = stack.json(&["status", &id]);
+        assert_eq!((&job["status"], &job["attempt"]), (&json!("failed"), &json!(1)), "{job}");
+        assert_eq!(job["error"], json!(format!("POST {url} failed: {why}")));
+    }
+}
+
+#[test]
 fn a_webhook_that_is_under_way_is_given_up_within_seconds_when_it_is_cancelled() {
     let stack = Running::start(&["--no-demo"]);
     // It takes the request, and never answers.

@@ -27,7 +27,13 @@ pub(crate) fn run(args: &[&str]) -> Output {
 impl Running {
     /// Starts `dev` on a free port, and waits until it says where it listens.
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_with(&[], args)
+    }
+
+    /// The same, with these environment variables.
+    pub(crate) fn start_with(variables: &[(&str, &str)], args: &[&str]) -> Self {
         let mut child = command()
+            .envs(variables.iter().copied())
             .args(["dev", "--port", "0", "--retry-delay-ms", "1", "--no-rules"])
             .args(args)
             .stderr(Stdio::piped())

@@ -24,8 +24,13 @@ pub const NAME: &str = "webhook-delivery-job";
 pub const MAX_RESPONSE_BYTES: usize = 4 * 1024;
 /// How long an endpoint may take, beginning to end.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long an endpoint may take to begin its answer. The guide of Standard Webhooks asks senders to wait for 15 to 30
+/// seconds; what never answers holds up least if it is the least of these.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
 
 mod address;
+mod batched;
+mod coalesce;
 mod deliver;
 mod directory;
 mod endpoint;
@@ -54,11 +59,13 @@ pub use sweep::Sweep;
 pub(crate) use target::shown;
 pub use target::{RefusedUrl, TargetPolicy};
 
+use batched::Batched;
 use directory::Directory;
 
 /// Delivers webhooks. A delivery that was delivered, failed or cancelled before is left alone.
 pub struct WebhookDeliveryHandler {
     webhooks: Arc<dyn Webhooks>,
+    batched: Batched,
     http: Arc<dyn HttpSender>,
     jobs: Arc<JobManager>,
     directory: Directory,
@@ -87,9 +94,10 @@ impl WebhookDeliveryHandler {
     #[must_use]
     pub fn new(ports: DeliveryPorts, jobs: Arc<JobManager>) -> Self {
         let DeliveryPorts { webhooks, endpoints: store, http, events, clock, entropy } = ports;
-        let (policy, known) = (HealthPolicy::default(), Mutex::default());
-        let directory = Directory { store, events, clock, entropy: entropy.clone(), policy, known };
-        Self { webhooks, http, jobs, directory, entropy }
+        let (policy, known, reads) = (HealthPolicy::default(), Mutex::default(), directory::reads(&store));
+        let batched = Batched::new(Arc::clone(&webhooks), Arc::clone(&clock));
+        let directory = Directory { store, events, clock, entropy: entropy.clone(), policy, known, reads };
+        Self { webhooks, batched, http, jobs, directory, entropy }
     }
 
     /// Disables endpoints by this policy.

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::ports::{
-    AttemptOutcome, DeliveryAttempt, DeliveryQuery, Page, StoreError, WaitingDelivery, WaitingQuery,
-    WebhookDelivery, Webhooks,
+    AttemptOutcome, DeliveryAttempt, DeliveryQuery, EndedAttempt, Page, StoreError, WaitingDelivery,
+    WaitingQuery, WebhookDelivery, Webhooks,
 };
 
 /// A [`Webhooks`] store in memory.
@@ -28,6 +28,21 @@ impl MemoryWebhooks {
     fn all(&self) -> MutexGuard<'_, HashMap<String, WebhookDelivery>> {
         self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn record(&self, id: &str, outcome: &AttemptOutcome) -> bool {
+        let mut deliveries = self.all();
+        let Some(delivery) = deliveries.get_mut(id) else { return false };
+        if delivery.last_attempt_at == Some(outcome.at) {
+            return true;
+        }
+        if delivery.status.is_finished() {
+            return false;
+        }
+        *delivery = delivery.clone().after(outcome);
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.entry(id.to_owned()).or_default().push(DeliveryAttempt::from(outcome));
+        true
+    }
 }
 
 #[async_trait]
@@ -41,23 +56,13 @@ impl Webhooks for MemoryWebhooks {
         Ok(true)
     }
 
-    async fn delivery(&self, id: &str) -> Result<Option<WebhookDelivery>, StoreError> {
-        Ok(self.all().get(id).cloned())
+    async fn deliveries_by_id(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
+        let deliveries = self.all();
+        ids.iter().map(|id| Ok(deliveries.get(id).cloned())).collect()
     }
 
-    async fn record_attempt(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError> {
-        let mut deliveries = self.all();
-        let Some(delivery) = deliveries.get_mut(id) else { return Ok(false) };
-        if delivery.last_attempt_at == Some(outcome.at) {
-            return Ok(true);
-        }
-        if delivery.status.is_finished() {
-            return Ok(false);
-        }
-        *delivery = delivery.clone().after(outcome);
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        attempts.entry(id.to_owned()).or_default().push(DeliveryAttempt::from(outcome));
-        Ok(true)
+    async fn record_attempts(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
+        attempts.iter().map(|attempt| Ok(self.record(&attempt.delivery, &attempt.outcome))).collect()
     }
 
     async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {

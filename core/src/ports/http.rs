@@ -52,6 +52,8 @@ pub struct HttpRequest {
     pub body: Vec<u8>,
     /// How long the whole exchange may take.
     pub timeout: Duration,
+    /// How long the receiver may take to begin its answer, from the request's beginning.
+    pub first_byte_timeout: Duration,
     /// How much of the answer's body is read, in bytes.
     pub max_response_bytes: usize,
 }

@@ -44,7 +44,8 @@ pub use store::{
     SettleBatch, SettleOutcome, Settlement, StoreError,
 };
 pub use unique::{KeyClaim, KeyHold, KeyOutcome, UniqueKeys};
+pub(crate) use webhooks::unanswered;
 pub use webhooks::{
-    AttemptOutcome, Awaited, DeliveryAttempt, DeliveryQuery, DeliveryStatus, WaitingDelivery, WaitingQuery,
-    WebhookDelivery, Webhooks,
+    AttemptOutcome, Awaited, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, WaitingDelivery,
+    WaitingQuery, WebhookDelivery, Webhooks,
 };

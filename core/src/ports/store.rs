@@ -295,6 +295,13 @@ impl StoreError {
         self
     }
 
+    /// The same for another of those who asked together, without the cause.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        let (action, reason) = (self.action.clone(), self.reason.clone());
+        Self { action, reason, throttled: self.throttled, source: None }
+    }
+
     /// Whether the service asked for less.
     #[must_use]
     pub const fn is_throttled(&self) -> bool {

@@ -24,13 +24,27 @@ pub trait Webhooks: Send + Sync {
     /// Writes a delivery that must not exist yet; answers whether it was written.
     async fn put_delivery(&self, delivery: &WebhookDelivery) -> Result<bool, StoreError>;
 
-    /// Reads a delivery.
-    async fn delivery(&self, id: &str) -> Result<Option<WebhookDelivery>, StoreError>;
+    /// Reads deliveries, and answers in the order of their ids, of which one may come twice. A delivery that can't be
+    /// read spoils no other.
+    async fn deliveries_by_id(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>>;
 
-    /// Writes how an attempt went, unless the delivery is finished already, and keeps the attempt; answers whether
-    /// it was written. One that was not may be kept all the same. An attempt is known by its instant: whoever had no
-    /// answer can record it again.
-    async fn record_attempt(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError>;
+    /// Writes how attempts went, each unless its delivery is finished already, and keeps them; answers in their order
+    /// whether they were written. One that was not may be kept all the same. An attempt is known by its instant:
+    /// whoever had no answer can record it again. Attempts at one delivery are recorded one after the other.
+    async fn record_attempts(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>>;
+
+    /// Reads one delivery.
+    async fn delivery(&self, id: &str) -> Result<Option<WebhookDelivery>, StoreError> {
+        let found = self.deliveries_by_id(&[id.to_owned()]).await.pop();
+        found.unwrap_or_else(|| Err(unanswered("read a delivery")))
+    }
+
+    /// Writes how one attempt went.
+    async fn record_attempt(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError> {
+        let attempt = EndedAttempt { delivery: id.to_owned(), outcome: outcome.clone() };
+        let written = self.record_attempts(&[attempt]).await.pop();
+        written.unwrap_or_else(|| Err(unanswered("record an attempt")))
+    }
 
     /// The attempts at a delivery that were kept, in their order.
     async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError>;
@@ -47,6 +61,11 @@ pub trait Webhooks: Send + Sync {
     /// written a moment ago may be missing, or stand as it was before. One that was put by hand is found once
     /// an attempt at it was recorded.
     async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError>;
+}
+
+/// What a store is blamed for that answers less than it was asked.
+pub(crate) fn unanswered(action: &str) -> StoreError {
+    StoreError::new(action, "there was no answer")
 }
 
 /// Where a delivery stands, by the seed's names.
@@ -323,4 +342,13 @@ pub struct AttemptOutcome {
     pub error_class: Option<ErrorClass>,
     /// How often in a row the receiver has refused the delivery now.
     pub refusals: u32,
+}
+
+/// An attempt that ended, and which delivery it was made at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndedAttempt {
+    /// The delivery's id.
+    pub delivery: String,
+    /// How it went.
+    pub outcome: AttemptOutcome,
 }

@@ -8,6 +8,7 @@
 )]
 #![allow(clippy::needless_pass_by_value, reason = "payloads are written where they are passed")]
 
+mod batches;
 mod breakers;
 mod cancellation;
 mod cleanup;

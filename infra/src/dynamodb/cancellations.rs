@@ -9,8 +9,9 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use lambda_jobs_core::JobId;
 use lambda_jobs_core::ports::StoreError;
 
+use super::reader::MAX_KEYS;
 use super::record::record_key;
-use super::store::{DynamoJobStore, MAX_KEYS};
+use super::store::DynamoJobStore;
 use super::text_of;
 
 impl DynamoJobStore {

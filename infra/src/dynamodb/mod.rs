@@ -14,7 +14,7 @@
 //! | state | `control` | `control` | what holds for all environments at once: what is paused; read by each as it starts, and then every 5 s while it works |
 //! | state | `unique#<key>` | `unique` | which job has a unique key, since when and until when |
 //! | data | `delivery#<id>` | `delivery` | a webhook delivery, its JSON fields as attributes |
-//! | data | `delivery#<id>` | `attempt#<instant>` | an attempt at it, likewise |
+//! | data | `delivery#<id>` | `attempt#<instant>` | an attempt at it, likewise; the delivery holds the one that ended it |
 //! | data | `endpoint#0` | `<id>` | an endpoint of webhooks with its secrets; one query lists all, for every event that is published |
 //!
 //! The sparse index `attention` of the jobs table (`attention` = `<status>#<shard>`, `attentionAt` =
@@ -51,6 +51,7 @@ mod index;
 mod instant;
 mod list;
 mod pages;
+mod reader;
 mod record;
 mod render;
 mod schedules;

@@ -10,10 +10,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::future::{join_all, try_join_all};
 use lambda_jobs_core::ports::{SharedOutcome, SharedState, SharedStore, StoreError};
 
@@ -28,10 +26,6 @@ const SHARDS: u64 = 16;
 const SHARDS_OF_DATA: u64 = 1;
 /// The attributes of a state.
 const STATE: [&str; 3] = ["state", "revision", "expiresAt"];
-/// The most items that a `BatchGetItem` reads.
-const MAX_READ: usize = 100;
-/// How often what the service left out is asked for in all.
-const READS: u32 = 5;
 
 /// [`SharedStore`] in DynamoDB, for the states of one kind.
 #[derive(Debug)]
@@ -124,34 +118,6 @@ impl<T: SharedState> DynamoShared<T> {
         Ok(SharedOutcome::Conflict(found.map(Box::new)))
     }
 
-    async fn load_some(&self, names: &[&String]) -> Result<Vec<Item>, StoreError> {
-        let mut found = Vec::new();
-        let mut keys: Vec<Item> = names.iter().map(|name| key(self.partition(name), name.as_str())).collect();
-        for tried in 0..READS {
-            if tried > 0 {
-                tokio::time::sleep(Duration::from_millis(25 << tried)).await;
-            }
-            keys = self.load_once(keys, &mut found).await?;
-            if keys.is_empty() {
-                return Ok(found);
-            }
-        }
-        let doing = format!("read {}s from table {}", T::KIND, self.table());
-        Err(StoreError::new(doing, "the service keeps leaving items out").throttled())
-    }
-
-    /// Reads what one call gives, and answers the keys that it left out.
-    async fn load_once(&self, keys: Vec<Item>, found: &mut Vec<Item>) -> Result<Vec<Item>, StoreError> {
-        let table = self.table();
-        let doing = format!("read {}s from", T::KIND);
-        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-        let wanted = wanted.map_err(|error| StoreError::new(doing.clone(), error.to_string()))?;
-        let call = self.dynamo.client().batch_get_item().request_items(table, wanted).send().await;
-        let output = call.map_err(|error| self.dynamo.error(&doing, table, error))?;
-        found.extend(output.responses.unwrap_or_default().into_values().flatten());
-        Ok(output.unprocessed_keys.unwrap_or_default().into_values().flat_map(|left| left.keys).collect())
-    }
-
     async fn list_shard(&self, number: u64) -> Result<Vec<Item>, StoreError> {
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
@@ -181,10 +147,9 @@ impl<T: SharedState> SharedStore<T> for DynamoShared<T> {
         // A call must not name an item twice.
         let wanted: Vec<&String> = names.iter().collect::<HashSet<_>>().into_iter().collect();
         let mut found = HashMap::new();
-        for items in try_join_all(wanted.chunks(MAX_READ).map(|some| self.load_some(some))).await? {
-            for item in items {
-                found.insert(text_of(&item, "sk").to_owned(), self.read(&item)?);
-            }
+        let keys: Vec<Item> = wanted.iter().map(|name| key(self.partition(name), name.as_str())).collect();
+        for item in self.dynamo.read_all(&format!("read {}s from", T::KIND), self.table(), &keys).await? {
+            found.insert(text_of(&item, "sk").to_owned(), self.read(&item)?);
         }
         Ok(names.iter().map(|name| found.get(name).cloned()).collect())
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_jobs_core::job::{Claim, ClaimId, Company};
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, InsertOutcome, JobStore, ReplaceOutcome, SettleBatch, SettleOutcome,
@@ -28,10 +28,6 @@ pub struct DynamoJobStore {
 /// How much longer than its job's due instant and the retention a payload is kept: it is written once,
 /// before anybody can know when its job will end.
 const PAYLOAD_GRACE: Duration = Duration::from_hours(24 * 90);
-/// The most keys that one read takes.
-pub(super) const MAX_KEYS: usize = 100;
-/// How often keys are read that the service left out.
-const READS: u32 = 5;
 
 impl DynamoJobStore {
     /// A store that remembers finished jobs for so long (`JobConfig::retention`).
@@ -98,37 +94,7 @@ impl DynamoJobStore {
 
     /// Reads items by key, in no order.
     pub(super) async fn read_items(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
-        let mut found = Vec::with_capacity(keys.len());
-        for part in keys.chunks(MAX_KEYS) {
-            let mut asked = part.to_vec();
-            for tried in 0..READS {
-                if tried > 0 {
-                    tokio::time::sleep(Duration::from_millis(50 << tried)).await;
-                }
-                asked = self.read_once(asked, &mut found).await?;
-                if asked.is_empty() {
-                    break;
-                }
-            }
-            if !asked.is_empty() {
-                let action = format!("read from table {}", self.jobs());
-                return Err(StoreError::new(action, "the service keeps leaving items out").throttled());
-            }
-        }
-        Ok(found)
-    }
-
-    /// Reads what one call gives, and answers the keys that it left out.
-    async fn read_once(&self, keys: Vec<Item>, found: &mut Vec<Item>) -> Result<Vec<Item>, StoreError> {
-        let table = self.jobs();
-        let failed = |error| StoreError::new(format!("read from table {table}"), error);
-        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-        let wanted = wanted.map_err(|error| failed(error.to_string()))?;
-        let call = self.dynamo.client().batch_get_item().request_items(table, wanted);
-        let output = call.send().await.map_err(|error| self.dynamo.error("read from", table, error))?;
-        found.extend(output.responses.unwrap_or_default().into_values().flatten());
-        let left = output.unprocessed_keys.unwrap_or_default();
-        Ok(left.into_values().flat_map(|keys| keys.keys).collect())
+        self.dynamo.read_all("read from", self.jobs(), &keys).await
     }
 }
 

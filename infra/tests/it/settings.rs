@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use lambda_jobs_core::breaker::BreakerPolicy;
+use lambda_jobs_core::families::webhook::{AddressPolicy, TargetPolicy};
 use lambda_jobs_core::{Jitter, JobStatus, Queue};
 use lambda_jobs_infra::{OsEntropy, Settings};
 
@@ -94,4 +95,49 @@ fn every_mistake_is_named_at_once() {
             r#"LAMBDA_JOBS_WORKER_FUNCTION: expected the name or ARN of a function, at most 256 characters, got "my worker""#,
         ]
     );
+}
+
+#[test]
+fn webhooks_may_be_sent_where_the_variables_say() {
+    let targets = |variables: &[(&str, &str)]| read(variables).unwrap().webhooks;
+    let listed = "hooks.internal.example, 10.1.0.0/16,,[fd12::]/16";
+    let settings =
+        targets(&[("LAMBDA_JOBS_WEBHOOK_ALLOW_HTTP", "true"), ("LAMBDA_JOBS_WEBHOOK_ALLOWED_HOSTS", listed)]);
+    let allowed = ["hooks.internal.example", "10.1.0.0/16", "fd12::/16"];
+    let addresses =
+        allowed.iter().fold(AddressPolicy::default(), |policy, text| policy.allowing(text.parse().unwrap()));
+    assert_eq!(settings, TargetPolicy { addresses, http: true });
+    let loopback = targets(&[("LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK", "true")]);
+    assert_eq!(
+        loopback,
+        TargetPolicy { addresses: AddressPolicy::default().allowing_loopback(), http: false }
+    );
+
+    let wrong = read(&[
+        ("LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK", "yes"),
+        ("LAMBDA_JOBS_WEBHOOK_ALLOWED_HOSTS", "a.example,10.0.0.7/8,a b"),
+    ]);
+    let mistakes = [
+        r#"LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK: expected true or false, got "yes""#,
+        r#"LAMBDA_JOBS_WEBHOOK_ALLOWED_HOSTS: expected a block by its first address (10.0.0.0/8), got "10.0.0.7/8""#,
+        r#"LAMBDA_JOBS_WEBHOOK_ALLOWED_HOSTS: expected a host's name, an IP address or a CIDR block, got "a b""#,
+    ];
+    assert_eq!(wrong, Err(mistakes.map(str::to_owned).to_vec()));
+}
+
+#[test]
+fn a_local_stack_calls_its_own_machine_unless_it_is_told_not_to() {
+    let local = |variables: &[(&str, &str)]| {
+        let variables: HashMap<&str, &str> = variables.iter().copied().collect();
+        Settings::read_local(|name| variables.get(name).map(|value| (*value).to_owned())).unwrap().webhooks
+    };
+    let (loopback, http) = ("LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK", "LAMBDA_JOBS_WEBHOOK_ALLOW_HTTP");
+    assert_eq!(local(&[]), TargetPolicy::local());
+    assert_eq!(local(&[(loopback, " ")]), TargetPolicy::local());
+    assert_eq!(local(&[(loopback, "false")]), TargetPolicy::default());
+    assert_eq!(
+        local(&[(loopback, "false"), (http, "true")]),
+        TargetPolicy { http: true, ..TargetPolicy::default() }
+    );
+    assert_eq!(local(&[(http, "false")]), TargetPolicy { http: false, ..TargetPolicy::local() });
 }

@@ -4,8 +4,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::families::webhook::{Endpoint, EndpointSpec, ErrorClass, WebhookSecret};
 use lambda_jobs_core::ports::{
-    AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, Method, SharedStore, WebhookDelivery,
-    Webhooks,
+    AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, Method, SharedStore,
+    WebhookDelivery, Webhooks,
 };
 use lambda_jobs_infra::{Dynamo, DynamoShared, DynamoWebhooks, Tables, create_tables};
 use serde_json::json;
@@ -153,7 +153,7 @@ async fn metered() -> (Dynamo, Meter) {
 }
 
 #[tokio::test]
-async fn an_attempt_is_one_request_and_three_units_and_one_more_where_another_follows() {
+async fn an_attempt_is_one_request_and_two_units_and_two_more_where_another_follows() {
     let (dynamo, meter) = metered().await;
     let webhooks = DynamoWebhooks::new(dynamo);
     let mut delivery = WebhookDelivery::new(
@@ -169,11 +169,16 @@ async fn an_attempt_is_one_request_and_three_units_and_one_more_where_another_fo
     let costs = meter.take();
     assert_eq!(costs, Figures { requests: 1, units: 4.0 }, "tried: the entry goes, and another comes");
     webhooks.record_attempt(&delivery.id, &outcome(DeliveryStatus::Delivered, 2)).await.unwrap();
-    assert_eq!(meter.take(), Figures { requests: 1, units: 3.0 }, "finished: the entry goes");
+    assert_eq!(meter.take(), Figures { requests: 1, units: 2.0 }, "finished: the entry goes");
     webhooks.attempts(&delivery.id).await.unwrap();
     assert_eq!(meter.take().requests, 1, "attempts are listed with one query");
     webhooks.reopen(&delivery.id, now() + TimeDelta::seconds(3)).await.unwrap().unwrap();
-    assert_eq!(meter.take(), Figures { requests: 2, units: 2.0 }, "sent anew: read, and written");
+    let costs = meter.take();
+    assert_eq!(
+        costs,
+        Figures { requests: 3, units: 3.0 },
+        "sent anew: read, its last attempt kept, and written"
+    );
 }
 
 #[tokio::test]
@@ -256,7 +261,79 @@ async fn what_is_finished_and_every_attempt_are_forgotten_after_thirty_days() {
     assert_eq!(expiries().await, [(attempt(1), Some(days + 1)), (delivery(), None)]);
     webhooks.record_attempt("d1", &outcome(DeliveryStatus::Failed, 2)).await.unwrap();
     let kept = [(attempt(1), Some(days + 1)), (attempt(2), Some(days + 2))];
-    assert_eq!(expiries().await, [&kept[..], &[(delivery(), Some(days + 2))]].concat());
+    assert_eq!(expiries().await, [&kept[..1], &[(delivery(), Some(days + 2))]].concat());
     webhooks.reopen("d1", now()).await.unwrap().unwrap();
     assert_eq!(expiries().await, [&kept[..], &[(delivery(), None)]].concat(), "nor once it waits again");
+}
+
+#[tokio::test]
+async fn ids_that_cannot_be_and_deliveries_that_cannot_be_read_spoil_no_other() {
+    let dynamo = dynamo().await;
+    let webhooks = DynamoWebhooks::new(dynamo.clone());
+    put(&dynamo, "d1", vec![]).await;
+    put(&dynamo, "d2", vec![("status", s("waiting"))]).await;
+    let longest = "l".repeat(2_048 - "delivery#".len());
+    put(&dynamo, &longest, vec![]).await;
+    let ids = ["d1", "d2", "", &format!("{longest}l"), &longest].map(str::to_owned);
+    let found = webhooks.deliveries_by_id(&ids).await;
+    let seen: Vec<_> = found.iter().map(|one| one.as_ref().ok().map(Option::is_some)).collect();
+    assert_eq!(seen, [Some(true), None, Some(false), Some(false), Some(true)]);
+    let recorded = ["d1", "", &longest].map(str::to_owned);
+    let attempts =
+        recorded.map(|delivery| EndedAttempt { delivery, outcome: outcome(DeliveryStatus::Delivered, 1) });
+    let written: Vec<bool> =
+        webhooks.record_attempts(&attempts).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(written, [true, false, true]);
+}
+
+#[tokio::test]
+async fn the_attempt_that_ended_a_delivery_outlives_what_comes_after_it() {
+    let webhooks = DynamoWebhooks::new(dynamo().await);
+    let delivery = WebhookDelivery::new("d1", "https://example.com/hook", json!({}), now());
+    webhooks.put_delivery(&delivery).await.unwrap();
+    let attempts = [1, 3, 5].map(|second| outcome(DeliveryStatus::Failed, second));
+    for attempt in &attempts {
+        assert!(webhooks.record_attempt("d1", attempt).await.unwrap());
+        webhooks.reopen("d1", attempt.at + TimeDelta::seconds(1)).await.unwrap().unwrap();
+    }
+    let mut kept = attempts.iter().map(DeliveryAttempt::from).collect::<Vec<_>>();
+    assert_eq!(webhooks.attempts("d1").await.unwrap(), kept);
+    let last = AttemptOutcome { error: None, error_class: None, ..outcome(DeliveryStatus::Delivered, 8) };
+    assert!(webhooks.record_attempt("d1", &last).await.unwrap());
+    // Another request was under way all the while.
+    let late = outcome(DeliveryStatus::Failed, 7);
+    assert!(!webhooks.record_attempt("d1", &late).await.unwrap());
+    kept.extend([DeliveryAttempt::from(&late), DeliveryAttempt::from(&last)]);
+    assert_eq!(webhooks.attempts("d1").await.unwrap(), kept, "each once, in their order");
+}
+
+#[tokio::test]
+async fn ten_deliveries_are_read_with_one_request_and_their_attempts_written_with_one() {
+    let (dynamo, meter) = metered().await;
+    let webhooks = DynamoWebhooks::new(dynamo);
+    let ids: Vec<String> =
+        (0..10).map(|number| format!("01KBR3W0Z5V8Q4C7T2N9M6X1Y{number}.billing")).collect();
+    for id in &ids {
+        let payload = json!({ "type": "invoice.paid", "data": "x".repeat(170) });
+        let delivery = WebhookDelivery::new(id, "https://example.com/hook", payload, now());
+        webhooks.put_delivery(&delivery).await.unwrap();
+    }
+    meter.take();
+    assert!(webhooks.deliveries_by_id(&ids).await.into_iter().all(|found| found.unwrap().is_some()));
+    assert_eq!(meter.take().requests, 1, "read");
+    let ended = |body: usize, second| {
+        let outcome = outcome(DeliveryStatus::Delivered, second);
+        let outcome = AttemptOutcome { error: None, response_body: Some("x".repeat(body)), ..outcome };
+        ids.iter()
+            .map(|id| EndedAttempt { delivery: id.clone(), outcome: outcome.clone() })
+            .collect::<Vec<_>>()
+    };
+    assert!(webhooks.record_attempts(&ended(95, 1)).await.into_iter().all(Result::unwrap));
+    assert_eq!(meter.take(), Figures { requests: 1, units: 20.0 }, "delivered: two units each");
+    for id in &ids {
+        webhooks.reopen(id, now() + TimeDelta::seconds(2)).await.unwrap().unwrap();
+    }
+    meter.take();
+    assert!(webhooks.record_attempts(&ended(1_000, 3)).await.into_iter().all(Result::unwrap));
+    assert_eq!(meter.take(), Figures { requests: 1, units: 30.0 }, "with an answer of nearly 1 KiB three");
 }

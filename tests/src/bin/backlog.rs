@@ -25,7 +25,7 @@ async fn main() -> Result<(), Failure> {
         Some(text) => text.parse().map_err(|_| format!("expected a number of jobs, got {text:?}"))?,
         None => 100_000,
     };
-    let stack = Stack::start(&StackOptions::default(), Settings::default()).await?;
+    let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
     let dispatcher = lambda_jobs_functions::dispatcher(stack.settings(), stack.adapters());
     println!(
         "{:<32} {:>8} {:>10} {:>12} {:>14}",

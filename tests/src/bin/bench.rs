@@ -75,7 +75,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn measure(kind: Kind, count: usize) -> Result<(), Failure> {
-    let stack = Stack::start(&StackOptions::default(), Settings::default()).await?;
+    let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
     let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
     if kind.recorded {
         for chunk in (0..count).collect::<Vec<_>>().chunks(100) {

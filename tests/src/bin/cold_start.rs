@@ -99,7 +99,7 @@ async fn main() -> Result<(), Failure> {
 
 impl Bench {
     async fn start() -> Result<Self, Failure> {
-        let stack = Stack::start(&StackOptions::default(), Settings::default()).await?;
+        let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
         let front = TlsFront::start(&stack.url()).await?;
         let binaries = std::env::current_exe()?.parent().map(Path::to_path_buf).unwrap_or_default();
         let system = TRUSTED.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
@@ -113,7 +113,8 @@ impl Bench {
         let first = self.event(subject.batch, &format!("{turn}-first")).await?;
         let second = self.event(subject.batch, &format!("{turn}-second")).await?;
         let function = Function::new(self.binaries.join(subject.binary), &self.front.url())
-            .with("SSL_CERT_FILE", &self.trusted.to_string_lossy());
+            .with("SSL_CERT_FILE", &self.trusted.to_string_lossy())
+            .calling_this_machine();
         let begun = Instant::now();
         let mut environment = function.start().await?;
         environment.ready().await?;

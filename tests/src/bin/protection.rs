@@ -103,7 +103,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn measure_calls(calls: u32) -> Result<(), Failure> {
-    let stack = Stack::start(&StackOptions::default(), Settings::default()).await?;
+    let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
     let manager = manager(&stack);
     send(&stack, &json!({ "name": "calls", "payload": 1 }), 1).await?;
     let handlers = handlers()?;
@@ -124,7 +124,7 @@ async fn measure_calls(calls: u32) -> Result<(), Failure> {
 }
 
 async fn measure_jobs(title: &str, name: &str, count: u32) -> Result<(), Failure> {
-    let stack = Stack::start(&StackOptions::default(), Settings::default()).await?;
+    let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
     let manager = manager(&stack);
     send(&stack, &json!({ "name": name }), count).await?;
     let before = stack.sqs_meter().total() + stack.dynamodb_meter().total();

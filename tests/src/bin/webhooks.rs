@@ -92,7 +92,7 @@ async fn note(State(receiver): State<Receiver>) -> StatusCode {
 }
 
 async fn measure(title: &str, beside: Beside, count: usize) -> Result<(), Failure> {
-    let stack = Stack::start(&StackOptions::default(), Settings::default()).await?;
+    let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
     let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
     let service = stack.adapters().webhook_service(Arc::new(manager));
     let receiver = Receiver::default();

@@ -1,11 +1,16 @@
 //! What a job costs in requests, counted where they arrive.
 
+use std::sync::Arc;
+
+use lambda_jobs_core::families::webhook::{EndpointSpec, NewEvent};
 use lambda_jobs_core::ports::Outgoing;
 use lambda_jobs_core::{
     Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobRegistry, NewJob, Queue, RegisterError,
 };
 use lambda_jobs_tests::{manager, stack};
 use serde_json::{Value, json};
+
+use crate::receiver::Receiver;
 
 const BATCH: usize = 10;
 
@@ -63,7 +68,7 @@ async fn requests(name: &str, payload: Value, recorded: bool) -> u64 {
                 answer.unwrap();
             }
         }
-        let looks = run_until_deleted(&stack).await;
+        let looks = run_until_deleted(&stack, Queue::Normal).await;
         let sqs =
             stack.sqs_meter().total() - stack.sqs_meter().requests("ReceiveMessage") - sqs_before - looks;
         let control = stack.dynamodb_item_reads() - control_before;
@@ -83,9 +88,9 @@ async fn requests(name: &str, payload: Value, recorded: bool) -> u64 {
 }
 
 /// Runs a worker until the queue is empty; answers how many requests it took to look.
-async fn run_until_deleted(stack: &lambda_jobs::local::Stack) -> u64 {
+async fn run_until_deleted(stack: &lambda_jobs::local::Stack, queue: Queue) -> u64 {
     let sqs = aws_sdk_sqs::Client::new(stack.sdk());
-    let url = stack.adapters().queue_url(Queue::Normal).await.unwrap();
+    let url = stack.adapters().queue_url(queue).await.unwrap();
     let worker = stack.start_worker(register).unwrap();
     let mut looks = 0;
     loop {
@@ -131,4 +136,40 @@ async fn an_enqueued_job_costs_at_most_eight_tenths() {
 #[tokio::test]
 async fn a_retry_adds_at_most_six_tenths() {
     assert!(requests("claimed", json!({ "fail": 1 }), false).await <= 7 + 6);
+}
+
+#[tokio::test]
+async fn a_webhook_delivery_costs_the_worker_at_most_one_and_a_tenth() {
+    let stack = stack().await.unwrap();
+    let (receiver, url) = Receiver::serve([204; 2 * BATCH]).await;
+    let webhooks = stack.adapters().webhook_service(Arc::new(manager(&stack)));
+    webhooks.put_endpoint(&"billing".parse().unwrap(), EndpointSpec::new(url)).await.unwrap();
+    for warm in [true, false] {
+        for number in 0..BATCH {
+            let event = NewEvent {
+                event_type: "invoice.paid".to_owned(),
+                payload: json!({ "number": number }),
+                tenant: None,
+                id: None,
+                run_at: None,
+            };
+            webhooks.publish(event).await.unwrap();
+        }
+        let requests = || {
+            let sqs = stack.sqs_meter().total() - stack.sqs_meter().requests("ReceiveMessage");
+            (sqs + stack.dynamodb_meter().total(), stack.dynamodb_item_reads())
+        };
+        let ((before, reads_before), began) = (requests(), std::time::Instant::now());
+        let looks = run_until_deleted(&stack, Queue::Webhooks).await;
+        let (after, reads) = requests();
+        // Of the control item, as above.
+        let (control, seconds) = (reads - reads_before, began.elapsed().as_secs());
+        assert!(control <= (1 + seconds / 5) + (1 + seconds / 2), "{control} reads in {seconds} s");
+        if !warm {
+            // And one receive, and one invocation.
+            let spent = after - before - looks - control + 1 + 1;
+            assert!(spent <= 11, "{spent}");
+        }
+    }
+    assert_eq!(receiver.received().len(), 2 * BATCH);
 }

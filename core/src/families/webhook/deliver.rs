@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
+use super::batched::UnderWay;
 use super::directory::Sign;
 use super::endpoint::{Disabled, Endpoint, EndpointSpec, is_reserved};
 use super::outcome::{ErrorClass, Meaning, meaning};
 use super::retry::RetrySchedule;
 use super::secret::signatures;
 use super::target::shown;
-use super::{MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, WebhookDeliveryHandler, WebhookReport, breaker_of};
+use super::{
+    FIRST_BYTE_TIMEOUT, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, WebhookDeliveryHandler, WebhookReport,
+    breaker_of,
+};
 use crate::context::JobContext;
 use crate::handler::JobError;
 use crate::ports::{AttemptOutcome, DeliveryStatus, Entropy, HttpRequest, WebhookDelivery};
@@ -38,7 +42,7 @@ const GIVEN_UP: &str = "cancelled while the request was under way; the receiver 
 
 impl WebhookDeliveryHandler {
     pub(super) async fn deliver(&self, id: &str, ctx: &JobContext) -> Result<WebhookReport, JobError> {
-        let Some(delivery) = self.webhooks.delivery(id).await? else {
+        let Some(delivery) = self.batched.delivery(id).await? else {
             return Err(JobError::permanent(format!("webhookDeliveryId: there is no delivery {id:?}")));
         };
         if delivery.status.is_finished() {
@@ -58,10 +62,10 @@ impl WebhookDeliveryHandler {
             ctx.throttle(&format!("webhook-{}", endpoint.id), rate).await?;
         }
         let started = ctx.clock().monotonic();
-        self.attempt(&Attempt { delivery, endpoint, ctx, started }).await
+        self.attempt(&Attempt { delivery, endpoint, ctx, started }, self.batched.begin()).await
     }
 
-    async fn attempt(&self, attempt: &Attempt<'_>) -> Result<WebhookReport, JobError> {
+    async fn attempt(&self, attempt: &Attempt<'_>, under_way: UnderWay) -> Result<WebhookReport, JobError> {
         let Attempt { delivery, ctx, started, .. } = attempt;
         let request = attempt.request();
         let mut answer = None;
@@ -75,7 +79,7 @@ impl WebhookDeliveryHandler {
         }));
         let outcome = match select(sending, Box::pin(ctx.cancelled())).await {
             Either::Left((outcome, _)) => outcome,
-            Either::Right(_) => return self.give_up(attempt).await,
+            Either::Right(_) => return self.give_up(attempt, under_way).await,
         };
         // Where its host's breaker is open, nothing was sent, and no attempt is spent.
         let Some(answer) = answer else {
@@ -97,7 +101,7 @@ impl WebhookDeliveryHandler {
             error_class,
             refusals: verdict.refusals,
         };
-        self.webhooks.record_attempt(&delivery.id, &recorded).await?;
+        self.batched.record(under_way, &delivery.id, recorded, ctx).await?;
         if let (Some(endpoint), Some(sign)) = (&attempt.endpoint, verdict.sign) {
             self.directory.note(endpoint, sign).await;
         }
@@ -129,12 +133,12 @@ impl WebhookDeliveryHandler {
             error_class: Some(ErrorClass::Refused),
             refusals: delivery.refusals,
         };
-        self.webhooks.record_attempt(&delivery.id, &outcome).await?;
+        self.batched.record(self.batched.begin(), &delivery.id, outcome, ctx).await?;
         Err(JobError::permanent(why))
     }
 
     /// Notes that a delivery is not wanted any more, though its request was under way.
-    async fn give_up(&self, attempt: &Attempt<'_>) -> Result<WebhookReport, JobError> {
+    async fn give_up(&self, attempt: &Attempt<'_>, under_way: UnderWay) -> Result<WebhookReport, JobError> {
         let Attempt { delivery, ctx, started, .. } = attempt;
         let error = format!("{} {}: {GIVEN_UP}", delivery.method, shown(&delivery.url));
         let outcome = AttemptOutcome {
@@ -148,7 +152,7 @@ impl WebhookDeliveryHandler {
             error_class: None,
             refusals: delivery.refusals,
         };
-        self.webhooks.record_attempt(&delivery.id, &outcome).await?;
+        self.batched.record(under_way, &delivery.id, outcome, ctx).await?;
         Err(JobError::permanent(error))
     }
 }
@@ -175,6 +179,7 @@ impl Attempt<'_> {
             headers,
             body,
             timeout: REQUEST_TIMEOUT.min(ctx.time_left()),
+            first_byte_timeout: FIRST_BYTE_TIMEOUT,
             max_response_bytes: MAX_RESPONSE_BYTES,
         }
     }
@@ -183,8 +188,10 @@ impl Attempt<'_> {
         let Self { delivery, endpoint, ctx, .. } = self;
         let spec = endpoint.as_ref().map(|endpoint| &endpoint.spec);
         let schedule = spec.map_or(RetrySchedule::Short, |spec| spec.retry);
-        let is_last =
-            ctx.is_last_attempt() || delivery.attempt_count.saturating_add(1) >= delivery.max_attempts;
+        // The delivery counts its attempts. A message that says how many retries it has may end it sooner.
+        let is_told = ctx.definition().max_retries.is_some();
+        let is_last = (is_told && ctx.is_last_attempt())
+            || delivery.attempt_count.saturating_add(1) >= delivery.max_attempts;
         let failed = |why: String, refusals, sign| Verdict {
             status: DeliveryStatus::Failed,
             wait: None,
@@ -192,11 +199,12 @@ impl Attempt<'_> {
             error: Some(JobError::permanent(why)),
             sign,
         };
+        let retries = delivery.max_attempts.saturating_sub(1);
         let again = |why: String, wait: Duration, refusals| Verdict {
             status: DeliveryStatus::Pending,
             wait: Some(wait),
             refusals,
-            error: Some(JobError::retryable(why).after(wait)),
+            error: Some(JobError::retryable(why).after(wait).of_retries(retries)),
             sign: Some(Sign::Ill),
         };
         match meaning {

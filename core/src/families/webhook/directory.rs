@@ -1,17 +1,23 @@
 //! The endpoints, as a worker knows them, and their health.
 //!
 //! Every delivery needs its endpoint's secrets and terms, and endpoints seldom change: what was read is good for a few
-//! seconds. An endpoint is written only when its health turns, so that one which always answers costs nothing.
+//! seconds, and those that jobs of a batch need are read together. An endpoint is written only when its health turns, so
+//! that one which always answers costs nothing.
 
 use std::collections::HashMap;
+use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use serde_json::json;
 
-use super::endpoint::{DisabledReason, Endpoint};
-use crate::ports::{Clock, Entropy, EventKind, EventSink, JobEvent, SharedOutcome, SharedStore, StoreError};
+use super::coalesce::Coalescer;
+use super::endpoint::{DisabledReason, Endpoint, EndpointId};
+use crate::ports::{
+    Clock, Entropy, EventKind, EventSink, JobEvent, SharedOutcome, SharedStore, StoreError, unanswered,
+};
 
 /// Where endpoints are found.
 pub(super) struct Directory {
@@ -21,6 +27,30 @@ pub(super) struct Directory {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) policy: HealthPolicy,
     pub(super) known: Mutex<HashMap<String, (Endpoint, Duration)>>,
+    pub(super) reads: EndpointReads,
+}
+
+/// Reads of endpoints that are not known, together.
+pub(super) type EndpointReads = Coalescer<String, Result<Option<Endpoint>, StoreError>>;
+
+/// What reads endpoints of a store.
+pub(super) fn reads(store: &Arc<dyn SharedStore<Endpoint>>) -> EndpointReads {
+    let store = Arc::clone(store);
+    Coalescer::new(move |ids: Vec<String>| {
+        let store = Arc::clone(&store);
+        Box::pin(async move {
+            match store.load(&ids).await {
+                Ok(found) => found.into_iter().map(Ok).collect(),
+                Err(error) if error.is_throttled() => ids.iter().map(|_| Err(error.repeated())).collect(),
+                // One that can't be read must not keep the others from being read.
+                Err(_) => join_all(ids.iter().map(|id| load_one(&*store, id))).await,
+            }
+        })
+    })
+}
+
+async fn load_one(store: &dyn SharedStore<Endpoint>, id: &String) -> Result<Option<Endpoint>, StoreError> {
+    Ok(store.load(std::slice::from_ref(id)).await?.pop().flatten())
 }
 
 /// When an endpoint that does nothing but fail gets no more webhooks.
@@ -90,7 +120,12 @@ impl Directory {
         {
             return Ok(Some(endpoint));
         }
-        let found = self.store.load(&[id.to_owned()]).await?.pop().flatten();
+        if id.parse::<EndpointId>().is_err() {
+            // None can have it, and asking for it may fail those who ask together with it.
+            return Ok(None);
+        }
+        let found = self.reads.join(id.to_owned(), || ready(())).answer().await;
+        let found = found.unwrap_or_else(|| Err(unanswered("read an endpoint")))?;
         let found = found.filter(|endpoint| endpoint.deleted_at.is_none());
         self.keep(id, found.clone(), now);
         Ok(found)

@@ -250,19 +250,28 @@ impl From<RefusedUrl> for InvalidEndpoint {
 
 /// Whether a user may not set this header.
 pub(super) fn is_reserved(name: &str) -> bool {
-    const RESERVED: [&str; 9] = [
+    // Those of the body and its framing, and of one connection (RFC 9110, section 7.6.1), which a proxy on the way
+    // could take for its own.
+    const RESERVED: [&str; 16] = [
+        "accept-encoding",
         "connection",
+        "content-encoding",
         "content-length",
         "content-type",
+        "expect",
         "host",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
         "te",
         "trailer",
         "transfer-encoding",
         "upgrade",
-        "user-agent",
     ];
     let name = name.to_ascii_lowercase();
-    name.starts_with("webhook-") || RESERVED.contains(&name.as_str())
+    name.starts_with("webhook-") || name == "user-agent" || RESERVED.contains(&name.as_str())
 }
 
 /// Whether this is a type that an event can have.

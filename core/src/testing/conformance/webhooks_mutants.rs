@@ -10,8 +10,8 @@ use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 use super::{Bench, webhooks};
 use crate::memory::{PausedClock, SeededEntropy};
 use crate::ports::{
-    AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, Page, StoreError, WaitingDelivery,
-    WaitingQuery, WebhookDelivery, Webhooks,
+    AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, Page, StoreError,
+    WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,9 +56,18 @@ enum Fault {
     WaitsForEver,
     WaitsUnsorted,
     WaitsNotForRetries,
+    ReadsInItsOwnOrder,
+    ReadsEachOnce,
+    ReadsAHundred,
+    ReadsAllOrNothing,
+    LeavesOutWhatIsNotThere,
+    RecordsOneOfEach,
+    RecordsTwentyFive,
+    RecordsUpToTheFirstRefused,
+    AnswersBackwards,
 }
 
-const ALL: [Fault; 39] = [
+const ALL: [Fault; 48] = [
     Fault::PutsOver,
     Fault::LosesTheEventType,
     Fault::LosesReplays,
@@ -98,6 +107,15 @@ const ALL: [Fault; 39] = [
     Fault::WaitsForEver,
     Fault::WaitsUnsorted,
     Fault::WaitsNotForRetries,
+    Fault::ReadsInItsOwnOrder,
+    Fault::ReadsEachOnce,
+    Fault::ReadsAHundred,
+    Fault::ReadsAllOrNothing,
+    Fault::LeavesOutWhatIsNotThere,
+    Fault::RecordsOneOfEach,
+    Fault::RecordsTwentyFive,
+    Fault::RecordsUpToTheFirstRefused,
+    Fault::AnswersBackwards,
 ];
 
 struct Broken {
@@ -146,6 +164,33 @@ impl Broken {
         }
         kept.push(attempt);
     }
+
+    fn record(&self, id: &str, outcome: &AttemptOutcome) -> bool {
+        let mut all = self.deliveries.lock().unwrap();
+        if self.fault == Fault::MakesUnknownDeliveries && !all.contains_key(id) {
+            all.insert(id.to_owned(), WebhookDelivery::new(id, "", serde_json::Value::Null, outcome.at));
+        }
+        let Some(delivery) = all.get_mut(id) else { return false };
+        let is_again = delivery.last_attempt_at == Some(outcome.at);
+        if is_again && self.fault == Fault::KeepsAnAttemptTwice {
+            self.keep(id, outcome);
+        }
+        if is_again && self.fault != Fault::CountsAnAttemptTwice {
+            return self.fault != Fault::RefusesAnAttemptAgain;
+        }
+        if delivery.status.is_finished() && self.fault != Fault::RecordsAfterTheEnd {
+            return false;
+        }
+        let mut after = delivery.clone().after(outcome);
+        if self.fault == Fault::CountsNothing {
+            after.attempt_count = delivery.attempt_count;
+        }
+        *delivery = self.stored(after);
+        if !is_again {
+            self.keep(id, outcome);
+        }
+        true
+    }
 }
 
 #[async_trait]
@@ -158,35 +203,42 @@ impl Webhooks for Broken {
         Ok(all.insert(delivery.id.clone(), self.stored(delivery.clone())).is_none())
     }
 
-    async fn delivery(&self, id: &str) -> Result<Option<WebhookDelivery>, StoreError> {
-        Ok(self.deliveries.lock().unwrap().get(id).cloned())
+    async fn deliveries_by_id(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
+        let all = self.deliveries.lock().unwrap();
+        let mut found: Vec<_> = ids.iter().map(|id| all.get(id).cloned()).collect();
+        match self.fault {
+            Fault::ReadsInItsOwnOrder => {
+                found.sort_by_key(|one| one.as_ref().map(|one| one.id.clone()));
+            }
+            Fault::ReadsEachOnce => {
+                for at in (0..ids.len()).filter(|at| ids[..*at].contains(&ids[*at])) {
+                    found[at] = None;
+                }
+            }
+            Fault::ReadsAHundred => found.iter_mut().skip(100).for_each(|one| *one = None),
+            Fault::ReadsAllOrNothing if found.contains(&None) => found.fill(None),
+            Fault::LeavesOutWhatIsNotThere => found.retain(Option::is_some),
+            _ => {}
+        }
+        found.into_iter().map(Ok).collect()
     }
 
-    async fn record_attempt(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError> {
-        let mut all = self.deliveries.lock().unwrap();
-        if self.fault == Fault::MakesUnknownDeliveries && !all.contains_key(id) {
-            all.insert(id.to_owned(), WebhookDelivery::new(id, "", serde_json::Value::Null, outcome.at));
+    async fn record_attempts(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
+        let mut written = Vec::with_capacity(attempts.len());
+        for (at, EndedAttempt { delivery, outcome }) in attempts.iter().enumerate() {
+            let is_second = attempts[..at].iter().any(|earlier| earlier.delivery == *delivery);
+            let is_ignored = match self.fault {
+                Fault::RecordsOneOfEach => is_second,
+                Fault::RecordsTwentyFive => at >= 25,
+                Fault::RecordsUpToTheFirstRefused => written.contains(&false),
+                _ => false,
+            };
+            written.push(!is_ignored && self.record(delivery, outcome));
         }
-        let Some(delivery) = all.get_mut(id) else { return Ok(false) };
-        let is_again = delivery.last_attempt_at == Some(outcome.at);
-        if is_again && self.fault == Fault::KeepsAnAttemptTwice {
-            self.keep(id, outcome);
+        if self.fault == Fault::AnswersBackwards {
+            written.reverse();
         }
-        if is_again && self.fault != Fault::CountsAnAttemptTwice {
-            return Ok(self.fault != Fault::RefusesAnAttemptAgain);
-        }
-        if delivery.status.is_finished() && self.fault != Fault::RecordsAfterTheEnd {
-            return Ok(false);
-        }
-        let mut after = delivery.clone().after(outcome);
-        if self.fault == Fault::CountsNothing {
-            after.attempt_count = delivery.attempt_count;
-        }
-        *delivery = self.stored(after);
-        if !is_again {
-            self.keep(id, outcome);
-        }
-        Ok(true)
+        written.into_iter().map(Ok).collect()
     }
 
     async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {

@@ -1,7 +1,10 @@
-//! Attempts at deliveries: each is an item of its own beside its delivery, `attempt#<instant>`.
+//! Attempts at deliveries: each is an item of its own beside its delivery, `attempt#<instant>`, but for the one that
+//! ended it. That one has all it needs in the delivery's own fields, for no other takes its place there until the
+//! delivery is sent anew, and is made an item before that: nearly all deliveries end with their first attempt, and so
+//! pay for one write less.
 //!
 //! An attempt is known by its instant, so one whose write is made again, its answer having been lost, is neither
-//! counted nor kept twice. What it makes of its delivery is written in the same request. The two are not one
+//! counted nor kept twice. What it makes of its delivery is written in the same request as its item. The two are not one
 //! transaction, which would cost twice the units: an attempt at a delivery that was finished meanwhile is
 //! kept all the same, for a request was made, and a failure to keep one is told in the log alone.
 //!
@@ -12,12 +15,12 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
-use lambda_jobs_core::ports::{AttemptOutcome, DeliveryAttempt, DeliveryStatus, StoreError, WebhookDelivery};
-use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
+use lambda_jobs_core::ports::{DeliveryAttempt, DeliveryStatus, EndedAttempt, StoreError, WebhookDelivery};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_attribute_value, from_item, to_item};
 use serde_json::Value;
 
 use super::super::record::expiry;
-use super::super::write::{Condition, Failed, Outcome, Update, Write};
+use super::super::write::{Change, Condition, Failed, Outcome, Update, Write};
 use super::super::{Item, instant, number, text, text_of};
 use super::{CHANGED, DynamoWebhooks, KEEP, SK, delivery_key, partition, read};
 
@@ -27,30 +30,100 @@ const ATTEMPT: &str = "attempt#";
 const CONDITION: &str = "attribute_exists(pk) AND NOT #status IN (:delivered, :failed, :cancelled) \
                          AND NOT #lastAttemptAt = :lastAttemptAt";
 
+/// What kind of failure ended the delivery.
+const LAST_ERROR_CLASS: &str = "lastErrorClass";
+
+/// An attempt on its way.
+struct Prepared {
+    /// What it makes of its delivery.
+    change: Write,
+    /// The attempt as an item of its own, where it is one.
+    kept: Option<Write>,
+    /// The delivery's fields afterwards.
+    changed: Item,
+}
+
+impl Prepared {
+    fn writes(&self) -> impl Iterator<Item = &Write> {
+        std::iter::once(&self.change).chain(&self.kept)
+    }
+}
+
 impl DynamoWebhooks {
-    pub(super) async fn record(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError> {
-        let changed = WebhookDelivery::new(id, "", Value::Null, outcome.at).after(outcome);
-        let changed = self.item_of(&changed)?;
-        let writes = [self.change(id, &changed), self.kept(id, outcome)?];
-        let mut answers = self.dynamo().write_all("record an attempt in", &writes).await;
-        if let Some(Err(Failed { error, .. })) = answers.pop() {
-            tracing::error!(
-                delivery = id,
-                error = &error as &dyn std::error::Error,
-                "an attempt is not kept"
-            );
+    pub(super) async fn record_all(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
+        let prepared: Vec<Result<Prepared, StoreError>> =
+            attempts.iter().map(|attempt| self.prepare(attempt)).collect();
+        let writes: Vec<Write> = prepared.iter().flatten().flat_map(Prepared::writes).cloned().collect();
+        let mut answers = self.dynamo().write_all("record attempts in", &writes).await.into_iter();
+        let mut written = Vec::with_capacity(attempts.len());
+        for (attempt, prepared) in attempts.iter().zip(prepared) {
+            written.push(match prepared {
+                Ok(prepared) => {
+                    let (change, kept) =
+                        (answers.next(), prepared.kept.as_ref().and_then(|_| answers.next()));
+                    if let Some(Err(failed)) = kept {
+                        tell(&attempt.delivery, &failed.error);
+                    }
+                    self.judge(attempt, &prepared, change).await
+                }
+                Err(error) => Err(error),
+            });
         }
-        match answers.pop() {
+        written
+    }
+
+    fn prepare(&self, EndedAttempt { delivery: id, outcome }: &EndedAttempt) -> Result<Prepared, StoreError> {
+        let changed = WebhookDelivery::new(id, "", Value::Null, outcome.at).after(outcome);
+        let mut changed = self.item_of(&changed)?;
+        let kept = self.kept(id, &DeliveryAttempt::from(outcome))?;
+        let is_last = outcome.status.is_finished();
+        if let (true, Change::Insert(attempt)) = (is_last, &kept.change)
+            && let Some(class) = attempt.get("errorClass")
+        {
+            changed.insert(LAST_ERROR_CLASS.to_owned(), class.clone());
+        }
+        Ok(Prepared { change: self.change(id, &changed), kept: (!is_last).then_some(kept), changed })
+    }
+
+    /// What the answer to an attempt's change of its delivery means.
+    async fn judge(
+        &self,
+        attempt: &EndedAttempt,
+        prepared: &Prepared,
+        answer: Option<Result<Outcome, Failed>>,
+    ) -> Result<bool, StoreError> {
+        let changed = &prepared.changed;
+        match answer {
             Some(Ok(Outcome::Written(_))) => Ok(true),
-            Some(Ok(Outcome::Refused { item: Some(item), .. })) if is_same(&item, &changed) => Ok(true),
+            Some(Ok(Outcome::Refused { item: Some(item), .. })) if is_same(&item, changed) => Ok(true),
             Some(Ok(Outcome::Refused { item: Some(item), .. }))
                 if read(item.clone()).is_ok_and(|delivery| delivery.status.is_finished()) =>
             {
+                if prepared.kept.is_none()
+                    && let Err(error) = self.keep(&attempt.delivery, &(&attempt.outcome).into()).await
+                {
+                    tell(&attempt.delivery, &error);
+                }
                 Ok(false)
             }
             Some(Err(failed)) => Err(failed.into()),
-            _ => self.record_with_expression(id, &changed).await,
+            _ => self.record_with_expression(&attempt.delivery, changed).await,
         }
+    }
+
+    /// Makes the attempt that ended a delivery an item of its own.
+    pub(super) async fn keep_last(&self, id: &str, delivery: &Item) -> Result<(), StoreError> {
+        match last_attempt(delivery.clone()).map_err(|reason| self.unreadable(id, &reason))? {
+            Some(attempt) => self.keep(id, &attempt).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn keep(&self, id: &str, attempt: &DeliveryAttempt) -> Result<(), StoreError> {
+        let write = self.kept(id, attempt)?;
+        let answer = self.dynamo().write_all("keep an attempt in", std::slice::from_ref(&write)).await.pop();
+        // One that is kept already is the same.
+        answer.map_or(Ok(()), |answer| answer.map(drop).map_err(StoreError::from))
     }
 
     /// The change of a delivery that has every field, was not written since the attempt and is not finished.
@@ -66,11 +139,11 @@ impl DynamoWebhooks {
         Write::update(self.table(), partition(id), SK, update)
     }
 
-    fn kept(&self, id: &str, outcome: &AttemptOutcome) -> Result<Write, StoreError> {
-        let item: Result<Item, _> = to_item(DeliveryAttempt::from(outcome));
+    fn kept(&self, id: &str, attempt: &DeliveryAttempt) -> Result<Write, StoreError> {
+        let item: Result<Item, _> = to_item(attempt);
         let mut item = item.map_err(|error| self.unreadable(id, &error))?;
-        item.insert("expiresAt".to_owned(), expiry(outcome.at, KEEP));
-        let place = format!("{ATTEMPT}{}", instant::write(outcome.at));
+        item.insert("expiresAt".to_owned(), expiry(attempt.at, KEEP));
+        let place = format!("{ATTEMPT}{}", instant::write(attempt.at));
         Ok(Write::insert(self.table(), partition(id), place, item))
     }
 
@@ -116,7 +189,7 @@ impl DynamoWebhooks {
     }
 
     pub(super) async fn list_attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
-        let mut found = Vec::new();
+        let mut found: Vec<DeliveryAttempt> = Vec::new();
         let mut start: Option<Item> = None;
         loop {
             let call = self
@@ -125,21 +198,48 @@ impl DynamoWebhooks {
                 .query()
                 .table_name(self.table())
                 .consistent_read(true)
-                .key_condition_expression("pk = :delivery AND begins_with(sk, :attempts)")
-                .expression_attribute_values(":delivery", text(partition(id)))
+                .key_condition_expression("pk = :partition AND sk BETWEEN :attempts AND :delivery")
+                .expression_attribute_values(":partition", text(partition(id)))
                 .expression_attribute_values(":attempts", text(ATTEMPT))
+                .expression_attribute_values(":delivery", text(SK))
                 .set_exclusive_start_key(start);
             let page = call.send().await;
             let page = page.map_err(|error| self.dynamo.error("list attempts in", self.table(), error))?;
             for item in page.items.unwrap_or_default() {
-                found.push(from_item(item).map_err(|error| self.unreadable(id, &error))?);
+                let attempt = if text_of(&item, "sk") == SK {
+                    last_attempt(item).map_err(|reason| self.unreadable(id, &reason))?
+                } else {
+                    Some(from_item(item).map_err(|error| self.unreadable(id, &error))?)
+                };
+                let attempt = attempt.filter(|one| found.iter().all(|other| other.at != one.at));
+                found.extend(attempt);
             }
             start = page.last_evaluated_key.filter(|key| !key.is_empty());
             if start.is_none() {
+                found.sort_by_key(|attempt| attempt.at);
                 return Ok(found);
             }
         }
     }
+}
+
+/// The attempt that ended a delivery: nothing has taken its place in the delivery's own fields.
+fn last_attempt(delivery: Item) -> Result<Option<DeliveryAttempt>, String> {
+    let class = delivery.get(LAST_ERROR_CLASS).cloned().map(from_attribute_value).transpose();
+    let error_class = class.map_err(|error| format!("{LAST_ERROR_CLASS}: {error}"))?;
+    let delivery = read(delivery)?;
+    Ok(delivery.last_attempt_at.filter(|_| delivery.status.is_finished()).map(|at| DeliveryAttempt {
+        at,
+        duration: delivery.duration.unwrap_or_default(),
+        response_status: delivery.response_status,
+        response_body: delivery.response_body,
+        error: delivery.last_error,
+        error_class,
+    }))
+}
+
+fn tell(delivery: &str, error: &StoreError) {
+    tracing::error!(delivery, error = error as &dyn std::error::Error, "an attempt is not kept");
 }
 
 /// Whether the delivery holds this attempt already: an earlier try wrote it, and its answer was lost.

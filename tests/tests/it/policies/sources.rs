@@ -24,7 +24,7 @@ const STACK: Caller = Other("the local stack and tests make their tables");
 const LOCAL: Caller = Other("on AWS the event source mapping does it");
 
 /// File, operation, caller: one line for each place in the source.
-const CALLS: [(&str, &str, Caller); 48] = [
+const CALLS: [(&str, &str, Caller); 46] = [
     ("infra/src/dynamodb/archive.rs", "DeleteItem", CLEANUP),
     ("infra/src/dynamodb/archive.rs", "DeleteItem", CLEANUP),
     ("infra/src/dynamodb/archive.rs", "Scan", CLEANUP),
@@ -40,22 +40,20 @@ const CALLS: [(&str, &str, Caller); 48] = [
     ("infra/src/dynamodb/index.rs", "Query", OPERATOR),
     ("infra/src/dynamodb/list.rs", "Query", OPERATOR),
     ("infra/src/dynamodb/list.rs", "Scan", OPERATOR),
+    ("infra/src/dynamodb/reader.rs", "BatchGetItem", Worker(&[Kind::Jobs, Kind::State, Kind::Data])),
     ("infra/src/dynamodb/schedules.rs", "DeleteItem", OPERATOR),
     ("infra/src/dynamodb/schedules.rs", "GetItem", OPERATOR),
     ("infra/src/dynamodb/schedules.rs", "PutItem", OPERATOR),
     ("infra/src/dynamodb/schedules.rs", "Query", OPERATOR),
     ("infra/src/dynamodb/schedules.rs", "Query", DISPATCHER),
-    ("infra/src/dynamodb/shared.rs", "BatchGetItem", Worker(&[Kind::State, Kind::Data])),
     ("infra/src/dynamodb/shared.rs", "Query", OPERATOR),
     ("infra/src/dynamodb/single.rs", "PutItem", Worker(&[Kind::Jobs, Kind::State, Kind::Data])),
     ("infra/src/dynamodb/single.rs", "UpdateItem", Worker(&[Kind::Jobs, Kind::State, Kind::Data])),
-    ("infra/src/dynamodb/store.rs", "BatchGetItem", Worker(&[Kind::Jobs])),
     ("infra/src/dynamodb/tables.rs", "CreateTable", STACK),
     ("infra/src/dynamodb/tables.rs", "DescribeTable", STACK),
     ("infra/src/dynamodb/tables.rs", "UpdateTimeToLive", STACK),
     ("infra/src/dynamodb/waiting.rs", "Query", Worker(&[Kind::DataIndex(Cow::Borrowed("attention"))])),
     ("infra/src/dynamodb/unique.rs", "GetItem", Worker(&[Kind::State])),
-    ("infra/src/dynamodb/webhooks.rs", "GetItem", Worker(&[Kind::Data])),
     ("infra/src/dynamodb/webhooks.rs", "PutItem", Other("whoever has a webhook to deliver")),
     ("infra/src/dynamodb/webhooks/attempts.rs", "Query", OPERATOR),
     ("infra/src/dynamodb/webhooks/attempts.rs", "UpdateItem", Worker(&[Kind::Data])),

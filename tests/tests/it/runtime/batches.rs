@@ -64,10 +64,10 @@ async fn a_mixed_batch_is_answered_with_the_messages_that_must_stay_and_no_other
     assert_eq!(sorted(reasons), [undecodable, unknown]);
 }
 
-#[tokio::test]
-async fn the_deployed_worker_delivers_webhooks() {
-    let queue = "lambda-jobs-webhooks";
-    let mut rig = Rig::new(queue, |endpoint| Function::new(worker(), endpoint)).await;
+/// Two deliveries to a receiver on this machine, and how their jobs ended.
+async fn deliver(function: impl FnOnce(Function) -> Function) -> Vec<(JobStatus, Option<String>)> {
+    let mut rig =
+        Rig::new("lambda-jobs-webhooks", |endpoint| function(Function::new(worker(), endpoint))).await;
     let receiver = Receiver::start().await.unwrap();
     let now = Utc::now();
     let mut ids = Vec::new();
@@ -79,10 +79,32 @@ async fn the_deployed_worker_delivers_webhooks() {
         ids.push(rig.manager.enqueue(job).await.unwrap().job_id);
     }
     rig.feed(Duration::from_secs(90));
-    for job in rig.all_ended(&ids).await {
-        assert_eq!((job.status, job.error), (JobStatus::Completed, None));
-    }
+    let ended = rig.all_ended(&ids).await;
     assert_eq!(rig.first().await.failures(), Vec::<String>::new());
+    ended.into_iter().map(|job| (job.status, job.error)).collect()
+}
+
+#[tokio::test]
+async fn the_deployed_worker_delivers_webhooks() {
+    let delivered = deliver(Function::calling_this_machine).await;
+    assert_eq!(delivered, vec![(JobStatus::Completed, None); 2]);
+}
+
+#[tokio::test]
+async fn the_deployed_worker_calls_no_address_within_unless_it_is_told_to() {
+    for (status, error) in deliver(|function| function).await {
+        let error = error.unwrap_or_default();
+        assert_eq!(status, JobStatus::Failed, "{error}");
+        assert!(error.ends_with(r#"failed: url: expected https, got "http""#), "{error}");
+    }
+    for (status, error) in deliver(|function| function.with("LAMBDA_JOBS_WEBHOOK_ALLOW_HTTP", "true")).await {
+        let error = error.unwrap_or_default();
+        assert_eq!(status, JobStatus::Failed, "{error}");
+        assert!(
+            error.ends_with("failed: url: expected a public address, got 127.0.0.1 (loopback)"),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -42,6 +42,14 @@ pub struct AllowedError {
     got: String,
 }
 
+impl AllowedError {
+    /// What was expected of the text.
+    #[must_use]
+    pub fn expected(&self) -> &str {
+        &self.expected
+    }
+}
+
 impl Allowed {
     /// Whether the block holds this address.
     pub(super) fn holds(&self, address: IpAddr) -> bool {
@@ -74,7 +82,7 @@ impl Allowed {
     }
 
     /// The block from its first address on.
-    fn from_first(self) -> Self {
+    fn rebased(self) -> Self {
         Self(match self.0 {
             Kind::V4 { network, prefix } => {
                 let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or_default();
@@ -113,7 +121,7 @@ impl FromStr for Allowed {
         let found = found
             .map(Self)
             .ok_or_else(|| refuse("a host's name, an IP address or a CIDR block".to_owned()))?;
-        let whole = found.clone().from_first();
+        let whole = found.clone().rebased();
         // Whoever writes another address of a block may mean that address alone.
         if whole == found {
             Ok(found)

@@ -128,10 +128,12 @@ fn what_is_public_is_admitted() {
     }
 }
 
+/// This machine's own addresses, as they stand.
+const OWN: [&str; 4] = ["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1"];
+
 #[test]
 fn allowing_loopback_allows_nothing_else() {
     let policy = AddressPolicy::default().allowing_loopback();
-    const OWN: [&str; 4] = ["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1"];
     for (address, _) in REFUSED {
         let refusal = policy.refusal(ip(address));
         assert_eq!(refusal.is_none(), OWN.contains(address), "{address}: {refusal:?}");

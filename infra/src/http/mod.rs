@@ -4,33 +4,49 @@
 //! not followed, proxies are not asked, no more of an answer is read than was asked for, and nothing
 //! of a URL but its host can end up in an error.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lambda_jobs_core::families::webhook::{RefusedUrl, TargetPolicy};
 use lambda_jobs_core::ports::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, Response, redirect};
+
+mod lookup;
+
+pub use lookup::{Lookup, SystemLookup};
 
 /// What every request calls itself.
 pub const USER_AGENT: &str = concat!("lambda-jobs/", env!("CARGO_PKG_VERSION"));
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may take to be made, with the look-up of its host and its TLS.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Makes requests with `reqwest`, over TLS by rustls.
+/// Makes requests with `reqwest`, over TLS by rustls, to what its policy admits.
+///
+/// A name is looked up here, whenever a connection is made, and the connection goes to the addresses that were
+/// checked: a name that is moved to another address after it was checked gains nothing.
 ///
 /// Reading the system's trusted certificates takes milliseconds that a worker without webhooks should
 /// not pay for when it starts, so the client, with its connection pool, is built for the first request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ReqwestSender {
+    policy: Arc<TargetPolicy>,
+    lookup: Arc<dyn Lookup>,
     client: OnceLock<Client>,
 }
 
 impl ReqwestSender {
-    /// A sender that has not made a request.
+    /// A sender that has not made a request, and looks names up as the system does.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(policy: TargetPolicy) -> Self {
+        Self::with_lookup(policy, Arc::new(SystemLookup))
+    }
+
+    /// The same, with names looked up in another way.
+    #[must_use]
+    pub fn with_lookup(policy: TargetPolicy, lookup: Arc<dyn Lookup>) -> Self {
+        Self { policy: Arc::new(policy), lookup, client: OnceLock::new() }
     }
 
     fn client(&self) -> Result<&Client, HttpError> {
@@ -41,6 +57,13 @@ impl ReqwestSender {
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
             .no_proxy()
+            // What a receiver packed is never unpacked, whatever else is built with features for it.
+            .no_gzip()
+            .no_brotli()
+            .no_deflate()
+            .no_zstd()
+            .https_only(!self.policy.http)
+            .dns_resolver(lookup::Checked::new(self.policy.clone(), self.lookup.clone()))
             .connect_timeout(CONNECT_TIMEOUT)
             .build();
         // The fault is this machine's, not the request's: another may do better.
@@ -53,31 +76,25 @@ impl ReqwestSender {
 #[async_trait]
 impl HttpSender for ReqwestSender {
     async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
-        let url = target(&request.url)?;
-        let answer = self
+        let url =
+            self.policy.admit(&request.url).map_err(|refused| HttpError::permanent(refused.to_string()))?;
+        let sending = self
             .client()?
             .request(method(request.method), url)
             .headers(headers(&request.headers)?)
             .timeout(request.timeout)
             .body(request.body.clone())
-            .send()
+            .send();
+        let patience = request.first_byte_timeout.min(request.timeout);
+        let answer = tokio::time::timeout(patience, sending)
             .await
+            .map_err(|_| no_answer(patience))?
             .map_err(|error| failure(error, request.timeout))?;
         let status = answer.status().as_u16();
         let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.map(str::to_owned);
-        let body = beginning(answer, request).await?;
+        let body = beginning(answer, request.max_response_bytes).await;
         Ok(HttpResponse { status, body, retry_after })
-    }
-}
-
-/// The URL to call, if it may be called. Rules about where requests may go belong here.
-fn target(text: &str) -> Result<Url, HttpError> {
-    let url = Url::parse(text)
-        .map_err(|error| HttpError::permanent(format!("url: expected an absolute URL: {error}")))?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        other => Err(HttpError::permanent(format!("url: expected http or https, got {other:?}"))),
     }
 }
 
@@ -105,29 +122,39 @@ fn headers(given: &[(String, String)]) -> Result<HeaderMap, HttpError> {
     Ok(headers)
 }
 
-/// The answer's body, as far as it was asked for.
-async fn beginning(mut answer: reqwest::Response, request: &HttpRequest) -> Result<Vec<u8>, HttpError> {
+/// The answer's body, as far as it was asked for, and as far as it came: a receiver that has given its status has the
+/// request, and breaking off or stalling after that takes nothing back.
+async fn beginning(mut answer: Response, most: usize) -> Vec<u8> {
     let mut body = Vec::new();
-    while body.len() < request.max_response_bytes {
-        let Some(chunk) = answer.chunk().await.map_err(|error| failure(error, request.timeout))? else {
-            break;
-        };
-        let room = request.max_response_bytes - body.len();
+    while body.len() < most {
+        let Ok(Some(chunk)) = answer.chunk().await else { break };
+        let room = most - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
     }
-    Ok(body)
+    body
+}
+
+fn no_answer(patience: Duration) -> HttpError {
+    HttpError::transient(format!("no answer within {} ms", patience.as_millis()))
 }
 
 /// What kept the request from an answer; without the URL, which may hold a token.
 fn failure(error: reqwest::Error, timeout: Duration) -> HttpError {
     let error = error.without_url();
-    if error.is_timeout() {
-        return HttpError::transient(format!("no answer within {} ms", timeout.as_millis()))
-            .with_source(error);
-    }
     let mut cause: &dyn std::error::Error = &error;
-    while let Some(inner) = cause.source() {
+    loop {
+        if let Some(refused) = cause.downcast_ref::<RefusedUrl>() {
+            return HttpError::permanent(refused.to_string());
+        }
+        let Some(inner) = cause.source() else { break };
         cause = inner;
+    }
+    if error.is_connect() && error.is_timeout() {
+        let text = format!("no connection within {} ms", CONNECT_TIMEOUT.as_millis());
+        return HttpError::transient(text).with_source(error);
+    }
+    if error.is_timeout() {
+        return no_answer(timeout).with_source(error);
     }
     let text = cause.to_string();
     if error.is_builder() {

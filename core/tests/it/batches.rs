@@ -1,0 +1,268 @@
+//! Webhook deliveries of one batch share their reads and writes.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use lambda_jobs_core::families::webhook::{
+    DeliveryPorts, Endpoint, EndpointSpec, NAME, WebhookDeliveryHandler, WebhookSecret,
+};
+use lambda_jobs_core::memory::{MemoryShared, MemoryWebhooks, PausedClock, SeededEntropy};
+use lambda_jobs_core::ports::{
+    Clock, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, HttpError, HttpRequest,
+    HttpResponse, HttpSender, Page, SharedOutcome, SharedStore, StoreError, WaitingDelivery, WaitingQuery,
+    WebhookDelivery, Webhooks,
+};
+use lambda_jobs_core::{JobConfig, JobId, JobStatus, Queue};
+use serde_json::json;
+
+use crate::world::World;
+
+/// A store that notes how many deliveries each call is about, and when it comes, in milliseconds.
+struct Noting {
+    store: MemoryWebhooks,
+    clock: PausedClock,
+    start: Duration,
+    reads: Mutex<Vec<(u128, usize)>>,
+    writes: Mutex<Vec<(u128, usize)>>,
+    /// The delivery that can't be written.
+    failing: Mutex<Option<String>>,
+}
+
+impl Noting {
+    fn note(&self, calls: &Mutex<Vec<(u128, usize)>>, count: usize) {
+        calls.lock().unwrap().push(((self.clock.monotonic() - self.start).as_millis(), count));
+    }
+}
+
+#[async_trait]
+impl Webhooks for Noting {
+    async fn put_delivery(&self, delivery: &WebhookDelivery) -> Result<bool, StoreError> {
+        self.store.put_delivery(delivery).await
+    }
+
+    async fn deliveries_by_id(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
+        self.note(&self.reads, ids.len());
+        self.store.deliveries_by_id(ids).await
+    }
+
+    async fn record_attempts(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
+        self.note(&self.writes, attempts.len());
+        let failing = self.failing.lock().unwrap().take();
+        let mut written = Vec::new();
+        for attempt in attempts {
+            written.push(if Some(&attempt.delivery) == failing.as_ref() {
+                Err(StoreError::new("record an attempt", "as told"))
+            } else {
+                self.store.record_attempt(&attempt.delivery, &attempt.outcome).await
+            });
+        }
+        written
+    }
+
+    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
+        self.store.attempts(id).await
+    }
+
+    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError> {
+        self.store.reopen(id, now).await
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
+        self.store.deliveries(query).await
+    }
+
+    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError> {
+        self.store.waiting(query).await
+    }
+}
+
+/// Endpoints of which one can't be read.
+#[derive(Default)]
+struct Endpoints {
+    store: MemoryShared<Endpoint>,
+    reads: Mutex<Vec<usize>>,
+}
+
+#[async_trait]
+impl SharedStore<Endpoint> for Endpoints {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<Endpoint>>, StoreError> {
+        self.reads.lock().unwrap().push(names.len());
+        if names.iter().any(|name| name == "unreadable") {
+            return Err(StoreError::new("read endpoints", "as told"));
+        }
+        self.store.load(names).await
+    }
+
+    async fn save(&self, states: &[Endpoint]) -> Vec<Result<SharedOutcome<Endpoint>, StoreError>> {
+        self.store.save(states).await
+    }
+
+    async fn list(&self) -> Result<Vec<Endpoint>, StoreError> {
+        self.store.list().await
+    }
+}
+
+/// Receivers that take as many milliseconds as the query of their URL says.
+struct Receivers {
+    clock: PausedClock,
+    requests: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl HttpSender for Receivers {
+    async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+        self.requests.lock().unwrap().push(request.url.clone());
+        let millis = request.url.split_once('?').map_or(0, |(_, millis)| millis.parse().unwrap());
+        self.clock.sleep(Duration::from_millis(millis)).await;
+        Ok(HttpResponse { status: 204, body: Vec::new(), retry_after: None })
+    }
+}
+
+struct Batch {
+    world: World,
+    webhooks: Arc<Noting>,
+    receivers: Arc<Receivers>,
+    endpoints: Arc<Endpoints>,
+    jobs: Vec<JobId>,
+}
+
+impl Batch {
+    /// Deliveries whose receivers take so many milliseconds, all in one message batch.
+    fn taking(millis: &[u64]) -> Self {
+        let url = |(number, millis)| (format!("https://example.com/{number}?{millis}"), None);
+        Self::to(millis.iter().enumerate().map(url).collect())
+    }
+
+    /// Deliveries to these URLs and endpoints.
+    fn to(places: Vec<(String, Option<&str>)>) -> Self {
+        let world = World::new(|_| ());
+        let clock = world.clock.clone();
+        let (store, start) = (MemoryWebhooks::new(), clock.monotonic());
+        let (reads, writes, failing) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let webhooks = Arc::new(Noting { store, clock: clock.clone(), start, reads, writes, failing });
+        let receivers = Arc::new(Receivers { clock: clock.clone(), requests: Mutex::default() });
+        let endpoints = Arc::new(Endpoints::default());
+        let ports = DeliveryPorts {
+            webhooks: webhooks.clone(),
+            endpoints: endpoints.clone(),
+            http: receivers.clone(),
+            events: world.events.clone(),
+            clock: Arc::new(clock),
+            entropy: Arc::new(SeededEntropy::new(3)),
+        };
+        let handler = WebhookDeliveryHandler::new(ports, world.manager.clone());
+        let config = JobConfig { concurrency: 10, ..world.config.clone() };
+        let world = world.restarted(config, |registry| {
+            registry.register(handler).unwrap();
+        });
+        let mut batch = Self { world, webhooks, receivers, endpoints, jobs: Vec::new() };
+        for (number, (url, endpoint)) in places.into_iter().enumerate() {
+            let id = format!("d{number}");
+            let mut delivery = WebhookDelivery::new(&id, url, json!({}), batch.world.now());
+            delivery.webhook_id = endpoint.map(str::to_owned);
+            assert!(batch.world.clock.run(batch.webhooks.put_delivery(&delivery)).unwrap());
+            let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": id });
+            let job = batch.world.send(Queue::Webhooks, &json!({ "name": NAME, "payload": payload }));
+            batch.jobs.push(job);
+        }
+        batch
+    }
+
+    fn run(&self) {
+        self.world.process(self.world.receive(Queue::Webhooks));
+    }
+
+    fn statuses(&self) -> Vec<JobStatus> {
+        self.jobs.iter().map(|job| self.world.status(job).status).collect()
+    }
+
+    fn calls(calls: &Mutex<Vec<(u128, usize)>>) -> Vec<(u128, usize)> {
+        calls.lock().unwrap().clone()
+    }
+}
+
+#[test]
+fn ten_deliveries_are_read_with_one_call_and_written_with_one_as_the_last_has_ended() {
+    for (millis, last) in [([0; 10], 0), ([20, 150, 90, 3, 77, 0, 1, 199, 60, 60], 199)] {
+        let batch = Batch::taking(&millis);
+        batch.run();
+        assert_eq!(batch.statuses(), [JobStatus::Completed; 10]);
+        assert_eq!(Batch::calls(&batch.webhooks.reads), [(0, 10)]);
+        assert_eq!(Batch::calls(&batch.webhooks.writes), [(last, 10)]);
+    }
+}
+
+#[test]
+fn a_slow_receiver_keeps_the_attempts_at_others_waiting_for_a_moment_only() {
+    let batch = Batch::taking(&[5_000, 10, 150, 1_000]);
+    batch.run();
+    assert_eq!(batch.statuses(), [JobStatus::Completed; 4]);
+    assert_eq!(Batch::calls(&batch.webhooks.writes), [(210, 2), (1_200, 1), (5_000, 1)]);
+}
+
+#[test]
+fn an_attempt_that_can_wait_for_no_other_is_written_at_once() {
+    let batch = Batch::taking(&[700]);
+    batch.run();
+    assert_eq!(Batch::calls(&batch.webhooks.writes), [(700, 1)]);
+}
+
+#[test]
+fn a_job_whose_attempt_is_not_written_has_not_ended_and_the_others_have() {
+    let batch = Batch::taking(&[0; 3]);
+    *batch.webhooks.failing.lock().unwrap() = Some("d1".to_owned());
+    batch.run();
+    let [done, again] = [JobStatus::Completed, JobStatus::Retrying];
+    assert_eq!(batch.statuses(), [done, again, done]);
+    batch.world.settle();
+    assert_eq!(batch.statuses(), [done; 3]);
+    assert_eq!(batch.receivers.requests.lock().unwrap().len(), 4, "it is sent once more");
+    let found = batch.world.clock.run(batch.webhooks.delivery("d1")).unwrap().unwrap();
+    assert_eq!((found.status, found.attempt_count), (DeliveryStatus::Delivered, 1));
+}
+
+#[test]
+fn a_job_that_is_cancelled_leaves_the_attempts_of_others_alone() {
+    let batch = Batch::taking(&[60_000, 10, 10]);
+    let world = &batch.world;
+    let cancel = async {
+        world.clock.sleep(Duration::from_millis(100)).await;
+        world.manager.cancel(&batch.jobs[0]).await.unwrap();
+    };
+    let messages = world.receive(Queue::Webhooks);
+    let deadline = world.now() + Duration::from_secs(90);
+    let stop = lambda_jobs_core::StopSignal::never();
+    let invocation = lambda_jobs_core::processor::Invocation { deadline, stop };
+    world.clock.run(futures_util::future::join(world.processor.process(messages, &invocation), cancel));
+    assert_eq!(batch.statuses(), [JobStatus::Cancelled, JobStatus::Completed, JobStatus::Completed]);
+    assert_eq!(Batch::calls(&batch.webhooks.writes).first(), Some(&(210, 2)));
+}
+
+#[test]
+fn endpoints_of_a_batch_are_read_with_one_call_and_one_that_cannot_be_spoils_no_other() {
+    let url = || "https://example.com/hook".to_owned();
+    let names = ["one", "two", "one", "two", "", "none"].map(|name| (url(), Some(name)));
+    let batch = Batch::to(names.clone().into());
+    let endpoint = |name: &str| {
+        let (id, spec) = (name.parse().unwrap(), EndpointSpec::new(url()));
+        Endpoint::new(id, spec, WebhookSecret::of(&[7; 32]), batch.world.now())
+    };
+    let put = [endpoint("one"), endpoint("two")];
+    batch
+        .world
+        .clock
+        .run(batch.endpoints.store.save(&put))
+        .into_iter()
+        .for_each(|saved| drop(saved.unwrap()));
+    batch.run();
+    let [done, failed] = [JobStatus::Completed, JobStatus::Failed];
+    assert_eq!(batch.statuses(), [done, done, done, done, failed, failed]);
+    assert_eq!(*batch.endpoints.reads.lock().unwrap(), [5], "nobody asks for one that can't be");
+
+    let batch = Batch::to([names[0].clone(), (url(), Some("unreadable")), names[1].clone()].into());
+    batch.world.clock.run(batch.endpoints.store.save(&put));
+    batch.run();
+    assert_eq!(batch.statuses(), [done, JobStatus::Retrying, done]);
+}
