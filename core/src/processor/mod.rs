@@ -8,6 +8,7 @@
 //!
 //! The decisions are pure functions: `gate`, `judge` and `conclude`. The rest carries them out.
 
+mod acknowledge;
 mod attempt;
 mod cancellation;
 mod claim;
@@ -47,6 +48,7 @@ use crate::ports::{
     Settlement, SharedStore, UniqueKeys,
 };
 use crate::registry::{JobRegistry, Registered};
+use acknowledge::in_groups;
 use attempt::Ended;
 use control::KnownControl;
 use ledger::Ledger;
@@ -231,7 +233,7 @@ impl JobProcessor {
                     ended.push(*end);
                 }
                 Either::Right(((), _)) => {
-                    events.push(self.settling(std::mem::take(&mut ended), invocation, ledger));
+                    events.push(self.settling_early(std::mem::take(&mut ended), invocation, ledger));
                 }
             }
         }
@@ -245,6 +247,21 @@ impl JobProcessor {
     ) -> BoxFuture<'a, Event> {
         Box::pin(async move {
             self.settle(ended, invocation, ledger).await;
+            Event::Settled
+        })
+    }
+
+    /// Settles jobs while others of their batch still run, and lets their tenants know that they are done.
+    fn settling_early<'a>(
+        &'a self,
+        ended: Vec<Ended>,
+        invocation: &'a Invocation,
+        ledger: &'a Ledger,
+    ) -> BoxFuture<'a, Event> {
+        Box::pin(async move {
+            let grouped = in_groups(&ended);
+            self.settle(ended, invocation, ledger).await;
+            self.acknowledge(grouped, ledger).await;
             Event::Settled
         })
     }
