@@ -23,8 +23,6 @@ pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4566";
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 /// How many invocations of one queue run at once.
 const CONCURRENCY: usize = 2;
-/// How many of the queue of webhooks, as the template has it: two would soon wait for the same slow receiver.
-const WEBHOOKS_CONCURRENCY: usize = 10;
 
 /// The SDK configuration for a local endpoint: any region and any credentials do there, and it must not
 /// take what the environment holds for the real AWS.
@@ -72,7 +70,7 @@ pub async fn poll(worker: Arc<Worker>, adapters: Arc<Adapters>, stop: StopSignal
             queue_url: adapters.queue_url(queue).await?,
             queue_arn: format!("arn:aws:sqs:us-east-1:000000000000:{name}"),
             batch_size: 10,
-            concurrency: if queue == Queue::Webhooks { WEBHOOKS_CONCURRENCY } else { CONCURRENCY },
+            concurrency: CONCURRENCY,
             function_timeout: worker.settings().jobs.function_timeout,
             switch: sources.switch(queue),
         });

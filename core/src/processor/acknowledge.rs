@@ -5,15 +5,19 @@
 //! slow one, and the next environment would be given its jobs instead of theirs.
 
 use super::attempt::Ended;
+use super::slots::Slots;
 use super::{JobProcessor, Ledger};
 use crate::ports::Receipt;
 
 /// A message in a group, by its id.
 pub(super) type Grouped = (String, Receipt);
 
-/// The messages of these jobs that are in groups. To delete others earlier would change nothing for anybody.
-pub(super) fn in_groups(ended: &[Ended]) -> Vec<Grouped> {
-    let grouped = ended.iter().map(|ended| &ended.received).filter(|received| received.group.is_some());
+/// The messages of these jobs that are in groups, where a job of another group runs on. To delete others earlier would
+/// change nothing for anybody, and cost a request.
+pub(super) fn in_groups(ended: &[Ended], slots: &Slots) -> Vec<Grouped> {
+    let is_beside_others = |ended: &&Ended| slots.has_others_than(ended.message.definition.tenant.as_deref());
+    let ended = ended.iter().filter(is_beside_others).map(|ended| &ended.received);
+    let grouped = ended.filter(|received| received.group.is_some());
     let receipt = |queue, receipt_handle: &String| Receipt { queue, receipt_handle: receipt_handle.clone() };
     grouped
         .map(|received| (received.message_id.clone(), receipt(received.queue, &received.receipt_handle)))

@@ -48,7 +48,7 @@ use crate::ports::{
     Settlement, SharedStore, UniqueKeys,
 };
 use crate::registry::{JobRegistry, Registered};
-use acknowledge::in_groups;
+use acknowledge::{Grouped, in_groups};
 use attempt::Ended;
 use control::KnownControl;
 use ledger::Ledger;
@@ -233,7 +233,9 @@ impl JobProcessor {
                     ended.push(*end);
                 }
                 Either::Right(((), _)) => {
-                    events.push(self.settling_early(std::mem::take(&mut ended), invocation, ledger));
+                    let ended = std::mem::take(&mut ended);
+                    let done = in_groups(&ended, &slots);
+                    events.push(self.settling_early(ended, done, invocation, ledger));
                 }
             }
         }
@@ -251,17 +253,17 @@ impl JobProcessor {
         })
     }
 
-    /// Settles jobs while others of their batch still run, and lets their tenants know that they are done.
+    /// Settles jobs while others of their batch still run, and then deletes these messages of theirs.
     fn settling_early<'a>(
         &'a self,
         ended: Vec<Ended>,
+        done: Vec<Grouped>,
         invocation: &'a Invocation,
         ledger: &'a Ledger,
     ) -> BoxFuture<'a, Event> {
         Box::pin(async move {
-            let grouped = in_groups(&ended);
             self.settle(ended, invocation, ledger).await;
-            self.acknowledge(grouped, ledger).await;
+            self.acknowledge(done, ledger).await;
             Event::Settled
         })
     }

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use lambda_jobs_core::families::webhook::{
-    DeliveryPorts, EndpointId, EndpointSpec, EndpointView, NewEvent, Published, RateLimit, RetrySchedule,
-    WebhookDeliveryHandler, WebhookPorts, WebhookSecret, WebhookService,
+    DeliveryPorts, EndpointId, EndpointSpec, EndpointView, FIRST_BYTE_TIMEOUT, NewEvent, Published,
+    RateLimit, RetrySchedule, WebhookDeliveryHandler, WebhookPorts, WebhookSecret, WebhookService,
 };
 use lambda_jobs_core::memory::{MemoryShared, MemoryWebhooks, PausedClock, SeededEntropy};
 use lambda_jobs_core::ports::{
@@ -557,8 +557,16 @@ fn p95_beside(other: Option<&str>) -> Duration {
 }
 
 #[test]
-fn figures() {
-    println!("alone {:?}", p95_beside(None));
-    println!("silent {:?}", p95_beside(Some("silent.example")));
-    println!("slow {:?}", p95_beside(Some("slow.example")));
+fn a_silent_endpoint_delays_others_by_one_time_limit_until_its_breaker_opens() {
+    let (alone, beside) = (p95_beside(None), p95_beside(Some("silent.example")));
+    assert!(
+        beside <= 2 * alone + FIRST_BYTE_TIMEOUT,
+        "p95 beside a silent endpoint {beside:?}, alone {alone:?}"
+    );
+}
+
+#[test]
+fn a_slow_endpoint_whose_breaker_never_opens_leaves_environments_to_the_others() {
+    let (alone, beside) = (p95_beside(None), p95_beside(Some("slow.example")));
+    assert!(beside <= 2 * alone + 2 * SLOW, "p95 beside a slow endpoint {beside:?}, alone {alone:?}");
 }
