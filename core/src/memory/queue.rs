@@ -10,7 +10,7 @@ use super::PausedClock;
 use crate::config::JobConfig;
 use crate::job::Queue;
 use crate::ports::{
-    Clock, DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError,
+    Clock, DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError, Receipt,
     ReceivedMessage,
 };
 use crate::sqs::{
@@ -180,6 +180,15 @@ impl JobQueue for MemoryQueue {
                 .map_err(|error| failed("defer in", one.queue, error))
         };
         deferrals.iter().map(defer).collect()
+    }
+
+    async fn acknowledge(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        let (mut sqs, now) = (self.sqs(), self.clock.now());
+        let delete = |one: &Receipt| {
+            sqs.delete(one.queue.as_str(), &one.receipt_handle, now)
+                .map_err(|error| failed("delete from", one.queue, error))
+        };
+        receipts.iter().map(delete).collect()
     }
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>> {

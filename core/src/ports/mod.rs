@@ -34,7 +34,7 @@ pub use http::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
 pub use index::{DueQuery, HistoryQuery, JobIndex, ListQuery, Page};
 pub use queue::{
     DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, MAX_SEND_DELAY, Outgoing, QueueError,
-    ReceivedMessage, is_beyond_a_message,
+    Receipt, ReceivedMessage, is_beyond_a_message,
 };
 pub use schedules::{Advance, DueSchedules, ScheduleStore, StoredSchedule};
 pub use secrets::{Secrets, SecretsError};

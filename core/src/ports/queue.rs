@@ -40,6 +40,9 @@ pub trait JobQueue: Send + Sync {
     /// Hides received messages from everybody for a while longer.
     async fn defer(&self, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>>;
 
+    /// Deletes received messages before their batch is answered, which deletes whatever is left of them.
+    async fn acknowledge(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>>;
+
     /// Copies messages to the dead-letter queues of their queues, the reason as a message attribute.
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>>;
 }
@@ -101,6 +104,15 @@ pub struct Deferral {
     pub receipt_handle: String,
     /// How long from now; whole seconds, rounded up, at most 12 hours.
     pub wait: Duration,
+}
+
+/// A received message that nobody needs any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The queue it came from.
+    pub queue: Queue,
+    /// Which message.
+    pub receipt_handle: String,
 }
 
 /// A received message that goes to the dead-letter queue, and why.

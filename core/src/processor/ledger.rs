@@ -98,6 +98,11 @@ impl Ledger {
         self.state().fates.insert(message.message_id.clone(), Fate::Released);
     }
 
+    /// Whether nobody needs a message any more.
+    pub(super) fn is_released(&self, message_id: &str) -> bool {
+        self.state().fates.get(message_id) == Some(&Fate::Released)
+    }
+
     /// Notes that a job of this batch has ended.
     pub(super) fn finish(&self, record: &JobRecord) {
         self.state().finished.insert(record.id().clone(), record.definition.name.clone());

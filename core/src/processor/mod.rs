@@ -8,6 +8,7 @@
 //!
 //! The decisions are pure functions: `gate`, `judge` and `conclude`. The rest carries them out.
 
+mod acknowledge;
 mod attempt;
 mod cancellation;
 mod claim;
@@ -47,6 +48,7 @@ use crate::ports::{
     Settlement, SharedStore, UniqueKeys,
 };
 use crate::registry::{JobRegistry, Registered};
+use acknowledge::{Grouped, in_groups};
 use attempt::Ended;
 use control::KnownControl;
 use ledger::Ledger;
@@ -231,7 +233,9 @@ impl JobProcessor {
                     ended.push(*end);
                 }
                 Either::Right(((), _)) => {
-                    events.push(self.settling(std::mem::take(&mut ended), invocation, ledger));
+                    let ended = std::mem::take(&mut ended);
+                    let done = in_groups(&ended, &slots);
+                    events.push(self.settling_early(ended, done, invocation, ledger));
                 }
             }
         }
@@ -245,6 +249,21 @@ impl JobProcessor {
     ) -> BoxFuture<'a, Event> {
         Box::pin(async move {
             self.settle(ended, invocation, ledger).await;
+            Event::Settled
+        })
+    }
+
+    /// Settles jobs while others of their batch still run, and then deletes these messages of theirs.
+    fn settling_early<'a>(
+        &'a self,
+        ended: Vec<Ended>,
+        done: Vec<Grouped>,
+        invocation: &'a Invocation,
+        ledger: &'a Ledger,
+    ) -> BoxFuture<'a, Event> {
+        Box::pin(async move {
+            self.settle(ended, invocation, ledger).await;
+            self.acknowledge(done, ledger).await;
             Event::Settled
         })
     }

@@ -46,6 +46,12 @@ impl Slots {
         self.running.leave(tenant);
     }
 
+    /// Whether a job runs that is of another tenant, or of none.
+    pub(super) fn has_others_than(&self, tenant: Option<&str>) -> bool {
+        let own = tenant.and_then(|tenant| self.running.of.get(tenant)).copied().unwrap_or(0);
+        self.running.all > own
+    }
+
     /// Whether no job runs.
     pub(super) const fn are_idle(&self) -> bool {
         self.running.all == 0

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use lambda_jobs_core::families::webhook::{
-    DeliveryPorts, Endpoint, EndpointId, EndpointSpec, EndpointView, NewEvent, Published, RateLimit,
-    RetrySchedule, WebhookDeliveryHandler, WebhookError, WebhookPorts, WebhookSecret, WebhookService,
+    DeliveryPorts, Endpoint, EndpointId, EndpointSpec, EndpointView, FIRST_BYTE_TIMEOUT, NewEvent, Published,
+    RateLimit, RetrySchedule, WebhookDeliveryHandler, WebhookError, WebhookPorts, WebhookSecret,
+    WebhookService,
 };
-use lambda_jobs_core::memory::{MemoryShared, MemoryWebhooks, SeededEntropy};
+use lambda_jobs_core::memory::{MemoryShared, MemoryWebhooks, PausedClock, SeededEntropy};
 use lambda_jobs_core::ports::{
-    DeliveryQuery, DeliveryStatus, EventKind, HttpError, HttpRequest, HttpResponse, HttpSender, Secrets,
-    SecretsError, Webhooks,
+    Clock, DeliveryQuery, DeliveryStatus, EventKind, HttpError, HttpRequest, HttpResponse, HttpSender,
+    Secrets, SecretsError, Webhooks,
 };
-use lambda_jobs_core::{JobStatus, Queue};
+use lambda_jobs_core::processor::Invocation;
+use lambda_jobs_core::{JobStatus, Queue, StopSignal};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
@@ -23,20 +26,36 @@ use crate::world::World;
 
 mod operators;
 
+/// How long a receiver takes that is slow, and yet answers.
+const SLOW: Duration = Duration::from_secs(12);
+
 /// A status, and the header that says when to try again.
 type Answer = (u16, Option<String>);
 
 /// Receivers, by their URLs. The last answer is given again and again.
-#[derive(Default)]
 struct Receivers {
     answers: Mutex<HashMap<String, VecDeque<Answer>>>,
     requests: Mutex<Vec<HttpRequest>>,
+    /// When which URL was called.
+    arrivals: Mutex<Vec<(String, DateTime<Utc>)>>,
+    /// How long every receiver takes for its answer.
+    answer_time: Duration,
+    clock: PausedClock,
 }
 
 #[async_trait]
 impl HttpSender for Receivers {
     async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
         self.requests.lock().unwrap().push(request.clone());
+        self.arrivals.lock().unwrap().push((request.url.clone(), self.clock.now()));
+        self.clock.sleep(self.answer_time).await;
+        if request.url.contains("silent") {
+            self.clock.sleep(request.first_byte_timeout).await;
+            return Err(HttpError::transient("no answer began in time"));
+        }
+        if request.url.contains("slow") {
+            self.clock.sleep(SLOW).await;
+        }
         let mut answers = self.answers.lock().unwrap();
         let answers = answers.entry(request.url.clone()).or_default();
         let (status, retry_after) = match answers.len() {
@@ -81,8 +100,20 @@ fn url(host: &str) -> String {
 
 impl Hooks {
     fn new() -> Self {
+        Self::answering_in(Duration::ZERO)
+    }
+
+    /// Hooks whose receivers take so long for their answers.
+    fn answering_in(answer_time: Duration) -> Self {
         let world = World::new(|_| ());
-        let (receivers, webhooks) = (Arc::new(Receivers::default()), Arc::new(MemoryWebhooks::new()));
+        let receivers = Receivers {
+            answers: Mutex::default(),
+            requests: Mutex::default(),
+            arrivals: Mutex::default(),
+            answer_time,
+            clock: world.clock.clone(),
+        };
+        let (receivers, webhooks) = (Arc::new(receivers), Arc::new(MemoryWebhooks::new()));
         let endpoints = Arc::new(MemoryShared::new());
         let clock = Arc::new(world.clock.clone());
         let entropy = Arc::new(SeededEntropy::new(5));
@@ -141,6 +172,10 @@ impl Hooks {
 
     fn requests(&self) -> Vec<HttpRequest> {
         self.receivers.requests.lock().unwrap().clone()
+    }
+
+    fn requests_to(&self, host: &str) -> usize {
+        self.receivers.requests.lock().unwrap().iter().filter(|request| request.url.contains(host)).count()
     }
 
     fn endpoint(&self, name: &str) -> EndpointView {
@@ -480,4 +515,63 @@ fn a_dead_endpoint_delays_no_other() {
     };
     let (alone, beside) = (p95(false), p95(true));
     assert!(beside <= 2 * alone + 1, "p95 beside a dead endpoint {beside} s, alone {alone} s");
+}
+
+/// How many batches of webhooks a deployment runs at once, by the default of the template.
+const ENVIRONMENTS: u32 = 10;
+
+/// One environment: batch after batch, until all live deliveries have arrived.
+async fn work(hooks: &Hooks, starts_in: Duration, live: usize) {
+    let world = &hooks.world;
+    world.clock.sleep(starts_in).await;
+    while hooks.requests_to("live") < live {
+        let messages = world.receive(Queue::Webhooks);
+        if messages.is_empty() {
+            world.clock.sleep(Duration::from_millis(100)).await;
+            continue;
+        }
+        let deadline = world.now() + world.config.function_timeout;
+        let invocation = Invocation { deadline, stop: StopSignal::never() };
+        let report = world.processor.process(messages.clone(), &invocation).await;
+        for message in messages {
+            if !report.retained.contains(&message.message_id) {
+                world.queue.delete(&message).unwrap();
+            }
+        }
+    }
+}
+
+/// When 95 of 100 deliveries to a live host have arrived, of 1,000 that were published with as many to this one.
+fn p95_beside(other: Option<&str>) -> Duration {
+    let hooks = Hooks::answering_in(Duration::from_millis(200));
+    hooks.put("live", spec("live.example", &["*"]));
+    if let Some(other) = other {
+        hooks.put("other", spec(other, &["*"]));
+    }
+    for _ in 0..1_000 {
+        hooks.publish("a", None);
+    }
+    let began = hooks.world.now();
+    let fleet = (0..ENVIRONMENTS).map(|one| work(&hooks, one * Duration::from_millis(20), 1_000));
+    hooks.world.clock.run(join_all(fleet));
+    let arrivals = hooks.receivers.arrivals.lock().unwrap();
+    let live = arrivals.iter().filter(|(url, _)| url.contains("live")).map(|(_, at)| *at);
+    let mut live: Vec<DateTime<Utc>> = live.collect();
+    live.sort_unstable();
+    (live[950] - began).to_std().unwrap()
+}
+
+#[test]
+fn a_silent_endpoint_delays_others_by_one_time_limit_until_its_breaker_opens() {
+    let (alone, beside) = (p95_beside(None), p95_beside(Some("silent.example")));
+    assert!(
+        beside <= 2 * alone + FIRST_BYTE_TIMEOUT,
+        "p95 beside a silent endpoint {beside:?}, alone {alone:?}"
+    );
+}
+
+#[test]
+fn a_slow_endpoint_whose_breaker_never_opens_leaves_environments_to_the_others() {
+    let (alone, beside) = (p95_beside(None), p95_beside(Some("slow.example")));
+    assert!(beside <= 2 * alone + 2 * SLOW, "p95 beside a slow endpoint {beside:?}, alone {alone:?}");
 }

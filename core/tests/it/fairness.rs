@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -273,4 +274,26 @@ fn a_deferred_bare_message_keeps_its_group_and_gets_its_tenants_where_it_had_non
         assert_eq!(next_group(&world).as_deref(), kept, "{case}: its copy");
         assert_eq!(world.now(), due, "{case}: the copy waits for its instant");
     }
+}
+
+#[test]
+fn what_has_ended_beside_a_slow_job_is_in_flight_no_longer() {
+    let world = World::new(|registry| drop(scripted(registry)));
+    let run = |jobs: [(Option<&str>, u64); 3]| {
+        for (tenant, work) in jobs {
+            let job = NewJob::new("script").payload(json!({ "work": work }));
+            enqueued(&world, NewJob { tenant: tenant.map(str::to_owned), ..job });
+        }
+        let before = world.sends.acknowledged.load(Ordering::SeqCst);
+        assert_eq!(world.step(Queue::Normal).retained, [""; 0]);
+        world.sends.acknowledged.load(Ordering::SeqCst) - before
+    };
+    assert_eq!(run([(Some("slow"), 10_000), (Some("quick"), 0), (None, 0)]), 1, "the quick tenant's alone");
+    assert_eq!(run([(Some("slow"), 10), (Some("quick"), 0), (None, 0)]), 0, "the answer deletes all at once");
+    assert_eq!(
+        run([(Some("slow"), 10_000), (Some("slow"), 0), (None, 0)]),
+        0,
+        "the slow tenant looks busy, and is"
+    );
+    assert_eq!(run([(None, 10_000), (None, 0), (None, 0)]), 0, "a message in no group is in nobody's way");
 }

@@ -17,7 +17,8 @@ use lambda_jobs_core::memory::{
 use lambda_jobs_core::ports::{
     BoxFuture, ClaimOutcome, ClaimRequest, Clock, DeadLetter, DeadLetterQueue, DeadLettered, Deferral,
     DueQuery, InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, QueueError,
-    ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, SharedStore, StoreError, UniqueKeys,
+    Receipt, ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, SharedStore, StoreError,
+    UniqueKeys,
 };
 use lambda_jobs_core::processor::{BatchReport, Invocation, ProcessorPorts};
 use lambda_jobs_core::{
@@ -94,7 +95,11 @@ impl World {
         let entropy = Arc::new(SeededEntropy::new(7));
         let mut registry = JobRegistry::new(&config);
         register(&mut registry);
-        let sends = Arc::new(Sends { inner: queue.clone(), refused: AtomicUsize::new(0) });
+        let sends = Arc::new(Sends {
+            inner: queue.clone(),
+            refused: AtomicUsize::new(0),
+            acknowledged: AtomicUsize::new(0),
+        });
         let ports = ProcessorPorts {
             store: store.clone(),
             queue: sends.clone(),
@@ -256,6 +261,8 @@ pub(crate) struct Sends {
     inner: Arc<MemoryQueue>,
     /// How many of the next calls are refused.
     pub(crate) refused: AtomicUsize,
+    /// How many messages were deleted before their batch was answered.
+    pub(crate) acknowledged: AtomicUsize,
 }
 
 #[async_trait]
@@ -269,6 +276,11 @@ impl JobQueue for Sends {
 
     async fn defer(&self, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>> {
         self.inner.defer(deferrals).await
+    }
+
+    async fn acknowledge(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        self.acknowledged.fetch_add(receipts.len(), Ordering::SeqCst);
+        self.inner.acknowledge(receipts).await
     }
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>> {

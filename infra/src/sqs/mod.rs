@@ -6,6 +6,7 @@
 //! A dead letter is a copy that the worker sends, because SQS's own redrive can't say why: the message
 //! attributes `reason`, `originalMessageId` and `originalQueue` do.
 
+mod acknowledge;
 mod backlog;
 mod batch;
 mod client;
@@ -16,7 +17,7 @@ mod send;
 use async_trait::async_trait;
 use lambda_jobs_core::Queue;
 use lambda_jobs_core::ports::{
-    DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError,
+    DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError, Receipt,
 };
 
 pub use client::SqsClient;
@@ -46,6 +47,10 @@ impl JobQueue for SqsJobQueue {
 
     async fn defer(&self, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>> {
         send::defer_all(&self.client, deferrals).await
+    }
+
+    async fn acknowledge(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        acknowledge::delete_all(&self.client, receipts).await
     }
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>> {

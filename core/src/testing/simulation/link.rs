@@ -16,7 +16,7 @@ use crate::job::{JobId, JobRecord, Queue};
 use crate::ports::{
     BoxFuture, ClaimOutcome, ClaimRequest, Clock, Counters, DeadLetter, DeadLetterQueue, DeadLettered,
     Deferral, DueQuery, Entropy, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobQueue, JobStore,
-    ListQuery, Outgoing, Page, QueueError, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement,
+    ListQuery, Outgoing, Page, QueueError, Receipt, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement,
     StoreError,
 };
 use crate::processor::RunObserver;
@@ -389,6 +389,12 @@ impl JobQueue for Link {
         let what =
             |deferral: &Deferral| format!("defer a message of {} for {:?}", deferral.queue, deferral.wait);
         self.post(deferrals, what, one).await
+    }
+
+    async fn acknowledge(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        let one =
+            |receipt: &Receipt| only(at_once(self.world.queue.acknowledge(std::slice::from_ref(receipt))));
+        self.post(receipts, |receipt| format!("delete a message of {}", receipt.queue), one).await
     }
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>> {
