@@ -32,7 +32,8 @@ struct Noting {
 
 impl Noting {
     fn note(&self, calls: &Mutex<Vec<(u128, usize)>>, count: usize) {
-        calls.lock().unwrap().push(((self.clock.monotonic() - self.start).as_millis(), count));
+        let passed = self.clock.monotonic().saturating_sub(self.start);
+        calls.lock().unwrap().push((passed.as_millis(), count));
     }
 }
 

@@ -194,8 +194,9 @@ mod tests {
     fn who_asks_in_the_same_turn_is_answered_by_one_call_each_with_its_own_answer() {
         let bench = Bench::new();
         let answers = bench.clock.run(join_all((1..=10).map(|number| bench.double(number))));
-        assert_eq!(answers, Vec::from_iter((1..=10).map(|number| Some(2 * number))));
-        assert_eq!(bench.calls(), [Vec::from_iter(1..=10)]);
+        let doubled: Vec<_> = (1..=10).map(|number| Some(2 * number)).collect();
+        assert_eq!(answers, doubled);
+        assert_eq!(bench.calls(), [(1..=10).collect::<Vec<_>>()]);
     }
 
     #[test]
@@ -226,12 +227,11 @@ mod tests {
         assert_eq!(bench.clock.monotonic(), Duration::from_millis(1_500), "and waits for no other");
     }
 
-    /// Polls a place's answer once for each of these instants, in milliseconds, and then lets it vanish.
+    /// Waits for a place's answer for so many milliseconds, and then vanishes, as a killed environment does or in order.
     async fn vanish(bench: &Bench, place: Place<u32, u32>, after: u64, leak: bool) {
         let mut answer = Box::pin(place.answer());
         let until = bench.clock.sleep(Duration::from_millis(after));
-        let gone = futures_util::future::select(&mut answer, until).await;
-        drop(gone);
+        drop(futures_util::future::select(&mut answer, until).await);
         if leak {
             std::mem::forget(answer);
         }
