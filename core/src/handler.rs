@@ -148,7 +148,7 @@ pub struct JobError {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    Retryable { after: Option<Duration> },
+    Retryable { after: Option<Duration>, retries: Option<u32> },
     Permanent,
     Snooze(Until),
     Deferred { until: DateTime<Utc>, by: Obstacle },
@@ -164,7 +164,7 @@ enum Until {
 impl JobError {
     /// A failure that another try may not meet.
     pub fn retryable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), kind: Kind::Retryable { after: None } }
+        Self { message: message.into(), kind: Kind::Retryable { after: None, retries: None } }
     }
 
     /// A failure that every try would meet.
@@ -235,10 +235,28 @@ impl JobError {
     /// error or a snooze.
     #[must_use]
     pub fn after(mut self, wait: Duration) -> Self {
-        if let Kind::Retryable { after } = &mut self.kind {
+        if let Kind::Retryable { after, .. } = &mut self.kind {
             *after = Some(wait);
         }
         self
+    }
+
+    /// Says how many retries the job has in all, where its message does not: for handlers whose jobs know that
+    /// themselves. Changes nothing about a permanent error or a snooze.
+    #[must_use]
+    pub const fn of_retries(mut self, all: u32) -> Self {
+        if let Kind::Retryable { retries, .. } = &mut self.kind {
+            *retries = Some(all);
+        }
+        self
+    }
+
+    /// How many retries the job has in all, by its handler.
+    pub(crate) const fn retries(&self) -> Option<u32> {
+        match self.kind {
+            Kind::Retryable { retries, .. } => retries,
+            Kind::Permanent | Kind::Snooze(_) | Kind::Deferred { .. } => None,
+        }
     }
 
     /// Whether another try is pointless.
@@ -251,7 +269,7 @@ impl JobError {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.kind {
-            Kind::Retryable { after } => after,
+            Kind::Retryable { after, .. } => after,
             Kind::Permanent | Kind::Snooze(_) | Kind::Deferred { .. } => None,
         }
     }

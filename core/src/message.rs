@@ -52,7 +52,8 @@ pub const MAX_UNIQUE_FOR: Duration = Retention::MIN;
 pub const MAX_BREAKERS: usize = 5;
 
 const MAX_TAGS: usize = 50;
-const MAX_WORD_BYTES: usize = 128;
+/// The longest `tenant`, tag or `traceparent`, in bytes.
+pub(crate) const MAX_WORD_BYTES: usize = 128;
 
 /// A decoded message: the job, when it is due, and whether a record of it was written when it was sent.
 ///

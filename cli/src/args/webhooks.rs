@@ -1,13 +1,12 @@
 //! What `webhooks` takes.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use lambda_jobs_core::JobId;
 use lambda_jobs_core::families::webhook::{EndpointId, EndpointSpec, RateLimit, RetrySchedule};
-use lambda_jobs_core::ports::{DeliveryStatus, Method};
+use lambda_jobs_core::ports::{DeliveryStatus, Headers, Method};
 use serde_json::Value;
 
 use super::Target;
@@ -46,7 +45,8 @@ pub enum EndpointsCommand {
     Put(Box<PutEndpointArgs>),
     /// Forget an endpoint, and its secrets; what is still due to it is cancelled.
     Delete(OneEndpoint),
-    /// Make a new secret, which is shown this once; the old one signs too until the overlap is over.
+    /// Make a new secret, which is shown this once; the old one signs too until the overlap is over. At most five are in
+    /// use at once.
     RotateSecret(RotateArgs),
     /// Let an endpoint get webhooks again.
     Enable(OneEndpoint),
@@ -81,7 +81,7 @@ pub struct PutEndpointArgs {
     /// What it is, for a person to read.
     #[arg(long)]
     pub description: Option<String>,
-    /// A header to send along; may be repeated.
+    /// A header to send along; may be repeated. Its value is never shown again.
     #[arg(long = "header", value_name = "NAME=VALUE")]
     pub headers: Vec<String>,
     /// How many deliveries it gets in how long, such as "100/1m".
@@ -96,7 +96,8 @@ pub struct PutEndpointArgs {
     /// How they are sent: POST, PUT or PATCH.
     #[arg(long, value_parser = method, default_value = "POST")]
     pub method: Method,
-    /// How often a refusal (a client error) is confirmed by another try before it is believed; twice by default.
+    /// How often a refusal (a client error) is confirmed by another try before it is believed: 0 to 10 times; twice by
+    /// default.
     #[arg(long, value_name = "N")]
     pub confirmations: Option<u32>,
     /// Where it is kept.
@@ -127,7 +128,7 @@ pub struct PublishArgs {
     /// Whose it is.
     #[arg(long)]
     pub tenant: Option<String>,
-    /// Its id: publishing it twice delivers it once.
+    /// Its id, of at most 150 bytes: publishing it twice delivers it once.
     #[arg(long)]
     pub id: Option<JobId>,
     /// How long from now it becomes due, such as "90s" or "1h 30m".
@@ -213,8 +214,8 @@ impl PutEndpointArgs {
 }
 
 /// A value may be a secret, and is in no message, not even where it is given in another way than expected.
-fn headers(given: &[String]) -> Result<BTreeMap<String, String>, String> {
-    let mut headers = BTreeMap::new();
+fn headers(given: &[String]) -> Result<Headers, String> {
+    let mut headers = Headers::new();
     for header in given {
         let Some((name, value)) = header.split_once('=') else {
             let name = header.split([':', ' ']).next().unwrap_or_default();

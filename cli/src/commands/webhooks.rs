@@ -7,11 +7,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use lambda_jobs_core::families::webhook::{
-    NAME, NewEvent, PublishedDelivery, WebhookPayload, WebhookService,
-};
+use lambda_jobs_core::JobId;
+use lambda_jobs_core::families::webhook::{NewEvent, PublishedDelivery, WebhookService, delivery_job};
 use lambda_jobs_core::ports::WebhookDelivery;
-use lambda_jobs_core::{JobId, NewJob};
 use lambda_jobs_infra::OsEntropy;
 use serde_json::json;
 
@@ -97,12 +95,7 @@ async fn deliver(args: DeliverArgs) -> Result<ExitCode, Failure> {
     let mut delivery = WebhookDelivery::new(id.as_str(), &args.url, args.payload, now);
     delivery.max_attempts = args.max_attempts;
     adapters.webhooks().put_delivery(&delivery).await?;
-    let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id };
-    let job = NewJob::new(NAME)
-        .id(id)
-        .payload(serde_json::to_value(payload)?)
-        .max_retries(args.max_attempts.saturating_sub(1));
-    let enqueued = manager.enqueue(job).await?;
+    let enqueued = manager.enqueue(delivery_job(&delivery, id)).await?;
     if args.target.json {
         output::json(&enqueued)?;
     } else {

@@ -135,6 +135,8 @@ fn a_webhook_that_is_never_answered_well_fails_with_the_status() {
     stack.run(&["status", &id, "--watch"]);
     let job = stack.json(&["status", &id]);
     assert_eq!((&job["status"], &job["attempt"]), (&json!("failed"), &json!(2)));
+    let host = url.split('/').nth(2).unwrap();
+    assert_eq!(job["tenant"], json!(host), "it waits in its host's group");
     let error = job["error"].as_str().unwrap();
     assert!(error.starts_with("POST http://127.0.0.1:") && !error.contains("s3cret"), "{error}");
 }

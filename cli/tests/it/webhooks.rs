@@ -44,7 +44,7 @@ fn an_endpoint_is_put_changed_rotated_disabled_and_deleted_and_each_secret_is_sh
     }
     let expected = json!({
         "id": "billing", "url": url, "eventTypes": ["invoice.*", "user.created"], "tenant": "acme",
-        "description": "billing", "method": "PUT", "headers": { "X-Team": "red" },
+        "description": "billing", "method": "PUT", "headers": { "X-Team": "..." },
         "rateLimit": { "deliveries": 10, "per": 60000 }, "retry": "long", "maxAttempts": 7, "confirmations": 1,
         "enabled": true, "secrets": 1, "secret": null, "createdAt": null, "updatedAt": null,
     });
@@ -189,6 +189,9 @@ fn what_does_not_exist_is_named() {
         assert!(said.contains("delivery: expected one that exists, got \"nothing\""), "{said}");
     }
     put(&stack, "all", "https://a.example/hook", "*", &[]);
+    let said = error(&stack, &["webhooks", "publish", "a", "--id", &"x".repeat(151)]);
+    assert!(said.contains("event id: expected at most 150 bytes, got "), "{said}");
+    assert_eq!(stack.json(&["webhooks", "deliveries"]), json!([]), "nothing was written");
     let published = stack.json(&["webhooks", "publish", "a"]);
     let delivery = published["deliveries"][0]["deliveryId"].as_str().unwrap();
     let said = error(&stack, &["webhooks", "replay", delivery]);
@@ -214,6 +217,7 @@ fn what_is_wrong_with_an_argument_is_said_before_anything_is_sent() {
         (["--header", "X-Key"], "header: expected NAME=VALUE, got \"X-Key\" without a value"),
         (["--header", "webhook-id=1"], "headers: expected no header that is part of the signature"),
         (["--header", "X Key=1"], "headers: expected names that HTTP allows"),
+        (["--confirmations", "11"], "confirmations: expected 0 to 10, got 11"),
         (["--tenant", ""], "tenant, description: expected 1 to 500 bytes"),
     ] {
         let said = refused(&[&good[..], &more].concat());
@@ -222,6 +226,9 @@ fn what_is_wrong_with_an_argument_is_said_before_anything_is_sent() {
     let put =
         |url: &str, types: &str| refused(&["endpoints", "put", "a", "--url", url, "--event-types", types]);
     assert!(put("a.example", "*").contains("url: expected an absolute URL of https"));
+    let said = put("https://me:s3cret@a.example/", "*");
+    assert!(said.contains("url: expected no user and no password in it, got https://a.example/"), "{said}");
+    assert!(!said.contains("s3cret"), "{said}");
     assert!(put("https://a.example", "a b").contains("eventTypes: expected types of 1 to 128 letters"));
     assert!(refused(&["endpoints", "put", "a", "--url", "https://a.example"]).contains("--event-types"));
     let said = refused(&["endpoints", "enable", "a b"]);

@@ -34,6 +34,7 @@ mod coalesce;
 mod deliver;
 mod directory;
 mod endpoint;
+mod job;
 mod outcome;
 mod retry;
 mod secret;
@@ -47,6 +48,7 @@ pub use endpoint::{
     DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, InvalidEndpoint,
     MAX_ATTEMPTS, RateLimit,
 };
+pub use job::{IdTooLong, delivery_job};
 pub use outcome::{ErrorClass, LONGEST_RETRY_AFTER};
 pub use retry::RetrySchedule;
 pub use secret::{SecretInUse, WebhookSecret};
@@ -54,6 +56,7 @@ pub use service::{
     EndpointView, NewEvent, Published, PublishedDelivery, WebhookError, WebhookPorts, WebhookService,
 };
 pub use sweep::Sweep;
+pub(crate) use target::shown;
 pub use target::{RefusedUrl, TargetPolicy};
 
 use batched::Batched;
@@ -182,11 +185,15 @@ impl JobHandler for WebhookDeliveryHandler {
 
 /// The breaker of the host that a URL names: a host that is down fails all webhooks that go there.
 fn breaker_of(url: &str) -> String {
+    format!("webhook-{}", host_of(url))
+}
+
+/// The host that a URL names, and the port if it names one.
+fn host_of(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
-    let visible: String = host.chars().filter(char::is_ascii_graphic).take(MAX_HOST_CHARS).collect();
-    format!("webhook-{visible}")
+    host.chars().filter(char::is_ascii_graphic).take(MAX_HOST_CHARS).collect()
 }
 
 /// The longest name of a host, and a port.

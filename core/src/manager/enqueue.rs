@@ -157,7 +157,7 @@ impl JobManager {
     }
 
     /// Whether a job would be accepted.
-    pub(super) fn check(&self, job: NewJob, now: DateTime<Utc>) -> Result<(), EnqueueError> {
+    pub(crate) fn check(&self, job: NewJob, now: DateTime<Utc>) -> Result<(), EnqueueError> {
         self.admit(job, now).map(|_| ())
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::families::webhook::shown;
+
 /// Something that can make an HTTP request. It follows no redirects, asks no proxy, and reads no more
 /// of the answer than it is told to.
 #[async_trait]
@@ -37,8 +39,8 @@ impl fmt::Display for Method {
     }
 }
 
-/// A request to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request to be made. Its `Debug` form shows neither the values of headers, nor the query, nor the body.
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     /// How.
     pub method: Method,
@@ -54,6 +56,21 @@ pub struct HttpRequest {
     pub first_byte_timeout: Duration,
     /// How much of the answer's body is read, in bytes.
     pub max_response_bytes: usize,
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("url", &shown(&self.url))
+            .field("headers", &headers)
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .field("timeout", &self.timeout)
+            .field("first_byte_timeout", &self.first_byte_timeout)
+            .field("max_response_bytes", &self.max_response_bytes)
+            .finish()
+    }
 }
 
 /// An answer.

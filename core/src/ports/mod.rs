@@ -11,6 +11,7 @@ mod control;
 mod entropy;
 mod event_sources;
 mod events;
+mod headers;
 mod http;
 mod index;
 mod queue;
@@ -28,6 +29,7 @@ pub use control::{ControlStore, SaveOutcome};
 pub use entropy::Entropy;
 pub use event_sources::{ChangeOutcome, EventSource, EventSourceError, EventSources, SourceState};
 pub use events::{EventKind, EventSink, JobEvent};
+pub use headers::Headers;
 pub use http::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
 pub use index::{DueQuery, HistoryQuery, JobIndex, ListQuery, Page};
 pub use queue::{

@@ -1,6 +1,5 @@
 //! Where webhook deliveries are kept.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::headers::Headers;
 use super::http::Method;
 use super::index::Page;
 use super::store::StoreError;
@@ -128,7 +128,7 @@ pub struct WebhookDelivery {
     pub method: Method,
     /// Headers to send along.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: Headers,
     /// What is sent, as JSON.
     #[serde(default)]
     pub payload: Value,
@@ -198,7 +198,7 @@ impl WebhookDelivery {
             event_type: None,
             url: url.into(),
             method: Method::Post,
-            headers: BTreeMap::new(),
+            headers: Headers::new(),
             payload,
             status: DeliveryStatus::Pending,
             attempt_count: 0,

@@ -124,9 +124,9 @@ impl JobProcessor {
         let (outcome, hook) = self.run_handler(work, &ctx, timeout, invocation).await;
         let took = self.clock.monotonic().saturating_sub(started);
         ctx.calls().finish(outcome.is_timeout()).await;
-        let spent_all = record.failures >= max_retries;
         let terms = Terms {
-            spent_all,
+            max_retries,
+            is_told: message.definition.max_retries.is_some(),
             max_snoozes: handler.max_snoozes(),
             is_cancelled: ctx.is_cancelled(),
             retry: handler.retry(),
@@ -211,8 +211,9 @@ impl JobProcessor {
 
 /// What an attempt's outcome is judged by.
 struct Terms<'a> {
-    /// Whether no attempt is left after this one.
-    spent_all: bool,
+    max_retries: u32,
+    /// Whether the message says how many retries there are, which no handler overrides.
+    is_told: bool,
     max_snoozes: u32,
     /// Whether the handler was told that its job is cancelled.
     is_cancelled: bool,
@@ -244,7 +245,8 @@ fn conclude(
         Outcome::Failed(error) | Outcome::TimedOut(error) => {
             let error = if error.is_snooze() { too_often(record.snoozes, &error) } else { error };
             let text = shortened(error.to_string());
-            let record = if terms.spent_all || error.is_permanent() {
+            let max_retries = error.retries().filter(|_| !terms.is_told).unwrap_or(terms.max_retries);
+            let record = if record.failures >= max_retries || error.is_permanent() {
                 record.failed(text, now, Some(took))
             } else {
                 let wait =

@@ -128,6 +128,33 @@ fn a_server_error_is_retried_and_then_fails_with_the_status_and_without_the_quer
 }
 
 #[test]
+fn a_delivery_is_tried_as_often_as_it_says_unless_its_message_says_less() {
+    for (max_attempts, message, tried) in
+        [(6, json!({}), 6), (2, json!({}), 2), (6, json!({ "maxRetries": 0 }), 1)]
+    {
+        let endpoint = Endpoint::answering((0..9).map(|_| status(500)).collect());
+        let delivery = WebhookDelivery::new("d2", "https://example.com/", json!({}), endpoint.world.now());
+        let delivery = WebhookDelivery { max_attempts, ..delivery };
+        assert!(endpoint.world.clock.run(endpoint.webhooks.put_delivery(&delivery)).unwrap());
+        let mut body = json!({
+            "name": NAME, "payload": { "type": "deliver_specific", "webhookDeliveryId": "d2" },
+        });
+        body.as_object_mut().unwrap().extend(message.as_object().unwrap().clone());
+        let job = endpoint.world.send(Queue::Webhooks, &body);
+        endpoint.world.settle();
+        assert_eq!(endpoint.http.requests.lock().unwrap().len(), tried, "{body}");
+        let job = endpoint.world.status(&job);
+        assert_eq!((job.status, job.attempt), (JobStatus::Failed, u32::try_from(tried).unwrap()), "{body}");
+        let delivery = endpoint.world.clock.run(endpoint.webhooks.delivery("d2")).unwrap().unwrap();
+        assert_eq!(
+            (delivery.status, delivery.attempt_count),
+            (DeliveryStatus::Failed, job.attempt),
+            "{body}"
+        );
+    }
+}
+
+#[test]
 fn a_connection_that_fails_once_is_made_up_for() {
     let endpoint = Endpoint::answering(vec![Err(HttpError::transient("connection refused")), status(200)]);
     let job = endpoint.deliver("d1");

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{any, post};
+use axum::serve::ListenerExt;
 use futures_util::{StreamExt, stream};
 use lambda_jobs_core::families::webhook::{AddressPolicy, TargetPolicy};
 use lambda_jobs_core::ports::{HttpRequest, HttpSender, Method};
@@ -230,4 +232,22 @@ async fn an_allowed_host_may_be_inside() {
         error.to_string(),
         "url: expected a public address, got 127.0.0.1 (loopback) for other.example"
     );
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again() {
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let counted = accepted.clone();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let listener = listener.tap_io(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+    });
+    let router = Router::new().route("/", post(async || "heard"));
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let sender = ReqwestSender::new(TargetPolicy::local());
+    for _ in 0..10 {
+        assert_eq!(sender.send(&request(url.clone())).await.unwrap().body, b"heard");
+    }
+    assert_eq!(accepted.load(Ordering::SeqCst), 1);
 }

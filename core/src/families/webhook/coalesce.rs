@@ -194,8 +194,7 @@ mod tests {
     fn who_asks_in_the_same_turn_is_answered_by_one_call_each_with_its_own_answer() {
         let bench = Bench::new();
         let answers = bench.clock.run(join_all((1..=10).map(|number| bench.double(number))));
-        let doubled: Vec<_> = (1..=10).map(|number| Some(2 * number)).collect();
-        assert_eq!(answers, doubled);
+        assert_eq!(answers, (1..=10).map(|number| Some(2 * number)).collect::<Vec<_>>());
         assert_eq!(bench.calls(), [(1..=10).collect::<Vec<_>>()]);
     }
 

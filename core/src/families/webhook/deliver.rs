@@ -188,8 +188,10 @@ impl Attempt<'_> {
         let Self { delivery, endpoint, ctx, .. } = self;
         let spec = endpoint.as_ref().map(|endpoint| &endpoint.spec);
         let schedule = spec.map_or(RetrySchedule::Short, |spec| spec.retry);
-        let is_last =
-            ctx.is_last_attempt() || delivery.attempt_count.saturating_add(1) >= delivery.max_attempts;
+        // The delivery counts its attempts. A message that says how many retries it has may end it sooner.
+        let is_told = ctx.definition().max_retries.is_some();
+        let is_last = (is_told && ctx.is_last_attempt())
+            || delivery.attempt_count.saturating_add(1) >= delivery.max_attempts;
         let failed = |why: String, refusals, sign| Verdict {
             status: DeliveryStatus::Failed,
             wait: None,
@@ -197,11 +199,12 @@ impl Attempt<'_> {
             error: Some(JobError::permanent(why)),
             sign,
         };
+        let retries = delivery.max_attempts.saturating_sub(1);
         let again = |why: String, wait: Duration, refusals| Verdict {
             status: DeliveryStatus::Pending,
             wait: Some(wait),
             refusals,
-            error: Some(JobError::retryable(why).after(wait)),
+            error: Some(JobError::retryable(why).after(wait).of_retries(retries)),
             sign: Some(Sign::Ill),
         };
         match meaning {

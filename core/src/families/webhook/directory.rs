@@ -26,7 +26,7 @@ pub(super) struct Directory {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) policy: HealthPolicy,
-    pub(super) known: Mutex<HashMap<String, (Option<Endpoint>, Duration)>>,
+    pub(super) known: Mutex<HashMap<String, (Endpoint, Duration)>>,
     pub(super) reads: EndpointReads,
 }
 
@@ -118,7 +118,7 @@ impl Directory {
         if let Some((endpoint, read_at)) = known
             && now.saturating_sub(read_at) < CACHE
         {
-            return Ok(endpoint);
+            return Ok(Some(endpoint));
         }
         if id.parse::<EndpointId>().is_err() {
             // None can have it, and asking for it may fail those who ask together with it.
@@ -159,8 +159,14 @@ impl Directory {
         }
     }
 
+    /// Keeps an endpoint for a while. That there is none is not kept: it may be made at any moment, and what is due to
+    /// it would be cancelled.
     fn keep(&self, id: &str, endpoint: Option<Endpoint>, read_at: Duration) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(endpoint) = endpoint else {
+            known.remove(id);
+            return;
+        };
         if known.len() >= MOST_KNOWN {
             known.clear();
         }

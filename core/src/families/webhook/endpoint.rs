@@ -1,6 +1,5 @@
 //! Endpoints: where webhooks go, which, and under which terms.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::retry::RetrySchedule;
 use super::secret::{SecretInUse, WebhookSecret};
+use super::target::{self, RefusedUrl};
 use crate::job::millis;
 use crate::limit::Rate;
-use crate::ports::{Method, SharedState};
+use crate::ports::{Headers, Method, SharedState};
 
 /// What is wrong with an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,8 +98,8 @@ pub struct EndpointSpec {
     #[serde(default)]
     pub method: Method,
     /// Headers to send along.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Headers::is_empty")]
+    pub headers: Headers,
     /// How many deliveries it gets in a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
@@ -132,7 +132,6 @@ impl RateLimit {
     }
 }
 
-const MAX_URL: usize = 2_048;
 const MAX_EVENT_TYPES: usize = 100;
 const MAX_EVENT_TYPE: usize = 128;
 const MAX_HEADERS: usize = 20;
@@ -140,6 +139,10 @@ const MAX_HEADER: usize = 1_024;
 const MAX_TEXT: usize = 500;
 /// How often a delivery may be tried at most.
 pub const MAX_ATTEMPTS: u32 = 50;
+/// How often a refusal may be confirmed at most.
+const MAX_CONFIRMATIONS: u32 = 10;
+/// How many secrets may sign at once: each is one more signature in a header that receivers bound.
+const MAX_SECRETS: usize = 5;
 
 impl EndpointSpec {
     /// An endpoint for all events, by the seed's terms.
@@ -151,7 +154,7 @@ impl EndpointSpec {
             tenant: None,
             description: None,
             method: Method::Post,
-            headers: BTreeMap::new(),
+            headers: Headers::new(),
             rate_limit: None,
             retry: RetrySchedule::Short,
             max_attempts: None,
@@ -169,10 +172,7 @@ impl EndpointSpec {
     pub fn check(&self) -> Result<(), InvalidEndpoint> {
         let refuse =
             |field, expected: &str, got: String| Err(InvalidEndpoint::new(field, expected.to_owned(), got));
-        let is_url = ["https://", "http://"].iter().any(|scheme| self.url.starts_with(scheme));
-        if !is_url || self.url.len() > MAX_URL || !self.url.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return refuse("url", "an absolute URL of https, at most 2048 bytes", excerpt(&self.url));
-        }
+        check_url(&self.url)?;
         if self.event_types.is_empty() || self.event_types.len() > MAX_EVENT_TYPES {
             return refuse("eventTypes", "1 to 100 types of events", self.event_types.len().to_string());
         }
@@ -190,9 +190,12 @@ impl EndpointSpec {
         if let Some(limit) = &self.rate_limit {
             limit.rate()?;
         }
-        match self.max_attempts {
-            Some(attempts) if !(1..=MAX_ATTEMPTS).contains(&attempts) => {
-                refuse("maxAttempts", "1 to 50", attempts.to_string())
+        if let Some(attempts) = self.max_attempts.filter(|attempts| !(1..=MAX_ATTEMPTS).contains(attempts)) {
+            return refuse("maxAttempts", "1 to 50", attempts.to_string());
+        }
+        match self.confirmations {
+            Some(confirmations) if confirmations > MAX_CONFIRMATIONS => {
+                refuse("confirmations", "0 to 10", confirmations.to_string())
             }
             _ => Ok(()),
         }
@@ -225,6 +228,23 @@ impl EndpointSpec {
     pub fn wants(&self, event_type: &str, tenant: Option<&str>) -> bool {
         let is_tenants = self.tenant.as_deref().is_none_or(|own| Some(own) == tenant);
         is_tenants && self.event_types.iter().any(|pattern| matches(pattern, event_type))
+    }
+}
+
+/// Checks a URL as far as that goes without knowing what may be called: whether `http` may, and which addresses, is
+/// asked before every attempt.
+fn check_url(text: &str) -> Result<(), InvalidEndpoint> {
+    let url = target::read(text)?;
+    if matches!(url.scheme(), "https" | "http") {
+        Ok(())
+    } else {
+        Err(InvalidEndpoint::new("url", "an absolute URL of https".to_owned(), target::shown(text)))
+    }
+}
+
+impl From<RefusedUrl> for InvalidEndpoint {
+    fn from(refused: RefusedUrl) -> Self {
+        Self::new("url", refused.expected().to_owned(), refused.got().to_owned())
     }
 }
 
@@ -276,7 +296,7 @@ fn is_plain(text: &str) -> bool {
     (1..=MAX_TEXT).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-fn excerpt(text: &str) -> String {
+pub(super) fn excerpt(text: &str) -> String {
     let shown: String = text.chars().take(80).collect();
     format!("{shown:?}")
 }
@@ -376,12 +396,22 @@ impl Endpoint {
     #[must_use]
     pub fn rotated(mut self, secret: WebhookSecret, overlap: TimeDelta, now: DateTime<Utc>) -> Self {
         let end = now + overlap;
-        self.secrets.retain(|one| one.until.is_none_or(|until| until > now));
         for old in &mut self.secrets {
             old.until = Some(old.until.map_or(end, |until| until.min(end)));
         }
         self.secrets.insert(0, SecretInUse { secret, since: now, until: None });
         self.written(now)
+    }
+
+    /// Checks that no more secrets are in use than may be.
+    pub(super) fn check_secrets(&self) -> Result<(), InvalidEndpoint> {
+        if self.secrets.len() <= MAX_SECRETS {
+            return Ok(());
+        }
+        let first = self.secrets.iter().filter_map(|one| one.until).min().unwrap_or(self.updated_at);
+        let expected = format!("at most {MAX_SECRETS} in use at once");
+        let got = format!("one more; the oldest ends at {first}, and an overlap of 0 ends all of them now");
+        Err(InvalidEndpoint::new("secrets", expected, got))
     }
 
     /// The endpoint as it gets nothing any more.
@@ -408,7 +438,15 @@ impl Endpoint {
         self.written(now)
     }
 
+    /// How many secrets sign what it gets.
+    #[must_use]
+    pub fn secrets_in_use(&self, now: DateTime<Utc>) -> usize {
+        self.secrets.iter().filter(|one| one.is_in_use(now)).count()
+    }
+
+    /// The endpoint as it is written next: without the secrets that sign nothing any more.
     pub(super) fn written(mut self, now: DateTime<Utc>) -> Self {
+        self.secrets.retain(|one| one.is_in_use(now));
         self.revision += 1;
         self.updated_at = now;
         self

@@ -83,6 +83,14 @@ pub struct SecretInUse {
     pub until: Option<DateTime<Utc>>,
 }
 
+impl SecretInUse {
+    /// Whether it signs what is sent at this instant.
+    #[must_use]
+    pub fn is_in_use(&self, at: DateTime<Utc>) -> bool {
+        self.until.is_none_or(|until| until > at)
+    }
+}
+
 /// The value of `webhook-signature`: the message signed with each secret that is in use, the newest first.
 pub(super) fn signatures(
     secrets: &[SecretInUse],
@@ -90,7 +98,7 @@ pub(super) fn signatures(
     at: DateTime<Utc>,
     body: &[u8],
 ) -> Option<String> {
-    let in_use = secrets.iter().filter(|one| one.until.is_none_or(|until| until > at));
+    let in_use = secrets.iter().filter(|one| one.is_in_use(at));
     let signed: Vec<String> = in_use.filter_map(|one| one.secret.sign(id, at, body)).collect();
     (!signed.is_empty()).then(|| signed.join(" "))
 }

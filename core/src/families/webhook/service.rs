@@ -12,11 +12,12 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::InvalidEndpoint;
 use super::endpoint::{
     DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, is_event_type,
 };
+use super::job::{IdTooLong, LONGEST_DELIVERY, LONGEST_EVENT, delivery_job, fits, own_id};
 use super::secret::WebhookSecret;
-use super::{InvalidEndpoint, NAME, WebhookPayload};
 use crate::job::{InvalidId, JobId, NewJob};
 use crate::manager::{EnqueueError, JobManager};
 use crate::ports::{
@@ -45,13 +46,13 @@ pub struct WebhookPorts {
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// An endpoint as it is shown: without its secrets.
+/// An endpoint as it is shown: without its secrets, but for one that was made just now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointView {
     /// Its identity.
     pub id: EndpointId,
-    /// What a person said of it.
+    /// What a person said of it, without the values of headers, which may be secrets.
     #[serde(flatten)]
     pub spec: EndpointSpec,
     /// Whether it gets anything.
@@ -82,7 +83,7 @@ pub struct NewEvent {
     pub payload: Value,
     /// Whose it is.
     pub tenant: Option<String>,
-    /// Its identity; a new one where absent.
+    /// Its identity, of at most 150 bytes; a new one where absent.
     pub id: Option<JobId>,
     /// When it is due; at once where absent.
     pub run_at: Option<DateTime<Utc>>,
@@ -116,8 +117,11 @@ pub enum WebhookError {
     #[error(transparent)]
     Invalid(#[from] InvalidEndpoint),
     /// There is no such endpoint.
-    #[error("endpoint: expected one that exists, got {:?}", .0.as_str())]
-    NoEndpoint(EndpointId),
+    #[error("endpoint: expected one that exists, got {0:?}")]
+    NoEndpoint(String),
+    /// The endpoint gets nothing: what was sent to it would fail at once.
+    #[error("endpoint: expected one that is enabled, got {0:?} (disabled since {1})")]
+    Disabled(String, DateTime<Utc>),
     /// There is no such delivery.
     #[error("delivery: expected one that exists, got {0:?}")]
     NoDelivery(String),
@@ -139,6 +143,9 @@ pub enum WebhookError {
     /// A delivery's job was not accepted; a sweep enqueues it later.
     #[error(transparent)]
     Enqueue(#[from] EnqueueError),
+    /// An id is too long for the names of the jobs.
+    #[error(transparent)]
+    TooLong(#[from] IdTooLong),
     /// An id can't be.
     #[error(transparent)]
     Id(#[from] InvalidId),
@@ -164,7 +171,7 @@ impl WebhookService {
         let secret = WebhookSecret::of(&self.ports.secrets.secret()?);
         for _ in 0..TRIES {
             let now = self.ports.clock.now();
-            let stored = self.stored(id).await?;
+            let stored = self.stored(id.as_str()).await?;
             let (next, shown) = match stored {
                 Some(old) if old.deleted_at.is_none() => (old.with_spec(spec.clone(), now), None),
                 other => {
@@ -174,7 +181,7 @@ impl WebhookService {
                 }
             };
             if let Some(saved) = self.save(next).await? {
-                return Ok(EndpointView { secret: shown, ..EndpointView::of(saved) });
+                return Ok(EndpointView { secret: shown, ..EndpointView::of(saved, now) });
             }
         }
         Err(WebhookError::Contended(id.clone()))
@@ -189,51 +196,60 @@ impl WebhookService {
     ) -> Result<EndpointView, WebhookError> {
         let secret = WebhookSecret::of(&self.ports.secrets.secret()?);
         let overlap = overlap.and_then(|time| TimeDelta::from_std(time).ok()).unwrap_or(DEFAULT_OVERLAP);
-        let change = |endpoint: Endpoint, now| endpoint.rotated(secret.clone(), overlap, now);
+        let change = |endpoint: Endpoint, now| {
+            let rotated = endpoint.rotated(secret.clone(), overlap, now);
+            rotated.check_secrets().map(|()| rotated)
+        };
         let view = self.change(id, change).await?;
         Ok(EndpointView { secret: Some(secret), ..view })
     }
 
     /// Lets an endpoint get webhooks again.
     pub async fn enable(&self, id: &EndpointId) -> Result<EndpointView, WebhookError> {
-        self.change(id, Endpoint::enabled).await
+        self.change(id, |endpoint, now| Ok(endpoint.enabled(now))).await
     }
 
     /// Keeps webhooks from an endpoint. Deliveries to it that are under way fail.
     pub async fn disable(&self, id: &EndpointId) -> Result<EndpointView, WebhookError> {
-        self.change(id, |endpoint, now| endpoint.disabled(DisabledReason::Operator, now)).await
+        self.change(id, |endpoint, now| Ok(endpoint.disabled(DisabledReason::Operator, now))).await
     }
 
     /// Forgets an endpoint, and its secrets at once.
     pub async fn delete(&self, id: &EndpointId) -> Result<(), WebhookError> {
-        self.change(id, Endpoint::deleted).await.map(drop)
+        self.change(id, |endpoint, now| Ok(endpoint.deleted(now))).await.map(drop)
     }
 
     /// All endpoints, by id.
     pub async fn endpoints(&self) -> Result<Vec<EndpointView>, WebhookError> {
         let all = self.ports.endpoints.list().await?;
         let live = all.into_iter().filter(|endpoint| endpoint.deleted_at.is_none());
-        Ok(live.map(EndpointView::of).collect())
+        let now = self.ports.clock.now();
+        Ok(live.map(|endpoint| EndpointView::of(endpoint, now)).collect())
     }
 
-    /// Sends an event to every endpoint that wants it.
+    /// Sends an event to every endpoint that wants it. Whatever is wrong with it is said before anything is written.
     pub async fn publish(&self, event: NewEvent) -> Result<Published, WebhookError> {
         if !is_event_type(&event.event_type) {
             return Err(WebhookError::EventType(event.event_type));
         }
         let now = self.ports.clock.now();
         let event_id = event.id.clone().unwrap_or_else(|| JobId::generate(now, &*self.ports.entropy));
+        fits("event id", event_id.as_str(), LONGEST_EVENT)?;
         let endpoints = self.ports.endpoints.list().await?;
         let wanting = endpoints.into_iter().filter(|endpoint| {
             endpoint.is_enabled() && endpoint.spec.wants(&event.event_type, event.tenant.as_deref())
         });
         let deliveries: Vec<WebhookDelivery> =
             wanting.map(|endpoint| delivery(&endpoint, &event, &event_id, now)).collect();
+        let jobs = deliveries.iter().map(|one| Ok(delivery_job(one, own_id(&one.id, one.replays)?)));
+        let jobs: Vec<NewJob> = jobs.collect::<Result<_, InvalidId>>()?;
+        for job in &jobs {
+            self.jobs.check(job.clone(), now)?;
+        }
         let written = deliveries.iter().map(|delivery| self.ports.webhooks.put_delivery(delivery));
         for outcome in join_all(written).await {
             outcome?;
         }
-        let jobs: Vec<NewJob> = deliveries.iter().map(|one| job(one, &one.id)).collect::<Result<_, _>>()?;
         let mut published = Vec::with_capacity(deliveries.len());
         for (delivery, answer) in deliveries.into_iter().zip(self.jobs.enqueue_all(jobs).await) {
             published.push(PublishedDelivery { delivery_id: delivery.id, job_id: answer?.job_id });
@@ -241,9 +257,14 @@ impl WebhookService {
         Ok(Published { event_id, deliveries: published })
     }
 
-    /// Deliveries, the latest first. Reads the whole table.
+    /// Some deliveries, in no order that means anything, and without the values of their headers, which may be
+    /// secrets. All pages together read the whole table.
     pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, WebhookError> {
-        Ok(self.ports.webhooks.deliveries(query).await?)
+        let mut page = self.ports.webhooks.deliveries(query).await?;
+        for delivery in &mut page.items {
+            delivery.headers = delivery.headers.hidden();
+        }
+        Ok(page)
     }
 
     /// The attempts at a delivery, the first first.
@@ -254,10 +275,15 @@ impl WebhookService {
         Ok(self.ports.webhooks.attempts(delivery).await?)
     }
 
-    /// Sends a delivery once more that has ended, under the same id, with all its attempts before it.
+    /// Sends a delivery once more that has ended, under the same id, with all its attempts before it. Its endpoint has
+    /// to be enabled.
     pub async fn replay(&self, delivery: &str) -> Result<PublishedDelivery, WebhookError> {
-        if self.ports.webhooks.delivery(delivery).await?.is_none() {
+        let Some(found) = self.ports.webhooks.delivery(delivery).await? else {
             return Err(WebhookError::NoDelivery(delivery.to_owned()));
+        };
+        check_replay(delivery)?;
+        if let Some(endpoint) = &found.webhook_id {
+            self.check_open(endpoint).await?;
         }
         let Some(again) = self.ports.webhooks.reopen(delivery, self.ports.clock.now()).await? else {
             return Err(WebhookError::Unfinished(delivery.to_owned()));
@@ -265,59 +291,84 @@ impl WebhookService {
         self.send_again(again).await
     }
 
-    /// Sends everything once more that failed at an endpoint since an instant.
+    /// Sends everything once more that failed at an endpoint since an instant; it has to be enabled. Nothing is sent
+    /// where one of these can't be.
     pub async fn recover(
         &self,
         endpoint: &EndpointId,
         since: DateTime<Utc>,
     ) -> Result<Vec<PublishedDelivery>, WebhookError> {
-        let stored = self.stored(endpoint).await?;
-        if stored.is_none_or(|endpoint| endpoint.deleted_at.is_some()) {
-            return Err(WebhookError::NoEndpoint(endpoint.clone()));
-        }
-        let mut query = DeliveryQuery::failed_at(endpoint.as_str());
+        self.check_open(endpoint.as_str()).await?;
+        let failed = self.failed_since(endpoint, since).await?;
         let mut again = Vec::new();
+        for delivery in failed {
+            if let Some(reopened) = self.ports.webhooks.reopen(&delivery, self.ports.clock.now()).await? {
+                again.push(self.send_again(reopened).await?);
+            }
+        }
+        Ok(again)
+    }
+
+    /// What failed at an endpoint since an instant, by its ids.
+    async fn failed_since(
+        &self,
+        endpoint: &EndpointId,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<String>, WebhookError> {
+        let mut query = DeliveryQuery::failed_at(endpoint.as_str());
+        let mut failed = Vec::new();
         loop {
             let page = self.ports.webhooks.deliveries(&query).await?;
             for delivery in page.items {
-                let is_since = delivery.last_attempt_at.or(delivery.created_at).is_some_and(|at| at >= since);
-                if is_since
-                    && let Some(reopened) =
-                        self.ports.webhooks.reopen(&delivery.id, self.ports.clock.now()).await?
-                {
-                    again.push(self.send_again(reopened).await?);
+                let last = delivery.last_attempt_at.or(delivery.created_at);
+                if last.is_some_and(|at| at >= since) {
+                    check_replay(&delivery.id)?;
+                    failed.push(delivery.id);
                 }
             }
             query.cursor = page.cursor;
             if query.cursor.is_none() {
-                return Ok(again);
+                return Ok(failed);
             }
         }
     }
 
     async fn send_again(&self, delivery: WebhookDelivery) -> Result<PublishedDelivery, WebhookError> {
-        let id = format!("{}.replay-{}", delivery.id, delivery.replays);
-        let job_id = self.jobs.enqueue(job(&delivery, &id)?).await?.job_id;
+        let job = delivery_job(&delivery, own_id(&delivery.id, delivery.replays)?);
+        let job_id = self.jobs.enqueue(job).await?.job_id;
         Ok(PublishedDelivery { delivery_id: delivery.id, job_id })
     }
 
     async fn change(
         &self,
         id: &EndpointId,
-        change: impl Fn(Endpoint, DateTime<Utc>) -> Endpoint + Send + Sync,
+        change: impl Fn(Endpoint, DateTime<Utc>) -> Result<Endpoint, InvalidEndpoint> + Send + Sync,
     ) -> Result<EndpointView, WebhookError> {
         for _ in 0..TRIES {
-            let stored = self.stored(id).await?.filter(|endpoint| endpoint.deleted_at.is_none());
-            let Some(stored) = stored else { return Err(WebhookError::NoEndpoint(id.clone())) };
-            if let Some(saved) = self.save(change(stored, self.ports.clock.now())).await? {
-                return Ok(EndpointView::of(saved));
+            let stored = self.existing(id.as_str()).await?;
+            let now = self.ports.clock.now();
+            if let Some(saved) = self.save(change(stored, now)?).await? {
+                return Ok(EndpointView::of(saved, now));
             }
         }
         Err(WebhookError::Contended(id.clone()))
     }
 
-    async fn stored(&self, id: &EndpointId) -> Result<Option<Endpoint>, StoreError> {
-        Ok(self.ports.endpoints.load(&[id.as_str().to_owned()]).await?.pop().flatten())
+    async fn existing(&self, id: &str) -> Result<Endpoint, WebhookError> {
+        let stored = self.stored(id).await?.filter(|endpoint| endpoint.deleted_at.is_none());
+        stored.ok_or_else(|| WebhookError::NoEndpoint(id.to_owned()))
+    }
+
+    /// Checks that an endpoint gets what is sent to it.
+    async fn check_open(&self, id: &str) -> Result<(), WebhookError> {
+        match self.existing(id).await?.disabled {
+            Some(Disabled { at, .. }) => Err(WebhookError::Disabled(id.to_owned(), at)),
+            None => Ok(()),
+        }
+    }
+
+    async fn stored(&self, id: &str) -> Result<Option<Endpoint>, StoreError> {
+        Ok(self.ports.endpoints.load(&[id.to_owned()]).await?.pop().flatten())
     }
 
     /// The endpoint as it was written; `None` where somebody else was faster.
@@ -333,12 +384,12 @@ impl WebhookService {
 }
 
 impl EndpointView {
-    fn of(endpoint: Endpoint) -> Self {
+    fn of(endpoint: Endpoint, now: DateTime<Utc>) -> Self {
         Self {
             enabled: endpoint.is_enabled(),
-            secrets: endpoint.secrets.len(),
+            secrets: endpoint.secrets_in_use(now),
             id: endpoint.id,
-            spec: endpoint.spec,
+            spec: EndpointSpec { headers: endpoint.spec.headers.hidden(), ..endpoint.spec },
             disabled: endpoint.disabled,
             failing_since: endpoint.failing_since,
             created_at: endpoint.created_at,
@@ -360,21 +411,9 @@ fn delivery(endpoint: &Endpoint, event: &NewEvent, id: &JobId, now: DateTime<Utc
     delivery
 }
 
-/// The job of a delivery: its tenant is the endpoint, so that a slow one holds up no other.
-fn job(delivery: &WebhookDelivery, id: &str) -> Result<NewJob, InvalidId> {
-    let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id.clone() };
-    let mut job = NewJob::new(NAME)
-        .id(id.parse()?)
-        .payload(serde_json::to_value(payload).unwrap_or_default())
-        .max_retries(delivery.max_attempts.saturating_sub(1));
-    if let Ok(breaker) = super::breaker_of(&delivery.url).parse() {
-        job = job.breaker(breaker);
-    }
-    if let Some(endpoint) = &delivery.webhook_id {
-        job = job.tenant(endpoint);
-    }
-    if let Some(at) = delivery.next_attempt_at {
-        job = job.run_at(at);
-    }
-    Ok(job)
+/// Checks that the job of another replay can have a name.
+fn check_replay(delivery: &str) -> Result<(), WebhookError> {
+    fits("delivery id", delivery, LONGEST_DELIVERY)?;
+    own_id(delivery, u32::MAX)?;
+    Ok(())
 }

@@ -3,20 +3,22 @@
 //! A delivery and its job are written to different places, so a caller that ends in between leaves a delivery
 //! without a job; and a job that went to the dead-letter queue leaves one that nobody tries again. A sweep
 //! looks for deliveries that have been due for a while, and enqueues a job for each that is not covered by
-//! one. Its id is made of the delivery and the number of attempts, so that two sweeps make one job.
+//! one. Its id is made of the delivery and the numbers of replays and attempts, so that two sweeps make one job.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::{NAME, WebhookPayload, WebhookReport};
+use super::WebhookReport;
+use super::job::{delivery_job, own_id, swept_id};
 use crate::context::JobContext;
 use crate::handler::JobError;
 use crate::job::{InvalidId, JobExecution, JobId, JobStatus, NewJob, millis};
 use crate::manager::JobManager;
-use crate::message::MAX_RETRIES;
-use crate::ports::{Awaited, WaitingDelivery, WaitingQuery, Webhooks};
+use crate::ports::{Awaited, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks};
 
 /// For how long the job of a delivery itself may be late.
 const GRACE: TimeDelta = TimeDelta::minutes(2);
@@ -74,7 +76,8 @@ impl Sweep {
         loop {
             let page = webhooks.waiting(&query).await?;
             let left = usize::try_from(most.saturating_sub(report.processed)).unwrap_or(PAGE);
-            cover(page.items, left, jobs, &mut report).await?;
+            let due = due(page.items, before, webhooks, jobs, &mut report).await?;
+            cover(due, left, jobs, &mut report).await?;
             query.cursor = page.cursor;
             if query.cursor.is_none() || report.processed >= most || elapsed() >= time {
                 break;
@@ -85,30 +88,53 @@ impl Sweep {
     }
 }
 
+/// Those of the deliveries that are due indeed, and that their first job does not attend to. The index knows no more
+/// of them than that they wait, so each is read, unless a job that has its name tells that there is no need to.
+async fn due(
+    waiting: Vec<WaitingDelivery>,
+    before: DateTime<Utc>,
+    webhooks: &dyn Webhooks,
+    jobs: &JobManager,
+    report: &mut WebhookReport,
+) -> Result<Vec<WebhookDelivery>, JobError> {
+    let first_id = |one: &WaitingDelivery| one.id.parse::<JobId>().ok();
+    let first: Vec<JobId> = waiting.iter().filter_map(first_id).collect();
+    let known = jobs.statuses(&first).await?;
+    let attended: HashSet<JobId> = known.into_iter().flatten().filter(attends).map(|job| job.id).collect();
+    let left = waiting.iter().filter(|one| first_id(one).is_none_or(|id| !attended.contains(&id)));
+    let mut due = Vec::new();
+    for (id, found) in join_all(left.map(async |one| (&one.id, webhooks.delivery(&one.id).await))).await {
+        match found {
+            Ok(Some(delivery)) if delivery.awaits().is_some_and(|(_, at)| at < before) => due.push(delivery),
+            Ok(_) => {}
+            // One that can't be read must not keep the others.
+            Err(error) => report.failed(format!("webhookDeliveryId {id:?}: {error}")),
+        }
+    }
+    Ok(due)
+}
+
 /// Enqueues a job for each delivery that has none, `most` at most.
 async fn cover(
-    deliveries: Vec<WaitingDelivery>,
+    deliveries: Vec<WebhookDelivery>,
     most: usize,
     jobs: &JobManager,
     report: &mut WebhookReport,
 ) -> Result<(), JobError> {
     let mut nameable = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
-        match job_id(&delivery) {
-            Ok(id) => nameable.push((delivery, id)),
+        match ids(&delivery) {
+            Ok(ids) => nameable.push((delivery, ids)),
             Err(error) => report.failed(format!("webhookDeliveryId {:?}: {error}", delivery.id)),
         }
     }
-    // Whoever delivers may name the job like the delivery; an id that no job can have is no job's.
-    let own = |delivery: &WaitingDelivery, id: &JobId| delivery.id.parse().unwrap_or_else(|_| id.clone());
-    let asked: Vec<JobId> =
-        nameable.iter().flat_map(|(delivery, id)| [own(delivery, id), id.clone()]).collect();
+    let asked: Vec<JobId> = nameable.iter().flat_map(|(_, ids)| ids.clone()).collect();
     let known = jobs.statuses(&asked).await?;
     let uncovered = nameable.into_iter().zip(known.chunks(2)).filter(|(_, known)| match known {
         [own, swept] => swept.is_none() && !own.as_ref().is_some_and(covers),
         _ => false,
     });
-    let new: Vec<NewJob> = uncovered.take(most).map(|((delivery, id), _)| job(&delivery, id)).collect();
+    let new: Vec<NewJob> = uncovered.take(most).map(|((delivery, [_, id]), _)| job(delivery, id)).collect();
     for answer in jobs.enqueue_all(new).await {
         match answer {
             Ok(_) => report.succeeded(),
@@ -118,22 +144,26 @@ async fn cover(
     Ok(())
 }
 
+/// The names of a delivery's own job and of the one that a sweep makes.
+fn ids(delivery: &WebhookDelivery) -> Result<[JobId; 2], InvalidId> {
+    let swept = swept_id(delivery)?;
+    // Whoever delivers may name the job like the delivery; an id that no job can have is no job's.
+    Ok([own_id(&delivery.id, delivery.replays).unwrap_or_else(|_| swept.clone()), swept])
+}
+
+/// Whether a job is going to attend to its delivery.
+const fn attends(job: &JobExecution) -> bool {
+    !job.status.is_finished()
+}
+
 /// Whether a delivery's own job attends to it still, or was cancelled, and the delivery with it.
 fn covers(job: &JobExecution) -> bool {
-    !job.status.is_finished() || job.status == JobStatus::Cancelled
+    attends(job) || job.status == JobStatus::Cancelled
 }
 
-fn job_id(delivery: &WaitingDelivery) -> Result<JobId, InvalidId> {
-    format!("webhook-{}-{}", delivery.id, delivery.attempt_count).parse()
-}
-
-fn job(delivery: &WaitingDelivery, id: JobId) -> NewJob {
-    let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id.clone() };
-    let retries = delivery.max_attempts.saturating_sub(delivery.attempt_count).saturating_sub(1);
-    NewJob::new(NAME)
-        .id(id)
-        .payload(serde_json::to_value(payload).unwrap_or_default())
-        .max_retries(retries.min(MAX_RETRIES))
+fn job(delivery: WebhookDelivery, id: JobId) -> NewJob {
+    // It is due already.
+    delivery_job(&WebhookDelivery { next_attempt_at: None, ..delivery }, id)
 }
 
 impl WebhookReport {

@@ -146,7 +146,7 @@ pub(super) fn read(text: &str) -> Result<Url, RefusedUrl> {
 }
 
 /// A URL as it may be shown: without what may hold a token or a password, and what could forge a line of a log.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let plain = text.split(['?', '#']).next().unwrap_or_default();
     let plain: String = plain.chars().filter(|c| !c.is_control()).take(200).collect();
     let Some((scheme, rest)) = plain.split_once("://") else { return plain };

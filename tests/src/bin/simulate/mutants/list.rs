@@ -303,8 +303,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "retries have no end",
         file: "processor/attempt.rs",
-        find: "let spent_all = record.failures >= max_retries;",
-        replace: "let spent_all = record.failures > max_retries;",
+        find: "let record = if record.failures >= max_retries || error.is_permanent() {",
+        replace: "let record = if record.failures > max_retries || error.is_permanent() {",
     },
     Mutant {
         name: "a crash never uses up the last attempt",

@@ -1,0 +1,90 @@
+//! The jobs of deliveries.
+//!
+//! A delivery has one job for each time that it is sent: the first is called as the delivery is, that of a replay
+//! `<delivery>.replay-<N>`, and where it has none that will attend to it, a sweep makes `webhook-<that>-<attempts>`.
+//! They are alike but for their names, whoever makes them, so that a delivery which a sweep saved waits for its
+//! host's breaker and in its endpoint's group as any other.
+
+use super::endpoint::{EndpointId, excerpt};
+use super::{NAME, WebhookPayload, breaker_of, host_of};
+use crate::job::{InvalidId, JobId, NewJob};
+use crate::message::{MAX_RETRIES, MAX_WORD_BYTES};
+use crate::ports::WebhookDelivery;
+
+/// What the names of a job add to a delivery's id at most.
+const REPLAY: usize = ".replay-4294967295".len();
+const SWEEP: usize = "webhook-".len() + "-4294967295".len();
+/// The longest id of a delivery that can be sent anew, in bytes.
+pub(super) const LONGEST_DELIVERY: usize = JobId::MAX_LEN - REPLAY;
+/// The longest id of an event, in bytes: whatever its endpoints are called, all jobs of its deliveries have names.
+pub(super) const LONGEST_EVENT: usize = 150;
+const _: () = assert!(LONGEST_EVENT + ".".len() + EndpointId::MAX_LEN + REPLAY + SWEEP <= JobId::MAX_LEN);
+
+/// An id of something that jobs are named after, and which is too long for that.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: expected at most {longest} bytes, got {got} ({bytes} bytes)")]
+pub struct IdTooLong {
+    field: &'static str,
+    longest: usize,
+    got: String,
+    bytes: usize,
+}
+
+/// Checks that an id is no longer than this.
+pub(super) fn fits(field: &'static str, id: &str, longest: usize) -> Result<(), IdTooLong> {
+    if id.len() <= longest {
+        return Ok(());
+    }
+    Err(IdTooLong { field, longest, got: excerpt(id), bytes: id.len() })
+}
+
+/// The name of a delivery's own job, after so many replays.
+pub(super) fn own_id(delivery: &str, replays: u32) -> Result<JobId, InvalidId> {
+    if replays == 0 { delivery.parse() } else { format!("{delivery}.replay-{replays}").parse() }
+}
+
+/// The name of the job that a sweep makes for a delivery. It tells replays apart, because attempts are counted anew
+/// in each.
+pub(super) fn swept_id(delivery: &WebhookDelivery) -> Result<JobId, InvalidId> {
+    let WebhookDelivery { id, replays, attempt_count, .. } = delivery;
+    match replays {
+        0 => format!("webhook-{id}-{attempt_count}").parse(),
+        _ => format!("webhook-{id}.replay-{replays}-{attempt_count}").parse(),
+    }
+}
+
+/// The job of a delivery, under this name: it may be tried as often as the delivery still may, and waits for the breaker
+/// of its host. Its tenant is the endpoint, or the host where it goes to none, so that a slow one holds up no other.
+///
+/// ```
+/// use lambda_jobs_core::families::webhook::delivery_job;
+/// use lambda_jobs_core::ports::WebhookDelivery;
+///
+/// let now = "2026-11-23T08:00:00Z".parse::<chrono::DateTime<chrono::Utc>>()?;
+/// let delivery = WebhookDelivery::new("d1", "https://example.com/hook", serde_json::json!({}), now);
+/// let job = delivery_job(&delivery, "d1".parse()?);
+/// assert_eq!((job.max_retries, job.tenant.as_deref()), (Some(3), Some("example.com")));
+/// assert_eq!(job.breakers[0].as_str(), "webhook-example.com");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn delivery_job(delivery: &WebhookDelivery, id: JobId) -> NewJob {
+    let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id.clone() };
+    let retries = delivery.max_attempts.saturating_sub(delivery.attempt_count).saturating_sub(1);
+    // Two hosts whose names begin with so many of the same characters wait for one another, and nothing else.
+    let host = || host_of(&delivery.url).chars().take(MAX_WORD_BYTES).collect();
+    let tenant: String = delivery.webhook_id.clone().unwrap_or_else(host);
+    let mut job = NewJob::new(NAME)
+        .id(id)
+        .payload(serde_json::to_value(payload).unwrap_or_default())
+        .max_retries(retries.min(MAX_RETRIES));
+    if (1..=MAX_WORD_BYTES).contains(&tenant.len()) {
+        job = job.tenant(tenant);
+    }
+    if let Ok(breaker) = breaker_of(&delivery.url).parse() {
+        job = job.breaker(breaker);
+    }
+    match delivery.next_attempt_at {
+        Some(at) => job.run_at(at),
+        None => job,
+    }
+}

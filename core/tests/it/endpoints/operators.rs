@@ -1,0 +1,313 @@
+//! What operators do, at the edges: ids too long, endpoints that are off, jobs that were lost, secrets by the dozen.
+
+use lambda_jobs_core::families::webhook::NAME;
+use lambda_jobs_core::job::JobRecord;
+use lambda_jobs_core::ports::{AttemptOutcome, JobStore, SharedStore, WebhookDelivery};
+use lambda_jobs_core::{JobId, JobManager, JobRegistry};
+
+use super::*;
+
+impl Hooks {
+    fn refusal<T: std::fmt::Debug>(&self, asked: impl Future<Output = Result<T, WebhookError>>) -> String {
+        self.world.clock.run(asked).unwrap_err().to_string()
+    }
+
+    /// The service of a manager that knows other handlers.
+    fn service_of(&self, manager: JobManager) -> WebhookService {
+        let ports = WebhookPorts {
+            webhooks: self.webhooks.clone(),
+            endpoints: self.endpoints.clone(),
+            secrets: Arc::new(KnownSecrets::default()),
+            clock: Arc::new(self.world.clock.clone()),
+            entropy: Arc::new(SeededEntropy::new(6)),
+        };
+        WebhookService::new(ports, Arc::new(manager))
+    }
+
+    fn record(&self, id: &str) -> JobRecord {
+        let id: JobId = id.parse().unwrap();
+        self.world.clock.run(self.world.store.get(&[id])).unwrap().pop().flatten().unwrap()
+    }
+
+    /// What a rule sends, two minutes from now at the earliest: how many jobs it has enqueued.
+    fn swept(&self) -> u64 {
+        self.world.advance(121);
+        let payload = json!({ "type": "process_pending" });
+        let job = self.world.send(Queue::Webhooks, &json!({ "name": NAME, "payload": payload }));
+        self.world.step(Queue::Webhooks);
+        let report = self.world.status(&job).result.unwrap();
+        assert_eq!(report["failed"], json!(0), "{report}");
+        report["successful"].as_u64().unwrap()
+    }
+
+    /// A delivery of this id to this endpoint that has failed, put by hand.
+    fn failed(&self, id: &str, endpoint: &str) {
+        let now = self.world.now();
+        let mut delivery = WebhookDelivery::new(id, url("all.example"), json!({}), now);
+        delivery.webhook_id = Some(endpoint.to_owned());
+        assert!(self.world.clock.run(self.webhooks.put_delivery(&delivery)).unwrap());
+        let outcome = AttemptOutcome {
+            status: DeliveryStatus::Failed,
+            at: now,
+            next_attempt_at: None,
+            duration: Duration::ZERO,
+            response_status: Some(500),
+            response_body: None,
+            error: None,
+            error_class: None,
+            refusals: 0,
+        };
+        assert!(self.world.clock.run(self.webhooks.record_attempt(id, &outcome)).unwrap());
+    }
+
+    fn rotate(&self, name: &str, overlap: u64) -> Result<EndpointView, WebhookError> {
+        let overlap = Some(Duration::from_secs(overlap));
+        self.world.clock.run(self.service.rotate_secret(&id(name), overlap))
+    }
+
+    fn stored(&self, name: &str) -> Endpoint {
+        let found = self.world.clock.run(self.endpoints.load(&[name.to_owned()])).unwrap();
+        found.into_iter().next().flatten().unwrap()
+    }
+}
+
+fn event(id: &str) -> NewEvent {
+    let (event_type, payload) = ("a".to_owned(), json!({}));
+    NewEvent { event_type, payload, tenant: None, id: Some(id.parse().unwrap()), run_at: None }
+}
+
+#[test]
+fn an_event_whose_id_is_too_long_is_refused_before_anything_is_written() {
+    let hooks = Hooks::new();
+    hooks.put("all", spec("all.example", &["*"]));
+    let long = "x".repeat(151);
+    let told = hooks.refusal(hooks.service.publish(event(&long)));
+    let got = format!("{:?} (151 bytes)", "x".repeat(80));
+    assert_eq!(told, format!("event id: expected at most 150 bytes, got {got}"));
+    let none = JobRegistry::new(&hooks.world.config);
+    let manager = hooks.world.manager_for(Arc::new(none));
+    let told = hooks.refusal(hooks.service_of(manager).publish(event("short")));
+    assert!(told.contains("webhook-delivery-job"), "{told}");
+    let all = hooks.world.clock.run(hooks.service.deliveries(&DeliveryQuery::default())).unwrap();
+    assert_eq!(all.items, []);
+}
+
+#[test]
+fn the_longest_ids_are_published_swept_and_replayed() {
+    let hooks = Hooks::new();
+    let endpoint = "e".repeat(EndpointId::MAX_LEN);
+    hooks.put(&endpoint, spec("all.example", &["*"]));
+    let published = hooks.publish_as("a", None, Some(&"x".repeat(150)));
+    let delivery = &published.deliveries[0].delivery_id;
+    hooks.world.settle();
+    for _ in 0..12 {
+        hooks.world.advance(1);
+        hooks.world.clock.run(hooks.service.replay(delivery)).unwrap();
+        hooks.world.settle();
+    }
+    hooks.world.advance(1);
+    hooks.world.clock.run(hooks.webhooks.reopen(delivery, hooks.world.now())).unwrap().unwrap();
+    assert_eq!(hooks.swept(), 1);
+    hooks.world.settle();
+    assert_eq!(hooks.status(delivery), (DeliveryStatus::Delivered, 1));
+}
+
+#[test]
+fn a_delivery_whose_replay_can_have_no_id_is_refused_before_anything_is_reopened() {
+    let hooks = Hooks::new();
+    hooks.put("all", spec("all.example", &["*"]));
+    let long = "x".repeat(239);
+    hooks.failed("short", "all");
+    hooks.failed(&long, "all");
+    let told = hooks.refusal(hooks.service.replay(&long));
+    let got = format!("{:?} (239 bytes)", "x".repeat(80));
+    let expected = format!("delivery id: expected at most 238 bytes, got {got}");
+    assert_eq!(told, expected);
+    let since = DateTime::UNIX_EPOCH;
+    assert_eq!(hooks.refusal(hooks.service.recover(&id("all"), since)), expected);
+    for delivery in ["short", &long] {
+        assert_eq!(hooks.status(delivery), (DeliveryStatus::Failed, 1), "{delivery}");
+    }
+}
+
+#[test]
+fn what_failed_at_an_endpoint_that_is_off_is_not_reopened() {
+    let hooks = Hooks::new();
+    hooks.put("all", spec("all.example", &["*"]));
+    hooks.failed("one", "all");
+    hooks.failed("lost", "nobody");
+    hooks.world.clock.run(hooks.service.disable(&id("all"))).unwrap();
+    let expected =
+        r#"endpoint: expected one that is enabled, got "all" (disabled since 2026-11-23 08:00:00 UTC)"#;
+    assert_eq!(hooks.refusal(hooks.service.replay("one")), expected);
+    assert_eq!(hooks.refusal(hooks.service.recover(&id("all"), DateTime::UNIX_EPOCH)), expected);
+    assert_eq!(hooks.status("one"), (DeliveryStatus::Failed, 1));
+    let expected = r#"endpoint: expected one that exists, got "nobody""#;
+    assert_eq!(hooks.refusal(hooks.service.replay("lost")), expected);
+    assert_eq!(hooks.status("lost"), (DeliveryStatus::Failed, 1));
+    hooks.world.clock.run(hooks.service.enable(&id("all"))).unwrap();
+    hooks.world.clock.run(hooks.service.replay("one")).unwrap();
+}
+
+#[test]
+fn a_sweep_leaves_alone_what_the_job_of_a_replay_attends_to() {
+    let hooks = Hooks::new();
+    hooks.put("all", spec("all.example", &["*"]));
+    let published = hooks.publish("a", None);
+    hooks.world.settle();
+    let breaker = "webhook-all.example".parse().unwrap();
+    // Workers go by what they know of a breaker for a few seconds.
+    hooks.world.advance(10);
+    hooks.world.clock.run(hooks.world.manager.open_breaker(&breaker)).unwrap();
+    let again = hooks.world.clock.run(hooks.service.replay(&published.deliveries[0].delivery_id)).unwrap();
+    hooks.world.step(Queue::Webhooks);
+    assert_eq!(hooks.world.status(&again.job_id).status, JobStatus::Queued);
+    assert_eq!(hooks.swept(), 0);
+}
+
+#[test]
+fn a_delivery_without_a_job_is_found_after_every_replay_and_its_job_is_as_it_would_have_been() {
+    let hooks = Hooks::new();
+    hooks.put("all", EndpointSpec { max_attempts: Some(3), ..spec("all.example", &["*"]) });
+    let delivery = &hooks.publish_as("a", None, Some("e")).deliveries[0].delivery_id.clone();
+    hooks.world.settle();
+    let published = hooks.record("e.all").definition;
+    for replay in 1..=2 {
+        let now = hooks.world.now();
+        hooks.world.clock.run(hooks.webhooks.reopen(delivery, now)).unwrap().unwrap();
+        assert_eq!(hooks.swept(), 1, "replay {replay}");
+        hooks.world.settle();
+        assert_eq!(hooks.status(delivery), (DeliveryStatus::Delivered, 1));
+        let swept = hooks.record(&format!("webhook-e.all.replay-{replay}-0")).definition;
+        assert_eq!(swept.breakers, published.breakers);
+        assert_eq!((swept.max_retries, swept.tenant.as_deref()), (Some(2), Some("all")));
+    }
+    assert_eq!(published.breakers.len(), 1);
+    assert_eq!(hooks.requests().len(), 3);
+}
+
+#[test]
+fn a_replay_of_what_was_cancelled_is_found_too() {
+    let hooks = Hooks::new();
+    hooks.put("all", spec("all.example", &["*"]));
+    let published = hooks.publish("a", None).deliveries.remove(0);
+    hooks.world.clock.run(hooks.world.manager.cancel(&published.job_id)).unwrap();
+    hooks.world.settle();
+    let (at, refusals) = (hooks.world.now(), 0);
+    let cancelled = AttemptOutcome {
+        status: DeliveryStatus::Cancelled,
+        at,
+        next_attempt_at: None,
+        duration: Duration::ZERO,
+        response_status: None,
+        response_body: None,
+        error: None,
+        error_class: None,
+        refusals,
+    };
+    hooks.world.clock.run(hooks.webhooks.record_attempt(&published.delivery_id, &cancelled)).unwrap();
+    hooks.world.clock.run(hooks.webhooks.reopen(&published.delivery_id, at)).unwrap().unwrap();
+    assert_eq!(hooks.swept(), 1);
+}
+
+#[test]
+fn a_secret_whose_overlap_is_over_is_neither_counted_nor_kept() {
+    let hooks = Hooks::new();
+    hooks.put("all", spec("all.example", &["*"]));
+    assert_eq!(hooks.rotate("all", 3_600).unwrap().secrets, 2);
+    hooks.world.advance(3_599);
+    assert_eq!(hooks.endpoint("all").secrets, 2);
+    hooks.world.advance(1);
+    assert_eq!(hooks.endpoint("all").secrets, 1);
+    assert_eq!(hooks.put("all", spec("other.example", &["*"])).secrets, 1);
+    assert_eq!(hooks.stored("all").secrets.len(), 1, "any write drops it");
+    assert_eq!(hooks.rotate("all", 0).unwrap().secrets, 1);
+    assert_eq!(hooks.stored("all").secrets.len(), 1, "nothing is kept of one that ends at once");
+}
+
+#[test]
+fn no_more_than_five_secrets_sign_at_once() {
+    let hooks = Hooks::new();
+    hooks.put("all", spec("all.example", &["*"]));
+    for _ in 0..4 {
+        hooks.rotate("all", 3_600).unwrap();
+        hooks.world.advance(60);
+    }
+    assert_eq!(hooks.endpoint("all").secrets, 5);
+    assert_eq!(
+        hooks.rotate("all", 3_600).unwrap_err().to_string(),
+        "secrets: expected at most 5 in use at once, got one more; the oldest ends at 2026-11-23 09:00:00 UTC, and an \
+         overlap of 0 ends all of them now"
+    );
+    assert_eq!(hooks.endpoint("all").secrets, 5);
+    hooks.publish("a", None);
+    hooks.world.settle();
+    assert_eq!(header(&hooks.requests()[0], "webhook-signature").split(' ').count(), 5);
+    assert_eq!(hooks.rotate("all", 0).unwrap().secrets, 1, "a leak can be stopped at any time");
+}
+
+#[test]
+fn values_of_headers_are_sent_and_kept_and_never_shown() {
+    let hooks = Hooks::new();
+    let headers = || [("x-key".to_owned(), "s3cret".to_owned())].into();
+    let with_key = EndpointSpec { headers: headers(), ..spec("all.example", &["*"]) };
+    assert!(!format!("{with_key:?}").contains("s3cret"), "Debug of what was said");
+    let made = hooks.put("all", with_key);
+    let shown = json!({ "x-key": "..." });
+    assert_eq!(serde_json::to_value(&made).unwrap()["headers"], shown);
+    assert_eq!(serde_json::to_value(hooks.endpoint("all")).unwrap()["headers"], shown);
+    assert_eq!(hooks.stored("all").spec.headers, headers());
+    assert!(!format!("{made:?} {:?}", hooks.stored("all")).contains("s3cret"), "Debug");
+    let delivery = &hooks.publish("a", None).deliveries[0].delivery_id;
+    hooks.world.settle();
+    assert_eq!(header(&hooks.requests()[0], "x-key"), "s3cret");
+    assert!(!format!("{:?}", hooks.requests()[0]).contains("s3cret"), "Debug of a request");
+    let listed = hooks.world.clock.run(hooks.service.deliveries(&DeliveryQuery::default())).unwrap();
+    assert_eq!(serde_json::to_value(&listed.items[0]).unwrap()["headers"], shown);
+    let kept = hooks.world.clock.run(hooks.webhooks.delivery(delivery)).unwrap().unwrap();
+    assert_eq!(kept.headers, headers());
+    assert!(!format!("{kept:?}").contains("s3cret"), "Debug of a delivery");
+}
+
+#[test]
+fn an_endpoint_that_is_made_a_moment_after_it_was_missed_gets_its_webhooks() {
+    let hooks = Hooks::new();
+    hooks.put("all", spec("all.example", &["*"]));
+    let missed = hooks.publish("a", None);
+    hooks.world.clock.run(hooks.service.delete(&id("all"))).unwrap();
+    hooks.world.settle();
+    assert_eq!(hooks.status(&missed.deliveries[0].delivery_id), (DeliveryStatus::Cancelled, 1));
+    hooks.put("all", spec("all.example", &["*"]));
+    let published = hooks.publish("a", None);
+    hooks.world.settle();
+    assert_eq!(hooks.status(&published.deliveries[0].delivery_id), (DeliveryStatus::Delivered, 1));
+}
+
+#[test]
+fn what_a_url_may_not_have_is_said_without_what_may_be_a_secret() {
+    let refused = |url: &str| EndpointSpec::new(url).check().unwrap_err().to_string();
+    for url in ["https://me:s3cret@a.example/", "https://me@a.example/?key=s3cret"] {
+        assert_eq!(
+            refused(url),
+            "url: expected no user and no password in it, got https://a.example/",
+            "{url}"
+        );
+    }
+    assert_eq!(
+        refused("https://a.example/#s3cret"),
+        "url: expected no fragment, which is never sent, got https://a.example/"
+    );
+    let expected = "url: expected visible ASCII characters without spaces and backslashes, got ";
+    for url in ["https://a.example\\@b.example/", "https://a.example/a b", "https://a.example/\r\n?s3cret"] {
+        let told = refused(url);
+        assert!(told.starts_with(expected) && !told.contains("s3cret"), "{told}");
+    }
+    for url in ["https:///a", "https://", "ftp://a.example/?s3cret", "a.example"] {
+        let told = refused(url);
+        assert!(told.starts_with("url: expected ") && !told.contains("s3cret"), "{told}");
+    }
+    assert!(refused("ftp://a.example/").starts_with("url: expected an absolute URL of https, got "));
+    for url in ["https://a.example/?key=s3cret", "http://127.0.0.1:8000/hook"] {
+        assert_eq!(EndpointSpec::new(url).check(), Ok(()), "{url}");
+    }
+}
