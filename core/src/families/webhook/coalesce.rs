@@ -226,12 +226,11 @@ mod tests {
         assert_eq!(bench.clock.monotonic(), Duration::from_millis(1_500), "and waits for no other");
     }
 
-    /// Polls a place's answer once for each of these instants, in milliseconds, and then lets it vanish.
+    /// Waits for a place's answer for so many milliseconds, and then vanishes, as a killed environment does or in order.
     async fn vanish(bench: &Bench, place: Place<u32, u32>, after: u64, leak: bool) {
         let mut answer = Box::pin(place.answer());
         let until = bench.clock.sleep(Duration::from_millis(after));
-        let gone = futures_util::future::select(&mut answer, until).await;
-        drop(gone);
+        drop(futures_util::future::select(&mut answer, until).await);
         if leak {
             std::mem::forget(answer);
         }
