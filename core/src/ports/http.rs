@@ -67,6 +67,7 @@ impl fmt::Debug for HttpRequest {
             .field("headers", &headers)
             .field("body", &format_args!("{} bytes", self.body.len()))
             .field("timeout", &self.timeout)
+            .field("first_byte_timeout", &self.first_byte_timeout)
             .field("max_response_bytes", &self.max_response_bytes)
             .finish()
     }
