@@ -21,6 +21,7 @@ mod ledger;
 mod park;
 mod protect;
 mod settle;
+mod slots;
 mod snooze;
 mod unique;
 mod waits;
@@ -49,6 +50,7 @@ use crate::registry::{JobRegistry, Registered};
 use attempt::Ended;
 use control::KnownControl;
 use ledger::Ledger;
+use slots::Slots;
 
 /// Runs batches of messages.
 pub struct JobProcessor {
@@ -197,25 +199,21 @@ impl JobProcessor {
         self.dispose_of_copies(copies, ledger).await;
     }
 
-    /// Runs claimed jobs, at most `concurrency` at once, and settles them together: at once when the
-    /// last has ended, and every second before that.
+    /// Runs claimed jobs, at most `concurrency` at once and fairly by their tenants, and settles them together: at
+    /// once when the last has ended, and every second before that.
     async fn run(&self, ready: Vec<Ready>, invocation: &Invocation, ledger: &Ledger) {
         ledger.running.enter(&ready);
-        let mut waiting = ready.into_iter();
+        let mut slots = Slots::new(self.config.concurrency, ready);
         let mut events: FuturesUnordered<BoxFuture<'_, Event>> = FuturesUnordered::new();
         let mut ended: Vec<Ended> = Vec::new();
-        let mut running = 0;
         let mut settle_at: Option<BoxFuture<'static, ()>> = None;
         loop {
-            while running < self.config.concurrency
-                && let Some(job) = waiting.next()
-            {
-                running += 1;
+            while let Some(job) = slots.enter() {
                 events.push(Box::pin(async move {
                     Event::Ended(Box::new(self.attempt(job, invocation, ledger).await))
                 }));
             }
-            if running == 0 && !ended.is_empty() {
+            if slots.are_idle() && !ended.is_empty() {
                 settle_at = None;
                 events.push(self.settling(std::mem::take(&mut ended), invocation, ledger));
             }
@@ -228,7 +226,7 @@ impl JobProcessor {
                 Either::Left((None, _)) => return,
                 Either::Left((Some(Event::Settled), timer)) => settle_at = Some(timer),
                 Either::Left((Some(Event::Ended(end)), timer)) => {
-                    running -= 1;
+                    slots.leave(end.message.definition.tenant.as_deref());
                     settle_at = (!ended.is_empty()).then_some(timer);
                     ended.push(*end);
                 }

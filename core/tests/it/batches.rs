@@ -32,7 +32,7 @@ struct Noting {
 
 impl Noting {
     fn note(&self, calls: &Mutex<Vec<(u128, usize)>>, count: usize) {
-        calls.lock().unwrap().push(((self.clock.monotonic() - self.start).as_millis(), count));
+        calls.lock().unwrap().push((self.clock.monotonic().saturating_sub(self.start).as_millis(), count));
     }
 }
 

@@ -194,8 +194,8 @@ mod tests {
     fn who_asks_in_the_same_turn_is_answered_by_one_call_each_with_its_own_answer() {
         let bench = Bench::new();
         let answers = bench.clock.run(join_all((1..=10).map(|number| bench.double(number))));
-        assert_eq!(answers, Vec::from_iter((1..=10).map(|number| Some(2 * number))));
-        assert_eq!(bench.calls(), [Vec::from_iter(1..=10)]);
+        assert_eq!(answers, (1..=10).map(|number| Some(2 * number)).collect::<Vec<_>>());
+        assert_eq!(bench.calls(), [(1..=10).collect::<Vec<_>>()]);
     }
 
     #[test]

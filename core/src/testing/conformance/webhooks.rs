@@ -26,11 +26,11 @@ pub async fn suite(webhooks: &dyn Webhooks, bench: &Bench) {
     attempts_are_kept_in_their_order(webhooks, bench).await;
     an_attempt_that_is_recorded_again_counts_once(webhooks, bench).await;
     attempts_of_one_delivery_are_no_others(webhooks, bench).await;
-    slices::cases(webhooks, bench).await;
     replays::cases(webhooks, bench).await;
     listing::cases(webhooks, bench).await;
     what_waits_is_found_in_its_order(webhooks, bench).await;
     what_is_finished_does_not_wait(webhooks, bench).await;
+    slices::cases(webhooks, bench).await;
 }
 
 fn delivery(bench: &Bench) -> WebhookDelivery {

@@ -44,7 +44,7 @@ async fn run(lacks_statements: bool) -> BTreeSet<Need> {
     if lacks_statements {
         recorder.lack_statements();
     }
-    let (endpoint, hook) = Receiver::serve([204]).await;
+    let (endpoint, hook) = Receiver::serve([503, 204]).await;
     prepare(&stack, hook).await;
 
     // The poller stands for Lambda's own, so what it asks for is not recorded.
@@ -62,7 +62,7 @@ async fn run(lacks_statements: bool) -> BTreeSet<Need> {
     bury(&stack, 3).await;
     stopper.raise();
     polling.await.unwrap().unwrap();
-    assert_eq!(endpoint.received().len(), 1);
+    assert_eq!(endpoint.received().len(), 2);
     recorder.seen()
 }
 
