@@ -44,6 +44,8 @@ fn the_readme_shows_the_examples_as_they_are() {
     for (file, example) in [
         ("tests/examples/greet.rs", include_str!("../../examples/greet.rs")),
         ("tests/tests/it/charge.rs", include_str!("charge.rs")),
+        ("tests/tests/it/protect/send.rs", include_str!("protect/send.rs")),
+        ("tests/tests/it/protect/limits.rs", include_str!("protect/limits.rs")),
         ("tests/examples/receive.rs", include_str!("../../examples/receive.rs")),
         ("tests/tests/receivers/receiver.py", include_str!("../receivers/receiver.py")),
         ("tests/tests/receivers/receiver.ts", include_str!("../receivers/receiver.ts")),

@@ -13,6 +13,7 @@ mod charge;
 mod conformance;
 mod example;
 mod policies;
+mod protect;
 mod receiver;
 mod rules;
 mod runtime;

@@ -9,7 +9,6 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::WebhookReport;
@@ -102,8 +101,9 @@ async fn due(
     let known = jobs.statuses(&first).await?;
     let attended: HashSet<JobId> = known.into_iter().flatten().filter(attends).map(|job| job.id).collect();
     let left = waiting.iter().filter(|one| first_id(one).is_none_or(|id| !attended.contains(&id)));
+    let left: Vec<String> = left.map(|one| one.id.clone()).collect();
     let mut due = Vec::new();
-    for (id, found) in join_all(left.map(async |one| (&one.id, webhooks.delivery(&one.id).await))).await {
+    for (id, found) in left.iter().zip(webhooks.deliveries_by_id(&left).await) {
         match found {
             Ok(Some(delivery)) if delivery.awaits().is_some_and(|(_, at)| at < before) => due.push(delivery),
             Ok(_) => {}
