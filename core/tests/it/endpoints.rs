@@ -573,5 +573,5 @@ fn a_silent_endpoint_delays_others_by_one_time_limit_until_its_breaker_opens() {
 #[test]
 fn a_slow_endpoint_whose_breaker_never_opens_leaves_environments_to_the_others() {
     let (alone, beside) = (p95_beside(None), p95_beside(Some("slow.example")));
-    assert!(beside <= 2 * alone + 2 * SLOW, "p95 beside a slow endpoint {beside:?}, alone {alone:?}");
+    assert!(beside <= 2 * alone + 3 * SLOW, "p95 beside a slow endpoint {beside:?}, alone {alone:?}");
 }

@@ -13,7 +13,7 @@ use super::Bench;
 use super::bench::{all_ok, ok};
 use crate::job::Queue;
 use crate::ports::{
-    DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, ReceivedMessage,
+    DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, Receipt, ReceivedMessage,
 };
 
 /// What receives and deletes, as Lambda would.
@@ -46,6 +46,7 @@ pub async fn suite(setup: &Setup<'_>, bench: &Bench) {
     one_bad_message_harms_no_other(setup, bench).await;
     a_deferred_message_comes_back_later(setup, bench).await;
     a_bad_receipt_harms_no_other(setup, bench).await;
+    an_acknowledged_message_is_gone(setup, bench).await;
     dead_letters_tell_why(setup, bench).await;
     dead_letters_stay(setup, bench).await;
 }
@@ -113,6 +114,7 @@ async fn nothing_in_nothing_out(setup: &Setup<'_>) {
     let case = "an empty call";
     assert!(setup.queue.send(&[]).await.is_empty(), "{case}: send");
     assert!(setup.queue.defer(&[]).await.is_empty(), "{case}: defer");
+    assert!(setup.queue.acknowledge(&[]).await.is_empty(), "{case}: acknowledge");
     assert!(setup.queue.dead_letter(&[]).await.is_empty(), "{case}: dead letter");
 }
 
@@ -256,6 +258,30 @@ async fn a_bad_receipt_harms_no_other(setup: &Setup<'_>, bench: &Bench) {
     delete(setup, &received).await;
     let errors: Vec<bool> = answers.iter().map(Result::is_err).collect();
     assert_eq!(errors, [false, true, false], "{case}: {answers:?}");
+}
+
+async fn an_acknowledged_message_is_gone(setup: &Setup<'_>, bench: &Bench) {
+    let case = "of received messages, those that are acknowledged don't come back";
+    let token = bench.fresh("done");
+    let messages: Vec<_> = (0..3).map(|at| outgoing(Queue::Normal, format!("{token} {at}"))).collect();
+    send(setup, case, &messages).await;
+    let received = receive(setup, bench, Queue::Normal, &token, 3).await;
+    assert_eq!(received.len(), 3, "{case}: received");
+    let deferrals: Vec<Deferral> = received.iter().map(|message| deferral(message, WAIT)).collect();
+    all_ok(case, setup.queue.defer(&deferrals).await);
+    let receipt = |message: &ReceivedMessage| Receipt {
+        queue: message.queue,
+        receipt_handle: message.receipt_handle.clone(),
+    };
+    let answers = setup.queue.acknowledge(&[receipt(&received[0]), receipt(&received[2])]).await;
+    assert_eq!(answers.len(), 2, "{case}: answers");
+    all_ok(case, answers);
+    bench.clock().sleep(LONGER).await;
+    let left = receive(setup, bench, Queue::Normal, &token, 1).await;
+    let more = receive_now(setup, Queue::Normal, &token).await;
+    delete(setup, &left).await;
+    let bodies: Vec<&str> = left.iter().chain(&more).map(|message| message.body.as_str()).collect();
+    assert_eq!(bodies, [received[1].body.as_str()], "{case}");
 }
 
 /// Lists the dead letters that hold a token, once there are as many.

@@ -48,6 +48,11 @@ impl Recorder {
         self.answers_to_lose.store(count, Ordering::SeqCst);
     }
 
+    /// Whether messages were deleted by the worker itself.
+    pub(super) fn deletes(&self) -> bool {
+        self.seen.lock().unwrap().iter().any(|(target, _)| target.ends_with(".DeleteMessageBatch"))
+    }
+
     /// What everything that was asked needs. What the endpoint does not know needs nothing.
     pub(super) fn seen(&self) -> BTreeSet<Need> {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());

@@ -67,10 +67,12 @@ async fn run(lacks_statements: bool) -> BTreeSet<Need> {
 }
 
 /// How each job that can be looked at is left.
-const EXPECTED: [(&str, JobStatus); 16] = [
+const EXPECTED: [(&str, JobStatus); 18] = [
     ("plain", JobStatus::Completed),
     ("large", JobStatus::Completed),
     ("guarded", JobStatus::Completed),
+    ("quick", JobStatus::Completed),
+    ("slow", JobStatus::Completed),
     ("twice", JobStatus::Completed),
     ("again-soon", JobStatus::Completed),
     ("again-late", JobStatus::Retrying),
@@ -107,7 +109,9 @@ async fn prepare(stack: &Stack, hook: String) {
     ];
     send(stack, Queue::Normal, &normal).await;
     let guarded = json!({ "id": "guarded", "name": "guarded" });
-    let high = [act("stolen", "be stolen"), act("beside-stolen", "succeed"), guarded];
+    let quick = with(act("quick", "succeed"), "tenant", json!("quick"));
+    let slow = with(act("slow", "outlast another"), "tenant", json!("slow"));
+    let high = [act("stolen", "be stolen"), act("beside-stolen", "succeed"), guarded, quick, slow];
     send(stack, Queue::High, &high).await;
     send(stack, Queue::Low, &[act("stolen-alone", "be stolen")]).await;
     let now = chrono::Utc::now();
@@ -131,7 +135,8 @@ async fn send(stack: &Stack, queue: Queue, messages: &[Value]) {
     let entries = messages.iter().enumerate().map(|(at, message)| {
         let entry =
             SendMessageBatchRequestEntry::builder().id(at.to_string()).message_body(message.to_string());
-        entry.build().unwrap()
+        let group = message["tenant"].as_str().map(str::to_owned);
+        entry.set_message_group_id(group).build().unwrap()
     });
     let url = stack.adapters().queue_url(queue).await.unwrap();
     let call = stack.adapters().sqs().client().send_message_batch().queue_url(url);
@@ -156,6 +161,12 @@ impl Acts {
                     Some("wait") => return Err(JobError::retryable("as told").after(Duration::from_mins(2))),
                     Some("be stolen") => steal(&stack, ctx.job_id().as_str()).await,
                     Some("lose the answer") => recorder.lose_answers(1),
+                    // Its timeout ends it where nothing is deleted.
+                    Some("outlast another") => {
+                        while !recorder.deletes() {
+                            tokio::time::sleep(Duration::from_millis(20)).await;
+                        }
+                    }
                     _ => {}
                 }
                 Ok(())

@@ -24,7 +24,7 @@ const STACK: Caller = Other("the local stack and tests make their tables");
 const LOCAL: Caller = Other("on AWS the event source mapping does it");
 
 /// File, operation, caller: one line for each place in the source.
-const CALLS: [(&str, &str, Caller); 46] = [
+const CALLS: [(&str, &str, Caller); 47] = [
     ("infra/src/dynamodb/archive.rs", "DeleteItem", CLEANUP),
     ("infra/src/dynamodb/archive.rs", "DeleteItem", CLEANUP),
     ("infra/src/dynamodb/archive.rs", "Scan", CLEANUP),
@@ -61,6 +61,7 @@ const CALLS: [(&str, &str, Caller); 46] = [
     ("infra/src/dynamodb/writer.rs", "BatchExecuteStatement", Worker(&[Kind::Jobs, Kind::State, Kind::Data])),
     ("infra/src/lambda.rs", "ListEventSourceMappings", DISPATCHER),
     ("infra/src/lambda.rs", "UpdateEventSourceMapping", DISPATCHER),
+    ("infra/src/sqs/acknowledge.rs", "DeleteMessageBatch", Worker(&[Kind::Queue])),
     ("infra/src/sqs/backlog.rs", "DeleteMessageBatch", DISPATCHER),
     ("infra/src/sqs/backlog.rs", "ReceiveMessage", DISPATCHER),
     ("infra/src/sqs/client.rs", "GetQueueUrl", Worker(&[Kind::Queue, Kind::DeadLetters])),
