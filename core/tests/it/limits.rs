@@ -4,10 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::TimeDelta;
-use lambda_jobs_core::limit::{Limit, LimitBy, Rate};
-use lambda_jobs_core::ports::{EventKind, SharedStore};
-use lambda_jobs_core::{HandlerOptions, JobContext, JobError, JobHandler, JobId, JobStatus, Queue};
+use lambda_jobs_core::limit::{Limit, LimitBy, LimitState, Rate};
+use lambda_jobs_core::memory::SeededEntropy;
+use lambda_jobs_core::ports::{EventKind, SharedOutcome, SharedStore, StoreError};
+use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
+use lambda_jobs_core::{
+    HandlerOptions, JobContext, JobError, JobHandler, JobId, JobProcessor, JobRegistry, JobStatus, Queue,
+    StopSignal,
+};
 use serde_json::json;
 
 use crate::world::World;
@@ -133,4 +139,52 @@ fn what_passes_one_limit_and_not_the_next_gives_back_what_it_has() {
     let places: usize =
         world.clock.run(world.limits.list()).unwrap().iter().map(|one| one.places.len()).sum();
     assert_eq!(places, 0);
+}
+
+/// Limits that nobody can ask.
+struct Unreachable;
+
+fn unreachable_limits() -> StoreError {
+    StoreError::new("read limits", "no answer")
+}
+
+#[async_trait]
+impl SharedStore<LimitState> for Unreachable {
+    async fn load(&self, _: &[String]) -> Result<Vec<Option<LimitState>>, StoreError> {
+        Err(unreachable_limits())
+    }
+
+    async fn save(&self, states: &[LimitState]) -> Vec<Result<SharedOutcome<LimitState>, StoreError>> {
+        states.iter().map(|_| Err(unreachable_limits())).collect()
+    }
+
+    async fn list(&self) -> Result<Vec<LimitState>, StoreError> {
+        Err(unreachable_limits())
+    }
+}
+
+#[test]
+fn a_job_whose_limit_cannot_be_asked_waits_and_spends_nothing() {
+    let handler =
+        Limited { limits: vec![Limit::concurrency(LimitBy::Tenant, 2).unwrap()], ..Limited::default() };
+    let world = world(&handler);
+    let mut registry = JobRegistry::new(&world.config);
+    registry.register(handler.clone()).unwrap();
+    let ports = ProcessorPorts {
+        store: world.store.clone(),
+        queue: world.queue.clone(),
+        control: world.control.clone(),
+        unique: world.keys.clone(),
+        breakers: world.breakers.clone(),
+        limits: Arc::new(Unreachable),
+        events: world.events.clone(),
+        clock: Arc::new(world.clock.clone()),
+        entropy: Arc::new(SeededEntropy::new(11)),
+    };
+    let cut_off = JobProcessor::new(Arc::new(registry), world.config.clone(), ports);
+    let job = send(&world, 1_000, Some("acme"));
+    let invocation = Invocation { deadline: world.now() + TimeDelta::seconds(90), stop: StopSignal::never() };
+    let report = world.clock.run(cut_off.process(world.receive(Queue::Normal), &invocation));
+    assert_eq!((handler.runs.load(Ordering::SeqCst), report.summary.deferred), (0, 1));
+    assert_eq!(world.status(&job).attempt, 0);
 }

@@ -436,12 +436,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "let is_let_through = place < 1_000 || answer.lets_through(place, crowd.returning);",
     },
     Mutant {
-        name: "who can't ask a limit starts all the same",
-        file: "processor/protect.rs",
-        find: "Taken { returning: 0, fresh: 0, later }",
-        replace: "Taken { returning: 1_000, fresh: 1_000, later }",
-    },
-    Mutant {
         name: "a place in a limit is not given back",
         file: "processor/protect.rs",
         find: "if !places.is_empty() {",
