@@ -7,9 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Phase};
 use lambda_jobs_core::job::Obstacle;
-use lambda_jobs_core::memory::SeededEntropy;
 use lambda_jobs_core::ports::{EventKind, JobStore, SharedStore};
-use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
+use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{
     HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobId, JobManager, JobProcessor,
     JobRegistry, JobStatus, Queue, StopSignal,
@@ -227,18 +226,7 @@ fn errors_that_say_nothing_about_the_dependency_do_not_open_its_breaker() {
 fn another(world: &World, mail: &Mail) -> JobProcessor {
     let mut registry = JobRegistry::new(&world.config);
     registry.register(mail.clone()).unwrap();
-    let ports = ProcessorPorts {
-        store: world.store.clone(),
-        queue: world.queue.clone(),
-        control: world.control.clone(),
-        unique: world.keys.clone(),
-        breakers: world.breakers.clone(),
-        limits: world.limits.clone(),
-        events: world.events.clone(),
-        clock: Arc::new(world.clock.clone()),
-        entropy: Arc::new(SeededEntropy::new(11)),
-    };
-    JobProcessor::new(Arc::new(registry), world.config.clone(), ports)
+    JobProcessor::new(Arc::new(registry), world.config.clone(), world.processor_ports())
 }
 
 #[test]

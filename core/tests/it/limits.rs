@@ -7,7 +7,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use lambda_jobs_core::limit::{Limit, LimitBy, LimitState, Rate};
-use lambda_jobs_core::memory::SeededEntropy;
 use lambda_jobs_core::ports::{EventKind, SharedOutcome, SharedStore, StoreError};
 use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
 use lambda_jobs_core::{
@@ -170,17 +169,7 @@ fn a_job_whose_limit_cannot_be_asked_waits_and_spends_nothing() {
     let world = world(&handler);
     let mut registry = JobRegistry::new(&world.config);
     registry.register(handler.clone()).unwrap();
-    let ports = ProcessorPorts {
-        store: world.store.clone(),
-        queue: world.queue.clone(),
-        control: world.control.clone(),
-        unique: world.keys.clone(),
-        breakers: world.breakers.clone(),
-        limits: Arc::new(Unreachable),
-        events: world.events.clone(),
-        clock: Arc::new(world.clock.clone()),
-        entropy: Arc::new(SeededEntropy::new(11)),
-    };
+    let ports = ProcessorPorts { limits: Arc::new(Unreachable), ..world.processor_ports() };
     let cut_off = JobProcessor::new(Arc::new(registry), world.config.clone(), ports);
     let job = send(&world, 1_000, Some("acme"));
     let invocation = Invocation { deadline: world.now() + TimeDelta::seconds(90), stop: StopSignal::never() };

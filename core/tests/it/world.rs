@@ -61,6 +61,21 @@ struct Kept {
 }
 
 impl World {
+    /// What another worker of this world works on.
+    pub(crate) fn processor_ports(&self) -> ProcessorPorts {
+        ProcessorPorts {
+            store: self.store.clone(),
+            queue: self.queue.clone(),
+            control: self.control.clone(),
+            unique: self.keys.clone(),
+            breakers: self.breakers.clone(),
+            limits: self.limits.clone(),
+            events: self.events.clone(),
+            clock: Arc::new(self.clock.clone()),
+            entropy: Arc::new(SeededEntropy::new(11)),
+        }
+    }
+
     /// A world at 08:00 with these handlers, without jitter.
     pub(crate) fn new(register: impl FnOnce(&mut JobRegistry)) -> Self {
         let retry = RetryPolicy::default().with_jitter(Jitter::None);
