@@ -95,6 +95,7 @@ impl Adapters {
             unique: self.unique.clone(),
             breakers: self.breakers.clone(),
             limits: self.limits.clone(),
+            events: self.events.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         }

@@ -13,6 +13,7 @@
 //! | [`Window`], [`Line`] | what it has counted, and who waits for it |
 
 mod call;
+mod event;
 mod fleet;
 mod line;
 mod name;
@@ -24,6 +25,7 @@ mod window;
 
 pub(crate) use call::Calls;
 pub use call::JobBreaker;
+pub(crate) use event::event;
 pub(crate) use fleet::{Breakers, CallEnd, Permit, Refusal};
 pub use line::Line;
 pub use name::{BreakerName, InvalidBreaker};

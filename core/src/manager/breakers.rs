@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{JobManager, ManagerError};
-use crate::breaker::{Breaker, BreakerName, Counts};
+use crate::breaker::{Breaker, BreakerName, Counts, event};
 use crate::ports::{SharedOutcome, SharedState};
 
 /// How often a write is tried that somebody else's write keeps defeating.
@@ -93,12 +93,18 @@ impl JobManager {
         for _ in 0..TRIES {
             let now = self.ports.clock.now();
             let breaker = found.unwrap_or_else(|| Breaker::new(name.clone(), now));
+            let before = breaker.phase;
             let mut next = change(breaker, now);
             next.writer = self.ports.entropy.next_u64();
             match self.ports.breakers.save(std::slice::from_ref(&next)).await.pop() {
                 Some(Ok(SharedOutcome::Conflict(other))) => found = other.map(|other| *other),
                 Some(Err(error)) => return Err(error.into()),
-                Some(Ok(SharedOutcome::Saved)) | None => return Ok(BreakerView::of(&next, now)),
+                Some(Ok(SharedOutcome::Saved)) | None => {
+                    if let Some(event) = event(before, &next, now) {
+                        self.ports.events.publish(&[event]).await;
+                    }
+                    return Ok(BreakerView::of(&next, now));
+                }
             }
         }
         Err(ManagerError::BreakerContended(name.clone()))

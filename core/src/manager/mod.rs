@@ -31,8 +31,8 @@ use crate::config::JobConfig;
 use crate::job::{JobExecution, JobId};
 use crate::limit::LimitState;
 use crate::ports::{
-    Clock, ControlStore, Counters, DeadLetterQueue, DeadLettered, Entropy, JobArchive, JobIndex, JobQueue,
-    JobStore, QueueError, QueueStats, ScheduleStore, SharedStore, StoreError, UniqueKeys,
+    Clock, ControlStore, Counters, DeadLetterQueue, DeadLettered, Entropy, EventSink, JobArchive, JobIndex,
+    JobQueue, JobStore, QueueError, QueueStats, ScheduleStore, SharedStore, StoreError, UniqueKeys,
 };
 use crate::registry::JobRegistry;
 
@@ -68,6 +68,8 @@ pub struct ManagerPorts {
     pub breakers: Arc<dyn SharedStore<Breaker>>,
     /// Its limits.
     pub limits: Arc<dyn SharedStore<LimitState>>,
+    /// Who is told of what operators do.
+    pub events: Arc<dyn EventSink>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids.

@@ -35,7 +35,8 @@ pub struct JobEvent {
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum EventKind {
-    /// A breaker opened: `data` has its `breaker`, `nextProbeAt` and how often it opened in a row, `openings`.
+    /// A breaker opened: `data` has its `breaker`, how often it opened in a row, `openings`, and `nextProbeAt`, which
+    /// is `null` where an operator keeps it open.
     #[serde(rename = "breaker.opened")]
     BreakerOpened,
     /// A breaker lets one call through to see whether its dependency is back: `data` has its `breaker`.

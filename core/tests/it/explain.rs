@@ -471,6 +471,40 @@ fn an_operator_opens_closes_and_resets_a_breaker_and_sees_it() {
     assert_eq!((reset.deferred_jobs, view(&world)), (1, reset));
 }
 
+#[test]
+fn an_operator_who_changes_a_breakers_state_is_told_of_as_the_fleet_is() {
+    let task = Task::default();
+    let world = world(&task);
+    open(&world, &task);
+    let told = world.events.all().len();
+
+    world.clock.run(world.manager.open_breaker(&mail())).unwrap();
+    assert_eq!(world.events.all().len(), told, "it was open already");
+    world.advance(1);
+    world.clock.run(world.manager.close_breaker(&mail())).unwrap();
+    world.clock.run(world.manager.reset_breaker(&mail())).unwrap();
+    world.clock.run(world.manager.open_breaker(&mail())).unwrap();
+    let events = serde_json::to_value(&world.events.all()[told..]).unwrap();
+    let expected = json!([
+        { "type": "breaker.closed", "timestamp": "2026-11-23T08:00:01Z", "data": { "breaker": "mail" } },
+        {
+            "type": "breaker.opened",
+            "timestamp": "2026-11-23T08:00:01Z",
+            "data": { "breaker": "mail", "openings": 0, "nextProbeAt": null },
+        },
+    ]);
+    assert_eq!(events, expected);
+}
+
+#[test]
+fn an_operator_who_is_not_heard_is_not_told_of() {
+    let (_, world) = plain();
+    let store = Arc::new(Contended::default());
+    store.defeats.store(5, Ordering::SeqCst);
+    world.clock.run(world.manager_on(store).open_breaker(&mail())).unwrap_err();
+    assert_eq!(world.events.all(), []);
+}
+
 /// Breakers that somebody else writes to at the same time.
 #[derive(Default)]
 struct Contended {

@@ -139,6 +139,7 @@ impl World {
             unique: keys.clone(),
             breakers: breakers.clone(),
             limits: limits.clone(),
+            events: events.clone(),
             clock: Arc::new(clock.clone()),
             entropy,
         };

@@ -211,6 +211,7 @@ pub(super) fn manager(link: &Arc<Link>, config: JobConfig) -> JobManager {
         unique: link.clone(),
         breakers: link.clone(),
         limits: link.clone(),
+        events: link.world.events.clone(),
         clock: link.clone(),
         entropy: link.clone(),
     };
