@@ -174,10 +174,10 @@ pub struct EnqueueArgs {
     /// The queue, whatever the priority: high, normal, low or webhooks.
     #[arg(long, value_parser = queue)]
     pub queue: Option<Queue>,
-    /// How long from now it becomes due, such as "90s" or "1h 30m".
+    /// How long from now it becomes due, such as "90s" or "1h 30m"; up to 366 days.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub delay: Option<Duration>,
-    /// When it becomes due, such as 2026-11-23T08:00:00Z.
+    /// When it becomes due, such as 2026-11-23T08:00:00Z; at most 366 days ahead.
     #[arg(long)]
     pub run_at: Option<DateTime<Utc>>,
     /// Retries after the first attempt.

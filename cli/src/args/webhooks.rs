@@ -131,7 +131,7 @@ pub struct PublishArgs {
     /// Its id, of at most 150 bytes: publishing it twice delivers it once.
     #[arg(long)]
     pub id: Option<JobId>,
-    /// How long from now it becomes due, such as "90s" or "1h 30m".
+    /// How long from now it becomes due, such as "90s" or "1h 30m"; up to 366 days.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub delay: Option<Duration>,
     /// Where it goes.

@@ -36,13 +36,10 @@ async fn service(target: &Target) -> Result<WebhookService, Failure> {
 }
 
 async fn publish(args: PublishArgs) -> Result<ExitCode, Failure> {
-    let run_at = match args.delay {
-        Some(delay) => {
-            let due = TimeDelta::from_std(delay).ok().and_then(|delay| Utc::now().checked_add_signed(delay));
-            Some(due.ok_or("delay: expected an instant that there is, got one too far away")?)
-        }
-        None => None,
-    };
+    let delayed =
+        |delay| TimeDelta::from_std(delay).ok().and_then(|delay| Utc::now().checked_add_signed(delay));
+    // What is beyond all time is refused like what is too far off.
+    let run_at = args.delay.map(|delay| delayed(delay).unwrap_or(DateTime::<Utc>::MAX_UTC));
     let PublishArgs { event_type, payload, tenant, id, target, .. } = args;
     let event = NewEvent { event_type, payload, tenant, id, run_at };
     let published = service(&target).await?.publish(event).await?;

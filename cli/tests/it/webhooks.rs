@@ -196,6 +196,10 @@ fn what_does_not_exist_is_named() {
     let delivery = published["deliveries"][0]["deliveryId"].as_str().unwrap();
     let said = error(&stack, &["webhooks", "replay", delivery]);
     assert!(said.contains("expected one that has ended, and it has not"), "{said}");
+    for delay in ["2y", "500000y"] {
+        let said = error(&stack, &["webhooks", "publish", "a", "--delay", delay]);
+        assert!(said.contains("runAt: expected an instant at most 366 days ahead, got "), "{delay}: {said}");
+    }
     let said = error(&stack, &["webhooks", "publish", "a b"]);
     assert!(said.contains("event type: expected 1 to 128 letters") && said.contains("\"a b\""), "{said}");
 }

@@ -116,9 +116,9 @@ pub struct NewJob {
     pub priority: Priority,
     /// How often it may be tried again.
     pub max_retries: Option<u32>,
-    /// How long from now it becomes due.
+    /// How long from now it becomes due: up to 366 days.
     pub delay: Option<Duration>,
-    /// When it becomes due; wins over `delay`.
+    /// When it becomes due, at most 366 days ahead; wins over `delay`.
     pub run_at: Option<DateTime<Utc>>,
     /// How long one attempt may take.
     pub timeout: Option<Duration>,

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join;
 use serde::Serialize;
 
-use super::JobManager;
+use super::{JobManager, TooFar, check_due};
 use crate::families;
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, NewJob, Queue};
 use crate::message::{DecodeError, JobMessage, MAX_BODY_BYTES, WAY_OUT};
@@ -33,6 +33,9 @@ pub enum EnqueueError {
     /// Something about the job is wrong.
     #[error(transparent)]
     Invalid(#[from] DecodeError),
+    /// The instant can't be waited for.
+    #[error(transparent)]
+    TooFar(#[from] TooFar),
     /// Its timeout can't be granted.
     #[error(
         "timeout: expected at most {longest_ms} ms, the function's timeout less the margins to start and settle, got \
@@ -213,6 +216,7 @@ impl JobManager {
         if body.len() > MAX_BODY_BYTES {
             return Err(DecodeError::too_large(body.len()).into());
         }
+        check_due(message.due_at, now)?;
         self.check_timeout(&message.definition)?;
         self.check_unique(&message.definition)?;
         let queue = job.queue.map_or_else(|| self.queue_of(&message.definition), Ok)?;

@@ -7,6 +7,7 @@
 mod breakers;
 mod cleanup;
 mod control;
+mod due;
 mod enqueue;
 mod explain;
 mod find;
@@ -16,11 +17,11 @@ mod unique;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 pub use breakers::BreakerView;
 pub use cleanup::CleanupReport;
 pub use control::{Health, JobMetrics, OneQueue, QueueStatus};
+pub use due::TooFar;
+pub(crate) use due::check_due;
 pub use enqueue::{EnqueueError, Enqueued};
 pub use find::{JobFilter, JobSummary};
 pub use schedules::{MAX_BACKFILL, ScheduleError};
@@ -87,13 +88,8 @@ pub enum ManagerError {
     #[error(transparent)]
     Queue(#[from] QueueError),
     /// The instant can't be waited for.
-    #[error("runAt: expected an instant at most {days} days ahead, got {due_at}")]
-    TooFar {
-        /// When the job was to be due.
-        due_at: DateTime<Utc>,
-        /// How far off that may be, in days.
-        days: u64,
-    },
+    #[error(transparent)]
+    TooFar(#[from] TooFar),
     /// The record changed again and again while it was to be written.
     #[error("job {0}: its record keeps changing; try again")]
     Contended(JobId),

@@ -3,9 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::{JobManager, ManagerError};
+use super::{JobManager, ManagerError, check_due};
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, Queue};
-use crate::message::MAX_DELAY;
 use crate::ports::{InsertOutcome, ReplaceOutcome, is_beyond_a_message};
 
 /// How often a write is tried that somebody else's write keeps defeating.
@@ -111,10 +110,7 @@ impl JobManager {
         id: &JobId,
         due_at: DateTime<Utc>,
     ) -> Result<RescheduleOutcome, ManagerError> {
-        let wait = (due_at - self.ports.clock.now()).to_std().unwrap_or_default();
-        if wait > MAX_DELAY {
-            return Err(ManagerError::TooFar { due_at, days: MAX_DELAY.as_secs() / 86_400 });
-        }
+        check_due(due_at, self.ports.clock.now())?;
         for _ in 0..TRIES {
             let Some(record) = self.record(id).await? else { return Ok(RescheduleOutcome::Unknown) };
             if !record.status.is_waiting() {

@@ -19,7 +19,7 @@ use super::endpoint::{
 use super::job::{IdTooLong, LONGEST_DELIVERY, LONGEST_EVENT, delivery_job, fits, own_id};
 use super::secret::WebhookSecret;
 use crate::job::{InvalidId, JobId, NewJob};
-use crate::manager::{EnqueueError, JobManager};
+use crate::manager::{EnqueueError, JobManager, check_due};
 use crate::ports::{
     Clock, DeliveryAttempt, DeliveryQuery, Entropy, Page, Secrets, SecretsError, SharedOutcome, SharedStore,
     StoreError, WebhookDelivery, Webhooks,
@@ -85,7 +85,7 @@ pub struct NewEvent {
     pub tenant: Option<String>,
     /// Its identity, of at most 150 bytes; a new one where absent.
     pub id: Option<JobId>,
-    /// When it is due; at once where absent.
+    /// When it is due, at most 366 days ahead; at once where absent.
     pub run_at: Option<DateTime<Utc>>,
 }
 
@@ -235,6 +235,7 @@ impl WebhookService {
         let now = self.ports.clock.now();
         let event_id = event.id.clone().unwrap_or_else(|| JobId::generate(now, &*self.ports.entropy));
         fits("event id", event_id.as_str(), LONGEST_EVENT)?;
+        check_due(event.run_at.unwrap_or(now), now).map_err(EnqueueError::from)?;
         let endpoints = self.ports.endpoints.list().await?;
         let wanting = endpoints.into_iter().filter(|endpoint| {
             endpoint.is_enabled() && endpoint.spec.wants(&event.event_type, event.tenant.as_deref())

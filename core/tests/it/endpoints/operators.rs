@@ -311,3 +311,18 @@ fn what_a_url_may_not_have_is_said_without_what_may_be_a_secret() {
         assert_eq!(EndpointSpec::new(url).check(), Ok(()), "{url}");
     }
 }
+
+#[test]
+fn an_event_is_due_within_a_year_as_any_job_is_whoever_wants_it() {
+    let hooks = Hooks::new();
+    let year = hooks.world.now() + TimeDelta::days(366);
+    let due = |run_at: DateTime<Utc>| NewEvent { run_at: Some(run_at), ..event("e") };
+    let expected = "runAt: expected an instant at most 366 days ahead, got 2027-11-24 08:00:01 UTC";
+    let far = year + TimeDelta::seconds(1);
+    assert_eq!(hooks.refusal(hooks.service.publish(due(far))), expected);
+    hooks.put("all", spec("all.example", &["*"]));
+    assert_eq!(hooks.refusal(hooks.service.publish(due(far))), expected);
+    let all = hooks.world.clock.run(hooks.service.deliveries(&DeliveryQuery::default())).unwrap();
+    assert_eq!(all.items, [], "nothing was written");
+    assert_eq!(hooks.world.clock.run(hooks.service.publish(due(year))).unwrap().deliveries.len(), 1);
+}
