@@ -188,6 +188,9 @@ fn what_does_not_exist_is_named() {
         let said = error(&stack, &["webhooks", command, "nothing"]);
         assert!(said.contains("delivery: expected one that exists, got \"nothing\""), "{said}");
     }
+    let replay =
+        ["webhooks", "endpoints", "put", "replay-1", "--url", "https://a.example/hook", "--event-types", "*"];
+    assert!(error(&stack, &replay).contains("id: expected no \"replay-\" with a number, "));
     put(&stack, "all", "https://a.example/hook", "*", &[]);
     let said = error(&stack, &["webhooks", "publish", "a", "--id", &"x".repeat(151)]);
     assert!(said.contains("event id: expected at most 150 bytes, got "), "{said}");

@@ -30,7 +30,8 @@ impl InvalidEndpoint {
 }
 
 /// The identity of an endpoint: 1 to 64 letters, digits, `-` and `_`. It holds no dot, so that the id of a delivery,
-/// `<event>.<endpoint>`, is no other's.
+/// `<event>.<endpoint>`, is no other's; and as the jobs of replays are called `<delivery>.replay-<N>`, no endpoint is
+/// made that is called `replay-<N>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EndpointId(String);
@@ -43,6 +44,16 @@ impl EndpointId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Checks that no delivery to it is called as the job of another delivery's replay.
+    pub(super) fn check(&self) -> Result<(), InvalidEndpoint> {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if self.0.strip_prefix("replay-").is_some_and(is_number) {
+            let expected = "no \"replay-\" with a number, which ends the names of replays' jobs";
+            return Err(InvalidEndpoint::new("id", expected.to_owned(), excerpt(&self.0)));
+        }
+        Ok(())
     }
 }
 

@@ -167,6 +167,7 @@ impl WebhookService {
         id: &EndpointId,
         spec: EndpointSpec,
     ) -> Result<EndpointView, WebhookError> {
+        id.check()?;
         spec.check()?;
         let secret = WebhookSecret::of(&self.ports.secrets.secret()?);
         for _ in 0..TRIES {

@@ -326,3 +326,17 @@ fn an_event_is_due_within_a_year_as_any_job_is_whoever_wants_it() {
     assert_eq!(all.items, [], "nothing was written");
     assert_eq!(hooks.world.clock.run(hooks.service.publish(due(year))).unwrap().deliveries.len(), 1);
 }
+
+#[test]
+fn no_endpoint_is_called_as_the_jobs_of_replays_are() {
+    let hooks = Hooks::new();
+    for name in ["replay-1", "replay-4294967295", "replay-0"] {
+        let told = hooks.refusal(hooks.service.put_endpoint(&id(name), spec("all.example", &["*"])));
+        let expected =
+            "id: expected no \"replay-\" with a number, which ends the names of replays' jobs, got";
+        assert_eq!(told, format!("{expected} {name:?}"));
+    }
+    for name in ["replay", "replay-", "replay-1a", "replays-1", "my-replay-1"] {
+        hooks.put(name, spec("all.example", &["nothing"]));
+    }
+}
