@@ -193,7 +193,7 @@ fn a_delivery_whose_job_was_never_sent_is_found_and_delivered_once() {
     let report = sweep(&endpoint, "process_pending", 50);
     assert_eq!((&report["type"], figures(&report)), (&json!("process_pending"), [1, 1, 0]));
     assert_eq!(endpoint.delivery().status, DeliveryStatus::Delivered);
-    let job: JobId = "webhook-d1-0".parse().unwrap();
+    let job: JobId = "webhook-d1:0".parse().unwrap();
     assert_eq!(endpoint.world.status(&job).status, JobStatus::Completed);
     assert_eq!(figures(&sweep(&endpoint, "process_pending", 50)), [0, 0, 0], "nothing is left");
 }
@@ -264,7 +264,7 @@ fn a_retry_that_nobody_makes_is_found_once_it_is_overdue_and_spends_the_attempts
     assert_eq!(figures(&sweep(&endpoint, "process_retries", 25)), [1, 1, 0]);
     let delivery = endpoint.delivery();
     assert_eq!((delivery.status, delivery.attempt_count), (DeliveryStatus::Failed, 4));
-    let job: JobId = "webhook-d1-1".parse().unwrap();
+    let job: JobId = "webhook-d1:1".parse().unwrap();
     assert_eq!(world.status(&job).attempt, 3);
 }
 
@@ -296,7 +296,7 @@ fn a_sweep_enqueues_no_more_than_its_batch_and_the_next_goes_on_with_the_rest() 
     assert_eq!(
         second["errors"],
         json!([
-            r#"webhookDeliveryId "two words": id: expected 1 to 256 visible ASCII characters without spaces, got "webhook-two words-0""#
+            r#"webhookDeliveryId "two words": id: expected 1 to 256 visible ASCII characters without spaces, got "webhook-two words:0""#
         ])
     );
     assert_eq!(endpoint.http.requests.lock().unwrap().len(), 120);

@@ -38,7 +38,7 @@ async fn a_rule_that_fires_twice_is_one_job_and_a_webhook_without_a_job_is_deliv
         let sweep = ended(&manager, &"webhook-pending@2026-11-23T08:00:00Z".parse().unwrap()).await.unwrap();
         assert_eq!((sweep.status, sweep.attempt), (JobStatus::Completed, 1));
         assert_eq!(sweep.job_type, JobType::Recurring);
-        let delivered = ended(&manager, &"webhook-d1-0".parse().unwrap()).await.unwrap();
+        let delivered = ended(&manager, &"webhook-d1:0".parse().unwrap()).await.unwrap();
         assert_eq!(delivered.status, JobStatus::Completed);
     };
     tokio::select! {

@@ -1,9 +1,10 @@
 //! The jobs of deliveries.
 //!
 //! A delivery has one job for each time that it is sent: the first is called as the delivery is, that of a replay
-//! `<delivery>.replay-<N>`, and where it has none that will attend to it, a sweep makes `webhook-<that>-<attempts>`.
-//! They are alike but for their names, whoever makes them, so that a delivery which a sweep saved waits for its
-//! host's breaker and in its endpoint's group as any other.
+//! `<delivery>.replay-<N>`, and where it has none that will attend to it, a sweep makes `webhook-<that>:<attempts>`. No
+//! endpoint's id holds a colon, so that this is the name of no other delivery, whatever its event is called. They are
+//! alike but for their names, whoever makes them, so that a delivery which a sweep saved waits for its host's breaker
+//! and in its endpoint's group as any other.
 
 use super::endpoint::{EndpointId, excerpt};
 use super::{NAME, WebhookPayload, breaker_of, host_of};
@@ -13,7 +14,7 @@ use crate::ports::WebhookDelivery;
 
 /// What the names of a job add to a delivery's id at most.
 const REPLAY: usize = ".replay-4294967295".len();
-const SWEEP: usize = "webhook-".len() + "-4294967295".len();
+const SWEEP: usize = "webhook-".len() + ":4294967295".len();
 /// The longest id of a delivery that can be sent anew, in bytes.
 pub(super) const LONGEST_DELIVERY: usize = JobId::MAX_LEN - REPLAY;
 /// The longest id of an event, in bytes: whatever its endpoints are called, all jobs of its deliveries have names.
@@ -48,8 +49,8 @@ pub(super) fn own_id(delivery: &str, replays: u32) -> Result<JobId, InvalidId> {
 pub(super) fn swept_id(delivery: &WebhookDelivery) -> Result<JobId, InvalidId> {
     let WebhookDelivery { id, replays, attempt_count, .. } = delivery;
     match replays {
-        0 => format!("webhook-{id}-{attempt_count}").parse(),
-        _ => format!("webhook-{id}.replay-{replays}-{attempt_count}").parse(),
+        0 => format!("webhook-{id}:{attempt_count}").parse(),
+        _ => format!("webhook-{id}.replay-{replays}:{attempt_count}").parse(),
     }
 }
 

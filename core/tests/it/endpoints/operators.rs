@@ -178,7 +178,7 @@ fn a_delivery_without_a_job_is_found_after_every_replay_and_its_job_is_as_it_wou
         assert_eq!(hooks.swept(), 1, "replay {replay}");
         hooks.world.settle();
         assert_eq!(hooks.status(delivery), (DeliveryStatus::Delivered, 1));
-        let swept = hooks.record(&format!("webhook-e.all.replay-{replay}-0")).definition;
+        let swept = hooks.record(&format!("webhook-e.all.replay-{replay}:0")).definition;
         assert_eq!(swept.breakers, published.breakers);
         assert_eq!((swept.max_retries, swept.tenant.as_deref()), (Some(2), Some("all")));
     }
@@ -339,4 +339,20 @@ fn no_endpoint_is_called_as_the_jobs_of_replays_are() {
     for name in ["replay", "replay-", "replay-1a", "replays-1", "my-replay-1"] {
         hooks.put(name, spec("all.example", &["nothing"]));
     }
+}
+
+#[test]
+fn the_job_of_a_sweep_is_no_other_deliverys() {
+    let hooks = Hooks::new();
+    hooks.put("all", spec("all.example", &["a"]));
+    hooks.put("all-0", spec("other.example", &["b"]));
+    let mut unsent = WebhookDelivery::new("e.all", url("all.example"), json!({}), hooks.world.now());
+    unsent.webhook_id = Some("all".to_owned());
+    assert!(hooks.world.clock.run(hooks.webhooks.put_delivery(&unsent)).unwrap());
+    assert_eq!(hooks.publish_as("b", None, Some("webhook-e")).deliveries.len(), 1);
+    hooks.world.settle();
+    assert_eq!(hooks.swept(), 1);
+    hooks.world.settle();
+    assert_eq!(hooks.status("e.all"), (DeliveryStatus::Delivered, 1));
+    assert_eq!((hooks.requests_to("all.example"), hooks.requests_to("other.example")), (1, 1));
 }
