@@ -35,6 +35,7 @@ mod deliver;
 mod directory;
 mod endpoint;
 mod job;
+mod listing;
 mod outcome;
 mod retry;
 mod secret;

@@ -2,20 +2,18 @@
 
 use std::process::ExitCode;
 
-use lambda_jobs_core::families::webhook::{WebhookError, WebhookService};
-use lambda_jobs_core::ports::{DeliveryAttempt, DeliveryQuery, WebhookDelivery};
+use lambda_jobs_core::ports::{DeliveryAttempt, DeliveryQuery};
 use serde_json::Value;
 
 use super::{Failure, service, time};
 use crate::args::{DeliveriesArgs, OneDelivery};
 use crate::output;
 
-/// How many are read together.
-const PAGE: usize = 500;
-
 /// Lists deliveries.
 pub(super) async fn list(args: &DeliveriesArgs) -> Result<ExitCode, Failure> {
-    let found = latest(&service(&args.target).await?, args).await?;
+    let endpoint = args.endpoint.as_ref().map(ToString::to_string);
+    let query = DeliveryQuery { endpoint, status: args.status, limit: args.limit, cursor: None };
+    let found = service(&args.target).await?.deliveries(&query).await?.items;
     if args.target.json {
         output::json(&found)?;
         return Ok(ExitCode::SUCCESS);
@@ -42,26 +40,6 @@ pub(super) async fn list(args: &DeliveriesArgs) -> Result<ExitCode, Failure> {
     }
     output::line(&table.to_string())?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The latest deliveries. The store has them in no order, so all of them are read.
-async fn latest(
-    service: &WebhookService,
-    args: &DeliveriesArgs,
-) -> Result<Vec<WebhookDelivery>, WebhookError> {
-    let endpoint = args.endpoint.as_ref().map(ToString::to_string);
-    let mut query = DeliveryQuery { endpoint, status: args.status, limit: PAGE, cursor: None };
-    let mut latest: Vec<WebhookDelivery> = Vec::new();
-    loop {
-        let page = service.deliveries(&query).await?;
-        latest.extend(page.items);
-        latest.sort_by(|one, other| (other.created_at, &one.id).cmp(&(one.created_at, &other.id)));
-        latest.truncate(args.limit);
-        query.cursor = page.cursor;
-        if query.cursor.is_none() {
-            return Ok(latest);
-        }
-    }
 }
 
 /// Lists the attempts at a delivery.

@@ -14,9 +14,10 @@ use serde_json::Value;
 
 use super::InvalidEndpoint;
 use super::endpoint::{
-    DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, is_event_type,
+    DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, excerpt, is_event_type,
 };
 use super::job::{IdTooLong, LONGEST_DELIVERY, LONGEST_EVENT, delivery_job, fits, own_id};
+use super::listing::{Newest, Place, READ};
 use super::secret::WebhookSecret;
 use crate::job::{InvalidId, JobId, NewJob};
 use crate::manager::{EnqueueError, JobManager, check_due};
@@ -146,6 +147,9 @@ pub enum WebhookError {
     /// An id is too long for the names of the jobs.
     #[error(transparent)]
     TooLong(#[from] IdTooLong),
+    /// What was given as a cursor came with no page.
+    #[error("cursor: expected one that came with a page of deliveries, got {0}")]
+    Cursor(String),
     /// An id can't be.
     #[error(transparent)]
     Id(#[from] InvalidId),
@@ -259,10 +263,23 @@ impl WebhookService {
         Ok(Published { event_id, deliveries: published })
     }
 
-    /// Some deliveries, in no order that means anything, and without the values of their headers, which may be
-    /// secrets. All pages together read the whole table.
+    /// Deliveries, the newest first, those of one instant by id, without the values of their headers, which may be
+    /// secrets. Every page reads the whole table, however few it holds; what is made meanwhile moves none of the
+    /// pages after it.
     pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, WebhookError> {
-        let mut page = self.ports.webhooks.deliveries(query).await?;
+        let place =
+            |cursor: &String| Place::read(cursor).ok_or_else(|| WebhookError::Cursor(excerpt(cursor)));
+        let mut newest = Newest::new(query.cursor.as_ref().map(place).transpose()?, query.page());
+        let mut next = DeliveryQuery { limit: READ, cursor: None, ..query.clone() };
+        loop {
+            let read = self.ports.webhooks.deliveries(&next).await?;
+            newest.see(read.items);
+            next.cursor = read.cursor;
+            if next.cursor.is_none() {
+                break;
+            }
+        }
+        let mut page = newest.page();
         for delivery in &mut page.items {
             delivery.headers = delivery.headers.hidden();
         }

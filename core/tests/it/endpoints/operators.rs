@@ -356,3 +356,59 @@ fn the_job_of_a_sweep_is_no_other_deliverys() {
     assert_eq!(hooks.status("e.all"), (DeliveryStatus::Delivered, 1));
     assert_eq!((hooks.requests_to("all.example"), hooks.requests_to("other.example")), (1, 1));
 }
+
+#[test]
+fn deliveries_are_listed_the_newest_first_over_all_pages() {
+    let hooks = Hooks::new();
+    let now = hooks.world.now();
+    let made = |id: &str, at: Option<i64>| {
+        let mut one = WebhookDelivery::new(id, url("all.example"), json!({}), now);
+        one.created_at = at.map(|seconds| now + TimeDelta::seconds(seconds));
+        assert!(hooks.world.clock.run(hooks.webhooks.put_delivery(&one)).unwrap());
+    };
+    // By id they come in another order than by time; two are of one instant, and two of none.
+    for (id, at) in [("b", Some(5)), ("e", None), ("c", Some(9)), ("a", Some(7)), ("f", Some(7)), ("d", None)]
+    {
+        made(id, at);
+    }
+    let pages = |limit: usize| {
+        let mut query = DeliveryQuery { limit, ..DeliveryQuery::default() };
+        let mut pages: Vec<String> = Vec::new();
+        loop {
+            let page = hooks.world.clock.run(hooks.service.deliveries(&query)).unwrap();
+            pages.push(page.items.iter().map(|one| one.id.as_str()).collect());
+            query.cursor = page.cursor;
+            if query.cursor.is_none() {
+                return pages;
+            }
+        }
+    };
+    assert_eq!(pages(0), ["cafbde"]);
+    assert_eq!(pages(6), ["cafbde"]);
+    assert_eq!(pages(4), ["cafb", "de"]);
+    assert_eq!(pages(1), ["c", "a", "f", "b", "d", "e"]);
+    let newer = DeliveryQuery { limit: 2, ..DeliveryQuery::default() };
+    let first = hooks.world.clock.run(hooks.service.deliveries(&newer)).unwrap();
+    made("g", Some(8));
+    let second = DeliveryQuery { cursor: first.cursor, ..newer };
+    let second = hooks.world.clock.run(hooks.service.deliveries(&second)).unwrap();
+    assert_eq!(second.items[0].id, "f", "what was made meanwhile moves no page");
+    let wrong = DeliveryQuery { cursor: Some("c".to_owned()), ..DeliveryQuery::default() };
+    let expected = r#"cursor: expected one that came with a page of deliveries, got "c""#;
+    assert_eq!(hooks.refusal(hooks.service.deliveries(&wrong)), expected);
+}
+
+#[test]
+fn the_newest_deliveries_of_many_are_found_though_the_store_has_them_last() {
+    let hooks = Hooks::new();
+    let now = hooks.world.now();
+    for number in 0..1_200_u32 {
+        let mut one = WebhookDelivery::new(format!("{number:04}"), url("all.example"), json!({}), now);
+        one.created_at = Some(now + TimeDelta::seconds(number.into()));
+        assert!(hooks.world.clock.run(hooks.webhooks.put_delivery(&one)).unwrap());
+    }
+    let query = DeliveryQuery { limit: 3, ..DeliveryQuery::default() };
+    let page = hooks.world.clock.run(hooks.service.deliveries(&query)).unwrap();
+    let ids: Vec<&str> = page.items.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, ["1199", "1198", "1197"]);
+}
