@@ -262,8 +262,8 @@ impl From<RefusedUrl> for InvalidEndpoint {
 /// Whether a user may not set this header.
 pub(super) fn is_reserved(name: &str) -> bool {
     // Those of the body and its framing, and of one connection (RFC 9110, section 7.6.1), which a proxy on the way
-    // could take for its own.
-    const RESERVED: [&str; 16] = [
+    // could take for its own; and the one that says who sends.
+    const RESERVED: [&str; 17] = [
         "accept-encoding",
         "connection",
         "content-encoding",
@@ -280,9 +280,10 @@ pub(super) fn is_reserved(name: &str) -> bool {
         "trailer",
         "transfer-encoding",
         "upgrade",
+        "user-agent",
     ];
     let name = name.to_ascii_lowercase();
-    name.starts_with("webhook-") || name == "user-agent" || RESERVED.contains(&name.as_str())
+    name.starts_with("webhook-") || RESERVED.contains(&name.as_str())
 }
 
 /// Whether this is a type that an event can have.
