@@ -251,6 +251,9 @@ pub struct ListArgs {
     /// At most this many.
     #[arg(long, default_value_t = 20)]
     pub limit: usize,
+    /// What a list before this one has named: the jobs after those.
+    #[arg(long)]
+    pub cursor: Option<String>,
     /// Where they are.
     #[command(flatten)]
     pub target: Target,

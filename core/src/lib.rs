@@ -37,6 +37,7 @@ pub mod limit;
 pub mod manager;
 pub mod memory;
 pub mod message;
+mod newest;
 pub mod ports;
 pub mod processor;
 pub mod registry;

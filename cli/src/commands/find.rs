@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::manager::JobFilter;
+use lambda_jobs_core::ports::Page;
 use lambda_jobs_core::{JobExecution, JobStatus};
 use lambda_jobs_infra::Settings;
 
@@ -89,8 +90,11 @@ fn show(job: &JobExecution, json: bool) -> Result<(), Failure> {
 pub(super) async fn list(args: ListArgs) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(&args.target).await?;
     let limit = args.limit.min(Settings::from_env()?.max_job_history);
-    let filter = JobFilter { status: args.status, name: args.name, limit };
-    let jobs = manager.list(&filter).await?;
+    let filter = JobFilter { status: args.status, name: args.name, limit, cursor: args.cursor };
+    let Page { items: jobs, cursor } = manager.list(&filter).await?;
+    if let Some(cursor) = cursor {
+        eprintln!("there are more: --cursor '{cursor}'");
+    }
     if args.target.json {
         output::json(&jobs)?;
         return Ok(ExitCode::SUCCESS);

@@ -1,6 +1,6 @@
 //! The commands, as a user types them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::process::{Running, run};
 
@@ -106,6 +106,26 @@ fn a_queued_job_can_be_cancelled_and_a_bad_one_is_found_among_the_dead_letters()
         json!("name: no handler is registered for \"no-such-job\"; registered are: webhook-delivery-job")
     );
     assert_eq!(stack.json(&["status", "lost-1"])["deadLettered"], json!(true));
+}
+
+#[test]
+fn a_list_that_is_cut_short_says_where_it_goes_on() {
+    let stack = Running::start(&["--no-demo", "--no-worker"]);
+    let enqueue = |delay: &str| stack.text(&["enqueue", "webhook-delivery-job", "--delay", delay]);
+    let (first, second) = (enqueue("1h"), enqueue("2h"));
+    let list = ["list", "--limit", "1", "--json"];
+    let listed = stack.run(&list);
+    let jobs: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!((&jobs[0]["jobId"], jobs.as_array().unwrap().len()), (&json!(second), 1));
+    let said = String::from_utf8(listed.stderr).unwrap();
+    let cursor = said.trim().strip_prefix("there are more: --cursor '").unwrap().strip_suffix('\'').unwrap();
+    let rest = stack.run(&[&list[..], &["--cursor", cursor]].concat());
+    let jobs: Value = serde_json::from_slice(&rest.stdout).unwrap();
+    assert_eq!(jobs[0]["jobId"], json!(first));
+    assert_eq!(String::from_utf8(rest.stderr).unwrap(), "", "these are all");
+    let wrong = stack.run(&["list", "--cursor", "x"]);
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(said.contains("cursor: expected one that came with a page of jobs, got \"x\""), "{said}");
 }
 
 #[test]

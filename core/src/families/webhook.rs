@@ -35,7 +35,6 @@ mod deliver;
 mod directory;
 mod endpoint;
 mod job;
-mod listing;
 mod outcome;
 mod retry;
 mod secret;

@@ -5,10 +5,13 @@ use serde::Serialize;
 
 use super::{JobManager, ManagerError};
 use crate::job::{JobId, JobRecord, JobStatus, Queue};
-use crate::ports::{HistoryEntry, HistoryQuery, ListQuery};
+use crate::newest::{Newest, Place};
+use crate::ports::{HistoryEntry, HistoryQuery, ListQuery, Page};
 
 /// How far back finished jobs are listed.
 const HISTORY: TimeDelta = TimeDelta::days(15);
+/// How many records are read together that come in no order.
+const READ: usize = 1_000;
 
 /// Which jobs are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub struct JobFilter {
     pub name: Option<String>,
     /// At most this many.
     pub limit: usize,
+    /// Where the last page ended; the first page where absent.
+    pub cursor: Option<String>,
 }
 
 /// A job in a list.
@@ -70,46 +75,104 @@ impl From<HistoryEntry> for JobSummary {
     }
 }
 
+impl JobSummary {
+    fn placed(self) -> (Place, Self) {
+        (Place::new(Some(self.at), self.job_id.to_string()), self)
+    }
+}
+
 impl JobManager {
-    /// Jobs by status and name, latest first. `completed` comes from the history that workers write,
-    /// `scheduled`, `retrying` and `failed` from an index, and the others by reading the table, which
-    /// costs a read of every item in it.
+    /// Jobs by status and name, the latest first, those of one instant by id. `completed` comes from the history that
+    /// workers write, `scheduled`, `retrying` and `failed` from an index, and each of the others by reading the table,
+    /// which costs a read of every item in it, for every page.
     ///
-    /// Bare messages that no worker has seen yet have no record, and are not listed.
-    pub async fn list(&self, filter: &JobFilter) -> Result<Vec<JobSummary>, ManagerError> {
+    /// A job that gets another instant meanwhile, because it is tried again or has ended, may come on two pages or on
+    /// none; no other does. Bare messages that no worker has seen yet have no record, and are not listed.
+    pub async fn list(&self, filter: &JobFilter) -> Result<Page<JobSummary>, ManagerError> {
+        let after = match &filter.cursor {
+            Some(cursor) => Some(place(cursor).ok_or_else(|| ManagerError::Cursor(excerpt(cursor)))?),
+            None => None,
+        };
+        let until = after.as_ref().and_then(Place::at);
+        let mut newest = Newest::new(after, filter.limit);
+        if filter.limit == 0 {
+            return Ok(newest.page());
+        }
         let statuses: Vec<JobStatus> = match filter.status {
             Some(status) => vec![status],
             None => JobStatus::ALL.to_vec(),
         };
-        let mut found: Vec<JobSummary> = Vec::new();
         for status in statuses {
-            let part = self.list_status(status, filter).await?;
-            found.extend(part);
+            if status == JobStatus::Completed {
+                self.look_into_history(until, filter, &mut newest).await?;
+            } else {
+                self.look_through(status, until, filter, &mut newest).await?;
+            }
         }
-        found.sort_by(|one, other| other.at.cmp(&one.at).then_with(|| one.job_id.cmp(&other.job_id)));
-        found.truncate(filter.limit);
-        Ok(found)
+        Ok(newest.page())
     }
 
-    async fn list_status(
+    /// Reads records of one status for as long as there may be some that belong to the newest.
+    async fn look_through(
         &self,
         status: JobStatus,
+        until: Option<DateTime<Utc>>,
         filter: &JobFilter,
-    ) -> Result<Vec<JobSummary>, ManagerError> {
-        if status == JobStatus::Completed {
-            let now = self.ports.clock.now();
-            let query = HistoryQuery {
-                since: now - HISTORY,
-                until: now + TimeDelta::minutes(1),
-                status: Some(status),
-                name: filter.name.clone(),
-                limit: filter.limit,
-            };
-            let entries = self.ports.index.history(&query).await?;
-            return Ok(entries.into_iter().map(JobSummary::from).collect());
+        newest: &mut Newest<JobSummary>,
+    ) -> Result<(), ManagerError> {
+        let is_ordered = status.needs_attention();
+        // What is in no order is read to its end, and the larger its pages are, the fewer items are read twice.
+        let limit = if is_ordered { filter.limit.saturating_add(1) } else { READ };
+        let mut query = ListQuery { status, name: filter.name.clone(), until, limit, cursor: None };
+        loop {
+            let page = self.ports.index.list(&query).await?;
+            let jobs: Vec<JobSummary> = page.items.into_iter().map(JobSummary::from).collect();
+            let oldest = jobs.last().map(|job| job.at);
+            newest.see(jobs.into_iter().map(JobSummary::placed));
+            query.cursor = page.cursor;
+            let is_enough = is_ordered && oldest.is_some_and(|oldest| newest.are_all_after(oldest));
+            if query.cursor.is_none() || is_enough {
+                return Ok(());
+            }
         }
-        let query = ListQuery { status, name: filter.name.clone(), limit: filter.limit, cursor: None };
-        let page = self.ports.index.list(&query).await?;
-        Ok(page.items.into_iter().map(JobSummary::from).collect())
     }
+
+    /// Reads as much of the history as there may be in it that belongs to the newest. It has no pages, so where too
+    /// many jobs ended at one instant, more of it is read from its beginning.
+    async fn look_into_history(
+        &self,
+        until: Option<DateTime<Utc>>,
+        filter: &JobFilter,
+        newest: &mut Newest<JobSummary>,
+    ) -> Result<(), ManagerError> {
+        let now = self.ports.clock.now();
+        let end = until.and_then(|until| until.checked_add_signed(TimeDelta::nanoseconds(1)));
+        let mut query = HistoryQuery {
+            since: now - HISTORY,
+            until: end.unwrap_or(now + TimeDelta::minutes(1)),
+            status: Some(JobStatus::Completed),
+            name: filter.name.clone(),
+            limit: filter.limit.saturating_add(1),
+        };
+        loop {
+            let entries = self.ports.index.history(&query).await?;
+            let is_all = entries.len() < query.limit;
+            let oldest = entries.last().map(|entry| entry.completed_at);
+            newest.see(entries.into_iter().map(|entry| JobSummary::from(entry).placed()));
+            if is_all || oldest.is_none_or(|oldest| newest.are_all_after(oldest)) {
+                return Ok(());
+            }
+            query.limit = query.limit.saturating_mul(2);
+        }
+    }
+}
+
+/// The place of a job that a page ended at.
+fn place(cursor: &str) -> Option<Place> {
+    Place::read(cursor).filter(|place| place.at().is_some())
+}
+
+/// Enough of what is no cursor to recognize it by.
+fn excerpt(text: &str) -> String {
+    text.chars().take(80).collect()
 }

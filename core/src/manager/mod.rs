@@ -90,6 +90,9 @@ pub enum ManagerError {
     /// The instant can't be waited for.
     #[error(transparent)]
     TooFar(#[from] TooFar),
+    /// What was given as a cursor came with no page.
+    #[error("cursor: expected one that came with a page of jobs, got {0:?}")]
+    Cursor(String),
     /// The record changed again and again while it was to be written.
     #[error("job {0}: its record keeps changing; try again")]
     Contended(JobId),

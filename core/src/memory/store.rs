@@ -148,11 +148,8 @@ impl JobStore for MemoryJobStore {
 impl JobIndex for MemoryJobStore {
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
         let state = self.state();
-        let matches = |record: &&JobRecord| {
-            record.status == query.status
-                && query.name.as_ref().is_none_or(|name| *name == record.definition.name)
-        };
-        let mut found: Vec<_> = state.records.values().filter(matches).cloned().collect();
+        let mut found: Vec<_> =
+            state.records.values().filter(|record| query.asks_for(record)).cloned().collect();
         found.sort_by_key(|record| {
             std::cmp::Reverse((record.completed_at.unwrap_or(record.due_at), record.id().clone()))
         });

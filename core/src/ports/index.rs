@@ -35,10 +35,22 @@ pub struct ListQuery {
     pub status: JobStatus,
     /// Of this name only.
     pub name: Option<String>,
+    /// Ended, or due where they have not ended, at or before this instant only.
+    pub until: Option<DateTime<Utc>>,
     /// At most this many.
     pub limit: usize,
     /// Where the last page ended.
     pub cursor: Option<String>,
+}
+
+impl ListQuery {
+    /// Whether a record is one of these, whatever the page.
+    #[must_use]
+    pub fn asks_for(&self, record: &JobRecord) -> bool {
+        self.status == record.status
+            && self.name.as_ref().is_none_or(|name| *name == record.definition.name)
+            && self.until.is_none_or(|until| record.completed_at.unwrap_or(record.due_at) <= until)
+    }
 }
 
 /// Which parked records are asked for.

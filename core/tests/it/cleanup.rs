@@ -49,8 +49,8 @@ fn what_is_older_than_the_retention_of_its_outcome_is_removed_with_its_history()
     world.advance(15 * 86_400);
     assert_eq!(cleanup(&world, 100).removed, 1);
     assert_eq!(world.status(&waiting).status, JobStatus::Scheduled, "what has not finished is not touched");
-    let filter = JobFilter { status: Some(JobStatus::Completed), name: None, limit: 10 };
-    assert_eq!(world.clock.run(world.manager.list(&filter)).unwrap(), []);
+    let filter = JobFilter { status: Some(JobStatus::Completed), name: None, limit: 10, cursor: None };
+    assert_eq!(world.clock.run(world.manager.list(&filter)).unwrap().items, []);
 }
 
 #[test]

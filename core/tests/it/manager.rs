@@ -1,9 +1,10 @@
 //! What callers can do.
 
+use std::cmp::Reverse;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::manager::{CancelOutcome, JobFilter, RetryOutcome};
 use lambda_jobs_core::{JobId, JobStatus, NewJob, Queue};
 use serde_json::json;
@@ -25,8 +26,8 @@ fn an_enqueued_job_is_listed_before_and_after_it_ran() {
     let id = enqueue(&world, NewJob::new("script").tag("demo"));
     assert_eq!(world.status(&id).status, JobStatus::Queued);
     world.settle();
-    let filter = JobFilter { status: Some(JobStatus::Completed), name: None, limit: 10 };
-    let listed = world.clock.run(world.manager.list(&filter)).unwrap();
+    let filter = JobFilter { status: Some(JobStatus::Completed), name: None, limit: 10, cursor: None };
+    let listed = world.clock.run(world.manager.list(&filter)).unwrap().items;
     assert_eq!(listed.len(), 1);
     assert_eq!((&listed[0].job_id, listed[0].attempt), (&id, 1));
 }
@@ -136,10 +137,76 @@ fn a_list_that_is_cut_short_shows_the_latest() {
             id
         })
         .collect();
-    let filter = JobFilter { status: Some(JobStatus::Failed), name: None, limit: 2 };
-    let listed = world.clock.run(world.manager.list(&filter)).unwrap();
+    let filter = JobFilter { status: Some(JobStatus::Failed), name: None, limit: 2, cursor: None };
+    let listed = world.clock.run(world.manager.list(&filter)).unwrap().items;
     let shown: Vec<&JobId> = listed.iter().map(|job| &job.job_id).collect();
     assert_eq!(shown, [&ids[4], &ids[3]]);
+}
+
+/// All that a list holds, page by page of this size.
+fn pages(world: &World, status: Option<JobStatus>, limit: usize) -> Vec<Vec<(DateTime<Utc>, JobId)>> {
+    let mut filter = JobFilter { status, name: None, limit, cursor: None };
+    let mut pages = Vec::new();
+    loop {
+        let page = world.clock.run(world.manager.list(&filter)).unwrap();
+        pages.push(page.items.into_iter().map(|job| (job.at, job.job_id)).collect());
+        filter.cursor = page.cursor;
+        if filter.cursor.is_none() {
+            return pages;
+        }
+    }
+}
+
+#[test]
+fn pages_of_a_list_hold_every_job_once_the_latest_first_whatever_its_status() {
+    let world = world();
+    let permanent = || NewJob::new("script").payload(json!({ "permanent": true }));
+    for _ in 0..3 {
+        // Several end, and are due, at one instant: a page that ends between them must lose none.
+        for _ in 0..7 {
+            enqueue(&world, NewJob::new("script"));
+            enqueue(&world, permanent());
+        }
+        world.settle();
+        world.advance(1);
+    }
+    for _ in 0..5 {
+        enqueue(&world, NewJob::new("script").delay(Duration::from_hours(1)));
+        enqueue(&world, NewJob::new("script").delay(Duration::from_mins(2)));
+        let cancelled = enqueue(&world, NewJob::new("script"));
+        world.clock.run(world.manager.cancel(&cancelled)).unwrap();
+        enqueue(&world, NewJob::new("script"));
+    }
+    let statuses = [None, Some(JobStatus::Completed), Some(JobStatus::Failed), Some(JobStatus::Scheduled)];
+    for (status, number) in statuses.into_iter().zip([62, 21, 21, 10]) {
+        let whole = pages(&world, status, 100).concat();
+        assert_eq!(whole.len(), number, "{status:?}");
+        assert!(whole.is_sorted_by_key(|(at, id)| (Reverse(*at), id.clone())), "{status:?}: {whole:?}");
+        for limit in [1, 2, 5, 7, number - 1, number] {
+            let pages = pages(&world, status, limit);
+            assert_eq!(pages.len(), number.div_ceil(limit), "{status:?} by {limit}");
+            assert_eq!(pages.concat(), whole, "{status:?} by {limit}");
+        }
+    }
+    assert_eq!(pages(&world, Some(JobStatus::Cancelled), 2).len(), 3);
+    assert_eq!(
+        pages(&world, Some(JobStatus::Queued), 5),
+        [pages(&world, Some(JobStatus::Queued), 9).concat()]
+    );
+    assert_eq!(pages(&world, None, 0), [[]]);
+}
+
+#[test]
+fn what_came_with_no_page_is_no_cursor() {
+    let world = world();
+    for wrong in ["", "job-1", "never#job-1", "yesterday#job-1"] {
+        let cursor = Some(wrong.to_owned());
+        let filter = JobFilter { status: None, name: None, limit: 10, cursor };
+        assert_eq!(
+            world.clock.run(world.manager.list(&filter)).unwrap_err().to_string(),
+            format!("cursor: expected one that came with a page of jobs, got {wrong:?}")
+        );
+    }
 }
 
 #[test]

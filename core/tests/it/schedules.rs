@@ -51,11 +51,12 @@ fn live(world: &World, time: Duration) {
 }
 
 fn completed(world: &World) -> Vec<String> {
-    let filter = JobFilter { status: Some(JobStatus::Completed), name: None, limit: 10_000 };
+    let filter = JobFilter { status: Some(JobStatus::Completed), name: None, limit: 10_000, cursor: None };
     let mut ids: Vec<String> = world
         .clock
         .run(world.manager.list(&filter))
         .unwrap()
+        .items
         .into_iter()
         .map(|job| job.job_id.to_string())
         .collect();

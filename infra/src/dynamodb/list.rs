@@ -1,5 +1,6 @@
 //! Lists of records by status.
 
+use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::ports::{ListQuery, Page, StoreError};
@@ -8,7 +9,24 @@ use serde_json::Value;
 use super::record::{PARKED_SHARDS, RECORD, SHARDS, attention, parked};
 use super::store::DynamoJobStore;
 use super::tables::ATTENTION_INDEX;
-use super::{Item, text, text_of};
+use super::{Item, instant, text, text_of};
+
+/// What comes in the index after everything until an instant, and before all else.
+fn before(until: Option<DateTime<Utc>>) -> String {
+    match until {
+        // `$` comes after the `#` at which the instant of a place ends, and before whatever goes on with a later one.
+        Some(until) => instant::write(until) + "$",
+        // `~` comes after everything that a place begins with.
+        None => "~".to_owned(),
+    }
+}
+
+/// Whether a record ended, or is due where it has not ended, at or before an instant.
+fn is_until(record: &Item, until: Option<&str>) -> bool {
+    let ended = text_of(record, "completedAt");
+    let at = if ended.is_empty() { text_of(record, "dueAt") } else { ended };
+    until.is_none_or(|until| at <= until)
+}
 
 impl DynamoJobStore {
     /// Records of the sparse index, latest first. The cursor is the last one's place in it.
@@ -27,6 +45,7 @@ impl DynamoJobStore {
         let table = self.jobs();
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
+        let before = query.cursor.clone().unwrap_or_else(|| before(query.until));
         // Parked records of either status share their partitions.
         let filter =
             if query.name.is_some() { "#status = :status AND #name = :name" } else { "#status = :status" };
@@ -42,8 +61,7 @@ impl DynamoJobStore {
                 .filter_expression(filter)
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":status", text(query.status.as_str()))
-                // `~` comes after everything that a place in the index begins with.
-                .expression_attribute_values(":before", text(query.cursor.as_deref().unwrap_or("~")))
+                .expression_attribute_values(":before", text(&before))
                 .scan_index_forward(false)
                 .set_exclusive_start_key(start);
             if let Some(name) = &query.name {
@@ -66,6 +84,7 @@ impl DynamoJobStore {
     pub(super) async fn list_by_scan(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
         let table = self.jobs();
         let mut start = query.cursor.as_ref().map(|cursor| super::key(cursor, RECORD));
+        let until = query.until.map(instant::write);
         let mut found = Vec::new();
         loop {
             let mut call = self
@@ -85,7 +104,9 @@ impl DynamoJobStore {
                     .expression_attribute_values(":name", text(name));
             }
             let page = call.send().await.map_err(|error| self.dynamo.error("list jobs in", table, error))?;
-            found.extend(page.items.unwrap_or_default());
+            found.extend(
+                page.items.unwrap_or_default().into_iter().filter(|item| is_until(item, until.as_deref())),
+            );
             start = page.last_evaluated_key.filter(|key| !key.is_empty());
             if start.is_none() || found.len() > query.limit {
                 return self.page(found, query, |item| text_of(item, "pk").to_owned());

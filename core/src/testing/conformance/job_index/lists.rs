@@ -15,6 +15,7 @@ use crate::testing::conformance::bench::{all_ok, bare, ok};
 pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
     every_status_is_listed(store, index, bench).await;
     attention_is_latest_first(store, index, bench).await;
+    lists_end_at_the_instant_that_is_asked_for(store, index, bench).await;
     pages_hold_each_record_once(store, index, bench).await;
     what_moves_on_is_listed_where_it_is(store, index, bench).await;
 }
@@ -42,7 +43,7 @@ async fn put(store: &dyn JobStore, case: &str, records: &[JobRecord]) {
 }
 
 fn query(status: JobStatus, name: &str, limit: usize) -> ListQuery {
-    ListQuery { status, name: Some(name.to_owned()), limit, cursor: None }
+    ListQuery { status, name: Some(name.to_owned()), until: None, limit, cursor: None }
 }
 
 async fn every_status_is_listed(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
@@ -87,6 +88,34 @@ async fn attention_is_latest_first(store: &dyn JobStore, index: &dyn JobIndex, b
             page.items.iter().map(|record| record.id().clone()).collect::<Vec<_>>()
         };
         bench.eventually(&format!("{case}: {status}"), expected, look).await;
+    }
+}
+
+async fn lists_end_at_the_instant_that_is_asked_for(
+    store: &dyn JobStore,
+    index: &dyn JobIndex,
+    bench: &Bench,
+) {
+    let case = "a list holds what ended or is due until the instant that is asked for, and no more";
+    // A whole second, which is written without a fraction, and instants whose text begins as that of others.
+    let start = bench.now() - TimeDelta::nanoseconds(bench.now().timestamp_subsec_nanos().into());
+    let offsets = [0, 1, 100_000_000, 100_000_001, 120_000_000, 900_000_000, 1_000_000_000, 1_000_000_001];
+    let at = |nanos: i64| start + TimeDelta::nanoseconds(nanos);
+    for status in JobStatus::ALL {
+        let name = &bench.fresh("until");
+        let records: Vec<_> =
+            offsets.iter().map(|nanos| in_status(bench, name, status, at(*nanos))).collect();
+        put(store, case, &records).await;
+        for until in [-1, 0, 2, 100_000_000, 999_999_999, 1_000_000_000, 2_000_000_000] {
+            let everything = ListQuery { until: Some(at(until)), ..query(status, name, 100) };
+            let asked: Vec<_> = records.iter().filter(|record| everything.asks_for(record)).collect();
+            let expected: BTreeSet<JobId> = asked.into_iter().map(|record| record.id().clone()).collect();
+            for limit in [100, 3] {
+                let query = &ListQuery { limit, ..everything.clone() };
+                let look = || async { all_pages(index, case, query).await.concat().into_iter().collect() };
+                bench.eventually(&format!("{case}: {query:?}"), expected.clone(), look).await;
+            }
+        }
     }
 }
 
