@@ -174,11 +174,10 @@ impl Breakers {
                     }
                     let number = visitor.numbered(&*self.entropy);
                     let next = breaker.clone().entered(number, visitor.lease_until, now);
+                    // Whether it took a place or was overtaken, what is known now decides: the answer may have been
+                    // long on its way.
                     match self.write(&breaker, next).await {
-                        Ok(true) => {
-                            visitor.enters(name);
-                            return Ok(Permit { breaker: name.clone(), probe: None });
-                        }
+                        Ok(true) => drop(visitor.enters(name)),
                         Ok(false) => {}
                         Err(_) => return Err(Refusal::Unreadable),
                     }
@@ -188,8 +187,10 @@ impl Breakers {
                     let probe = self.entropy.next_u64();
                     let next = breaker.clone().probing(probe, visitor.lease_until, now);
                     match self.write(&breaker, next).await {
-                        Ok(true) => return Ok(Permit { breaker: name.clone(), probe: Some(probe) }),
-                        Ok(false) => {}
+                        Ok(true) if self.is_probing(name, probe).await => {
+                            return Ok(Permit { breaker: name.clone(), probe: Some(probe) });
+                        }
+                        Ok(_) => {}
                         Err(_) => return Err(Refusal::Unreadable),
                     }
                 }

@@ -42,7 +42,7 @@ impl Breakers {
             let (breaker, is_answering) = {
                 let known = self.known();
                 let Some(one) = known.get(name) else { return };
-                (one.breaker.clone(), one.prompt_at.is_some_and(|at| at >= began))
+                (one.breaker.clone(), one.prompt_at.is_some_and(|at| at > began))
             };
             let is_closed = breaker.phase == Phase::Closed { forced: false };
             // Whoever has a place is counted already, and where other calls are answered this one alone is slow.
