@@ -30,8 +30,6 @@ pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long an endpoint may take for its answer to be a prompt one.
 const PROMPT: Duration = Duration::from_secs(2);
-/// How many batches call a host at once that has not answered promptly.
-const DEFAULT_BULKHEAD: u32 = 3;
 
 mod address;
 mod batched;
@@ -96,6 +94,9 @@ pub struct DeliveryPorts {
 }
 
 impl WebhookDeliveryHandler {
+    /// How many batches call a host at once that does not answer promptly, where nobody says otherwise.
+    pub const DEFAULT_BULKHEAD: u32 = 3;
+
     /// A handler on these ports; its sweeps enqueue with this manager.
     #[must_use]
     pub fn new(ports: DeliveryPorts, jobs: Arc<JobManager>) -> Self {
@@ -103,11 +104,12 @@ impl WebhookDeliveryHandler {
         let (policy, known, reads) = (HealthPolicy::default(), Mutex::default(), directory::reads(&store));
         let batched = Batched::new(Arc::clone(&webhooks), Arc::clone(&clock));
         let directory = Directory { store, events, clock, entropy: entropy.clone(), policy, known, reads };
-        Self { webhooks, batched, http, jobs, directory, entropy, bulkhead: DEFAULT_BULKHEAD }
+        Self { webhooks, batched, http, jobs, directory, entropy, bulkhead: Self::DEFAULT_BULKHEAD }
     }
 
     /// Lets so many batches of the whole fleet, 1 to 1,000, call a host at once that has not answered within two
-    /// seconds yet, or has stalled: 3 by default, of the ten batches that run at once by default.
+    /// seconds yet, or has stalled since. A batch lasts as long as its slowest call, so what these are of all batches
+    /// that run at once is the most that one host can hold up.
     #[must_use]
     pub const fn with_bulkhead(mut self, batches: u32) -> Self {
         self.bulkhead = batches;

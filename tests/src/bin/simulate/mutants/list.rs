@@ -469,7 +469,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a place in a limit is free before its job is over",
         file: "processor/protect.rs",
-        find: "lease_until: invocation.deadline + JobConfig::CLOCK_SKEW,",
+        find: "lease_until: Self::lease_until(invocation),",
         replace: "lease_until: self.clock.now() + chrono::TimeDelta::seconds(1),",
     },
     Mutant {
