@@ -79,7 +79,7 @@ pub(crate) enum CallEnd {
 
 /// How long what was read holds.
 pub(crate) const CACHE: Duration = Duration::from_secs(2);
-/// How long what was read holds of one that few batches call: a single answer changes that.
+/// How soon one is read again that few batches call: a single answer changes that.
 const CACHE_IN_SUSPENSE: Duration = Duration::from_millis(200);
 /// How long an answer of the store is waited for.
 const PATIENCE: Duration = Duration::from_millis(800);
@@ -126,12 +126,11 @@ impl Breakers {
 
     /// Makes sure that all of these are known well enough, in one request for all that are not.
     pub(crate) async fn look_up(&self, names: &[BreakerName]) {
-        if names.iter().all(|name| self.fresh(name).is_some()) {
+        if !names.iter().any(|name| self.is_stale(name)) {
             return;
         }
         let _turn = self.reading.lock().await;
-        let stale: Vec<BreakerName> =
-            names.iter().filter(|name| self.fresh(name).is_none()).cloned().collect();
+        let stale: Vec<BreakerName> = names.iter().filter(|name| self.is_stale(name)).cloned().collect();
         let keys: Vec<String> = stale.iter().map(|name| name.as_str().to_owned()).collect();
         for _ in 0..TRIES {
             if keys.is_empty() {
@@ -174,13 +173,10 @@ impl Breakers {
                     }
                     let number = visitor.numbered(&*self.entropy);
                     let next = breaker.clone().entered(number, visitor.lease_until, now);
+                    visitor.enters(name);
                     // Whether it took a place or was overtaken, what is known now decides: the answer may have been
                     // long on its way.
-                    match self.write(&breaker, next).await {
-                        Ok(true) => drop(visitor.enters(name)),
-                        Ok(false) => {}
-                        Err(_) => return Err(Refusal::Unreadable),
-                    }
+                    self.write(&breaker, next).await.map_err(|_| Refusal::Unreadable)?;
                 }
                 Admission::Refused(_) => return Err(Refusal::Refused),
                 Admission::Probe => {
@@ -386,12 +382,20 @@ impl Breakers {
     /// The breaker, where what is known of it still holds.
     fn fresh(&self, name: &BreakerName) -> Option<Breaker> {
         let now = self.clock.monotonic();
-        let terms = self.registry.breaker_policy(name).bulkhead_terms();
         let known = self.known();
         let one = known.get(name)?;
-        let is_in_suspense = one.breaker.passage(terms, None, self.clock.now()) != Passage::Free;
-        let holds = if is_in_suspense { CACHE_IN_SUSPENSE } else { CACHE };
-        (now.saturating_sub(one.read_at) < holds).then(|| one.breaker.clone())
+        (now.saturating_sub(one.read_at) < CACHE).then(|| one.breaker.clone())
+    }
+
+    /// Whether it is time to read a breaker again.
+    fn is_stale(&self, name: &BreakerName) -> bool {
+        let terms = self.registry.breaker_policy(name).bulkhead_terms();
+        let now = self.clock.monotonic();
+        self.known().get(name).is_none_or(|one| {
+            let is_in_suspense = one.breaker.passage(terms, None, self.clock.now()) != Passage::Free;
+            let holds = if is_in_suspense { CACHE_IN_SUSPENSE } else { CACHE };
+            now.saturating_sub(one.read_at) >= holds
+        })
     }
 
     /// The breaker as it was known last: good enough to write under its revision.

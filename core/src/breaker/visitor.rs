@@ -31,12 +31,12 @@ impl Visitor {
         *self.number.get_or_init(|| entropy.next_u64())
     }
 
-    /// Notes a place; whether there was none.
-    pub(super) fn enters(&self, name: &BreakerName) -> bool {
-        self.inside().insert(name.clone())
+    /// Notes a place that it has, or may have.
+    pub(super) fn enters(&self, name: &BreakerName) {
+        self.inside().insert(name.clone());
     }
 
-    /// The breakers at which it has places, which it has no more.
+    /// The breakers at which it may have places, which it has no more.
     pub(super) fn leaves(&self) -> BTreeSet<BreakerName> {
         std::mem::take(&mut *self.inside())
     }

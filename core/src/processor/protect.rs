@@ -43,7 +43,9 @@ impl JobProcessor {
         if needed.is_empty() {
             return candidates;
         }
-        self.breakers.look_up(&needed.into_iter().collect::<Vec<_>>()).await;
+        let needed: Vec<BreakerName> = needed.into_iter().collect();
+        self.breakers.look_up(&needed).await;
+        self.breakers.take_places(&needed, &ledger.held.visitor).await;
         let (mut left, mut deferred) = (Vec::with_capacity(candidates.len()), Vec::new());
         let mut refused: BTreeMap<BreakerName, Vec<Candidate>> = BTreeMap::new();
         for candidate in candidates {
