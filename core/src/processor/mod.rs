@@ -218,7 +218,8 @@ impl JobProcessor {
             }
             if slots.are_idle() && !ended.is_empty() {
                 settle_at = None;
-                events.push(self.settling(std::mem::take(&mut ended), invocation, ledger));
+                let ended = std::mem::take(&mut ended);
+                events.push(self.settling(ended, Vec::new(), invocation, ledger));
             }
             let timer = match settle_at.take() {
                 Some(timer) => timer,
@@ -236,26 +237,14 @@ impl JobProcessor {
                 Either::Right(((), _)) => {
                     let ended = std::mem::take(&mut ended);
                     let done = in_groups(&ended, &slots);
-                    events.push(self.settling_early(ended, done, invocation, ledger));
+                    events.push(self.settling(ended, done, invocation, ledger));
                 }
             }
         }
     }
 
+    /// Settles jobs, and then deletes these messages of theirs, which others' jobs would keep in flight.
     fn settling<'a>(
-        &'a self,
-        ended: Vec<Ended>,
-        invocation: &'a Invocation,
-        ledger: &'a Ledger,
-    ) -> BoxFuture<'a, Event> {
-        Box::pin(async move {
-            self.settle(ended, invocation, ledger).await;
-            Event::Settled
-        })
-    }
-
-    /// Settles jobs while others of their batch still run, and then deletes these messages of theirs.
-    fn settling_early<'a>(
         &'a self,
         ended: Vec<Ended>,
         done: Vec<Grouped>,
