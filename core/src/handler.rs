@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::breaker::BreakerName;
+use crate::breaker::{BreakerName, BreakerPolicy};
 use crate::context::JobContext;
 use crate::job::{Obstacle, Queue};
 use crate::limit::Limit;
@@ -107,6 +107,9 @@ pub struct HandlerOptions {
     pub max_snoozes: Option<u32>,
     /// The breakers that all its jobs need closed: while one is open, they wait before they are claimed.
     pub breakers: Vec<BreakerName>,
+    /// When breakers open that its jobs call through, where the registry was not
+    /// [told](crate::JobRegistry::protect) otherwise; a name that ends in `*` means all that begin like it.
+    pub breaker_policies: Vec<(BreakerName, BreakerPolicy)>,
     /// How many of its jobs may run, and of whose. What is over a limit waits.
     pub limits: Vec<Limit>,
 }

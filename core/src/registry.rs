@@ -98,6 +98,9 @@ impl JobRegistry {
             return Err(RegisterError::Timeout { name, timeout, longest });
         }
         let retry = options.retry.unwrap_or(self.config.retry);
+        for (breaker, policy) in &options.breaker_policies {
+            self.breakers.entry(breaker.clone()).or_insert_with(|| policy.clone());
+        }
         let registered = Registered { handler: Box::new(handler), options, timeout, retry };
         self.handlers.insert(name, Arc::new(registered));
         Ok(self)

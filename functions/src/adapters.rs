@@ -13,7 +13,7 @@ use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::manager::ManagerPorts;
 use lambda_jobs_core::ports::{EventSources, QueueError, Webhooks};
 use lambda_jobs_core::processor::ProcessorPorts;
-use lambda_jobs_core::{JobConfig, JobManager, Queue};
+use lambda_jobs_core::{JobManager, Queue};
 use lambda_jobs_infra::{
     Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoShared, DynamoUniqueKeys,
     DynamoWebhooks, LambdaEventSources, OsEntropy, OsSecrets, ReqwestSender, Settings, SqsClient,
@@ -150,8 +150,8 @@ impl Adapters {
 
     /// The handler of the webhook family.
     #[must_use]
-    pub fn webhook_handler(&self, config: &JobConfig) -> WebhookDeliveryHandler {
-        let jobs = JobManager::new(config.clone(), self.manager_ports());
+    pub fn webhook_handler(&self, settings: &Settings) -> WebhookDeliveryHandler {
+        let jobs = JobManager::new(settings.jobs.clone(), self.manager_ports());
         let ports = DeliveryPorts {
             webhooks: self.webhooks.clone(),
             endpoints: self.endpoints.clone(),
@@ -160,7 +160,7 @@ impl Adapters {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
         };
-        WebhookDeliveryHandler::new(ports, Arc::new(jobs))
+        WebhookDeliveryHandler::new(ports, Arc::new(jobs)).with_bulkhead(settings.webhook_bulkhead)
     }
 
     /// What operators and publishers do with webhooks.

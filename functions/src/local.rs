@@ -23,6 +23,9 @@ pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4566";
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 /// How many invocations of one queue run at once.
 const CONCURRENCY: usize = 2;
+/// How many invocations for webhooks run at once: as many as by the template's default, of which a host that does not
+/// answer holds a few.
+const WEBHOOKS_CONCURRENCY: usize = 10;
 
 /// The SDK configuration for a local endpoint: any region and any credentials do there, and it must not
 /// take what the environment holds for the real AWS.
@@ -70,7 +73,7 @@ pub async fn poll(worker: Arc<Worker>, adapters: Arc<Adapters>, stop: StopSignal
             queue_url: adapters.queue_url(queue).await?,
             queue_arn: format!("arn:aws:sqs:us-east-1:000000000000:{name}"),
             batch_size: 10,
-            concurrency: CONCURRENCY,
+            concurrency: if queue == Queue::Webhooks { WEBHOOKS_CONCURRENCY } else { CONCURRENCY },
             function_timeout: worker.settings().jobs.function_timeout,
             switch: sources.switch(queue),
         });

@@ -67,7 +67,7 @@ impl Worker {
     ) -> Result<Self, WorkerError> {
         settings.jobs.check()?;
         let mut registry = JobRegistry::new(&settings.jobs);
-        registry.register(adapters.webhook_handler(&settings.jobs))?;
+        registry.register(adapters.webhook_handler(&settings))?;
         register(&mut registry)?;
         let watchdog = Watchdog::start(on_blocked)?;
         let processor =

@@ -22,6 +22,7 @@
 //! | `LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK` | `false` | `true` lets webhooks be sent to the worker's own machine |
 //! | `LAMBDA_JOBS_WEBHOOK_ALLOW_HTTP` | `false` | `true` lets webhooks be sent without TLS |
 //! | `LAMBDA_JOBS_WEBHOOK_ALLOWED_HOSTS` | | hosts, addresses and blocks that may be called though they are not public, with commas between them |
+//! | `LAMBDA_JOBS_WEBHOOK_BULKHEAD` | 3 | how many batches call a host at once that has not answered within 2 s yet, or has stalled |
 //! | `LAMBDA_JOBS_JOBS_TABLE`, `_STATE_TABLE`, `_DATA_TABLE` | `lambda-jobs-jobs`, `-state`, `-data` | table names |
 //! | `LAMBDA_JOBS_QUEUE_PREFIX` | `lambda-jobs-` | what queue names begin with |
 //! | `LAMBDA_JOBS_WORKER_FUNCTION` | | the function whose event source mappings a pause disables |
@@ -33,7 +34,7 @@ mod webhooks;
 use std::time::Duration;
 
 use lambda_jobs_core::breaker::{BreakerConfig, BreakerPolicy};
-use lambda_jobs_core::families::webhook::TargetPolicy;
+use lambda_jobs_core::families::webhook::{TargetPolicy, WebhookDeliveryHandler};
 use lambda_jobs_core::{Jitter, JobConfig, Retention, RetryPolicy};
 
 pub use names::{QueueNames, Tables};
@@ -49,6 +50,8 @@ pub struct Settings {
     pub max_job_history: usize,
     /// Where webhooks may be sent.
     pub webhooks: TargetPolicy,
+    /// How many batches call a host at once that does not answer promptly.
+    pub webhook_bulkhead: u32,
     /// Where things are kept.
     pub tables: Tables,
     /// Where jobs wait.
@@ -80,6 +83,7 @@ impl Settings {
             jobs: jobs(&mut reader),
             max_job_history: reader.number("LAMBDA_JOBS_MAX_JOB_HISTORY", 1..=1_000_000, 1000),
             webhooks: webhooks::targets(&mut reader),
+            webhook_bulkhead: webhooks::bulkhead(&mut reader),
             tables: names::tables(&mut reader),
             queues: names::queues(&mut reader),
             worker_function: names::worker_function(&mut reader),
@@ -117,6 +121,7 @@ impl Default for Settings {
             jobs: JobConfig::default(),
             max_job_history: 1000,
             webhooks: TargetPolicy::default(),
+            webhook_bulkhead: WebhookDeliveryHandler::DEFAULT_BULKHEAD,
             tables: Tables::default(),
             queues: QueueNames::default(),
             worker_function: None,

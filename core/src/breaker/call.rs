@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::{Either, select};
 
 use super::fleet::{Breakers, CallEnd, Permit, Refusal};
-use super::{BreakerName, InvalidBreaker};
+use super::{BreakerName, InvalidBreaker, Visitor};
 use crate::handler::JobError;
 use crate::job::Obstacle;
 use crate::limit::{Ask, LimitKey, Limits, Quota, Rate, Wanted};
@@ -28,6 +30,8 @@ pub(crate) struct Calls {
     limits: Arc<Limits>,
     registry: Arc<JobRegistry>,
     clock: Arc<dyn Clock>,
+    /// The batch of the attempt.
+    visitor: Arc<Visitor>,
     /// Until when the attempt is over, or somebody else's.
     lease_until: DateTime<Utc>,
     state: Mutex<State>,
@@ -72,7 +76,12 @@ impl<'a> JobBreaker<'a> {
         let name = self.name.as_ref().map_err(|error| JobError::permanent(error.to_string()))?;
         let permit = self.calls.enter(name).await?;
         let mut under_way = UnderWay::new(self.calls, permit);
-        let outcome: Result<T, JobError> = operation.await.map_err(Into::into);
+        let is_probe = under_way.is_probe();
+        let outcome: Result<T, JobError> = if is_probe {
+            operation.await.map_err(Into::into)
+        } else {
+            self.calls.watched(name, operation).await.map_err(Into::into)
+        };
         if let Some((permit, took)) = under_way.ended() {
             self.calls.breakers.report(&permit, self.calls.judge(name, &outcome), took).await;
         }
@@ -85,12 +94,12 @@ impl Calls {
         (breakers, limits): (Arc<Breakers>, Arc<Limits>),
         registry: Arc<JobRegistry>,
         clock: Arc<dyn Clock>,
-        lease_until: DateTime<Utc>,
+        (visitor, lease_until): (Arc<Visitor>, DateTime<Utc>),
         probes: Vec<Permit>,
     ) -> Self {
         let probes = probes.into_iter().filter_map(|permit| Some((permit.breaker, permit.probe?))).collect();
         let state = Mutex::new(State { probes, given_up: Vec::new() });
-        Self { breakers, limits, registry, clock, lease_until, state }
+        Self { breakers, limits, registry, clock, visitor, lease_until, state }
     }
 
     async fn enter(&self, name: &BreakerName) -> Result<Permit, JobError> {
@@ -101,13 +110,29 @@ impl Calls {
             self.state().probes.remove(name);
             return Ok(Permit { breaker: name.clone(), probe: Some(probe) });
         }
-        let until = match self.breakers.enter(name, self.lease_until).await {
+        let until = match self.breakers.enter_soon(name, &self.visitor).await {
             Ok(permit) => return Ok(permit),
-            Err(Refusal::Refused) => self.breakers.line_up(name, 1).await.pop(),
+            Err(Refusal::Refused | Refusal::Crowded(_)) => self.breakers.line_up(name, 1).await.pop(),
             Err(Refusal::Unreadable) => None,
         };
         let until = until.unwrap_or_else(|| self.clock.now() + UNREADABLE_WAIT);
         Err(JobError::deferred(until, Obstacle::Breaker(name.clone())))
+    }
+
+    /// Makes a call, and says so if it is not answered promptly, where that matters.
+    async fn watched<F: Future>(&self, name: &BreakerName, operation: F) -> F::Output {
+        let Some(terms) = self.registry.breaker_policy(name).bulkhead_terms() else {
+            return operation.await;
+        };
+        let began = self.clock.monotonic();
+        let stalling = async {
+            self.clock.sleep(terms.prompt).await;
+            self.breakers.stalled(name, began, &self.visitor).await;
+        };
+        match select(pin!(operation), pin!(stalling)).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(((), operation)) => operation.await,
+        }
     }
 
     pub(crate) async fn throttle(&self, name: &str, rate: Rate) -> Result<(), JobError> {
@@ -169,6 +194,10 @@ struct UnderWay<'a> {
 impl<'a> UnderWay<'a> {
     fn new(calls: &'a Calls, permit: Permit) -> Self {
         Self { began: calls.clock.monotonic(), permit: Some(permit), calls }
+    }
+
+    fn is_probe(&self) -> bool {
+        self.permit.as_ref().is_some_and(|permit| permit.probe.is_some())
     }
 
     fn ended(&mut self) -> Option<(Permit, Duration)> {

@@ -5,6 +5,8 @@
 //! failures that come while a write is under way go with the one after it. What can't be read can't be trusted
 //! either: then no call is made, and the job waits, which costs it nothing.
 
+mod places;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,7 +16,7 @@ use futures_util::future::{Either, select};
 use futures_util::lock::Mutex as Turns;
 use serde_json::json;
 
-use super::{Admission, Breaker, BreakerName, Counts, Phase, ProbeEnd, Window};
+use super::{Admission, Breaker, BreakerName, Counts, Passage, Phase, ProbeEnd, Visitor, Window};
 use crate::ports::{Clock, Entropy, EventKind, EventSink, JobEvent, SharedOutcome, SharedStore, StoreError};
 use crate::registry::JobRegistry;
 
@@ -35,6 +37,8 @@ struct Known {
     breaker: Breaker,
     /// When that read, or the write after which it was so, began, by the monotonic clock.
     read_at: Duration,
+    /// When a prompt answer came last, by the monotonic clock.
+    prompt_at: Option<Duration>,
     /// Calls that are not written yet.
     unwritten: Window,
     /// When calls were written last, by the monotonic clock.
@@ -48,6 +52,9 @@ struct Known {
 pub(crate) enum Refusal {
     /// The breaker does not let it through.
     Refused,
+    /// It is closed, and as many batches as may call a dependency that has not answered promptly; the first of them
+    /// since this instant.
+    Crowded(DateTime<Utc>),
     /// Nobody knows how the breaker stands.
     Unreadable,
 }
@@ -72,6 +79,8 @@ pub(crate) enum CallEnd {
 
 /// How long what was read holds.
 pub(crate) const CACHE: Duration = Duration::from_secs(2);
+/// How soon one is read again that few batches call: a single answer changes that.
+const CACHE_IN_SUSPENSE: Duration = Duration::from_millis(200);
 /// How long an answer of the store is waited for.
 const PATIENCE: Duration = Duration::from_millis(800);
 /// How often a read or a write is tried that is not answered.
@@ -117,12 +126,11 @@ impl Breakers {
 
     /// Makes sure that all of these are known well enough, in one request for all that are not.
     pub(crate) async fn look_up(&self, names: &[BreakerName]) {
-        if names.iter().all(|name| self.fresh(name).is_some()) {
+        if !names.iter().any(|name| self.is_stale(name)) {
             return;
         }
         let _turn = self.reading.lock().await;
-        let stale: Vec<BreakerName> =
-            names.iter().filter(|name| self.fresh(name).is_none()).cloned().collect();
+        let stale: Vec<BreakerName> = names.iter().filter(|name| self.is_stale(name)).cloned().collect();
         let keys: Vec<String> = stale.iter().map(|name| name.as_str().to_owned()).collect();
         for _ in 0..TRIES {
             if keys.is_empty() {
@@ -146,25 +154,39 @@ impl Breakers {
     }
 
     /// Whether a call may be made now. Takes the lease of the probe where one is due, for its caller to
-    /// [report](Self::report) on.
-    pub(crate) async fn enter(
-        &self,
-        name: &BreakerName,
-        lease_until: DateTime<Utc>,
-    ) -> Result<Permit, Refusal> {
+    /// [report](Self::report) on, and a place for its batch where only a few batches call, until it
+    /// [leaves](Self::leave).
+    pub(crate) async fn enter(&self, name: &BreakerName, visitor: &Visitor) -> Result<Permit, Refusal> {
         for _ in 0..ROUNDS {
             self.look_up(std::slice::from_ref(name)).await;
             let Some(breaker) = self.fresh(name) else { return Err(Refusal::Unreadable) };
             let now = self.clock.now();
             match breaker.admission(now) {
-                Admission::Admitted => return Ok(Permit { breaker: name.clone(), probe: None }),
+                Admission::Admitted => {
+                    let terms = self.registry.breaker_policy(name).bulkhead_terms();
+                    match breaker.passage(terms, visitor.number(), now) {
+                        Passage::Free | Passage::Inside => {
+                            return Ok(Permit { breaker: name.clone(), probe: None });
+                        }
+                        Passage::Crowded(since) => return Err(Refusal::Crowded(since)),
+                        Passage::Vacant => {}
+                    }
+                    let number = visitor.numbered(&*self.entropy);
+                    let next = breaker.clone().entered(number, visitor.lease_until, now);
+                    visitor.enters(name);
+                    // Whether it took a place or was overtaken, what is known now decides: the answer may have been
+                    // long on its way.
+                    self.write(&breaker, next).await.map_err(|_| Refusal::Unreadable)?;
+                }
                 Admission::Refused(_) => return Err(Refusal::Refused),
                 Admission::Probe => {
                     let probe = self.entropy.next_u64();
-                    let next = breaker.clone().probing(probe, lease_until, now);
+                    let next = breaker.clone().probing(probe, visitor.lease_until, now);
                     match self.write(&breaker, next).await {
-                        Ok(true) => return Ok(Permit { breaker: name.clone(), probe: Some(probe) }),
-                        Ok(false) => {}
+                        Ok(true) if self.is_probing(name, probe).await => {
+                            return Ok(Permit { breaker: name.clone(), probe: Some(probe) });
+                        }
+                        Ok(_) => {}
                         Err(_) => return Err(Refusal::Unreadable),
                     }
                 }
@@ -196,7 +218,11 @@ impl Breakers {
                 return vec![now + crate::control::looking_again(breaker.since, now); jobs];
             }
             earliest = earliest.max(breaker.next_probe_at().unwrap_or(earliest));
-            let (next, places) = breaker.clone().joined(jobs as u64, now);
+            let terms = self.registry.breaker_policy(name).bulkhead_terms();
+            let (next, places) = match (terms, breaker.passage(terms, None, now)) {
+                (Some(terms), Passage::Crowded(_)) => breaker.clone().waiting_for_a_place(terms, jobs, now),
+                _ => breaker.clone().joined(jobs as u64, now),
+            };
             match self.write(&breaker, next).await {
                 Ok(true) => {
                     return places
@@ -215,9 +241,10 @@ impl Breakers {
     pub(crate) async fn report(&self, permit: &Permit, end: CallEnd, took: Duration) {
         let policy = self.registry.breaker_policy(&permit.breaker);
         let is_slow = policy.is_slow(took) && end != CallEnd::Unknown;
+        let is_prompt = policy.bulkhead_terms().is_some_and(|terms| took <= terms.prompt);
         let Some(probe) = permit.probe else {
             if end != CallEnd::Unknown {
-                self.count(&permit.breaker, Counts::one(end == CallEnd::Failed, is_slow)).await;
+                self.count(&permit.breaker, Counts::one(end == CallEnd::Failed, is_slow), is_prompt).await;
             }
             return;
         };
@@ -227,15 +254,18 @@ impl Breakers {
             CallEnd::Failed => ProbeEnd::Failed,
             CallEnd::Unknown => ProbeEnd::Unused,
         };
-        self.end_probe(&permit.breaker, probe, end).await;
+        self.end_probe(&permit.breaker, probe, end, is_prompt).await;
     }
 
-    async fn end_probe(&self, name: &BreakerName, probe: u64, end: ProbeEnd) {
+    async fn end_probe(&self, name: &BreakerName, probe: u64, end: ProbeEnd, is_prompt: bool) {
         let policy = self.registry.breaker_policy(name);
         for _ in 0..ROUNDS {
             let Some(breaker) = self.stored(name) else { return };
             // Where the lease is somebody else's by now, this probe says nothing any more.
-            let Some(next) = breaker.clone().probed(probe, end, policy, self.clock.now()) else { return };
+            let Some(mut next) = breaker.clone().probed(probe, end, policy, self.clock.now()) else { return };
+            if end != ProbeEnd::Unused && policy.bulkhead_terms().is_some() {
+                next = next.answered(is_prompt);
+            }
             match self.write(&breaker, next).await {
                 Ok(true) => return,
                 Ok(false) => {}
@@ -248,41 +278,49 @@ impl Breakers {
         }
     }
 
-    async fn count(&self, name: &BreakerName, counts: Counts) {
+    async fn count(&self, name: &BreakerName, counts: Counts, is_prompt: bool) {
         let policy = self.registry.breaker_policy(name);
         let (now, at) = (self.clock.now(), self.clock.monotonic());
-        let writing = {
+        let (writing, is_news_alone) = {
             let mut known = self.known();
             let Some(one) = known.get_mut(name) else { return };
             one.unwritten.count(now, counts, policy.monitoring_period());
+            if is_prompt {
+                one.prompt_at = Some(at);
+            }
             let is_bad = counts.failures > 0 || counts.slow > 0;
             let is_due = policy.counts_calls()
                 && !one.breaker.window.is_empty()
                 && at.saturating_sub(one.written_at) >= WRITE_EVERY;
-            if !is_bad && !is_due {
+            let is_news = is_prompt && one.breaker.awaits_a_prompt_answer(now);
+            if !is_bad && !is_due && !is_news {
                 return;
             }
-            Arc::clone(&one.writing)
+            (Arc::clone(&one.writing), is_news && !is_bad && !is_due)
         };
         let _turn = writing.lock().await;
         let counts = {
             let mut known = self.known();
             let Some(one) = known.get_mut(name) else { return };
+            if is_news_alone && !one.breaker.awaits_a_prompt_answer(now) {
+                return;
+            }
             one.written_at = at;
             std::mem::take(&mut one.unwritten)
         };
         let mut unwritten = Unwritten { breakers: self, name, counts };
-        if !unwritten.counts.is_empty() && self.write_counts(name, &unwritten.counts).await {
+        if !unwritten.counts.is_empty() && self.write_counts(name, &unwritten.counts, is_prompt).await {
             unwritten.counts = Window::new();
         }
     }
 
     /// Whether the counts are written.
-    async fn write_counts(&self, name: &BreakerName, counts: &Window) -> bool {
+    async fn write_counts(&self, name: &BreakerName, counts: &Window, is_prompt: bool) -> bool {
         let policy = self.registry.breaker_policy(name);
         for _ in 0..ROUNDS {
             let Some(breaker) = self.stored(name) else { return false };
-            let next = breaker.clone().recorded(counts, policy, self.clock.now());
+            let answered = if is_prompt { breaker.clone().answered(true) } else { breaker.clone() };
+            let next = answered.recorded(counts, policy, self.clock.now());
             match self.write(&breaker, next).await {
                 Ok(true) => return true,
                 Ok(false) => {}
@@ -349,6 +387,17 @@ impl Breakers {
         (now.saturating_sub(one.read_at) < CACHE).then(|| one.breaker.clone())
     }
 
+    /// Whether it is time to read a breaker again.
+    fn is_stale(&self, name: &BreakerName) -> bool {
+        let terms = self.registry.breaker_policy(name).bulkhead_terms();
+        let now = self.clock.monotonic();
+        self.known().get(name).is_none_or(|one| {
+            let is_in_suspense = one.breaker.passage(terms, None, self.clock.now()) != Passage::Free;
+            let holds = if is_in_suspense { CACHE_IN_SUSPENSE } else { CACHE };
+            now.saturating_sub(one.read_at) >= holds
+        })
+    }
+
     /// The breaker as it was known last: good enough to write under its revision.
     fn stored(&self, name: &BreakerName) -> Option<Breaker> {
         self.known().get(name).map(|one| one.breaker.clone())
@@ -381,7 +430,10 @@ impl Breakers {
             return;
         }
         let (name, unwritten, writing) = (breaker.name.clone(), Window::new(), Arc::default());
-        known.insert(name, Known { breaker, read_at: began, unwritten, written_at: now, writing });
+        known.insert(
+            name,
+            Known { breaker, read_at: began, prompt_at: None, unwritten, written_at: now, writing },
+        );
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<BreakerName, Known>> {

@@ -11,7 +11,9 @@
 //! | [`Breaker`] | the state machine: pure, stored, shared |
 //! | [`JobBreaker`] | what a handler calls through |
 //! | [`Window`], [`Line`] | what it has counted, and who waits for it |
+//! | [`Bulkhead`] | how many batches call one that does not answer promptly |
 
+mod bulkhead;
 mod call;
 mod event;
 mod fleet;
@@ -21,14 +23,17 @@ mod policy;
 mod state;
 #[cfg(test)]
 mod tests;
+mod visitor;
 mod window;
 
+pub use bulkhead::{Bulkhead, Passage};
 pub(crate) use call::Calls;
 pub use call::JobBreaker;
 pub(crate) use event::event;
 pub(crate) use fleet::{Breakers, CallEnd, Permit, Refusal};
 pub use line::Line;
 pub use name::{BreakerName, InvalidBreaker};
-pub use policy::{BreakerConfig, BreakerPolicy, MAX_RECOVERY, Share, SlowCalls, Trip};
+pub use policy::{BreakerConfig, BreakerPolicy, BulkheadTerms, MAX_RECOVERY, Share, SlowCalls, Trip};
 pub use state::{Admission, Breaker, Phase, ProbeEnd};
+pub(crate) use visitor::Visitor;
 pub use window::{Counts, Window};

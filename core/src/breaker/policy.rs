@@ -32,6 +32,7 @@ pub struct BreakerPolicy {
     trip: Trip,
     window: Duration,
     slow: Option<SlowCalls>,
+    bulkhead: Option<BulkheadTerms>,
     recovery: Duration,
     growth: u32,
     longest_recovery: Duration,
@@ -63,6 +64,16 @@ pub struct SlowCalls {
     pub longer_than: Duration,
     /// How many slow calls open the breaker.
     pub share: Share,
+}
+
+/// When a dependency answers promptly, and how many batches call one that does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BulkheadTerms {
+    /// An answer that takes no longer is prompt, whether it is a success or a failure.
+    pub prompt: Duration,
+    /// How many batches of the whole fleet call a dependency at once that has not answered promptly yet, or has
+    /// stalled.
+    pub batches: u32,
 }
 
 impl Share {
@@ -112,6 +123,15 @@ impl BreakerPolicy {
         let share = share("slow call rate", percent, min_calls)?;
         let longer_than = between("slow call", longer_than, Duration::from_millis(1), LONGEST_CALL)?;
         self.slow = Some(SlowCalls { longer_than, share });
+        Ok(self)
+    }
+
+    /// Lets only so many batches of the whole fleet, 1 to 1,000, call a dependency at once that has not answered
+    /// within `prompt` yet, 1 ms to 15 min, or has stalled for longer: others have other work to do. The jobs of others
+    /// wait for a place, which spends no attempt. One that has answered promptly once costs nothing more.
+    pub fn bulkhead(mut self, prompt: Duration, batches: u32) -> Result<Self, InvalidBreaker> {
+        let prompt = between("prompt answer", prompt, Duration::from_millis(1), LONGEST_CALL)?;
+        self.bulkhead = Some(BulkheadTerms { prompt, batches: whole("batches", batches, MAX_CALLS)? });
         Ok(self)
     }
 
@@ -167,6 +187,12 @@ impl BreakerPolicy {
         self.slow
     }
 
+    /// How many batches call it as long as it does not answer promptly, where that is bounded.
+    #[must_use]
+    pub const fn bulkhead_terms(&self) -> Option<BulkheadTerms> {
+        self.bulkhead
+    }
+
     /// How far back failures count.
     #[must_use]
     pub const fn monitoring_period(&self) -> Duration {
@@ -207,6 +233,7 @@ impl Default for BreakerPolicy {
             trip: Trip::Count(5),
             window: Duration::from_mins(5),
             slow: None,
+            bulkhead: None,
             recovery,
             growth: 1,
             longest_recovery: recovery,

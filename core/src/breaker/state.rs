@@ -6,6 +6,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::bulkhead::Bulkhead;
 use super::line::Line;
 use super::{BreakerName, BreakerPolicy, Counts, Trip, Window};
 use crate::ports::SharedState;
@@ -49,6 +50,9 @@ pub struct Breaker {
     pub window: Window,
     /// The jobs that wait for it.
     pub line: Line,
+    /// How promptly the dependency answers, and who calls it as long as it does not.
+    #[serde(default, skip_serializing_if = "Bulkhead::is_new")]
+    pub bulkhead: Bulkhead,
     /// When it was written last.
     pub written_at: DateTime<Utc>,
 }
@@ -126,6 +130,12 @@ impl Breaker {
             openings: 0,
             window: Window::new(),
             line: Line::new(now),
+            bulkhead: Bulkhead {
+                is_prompt: false,
+                places: Vec::new(),
+                hold_millis: 0,
+                line_ends: DateTime::UNIX_EPOCH,
+            },
             written_at: now,
         }
     }
@@ -263,7 +273,7 @@ impl Breaker {
         self
     }
 
-    const fn written(mut self, now: DateTime<Utc>) -> Self {
+    pub(super) const fn written(mut self, now: DateTime<Utc>) -> Self {
         self.revision = self.revision.saturating_add(1);
         self.written_at = now;
         self

@@ -1,5 +1,6 @@
 //! The state machine, case by case and over random histories.
 
+mod bulkhead;
 mod histories;
 mod states;
 mod windows;

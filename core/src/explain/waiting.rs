@@ -141,7 +141,7 @@ impl Waiting<'_> {
             Obstacle::Breaker(name) => {
                 let found = self.breakers.iter().find(|breaker| breaker.name == *name);
                 let state = found.filter(|found| self.is_remembered(*found));
-                let state = state.map_or("closed", |breaker| spoken(breaker.phase));
+                let state = state.map_or_else(|| "closed".to_owned(), |breaker| self.spoken(breaker));
                 let name = quoted(name.as_str());
                 let detail =
                     format!("it waits for its turn at {turn} behind breaker {name}, which is {state}");
@@ -156,6 +156,23 @@ impl Waiting<'_> {
                 let detail = format!("it waits for its turn at {turn} under limit {key}{held}");
                 Some(Explanation::from(Reason::Limit, detail, due_at))
             }
+        }
+    }
+
+    /// How a breaker stands, in words.
+    fn spoken(&self, breaker: &Breaker) -> String {
+        match breaker.phase {
+            Phase::Closed { .. } => {
+                let held = breaker.bulkhead.places.iter().filter(|place| place.lease_until > self.now);
+                match held.count() {
+                    0 => "closed".to_owned(),
+                    held => format!(
+                        "closed; what it protects does not answer promptly, so few batches call it at once: {held} do now"
+                    ),
+                }
+            }
+            Phase::Open { .. } => "open".to_owned(),
+            Phase::HalfOpen { .. } => "half-open".to_owned(),
         }
     }
 
@@ -200,14 +217,5 @@ fn kept_until(breaker: &Breaker, until: DateTime<Utc>) -> String {
              and another may probe at {until}"
         ),
         _ => format!("breaker {name} is open since {since}, and lets a probe through at {until}"),
-    }
-}
-
-/// A phase in words.
-const fn spoken(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Closed { .. } => "closed",
-        Phase::Open { .. } => "open",
-        Phase::HalfOpen { .. } => "half-open",
     }
 }

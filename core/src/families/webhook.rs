@@ -28,6 +28,9 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
 /// seconds; what never answers holds up least if it is the least of these.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long an endpoint may take for its answer to be a prompt one.
+const PROMPT: Duration = Duration::from_secs(2);
+
 mod address;
 mod batched;
 mod coalesce;
@@ -70,6 +73,7 @@ pub struct WebhookDeliveryHandler {
     jobs: Arc<JobManager>,
     directory: Directory,
     entropy: Arc<dyn Entropy>,
+    bulkhead: u32,
 }
 
 /// What the handler of the webhook family needs from the outside.
@@ -90,6 +94,9 @@ pub struct DeliveryPorts {
 }
 
 impl WebhookDeliveryHandler {
+    /// How many batches call a host at once that does not answer promptly, where nobody says otherwise.
+    pub const DEFAULT_BULKHEAD: u32 = 3;
+
     /// A handler on these ports; its sweeps enqueue with this manager.
     #[must_use]
     pub fn new(ports: DeliveryPorts, jobs: Arc<JobManager>) -> Self {
@@ -97,7 +104,16 @@ impl WebhookDeliveryHandler {
         let (policy, known, reads) = (HealthPolicy::default(), Mutex::default(), directory::reads(&store));
         let batched = Batched::new(Arc::clone(&webhooks), Arc::clone(&clock));
         let directory = Directory { store, events, clock, entropy: entropy.clone(), policy, known, reads };
-        Self { webhooks, batched, http, jobs, directory, entropy }
+        Self { webhooks, batched, http, jobs, directory, entropy, bulkhead: Self::DEFAULT_BULKHEAD }
+    }
+
+    /// Lets so many batches of the whole fleet, 1 to 1,000, call a host at once that has not answered within two
+    /// seconds yet, or has stalled since. A batch lasts as long as its slowest call, so what these are of all batches
+    /// that run at once is the most that one host can hold up.
+    #[must_use]
+    pub const fn with_bulkhead(mut self, batches: u32) -> Self {
+        self.bulkhead = batches;
+        self
     }
 
     /// Disables endpoints by this policy.
@@ -157,7 +173,10 @@ impl JobHandler for WebhookDeliveryHandler {
     }
 
     fn options(&self) -> HandlerOptions {
-        HandlerOptions { queue: Some(Queue::Webhooks), ..HandlerOptions::default() }
+        let policy = self.jobs.config().breaker.clone().bulkhead(PROMPT, self.bulkhead.clamp(1, 1_000));
+        let hosts = breaker_of("*").parse();
+        let breaker_policies = hosts.into_iter().zip(policy).collect();
+        HandlerOptions { queue: Some(Queue::Webhooks), breaker_policies, ..HandlerOptions::default() }
     }
 
     fn validate(&self, payload: &WebhookPayload) -> Result<(), String> {

@@ -14,6 +14,7 @@ mod tests;
 pub(crate) use fleet::{Ask, GiveBack, Limits};
 pub use key::LimitKey;
 pub use policy::{Limit, LimitBy, Quota, Rate};
+pub(crate) use state::moving_average;
 pub use state::{LimitState, Place, Taken, Wanted};
 
 /// A limit's key or setting that can't be.

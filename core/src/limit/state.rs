@@ -139,12 +139,10 @@ impl LimitState {
     #[must_use]
     pub fn given_back(mut self, holder: u64, jobs: u32, now: DateTime<Utc>) -> Option<Self> {
         let place = self.places.iter_mut().find(|place| place.holder == holder)?;
-        let held = u64::try_from((now - place.since).num_milliseconds()).unwrap_or_default();
+        let held = now - place.since;
         place.jobs = place.jobs.saturating_sub(jobs);
         self.places.retain(|place| place.jobs > 0);
-        // A moving average: the last few say more than the first.
-        let before = if self.hold_millis == 0 { held } else { self.hold_millis };
-        self.hold_millis = (before.saturating_mul(7).saturating_add(held) / 8).max(1);
+        self.hold_millis = moving_average(self.hold_millis, held);
         Some(self.written(now))
     }
 
@@ -205,6 +203,14 @@ impl LimitState {
         self.written_at = now;
         self
     }
+}
+
+/// How long places are held on average, in milliseconds, once one more was held so long: the last few say more than
+/// the first. 0 before the first.
+pub(crate) fn moving_average(before: u64, held: TimeDelta) -> u64 {
+    let held = u64::try_from(held.num_milliseconds()).unwrap_or_default();
+    let before = if before == 0 { held } else { before };
+    (before.saturating_mul(7).saturating_add(held) / 8).max(1)
 }
 
 /// For how many jobs places are held.

@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 
 use super::cancellation;
 use super::gate::{OUT_OF_TIME, fits};
+use super::held::Held;
 use super::snooze::{snoozed, too_often};
 use super::{Invocation, JobProcessor, Ledger, Ready};
-use crate::breaker::{Calls, Permit};
+use crate::breaker::Calls;
 use crate::context::{JobContext, StopSignal};
 use crate::handler::JobError;
 use crate::job::{JobId, JobRecord, JobStatus};
@@ -81,8 +82,7 @@ impl JobProcessor {
         } else if !fits(handler.timeout(&message.definition), now, invocation.deadline) {
             record.released(now, OUT_OF_TIME)
         } else {
-            let probes = ledger.held.take_probes(record.id());
-            self.make_attempt(record, &message, &handler, invocation, cancel, probes).await
+            self.make_attempt(record, &message, &handler, invocation, cancel, &ledger.held).await
         };
         ledger.running.leave(record.id());
         Ended { received, message, record, fence }
@@ -95,7 +95,7 @@ impl JobProcessor {
         handler: &Registered,
         invocation: &Invocation,
         cancel: StopSignal,
-        probes: Vec<Permit>,
+        held: &Held,
     ) -> JobRecord {
         let now = self.clock.now();
         // It may have waited for others of its batch since it was claimed.
@@ -107,8 +107,8 @@ impl JobProcessor {
             (Arc::clone(&self.breakers), Arc::clone(&self.limits)),
             Arc::clone(&self.registry),
             Arc::clone(&self.clock),
-            lease_until,
-            probes,
+            (Arc::clone(&held.visitor), lease_until),
+            held.take_probes(record.id()),
         );
         let ctx = JobContext::new(
             message.definition.clone(),

@@ -1,15 +1,18 @@
 //! What the jobs of a batch hold of breakers and limits.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::breaker::Permit;
+use chrono::{DateTime, Utc};
+
+use crate::breaker::{Permit, Visitor};
 use crate::job::JobId;
 use crate::limit::{GiveBack, LimitKey};
 
 /// The probes and places that jobs of a batch hold, until they are over or are not run after all.
-#[derive(Default)]
 pub(super) struct Held {
+    /// The batch, which has places for all its jobs together at dependencies that don't answer promptly.
+    pub(super) visitor: Arc<Visitor>,
     jobs: Mutex<HashMap<JobId, Holds>>,
 }
 
@@ -21,6 +24,10 @@ pub(super) struct Holds {
 }
 
 impl Held {
+    pub(super) fn new(lease_until: DateTime<Utc>) -> Self {
+        Self { visitor: Arc::new(Visitor::new(lease_until)), jobs: Mutex::default() }
+    }
+
     pub(super) fn add_probes(&self, id: &JobId, probes: Vec<Permit>) {
         if !probes.is_empty() {
             self.jobs().entry(id.clone()).or_default().probes.extend(probes);

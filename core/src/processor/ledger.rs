@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::cancellation::Running;
 use super::held::Held;
 use crate::job::{JobId, JobRecord};
@@ -85,12 +87,12 @@ struct State {
 }
 
 impl Ledger {
-    pub(super) fn new(messages: &[ReceivedMessage]) -> Self {
+    pub(super) fn new(messages: &[ReceivedMessage], lease_until: DateTime<Utc>) -> Self {
         let order: Vec<String> = messages.iter().map(|message| message.message_id.clone()).collect();
         let fates = order.iter().map(|id| (id.clone(), Fate::Retained)).collect();
         let summary = BatchSummary { received: messages.len(), ..BatchSummary::default() };
         let state = Mutex::new(State { order, fates, summary, finished: HashMap::new() });
-        Self { state, running: Running::default(), held: Held::default() }
+        Self { state, running: Running::default(), held: Held::new(lease_until) }
     }
 
     /// Lets go of a message.

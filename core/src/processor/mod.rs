@@ -172,7 +172,7 @@ impl JobProcessor {
     /// comes back when its visibility timeout ends.
     pub async fn process(&self, messages: Vec<ReceivedMessage>, invocation: &Invocation) -> BatchReport {
         let started = self.clock.monotonic();
-        let ledger = Ledger::new(&messages);
+        let ledger = Ledger::new(&messages, Self::lease_until(invocation));
         let time_left = (invocation.deadline - self.clock.now()).to_std().unwrap_or_default();
         let cut = self.clock.sleep(time_left.saturating_sub(Self::ANSWER_MARGIN));
         let work = Box::pin(self.work(messages, invocation, &ledger));
@@ -188,7 +188,7 @@ impl JobProcessor {
 
     async fn work(&self, messages: Vec<ReceivedMessage>, invocation: &Invocation, ledger: &Ledger) {
         let (candidates, copies) = self.admit(messages, invocation, ledger).await;
-        let candidates = self.pass_breakers(candidates, invocation, ledger).await;
+        let candidates = self.pass_breakers(candidates, ledger).await;
         let candidates = self.take_keys(candidates, ledger).await;
         let candidates = self.pass_limits(candidates, invocation, ledger).await;
         let claimed = self.claim(candidates, invocation, ledger).await;
@@ -198,6 +198,7 @@ impl JobProcessor {
             self.run_alone(suspect, invocation, ledger).await;
         }
         self.let_go(|_| true, ledger).await;
+        self.breakers.leave(&ledger.held.visitor).await;
         self.dispose_of_copies(copies, ledger).await;
     }
 
@@ -217,7 +218,8 @@ impl JobProcessor {
             }
             if slots.are_idle() && !ended.is_empty() {
                 settle_at = None;
-                events.push(self.settling(std::mem::take(&mut ended), invocation, ledger));
+                let ended = std::mem::take(&mut ended);
+                events.push(self.settling(ended, Vec::new(), invocation, ledger));
             }
             let timer = match settle_at.take() {
                 Some(timer) => timer,
@@ -235,26 +237,14 @@ impl JobProcessor {
                 Either::Right(((), _)) => {
                     let ended = std::mem::take(&mut ended);
                     let done = in_groups(&ended, &slots);
-                    events.push(self.settling_early(ended, done, invocation, ledger));
+                    events.push(self.settling(ended, done, invocation, ledger));
                 }
             }
         }
     }
 
+    /// Settles jobs, and then deletes these messages of theirs, which others' jobs would keep in flight.
     fn settling<'a>(
-        &'a self,
-        ended: Vec<Ended>,
-        invocation: &'a Invocation,
-        ledger: &'a Ledger,
-    ) -> BoxFuture<'a, Event> {
-        Box::pin(async move {
-            self.settle(ended, invocation, ledger).await;
-            Event::Settled
-        })
-    }
-
-    /// Settles jobs while others of their batch still run, and then deletes these messages of theirs.
-    fn settling_early<'a>(
         &'a self,
         ended: Vec<Ended>,
         done: Vec<Grouped>,
@@ -280,9 +270,14 @@ impl JobProcessor {
     fn new_claim(&self, invocation: &Invocation, company: Company) -> Claim {
         Claim {
             id: ClaimId::generate(self.clock.now(), &*self.entropy),
-            lease_until: invocation.deadline + JobConfig::CLOCK_SKEW,
+            lease_until: Self::lease_until(invocation),
             company,
         }
+    }
+
+    /// Until when what a batch has is its own.
+    fn lease_until(invocation: &Invocation) -> DateTime<Utc> {
+        invocation.deadline + JobConfig::CLOCK_SKEW
     }
 
     fn settlement(ended: &Ended) -> Settlement {

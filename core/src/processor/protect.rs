@@ -4,13 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
 use super::deferral::Deferred;
 use super::held::places;
 use super::{Candidate, Invocation, JobProcessor, Ledger};
-use crate::breaker::{BreakerName, CallEnd, Permit, Refusal};
-use crate::config::JobConfig;
+use crate::breaker::{BreakerName, CallEnd, Permit, Refusal, Visitor};
 use crate::job::{JobId, Obstacle};
 use crate::limit::{Ask, LimitKey, Quota, Taken, Wanted};
 
@@ -40,28 +37,26 @@ struct Crowd {
 impl JobProcessor {
     /// Asks the breakers that jobs need. Jobs that are refused are deferred, each to an instant of its own; answers
     /// the others.
-    pub(super) async fn pass_breakers(
-        &self,
-        candidates: Vec<Candidate>,
-        invocation: &Invocation,
-        ledger: &Ledger,
-    ) -> Vec<Candidate> {
+    pub(super) async fn pass_breakers(&self, candidates: Vec<Candidate>, ledger: &Ledger) -> Vec<Candidate> {
         let needed: BTreeSet<BreakerName> =
             candidates.iter().flat_map(|candidate| candidate.breakers().cloned()).collect();
         if needed.is_empty() {
             return candidates;
         }
-        self.breakers.look_up(&needed.into_iter().collect::<Vec<_>>()).await;
-        let lease_until = invocation.deadline + JobConfig::CLOCK_SKEW;
+        let needed: Vec<BreakerName> = needed.into_iter().collect();
+        self.breakers.look_up(&needed).await;
+        self.breakers.take_places(&needed, &ledger.held.visitor).await;
         let (mut left, mut deferred) = (Vec::with_capacity(candidates.len()), Vec::new());
         let mut refused: BTreeMap<BreakerName, Vec<Candidate>> = BTreeMap::new();
         for candidate in candidates {
-            match self.enter_all(&candidate, lease_until).await {
+            match self.enter_all(&candidate, &ledger.held.visitor).await {
                 Ok(probes) => {
                     ledger.held.add_probes(candidate.id(), probes);
                     left.push(candidate);
                 }
-                Err((name, Refusal::Refused)) => refused.entry(name).or_default().push(candidate),
+                Err((name, Refusal::Refused | Refusal::Crowded(_))) => {
+                    refused.entry(name).or_default().push(candidate);
+                }
                 Err((name, Refusal::Unreadable)) => {
                     let until = self.after_trouble();
                     deferred.push(Deferred { candidate, until, by: Obstacle::Breaker(name) });
@@ -83,16 +78,18 @@ impl JobProcessor {
     async fn enter_all(
         &self,
         candidate: &Candidate,
-        lease_until: DateTime<Utc>,
+        visitor: &Visitor,
     ) -> Result<Vec<Permit>, (BreakerName, Refusal)> {
         let mut probes = Vec::new();
         for name in candidate.breakers() {
             if probes.iter().any(|permit: &Permit| permit.breaker == *name) {
                 continue;
             }
-            match self.breakers.enter(name, lease_until).await {
+            match self.breakers.enter(name, visitor).await {
                 Ok(permit) if permit.probe.is_some() => probes.push(permit),
                 Ok(_) => {}
+                // It waits for that answer when it runs, while the others of its batch do.
+                Err(Refusal::Crowded(since)) if self.breakers.is_about_to_answer(since) => {}
                 Err(refusal) => {
                     self.return_probes(&probes).await;
                     return Err((name.clone(), refusal));
@@ -161,7 +158,7 @@ impl JobProcessor {
             returning: crowd.returning,
             fresh: all - crowd.returning,
             holder: self.entropy.next_u64(),
-            lease_until: invocation.deadline + JobConfig::CLOCK_SKEW,
+            lease_until: Self::lease_until(invocation),
         };
         Ask { key: key.clone(), quota: crowd.quota, wanted }
     }

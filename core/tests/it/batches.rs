@@ -196,10 +196,18 @@ fn ten_deliveries_are_read_with_one_call_and_written_with_one_as_the_last_has_en
 
 #[test]
 fn a_slow_receiver_keeps_the_attempts_at_others_waiting_for_a_moment_only() {
-    let batch = Batch::taking(&[5_000, 10, 150, 1_000]);
+    let batch = Batch::taking(&[5_000, 10, 150, 500]);
     batch.run();
     assert_eq!(batch.statuses(), [JobStatus::Completed; 4]);
-    assert_eq!(Batch::calls(&batch.webhooks.writes), [(210, 2), (1_200, 1), (5_000, 1)]);
+    assert_eq!(Batch::calls(&batch.webhooks.writes), [(210, 2), (700, 1), (5_000, 1)]);
+}
+
+#[test]
+fn a_receiver_that_has_not_answered_for_long_is_not_waited_for() {
+    let batch = Batch::taking(&[5_000, 950, 1_000, 2_000]);
+    batch.run();
+    assert_eq!(batch.statuses(), [JobStatus::Completed; 4]);
+    assert_eq!(Batch::calls(&batch.webhooks.writes), [(1_000, 2), (2_000, 1), (5_000, 1)]);
 }
 
 #[test]

@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Phase};
 use lambda_jobs_core::job::Obstacle;
-use lambda_jobs_core::ports::{EventKind, JobStore, SharedStore};
-use lambda_jobs_core::processor::Invocation;
+use lambda_jobs_core::memory::{MemoryShared, PausedClock};
+use lambda_jobs_core::ports::{Clock, EventKind, JobStore, SharedOutcome, SharedStore, StoreError};
+use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
 use lambda_jobs_core::{
     HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobId, JobManager, JobProcessor,
     JobRegistry, JobStatus, Queue, StopSignal,
@@ -309,5 +311,52 @@ fn g6_who_has_the_probe_does_not_call_once_an_operator_has_opened_the_breaker() 
             assert_eq!(late.calls.load(Ordering::SeqCst), 1, "its lease lasts as long as it does");
             assert_eq!(phase(&world), Phase::Closed { forced: false });
         }
+    }
+}
+
+/// A store whose answer to a prober is three seconds on its way, and meanwhile an operator opens the breaker.
+struct Slow {
+    inner: Arc<MemoryShared<Breaker>>,
+    clock: PausedClock,
+}
+
+#[async_trait]
+impl SharedStore<Breaker> for Slow {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, StoreError> {
+        self.inner.load(names).await
+    }
+
+    async fn save(&self, states: &[Breaker]) -> Vec<Result<SharedOutcome<Breaker>, StoreError>> {
+        let answer = self.inner.save(states).await;
+        if let Phase::HalfOpen { .. } = states[0].phase {
+            self.inner.save(&[states[0].clone().forced_open(self.clock.now())]).await;
+            self.clock.sleep(Duration::from_secs(3)).await;
+        }
+        answer
+    }
+
+    async fn list(&self) -> Result<Vec<Breaker>, StoreError> {
+        self.inner.list().await
+    }
+}
+
+#[test]
+fn g6_a_prober_who_was_answered_late_looks_again_before_it_calls() {
+    for is_declared in [false, true] {
+        let mail = Mail { is_declared, ..Mail::default() };
+        let world = world(&mail);
+        let breaker = Breaker::new("mail".parse().unwrap(), world.now());
+        let due = Phase::Open { probe_at: Some(world.now()) };
+        world.clock.run(world.breakers.save(&[Breaker { phase: due, revision: 1, ..breaker }]));
+        let slow = Arc::new(Slow { inner: world.breakers.clone(), clock: world.clock.clone() });
+        let mut registry = JobRegistry::new(&world.config);
+        registry.register(mail.clone()).unwrap();
+        let ports = ProcessorPorts { breakers: slow, ..world.processor_ports() };
+        let worker = JobProcessor::new(Arc::new(registry), world.config.clone(), ports);
+        send(&world);
+        let batch = world.receive(Queue::Normal);
+        let deadline = world.now() + TimeDelta::seconds(90);
+        world.clock.run(worker.process(batch, &Invocation { deadline, stop: StopSignal::never() }));
+        assert_eq!((mail.calls(), phase(&world)), (0, Phase::Open { probe_at: None }));
     }
 }

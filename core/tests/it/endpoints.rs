@@ -24,6 +24,7 @@ use standardwebhooks::Webhook;
 
 use crate::world::World;
 
+mod fleet;
 mod operators;
 
 /// How long a receiver takes that is slow, and yet answers.
@@ -40,6 +41,8 @@ struct Receivers {
     arrivals: Mutex<Vec<(String, DateTime<Utc>)>>,
     /// How long every receiver takes for its answer.
     answer_time: Duration,
+    /// From when on one falls silent that has answered before.
+    fades_at: Mutex<DateTime<Utc>>,
     clock: PausedClock,
 }
 
@@ -49,7 +52,8 @@ impl HttpSender for Receivers {
         self.requests.lock().unwrap().push(request.clone());
         self.arrivals.lock().unwrap().push((request.url.clone(), self.clock.now()));
         self.clock.sleep(self.answer_time).await;
-        if request.url.contains("silent") {
+        let has_faded = request.url.contains("fading") && *self.fades_at.lock().unwrap() <= self.clock.now();
+        if has_faded || request.url.contains("silent") {
             self.clock.sleep(request.first_byte_timeout).await;
             return Err(HttpError::transient("no answer began in time"));
         }
@@ -88,6 +92,7 @@ struct Hooks {
     webhooks: Arc<MemoryWebhooks>,
     endpoints: Arc<MemoryShared<Endpoint>>,
     service: WebhookService,
+    delivery_ports: DeliveryPorts,
 }
 
 fn id(text: &str) -> EndpointId {
@@ -111,13 +116,14 @@ impl Hooks {
             requests: Mutex::default(),
             arrivals: Mutex::default(),
             answer_time,
+            fades_at: Mutex::new(DateTime::<Utc>::MAX_UTC),
             clock: world.clock.clone(),
         };
         let (receivers, webhooks) = (Arc::new(receivers), Arc::new(MemoryWebhooks::new()));
         let endpoints = Arc::new(MemoryShared::new());
         let clock = Arc::new(world.clock.clone());
         let entropy = Arc::new(SeededEntropy::new(5));
-        let ports = DeliveryPorts {
+        let delivery_ports = DeliveryPorts {
             webhooks: webhooks.clone(),
             endpoints: endpoints.clone(),
             http: receivers.clone(),
@@ -125,7 +131,7 @@ impl Hooks {
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
-        let handler = WebhookDeliveryHandler::new(ports, world.manager.clone());
+        let handler = WebhookDeliveryHandler::new(delivery_ports.clone(), world.manager.clone());
         let ports = WebhookPorts {
             webhooks: webhooks.clone(),
             endpoints: endpoints.clone(),
@@ -138,7 +144,7 @@ impl Hooks {
         let world = world.restarted(config, |registry| {
             registry.register(handler).unwrap();
         });
-        Self { world, receivers, webhooks, endpoints, service }
+        Self { world, receivers, webhooks, endpoints, service, delivery_ports }
     }
 
     fn answers(&self, host: &str, answers: impl IntoIterator<Item = (u16, Option<&'static str>)>) {
@@ -515,63 +521,4 @@ fn a_dead_endpoint_delays_no_other() {
     };
     let (alone, beside) = (p95(false), p95(true));
     assert!(beside <= 2 * alone + 1, "p95 beside a dead endpoint {beside} s, alone {alone} s");
-}
-
-/// How many batches of webhooks a deployment runs at once, by the default of the template.
-const ENVIRONMENTS: u32 = 10;
-
-/// One environment: batch after batch, until all live deliveries have arrived.
-async fn work(hooks: &Hooks, starts_in: Duration, live: usize) {
-    let world = &hooks.world;
-    world.clock.sleep(starts_in).await;
-    while hooks.requests_to("live") < live {
-        let messages = world.receive(Queue::Webhooks);
-        if messages.is_empty() {
-            world.clock.sleep(Duration::from_millis(100)).await;
-            continue;
-        }
-        let deadline = world.now() + world.config.function_timeout;
-        let invocation = Invocation { deadline, stop: StopSignal::never() };
-        let report = world.processor.process(messages.clone(), &invocation).await;
-        for message in messages {
-            if !report.retained.contains(&message.message_id) {
-                world.queue.delete(&message).unwrap();
-            }
-        }
-    }
-}
-
-/// When 95 of 100 deliveries to a live host have arrived, of 1,000 that were published with as many to this one.
-fn p95_beside(other: Option<&str>) -> Duration {
-    let hooks = Hooks::answering_in(Duration::from_millis(200));
-    hooks.put("live", spec("live.example", &["*"]));
-    if let Some(other) = other {
-        hooks.put("other", spec(other, &["*"]));
-    }
-    for _ in 0..1_000 {
-        hooks.publish("a", None);
-    }
-    let began = hooks.world.now();
-    let fleet = (0..ENVIRONMENTS).map(|one| work(&hooks, one * Duration::from_millis(20), 1_000));
-    hooks.world.clock.run(join_all(fleet));
-    let arrivals = hooks.receivers.arrivals.lock().unwrap();
-    let live = arrivals.iter().filter(|(url, _)| url.contains("live")).map(|(_, at)| *at);
-    let mut live: Vec<DateTime<Utc>> = live.collect();
-    live.sort_unstable();
-    (live[950] - began).to_std().unwrap()
-}
-
-#[test]
-fn a_silent_endpoint_delays_others_by_one_time_limit_until_its_breaker_opens() {
-    let (alone, beside) = (p95_beside(None), p95_beside(Some("silent.example")));
-    assert!(
-        beside <= 2 * alone + FIRST_BYTE_TIMEOUT,
-        "p95 beside a silent endpoint {beside:?}, alone {alone:?}"
-    );
-}
-
-#[test]
-fn a_slow_endpoint_whose_breaker_never_opens_leaves_environments_to_the_others() {
-    let (alone, beside) = (p95_beside(None), p95_beside(Some("slow.example")));
-    assert!(beside <= 2 * alone + 3 * SLOW, "p95 beside a slow endpoint {beside:?}, alone {alone:?}");
 }

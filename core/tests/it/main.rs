@@ -10,6 +10,7 @@
 
 mod batches;
 mod breakers;
+mod bulkheads;
 mod cancellation;
 mod cleanup;
 mod dispatcher;

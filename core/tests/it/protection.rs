@@ -132,6 +132,16 @@ fn a_job_without_breakers_and_limits_pays_nothing_for_them() {
 }
 
 #[test]
+fn ten_dependencies_that_nobody_has_called_yet_cost_one_request_to_enter_and_one_to_leave() {
+    let mut names = (0..10).map(|number| format!("host-{number}").parse().unwrap());
+    let policy = BreakerPolicy::default().bulkhead(std::time::Duration::from_secs(2), 3).unwrap();
+    let breaker_policies = vec![("host-*".parse().unwrap(), policy)];
+    let breakers = names.by_ref().collect();
+    let worker = Watched::new(HandlerOptions { breakers, breaker_policies, ..HandlerOptions::default() });
+    assert_eq!(worker.costs(&json!(0))[0], 3, "one to look, one to take places, one to give them back");
+}
+
+#[test]
 fn a_closed_breaker_costs_one_read_in_two_seconds_however_many_calls_there_are() {
     for breakers in [Vec::new(), vec!["mail".parse().unwrap()]] {
         let worker = Watched::new(HandlerOptions { breakers, ..HandlerOptions::default() });

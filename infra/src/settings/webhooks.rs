@@ -1,6 +1,6 @@
-//! Which addresses webhooks may be sent to.
+//! Which addresses webhooks may be sent to, and how many batches may wait for one.
 
-use lambda_jobs_core::families::webhook::{AddressPolicy, Allowed, TargetPolicy};
+use lambda_jobs_core::families::webhook::{AddressPolicy, Allowed, TargetPolicy, WebhookDeliveryHandler};
 
 use super::reader::Reader;
 
@@ -23,6 +23,10 @@ pub(super) fn targets(reader: &mut Reader<'_>) -> TargetPolicy {
         }
     }
     TargetPolicy { addresses, http }
+}
+
+pub(super) fn bulkhead(reader: &mut Reader<'_>) -> u32 {
+    reader.number("LAMBDA_JOBS_WEBHOOK_BULKHEAD", 1..=1000, WebhookDeliveryHandler::DEFAULT_BULKHEAD)
 }
 
 /// What a variable says on one's own machine where it is not set: receivers there may be called, and by `http`,

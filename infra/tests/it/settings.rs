@@ -116,11 +116,13 @@ fn webhooks_may_be_sent_where_the_variables_say() {
     let wrong = read(&[
         ("LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK", "yes"),
         ("LAMBDA_JOBS_WEBHOOK_ALLOWED_HOSTS", "a.example,10.0.0.7/8,a b"),
+        ("LAMBDA_JOBS_WEBHOOK_BULKHEAD", "0"),
     ]);
     let mistakes = [
         r#"LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK: expected true or false, got "yes""#,
         r#"LAMBDA_JOBS_WEBHOOK_ALLOWED_HOSTS: expected a block by its first address (10.0.0.0/8), got "10.0.0.7/8""#,
         r#"LAMBDA_JOBS_WEBHOOK_ALLOWED_HOSTS: expected a host's name, an IP address or a CIDR block, got "a b""#,
+        r#"LAMBDA_JOBS_WEBHOOK_BULKHEAD: expected a whole number from 1 to 1000, got "0""#,
     ];
     assert_eq!(wrong, Err(mistakes.map(str::to_owned).to_vec()));
 }

@@ -2,9 +2,10 @@
 //!
 //! `cargo run --release -p lambda-jobs-tests --bin webhooks -- 1000` publishes that many events to an endpoint, lets one
 //! worker deliver them, and reports the throughput, how long 95 of 100 deliveries waited at most, and the requests for
-//! each that reached the stack. It then does so once more with as many deliveries to a host that refuses connections, and
-//! to one that takes them and never answers. The stack and the receiver run in the same process, so their own work is
-//! part of the figures.
+//! each that reached the stack. It then does so once more with as many deliveries to a host that refuses connections, to
+//! one that takes them and never answers, and to one that answers after twelve seconds. A second number is how long the
+//! receiver takes for its answers, in milliseconds: 0, unless it is said, measures the worker and the stack, which run in
+//! the same process with the receiver; with 200 the batches are what there is too little of, as on AWS.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,14 +31,19 @@ enum Beside {
     Refusing,
     /// As many deliveries to a host that takes connections, and never answers.
     Silent,
+    /// As many deliveries to a host that answers late.
+    Slow,
 }
 
-const RUNS: [(&str, Beside); 3] = [
+const RUNS: [(&str, Beside); 4] = [
     ("one endpoint", Beside::Nothing),
     ("beside one that refuses", Beside::Refusing),
     ("beside one that is silent", Beside::Silent),
+    ("beside one that is slow", Beside::Slow),
 ];
 
+/// How long a host takes that answers late.
+const LATE: Duration = Duration::from_secs(12);
 /// How many events are published at once.
 const AT_ONCE: usize = 20;
 /// How often the receiver's count is looked at.
@@ -49,24 +55,31 @@ const PATIENCE: Duration = Duration::from_mins(10);
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let count: usize = match std::env::args().nth(1) {
-        Some(text) => text.parse().map_err(|_| format!("expected a number of deliveries, got {text:?}"))?,
-        None => 1000,
+    let number = |place: usize, of: &str, default: u64| match std::env::args().nth(place) {
+        Some(text) => text.parse().map_err(|_| format!("expected a number of {of}, got {text:?}")),
+        None => Ok(default),
     };
-    println!("{count} deliveries to one endpoint, batches of 10, one process");
+    let count = usize::try_from(number(1, "deliveries", 1000)?)?;
+    let answer_time = Duration::from_millis(number(2, "milliseconds for an answer", 0)?);
+    println!(
+        "{count} deliveries to one endpoint that answers after {answer_time:?}, batches of 10, one process"
+    );
     println!(
         "{:<28} {:>12} {:>14} {:>14} {:>18} {:>18}",
         "", "published/s", "deliveries/s", "p95 wait, ms", "requests/publish", "requests/delivery"
     );
     for (title, beside) in RUNS {
-        measure(title, beside, count).await?;
+        measure(title, beside, count, answer_time).await?;
     }
     Ok(())
 }
 
 /// A server that notes when each request came.
 #[derive(Clone, Default)]
-struct Receiver(Arc<Mutex<Vec<Instant>>>);
+struct Receiver {
+    came: Arc<Mutex<Vec<Instant>>>,
+    answer_time: Duration,
+}
 
 impl Receiver {
     async fn serve(&self) -> Result<String, Failure> {
@@ -78,28 +91,33 @@ impl Receiver {
     }
 
     fn arrivals(&self) -> Vec<Instant> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.came.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.came.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
 async fn note(State(receiver): State<Receiver>) -> StatusCode {
-    receiver.0.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+    receiver.came.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+    tokio::time::sleep(receiver.answer_time).await;
     StatusCode::NO_CONTENT
 }
 
-async fn measure(title: &str, beside: Beside, count: usize) -> Result<(), Failure> {
+async fn measure(title: &str, beside: Beside, count: usize, answer_time: Duration) -> Result<(), Failure> {
     let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
     let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
     let service = stack.adapters().webhook_service(Arc::new(manager));
-    let receiver = Receiver::default();
+    let receiver = Receiver { answer_time, ..Receiver::default() };
+    let late = Receiver { answer_time: LATE, ..Receiver::default() };
     service.put_endpoint(&"live".parse()?, EndpointSpec::new(receiver.serve().await?)).await?;
     // Its listener is held until the end: a silent host's backlog takes connections, and nobody answers them.
     let other = TcpListener::bind("127.0.0.1:0").await?;
-    let down = format!("http://{}/hook", other.local_addr()?);
+    let down = match beside {
+        Beside::Slow => late.serve().await?,
+        _ => format!("http://{}/hook", other.local_addr()?),
+    };
     let _silent = (beside == Beside::Silent).then_some(other);
     if beside != Beside::Nothing {
         service.put_endpoint(&"down".parse()?, EndpointSpec::new(down)).await?;

@@ -39,7 +39,7 @@ const WRONG: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 struct Sender {
     service: WebhookService,
     manager: JobManager,
-    stack: Stack,
+    stack: Box<Stack>,
 }
 
 impl Sender {
@@ -98,7 +98,7 @@ fn secret(endpoint: EndpointView) -> String {
 
 /// A receiver takes what is signed with its secret, also while that is replaced, and nothing else.
 pub(crate) async fn verifies(program: impl Fn() -> Command) {
-    let stack = stack().await.unwrap();
+    let stack = Box::new(Box::pin(stack()).await.unwrap());
     let worker = stack.start_worker(|_| Ok(())).unwrap();
     let service = stack.adapters().webhook_service(Arc::new(manager(&stack)));
     let sender = Sender { service, manager: manager(&stack), stack };

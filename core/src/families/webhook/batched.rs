@@ -2,8 +2,10 @@
 //!
 //! A job is settled with the others of its batch anyway, at the end or after a second. So an attempt that has
 //! ended waits a moment for others that are under way, to be written with them; where none is, it is written at once.
-//! Either way it is written before its job goes on.
+//! Either way it is written before its job goes on. One that has been under way for long is not waited for: it may
+//! never be answered, and then every other would wait for it in vain.
 
+use std::collections::BTreeMap;
 use std::future::{poll_fn, ready};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -17,6 +19,8 @@ use crate::ports::{AttemptOutcome, Clock, EndedAttempt, StoreError, WebhookDeliv
 
 /// How long an attempt that has ended waits for others.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How long after it began an attempt is still waited for.
+const SOON: Duration = Duration::from_secs(1);
 /// What must be left of a job's time for its attempt to wait.
 const LEAST_TIME: Duration = Duration::from_secs(2);
 
@@ -31,7 +35,10 @@ pub(super) struct Batched {
 
 #[derive(Default)]
 struct Counted {
-    attempts: usize,
+    /// When each attempt that is under way began, by the monotonic clock.
+    began: BTreeMap<u64, Duration>,
+    /// How many have begun.
+    all: u64,
     /// Who waits until there are none.
     waiting: Option<Waker>,
 }
@@ -39,6 +46,14 @@ struct Counted {
 /// An attempt that is under way for as long as this is kept.
 pub(super) struct UnderWay {
     counted: Arc<Mutex<Counted>>,
+    number: u64,
+}
+
+impl Counted {
+    /// Whether an attempt is under way that may end soon.
+    fn has_one_soon(&self, now: Duration) -> bool {
+        self.began.values().any(|began| now.saturating_sub(*began) < SOON)
+    }
 }
 
 impl Batched {
@@ -63,8 +78,12 @@ impl Batched {
 
     /// Says that an attempt begins for which others may wait.
     pub(super) fn begin(&self) -> UnderWay {
-        lock(&self.under_way).attempts += 1;
-        UnderWay { counted: Arc::clone(&self.under_way) }
+        let now = self.clock.monotonic();
+        let mut counted = lock(&self.under_way);
+        let number = counted.all;
+        counted.all += 1;
+        counted.began.insert(number, now);
+        UnderWay { counted: Arc::clone(&self.under_way), number }
     }
 
     /// Writes how an attempt went that is no longer under way.
@@ -84,13 +103,14 @@ impl Batched {
         place.answer().await.unwrap_or_else(|| Err(unanswered("record an attempt")))
     }
 
-    /// Ends once no attempt is under way, or after a moment.
+    /// Ends once no attempt is under way that may end soon, or after a moment.
     fn gathered(&self) -> impl Future<Output = ()> + Send + 'static {
         let (counted, patience) = (Arc::clone(&self.under_way), self.clock.sleep(PATIENCE));
+        let clock = Arc::clone(&self.clock);
         async move {
             let none_is_left = poll_fn(|context| {
                 let mut counted = lock(&counted);
-                if counted.attempts == 0 {
+                if !counted.has_one_soon(clock.monotonic()) {
                     return Poll::Ready(());
                 }
                 counted.waiting = Some(context.waker().clone());
@@ -105,8 +125,8 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let waiting = {
             let mut counted = lock(&self.counted);
-            counted.attempts = counted.attempts.saturating_sub(1);
-            if counted.attempts == 0 { counted.waiting.take() } else { None }
+            counted.began.remove(&self.number);
+            counted.waiting.take()
         };
         if let Some(waiting) = waiting {
             waiting.wake();

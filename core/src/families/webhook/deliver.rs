@@ -17,7 +17,9 @@ use super::{
 };
 use crate::context::JobContext;
 use crate::handler::JobError;
-use crate::ports::{AttemptOutcome, DeliveryStatus, Entropy, HttpRequest, WebhookDelivery};
+use crate::ports::{
+    AttemptOutcome, DeliveryStatus, Entropy, HttpError, HttpRequest, HttpResponse, WebhookDelivery,
+};
 use crate::retry::RetryPolicy;
 
 /// A delivery, the endpoint that it goes to, and the attempt that is made at it.
@@ -25,7 +27,23 @@ struct Attempt<'a> {
     delivery: WebhookDelivery,
     endpoint: Option<Endpoint>,
     ctx: &'a JobContext,
-    started: Duration,
+}
+
+/// A request that was begun, and its answer once there is one.
+struct Sent {
+    under_way: UnderWay,
+    began: Duration,
+    answer: Option<(Result<HttpResponse, HttpError>, Duration)>,
+}
+
+/// How far a request came.
+enum Exchange {
+    /// It was answered, or failed, in this time.
+    Answered(UnderWay, Result<HttpResponse, HttpError>, Duration),
+    /// The breaker of its host does not let it through: no attempt is spent.
+    NotSent(JobError),
+    /// Its job was cancelled meanwhile.
+    GivenUp(Option<Sent>),
 }
 
 /// What an attempt makes of its delivery.
@@ -39,6 +57,7 @@ struct Verdict {
 }
 
 const GIVEN_UP: &str = "cancelled while the request was under way; the receiver may have acted on it";
+const NOT_SENT: &str = "cancelled before the request was sent";
 
 impl WebhookDeliveryHandler {
     pub(super) async fn deliver(&self, id: &str, ctx: &JobContext) -> Result<WebhookReport, JobError> {
@@ -61,31 +80,16 @@ impl WebhookDeliveryHandler {
             let rate = limit.rate().map_err(|error| JobError::permanent(error.to_string()))?;
             ctx.throttle(&format!("webhook-{}", endpoint.id), rate).await?;
         }
-        let started = ctx.clock().monotonic();
-        self.attempt(&Attempt { delivery, endpoint, ctx, started }, self.batched.begin()).await
+        self.attempt(&Attempt { delivery, endpoint, ctx }).await
     }
 
-    async fn attempt(&self, attempt: &Attempt<'_>, under_way: UnderWay) -> Result<WebhookReport, JobError> {
-        let Attempt { delivery, ctx, started, .. } = attempt;
-        let request = attempt.request();
-        let mut answer = None;
-        let breaker = ctx.breaker(&breaker_of(&delivery.url));
-        let sending = Box::pin(breaker.call(async {
-            let answered = answer.insert(self.http.send(&request).await);
-            match meaning(delivery.method, &shown(&delivery.url), answered, ctx.clock().now()).0 {
-                Meaning::Again { why, .. } => Err(JobError::retryable(why)),
-                _ => Ok(()),
-            }
-        }));
-        let outcome = match select(sending, Box::pin(ctx.cancelled())).await {
-            Either::Left((outcome, _)) => outcome,
-            Either::Right(_) => return self.give_up(attempt, under_way).await,
+    async fn attempt(&self, attempt: &Attempt<'_>) -> Result<WebhookReport, JobError> {
+        let Attempt { delivery, ctx, .. } = attempt;
+        let (under_way, answer, duration) = match self.send(attempt).await {
+            Exchange::Answered(under_way, answer, took) => (under_way, answer, took),
+            Exchange::NotSent(why) => return Err(why),
+            Exchange::GivenUp(sent) => return self.give_up(attempt, sent).await,
         };
-        // Where its host's breaker is open, nothing was sent, and no attempt is spent.
-        let Some(answer) = answer else {
-            return Err(outcome.err().unwrap_or_else(|| JobError::retryable("the request was not sent")));
-        };
-        let duration = ctx.clock().monotonic().saturating_sub(*started);
         let now = ctx.clock().now();
         let (meaning, error_class) = meaning(delivery.method, &shown(&delivery.url), &answer, now);
         let verdict = attempt.verdict(meaning, &self.jobs.config().retry, &*self.entropy);
@@ -106,6 +110,36 @@ impl WebhookDeliveryHandler {
             self.directory.note(endpoint, sign).await;
         }
         verdict.error.map_or_else(|| Ok(WebhookReport::delivered(duration, response_status)), Err)
+    }
+
+    /// Sends the request, once the breaker of its host lets it through.
+    async fn send(&self, attempt: &Attempt<'_>) -> Exchange {
+        let Attempt { delivery, ctx, .. } = attempt;
+        let mut sent = None;
+        let breaker = ctx.breaker(&breaker_of(&delivery.url));
+        let sending = Box::pin(breaker.call(async {
+            let began = ctx.clock().monotonic();
+            let sent = sent.insert(Sent { under_way: self.batched.begin(), began, answer: None });
+            let answer = self.http.send(&attempt.request()).await;
+            let took = ctx.clock().monotonic().saturating_sub(began);
+            let (answer, _) = sent.answer.insert((answer, took));
+            match meaning(delivery.method, &shown(&delivery.url), answer, ctx.clock().now()).0 {
+                Meaning::Again { why, .. } => Err(JobError::retryable(why)),
+                _ => Ok(()),
+            }
+        }));
+        let outcome = match select(sending, Box::pin(ctx.cancelled())).await {
+            Either::Left((outcome, _)) => Some(outcome),
+            Either::Right(_) => None,
+        };
+        match (outcome, sent) {
+            (None, sent) => Exchange::GivenUp(sent),
+            (Some(_), Some(Sent { under_way, answer: Some((answer, took)), .. })) => {
+                Exchange::Answered(under_way, answer, took)
+            }
+            (Some(Err(why)), _) => Exchange::NotSent(why),
+            (Some(Ok(())), _) => Exchange::NotSent(JobError::retryable("the request was not sent")),
+        }
     }
 
     /// Ends a delivery without a request: its endpoint gets nothing any more.
@@ -138,20 +172,24 @@ impl WebhookDeliveryHandler {
     }
 
     /// Notes that a delivery is not wanted any more, though its request was under way.
-    async fn give_up(&self, attempt: &Attempt<'_>, under_way: UnderWay) -> Result<WebhookReport, JobError> {
-        let Attempt { delivery, ctx, started, .. } = attempt;
-        let error = format!("{} {}: {GIVEN_UP}", delivery.method, shown(&delivery.url));
+    async fn give_up(&self, attempt: &Attempt<'_>, sent: Option<Sent>) -> Result<WebhookReport, JobError> {
+        let Attempt { delivery, ctx, .. } = attempt;
+        let why = if sent.is_some() { GIVEN_UP } else { NOT_SENT };
+        let error = format!("{} {}: {why}", delivery.method, shown(&delivery.url));
+        let took = |sent: &Sent| ctx.clock().monotonic().saturating_sub(sent.began);
+        let duration = sent.as_ref().map_or(Duration::ZERO, took);
         let outcome = AttemptOutcome {
             status: DeliveryStatus::Cancelled,
             at: ctx.clock().now(),
             next_attempt_at: None,
-            duration: ctx.clock().monotonic().saturating_sub(*started),
+            duration,
             response_status: None,
             response_body: None,
             error: Some(error.clone()),
             error_class: None,
             refusals: delivery.refusals,
         };
+        let under_way = sent.map_or_else(|| self.batched.begin(), |sent| sent.under_way);
         self.batched.record(under_way, &delivery.id, outcome, ctx).await?;
         Err(JobError::permanent(error))
     }
@@ -159,7 +197,7 @@ impl WebhookDeliveryHandler {
 
 impl Attempt<'_> {
     fn request(&self) -> HttpRequest {
-        let Self { delivery, endpoint, ctx, .. } = self;
+        let Self { delivery, endpoint, ctx } = self;
         let body = delivery.payload.to_string().into_bytes();
         let now = ctx.clock().now();
         let mut headers = vec![
@@ -185,7 +223,7 @@ impl Attempt<'_> {
     }
 
     fn verdict(&self, meaning: Meaning, jobs: &RetryPolicy, entropy: &dyn Entropy) -> Verdict {
-        let Self { delivery, endpoint, ctx, .. } = self;
+        let Self { delivery, endpoint, ctx } = self;
         let spec = endpoint.as_ref().map(|endpoint| &endpoint.spec);
         let schedule = spec.map_or(RetrySchedule::Short, |spec| spec.retry);
         // The delivery counts its attempts. A message that says how many retries it has may end it sooner.

@@ -30,6 +30,7 @@ impl Scenario {
             has_breakers: !self.longest_recovery.is_zero(),
             skew: if is_rough { MAX_SKEW * 2 } else { Duration::ZERO },
             recovery: (self.weather == Weather::Quiet).then_some(self.longest_recovery + RAMP),
+            bulkheads: self.bulkheads.clone(),
             thresholds: if self.weather == Weather::Quiet { self.thresholds.clone() } else { Vec::new() },
             allowed: self.allowed.clone(),
         }
@@ -140,6 +141,7 @@ pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
             Trip::Count(failures) => Some((failures, policy.monitoring_period())),
             Trip::Rate(_) => None,
         });
+        scenario.bulkheads.push(policy.bulkhead_terms());
         scenario.registry.protect(name, policy);
         for _ in 0..=scenario.dice().below(2) {
             trouble(scenario, dependency, mood);
@@ -222,6 +224,9 @@ fn policy(scenario: &mut Scenario, mood: Mood) -> Result<BreakerPolicy, InvalidB
     policy = policy.recovery(seconds(dice, 60))?;
     if dice.one_in(3) {
         policy = policy.growing(count(dice, 3), Duration::from_secs(60 + dice.below(60)))?;
+    }
+    if dice.one_in(2) {
+        policy = policy.bulkhead(dice.millis(200..3_000), count(dice, 3))?;
     }
     if mood == Mood::Wild && dice.one_in(3) {
         policy = policy.slow_calls(seconds(dice, 5), few(dice), count(dice, 5))?;

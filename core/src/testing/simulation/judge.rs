@@ -54,9 +54,10 @@ impl History {
         let counted: BTreeMap<_, _> =
             at_once(self.world.store.counters()).unwrap_or_default().into_iter().collect();
         let limits = at_once(self.world.limits.list()).unwrap_or_default();
+        let breakers = at_once(self.world.breakers.list()).unwrap_or_default();
         let mut state = self.world.state();
         if self.scenario.weather == Weather::Quiet {
-            state.watch.limits_at_the_end(&limits);
+            state.watch.places_at_the_end(&limits, &breakers);
         }
         checks.push(invariants::counters_equal_what_happened(&counted, &state.watch.tally));
         if !state.watch.protection.terms.has_breakers {

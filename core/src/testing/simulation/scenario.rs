@@ -11,6 +11,7 @@ use super::guarded::Allowed;
 use super::outside::Outside;
 use super::plan::{Expected, Step, What};
 use super::watch::Broken;
+use crate::breaker::BulkheadTerms;
 use crate::config::JobConfig;
 use crate::handler::JobHandler;
 use crate::job::{JobId, NewJob, Queue};
@@ -38,6 +39,8 @@ pub struct Scenario {
     pub(super) longest_recovery: Duration,
     /// How many failures open the breaker of each dependency, and within which time, where failures are counted.
     pub(super) thresholds: Vec<Option<(u32, Duration)>>,
+    /// How many batches call each dependency that does not answer promptly, where that is bounded.
+    pub(super) bulkheads: Vec<Option<BulkheadTerms>>,
     /// What limits allow of the jobs of each handler that has some.
     pub(super) allowed: HashMap<&'static str, Allowed>,
 }
@@ -86,6 +89,7 @@ impl Scenario {
             outside: Outside::default(),
             longest_recovery: Duration::ZERO,
             thresholds: Vec::new(),
+            bulkheads: Vec::new(),
             allowed: HashMap::new(),
         }
     }

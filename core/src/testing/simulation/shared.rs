@@ -85,7 +85,11 @@ impl SharedStore<Breaker> for Link {
 
     async fn save(&self, states: &[Breaker]) -> Vec<Result<SharedOutcome<Breaker>, StoreError>> {
         let see = |before: Option<&Breaker>, after: &Breaker| {
-            self.tell(|| format!("writes breaker {}: {:?}", after.name, after.phase));
+            let places = || match (after.bulkhead.is_prompt, after.bulkhead.places.len()) {
+                (true, _) => "prompt".to_owned(),
+                (false, held) => format!("{held} places held"),
+            };
+            self.tell(|| format!("writes breaker {}: {:?}, {}", after.name, after.phase, places()));
             let now = self.world.clock.monotonic();
             self.world.state().watch.breaker_written(self.worker(), before, after, now);
         };

@@ -5,12 +5,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::holds;
+use crate::breaker::Breaker;
 use crate::job::{JobId, JobRecord, JobStatus};
-use crate::limit::{LimitState, Rate};
+use crate::limit::{Place, Rate};
 use crate::testing::simulation::watch::{Holds, JobWatch, Via};
 
 /// How long after a breaker opened somebody may still not know.
-const CACHED: Duration = Duration::from_secs(2);
+pub(in crate::testing::simulation) const CACHED: Duration = Duration::from_secs(2);
 
 pub(in crate::testing::simulation) fn g6_no_call_after_it_opened(
     job: &JobId,
@@ -169,9 +170,31 @@ pub(in crate::testing::simulation) fn no_more_start_in_a_time_than_a_limit_allow
     })
 }
 
-pub(in crate::testing::simulation) fn every_place_is_given_back(limit: &LimitState) -> Holds {
-    holds("without faults every place in a limit is given back", limit.places.is_empty(), || {
-        format!("{}: {:?} are held, and all is over", limit.key, limit.places)
+pub(in crate::testing::simulation) fn who_calls_what_is_not_prompt_has_a_place(
+    job: &JobId,
+    breaker: &str,
+    has_place: bool,
+) -> Holds {
+    holds("who calls what does not answer promptly has a place", has_place, || {
+        format!("{job} calls {breaker}, and its batch has no place")
+    })
+}
+
+pub(in crate::testing::simulation) fn no_more_batches_have_places_than_may(
+    breaker: &Breaker,
+    allowed: u32,
+) -> Holds {
+    let live = |place: &&Place| place.lease_until > breaker.written_at;
+    let count = breaker.bulkhead.places.iter().filter(live).count();
+    let is_within = u32::try_from(count).is_ok_and(|count| count <= allowed);
+    holds("no more batches call what does not answer promptly than may", is_within, || {
+        format!("a batch enters {}, and {count} have places, {allowed} may", breaker.name)
+    })
+}
+
+pub(in crate::testing::simulation) fn every_place_is_given_back(of: &str, places: &[Place]) -> Holds {
+    holds("without faults every place is given back", places.is_empty(), || {
+        format!("{of}: {places:?} are held, and all is over")
     })
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Via, Watch};
-use crate::breaker::{Breaker, Phase};
+use crate::breaker::{Breaker, BulkheadTerms, Phase};
 use crate::job::{JobId, JobRecord, JobStatus, Obstacle};
 use crate::limit::LimitState;
 use crate::testing::simulation::guarded::Allowed;
@@ -29,6 +29,8 @@ pub(in crate::testing::simulation) struct Terms {
     pub(in crate::testing::simulation) recovery: Option<Duration>,
     /// How many failures open the breaker of each dependency, and within which time, where that is judged.
     pub(in crate::testing::simulation) thresholds: Vec<Option<(u32, Duration)>>,
+    /// How many batches call each dependency that does not answer promptly, where that is bounded.
+    pub(in crate::testing::simulation) bulkheads: Vec<Option<BulkheadTerms>>,
     /// What is allowed of the jobs of each handler that has limits.
     pub(in crate::testing::simulation) allowed: HashMap<&'static str, Allowed>,
 }
@@ -55,6 +57,8 @@ pub(in crate::testing::simulation) struct Counts {
     pub(in crate::testing::simulation) calls: u64,
     pub(in crate::testing::simulation) openings: u64,
     pub(in crate::testing::simulation) probes: u64,
+    /// Changes of who has places at dependencies that don't answer promptly.
+    pub(in crate::testing::simulation) places: u64,
     pub(in crate::testing::simulation) deferrals: u64,
     /// Attempts under a limit.
     pub(in crate::testing::simulation) limited: u64,
@@ -71,6 +75,20 @@ struct BreakerWatch {
     lease: Option<Lease>,
     /// When calls failed since it closed last.
     failures: Vec<Duration>,
+    places: PlacesWatch,
+}
+
+/// Who calls a dependency that does not answer promptly.
+#[derive(Debug, Default)]
+struct PlacesWatch {
+    /// When everybody was let through last.
+    free: Option<Duration>,
+    is_free: bool,
+    /// The workers behind the numbers under which batches have places.
+    workers: HashMap<u64, usize>,
+    /// When each of these numbers was seen among the places last; now, where it is one of them.
+    seen: HashMap<u64, Duration>,
+    held: HashSet<u64>,
 }
 
 /// The right to make the one call while a breaker is half-open.
@@ -206,7 +224,15 @@ impl Watch {
             let too_many = threshold.map_or(Ok(()), |(most, within)| {
                 invariants::a_breaker_opens_at_its_threshold(&name, &breaker.failures, most, within, now)
             });
-            too_many.and(invariants::g6_no_call_after_it_opened(
+            let terms = protection.terms.bulkheads.get(dependency).copied().flatten();
+            let has_place = terms.map_or(Ok(()), |_| {
+                invariants::who_calls_what_is_not_prompt_has_a_place(
+                    &job,
+                    &name,
+                    breaker.places.has_place(worker, now),
+                )
+            });
+            too_many.and(has_place).and(invariants::g6_no_call_after_it_opened(
                 &job,
                 &name,
                 breaker.opened.unwrap_or(now),
@@ -229,6 +255,13 @@ impl Watch {
         let (wall, skew) = (protection.wall(now), protection.skew());
         let breaker = protection.breakers.entry(after.name.to_string()).or_default();
         let was_open = breaker.opened.is_some();
+        let terms = Outside::numbered(after.name.as_str())
+            .and_then(|dependency| protection.terms.bulkheads.get(dependency).copied().flatten());
+        let places = breaker.places.follow(worker, before, after, now);
+        protection.counts.places += u64::from(places.is_changed);
+        let within = terms
+            .filter(|_| places.has_entered)
+            .map_or(Ok(()), |terms| invariants::no_more_batches_have_places_than_may(after, terms.batches));
         if let Phase::Open { probe_at } = after.phase
             && breaker.probe_at != probe_at
         {
@@ -244,7 +277,7 @@ impl Watch {
         }
         let Phase::HalfOpen { probe, lease_until: until } = after.phase else {
             breaker.lease = None;
-            return;
+            return self.check(within);
         };
         if breaker.lease.as_ref().is_some_and(|lease| lease.probe == probe) {
             return;
@@ -309,10 +342,72 @@ impl Watch {
     }
 
     /// Without faults nobody keeps a place.
-    pub(in crate::testing::simulation) fn limits_at_the_end(&mut self, limits: &[LimitState]) {
+    pub(in crate::testing::simulation) fn places_at_the_end(
+        &mut self,
+        limits: &[LimitState],
+        breakers: &[Breaker],
+    ) {
         for limit in limits {
-            self.check(invariants::every_place_is_given_back(limit));
+            self.check(invariants::every_place_is_given_back(limit.key.as_str(), &limit.places));
         }
+        for breaker in breakers {
+            self.check(invariants::every_place_is_given_back(
+                breaker.name.as_str(),
+                &breaker.bulkhead.places,
+            ));
+        }
+    }
+}
+
+/// What a write made of the places at a breaker.
+struct PlacesChange {
+    is_changed: bool,
+    /// Whether a batch has entered, before it called.
+    has_entered: bool,
+}
+
+impl PlacesWatch {
+    fn follow(
+        &mut self,
+        worker: Option<usize>,
+        before: Option<&Breaker>,
+        after: &Breaker,
+        now: Duration,
+    ) -> PlacesChange {
+        if self.is_free {
+            self.free = Some(now);
+        }
+        self.is_free = after.bulkhead.is_prompt || after.phase != Phase::Closed { forced: false };
+        if self.is_free {
+            self.free = Some(now);
+        }
+        for number in self.held.drain() {
+            self.seen.insert(number, now);
+        }
+        self.held = after.bulkhead.places.iter().map(|place| place.holder).collect();
+        for number in &self.held {
+            if let Some(worker) = worker {
+                self.workers.entry(*number).or_insert(worker);
+            }
+        }
+        let had = |holder: u64| {
+            before.is_some_and(|before| before.bulkhead.places.iter().any(|place| place.holder == holder))
+        };
+        let mut new = after.bulkhead.places.iter().filter(|place| !had(place.holder));
+        PlacesChange {
+            is_changed: before.map(|before| &before.bulkhead) != Some(&after.bulkhead),
+            has_entered: new.any(|place| place.since == after.written_at),
+        }
+    }
+
+    /// Whether a worker has a place, or has had one, or needed none, when it may have looked last.
+    fn has_place(&self, worker: usize, now: Duration) -> bool {
+        let is_recent = |at: Duration| now <= at + invariants::CACHED;
+        let is_own = |number: &u64| self.workers.get(number) == Some(&worker);
+        self.is_free
+            || self.free.is_some_and(is_recent)
+            || self.held.iter().any(is_own)
+            || self.seen.iter().any(|(number, at)| is_own(number) && is_recent(*at))
     }
 }
 

@@ -378,8 +378,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "probes without the lease",
         file: "breaker/fleet.rs",
-        find: "Admission::Admitted => return Ok(Permit { breaker: name.clone(), probe: None }),",
-        replace: "Admission::Admitted | Admission::Probe => return Ok(Permit { breaker: name.clone(), probe: None }),",
+        find: "Admission::Admitted => {",
+        replace: "Admission::Probe => return Ok(Permit { breaker: name.clone(), probe: None }),
+                Admission::Admitted => {",
     },
     Mutant {
         name: "a prober's lease ends while it calls",
@@ -387,6 +388,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
         find: "self.turned(Phase::HalfOpen { probe, lease_until }, now).written(now)",
         replace: "let lease_until = lease_until.min(now + TimeDelta::seconds(1));
         self.turned(Phase::HalfOpen { probe, lease_until }, now).written(now)",
+    },
+    Mutant {
+        name: "everybody calls what does not answer promptly",
+        file: "breaker/fleet.rs",
+        find: "Passage::Crowded(since) => return Err(Refusal::Crowded(since)),",
+        replace: "Passage::Crowded(_) => return Ok(Permit { breaker: name.clone(), probe: None }),",
+    },
+    Mutant {
+        name: "one place more than there are is taken",
+        file: "breaker/bulkhead.rs",
+        find: ">= terms.batches as usize",
+        replace: "> terms.batches as usize",
+    },
+    Mutant {
+        name: "a place at what does not answer promptly is not given back",
+        file: "processor/mod.rs",
+        find: "self.breakers.leave(&ledger.held.visitor).await;",
+        replace: "",
     },
     Mutant {
         name: "a probe that is not made keeps its lease",
@@ -450,7 +469,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a place in a limit is free before its job is over",
         file: "processor/protect.rs",
-        find: "lease_until: invocation.deadline + JobConfig::CLOCK_SKEW,",
+        find: "lease_until: Self::lease_until(invocation),",
         replace: "lease_until: self.clock.now() + chrono::TimeDelta::seconds(1),",
     },
     Mutant {

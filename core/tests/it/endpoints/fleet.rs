@@ -1,0 +1,110 @@
+//! Ten environments, and receivers that hold up whoever calls them, beside one that does not.
+
+use lambda_jobs_core::JobRegistry;
+use lambda_jobs_core::processor::{JobProcessor, ProcessorPorts};
+
+use super::*;
+
+/// How many batches of webhooks a deployment runs at once, by the default of the template.
+const ENVIRONMENTS: u32 = 10;
+/// How many deliveries there are for each receiver.
+const DELIVERIES: usize = 1_000;
+
+impl Hooks {
+    /// A worker with a view of its own of what the fleet shares.
+    fn environment(&self, number: u32) -> JobProcessor {
+        let mut registry = JobRegistry::new(&self.world.config);
+        let handler = WebhookDeliveryHandler::new(self.delivery_ports.clone(), self.world.manager.clone());
+        registry.register(handler).unwrap();
+        let entropy = Arc::new(SeededEntropy::new(100 + u64::from(number)));
+        let ports = ProcessorPorts { entropy, ..self.world.processor_ports() };
+        JobProcessor::new(Arc::new(registry), self.world.config.clone(), ports)
+    }
+
+    /// One environment: batch after batch, until so many live deliveries have arrived.
+    async fn work(&self, number: u32, live: usize) {
+        let (world, processor) = (&self.world, self.environment(number));
+        world.clock.sleep(number * Duration::from_millis(20)).await;
+        while self.requests_to("live") < live {
+            let messages = world.receive(Queue::Webhooks);
+            if messages.is_empty() {
+                world.clock.sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+            let deadline = world.now() + world.config.function_timeout;
+            let invocation = Invocation { deadline, stop: StopSignal::never() };
+            let report = processor.process(messages.clone(), &invocation).await;
+            for message in messages {
+                if !report.retained.contains(&message.message_id) {
+                    world.queue.delete(&message).unwrap();
+                }
+            }
+        }
+    }
+
+    fn run_fleet(&self, live: usize) {
+        let fleet = (0..ENVIRONMENTS).map(|number| self.work(number, live));
+        self.world.clock.run(join_all(fleet));
+    }
+
+    /// When 95 of 100 live deliveries have arrived, counted from this instant.
+    fn p95_since(&self, began: DateTime<Utc>) -> Duration {
+        let arrivals = self.receivers.arrivals.lock().unwrap();
+        let live =
+            arrivals.iter().filter(|(url, at)| url.contains("live") && *at >= began).map(|(_, at)| *at);
+        let mut live: Vec<DateTime<Utc>> = live.collect();
+        live.sort_unstable();
+        (live[live.len() * 95 / 100] - began).to_std().unwrap()
+    }
+}
+
+/// The p95 of deliveries to a live host that were published with as many to this one.
+fn p95_beside(other: Option<&str>) -> Duration {
+    let hooks = Hooks::answering_in(Duration::from_millis(200));
+    hooks.put("live", spec("live.example", &["*"]));
+    if let Some(other) = other {
+        hooks.put("other", spec(other, &["*"]));
+    }
+    for _ in 0..DELIVERIES {
+        hooks.publish("a", None);
+    }
+    let began = hooks.world.now();
+    hooks.run_fleet(DELIVERIES);
+    hooks.p95_since(began)
+}
+
+#[test]
+fn a_silent_endpoint_delays_no_other() {
+    let (alone, beside) = (p95_beside(None), p95_beside(Some("silent.example")));
+    assert!(beside <= 2 * alone, "p95 beside a silent endpoint {beside:?}, alone {alone:?}");
+}
+
+#[test]
+fn a_slow_endpoint_delays_no_other() {
+    let (alone, beside) = (p95_beside(None), p95_beside(Some("slow.example")));
+    assert!(beside <= 2 * alone, "p95 beside a slow endpoint {beside:?}, alone {alone:?}");
+}
+
+#[test]
+fn an_endpoint_that_falls_silent_delays_others_by_one_time_limit() {
+    let alone = p95_beside(None);
+    let hooks = Hooks::answering_in(Duration::from_millis(200));
+    hooks.put("live", spec("live.example", &["*"]));
+    hooks.put("other", spec("fading.example", &["*"]));
+    for _ in 0..100 {
+        hooks.publish("a", None);
+    }
+    hooks.run_fleet(100);
+    hooks.world.settle();
+    let began = hooks.world.now();
+    *hooks.receivers.fades_at.lock().unwrap() = began;
+    for _ in 0..DELIVERIES {
+        hooks.publish("a", None);
+    }
+    hooks.run_fleet(100 + DELIVERIES);
+    let beside = hooks.p95_since(began);
+    assert!(
+        beside <= 2 * alone + FIRST_BYTE_TIMEOUT,
+        "p95 beside one that falls silent {beside:?}, alone {alone:?}"
+    );
+}
