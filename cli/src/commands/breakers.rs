@@ -69,8 +69,13 @@ fn report(breaker: &BreakerView, json: bool) -> Result<ExitCode, Failure> {
 }
 
 fn state(breaker: &BreakerView) -> String {
-    let by = if breaker.forced { " (by an operator)" } else { "" };
-    format!("{}{by}", breaker.state)
+    let why = match (breaker.forced, breaker.waiting_batches) {
+        (true, _) => " (by an operator)".to_owned(),
+        (false, 0) => String::new(),
+        (false, 1) => " (1 batch waits for answers)".to_owned(),
+        (false, batches) => format!(" ({batches} batches wait for answers)"),
+    };
+    format!("{}{why}", breaker.state)
 }
 
 fn time(at: DateTime<Utc>) -> String {

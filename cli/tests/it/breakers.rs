@@ -19,7 +19,7 @@ fn an_operator_opens_a_breaker_ahead_of_an_outage_and_sees_it_until_it_is_reset(
     let expected = json!([{
         "name": "mail", "state": "open", "since": since, "forced": true,
         "counts": { "calls": 0, "failures": 0, "slow": 0 }, "openings": 0,
-        "nextProbeAt": null, "deferredJobs": 0,
+        "nextProbeAt": null, "deferredJobs": 0, "waitingBatches": 0,
     }]);
     assert_eq!(listed, expected);
     let table = stack.text(&["breakers", "list"]);

@@ -4,7 +4,10 @@
 //! that has one for it, and with them all jobs that have nothing to do with it, until its breaker opens; one that is
 //! slow and does answer would go on like that for ever. So a dependency has to answer promptly once, and then everybody
 //! calls it, at no cost; until it has, and again when it stalls, a few batches of the whole fleet call it, and the
-//! others' jobs for it wait.
+//! others' jobs for it wait. Those that have waited come back when a place is likely to be free; they have no right to it, and
+//! a newcomer may be there first.
+
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -16,14 +19,14 @@ use crate::limit::{Place, moving_average};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Bulkhead {
-    /// Whether it has answered promptly, and has not stalled since.
+    /// Whether it has answered promptly, and no two batches have waited for it in vain since.
     pub is_prompt: bool,
     /// The batches that call it meanwhile, each by the number of its holder.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<Place>,
     /// How long a place is held on average, in milliseconds.
     pub hold_millis: u64,
-    /// When the last of the jobs that wait comes back.
+    /// When the next job that is refused comes back, at the earliest.
     pub line_ends: DateTime<Utc>,
 }
 
@@ -42,6 +45,9 @@ pub enum Passage {
 
 /// How many of the jobs that wait come back at the same time: a place is for a batch.
 const BATCH: usize = 10;
+/// How many of them come back for each place that becomes free: more than it takes, because who finds none waits again,
+/// and a place for which nobody comes is lost.
+const FOR_A_PLACE: i32 = 15;
 /// How soon a job comes back at the earliest: SQS counts in whole seconds.
 const SOONEST: TimeDelta = TimeDelta::seconds(1);
 /// How long a prompt answer is remembered before one is written down again; what nobody writes to is forgotten.
@@ -59,6 +65,24 @@ impl Bulkhead {
 }
 
 impl Breaker {
+    /// How many batches have a place: none where everybody calls, but for one that waits for a single slow answer.
+    #[must_use]
+    pub fn inside(&self, now: DateTime<Utc>) -> usize {
+        self.bulkhead.inside(now).count()
+    }
+
+    /// Whether it was written for nothing but to remember that its dependency answers promptly.
+    #[must_use]
+    pub fn is_uneventful(&self, now: DateTime<Utc>) -> bool {
+        let counts = self.window.total(self.written_at, Duration::MAX);
+        let has_failed = self.openings > 0 || counts.failures > 0 || counts.slow > 0;
+        let is_waited_for = self.deferred(now) > 0 || self.inside(now) > 0;
+        self.bulkhead.is_prompt
+            && self.phase == (Phase::Closed { forced: false })
+            && !has_failed
+            && !is_waited_for
+    }
+
     /// What a batch meets that wants to call, by the number under which it has a place if it has one. A breaker that
     /// is not closed decides by itself, and what an operator keeps closed is called by everybody.
     #[must_use]
@@ -95,18 +119,21 @@ impl Breaker {
         self.written(now)
     }
 
-    /// The breaker once a batch waits that called at this instant, though everybody was let through: from now on few
-    /// are. Those that wait already count, however many they are.
+    /// The breaker once a batch waits in vain that called at this instant, though everybody was let through. A single
+    /// one may have met a single slow answer; when a second one waits, few are let through from then on. Those that wait
+    /// already count, however many they are.
     #[must_use]
     pub fn stalled(
         mut self,
+        terms: BulkheadTerms,
         holder: u64,
-        called_at: DateTime<Utc>,
-        lease_until: DateTime<Utc>,
+        (called_at, lease_until): (DateTime<Utc>, DateTime<Utc>),
         now: DateTime<Utc>,
     ) -> Self {
-        self.bulkhead.is_prompt = false;
         self.take_place(holder, lease_until, called_at, now);
+        if self.bulkhead.places.len() >= terms.batches.min(2) as usize {
+            self.bulkhead.is_prompt = false;
+        }
         self.written(now)
     }
 
@@ -131,25 +158,46 @@ impl Breaker {
     }
 
     /// The breaker with so many jobs more that wait for a place, and their instants: a batch of them at a time, at the
-    /// pace at which places become free.
+    /// pace at which places become free, and none later than `latest`. In a line that is full whoever comes then is put
+    /// anywhere: nobody can wait for longer, and at its end all would come at once.
     #[must_use]
     pub fn waiting_for_a_place(
         mut self,
         terms: BulkheadTerms,
         jobs: usize,
-        now: DateTime<Utc>,
+        (now, latest): (DateTime<Utc>, DateTime<Utc>),
+        chance: impl Fn() -> u64,
     ) -> (Self, Vec<DateTime<Utc>>) {
-        let so_far = self.bulkhead.inside(now).map(|place| now - place.since).max();
-        let prompt = TimeDelta::from_std(terms.prompt).unwrap_or(SOONEST);
-        let hold = i64::try_from(self.bulkhead.hold_millis).ok().and_then(TimeDelta::try_milliseconds);
-        let hold = hold.unwrap_or_default().max(so_far.unwrap_or_default()).max(prompt);
+        let hold = self.hold(terms, now);
         let apart = hold / i32::try_from(terms.batches.max(1)).unwrap_or(i32::MAX);
-        let share = apart / i32::try_from(BATCH).unwrap_or(i32::MAX);
-        let first = later(self.bulkhead.line_ends, share).max(later(now, SOONEST));
-        let place = |job: usize| later(first, times(apart, job / BATCH));
-        let places: Vec<DateTime<Utc>> = (0..jobs).map(place).collect();
-        self.bulkhead.line_ends = later(first, times(share, jobs));
+        let share = apart / FOR_A_PLACE;
+        let oldest = self.bulkhead.inside(now).map(|place| place.since).min();
+        let next_free = oldest.map_or(now, |oldest| later(oldest, hold));
+        let soonest = later(now, SOONEST);
+        let first = self.bulkhead.line_ends.max(next_free).max(soonest);
+        let line_ends = later(first, times(share, jobs));
+        if line_ends > latest {
+            let room = u64::try_from((latest - soonest).num_milliseconds()).unwrap_or_default().max(1);
+            let wait = || TimeDelta::milliseconds(i64::try_from(chance() % room).unwrap_or_default());
+            let anywhere = |_| together(later(soonest, wait()), apart);
+            let mut places: Vec<DateTime<Utc>> = (0..jobs).map(anywhere).collect();
+            places.sort_unstable();
+            return (self.written(now), places);
+        }
+        self.bulkhead.line_ends = line_ends;
+        let places =
+            (0..jobs).map(|job| together(later(first, times(share, job / BATCH * BATCH)), apart)).collect();
         (self.written(now), places)
+    }
+
+    /// How long a place is held: on average, or so far where that is longer already. A lease that ends frees one sooner.
+    fn hold(&self, terms: BulkheadTerms, now: DateTime<Utc>) -> TimeDelta {
+        let so_far = self.bulkhead.inside(now).map(|place| now - place.since).max().unwrap_or_default();
+        let first_lease = self.bulkhead.inside(now).map(|place| place.lease_until - now).min();
+        let prompt = TimeDelta::from_std(terms.prompt).unwrap_or(SOONEST);
+        let average = i64::try_from(self.bulkhead.hold_millis).ok().and_then(TimeDelta::try_milliseconds);
+        let hold = average.unwrap_or_default().max(so_far);
+        first_lease.map_or(hold, |lease| hold.min(lease)).max(prompt)
     }
 
     fn take_place(
@@ -162,6 +210,14 @@ impl Breaker {
         self.bulkhead.places.retain(|place| place.lease_until > now && place.holder != holder);
         self.bulkhead.places.push(Place { holder, jobs: 1, since, lease_until });
     }
+}
+
+/// The next instant, of those that lie so far apart, at which jobs come back together: one by one, each would take a
+/// place for itself.
+fn together(instant: DateTime<Utc>, apart: TimeDelta) -> DateTime<Utc> {
+    let apart = apart.num_milliseconds().max(1);
+    let past = instant.timestamp_millis().rem_euclid(apart);
+    later(instant, TimeDelta::milliseconds(if past == 0 { 0 } else { apart - past }))
 }
 
 fn times(interval: TimeDelta, count: usize) -> TimeDelta {

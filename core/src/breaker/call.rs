@@ -34,6 +34,8 @@ pub(crate) struct Calls {
     visitor: Arc<Visitor>,
     /// Until when the attempt is over, or somebody else's.
     lease_until: DateTime<Utc>,
+    /// When it is stopped.
+    deadline: DateTime<Utc>,
     state: Mutex<State>,
 }
 
@@ -76,6 +78,7 @@ impl<'a> JobBreaker<'a> {
         let name = self.name.as_ref().map_err(|error| JobError::permanent(error.to_string()))?;
         let permit = self.calls.enter(name).await?;
         let mut under_way = UnderWay::new(self.calls, permit);
+        let has_time = self.calls.has_time_for_an_answer(name);
         let is_probe = under_way.is_probe();
         let outcome: Result<T, JobError> = if is_probe {
             operation.await.map_err(Into::into)
@@ -83,7 +86,9 @@ impl<'a> JobBreaker<'a> {
             self.calls.watched(name, operation).await.map_err(Into::into)
         };
         if let Some((permit, took)) = under_way.ended() {
-            self.calls.breakers.report(&permit, self.calls.judge(name, &outcome), took).await;
+            // A call that was cut short for want of time fails soon, and says nothing about how soon it would be answered.
+            let is_answer = outcome.is_ok() || has_time;
+            self.calls.breakers.report(&permit, self.calls.judge(name, &outcome), took, is_answer).await;
         }
         outcome
     }
@@ -94,12 +99,13 @@ impl Calls {
         (breakers, limits): (Arc<Breakers>, Arc<Limits>),
         registry: Arc<JobRegistry>,
         clock: Arc<dyn Clock>,
-        (visitor, lease_until): (Arc<Visitor>, DateTime<Utc>),
+        visitor: Arc<Visitor>,
+        (lease_until, deadline): (DateTime<Utc>, DateTime<Utc>),
         probes: Vec<Permit>,
     ) -> Self {
         let probes = probes.into_iter().filter_map(|permit| Some((permit.breaker, permit.probe?))).collect();
         let state = Mutex::new(State { probes, given_up: Vec::new() });
-        Self { breakers, limits, registry, clock, visitor, lease_until, state }
+        Self { breakers, limits, registry, clock, visitor, lease_until, deadline, state }
     }
 
     async fn enter(&self, name: &BreakerName) -> Result<Permit, JobError> {
@@ -110,13 +116,23 @@ impl Calls {
             self.state().probes.remove(name);
             return Ok(Permit { breaker: name.clone(), probe: Some(probe) });
         }
-        let until = match self.breakers.enter_soon(name, &self.visitor).await {
+        let until = match self.breakers.enter_soon(name, &self.visitor, self.time_left()).await {
             Ok(permit) => return Ok(permit),
             Err(Refusal::Refused | Refusal::Crowded(_)) => self.breakers.line_up(name, 1).await.pop(),
             Err(Refusal::Unreadable) => None,
         };
         let until = until.unwrap_or_else(|| self.clock.now() + UNREADABLE_WAIT);
         Err(JobError::deferred(until, Obstacle::Breaker(name.clone())))
+    }
+
+    fn time_left(&self) -> Duration {
+        (self.deadline - self.clock.now()).to_std().unwrap_or_default()
+    }
+
+    /// Whether there is time for an answer that is not prompt.
+    fn has_time_for_an_answer(&self, name: &BreakerName) -> bool {
+        let terms = self.registry.breaker_policy(name).bulkhead_terms();
+        terms.is_none_or(|terms| self.time_left() > terms.prompt)
     }
 
     /// Makes a call, and says so if it is not answered promptly, where that matters.
@@ -171,11 +187,11 @@ impl Calls {
         let State { probes, given_up } = std::mem::take(&mut *self.state());
         let end = if timed_out { CallEnd::Failed } else { CallEnd::Unknown };
         for (permit, took) in given_up {
-            self.breakers.report(&permit, end, took).await;
+            self.breakers.report(&permit, end, took, false).await;
         }
         for (breaker, probe) in probes {
             let permit = Permit { breaker, probe: Some(probe) };
-            self.breakers.report(&permit, CallEnd::Unknown, Duration::ZERO).await;
+            self.breakers.report(&permit, CallEnd::Unknown, Duration::ZERO, false).await;
         }
     }
 

@@ -11,14 +11,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::{Admission, Breaker, BreakerName, Counts, Passage, Phase, ProbeEnd, Visitor, Window, event};
+use crate::ports::{Clock, Entropy, EventSink, SharedOutcome, SharedStore, StoreError};
+use crate::registry::JobRegistry;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::{Either, select};
 use futures_util::lock::Mutex as Turns;
-use serde_json::json;
-
-use super::{Admission, Breaker, BreakerName, Counts, Passage, Phase, ProbeEnd, Visitor, Window};
-use crate::ports::{Clock, Entropy, EventKind, EventSink, JobEvent, SharedOutcome, SharedStore, StoreError};
-use crate::registry::JobRegistry;
 
 /// The breakers, as one environment knows them.
 pub(crate) struct Breakers {
@@ -87,6 +85,8 @@ const PATIENCE: Duration = Duration::from_millis(800);
 const TRIES: usize = 3;
 /// How often a write is tried that others keep defeating.
 const ROUNDS: usize = 8;
+/// The longest wait after a write that somebody else's write defeated, in milliseconds.
+const LONGEST_PAUSE: u64 = 50;
 /// How long successes alone wait to be written, where shares of calls count.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
 /// How many breakers are known at most: there may be one for every host in the world.
@@ -129,9 +129,17 @@ impl Breakers {
         if !names.iter().any(|name| self.is_stale(name)) {
             return;
         }
+        let asked = self.clock.monotonic();
         let _turn = self.reading.lock().await;
-        let stale: Vec<BreakerName> = names.iter().filter(|name| self.is_stale(name)).cloned().collect();
-        let keys: Vec<String> = stale.iter().map(|name| name.as_str().to_owned()).collect();
+        // Whoever had the turn before may have read what is asked for.
+        let is_asked = |name: &&BreakerName| {
+            self.is_stale(name) && self.known().get(*name).is_none_or(|one| one.read_at < asked)
+        };
+        self.read(&names.iter().filter(is_asked).cloned().collect::<Vec<_>>()).await;
+    }
+
+    async fn read(&self, names: &[BreakerName]) {
+        let keys: Vec<String> = names.iter().map(|name| name.as_str().to_owned()).collect();
         for _ in 0..TRIES {
             if keys.is_empty() {
                 return;
@@ -140,7 +148,7 @@ impl Breakers {
             match select(self.store.load(&keys), self.clock.sleep(PATIENCE)).await {
                 Either::Left((Ok(found), _)) => {
                     let now = self.clock.now();
-                    for (name, breaker) in stale.iter().zip(found) {
+                    for (name, breaker) in names.iter().zip(found) {
                         self.keep(breaker.unwrap_or_else(|| Breaker::new(name.clone(), now)), began);
                     }
                     return;
@@ -169,14 +177,10 @@ impl Breakers {
                             return Ok(Permit { breaker: name.clone(), probe: None });
                         }
                         Passage::Crowded(since) => return Err(Refusal::Crowded(since)),
-                        Passage::Vacant => {}
+                        // Whether it took a place or was overtaken, what is known then decides: the answer may have been
+                        // long on its way.
+                        Passage::Vacant => self.take_place(name, visitor).await?,
                     }
-                    let number = visitor.numbered(&*self.entropy);
-                    let next = breaker.clone().entered(number, visitor.lease_until, now);
-                    visitor.enters(name);
-                    // Whether it took a place or was overtaken, what is known now decides: the answer may have been
-                    // long on its way.
-                    self.write(&breaker, next).await.map_err(|_| Refusal::Unreadable)?;
                 }
                 Admission::Refused(_) => return Err(Refusal::Refused),
                 Admission::Probe => {
@@ -210,6 +214,8 @@ impl Breakers {
             TimeDelta::milliseconds(i64::try_from(self.entropy.next_u64() % (seconds * 1_000)).unwrap_or(0))
         };
         let mut earliest = self.clock.now() + TimeDelta::seconds(1);
+        let writing = self.writing(name);
+        let _turn = writing.lock().await;
         for _ in 0..ROUNDS {
             let Some(breaker) = self.stored(name) else { break };
             let now = self.clock.now();
@@ -220,7 +226,10 @@ impl Breakers {
             earliest = earliest.max(breaker.next_probe_at().unwrap_or(earliest));
             let terms = self.registry.breaker_policy(name).bulkhead_terms();
             let (next, places) = match (terms, breaker.passage(terms, None, now)) {
-                (Some(terms), Passage::Crowded(_)) => breaker.clone().waiting_for_a_place(terms, jobs, now),
+                (Some(terms), Passage::Crowded(_)) => {
+                    let chance = || self.entropy.next_u64();
+                    breaker.clone().waiting_for_a_place(terms, jobs, (now, latest), chance)
+                }
                 _ => breaker.clone().joined(jobs as u64, now),
             };
             match self.write(&breaker, next).await {
@@ -230,18 +239,19 @@ impl Breakers {
                         .map(|at| if at > latest { latest - spread(60) } else { at })
                         .collect();
                 }
-                Ok(false) => {}
+                Ok(false) => self.pause().await,
                 Err(_) => break,
             }
         }
         (0..jobs).map(|_| (earliest + spread(30)).min(latest)).collect()
     }
 
-    /// Counts how a call ended. Costs a request where it failed, was slow or was the probe.
-    pub(crate) async fn report(&self, permit: &Permit, end: CallEnd, took: Duration) {
+    /// Counts how a call ended. Costs a request where it failed, was slow or was the probe. What was cut short, by
+    /// whoever called, is no answer, however soon.
+    pub(crate) async fn report(&self, permit: &Permit, end: CallEnd, took: Duration, is_answer: bool) {
         let policy = self.registry.breaker_policy(&permit.breaker);
         let is_slow = policy.is_slow(took) && end != CallEnd::Unknown;
-        let is_prompt = policy.bulkhead_terms().is_some_and(|terms| took <= terms.prompt);
+        let is_prompt = is_answer && policy.bulkhead_terms().is_some_and(|terms| took <= terms.prompt);
         let Some(probe) = permit.probe else {
             if end != CallEnd::Unknown {
                 self.count(&permit.breaker, Counts::one(end == CallEnd::Failed, is_slow), is_prompt).await;
@@ -281,7 +291,7 @@ impl Breakers {
     async fn count(&self, name: &BreakerName, counts: Counts, is_prompt: bool) {
         let policy = self.registry.breaker_policy(name);
         let (now, at) = (self.clock.now(), self.clock.monotonic());
-        let (writing, is_news_alone) = {
+        let (writing, is_urgent) = {
             let mut known = self.known();
             let Some(one) = known.get_mut(name) else { return };
             one.unwritten.count(now, counts, policy.monitoring_period());
@@ -296,30 +306,41 @@ impl Breakers {
             if !is_bad && !is_due && !is_news {
                 return;
             }
-            (Arc::clone(&one.writing), is_news && !is_bad && !is_due)
+            (Arc::clone(&one.writing), is_bad || is_due)
         };
         let _turn = writing.lock().await;
         let counts = {
             let mut known = self.known();
             let Some(one) = known.get_mut(name) else { return };
-            if is_news_alone && !one.breaker.awaits_a_prompt_answer(now) {
+            if !is_urgent && !one.breaker.awaits_a_prompt_answer(now) {
                 return;
             }
             one.written_at = at;
             std::mem::take(&mut one.unwritten)
         };
         let mut unwritten = Unwritten { breakers: self, name, counts };
-        if !unwritten.counts.is_empty() && self.write_counts(name, &unwritten.counts, is_prompt).await {
+        if self.write_counts(name, &unwritten.counts, is_prompt, is_urgent).await {
             unwritten.counts = Window::new();
         }
     }
 
-    /// Whether the counts are written.
-    async fn write_counts(&self, name: &BreakerName, counts: &Window, is_prompt: bool) -> bool {
+    /// Whether the counts are written. They wait for the next write where they are not urgent, and somebody else was
+    /// faster with the news that the dependency answers promptly.
+    async fn write_counts(
+        &self,
+        name: &BreakerName,
+        counts: &Window,
+        is_prompt: bool,
+        is_urgent: bool,
+    ) -> bool {
         let policy = self.registry.breaker_policy(name);
         for _ in 0..ROUNDS {
             let Some(breaker) = self.stored(name) else { return false };
-            let answered = if is_prompt { breaker.clone().answered(true) } else { breaker.clone() };
+            let is_news = is_prompt && breaker.awaits_a_prompt_answer(self.clock.now());
+            if !is_news && (counts.is_empty() || !is_urgent) {
+                return false;
+            }
+            let answered = if is_news { breaker.clone().answered(true) } else { breaker.clone() };
             let next = answered.recorded(counts, policy, self.clock.now());
             match self.write(&breaker, next).await {
                 Ok(true) => return true,
@@ -348,9 +369,7 @@ impl Breakers {
                     return Ok(true);
                 }
                 Some(Ok(SharedOutcome::Conflict(found))) => {
-                    let name = next.name.clone();
-                    let found = found.map_or_else(|| Breaker::new(name, self.clock.now()), |found| *found);
-                    self.replace(found, began);
+                    self.overtaken(&next.name, found, began);
                     return Ok(false);
                 }
                 Some(Err(error)) if tried == TRIES => return Err(error),
@@ -362,21 +381,28 @@ impl Breakers {
         }
     }
 
-    async fn tell(&self, before: &Breaker, after: &Breaker) {
-        if before.phase.as_str() == after.phase.as_str() {
-            return;
+    /// Keeps what a write met instead of what it expected.
+    fn overtaken(&self, name: &BreakerName, found: Option<Box<Breaker>>, began: Duration) {
+        match found {
+            Some(found) => self.keep(*found, began),
+            None => self.replace(Breaker::new(name.clone(), self.clock.now()), began),
         }
-        let mut data = json!({ "breaker": after.name });
-        let kind = match after.phase {
-            Phase::Closed { .. } => EventKind::BreakerClosed,
-            Phase::HalfOpen { .. } => EventKind::BreakerHalfOpened,
-            Phase::Open { probe_at } => {
-                data["openings"] = after.openings.into();
-                data["nextProbeAt"] = json!(probe_at);
-                EventKind::BreakerOpened
-            }
-        };
-        self.events.publish(&[JobEvent { kind, job_id: None, timestamp: self.clock.now(), data }]).await;
+    }
+
+    /// Whose turn it is to write a breaker, of the callers in this environment: they would overtake one another.
+    fn writing(&self, name: &BreakerName) -> Arc<Turns<()>> {
+        self.known().get(name).map_or_else(Arc::default, |one| Arc::clone(&one.writing))
+    }
+
+    /// Lets those go first who were faster.
+    async fn pause(&self) {
+        self.clock.sleep(Duration::from_millis(self.entropy.next_u64() % LONGEST_PAUSE)).await;
+    }
+
+    async fn tell(&self, before: &Breaker, after: &Breaker) {
+        if let Some(event) = event(before.phase, after, self.clock.now()) {
+            self.events.publish(&[event]).await;
+        }
     }
 
     /// The breaker, where what is known of it still holds.

@@ -126,9 +126,13 @@ impl BreakerPolicy {
         Ok(self)
     }
 
-    /// Lets only so many batches of the whole fleet, 1 to 1,000, call a dependency at once that has not answered
-    /// within `prompt` yet, 1 ms to 15 min, or has stalled for longer: others have other work to do. The jobs of others
-    /// wait for a place, which spends no attempt. One that has answered promptly once costs nothing more.
+    /// Keeps a dependency that does not answer from holding up everything else. One that answers promptly is called by
+    /// everybody, without a limit and at no cost; one that has not answered within `prompt` yet, 1 ms to 15 min, or that
+    /// two batches wait for in vain, is called by only so many batches of the whole fleet at once, 1 to 1,000. The jobs of
+    /// others wait for a place, which spends no attempt.
+    ///
+    /// An error is an answer too, unless the job's own timeout cut the call short: `prompt` is to be shorter than that. A
+    /// handler that says it needs the breaker and does not call through it never gets an answer, and stays one of few.
     pub fn bulkhead(mut self, prompt: Duration, batches: u32) -> Result<Self, InvalidBreaker> {
         let prompt = between("prompt answer", prompt, Duration::from_millis(1), LONGEST_CALL)?;
         self.bulkhead = Some(BulkheadTerms { prompt, batches: whole("batches", batches, MAX_CALLS)? });

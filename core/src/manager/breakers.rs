@@ -32,8 +32,11 @@ pub struct BreakerView {
     /// When the next call is let through to see, where none is now; `None` where it is closed, or an operator keeps
     /// it open.
     pub next_probe_at: Option<DateTime<Utc>>,
-    /// How many jobs wait for an instant that they were given because of it.
+    /// How many jobs wait in its line for an instant that they were given since it opened.
     pub deferred_jobs: u64,
+    /// How many batches wait for answers of what it protects, which does not answer promptly; where few may call it,
+    /// other jobs wait for a place, and are not counted.
+    pub waiting_batches: usize,
 }
 
 impl BreakerView {
@@ -47,17 +50,20 @@ impl BreakerView {
             openings: breaker.openings,
             next_probe_at: breaker.next_probe_at(),
             deferred_jobs: breaker.deferred(now),
+            waiting_batches: breaker.inside(now),
         }
     }
 }
 
 impl JobManager {
-    /// All breakers that were ever written to, by name. One that never failed is closed, and not among them.
+    /// All breakers of which there is anything to say, by name. One that never failed and whose dependency answers
+    /// promptly is not among them.
     pub async fn breakers(&self) -> Result<Vec<BreakerView>, ManagerError> {
         let breakers = self.ports.breakers.list().await?;
         let now = self.ports.clock.now();
-        let remembered = breakers.iter().filter(|breaker| is_remembered(breaker, now));
-        Ok(remembered.map(|breaker| BreakerView::of(breaker, now)).collect())
+        let told =
+            breakers.iter().filter(|breaker| is_remembered(breaker, now) && !breaker.is_uneventful(now));
+        Ok(told.map(|breaker| BreakerView::of(breaker, now)).collect())
     }
 
     /// One breaker; closed where nothing is known of it.

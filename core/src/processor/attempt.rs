@@ -85,6 +85,7 @@ impl JobProcessor {
             self.make_attempt(record, &message, &handler, invocation, cancel, &ledger.held).await
         };
         ledger.running.leave(record.id());
+        self.done_calling(&handler, &message, ledger).await;
         Ended { received, message, record, fence }
     }
 
@@ -103,18 +104,20 @@ impl JobProcessor {
         let timeout = handler.timeout(&message.definition);
         let max_retries = handler.max_retries(&message.definition);
         let lease_until = record.claim.as_ref().map_or(invocation.deadline, |claim| claim.lease_until);
+        let deadline = now + TimeDelta::from_std(timeout).unwrap_or(TimeDelta::MAX);
         let calls = Calls::new(
             (Arc::clone(&self.breakers), Arc::clone(&self.limits)),
             Arc::clone(&self.registry),
             Arc::clone(&self.clock),
-            (Arc::clone(&held.visitor), lease_until),
+            Arc::clone(&held.visitor),
+            (lease_until, deadline),
             held.take_probes(record.id()),
         );
         let ctx = JobContext::new(
             message.definition.clone(),
             record.attempt(),
             max_retries + 1,
-            now + TimeDelta::from_std(timeout).unwrap_or(TimeDelta::MAX),
+            deadline,
             (invocation.stop.clone(), cancel),
             Arc::clone(&self.clock),
             calls,

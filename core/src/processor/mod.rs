@@ -193,12 +193,13 @@ impl JobProcessor {
         let candidates = self.pass_limits(candidates, invocation, ledger).await;
         let claimed = self.claim(candidates, invocation, ledger).await;
         self.let_go(|id| !claimed.has(id), ledger).await;
+        self.keep_places_of(&claimed, ledger).await;
         self.run(claimed.ready, invocation, ledger).await;
         for suspect in claimed.suspects {
             self.run_alone(suspect, invocation, ledger).await;
         }
         self.let_go(|_| true, ledger).await;
-        self.breakers.leave(&ledger.held.visitor).await;
+        self.breakers.leave(&ledger.held.visitor, true).await;
         self.dispose_of_copies(copies, ledger).await;
     }
 

@@ -4,16 +4,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::claim::Claimed;
 use super::deferral::Deferred;
 use super::held::places;
 use super::{Candidate, Invocation, JobProcessor, Ledger};
 use crate::breaker::{BreakerName, CallEnd, Permit, Refusal, Visitor};
 use crate::job::{JobId, Obstacle};
 use crate::limit::{Ask, LimitKey, Quota, Taken, Wanted};
+use crate::message::JobMessage;
+use crate::registry::Registered;
+
+/// The breakers that a job says it needs.
+fn needed<'a>(handler: &'a Registered, message: &'a JobMessage) -> impl Iterator<Item = &'a BreakerName> {
+    handler.breakers().iter().chain(&message.definition.breakers)
+}
 
 impl Candidate {
     fn breakers(&self) -> impl Iterator<Item = &BreakerName> {
-        self.handler.breakers().iter().chain(&self.message.definition.breakers)
+        needed(&self.handler, &self.message)
     }
 
     fn id(&self) -> &JobId {
@@ -44,6 +52,7 @@ impl JobProcessor {
             return candidates;
         }
         let needed: Vec<BreakerName> = needed.into_iter().collect();
+        ledger.held.visitor.declare(&needed);
         self.breakers.look_up(&needed).await;
         self.breakers.take_places(&needed, &ledger.held.visitor).await;
         let (mut left, mut deferred) = (Vec::with_capacity(candidates.len()), Vec::new());
@@ -88,8 +97,10 @@ impl JobProcessor {
             match self.breakers.enter(name, visitor).await {
                 Ok(permit) if permit.probe.is_some() => probes.push(permit),
                 Ok(_) => {}
-                // It waits for that answer when it runs, while the others of its batch do.
-                Err(Refusal::Crowded(since)) if self.breakers.is_about_to_answer(since) => {}
+                // It waits for that answer when it runs, while the others of its batch do; unless it may have done
+                // something else by then, and be refused.
+                Err(Refusal::Crowded(since))
+                    if candidate.breakers().count() == 1 && self.breakers.is_about_to_answer(since) => {}
                 Err(refusal) => {
                     self.return_probes(&probes).await;
                     return Err((name.clone(), refusal));
@@ -101,7 +112,28 @@ impl JobProcessor {
 
     async fn return_probes(&self, probes: &[Permit]) {
         for permit in probes {
-            self.breakers.report(permit, CallEnd::Unknown, Duration::ZERO).await;
+            self.breakers.report(permit, CallEnd::Unknown, Duration::ZERO, false).await;
+        }
+    }
+
+    /// Gives back the places at what does not answer promptly that no claimed job needs.
+    pub(super) async fn keep_places_of(&self, claimed: &Claimed, ledger: &Ledger) {
+        let visitor = &ledger.held.visitor;
+        for ready in &claimed.ready {
+            visitor.expect(needed(&ready.handler, &ready.message));
+        }
+        for suspect in &claimed.suspects {
+            visitor.expect(suspect.candidate.breakers());
+        }
+        self.breakers.leave(visitor, false).await;
+    }
+
+    /// Gives back what was held for a job that is over and for nobody else.
+    pub(super) async fn done_calling(&self, handler: &Registered, message: &JobMessage, ledger: &Ledger) {
+        let mut names = needed(handler, message).peekable();
+        if names.peek().is_some() {
+            ledger.held.visitor.over(names);
+            self.breakers.leave(&ledger.held.visitor, false).await;
         }
     }
 

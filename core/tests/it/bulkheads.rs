@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use lambda_jobs_core::breaker::{Breaker, BreakerPolicy};
 use lambda_jobs_core::job::Obstacle;
-use lambda_jobs_core::memory::SeededEntropy;
-use lambda_jobs_core::ports::{Clock, JobStore, SharedStore};
+use lambda_jobs_core::memory::{MemoryShared, SeededEntropy};
+use lambda_jobs_core::ports::{Clock, JobStore, SharedOutcome, SharedStore, StoreError};
 use lambda_jobs_core::processor::{Invocation, JobProcessor, ProcessorPorts};
 use lambda_jobs_core::{
     HandlerOptions, JobContext, JobError, JobHandler, JobId, JobRegistry, JobStatus, Queue, StopSignal,
@@ -58,7 +59,9 @@ impl JobHandler for Partner {
         }
     }
 
-    async fn execute(&self, _payload: Value, ctx: &JobContext) -> Result<(), JobError> {
+    async fn execute(&self, payload: Value, ctx: &JobContext) -> Result<(), JobError> {
+        // What the job does besides, in seconds.
+        ctx.clock().sleep(Duration::from_secs(payload.as_u64().unwrap_or_default())).await;
         let asking = async {
             self.asked.fetch_add(1, Ordering::SeqCst);
             let takes = *self.takes.lock().unwrap();
@@ -69,33 +72,84 @@ impl JobHandler for Partner {
     }
 }
 
+/// Does other things.
+struct Busy;
+
+impl JobHandler for Busy {
+    type Payload = Value;
+    type Output = ();
+
+    fn name(&self) -> &'static str {
+        "busy"
+    }
+
+    async fn execute(&self, seconds: Value, ctx: &JobContext) -> Result<(), JobError> {
+        ctx.clock().sleep(Duration::from_secs(seconds.as_u64().unwrap_or_default())).await;
+        Ok(())
+    }
+}
+
+/// A store that takes what it is given, and loses its answers.
+struct Mute {
+    inner: Arc<MemoryShared<Breaker>>,
+    /// How many of the next answers.
+    loses: AtomicUsize,
+}
+
+#[async_trait]
+impl SharedStore<Breaker> for Mute {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, StoreError> {
+        self.inner.load(names).await
+    }
+
+    async fn save(&self, states: &[Breaker]) -> Vec<Result<SharedOutcome<Breaker>, StoreError>> {
+        let answers = self.inner.save(states).await;
+        let loses = |left: usize| left.checked_sub(1);
+        if self.loses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, loses).is_ok() {
+            return states.iter().map(|_| Err(StoreError::new("write", "it timed out"))).collect();
+        }
+        answers
+    }
+
+    async fn list(&self) -> Result<Vec<Breaker>, StoreError> {
+        self.inner.list().await
+    }
+}
+
 /// Workers, each with a view of its own of what they share.
 struct Fleet {
     world: World,
     partner: Partner,
     workers: Vec<JobProcessor>,
+    store: Arc<Mute>,
 }
 
 impl Fleet {
     fn of(workers: u64) -> Self {
         let (world, partner) = (World::new(|_| ()), Partner::default());
+        let store = Arc::new(Mute { inner: world.breakers.clone(), loses: AtomicUsize::new(0) });
         let worker = |number| {
             let mut registry = JobRegistry::new(&world.config);
-            registry.register(partner.clone()).unwrap();
+            registry.register(partner.clone()).unwrap().register(Busy).unwrap();
             let entropy = Arc::new(SeededEntropy::new(number));
-            let ports = ProcessorPorts { entropy, ..world.processor_ports() };
+            let ports = ProcessorPorts { entropy, breakers: store.clone(), ..world.processor_ports() };
             JobProcessor::new(Arc::new(registry), world.config.clone(), ports)
         };
         let workers = (1..=workers).map(worker).collect();
-        Self { world, partner, workers }
+        Self { world, partner, workers, store }
     }
 
     /// Every worker runs a batch of so many new jobs, all at the same time.
     fn ask(&self, jobs: usize) -> Vec<JobId> {
+        self.run(&vec![json!({ "name": "ask" }); jobs])
+    }
+
+    /// Every worker runs a batch of these, all at the same time.
+    fn run(&self, jobs: &[Value]) -> Vec<JobId> {
         let mut ids = Vec::new();
         let batches: Vec<_> = (0..self.workers.len())
             .map(|_| {
-                ids.extend((0..jobs).map(|_| self.world.send(Queue::Normal, &json!({ "name": "ask" }))));
+                ids.extend(jobs.iter().map(|job| self.world.send(Queue::Normal, job)));
                 self.world.receive(Queue::Normal)
             })
             .collect();
@@ -152,6 +206,8 @@ fn a_dependency_that_answers_promptly_is_called_by_everybody_and_two_writes_are_
     alone.ask(10);
     alone.ask(10);
     assert_eq!(alone.breaker().revision, 3, "once a day it is written again, or it would be forgotten");
+    let listed = alone.world.clock.run(alone.world.manager.breakers()).unwrap();
+    assert_eq!(listed, [], "there is nothing to say about it");
 }
 
 #[test]
@@ -160,7 +216,7 @@ fn a_dependency_that_takes_its_time_is_called_by_few_batches_and_the_other_jobs_
     fleet.partner.takes(12);
     let began = fleet.world.now();
     let ids = fleet.ask(5);
-    assert_eq!(fleet.world.now() - began, TimeDelta::seconds(12));
+    assert_eq!((fleet.world.now() - began).num_seconds(), 12);
     assert_eq!((fleet.partner.asked(), fleet.waiting(&ids)), (10, 15), "two batches of five");
     let mut due = Vec::new();
     for id in &ids {
@@ -242,6 +298,8 @@ fn a_batch_that_died_gives_its_place_back_when_its_lease_is_over() {
     let fleet = crowded();
     let ids = fleet.ask(3);
     assert_eq!((fleet.partner.asked(), fleet.waiting(&ids)), (0, 3));
+    let listed = fleet.world.clock.run(fleet.world.manager.breakers()).unwrap();
+    assert_eq!((listed[0].state, listed[0].waiting_batches), ("closed", 2));
     fleet.world.advance(85);
     fleet.ask(1);
     assert!(fleet.partner.asked() > 0);
@@ -263,7 +321,92 @@ fn why_a_job_waits_for_a_place_is_explained() {
     let explained = fleet.world.clock.run(fleet.world.manager.explain(&ids[0])).unwrap();
     assert_eq!(
         explained.detail,
-        "it waits for its turn at 2026-11-23T08:00:11Z behind breaker partner, which is closed; what it protects does not \
+        "it waits for its turn at 2026-11-23T08:00:15Z behind breaker partner, which is closed; what it protects does not \
          answer promptly, so few batches call it at once: 2 do now"
     );
+}
+
+#[test]
+fn one_slow_answer_that_a_single_worker_waits_for_keeps_nobody_out() {
+    let fleet = Fleet::of(2);
+    fleet.ask(5);
+    fleet.partner.takes(3);
+    let batch = |job: Value| {
+        fleet.world.send(Queue::Normal, &job);
+        fleet.world.receive(Queue::Normal)
+    };
+    let (slow, other) = (batch(json!({ "name": "ask" })), batch(json!({ "name": "busy", "payload": 3 })));
+    let deadline = fleet.world.now() + TimeDelta::seconds(90);
+    let invocation = Invocation { deadline, stop: StopSignal::never() };
+    let runs = [fleet.workers[0].process(slow, &invocation), fleet.workers[1].process(other, &invocation)];
+    fleet.world.clock.run(join_all(runs));
+    let bulkhead = fleet.breaker().bulkhead;
+    assert!(bulkhead.is_prompt && bulkhead.places.is_empty(), "{bulkhead:?}");
+}
+
+#[test]
+fn a_call_that_its_job_cuts_short_is_no_prompt_answer() {
+    let fleet = Fleet::of(1);
+    fleet.partner.takes(60);
+    let job = json!({ "name": "ask", "timeout": 1_500, "maxRetries": 0 });
+    let ids = fleet.run(&[job]);
+    assert_eq!(fleet.world.status(&ids[0]).status, JobStatus::Failed);
+    assert!(!fleet.breaker().bulkhead.is_prompt);
+}
+
+#[test]
+fn g3_who_has_no_time_to_wait_for_a_first_answer_waits_as_a_message_and_spends_no_attempt() {
+    let fleet = Fleet::of(5);
+    fleet.partner.takes(30);
+    let ids = fleet.run(&[json!({ "name": "ask", "timeout": 800, "maxRetries": 0 })]);
+    let all: Vec<JobStatus> = ids.iter().map(|id| fleet.world.status(id).status).collect();
+    let of = |status| all.iter().filter(|one| **one == status).count();
+    assert_eq!((of(JobStatus::Failed), of(JobStatus::Queued)), (2, 3), "two have asked");
+    assert_eq!(fleet.partner.asked(), 2);
+}
+
+#[test]
+fn a_place_whose_answer_was_lost_is_given_back_all_the_same() {
+    let fleet = Fleet::of(1);
+    fleet.partner.takes(12);
+    fleet.store.loses.store(3, Ordering::SeqCst);
+    let ids = fleet.ask(1);
+    assert_eq!((fleet.partner.asked(), fleet.waiting(&ids)), (0, 1), "nobody knows whether it has a place");
+    assert_eq!(fleet.breaker().bulkhead.places, []);
+}
+
+#[test]
+fn a_place_is_given_back_when_the_last_job_that_needs_it_is_over_and_not_with_its_batch() {
+    let fleet = Fleet::of(1);
+    fleet.partner.takes(5);
+    let batch =
+        [json!({ "name": "ask" }), json!({ "name": "ask" }), json!({ "name": "busy", "payload": 20 })];
+    let began = fleet.world.now();
+    fleet.run(&batch);
+    assert_eq!(fleet.world.now() - began, TimeDelta::seconds(20));
+    assert_eq!((fleet.breaker().written_at - began).num_seconds(), 5);
+    assert_eq!(fleet.breaker().bulkhead.places, []);
+}
+
+#[test]
+fn an_instant_by_a_clock_that_is_ahead_is_a_first_call_like_any_other() {
+    let fleet = crowded();
+    let ahead = fleet.world.now() + TimeDelta::milliseconds(30);
+    let breaker = fleet.breaker();
+    let mut busy = breaker.clone();
+    busy.revision += 1;
+    busy.bulkhead.places.iter_mut().for_each(|place| place.since = ahead);
+    fleet.world.clock.run(fleet.world.breakers.save(&[busy]));
+    let began = fleet.world.now();
+    let ids = fleet.ask(1);
+    assert_eq!(fleet.waiting(&ids), 1);
+    assert!(fleet.world.now() - began >= TimeDelta::seconds(1), "it has waited for that call's answer");
+}
+
+#[test]
+fn news_that_somebody_else_has_written_is_not_written_again() {
+    let fleet = Fleet::of(2);
+    *fleet.partner.takes.lock().unwrap() = Duration::from_millis(100);
+    fleet.ask(5);
+    assert_eq!(fleet.breaker().revision, 3, "two places, and one answer");
 }

@@ -38,7 +38,10 @@ fn a_prompt_answer_lets_everybody_in_and_one_that_stalls_keeps_the_others_out() 
     assert_eq!((passage(&prompt, None, 5), prompt.bulkhead.places.len()), (Passage::Free, 0));
     assert!(!prompt.awaits_a_prompt_answer(at(5)) && new().awaits_a_prompt_answer(at(5)));
     assert!(prompt.awaits_a_prompt_answer(at(2) + TimeDelta::days(1)), "before it is forgotten");
-    let stalled = (1..=5).fold(prompt, |breaker, holder| breaker.stalled(holder, at(8), at(99), at(10)));
+    let stall = |breaker: Breaker, holder| breaker.stalled(TERMS, holder, (at(8), at(99)), at(10));
+    let once = stall(prompt, 1);
+    assert_eq!(passage(&once, None, 10), Passage::Free, "it may have been a single slow answer");
+    let stalled = (2..=5).fold(once, stall);
     assert_eq!(passage(&stalled, None, 10), Passage::Crowded(at(8)));
     assert_eq!(passage(&stalled, Some(5), 10), Passage::Inside, "whoever waits already goes on");
     let few = (1..=3).fold(stalled, |breaker, holder| breaker.left(holder, at(20)).unwrap());
@@ -63,25 +66,39 @@ fn seconds(places: &[DateTime<Utc>]) -> Vec<i64> {
     places.iter().map(|place| (*place - at(0)).num_seconds()).collect()
 }
 
+/// The breaker after so many more wait at this second, and when they come back.
+fn waiting(breaker: Breaker, jobs: usize, second: i64) -> (Breaker, Vec<i64>) {
+    let (next, places) = breaker.waiting_for_a_place(TERMS, jobs, (at(second), at(second + 870)), || 12_345);
+    (next, seconds(&places))
+}
+
 #[test]
-fn those_who_wait_come_back_batch_by_batch_at_the_pace_at_which_places_become_free() {
-    let (next, places) = crowded().waiting_for_a_place(TERMS, 10, at(2));
-    assert_eq!(
-        seconds(&places),
-        [3; 10],
-        "a place is thought to be held for as long as a prompt answer takes"
-    );
-    let (_, places) = next.waiting_for_a_place(TERMS, 10, at(2));
-    assert_eq!(seconds(&places), [4; 10], "two places, two seconds");
+fn those_who_wait_come_back_together_at_the_pace_at_which_places_become_free() {
+    let (next, places) = waiting(crowded(), 10, 2);
+    assert_eq!(places, [3; 10], "a place is thought to be held for as long as a prompt answer takes");
+    assert_eq!(waiting(next, 10, 2).1, [4; 10], "one of two places is free a second later");
     let slow = crowded().left(1, at(20)).unwrap().entered(3, at(115), at(20));
-    let (next, places) = slow.waiting_for_a_place(TERMS, 25, at(20));
-    assert_eq!(
-        seconds(&places),
-        [vec![21; 10], vec![31; 10], vec![41; 5]].concat(),
-        "two places, twenty seconds"
-    );
-    let (_, places) = next.waiting_for_a_place(TERMS, 1, at(20));
-    assert_eq!(seconds(&places), [47]);
+    let (next, places) = waiting(slow, 25, 20);
+    let expected = [vec![30; 20], vec![40; 5]].concat();
+    assert_eq!(places, expected, "two places, twenty seconds: fifteen jobs for every ten");
+    assert_eq!(waiting(next, 1, 20).1, [40]);
+    let again = crowded().left(1, at(20)).unwrap().left(2, at(21)).unwrap().entered(3, at(130), at(30));
+    assert_eq!(waiting(again, 1, 31).1, [50], "when the place may be free, and not every second until then");
+    let dying = new().entered(1, at(95), at(0)).entered(2, at(95), at(0));
+    let (_, places) = waiting(dying, 10, 91);
+    assert!(places.iter().all(|place| *place <= 95), "their leases are about to end: {places:?}");
+}
+
+#[test]
+fn a_line_that_is_full_is_no_longer_for_those_who_come_again_and_again() {
+    let slow = crowded().left(1, at(20)).unwrap().entered(3, at(115), at(20));
+    let (full, _) = waiting(slow, 1_250, 20);
+    let end = full.bulkhead.line_ends;
+    assert!(at(840) < end && end <= at(890), "{end}");
+    let (still, places) = waiting(full, 100, 20);
+    assert_eq!((still.bulkhead.line_ends, places[0], places[99]), (end, 40, 40), "anywhere, by chance");
+    let (next, places) = waiting(still, 5, 60);
+    assert!(next.bulkhead.line_ends > end && places[0] > 840, "later there is room at the end: {places:?}");
 }
 
 #[test]

@@ -21,14 +21,14 @@ impl Hooks {
         JobProcessor::new(Arc::new(registry), self.world.config.clone(), ports)
     }
 
-    /// One environment: batch after batch, until so many live deliveries have arrived.
-    async fn work(&self, number: u32, live: usize) {
+    /// One environment: batch after batch, until so many deliveries to this host have arrived.
+    async fn work(&self, number: u32, (host, count): (&str, usize)) {
         let (world, processor) = (&self.world, self.environment(number));
         world.clock.sleep(number * Duration::from_millis(20)).await;
-        while self.requests_to("live") < live {
+        while self.requests_to(host) < count {
             let messages = world.receive(Queue::Webhooks);
             if messages.is_empty() {
-                world.clock.sleep(Duration::from_millis(100)).await;
+                world.clock.sleep(Duration::from_millis(500)).await;
                 continue;
             }
             let deadline = world.now() + world.config.function_timeout;
@@ -43,7 +43,11 @@ impl Hooks {
     }
 
     fn run_fleet(&self, live: usize) {
-        let fleet = (0..ENVIRONMENTS).map(|number| self.work(number, live));
+        self.run_fleet_until("live", live);
+    }
+
+    fn run_fleet_until(&self, host: &str, count: usize) {
+        let fleet = (0..ENVIRONMENTS).map(|number| self.work(number, (host, count)));
         self.world.clock.run(join_all(fleet));
     }
 
@@ -107,4 +111,20 @@ fn an_endpoint_that_falls_silent_delays_others_by_one_time_limit() {
         beside <= 2 * alone + FIRST_BYTE_TIMEOUT,
         "p95 beside one that falls silent {beside:?}, alone {alone:?}"
     );
+}
+
+#[test]
+fn a_slow_endpoint_with_a_long_backlog_gets_what_it_can_take() {
+    let hooks = Hooks::answering_in(Duration::ZERO);
+    hooks.put("slow", spec("slow.example", &["*"]));
+    let deliveries = 2 * DELIVERIES;
+    for _ in 0..deliveries {
+        hooks.publish("a", None);
+    }
+    let began = hooks.world.now();
+    hooks.run_fleet_until("slow", deliveries);
+    let took = (hooks.world.now() - began).to_std().unwrap();
+    // Three batches at a time, five calls in each.
+    let ideal = SLOW * u32::try_from(deliveries).unwrap() / (3 * 5);
+    assert!(took <= ideal * 3 / 2, "{took:?}, and {ideal:?} if all places were always taken");
 }

@@ -404,7 +404,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a place at what does not answer promptly is not given back",
         file: "processor/mod.rs",
-        find: "self.breakers.leave(&ledger.held.visitor).await;",
+        find: "self.breakers.leave(&ledger.held.visitor, true).await;",
         replace: "",
     },
     Mutant {
