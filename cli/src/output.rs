@@ -11,9 +11,12 @@ pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     line(&text)
 }
 
-/// Prints one line to standard output.
+/// Prints one line to standard output. A reader that has seen enough, as `head` has, is no failure.
 pub(crate) fn line(text: &str) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{text}")
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// A table with this header, or none.

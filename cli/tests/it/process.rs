@@ -24,6 +24,13 @@ pub(crate) fn run(args: &[&str]) -> Output {
     command().args(args).output().unwrap()
 }
 
+/// Runs the command to its end for a reader that reads nothing.
+pub(crate) fn run_unread(args: &[&str]) -> Output {
+    let mut child = command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    child.wait_with_output().unwrap()
+}
+
 impl Running {
     /// Starts `dev` on a free port, and waits until it says where it listens.
     pub(crate) fn start(args: &[&str]) -> Self {

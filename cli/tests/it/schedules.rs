@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::process::{Running, run};
+use crate::process::{Running, run, run_unread};
 
 #[test]
 fn a_preview_needs_no_stack_and_tells_what_a_change_of_the_clocks_does() {
@@ -80,4 +80,11 @@ fn a_schedule_is_put_listed_fired_backfilled_and_deleted() {
     assert_eq!((made["enqueued"].as_array().unwrap().len(), &made["duplicates"]), (3, &json!(0)));
     let again = stack.json(&backfill);
     assert_eq!((again["enqueued"].as_array().unwrap().len(), &again["duplicates"]), (0, &json!(3)));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let output = run_unread(&["schedules", "preview", "--cron", "0 * * * *", "--count", "100"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && error.is_empty(), "{error}");
 }
