@@ -226,7 +226,9 @@ fn policy(scenario: &mut Scenario, mood: Mood) -> Result<BreakerPolicy, InvalidB
         policy = policy.growing(count(dice, 3), Duration::from_secs(60 + dice.below(60)))?;
     }
     if dice.one_in(2) {
-        policy = policy.bulkhead(dice.millis(200..3_000), count(dice, 3))?;
+        // Now and then no answer is prompt.
+        let prompt = if dice.one_in(3) { CALL / 2 } else { dice.millis(200..3_000) };
+        policy = policy.bulkhead(prompt, count(dice, 3))?;
     }
     if mood == Mood::Wild && dice.one_in(3) {
         policy = policy.slow_calls(seconds(dice, 5), few(dice), count(dice, 5))?;

@@ -403,9 +403,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a place at what does not answer promptly is not given back",
-        file: "processor/mod.rs",
-        find: "self.breakers.leave(&ledger.held.visitor, true).await;",
-        replace: "",
+        file: "breaker/fleet/places.rs",
+        find: "let places = visitor.leaves(is_over);",
+        replace: "let mut places = visitor.leaves(is_over);
+        places.clear();",
     },
     Mutant {
         name: "a probe that is not made keeps its lease",
