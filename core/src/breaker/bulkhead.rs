@@ -4,8 +4,8 @@
 //! that has one for it, and with them all jobs that have nothing to do with it, until its breaker opens; one that is
 //! slow and does answer would go on like that for ever. So a dependency has to answer promptly once, and then everybody
 //! calls it, at no cost; until it has, and again when it stalls, a few batches of the whole fleet call it, and the
-//! others' jobs for it wait. Those that have waited come back when a place is likely to be free; they have no right to it, and
-//! a newcomer may be there first.
+//! others' jobs for it wait. Those that have waited come back when a place is likely to be free; they have no right to
+//! it, and a newcomer may be there first.
 
 use std::time::Duration;
 

@@ -162,15 +162,12 @@ impl Waiting<'_> {
     /// How a breaker stands, in words.
     fn spoken(&self, breaker: &Breaker) -> String {
         match breaker.phase {
-            Phase::Closed { .. } => {
-                let held = breaker.bulkhead.places.iter().filter(|place| place.lease_until > self.now);
-                match held.count() {
-                    0 => "closed".to_owned(),
-                    held => format!(
-                        "closed; what it protects does not answer promptly, so few batches call it at once: {held} do now"
-                    ),
-                }
-            }
+            Phase::Closed { .. } => match breaker.inside(self.now) {
+                held if held > 0 && !breaker.bulkhead.is_prompt => format!(
+                    "closed; what it protects does not answer promptly, so few batches call it at once: {held} do now"
+                ),
+                _ => "closed".to_owned(),
+            },
             Phase::Open { .. } => "open".to_owned(),
             Phase::HalfOpen { .. } => "half-open".to_owned(),
         }

@@ -315,6 +315,19 @@ fn what_an_operator_keeps_closed_is_called_by_everybody() {
 }
 
 #[test]
+fn a_single_slow_answer_is_no_reason_why_a_job_waits() {
+    let fleet = crowded();
+    let id = fleet.ask(1).remove(0);
+    let mut breaker = fleet.breaker();
+    breaker.revision += 1;
+    breaker.bulkhead.places.truncate(1);
+    breaker.bulkhead.is_prompt = true;
+    fleet.world.clock.run(fleet.world.breakers.save(&[breaker]));
+    let explained = fleet.world.clock.run(fleet.world.manager.explain(&id)).unwrap();
+    assert!(explained.detail.ends_with("behind breaker partner, which is closed"), "{}", explained.detail);
+}
+
+#[test]
 fn why_a_job_waits_for_a_place_is_explained() {
     let fleet = crowded();
     let ids = fleet.ask(1);

@@ -5,8 +5,9 @@
 //!
 //! Up to 100 are read, and up to 25 written, in one request; one whose write another was faster with may cost a read
 //! more. A breaker is written for one write unit however much it has counted, where its name has at most 64
-//! bytes and no batch has a place at what it protects; each of these is some 130 bytes more. So is a limit on a rate, and one on concurrency of which up to four batches hold places; where a hundred
-//! do, it is 13 units. A limit with so many holders is better split, by tenant for example.
+//! bytes and no batch has a place at what it protects; each of these is some 130 bytes more. So is a limit on a rate,
+//! and one on concurrency of which up to four batches hold places; where a hundred do, it is 13 units. A limit with so
+//! many holders is better split, by tenant for example.
 
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;

@@ -179,9 +179,10 @@ impl Breakers {
                 return;
             }
             names = self.write_together(next, visitor).await;
-            if !names.is_empty() {
-                self.pause().await;
+            if names.is_empty() {
+                return;
             }
+            self.pause().await;
         }
         tracing::warn!(breakers = ?names, "places can't be given back: others are always faster");
     }
