@@ -109,7 +109,7 @@ impl WebhookDeliveryHandler {
 
     /// Lets so many batches of the whole fleet, 1 to 1,000, call a host at once that has not answered within two
     /// seconds yet, or has stalled since. A batch lasts as long as its slowest call, so what these are of all batches
-    /// that run at once is the most that one host can hold up.
+    /// that run at once is what such a host can hold up; one that falls silent holds those that have called it by then.
     #[must_use]
     pub const fn with_bulkhead(mut self, batches: u32) -> Self {
         self.bulkhead = batches;
