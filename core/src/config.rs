@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::breaker::BreakerPolicy;
-use crate::message::MAX_TIMEOUT;
-use crate::retention::Retention;
+use crate::invalid::Invalid;
+use crate::job::Retention;
+use crate::job::bounds::MAX_TIMEOUT;
 use crate::retry::RetryPolicy;
 
 /// How jobs are run where neither the job nor its handler says otherwise.
@@ -45,8 +46,8 @@ impl JobConfig {
     /// let config = JobConfig { concurrency: 0, ..JobConfig::default() };
     /// assert_eq!(config.check().unwrap_err().to_string(), "concurrency: expected 1 to 1000, got 0");
     /// ```
-    pub fn check(&self) -> Result<(), InvalidConfig> {
-        let refuse = |setting, expected: String, got: String| Err(InvalidConfig { setting, expected, got });
+    pub fn check(&self) -> Result<(), Invalid> {
+        let refuse = |setting: &str, expected: String, got: String| Err(Invalid::new(setting, expected, got));
         if !(1..=1000).contains(&self.concurrency) {
             return refuse("concurrency", "1 to 1000".to_owned(), self.concurrency.to_string());
         }
@@ -83,20 +84,5 @@ impl Default for JobConfig {
             retention: Retention::default(),
             breaker: BreakerPolicy::default(),
         }
-    }
-}
-
-/// A setting that can't be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{setting}: expected {expected}, got {got}")]
-pub struct InvalidConfig {
-    setting: &'static str,
-    expected: String,
-    got: String,
-}
-
-impl InvalidConfig {
-    pub(crate) const fn new(setting: &'static str, expected: String, got: String) -> Self {
-        Self { setting, expected, got }
     }
 }

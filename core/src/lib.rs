@@ -25,41 +25,42 @@
 //! through ports, so that a run can be repeated from its seed.
 
 pub mod breaker;
+pub mod clock;
 pub mod config;
-pub mod context;
 pub mod control;
 pub mod dispatcher;
 pub mod explain;
 pub mod families;
 pub mod handler;
+mod invalid;
 pub mod job;
 pub mod limit;
 pub mod manager;
 pub mod memory;
 pub mod message;
-mod newest;
+pub mod monitoring;
+pub mod paging;
 pub mod ports;
 pub mod processor;
-pub mod registry;
-pub mod retention;
+mod protection;
 pub mod retry;
 pub mod schedule;
 pub mod sqs;
-#[cfg(feature = "testing")]
-pub mod testing;
 pub mod unique;
+pub mod versioned;
 
-pub use config::{InvalidConfig, JobConfig};
-pub use context::{JobContext, StopSignal, Stopper};
+pub use config::JobConfig;
 pub use dispatcher::{Dispatcher, TickReport};
-pub use handler::{Delivery, HandlerOptions, JobError, JobHandler};
+pub use handler::{
+    Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobRegistry, RegisterError, StopSignal,
+    Stopper,
+};
+pub use invalid::Invalid;
 pub use job::{
-    InvalidId, InvalidPriority, InvalidStatus, JobDefinition, JobExecution, JobId, JobRecord, JobResult,
-    JobStatus, JobType, NewJob, Priority, Queue,
+    JobDefinition, JobExecution, JobId, JobRecord, JobResult, JobStatus, JobType, NewJob, Priority, Queue,
+    Retention, ScheduleId,
 };
 pub use manager::JobManager;
 pub use processor::JobProcessor;
-pub use registry::{JobRegistry, RegisterError};
-pub use retention::Retention;
-pub use retry::{InvalidRetryPolicy, Jitter, RetryPolicy};
-pub use schedule::{Cadence, InvalidSchedule, JobSchedule, JobTemplate, Schedule, ScheduleId, ScheduleSpec};
+pub use retry::{Jitter, RetryPolicy};
+pub use schedule::{Cadence, JobSchedule, JobTemplate, Schedule, ScheduleSpec};

@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
-use crate::message::{MAX_DELAY, MAX_RETRIES};
-use crate::ports::Entropy;
+use crate::clock::Entropy;
+use crate::invalid::Invalid;
+use crate::job::bounds::{MAX_DELAY, MAX_RETRIES};
 
 /// How often and how soon a failed job is tried again. One that exists is valid.
 ///
@@ -38,34 +39,19 @@ pub enum Jitter {
     Full,
 }
 
-/// Why a [`RetryPolicy`] can't be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidRetryPolicy {
-    /// More retries than the message contract knows.
-    #[error("max retries: expected at most {MAX_RETRIES}, got {0}")]
-    TooManyRetries(u32),
-    /// A cap below the first wait would silently change it.
-    #[error("retry delay cap: expected at least the base delay of {base:?}, got {cap:?}")]
-    CapBelowBase {
-        /// The first wait.
-        base: Duration,
-        /// The cap that is smaller.
-        cap: Duration,
-    },
-}
-
 impl RetryPolicy {
     /// The seed's cap on one wait: 5 minutes.
     pub const DEFAULT_CAP: Duration = Duration::from_mins(5);
 
     /// A policy of at most `max_retries` retries, the first after `base_delay`, each wait twice the
     /// last and at most `cap`, with full jitter.
-    pub fn new(max_retries: u32, base_delay: Duration, cap: Duration) -> Result<Self, InvalidRetryPolicy> {
+    pub fn new(max_retries: u32, base_delay: Duration, cap: Duration) -> Result<Self, Invalid> {
         if max_retries > MAX_RETRIES {
-            return Err(InvalidRetryPolicy::TooManyRetries(max_retries));
+            return Err(Invalid::new("max retries", format!("at most {MAX_RETRIES}"), max_retries));
         }
         if cap < base_delay {
-            return Err(InvalidRetryPolicy::CapBelowBase { base: base_delay, cap });
+            let expected = format!("at least the base delay of {base_delay:?}");
+            return Err(Invalid::new("retry delay cap", expected, format!("{cap:?}")));
         }
         Ok(Self { max_retries, base_delay, cap, jitter: Jitter::Full })
     }
@@ -200,8 +186,8 @@ mod tests {
                     prop_assert!(retries <= MAX_RETRIES && base <= cap);
                     prop_assert_eq!(policy.max_retries(), retries);
                 }
-                Err(InvalidRetryPolicy::TooManyRetries(got)) => prop_assert!(got == retries && got > MAX_RETRIES),
-                Err(InvalidRetryPolicy::CapBelowBase { .. }) => prop_assert!(cap < base),
+                Err(error) if error.field() == "max retries" => prop_assert!(retries > MAX_RETRIES),
+                Err(_) => prop_assert!(cap < base),
             }
         }
 

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use crate::events::LogEvents;
 use aws_config::SdkConfig;
 use lambda_jobs_core::breaker::Breaker;
-use lambda_jobs_core::control::{MappingReconciler, Refresh};
-use lambda_jobs_core::families::webhook::{
-    DeliveryPorts, Endpoint, WebhookDeliveryHandler, WebhookPorts, WebhookService,
-};
+use lambda_jobs_core::dispatcher::{MappingReconciler, Refresh};
+use lambda_jobs_core::families::webhook::{DeliveryPorts, Endpoint, WebhookDeliveryHandler, WebhookPorts, WebhookService};
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::manager::ManagerPorts;
-use lambda_jobs_core::ports::{EventSources, QueueError, Webhooks};
+use lambda_jobs_core::ports::{EventSources, QueueError};
+use lambda_jobs_core::families::webhook::ports::Webhooks;
 use lambda_jobs_core::processor::ProcessorPorts;
 use lambda_jobs_core::{JobManager, Queue};
 use lambda_jobs_infra::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoShared, DynamoUniqueKeys,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoVersioned, DynamoUniqueKeys,
     DynamoWebhooks, LambdaEventSources, OsEntropy, OsSecrets, ReqwestSender, Settings, SqsClient,
     SqsJobQueue, SystemClock,
 };
@@ -29,11 +28,11 @@ pub struct Adapters {
     schedules: Arc<DynamoSchedules>,
     control: Arc<DynamoControlStore>,
     unique: Arc<DynamoUniqueKeys>,
-    breakers: Arc<DynamoShared<Breaker>>,
-    limits: Arc<DynamoShared<LimitState>>,
+    breakers: Arc<DynamoVersioned<Breaker>>,
+    limits: Arc<DynamoVersioned<LimitState>>,
     events: Arc<LogEvents>,
     webhooks: Arc<DynamoWebhooks>,
-    endpoints: Arc<DynamoShared<Endpoint>>,
+    endpoints: Arc<DynamoVersioned<Endpoint>>,
     http: Arc<ReqwestSender>,
     clock: Arc<SystemClock>,
     entropy: Arc<OsEntropy>,
@@ -51,11 +50,11 @@ impl Adapters {
             schedules: Arc::new(DynamoSchedules::new(dynamo.clone())),
             control: Arc::new(DynamoControlStore::new(dynamo.clone())),
             unique: Arc::new(DynamoUniqueKeys::new(dynamo.clone())),
-            breakers: Arc::new(DynamoShared::new(dynamo.clone())),
-            limits: Arc::new(DynamoShared::new(dynamo.clone())),
+            breakers: Arc::new(DynamoVersioned::new(dynamo.clone())),
+            limits: Arc::new(DynamoVersioned::new(dynamo.clone())),
             events: Arc::new(LogEvents),
             webhooks: Arc::new(DynamoWebhooks::new(dynamo.clone())),
-            endpoints: Arc::new(DynamoShared::in_data(dynamo.clone())),
+            endpoints: Arc::new(DynamoVersioned::in_data(dynamo.clone())),
             http: Arc::new(ReqwestSender::new(settings.webhooks.clone())),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),

@@ -7,7 +7,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::ports::QueueError;
 use lambda_jobs_core::processor::{Invocation, JobProcessor};
-use lambda_jobs_core::{InvalidConfig, JobRegistry, Queue, RegisterError, StopSignal};
+use lambda_jobs_core::{Invalid, JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::{Settings, SettingsError};
 use lambda_runtime::{LambdaEvent, service_fn};
 
@@ -36,7 +36,7 @@ pub enum WorkerError {
     Settings(#[from] SettingsError),
     /// The settings contradict each other.
     #[error(transparent)]
-    Config(#[from] InvalidConfig),
+    Config(#[from] Invalid),
     /// A handler can't be registered.
     #[error(transparent)]
     Register(#[from] RegisterError),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::ports::{BoxFuture, Clock};
+use lambda_jobs_core::clock::{BoxFuture, Clock};
 
 /// The machine's clock. Needs a tokio runtime with time enabled to sleep.
 ///

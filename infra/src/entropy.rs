@@ -2,7 +2,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use lambda_jobs_core::ports::{Entropy, Secrets, SecretsError};
+use lambda_jobs_core::clock::Entropy;
+use lambda_jobs_core::families::webhook::ports::{Secrets, SecretsError};
 
 /// The operating system's random numbers.
 #[derive(Clone, Copy, Debug, Default)]

@@ -32,7 +32,7 @@ pub mod sqs;
 pub use clock::SystemClock;
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoShared, DynamoUniqueKeys,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoVersioned, DynamoUniqueKeys,
     DynamoWebhooks, create_tables,
 };
 pub use entropy::{OsEntropy, OsSecrets};

@@ -34,7 +34,7 @@ pub fn manager(stack: &Stack) -> JobManager {
     JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports())
 }
 
-/// Waits until a job has ended; `None` if it does not in a minute.
+/// Backoff until a job has ended; `None` if it does not in a minute.
 pub async fn ended(manager: &JobManager, id: &JobId) -> Option<JobExecution> {
     let looking = async {
         loop {

@@ -1,7 +1,7 @@
 //! What `breakers` takes.
 
 use clap::{Args, Subcommand};
-use lambda_jobs_core::breaker::BreakerName;
+use lambda_jobs_core::job::BreakerName;
 
 use super::Target;
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use lambda_jobs_core::JobId;
 use lambda_jobs_core::families::webhook::{EndpointId, EndpointSpec, RateLimit, RetrySchedule};
-use lambda_jobs_core::ports::{DeliveryStatus, Headers, Method};
+use lambda_jobs_core::families::webhook::ports::{DeliveryStatus, Headers, Method};
 use serde_json::Value;
 
 use super::Target;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::manager::JobFilter;
-use lambda_jobs_core::ports::Page;
+use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::{JobExecution, JobStatus};
 use lambda_jobs_infra::Settings;
 

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use lambda_jobs_core::ports::{Clock, StoredSchedule};
+use lambda_jobs_core::clock::Clock;
+use lambda_jobs_core::ports::StoredSchedule;
 use lambda_jobs_core::schedule::{Preview, Schedule, preview};
 use lambda_jobs_infra::SystemClock;
 use serde_json::{Value, json};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use chrono::Utc;
 use dynoxide::Database;
-use lambda_jobs_core::ports::Entropy;
+use lambda_jobs_core::clock::Entropy;
 use lambda_jobs_core::{JobRegistry, RegisterError, StopSignal, Stopper};
 use lambda_jobs_functions::{Adapters, OnBlocked, Worker, WorkerError};
 use lambda_jobs_infra::{OsEntropy, Settings, SystemClock};

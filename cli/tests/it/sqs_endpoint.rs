@@ -21,11 +21,9 @@ use chrono::{DateTime, Utc};
 use lambda_jobs::local::sqs::{
     EndpointSettings, Forgetful, LogError, MAX_REQUEST_BYTES, MessageLog, SqsEndpoint, TableLog,
 };
-use lambda_jobs_core::{
-    memory::PausedClock,
-    ports::{BoxFuture, Clock},
-    sqs::{Change, RedrivePolicy, Snapshot},
-};
+use lambda_jobs_core::memory::PausedClock;
+use lambda_jobs_core::clock::{BoxFuture, Clock};
+use lambda_jobs_core::sqs::{Change, RedrivePolicy, Snapshot};
 use tokio::{
     net::TcpListener,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},

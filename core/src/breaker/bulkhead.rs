@@ -32,7 +32,7 @@ pub struct Bulkhead {
 
 /// What a batch meets that wants to call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passage {
+pub enum BulkheadDecision {
     /// Everybody calls.
     Free,
     /// The batch is one of the few that call.
@@ -86,23 +86,28 @@ impl Breaker {
     /// What a batch meets that wants to call, by the number under which it has a place if it has one. A breaker that
     /// is not closed decides by itself, and what an operator keeps closed is called by everybody.
     #[must_use]
-    pub fn passage(&self, terms: Option<BulkheadTerms>, holder: Option<u64>, now: DateTime<Utc>) -> Passage {
+    pub fn passage(
+        &self,
+        terms: Option<BulkheadTerms>,
+        holder: Option<u64>,
+        now: DateTime<Utc>,
+    ) -> BulkheadDecision {
         let Some(terms) = terms.filter(|_| self.phase == (Phase::Closed { forced: false })) else {
-            return Passage::Free;
+            return BulkheadDecision::Free;
         };
         if self.bulkhead.is_prompt {
-            return Passage::Free;
+            return BulkheadDecision::Free;
         }
         let is_own = |place: &Place| Some(place.holder) == holder;
         if self.bulkhead.inside(now).any(is_own) {
-            return Passage::Inside;
+            return BulkheadDecision::Inside;
         }
         let first = self.bulkhead.inside(now).map(|place| place.since).min();
         match first {
             Some(first) if self.bulkhead.inside(now).count() >= terms.batches as usize => {
-                Passage::Crowded(first)
+                BulkheadDecision::Crowded(first)
             }
-            _ => Passage::Vacant,
+            _ => BulkheadDecision::Vacant,
         }
     }
 
@@ -148,7 +153,7 @@ impl Breaker {
 
     /// The breaker after an answer that came promptly, or did not. A prompt one opens the bulkhead to everybody.
     #[must_use]
-    pub(super) fn answered(mut self, promptly: bool) -> Self {
+    pub(crate) fn answered(mut self, promptly: bool) -> Self {
         if promptly {
             self.bulkhead = Bulkhead { is_prompt: true, ..Bulkhead::default() };
         } else {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::InvalidBreaker;
+use crate::invalid::Invalid;
 use crate::job::millis;
 
 /// How a breaker decides. One that exists is valid.
@@ -25,7 +25,7 @@ use crate::job::millis;
 ///     BreakerPolicy::default().failure_count(0).unwrap_err().to_string(),
 ///     "failure threshold: expected 1 to 1000, got 0",
 /// );
-/// # Ok::<(), lambda_jobs_core::breaker::InvalidBreaker>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BreakerPolicy {
@@ -102,24 +102,19 @@ const MAX_EXPECTED: (usize, usize) = (50, 200);
 
 impl BreakerPolicy {
     /// Opens at this many failures within the window, 1 to 1,000.
-    pub fn failure_count(mut self, failures: u32) -> Result<Self, InvalidBreaker> {
+    pub fn failure_count(mut self, failures: u32) -> Result<Self, Invalid> {
         self.trip = Trip::Count(whole("failure threshold", failures, MAX_CALLS)?);
         Ok(self)
     }
 
     /// Opens when this share of the calls within the window failed, of at least so many calls.
-    pub fn failure_rate(mut self, percent: u8, min_calls: u32) -> Result<Self, InvalidBreaker> {
+    pub fn failure_rate(mut self, percent: u8, min_calls: u32) -> Result<Self, Invalid> {
         self.trip = Trip::Rate(share("failure rate", percent, min_calls)?);
         Ok(self)
     }
 
     /// Opens as well when this share of the calls within the window took longer than that, 1 ms to 15 min.
-    pub fn slow_calls(
-        mut self,
-        longer_than: Duration,
-        percent: u8,
-        min_calls: u32,
-    ) -> Result<Self, InvalidBreaker> {
+    pub fn slow_calls(mut self, longer_than: Duration, percent: u8, min_calls: u32) -> Result<Self, Invalid> {
         let share = share("slow call rate", percent, min_calls)?;
         let longer_than = between("slow call", longer_than, Duration::from_millis(1), LONGEST_CALL)?;
         self.slow = Some(SlowCalls { longer_than, share });
@@ -133,20 +128,20 @@ impl BreakerPolicy {
     ///
     /// An error is an answer too, unless the job's own timeout cut the call short: `prompt` is to be shorter than that. A
     /// handler that says it needs the breaker and does not call through it never gets an answer, and stays one of few.
-    pub fn bulkhead(mut self, prompt: Duration, batches: u32) -> Result<Self, InvalidBreaker> {
+    pub fn bulkhead(mut self, prompt: Duration, batches: u32) -> Result<Self, Invalid> {
         let prompt = between("prompt answer", prompt, Duration::from_millis(1), LONGEST_CALL)?;
         self.bulkhead = Some(BulkheadTerms { prompt, batches: whole("batches", batches, MAX_CALLS)? });
         Ok(self)
     }
 
     /// How far back failures count, 1 s to 24 h: the seed's monitoring period.
-    pub fn window(mut self, window: Duration) -> Result<Self, InvalidBreaker> {
+    pub fn window(mut self, window: Duration) -> Result<Self, Invalid> {
         self.window = between("monitoring period", window, Duration::from_secs(1), MAX_WINDOW)?;
         Ok(self)
     }
 
     /// How long it stays open before a call is let through to see, 1 s to 10 min.
-    pub fn recovery(mut self, recovery: Duration) -> Result<Self, InvalidBreaker> {
+    pub fn recovery(mut self, recovery: Duration) -> Result<Self, Invalid> {
         self.recovery = between("recovery timeout", recovery, Duration::from_secs(1), MAX_RECOVERY)?;
         self.longest_recovery = self.longest_recovery.max(self.recovery);
         Ok(self)
@@ -154,7 +149,7 @@ impl BreakerPolicy {
 
     /// Multiplies the recovery timeout each time that the breaker opens again, up to `longest`. It is as short
     /// as at first again after the breaker was closed for a whole window.
-    pub fn growing(mut self, factor: u32, longest: Duration) -> Result<Self, InvalidBreaker> {
+    pub fn growing(mut self, factor: u32, longest: Duration) -> Result<Self, Invalid> {
         self.growth = whole("recovery growth", factor, MAX_GROWTH)?;
         self.longest_recovery = between("longest recovery timeout", longest, self.recovery, MAX_RECOVERY)?;
         Ok(self)
@@ -164,16 +159,16 @@ impl BreakerPolicy {
     pub fn expecting<T: Into<String>>(
         mut self,
         errors: impl IntoIterator<Item = T>,
-    ) -> Result<Self, InvalidBreaker> {
+    ) -> Result<Self, Invalid> {
         let errors: Vec<String> = errors.into_iter().map(Into::into).collect();
         let (most, longest) = MAX_EXPECTED;
         if errors.len() > most {
             let expected = format!("at most {most} texts");
-            return Err(InvalidBreaker::new("expected errors", expected, format!("{} texts", errors.len())));
+            return Err(Invalid::new("expected errors", expected, format!("{} texts", errors.len())));
         }
         if let Some(wrong) = errors.iter().find(|text| !(1..=longest).contains(&text.len())) {
             let expected = format!("texts of 1 to {longest} bytes");
-            return Err(InvalidBreaker::new("expected errors", expected, format!("{} bytes", wrong.len())));
+            return Err(Invalid::new("expected errors", expected, format!("{} bytes", wrong.len())));
         }
         self.expected_errors = errors;
         Ok(self)
@@ -283,9 +278,9 @@ impl Default for BreakerConfig {
 }
 
 impl TryFrom<BreakerConfig> for BreakerPolicy {
-    type Error = InvalidBreaker;
+    type Error = Invalid;
 
-    fn try_from(config: BreakerConfig) -> Result<Self, InvalidBreaker> {
+    fn try_from(config: BreakerConfig) -> Result<Self, Invalid> {
         Self::default()
             .failure_count(config.failure_threshold)?
             .window(config.monitoring_period)?
@@ -294,21 +289,21 @@ impl TryFrom<BreakerConfig> for BreakerPolicy {
     }
 }
 
-fn whole(field: &'static str, number: u32, most: u32) -> Result<u32, InvalidBreaker> {
+fn whole(field: &'static str, number: u32, most: u32) -> Result<u32, Invalid> {
     if (1..=most).contains(&number) {
         Ok(number)
     } else {
-        Err(InvalidBreaker::new(field, format!("1 to {most}"), number.to_string()))
+        Err(Invalid::new(field, format!("1 to {most}"), number.to_string()))
     }
 }
 
-fn share(field: &'static str, percent: u8, min_calls: u32) -> Result<Share, InvalidBreaker> {
+fn share(field: &'static str, percent: u8, min_calls: u32) -> Result<Share, Invalid> {
     if !(1..=100).contains(&percent) {
-        return Err(InvalidBreaker::new(field, "1 to 100 percent".to_owned(), format!("{percent} percent")));
+        return Err(Invalid::new(field, "1 to 100 percent".to_owned(), format!("{percent} percent")));
     }
     if !(1..=MAX_CALLS).contains(&min_calls) {
         let expected = format!("a minimum of 1 to {MAX_CALLS} calls");
-        return Err(InvalidBreaker::new(field, expected, format!("{min_calls} calls")));
+        return Err(Invalid::new(field, expected, format!("{min_calls} calls")));
     }
     Ok(Share { percent, min_calls })
 }
@@ -318,10 +313,10 @@ fn between(
     time: Duration,
     least: Duration,
     most: Duration,
-) -> Result<Duration, InvalidBreaker> {
+) -> Result<Duration, Invalid> {
     if (least..=most).contains(&time) {
         Ok(time)
     } else {
-        Err(InvalidBreaker::new(field, format!("{least:?} to {most:?}"), format!("{time:?}")))
+        Err(Invalid::new(field, format!("{least:?} to {most:?}"), format!("{time:?}")))
     }
 }

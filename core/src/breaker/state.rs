@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::bulkhead::Bulkhead;
 use super::line::Line;
-use super::{BreakerName, BreakerPolicy, Counts, Trip, Window};
-use crate::ports::SharedState;
+use super::{BreakerPolicy, Counts, Trip, Window};
+use crate::job::BreakerName;
+use crate::versioned::VersionedState;
 
 /// A breaker, as the fleet shares it.
 ///
@@ -29,7 +30,7 @@ use crate::ports::SharedState;
 /// assert_eq!(half_open.admission(at(61)), Admission::Refused(Some(at(90))), "one probe at a time");
 /// let closed = half_open.probed(7, ProbeEnd::Succeeded, &policy, at(62)).unwrap();
 /// assert_eq!(closed.admission(at(62)), Admission::Admitted);
-/// # Ok::<(), lambda_jobs_core::breaker::InvalidBreaker>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -291,7 +292,7 @@ fn is_too_bad(total: Counts, policy: &BreakerPolicy) -> bool {
     fails || policy.slow().is_some_and(|slow| slow.share.is_reached(total.slow, total.calls))
 }
 
-impl SharedState for Breaker {
+impl VersionedState for Breaker {
     const KIND: &'static str = "breaker";
 
     fn name(&self) -> String {

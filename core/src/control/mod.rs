@@ -5,18 +5,15 @@
 //! changes it writes on the condition that nobody else has, so that a pause and a resume at the same
 //! moment end as one of the two and never as a mixture.
 
-mod backlog;
-mod mappings;
-mod reason;
+mod pause_reason;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use backlog::{Freshened, REFRESH_AGE, Refresh, refresh_backlog, refreshed};
-pub use mappings::{Change, MappingReconciler, Reconciled, reconcile};
-pub use reason::{InvalidReason, Reason};
+pub use pause_reason::PauseReason;
 
 use crate::job::Queue;
 
@@ -27,7 +24,18 @@ pub struct Pause {
     pub since: DateTime<Utc>,
     /// Why, in the words of whoever paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
+    pub reason: Option<PauseReason>,
+}
+
+/// In words: `paused since <instant>`, and why.
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.since.to_rfc3339_opts(SecondsFormat::Secs, true);
+        match &self.reason {
+            None => write!(f, "paused since {since}"),
+            Some(reason) => write!(f, "paused since {since}: {reason}"),
+        }
+    }
 }
 
 /// What is stored in the control item.
@@ -62,7 +70,7 @@ impl Control {
     /// Pauses one queue, or all work: whatever the scope names is paused afterwards. What is paused already
     /// keeps its beginning, and its reason unless there is a new one.
     #[must_use]
-    pub fn pause(&self, scope: Option<Queue>, reason: Option<Reason>, now: DateTime<Utc>) -> Self {
+    pub fn pause(&self, scope: Option<Queue>, reason: Option<PauseReason>, now: DateTime<Utc>) -> Self {
         let mut next = self.clone();
         let old = match scope {
             None => next.all.take(),
@@ -173,7 +181,7 @@ mod tests {
 
     #[test]
     fn one_queue_resumed_out_of_a_pause_of_all_leaves_the_others_paused_as_they_were() {
-        let reason: Option<Reason> = "deploy".parse().ok();
+        let reason: Option<PauseReason> = "deploy".parse().ok();
         let all = Control::default().pause(None, reason.clone(), NOW);
         let some = all.resume(Some(Queue::High));
         assert_eq!(paused_queues(&some), ["normal", "low", "webhooks"]);

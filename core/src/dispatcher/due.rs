@@ -9,7 +9,8 @@ use futures_util::stream::{self, StreamExt};
 
 use super::{Dispatcher, TickReport};
 use crate::job::JobRecord;
-use crate::ports::{DueQuery, Page, StoreError};
+use crate::paging::Page;
+use crate::ports::{DueQuery, StoreError};
 
 /// How many records are read at once.
 const PAGE: usize = 1_000;

@@ -7,7 +7,9 @@
 //! done again.
 
 mod due;
+mod mappings;
 mod schedules;
+mod stale;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +17,16 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::control::{MappingReconciler, Refresh, refresh_backlog};
+pub use mappings::{Change, MappingReconciler, Reconciled, reconcile};
+pub use stale::{Freshened, REFRESH_AGE, refreshed, renew_stale_messages};
+
 use crate::manager::JobManager;
 
 /// Fires schedules, and sends what has waited in the store. One tick each minute; two at once do no harm.
 pub struct Dispatcher {
     manager: Arc<JobManager>,
     mappings: Option<MappingReconciler>,
-    backlog: Option<Refresh>,
+    renews_stale_messages: bool,
 }
 
 /// What a tick came to.
@@ -44,26 +48,21 @@ pub struct TickReport {
 
 impl Dispatcher {
     /// How far ahead of its time a message is sent: two ticks may be two minutes apart, one may be lost.
-    pub const LOOK_AHEAD: Duration = Duration::from_mins(5);
+    pub const LOOK_AHEAD: Duration = crate::schedule::LOOK_AHEAD;
     /// What is left of the invocation when nothing new is begun: a stalled request takes 8 s.
     const MARGIN: Duration = Duration::from_secs(10);
 
-    /// A dispatcher for the jobs of this manager.
+    /// A dispatcher for the jobs of this manager. Makes its event sources, where it has some, follow what is paused.
     #[must_use]
-    pub const fn new(manager: Arc<JobManager>) -> Self {
-        Self { manager, mappings: None, backlog: None }
-    }
-
-    /// Makes event sources follow what is paused, first thing in each tick.
-    #[must_use]
-    pub fn with_mappings(self, mappings: MappingReconciler) -> Self {
-        Self { mappings: Some(mappings), ..self }
+    pub fn new(manager: Arc<JobManager>) -> Self {
+        let mappings = MappingReconciler::new(manager.ports());
+        Self { manager, mappings, renews_stale_messages: false }
     }
 
     /// Sends anew what has waited too long in paused queues, last thing in each tick.
     #[must_use]
-    pub fn with_backlog(self, backlog: Refresh) -> Self {
-        Self { backlog: Some(backlog), ..self }
+    pub fn renewing_stale_messages(self) -> Self {
+        Self { renews_stale_messages: true, ..self }
     }
 
     /// Does what is due; begins nothing new when the deadline is near. Never fails: what did not work is
@@ -75,8 +74,8 @@ impl Dispatcher {
         }
         self.fire_schedules(deadline, &mut report).await;
         self.send_due(deadline, &mut report).await;
-        if let Some(backlog) = &self.backlog {
-            let freshened = refresh_backlog(backlog, deadline).await;
+        if self.renews_stale_messages {
+            let freshened = renew_stale_messages(self.manager.ports(), deadline).await;
             report.refreshed += freshened.sent;
             report.failed += freshened.failed;
         }

@@ -118,7 +118,7 @@ impl Explanation {
 /// let explanation = explain(Some(&record), &Control::default(), &[], &[], now);
 /// assert_eq!((explanation.reason, explanation.next_eligible_at), (Reason::Delayed, Some(due_at)));
 /// assert_eq!(explanation.detail, "it is due at 1970-01-01T01:00:00Z");
-/// # Ok::<(), lambda_jobs_core::InvalidId>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
 #[must_use]
 pub fn explain(

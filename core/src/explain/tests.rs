@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::breaker::{BreakerPolicy, Counts, ProbeEnd, Window};
-use crate::job::{Claim, ClaimId, Company, JobDefinition, Obstacle, Queue};
+use crate::job::{Blocker, Claim, ClaimId, Company, JobDefinition, Queue};
 use crate::limit::{Quota, Wanted};
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -240,7 +240,7 @@ fn a_job_over_a_limit_waits_for_its_turn() {
     let job = deferred("limit:at-once:n", 4);
     let detail = "it waits for its turn at 1970-01-01T00:00:04Z under limit at-once:n";
     expect(&alone(&job, 3), "limit", detail, Some("1970-01-01T00:00:04Z"));
-    let Some(Obstacle::Limit(key)) = job.blocked.clone() else { panic!("a limit") };
+    let Some(Blocker::Limit(key)) = job.blocked.clone() else { panic!("a limit") };
     let wanted = Wanted { returning: 0, fresh: 3, holder: 1, lease_until: at(95) };
     let (limit, _) = LimitState::new(key, at(0)).taken(Quota::Concurrency(2), &wanted, at(0));
     let explain_at =

@@ -6,9 +6,9 @@ use super::words::{at, quoted};
 use super::{Explanation, Reason};
 use crate::breaker::{Breaker, Phase};
 use crate::control::{Control, Pause};
-use crate::job::{Company, JobRecord, JobStatus, Obstacle};
+use crate::job::{Blocker, Company, JobRecord, JobStatus};
 use crate::limit::LimitState;
-use crate::ports::SharedState;
+use crate::versioned::VersionedState;
 
 /// A job that has not ended, and everything that may keep it.
 pub(super) struct Waiting<'a> {
@@ -138,7 +138,7 @@ impl Waiting<'_> {
         }
         let (due_at, turn) = (self.due_at(), at(self.due_at()));
         match self.record.blocked.as_ref()? {
-            Obstacle::Breaker(name) => {
+            Blocker::Breaker(name) => {
                 let found = self.breakers.iter().find(|breaker| breaker.name == *name);
                 let state = found.filter(|found| self.is_remembered(*found));
                 let state = state.map_or_else(|| "closed".to_owned(), |breaker| self.spoken(breaker));
@@ -147,7 +147,7 @@ impl Waiting<'_> {
                     format!("it waits for its turn at {turn} behind breaker {name}, which is {state}");
                 Some(Explanation::from(Reason::Breaker, detail, due_at))
             }
-            Obstacle::Limit(key) => {
+            Blocker::Limit(key) => {
                 let found = self.limits.iter().find(|limit| limit.key == *key);
                 let held = found.map_or(0, |limit| self.places_held(limit));
                 let key = quoted(key.as_str());
@@ -201,7 +201,7 @@ impl Waiting<'_> {
         limit.places.iter().filter(|place| place.lease_until > self.now).map(|place| place.jobs).sum()
     }
 
-    fn is_remembered(&self, state: &impl SharedState) -> bool {
+    fn is_remembered(&self, state: &impl VersionedState) -> bool {
         state.expires_at().is_none_or(|end| end > self.now)
     }
 }

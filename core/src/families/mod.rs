@@ -1,20 +1,15 @@
-//! The job families that come along.
+//! The job families that come along, each with its own ports and their adapters in memory.
 
 pub mod webhook;
 
-use crate::job::{Priority, Queue};
+use crate::ports::CorePorts;
+use webhook::ports::WebhookPorts;
 
-/// The queue of a job for whose handler nobody here can be asked: its family's, else by its priority.
-///
-/// ```
-/// use lambda_jobs_core::{Priority, Queue, families};
-/// assert_eq!(families::queue_for(families::webhook::NAME, Priority::MOST_URGENT), Queue::Webhooks);
-/// assert_eq!(families::queue_for("my-job", Priority::MOST_URGENT), Queue::High);
-/// ```
-#[must_use]
-pub fn queue_for(name: &str, priority: Priority) -> Queue {
-    match name {
-        webhook::NAME => Queue::Webhooks,
-        _ => Queue::for_priority(priority),
-    }
+/// Everything that comes from the outside: what the engine needs, and what each family needs besides.
+#[derive(Clone)]
+pub struct Ports {
+    /// What the engine needs.
+    pub core: CorePorts,
+    /// What webhook delivery needs.
+    pub webhooks: WebhookPorts,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{JobId, JobType, Priority, Queue, millis};
-use crate::breaker::BreakerName;
+use crate::job::BreakerName;
 
 /// A job as it was asked for: its name, its payload and how it is to be run.
 ///
@@ -66,7 +66,7 @@ impl JobDefinition {
     ///
     /// let job = JobDefinition::new("invoice-42".parse()?, "send-invoice");
     /// assert_eq!((job.priority, job.max_retries), (Priority::default(), None));
-    /// # Ok::<(), lambda_jobs_core::InvalidId>(())
+    /// # Ok::<(), lambda_jobs_core::Invalid>(())
     /// ```
     #[must_use]
     pub fn new(id: JobId, name: impl Into<String>) -> Self {
@@ -242,7 +242,7 @@ impl NewJob {
     ///
     /// let job = NewJob::new("send-invoice").breaker("mail".parse()?);
     /// assert_eq!(job.breakers.len(), 1);
-    /// # Ok::<(), lambda_jobs_core::breaker::InvalidBreaker>(())
+    /// # Ok::<(), lambda_jobs_core::Invalid>(())
     /// ```
     pub fn breaker(mut self, name: BreakerName) -> Self {
         self.breakers.push(name);

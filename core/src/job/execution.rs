@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{JobId, JobRecord, JobStatus, JobType, Obstacle, Priority, Queue, millis};
+use super::{Blocker, JobId, JobRecord, JobStatus, JobType, Priority, Queue, millis};
 
 /// A job with its present state: the seed's `JobExecution`, and what we add to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ pub struct JobExecution {
     pub note: Option<String>,
     /// What it was deferred for last, while it waits: `breaker:<name>` or `limit:<key>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blocked: Option<Obstacle>,
+    pub blocked: Option<Blocker>,
     /// Whether its message is in the dead-letter queue.
     #[serde(default)]
     pub dead_lettered: bool,

@@ -3,86 +3,199 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ports::Entropy;
+use crate::clock::{Entropy, whole_second};
+use crate::invalid::Invalid;
 
-/// The identity of a job: chosen by the caller, made by [`JobId::generate`], or, for a bare SQS
-/// message without an `id`, the SQS message id.
-///
-/// 1 to [`JobId::MAX_LEN`] visible ASCII characters without spaces, so that an id can stand in a URL,
-/// a shell command and a table key as it is.
-///
-/// ```
-/// use lambda_jobs_core::JobId;
-///
-/// let id: JobId = "invoice-2026-11@2026-11-23T08:00:00Z".parse()?;
-/// assert_eq!(id.as_str(), "invoice-2026-11@2026-11-23T08:00:00Z");
-/// assert_eq!(
-///     "two words".parse::<JobId>().unwrap_err().to_string(),
-///     r#"id: expected 1 to 256 visible ASCII characters without spaces, got "two words""#,
-/// );
-/// # Ok::<(), lambda_jobs_core::InvalidId>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct JobId(String);
+/// A text that is checked when it is made, wherever it comes from, and can be written and read as text.
+macro_rules! checked_text {
+    ($(#[$docs:meta])* $name:ident, $field:literal, $most:literal, $what:literal, $is_allowed:expr) => {
+        $(#[$docs])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The most that is accepted, in bytes.
+            pub const MAX_LEN: usize = $most;
+
+            /// It as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                let is_allowed: fn(char) -> bool = $is_allowed;
+                if (1..=Self::MAX_LEN).contains(&text.len()) && text.chars().all(is_allowed) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(Invalid::text($field, concat!("1 to ", $most, " ", $what), text))
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+checked_text!(
+    /// The identity of a job: chosen by the caller, made by [`JobId::generate`], or, for a bare SQS
+    /// message without an `id`, the SQS message id.
+    ///
+    /// 1 to [`JobId::MAX_LEN`] visible ASCII characters without spaces, so that an id can stand in a URL,
+    /// a shell command and a table key as it is.
+    ///
+    /// ```
+    /// use lambda_jobs_core::JobId;
+    ///
+    /// let id: JobId = "invoice-2026-11@2026-11-23T08:00:00Z".parse()?;
+    /// assert_eq!(id.as_str(), "invoice-2026-11@2026-11-23T08:00:00Z");
+    /// assert_eq!(
+    ///     "two words".parse::<JobId>().unwrap_err().to_string(),
+    ///     r#"id: expected 1 to 256 visible ASCII characters without spaces, got "two words""#,
+    /// );
+    /// # Ok::<(), lambda_jobs_core::Invalid>(())
+    /// ```
+    JobId,
+    "id",
+    256,
+    "visible ASCII characters without spaces",
+    |c| c.is_ascii_graphic()
+);
+
+checked_text!(
+    /// The identity of a schedule: 1 to [`ScheduleId::MAX_LEN`] visible ASCII characters without spaces, `@`
+    /// and `#`, which separate it from what is put behind it.
+    ///
+    /// ```
+    /// use lambda_jobs_core::job::ScheduleId;
+    ///
+    /// let id: ScheduleId = "daily".parse()?;
+    /// assert_eq!(id.job_at("2026-11-23T08:00:00Z".parse()?)?.as_str(), "daily@2026-11-23T08:00:00Z");
+    /// assert_eq!(
+    ///     "a@b".parse::<ScheduleId>().unwrap_err().to_string(),
+    ///     r#"id: expected 1 to 100 visible ASCII characters without spaces, @ and #, got "a@b""#,
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ScheduleId,
+    "id",
+    100,
+    "visible ASCII characters without spaces, @ and #",
+    |c| c.is_ascii_graphic() && !matches!(c, '@' | '#')
+);
+
+checked_text!(
+    /// The name of a breaker: 1 to [`BreakerName::MAX_LEN`] visible ASCII characters without spaces. Everybody in
+    /// the fleet who says this name means the same breaker.
+    ///
+    /// ```
+    /// use lambda_jobs_core::job::BreakerName;
+    ///
+    /// assert_eq!("webhook-example.com".parse::<BreakerName>()?.as_str(), "webhook-example.com");
+    /// assert_eq!(
+    ///     "two words".parse::<BreakerName>().unwrap_err().to_string(),
+    ///     r#"breaker: expected 1 to 200 visible ASCII characters without spaces, got "two words""#,
+    /// );
+    /// # Ok::<(), lambda_jobs_core::Invalid>(())
+    /// ```
+    BreakerName,
+    "breaker",
+    200,
+    "visible ASCII characters without spaces",
+    |c| c.is_ascii_graphic()
+);
+
+checked_text!(
+    /// The key of a limit: what has the same key shares one limit over the whole fleet. 1 to
+    /// [`LimitKey::MAX_LEN`] bytes without control characters.
+    ///
+    /// ```
+    /// use lambda_jobs_core::job::LimitKey;
+    ///
+    /// assert_eq!("send-email/tenant=acme".parse::<LimitKey>()?.as_str(), "send-email/tenant=acme");
+    /// assert_eq!(
+    ///     "".parse::<LimitKey>().unwrap_err().to_string(),
+    ///     r#"limit key: expected 1 to 512 bytes without control characters, got """#,
+    /// );
+    /// # Ok::<(), lambda_jobs_core::Invalid>(())
+    /// ```
+    LimitKey,
+    "limit key",
+    512,
+    "bytes without control characters",
+    |c| !c.is_control()
+);
 
 impl JobId {
-    /// The longest id that is accepted, in bytes.
-    pub const MAX_LEN: usize = 256;
-
     /// A new id: a UUID of version 7, so that ids sort by the time they were made.
     #[must_use]
     pub fn generate(now: DateTime<Utc>, entropy: &dyn Entropy) -> Self {
         Self(uuid_v7(now, entropy))
     }
+}
 
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+impl ScheduleId {
+    /// The job of the occurrence at this instant: `<schedule>@<instant>`, in whole seconds of UTC. The same
+    /// occurrence has the same job however often it is fired, and so it runs once.
+    ///
+    /// Fails for no instant of the years 0 to 9999.
+    pub fn job_at(&self, instant: DateTime<Utc>) -> Result<JobId, Invalid> {
+        let instant = whole_second(instant).to_rfc3339_opts(SecondsFormat::Secs, true);
+        format!("{}@{instant}", self.0).parse()
+    }
+
+    /// The key that occurrences have in common of which only one may be unfinished.
+    pub(crate) fn unique_key(&self) -> String {
+        format!("schedule:{}", self.0)
     }
 }
 
-impl FromStr for JobId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-        if visible && !text.is_empty() && text.len() <= Self::MAX_LEN {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidId(text.chars().take(64).collect()))
+impl LimitKey {
+    /// The key of this text, which is not empty. Control characters and the backslash are escaped, so that no two
+    /// texts become the same key, and one that is too long ends in a hash of all of it.
+    pub(crate) fn of(text: &str) -> Self {
+        let mut plain = String::with_capacity(text.len());
+        for c in text.chars() {
+            if c.is_control() || c == '\\' { plain.extend(c.escape_default()) } else { plain.push(c) }
         }
+        if plain.len() > Self::MAX_LEN {
+            // FNV-1a: the same in every release, because the key is stored.
+            let hash = plain.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+            let end = (0..=Self::MAX_LEN - 17).rev().find(|at| plain.is_char_boundary(*at)).unwrap_or(0);
+            plain.truncate(end);
+            plain = format!("{plain}#{hash:016x}");
+        }
+        Self(plain)
     }
 }
-
-impl TryFrom<String> for JobId {
-    type Error = InvalidId;
-
-    fn try_from(text: String) -> Result<Self, InvalidId> {
-        text.parse()
-    }
-}
-
-impl From<JobId> for String {
-    fn from(id: JobId) -> Self {
-        id.0
-    }
-}
-
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A text that can't be a [`JobId`]. Holds its first 64 characters.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("id: expected 1 to 256 visible ASCII characters without spaces, got {0:?}")]
-pub struct InvalidId(String);
 
 /// The identity of one claim of one job, new for every claim.
 ///

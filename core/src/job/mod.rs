@@ -4,19 +4,22 @@
 //! [`JobExecution`] and [`JobResult`] are what a caller is shown, in the shapes that callers of the
 //! older system already read.
 
+mod blocker;
+pub mod bounds;
 mod definition;
 mod execution;
 mod id;
 pub(crate) mod millis;
-mod obstacle;
 mod priority;
 mod record;
+mod retention;
 mod status;
 
+pub use blocker::Blocker;
 pub use definition::{JobDefinition, NewJob};
 pub use execution::{JobExecution, JobResult};
-pub use id::{ClaimId, InvalidId, JobId};
-pub use obstacle::{InvalidObstacle, Obstacle};
-pub use priority::{InvalidPriority, Priority, Queue};
+pub use id::{BreakerName, ClaimId, JobId, LimitKey, ScheduleId};
+pub use priority::{Priority, Queue, WEBHOOK_DELIVERY};
 pub use record::{Claim, Company, JobRecord, Revision};
-pub use status::{InvalidStatus, JobStatus, JobType};
+pub use retention::Retention;
+pub use status::{JobStatus, JobType};

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::invalid::Invalid;
+
 /// How urgent a job is: 1 (most urgent) to 10, 5 by default.
 ///
 /// SQS has no priorities, so urgency chooses the queue: see [`Queue::for_priority`].
@@ -17,7 +19,7 @@ use serde::{Deserialize, Serialize};
 ///     Priority::new(11).unwrap_err().to_string(),
 ///     "priority: expected an integer from 1 (most urgent) to 10, got 11",
 /// );
-/// # Ok::<(), lambda_jobs_core::InvalidPriority>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u8")]
@@ -28,10 +30,10 @@ impl Priority {
     pub const MOST_URGENT: Self = Self(1);
 
     /// A priority from its number.
-    pub fn new(number: u64) -> Result<Self, InvalidPriority> {
+    pub fn new(number: u64) -> Result<Self, Invalid> {
         match u8::try_from(number) {
             Ok(small @ 1..=10) => Ok(Self(small)),
-            _ => Err(InvalidPriority(number)),
+            _ => Err(Invalid::new("priority", "an integer from 1 (most urgent) to 10", number)),
         }
     }
 
@@ -49,9 +51,9 @@ impl Default for Priority {
 }
 
 impl TryFrom<u64> for Priority {
-    type Error = InvalidPriority;
+    type Error = Invalid;
 
-    fn try_from(number: u64) -> Result<Self, InvalidPriority> {
+    fn try_from(number: u64) -> Result<Self, Invalid> {
         Self::new(number)
     }
 }
@@ -62,10 +64,8 @@ impl From<Priority> for u8 {
     }
 }
 
-/// A number that is no [`Priority`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("priority: expected an integer from 1 (most urgent) to 10, got {0}")]
-pub struct InvalidPriority(u64);
+/// The name of the jobs that deliver webhooks: the one family with a queue of its own.
+pub const WEBHOOK_DELIVERY: &str = "webhook-delivery-job";
 
 /// The queues that jobs wait in. Each has a dead-letter queue of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,6 +84,22 @@ pub enum Queue {
 impl Queue {
     /// Every queue, most urgent first.
     pub const ALL: [Self; 4] = [Self::High, Self::Normal, Self::Low, Self::Webhooks];
+
+    /// The queue of a job for whose handler nobody here can be asked: its family's, else by its priority.
+    ///
+    /// ```
+    /// use lambda_jobs_core::{Priority, Queue};
+    ///
+    /// assert_eq!(Queue::for_job("webhook-delivery-job", Priority::MOST_URGENT), Queue::Webhooks);
+    /// assert_eq!(Queue::for_job("my-job", Priority::MOST_URGENT), Queue::High);
+    /// ```
+    #[must_use]
+    pub fn for_job(name: &str, priority: Priority) -> Self {
+        match name {
+            WEBHOOK_DELIVERY => Self::Webhooks,
+            _ => Self::for_priority(priority),
+        }
+    }
 
     /// The queue of a job whose handler asks for none.
     #[must_use]

@@ -10,9 +10,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ClaimId, JobDefinition, JobId, JobStatus, Obstacle, Queue, millis};
+use super::{Blocker, ClaimId, JobDefinition, JobId, JobStatus, Queue, millis};
+use crate::job::bounds::is_beyond_a_message;
 use crate::message::JobMessage;
-use crate::ports::{Outgoing, is_beyond_a_message};
+use crate::ports::Outgoing;
 
 /// Counts the writes to a record, so that one can be conditional on having seen the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,7 +100,7 @@ pub struct JobRecord {
     pub note: Option<String>,
     /// What it was deferred for last, where no worker has had it since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blocked: Option<Obstacle>,
+    pub blocked: Option<Blocker>,
     /// Whether a crash made it a suspect: it runs alone from then on, and is forgiven no second time.
     #[serde(default)]
     pub isolated: bool,
@@ -172,13 +173,13 @@ impl JobRecord {
     /// let now = DateTime::UNIX_EPOCH;
     /// let due_in = |minutes| {
     ///     let definition = JobDefinition::new("report".parse()?, "report");
-    ///     Ok::<_, lambda_jobs_core::InvalidId>(
+    ///     Ok::<_, lambda_jobs_core::Invalid>(
     ///         JobRecord::accepted(definition, Queue::Low, now, now + TimeDelta::minutes(minutes)),
     ///     )
     /// };
     /// assert!(!due_in(15)?.parked_if_far(now).parked);
     /// assert!(due_in(16)?.parked_if_far(now).parked);
-    /// # Ok::<(), lambda_jobs_core::InvalidId>(())
+    /// # Ok::<(), lambda_jobs_core::Invalid>(())
     /// ```
     #[must_use]
     pub fn parked_if_far(mut self, now: DateTime<Utc>) -> Self {
@@ -344,7 +345,7 @@ impl JobRecord {
     /// The record of a job that waits for a breaker or a limit: no attempt is spent. Where its instant is further
     /// off than SQS can hold a message, the due index covers it.
     #[must_use]
-    pub fn deferred(mut self, due_at: DateTime<Utc>, by: Obstacle, now: DateTime<Utc>) -> Self {
+    pub fn deferred(mut self, due_at: DateTime<Utc>, by: Blocker, now: DateTime<Utc>) -> Self {
         self.parked = is_beyond_a_message(due_at, now);
         self.status = match (self.failures, self.parked) {
             (0, false) => JobStatus::Queued,

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::invalid::Invalid;
+
 /// Where a job stands. ARCHITECTURE.md draws the transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -82,20 +84,15 @@ impl fmt::Display for JobStatus {
 }
 
 impl FromStr for JobStatus {
-    type Err = InvalidStatus;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| InvalidStatus(text.to_owned()))
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
+            let expected = "queued, scheduled, running, retrying, completed, failed or cancelled";
+            Invalid::text("status", expected, text)
+        })
     }
 }
-
-/// A text that names no [`JobStatus`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("status: expected queued, scheduled, running, retrying, completed, failed or cancelled, got {0:?}")]
-pub struct InvalidStatus(String);
 
 /// What kind of job it is, as the seed's callers name it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

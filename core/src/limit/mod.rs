@@ -4,30 +4,11 @@
 //! which it may have its turn, so that a long queue does not come back all at once again and again. What
 //! holds a place holds it under a lease, so that a crash gives it back.
 
-mod fleet;
-mod key;
 mod policy;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use fleet::{Ask, GiveBack, Limits};
-pub use key::LimitKey;
 pub use policy::{Limit, LimitBy, Quota, Rate};
 pub(crate) use state::moving_average;
 pub use state::{LimitState, Place, Taken, Wanted};
-
-/// A limit's key or setting that can't be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: expected {expected}, got {got}")]
-pub struct InvalidLimit {
-    field: &'static str,
-    expected: String,
-    got: String,
-}
-
-impl InvalidLimit {
-    pub(crate) const fn new(field: &'static str, expected: String, got: String) -> Self {
-        Self { field, expected, got }
-    }
-}

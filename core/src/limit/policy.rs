@@ -5,9 +5,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use super::key::SHOWN;
-use super::{InvalidLimit, LimitKey};
-use crate::job::JobDefinition;
+use crate::invalid::Invalid;
+use crate::job::{JobDefinition, LimitKey};
 
 /// A limit on the jobs of a handler, over the whole fleet. One that exists is valid.
 ///
@@ -26,7 +25,7 @@ use crate::job::JobDefinition;
 ///     "limit: expected 1 to 1000 jobs at once, got 0",
 /// );
 /// # drop(limits);
-/// # Ok::<(), lambda_jobs_core::limit::InvalidLimit>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -75,12 +74,12 @@ const MAX_SCOPE: usize = 128;
 
 impl Limit {
     /// Lets so many jobs run at once, 1 to 1,000.
-    pub fn concurrency(by: LimitBy, jobs: u32) -> Result<Self, InvalidLimit> {
+    pub fn concurrency(by: LimitBy, jobs: u32) -> Result<Self, Invalid> {
         if (1..=MAX_JOBS).contains(&jobs) {
             Ok(Self { by, quota: Quota::Concurrency(jobs), scope: None })
         } else {
             let expected = format!("1 to {MAX_JOBS} jobs at once");
-            Err(InvalidLimit::new("limit", expected, jobs.to_string()))
+            Err(Invalid::new("limit", expected, jobs.to_string()))
         }
     }
 
@@ -92,15 +91,14 @@ impl Limit {
 
     /// Counts the jobs of all handlers together whose limits name this scope; otherwise a limit is its
     /// handler's alone. 1 to 128 bytes.
-    pub fn shared(mut self, scope: impl Into<String>) -> Result<Self, InvalidLimit> {
+    pub fn shared(mut self, scope: impl Into<String>) -> Result<Self, Invalid> {
         let scope = scope.into();
         if (1..=MAX_SCOPE).contains(&scope.len()) && !scope.chars().any(char::is_control) {
             self.scope = Some(scope);
             Ok(self)
         } else {
             let expected = format!("1 to {MAX_SCOPE} bytes without control characters");
-            let shown: String = scope.chars().take(SHOWN).collect();
-            Err(InvalidLimit::new("limit scope", expected, format!("{shown:?}")))
+            Err(Invalid::text("limit scope", expected, &scope))
         }
     }
 
@@ -148,13 +146,13 @@ fn plain(value: &Value) -> Option<String> {
 
 impl Rate {
     /// So many jobs, 1 to 100,000, in a time of 1 ms to 24 h; as many at once after a quiet time.
-    pub fn new(jobs: u32, per: Duration) -> Result<Self, InvalidLimit> {
+    pub fn new(jobs: u32, per: Duration) -> Result<Self, Invalid> {
         if !(1..=MAX_RATE_JOBS).contains(&jobs) {
-            return Err(InvalidLimit::new("rate", format!("1 to {MAX_RATE_JOBS} jobs"), jobs.to_string()));
+            return Err(Invalid::new("rate", format!("1 to {MAX_RATE_JOBS} jobs"), jobs.to_string()));
         }
         let least = Duration::from_millis(1);
         if !(least..=MAX_PER).contains(&per) {
-            return Err(InvalidLimit::new(
+            return Err(Invalid::new(
                 "rate",
                 format!("a time of {least:?} to {MAX_PER:?}"),
                 format!("{per:?}"),
@@ -165,12 +163,12 @@ impl Rate {
 
     /// Lets so many start at once after a quiet time, 1 to 100,000; as many as start in a second in any case,
     /// because SQS counts waits in whole seconds.
-    pub fn burst(mut self, jobs: u32) -> Result<Self, InvalidLimit> {
+    pub fn burst(mut self, jobs: u32) -> Result<Self, Invalid> {
         if (1..=MAX_RATE_JOBS).contains(&jobs) {
             self.burst = jobs;
             Ok(self)
         } else {
-            Err(InvalidLimit::new("burst", format!("1 to {MAX_RATE_JOBS} jobs"), jobs.to_string()))
+            Err(Invalid::new("burst", format!("1 to {MAX_RATE_JOBS} jobs"), jobs.to_string()))
         }
     }
 

@@ -11,8 +11,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{LimitKey, Quota, Rate};
-use crate::ports::SharedState;
+use super::{Quota, Rate};
+use crate::job::LimitKey;
+use crate::versioned::VersionedState;
 
 /// A limit's use, as the fleet shares it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,7 +251,7 @@ fn later(instant: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
     instant.checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-impl SharedState for LimitState {
+impl VersionedState for LimitState {
     const KIND: &'static str = "limit";
 
     fn name(&self) -> String {

@@ -6,8 +6,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{JobManager, ManagerError};
-use crate::breaker::{Breaker, BreakerName, Counts, event};
-use crate::ports::{SharedOutcome, SharedState};
+use crate::breaker::{Breaker, Counts};
+use crate::job::BreakerName;
+use crate::ports::VersionedOutcome;
+use crate::protection::event;
+use crate::versioned::VersionedState;
 
 /// How often a write is tried that somebody else's write keeps defeating.
 const TRIES: usize = 5;
@@ -103,9 +106,9 @@ impl JobManager {
             let mut next = change(breaker, now);
             next.writer = self.ports.entropy.next_u64();
             match self.ports.breakers.save(std::slice::from_ref(&next)).await.pop() {
-                Some(Ok(SharedOutcome::Conflict(other))) => found = other.map(|other| *other),
+                Some(Ok(VersionedOutcome::Conflict(other))) => found = other.map(|other| *other),
                 Some(Err(error)) => return Err(error.into()),
-                Some(Ok(SharedOutcome::Saved)) | None => {
+                Some(Ok(VersionedOutcome::Saved)) | None => {
                     if let Some(event) = event(before, &next, now) {
                         self.ports.events.publish(&[event]).await;
                     }

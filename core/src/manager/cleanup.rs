@@ -11,9 +11,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{JobManager, ManagerError};
-use crate::job::JobId;
+use crate::job::{JobId, Retention};
 use crate::ports::{Archived, FinishedJob, HistoryPart};
-use crate::retention::Retention;
 
 /// What a cleanup came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -101,7 +100,7 @@ impl JobManager {
         let mut report = CleanupReport::default();
         let mut cursor: Option<String> = None;
         loop {
-            let page = self.ports.archive.page(cursor.as_deref()).await?;
+            let page = self.ports.pruner.page(cursor.as_deref()).await?;
             report.examined += page.items.iter().filter(|item| matches!(item, Archived::Job(_))).count();
             let work = plan.sort(page.items);
             self.carry_out(work, &mut report).await?;
@@ -117,19 +116,19 @@ impl JobManager {
     }
 
     async fn carry_out(&self, work: Work, report: &mut CleanupReport) -> Result<(), ManagerError> {
-        let archive = &self.ports.archive;
+        let pruner = &self.ports.pruner;
         if !work.remove.is_empty() {
-            for removed in archive.remove(&work.remove).await {
+            for removed in pruner.remove(&work.remove).await {
                 *(if removed? { &mut report.removed } else { &mut report.changed }) += 1;
             }
         }
         if !work.trim.is_empty() {
-            for trimmed in archive.trim(&work.trim).await {
+            for trimmed in pruner.trim(&work.trim).await {
                 *(if trimmed? { &mut report.trimmed } else { &mut report.changed }) += 1;
             }
         }
         if !work.remove_history.is_empty() {
-            for removed in archive.remove_history(&work.remove_history).await {
+            for removed in pruner.remove_history(&work.remove_history).await {
                 removed?;
                 report.history_removed += 1;
             }

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::message::MAX_DELAY;
+use crate::job::bounds::MAX_DELAY;
 
 /// An instant that a job can't wait for: it is further ahead than [`MAX_DELAY`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

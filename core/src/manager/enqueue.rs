@@ -8,10 +8,10 @@ use futures_util::future::join;
 use serde::Serialize;
 
 use super::{JobManager, TooFar, check_due};
-use crate::families;
+use crate::job::bounds::{WAY_OUT, is_beyond_a_message};
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, NewJob, Queue};
-use crate::message::{DecodeError, JobMessage, MAX_BODY_BYTES, WAY_OUT};
-use crate::ports::{InsertOutcome, Outgoing, QueueError, StoreError, is_beyond_a_message};
+use crate::message::{DecodeError, JobMessage, MAX_BODY_BYTES};
+use crate::ports::{InsertOutcome, Outgoing, QueueError, StoreError};
 
 /// A job that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -236,7 +236,7 @@ impl JobManager {
 
     fn queue_of(&self, job: &JobDefinition) -> Result<Queue, EnqueueError> {
         match &self.registry {
-            None => Ok(families::queue_for(&job.name, job.priority)),
+            None => Ok(Queue::for_job(&job.name, job.priority)),
             Some(registry) if registry.names().any(|name| name == job.name) => {
                 Ok(registry.queue_for(&job.name, job.priority))
             }

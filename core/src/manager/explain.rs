@@ -4,7 +4,7 @@ use futures_util::future::{join, try_join};
 
 use super::{JobManager, ManagerError};
 use crate::explain::{Explanation, explain};
-use crate::job::{JobId, JobRecord, Obstacle};
+use crate::job::{Blocker, JobId, JobRecord};
 
 impl JobManager {
     /// Says why a job is not running, and when it can start at the earliest. An id that nobody knows has an
@@ -38,8 +38,8 @@ impl JobManager {
         let needed = handler.map_or(&[][..], |handler| handler.breakers());
         let (mut breaker, mut limit) = (None, None);
         match &record.blocked {
-            Some(Obstacle::Breaker(name)) => breaker = Some(name),
-            Some(Obstacle::Limit(key)) => limit = Some(key.as_str().to_owned()),
+            Some(Blocker::Breaker(name)) => breaker = Some(name),
+            Some(Blocker::Limit(key)) => limit = Some(key.as_str().to_owned()),
             None => {}
         }
         let breakers = needed.iter().chain(&record.definition.breakers).chain(breaker);

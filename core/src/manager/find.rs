@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::{JobManager, ManagerError};
 use crate::job::{JobId, JobRecord, JobStatus, Queue};
-use crate::newest::{Newest, Place};
-use crate::ports::{HistoryEntry, HistoryQuery, ListQuery, Page};
+use crate::paging::{Newest, Page, Place};
+use crate::ports::{HistoryEntry, HistoryQuery, ListQuery};
 
 /// How far back finished jobs are listed.
 const HISTORY: TimeDelta = TimeDelta::days(15);

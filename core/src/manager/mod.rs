@@ -19,7 +19,6 @@ use std::sync::Arc;
 
 pub use breakers::BreakerView;
 pub use cleanup::CleanupReport;
-pub use control::{Health, JobMetrics, OneQueue, QueueStatus};
 pub use due::TooFar;
 pub(crate) use due::check_due;
 pub use enqueue::{EnqueueError, Enqueued};
@@ -27,54 +26,17 @@ pub use find::{JobFilter, JobSummary};
 pub use schedules::{MAX_BACKFILL, ScheduleError};
 pub use steer::{CancelOutcome, RescheduleOutcome, RetryOutcome};
 
-use crate::breaker::{Breaker, BreakerName};
 use crate::config::JobConfig;
-use crate::job::{JobExecution, JobId};
-use crate::limit::LimitState;
-use crate::ports::{
-    Clock, ControlStore, Counters, DeadLetterQueue, DeadLettered, Entropy, EventSink, JobArchive, JobIndex,
-    JobQueue, JobStore, QueueError, QueueStats, ScheduleStore, SharedStore, StoreError, UniqueKeys,
-};
-use crate::registry::JobRegistry;
+use crate::handler::JobRegistry;
+use crate::job::{BreakerName, JobExecution, JobId};
+use crate::ports::CorePorts;
+use crate::ports::{Counters, DeadLettered, QueueError, StoreError};
 
 /// Everything a caller can do with jobs.
 pub struct JobManager {
-    ports: ManagerPorts,
+    ports: CorePorts,
     config: JobConfig,
     registry: Option<Arc<JobRegistry>>,
-}
-
-/// What a manager needs from the outside.
-#[derive(Clone)]
-pub struct ManagerPorts {
-    /// Where jobs are remembered.
-    pub store: Arc<dyn JobStore>,
-    /// Where they are found.
-    pub index: Arc<dyn JobIndex>,
-    /// Where they are forgotten.
-    pub archive: Arc<dyn JobArchive>,
-    /// Where they wait.
-    pub queue: Arc<dyn JobQueue>,
-    /// What is to be made again and again.
-    pub schedules: Arc<dyn ScheduleStore>,
-    /// Where those are that nobody could run.
-    pub dead_letters: Arc<dyn DeadLetterQueue>,
-    /// How much waits there.
-    pub stats: Arc<dyn QueueStats>,
-    /// What is paused.
-    pub control: Arc<dyn ControlStore>,
-    /// What makes unique jobs unique.
-    pub unique: Arc<dyn UniqueKeys>,
-    /// The breakers of the fleet.
-    pub breakers: Arc<dyn SharedStore<Breaker>>,
-    /// Its limits.
-    pub limits: Arc<dyn SharedStore<LimitState>>,
-    /// Who is told of what operators do.
-    pub events: Arc<dyn EventSink>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness for ids.
-    pub entropy: Arc<dyn Entropy>,
 }
 
 /// A call that can't be carried out.
@@ -108,7 +70,7 @@ impl JobManager {
     /// A manager for callers that know no handlers: names are not checked, and queues follow from
     /// the family or the priority.
     #[must_use]
-    pub fn new(config: JobConfig, ports: ManagerPorts) -> Self {
+    pub fn new(config: JobConfig, ports: CorePorts) -> Self {
         Self { ports, config, registry: None }
     }
 
@@ -125,7 +87,7 @@ impl JobManager {
         &self.config
     }
 
-    pub(crate) const fn ports(&self) -> &ManagerPorts {
+    pub(crate) const fn ports(&self) -> &CorePorts {
         &self.ports
     }
 

@@ -9,11 +9,11 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{CancelOutcome, EnqueueError, Enqueued, JobManager, ManagerError};
-use crate::dispatcher::Dispatcher;
-use crate::job::{InvalidId, JobDefinition, JobId, NewJob};
+use crate::invalid::Invalid;
+use crate::job::{JobDefinition, JobId, NewJob, ScheduleId};
 use crate::ports::{Advance, StoreError, StoredSchedule};
 use crate::schedule::{
-    Cadence, Cron, InvalidSchedule, JobTemplate, Overlap, Schedule, ScheduleId, ScheduleSpec, ScheduleState,
+    Cadence, Cron, JobTemplate, LOOK_AHEAD, Overlap, Schedule, ScheduleSpec, ScheduleState,
     occurrences_after, plan,
 };
 
@@ -28,15 +28,12 @@ pub const MAX_BACKFILL: usize = 10_000;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleError {
-    /// The schedule can't be.
+    /// The schedule, or the id of an occurrence, can't be.
     #[error(transparent)]
-    Invalid(#[from] InvalidSchedule),
+    Invalid(#[from] Invalid),
     /// Its jobs would be refused.
     #[error("job: {0}")]
     Job(#[source] EnqueueError),
-    /// An occurrence has no id.
-    #[error(transparent)]
-    Id(#[from] InvalidId),
     /// There is no such schedule.
     #[error("id: expected the id of a schedule, got {0:?}")]
     Unknown(String),
@@ -173,7 +170,7 @@ impl JobManager {
         let now = self.ports.clock.now();
         let (mut jobs, mut plans) = (Vec::new(), Vec::with_capacity(schedules.len()));
         for StoredSchedule { schedule, state } in schedules {
-            let planned = plan(&schedule, &state, now, Dispatcher::LOOK_AHEAD, OCCURRENCES_AT_ONCE);
+            let planned = plan(&schedule, &state, now, LOOK_AHEAD, OCCURRENCES_AT_ONCE);
             if let Some(passed) = &planned.passed_over {
                 tracing::warn!(
                     schedule = %schedule.id, from = %passed.from, before = %passed.before, missed = %schedule.missed,
@@ -216,8 +213,8 @@ impl JobManager {
     /// Cancels jobs that a schedule made ahead of their time, and that it would not make as it is now.
     async fn cancel_ahead(&self, old: &Schedule, new: Option<&Schedule>) -> Result<(), ScheduleError> {
         let now = self.ports.clock.now();
-        let until = now + Dispatcher::LOOK_AHEAD;
-        let ahead = |schedule: &Schedule| -> Result<Vec<JobId>, InvalidId> {
+        let until = now + LOOK_AHEAD;
+        let ahead = |schedule: &Schedule| -> Result<Vec<JobId>, Invalid> {
             occurrences_after(schedule, now)
                 .take_while(|one| one.instant <= until)
                 .map(|one| schedule.job_id(one.instant))
@@ -240,7 +237,7 @@ impl JobManager {
 
 /// The job of an occurrence. One that comes while the last is unfinished is told from it when it is due, by a
 /// key that both want.
-fn occurrence_job(schedule: &Schedule, instant: DateTime<Utc>) -> Result<NewJob, InvalidId> {
+fn occurrence_job(schedule: &Schedule, instant: DateTime<Utc>) -> Result<NewJob, Invalid> {
     let job = schedule.job(instant)?;
     Ok(match schedule.overlap {
         Overlap::Allow => job,

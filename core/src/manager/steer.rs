@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{JobManager, ManagerError, check_due};
+use crate::job::bounds::is_beyond_a_message;
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, Queue};
-use crate::ports::{InsertOutcome, ReplaceOutcome, is_beyond_a_message};
+use crate::ports::{InsertOutcome, ReplaceOutcome};
 
 /// How often a write is tried that somebody else's write keeps defeating.
 const TRIES: usize = 5;

@@ -10,7 +10,7 @@ use super::JobManager;
 use super::enqueue::{EnqueueError, Enqueued, Entering};
 use crate::job::{JobDefinition, JobStatus};
 use crate::ports::StoreError;
-use crate::unique::{Takers, Taking, Wanted};
+use crate::protection::{KeyLock, KeyLocks, Wanted};
 
 type Answer = (usize, Result<Enqueued, EnqueueError>);
 
@@ -44,7 +44,7 @@ impl JobManager {
         }
         let mut answers = Vec::new();
         if !wanted.is_empty() {
-            let takers = Takers { unique: &*self.ports.unique, store: &*self.ports.store, now };
+            let takers = KeyLocks { unique: &*self.ports.unique, store: &*self.ports.store, now };
             for ((at, job), taking) in unique.into_iter().zip(takers.take(wanted).await) {
                 match self.duplicate(taking).await {
                     Ok(None) => accepted.push((at, job)),
@@ -58,11 +58,11 @@ impl JobManager {
     }
 
     /// The answer for a job whose key another has.
-    async fn duplicate(&self, taking: Result<Taking, StoreError>) -> Result<Option<Enqueued>, EnqueueError> {
+    async fn duplicate(&self, taking: Result<KeyLock, StoreError>) -> Result<Option<Enqueued>, EnqueueError> {
         match taking? {
-            Taking::Ours | Taking::Unsure(_) => Ok(None),
-            Taking::Lost { record: Some(record), .. } => self.known(*record).await.map(Some),
-            Taking::Lost { holder, .. } => {
+            KeyLock::Ours | KeyLock::Unsure(_) => Ok(None),
+            KeyLock::Lost { record: Some(record), .. } => self.known(*record).await.map(Some),
+            KeyLock::Lost { holder, .. } => {
                 Ok(Some(Enqueued { job_id: holder, status: JobStatus::Queued, duplicate: true }))
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::ports::{BoxFuture, Clock};
+use crate::clock::{BoxFuture, Clock};
 
 /// A clock for tests: [`run`](Self::run) moves it on only when nothing else can happen, so a test of
 /// an hour's wait takes no time and always ends the same way.

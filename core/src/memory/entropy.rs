@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::ports::Entropy;
+use crate::clock::Entropy;
 
 /// Random numbers that follow from a seed.
 ///

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::clock::Clock;
 use crate::job::Queue;
-use crate::ports::{ChangeOutcome, Clock, EventSource, EventSourceError, EventSources, SourceState};
+use crate::ports::{ChangeOutcome, EventSource, EventSourceError, EventSources, SourceState};
 
 /// An [`EventSources`] in memory, one event source for each queue; a change takes a while, and until it has
 /// taken effect no other is accepted.

@@ -3,19 +3,18 @@
 //! These are real adapters, not mocks: they pass the same conformance suites as the ones on AWS, so a
 //! test of your handlers with them shows what will happen there. Nothing here outlives the process.
 
-mod archive;
-mod backlog;
 mod clock;
 mod control;
 mod entropy;
 mod event_sources;
 mod events;
+mod pruner;
 mod queue;
 mod schedules;
-mod shared;
+mod stale;
 mod store;
 mod unique;
-mod webhooks;
+mod versioned;
 
 pub use clock::PausedClock;
 pub use control::MemoryControlStore;
@@ -24,7 +23,6 @@ pub use event_sources::MemoryEventSources;
 pub use events::MemoryEvents;
 pub use queue::MemoryQueue;
 pub use schedules::MemorySchedules;
-pub use shared::MemoryShared;
 pub use store::MemoryJobStore;
 pub use unique::MemoryUniqueKeys;
-pub use webhooks::MemoryWebhooks;
+pub use versioned::MemoryVersioned;

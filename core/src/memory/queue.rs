@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::PausedClock;
+use crate::clock::Clock;
 use crate::config::JobConfig;
 use crate::job::Queue;
 use crate::ports::{
-    Clock, DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError, Receipt,
+    DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError, Receipt,
     ReceivedMessage,
 };
 use crate::sqs::{
@@ -79,7 +80,6 @@ impl MemoryQueue {
 }
 
 /// What a simulated SQS does of its own accord.
-#[cfg(feature = "testing")]
 impl MemoryQueue {
     /// Receives up to `max` messages in an order of the caller's, each as SQS keeps it and as a worker gets it.
     pub(crate) fn receive_by(

@@ -5,8 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::ports::{Advance, DueSchedules, Page, ScheduleStore, StoreError, StoredSchedule};
-use crate::schedule::ScheduleId;
+use crate::job::ScheduleId;
+use crate::paging::Page;
+use crate::ports::{Advance, DueSchedules, ScheduleStore, StoreError, StoredSchedule};
 
 /// A [`ScheduleStore`] in memory.
 #[derive(Debug, Default)]

@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::job::{JobId, JobRecord, JobStatus};
+use crate::paging::Page;
 use crate::ports::{
     ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
-    JobIndex, JobStore, ListQuery, Page, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+    JobIndex, JobStore, ListQuery, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
 };
 
 /// A [`JobStore`] and [`JobIndex`] in memory.
@@ -32,7 +33,6 @@ impl MemoryJobStore {
     }
 
     /// Deletes what had ended by this instant, as the time to live does.
-    #[cfg(feature = "testing")]
     pub(crate) fn forget(&self, ended_by: chrono::DateTime<chrono::Utc>) {
         self.state().records.retain(|_, record| record.completed_at.is_none_or(|ended| ended > ended_by));
     }

@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::ports::{KeyClaim, KeyHold, KeyOutcome, StoreError, UniqueKeys};
+use crate::ports::{KeyClaim, KeyOutcome, StoreError, UniqueKeys};
+use crate::unique::KeyHold;
 
 /// [`UniqueKeys`] in memory.
 #[derive(Debug, Default)]

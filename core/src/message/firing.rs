@@ -6,8 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use super::fields::{DecodeError, Fields};
-use crate::job::JobId;
-use crate::schedule::ScheduleId;
+use crate::job::{JobId, ScheduleId};
 
 /// The job of a schedule's firing, `<schedule>@<minute>`; `None` where a message comes from no schedule. Rules
 /// fire by the minute, some seconds late.

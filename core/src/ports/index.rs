@@ -7,8 +7,9 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::store::{Counters, HistoryEntry, StoreError};
 use crate::job::{JobRecord, JobStatus};
+use crate::paging::Page;
+use crate::ports::{Counters, HistoryEntry, StoreError};
 
 /// A way to find jobs.
 #[async_trait]
@@ -77,15 +78,6 @@ pub struct HistoryQuery {
     pub name: Option<String>,
     /// At most this many.
     pub limit: usize,
-}
-
-/// A part of a list.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page<T> {
-    /// What was found.
-    pub items: Vec<T>,
-    /// Where the next page begins; `None` at the end.
-    pub cursor: Option<String>,
 }
 
 impl HistoryQuery {

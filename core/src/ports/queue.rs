@@ -11,25 +11,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::job::Queue;
+use crate::job::bounds::MAX_SEND_DELAY;
 use crate::message::JobMessage;
-
-/// The longest delay that SQS gives a message.
-pub const MAX_SEND_DELAY: Duration = Duration::from_mins(15);
-
-/// Whether an instant is further off than SQS can hide a message.
-///
-/// ```
-/// use chrono::{DateTime, TimeDelta};
-/// use lambda_jobs_core::ports::is_beyond_a_message;
-///
-/// let now = DateTime::UNIX_EPOCH;
-/// assert!(!is_beyond_a_message(now + TimeDelta::minutes(15), now));
-/// assert!(is_beyond_a_message(now + TimeDelta::minutes(16), now));
-/// ```
-#[must_use]
-pub fn is_beyond_a_message(instant: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    (instant - now).to_std().is_ok_and(|wait| wait > MAX_SEND_DELAY)
-}
 
 /// A set of queues, each with its dead-letter queue. Answers are in the order of what was asked.
 #[async_trait]

@@ -7,9 +7,10 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::index::Page;
-use super::store::StoreError;
-use crate::schedule::{Schedule, ScheduleId, ScheduleState};
+use crate::job::ScheduleId;
+use crate::paging::Page;
+use crate::ports::StoreError;
+use crate::schedule::{Schedule, ScheduleState};
 
 /// A store of schedules.
 #[async_trait]

@@ -1,10 +1,9 @@
 //! Where unique keys are kept.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 
 use super::StoreError;
-use crate::job::JobId;
+use crate::unique::KeyHold;
 
 /// A store of the keys of unique jobs.
 #[async_trait]
@@ -14,19 +13,6 @@ pub trait UniqueKeys: Send + Sync {
     /// A key that is held in just this way is held: so a try whose answer was lost, and that is made again,
     /// succeeds. An earlier hold of the same job is answered like another's; the job may replace it.
     async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, StoreError>>;
-}
-
-/// A key, and who has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyHold {
-    /// The key.
-    pub key: String,
-    /// The job that has it.
-    pub job: JobId,
-    /// When it took the key.
-    pub since: DateTime<Utc>,
-    /// Until when it keeps the key, even if it ends before.
-    pub until: Option<DateTime<Utc>>,
 }
 
 /// A key that is to be taken.

@@ -12,18 +12,16 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use serde_json::{Value, json};
 
-use super::cancellation;
 use super::gate::{OUT_OF_TIME, fits};
 use super::held::Held;
 use super::snooze::{snoozed, too_often};
-use super::{Invocation, JobProcessor, Ledger, Ready};
-use crate::breaker::Calls;
-use crate::context::{JobContext, StopSignal};
-use crate::handler::JobError;
+use super::{Invocation, JobProcessor, Ledger, Ready, cancellation};
+use crate::clock::{BoxFuture, Entropy};
+use crate::handler::{Calls, JobContext, JobError, Registered, StopSignal, Success};
+use crate::job::bounds::MAX_DELAY;
 use crate::job::{JobId, JobRecord, JobStatus};
-use crate::message::{JobMessage, MAX_DELAY};
-use crate::ports::{BoxFuture, Entropy, Fence, ReceivedMessage};
-use crate::registry::{Registered, Success};
+use crate::message::JobMessage;
+use crate::ports::{Fence, ReceivedMessage};
 use crate::retry::RetryPolicy;
 
 /// Told about every poll of a job's future, so that a job that blocks without yielding can be named.
@@ -107,7 +105,7 @@ impl JobProcessor {
         let deadline = now + TimeDelta::from_std(timeout).unwrap_or(TimeDelta::MAX);
         let calls = Calls::new(
             (Arc::clone(&self.breakers), Arc::clone(&self.limits)),
-            Arc::clone(&self.registry),
+            self.registry.clone(),
             Arc::clone(&self.clock),
             Arc::clone(&held.visitor),
             (lease_until, deadline),

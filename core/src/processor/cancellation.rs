@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{JobProcessor, Ready};
-use crate::context::{StopSignal, Stopper};
+use crate::handler::{StopSignal, Stopper};
 use crate::job::{JobId, JobRecord};
 use crate::ports::Fence;
 

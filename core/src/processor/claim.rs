@@ -8,16 +8,16 @@
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
 
-use super::dispose::{Postponed, misnamed};
+use super::dispose::{Requeued, misnamed};
 use super::gate::{OUT_OF_TIME, fits};
-use super::judge::{CRASHED, Verdict, judge};
-use super::waits::Waits;
 use super::{Candidate, Invocation, JobProcessor, Ledger, Ready, Suspect};
 use crate::job::{Claim, Company, JobId, JobRecord};
 use crate::message::JobMessage;
 use crate::ports::{
     ClaimOutcome, ClaimRequest, Fence, InsertOutcome, ReceivedMessage, ReplaceOutcome, StoreError,
 };
+use crate::processor::backoff::Backoff;
+use crate::processor::refused_claim::{CRASHED, RefusedClaim, judge};
 
 /// What claiming came to.
 #[derive(Default)]
@@ -146,7 +146,7 @@ impl JobProcessor {
                 claimed.ready.push(Ready { fence: Fence::Absent, ..attempted.ready(record) });
             }
         }
-        let (mut waits, mut troubles) = (Waits::new(), 0);
+        let (mut waits, mut troubles) = (Backoff::new(), 0);
         for round in 1..=ROUNDS {
             let is_last = round == ROUNDS || troubles == TROUBLED_ROUNDS;
             let insert = self.insert_round(unseen, is_last, ledger);
@@ -165,7 +165,7 @@ impl JobProcessor {
             }
         }
         let contended = unseen.into_iter().chain(known);
-        let contended = contended.map(|attempted| Postponed::new(attempted.candidate, now));
+        let contended = contended.map(|attempted| Requeued::new(attempted.candidate, now));
         self.postpone(contended.collect(), ledger).await;
         claimed
     }
@@ -234,18 +234,18 @@ impl JobProcessor {
     ) {
         let name = &attempted.candidate.message.definition.name;
         match judge(&record, name, &attempted.claim.id, self.clock.now()) {
-            Verdict::Ours => claimed.ready.push(attempted.ready(record)),
-            Verdict::Finished => release_duplicate(&attempted.candidate.received, &record, ledger),
-            Verdict::Wait(until, why) => {
+            RefusedClaim::Ours => claimed.ready.push(attempted.ready(record)),
+            RefusedClaim::Finished => release_duplicate(&attempted.candidate.received, &record, ledger),
+            RefusedClaim::Wait(until, why) => {
                 tracing::debug!(job_id = %record.id(), why, "deferred");
-                self.postpone(vec![Postponed::new(attempted.candidate, until)], ledger).await;
+                self.postpone(vec![Requeued::new(attempted.candidate, until)], ledger).await;
             }
-            Verdict::RunAlone => {
+            RefusedClaim::RunAlone => {
                 claimed.suspects.push(Suspect { candidate: attempted.candidate, record });
             }
-            Verdict::Blame => self.blame(attempted.candidate, record, invocation, ledger).await,
-            Verdict::Redriven => claimed.ready.extend(self.take_over(attempted, record, ledger).await),
-            Verdict::Misnamed => {
+            RefusedClaim::Blame => self.blame(attempted.candidate, record, invocation, ledger).await,
+            RefusedClaim::Redriven => claimed.ready.extend(self.take_over(attempted, record, ledger).await),
+            RefusedClaim::Misnamed => {
                 let reason = misnamed(record.id(), &record.definition.name);
                 self.bury(vec![(attempted.candidate.received, None, reason)], ledger).await;
             }
@@ -256,7 +256,7 @@ impl JobProcessor {
     async fn take_over(&self, attempted: Attempted, record: JobRecord, ledger: &Ledger) -> Option<Ready> {
         let now = self.clock.now();
         let record = record.claimed(attempted.claim.clone(), now);
-        let (mut waits, mut doubt) = (Waits::new(), Doubt::default());
+        let (mut waits, mut doubt) = (Backoff::new(), Doubt::default());
         let mut outcome = self.store.replace(&record).await;
         for _ in 1..TAKEOVERS {
             if !outcome.as_ref().is_err_and(|error| doubt.grows(error)) {
@@ -271,7 +271,7 @@ impl JobProcessor {
                 Some(attempted.ready(*current))
             }
             Ok(ReplaceOutcome::Conflict(_)) => {
-                self.postpone(vec![Postponed::new(attempted.candidate, now)], ledger).await;
+                self.postpone(vec![Requeued::new(attempted.candidate, now)], ledger).await;
                 None
             }
             Err(error) => {
@@ -293,7 +293,7 @@ impl JobProcessor {
         let timeout = candidate.handler.timeout(&candidate.message.definition);
         if invocation.stop.is_set() || !fits(timeout, now, invocation.deadline) {
             tracing::debug!(job_id = %record.id(), why = OUT_OF_TIME, "deferred");
-            self.postpone(vec![Postponed::new(candidate, now)], ledger).await;
+            self.postpone(vec![Requeued::new(candidate, now)], ledger).await;
             return None;
         }
         record.isolated = true;
@@ -333,7 +333,7 @@ impl JobProcessor {
         tracing::error!(job_id = %candidate.message.definition.id, error = error as &dyn std::error::Error,
             "the job can't be claimed; its message comes back");
         let until = self.after_trouble();
-        self.postpone(vec![Postponed::new(candidate, until)], ledger).await;
+        self.postpone(vec![Requeued::new(candidate, until)], ledger).await;
     }
 }
 

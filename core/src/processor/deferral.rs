@@ -5,16 +5,16 @@
 
 use chrono::{DateTime, Utc};
 
-use super::dispose::Postponed;
+use super::dispose::Requeued;
 use super::{Candidate, JobProcessor, Ledger};
-use crate::job::{JobId, JobRecord, JobStatus, Obstacle};
+use crate::job::{Blocker, JobId, JobRecord, JobStatus};
 use crate::ports::{InsertOutcome, ReplaceOutcome, StoreError};
 
 /// A job that waits, for what, and until when.
 pub(super) struct Deferred {
     pub(super) candidate: Candidate,
     pub(super) until: DateTime<Utc>,
-    pub(super) by: Obstacle,
+    pub(super) by: Blocker,
 }
 
 /// What becomes of the record of a deferred job.
@@ -108,8 +108,8 @@ impl JobProcessor {
 }
 
 impl Deferred {
-    fn postponed(self) -> Postponed {
-        let mut postponed = Postponed::new(self.candidate, self.until);
+    fn postponed(self) -> Requeued {
+        let mut postponed = Requeued::new(self.candidate, self.until);
         postponed.message.deferred = true;
         postponed
     }
@@ -121,7 +121,7 @@ fn written_down(
     records: Vec<JobRecord>,
     written: impl Iterator<Item = Result<bool, StoreError>>,
     ledger: &Ledger,
-) -> Vec<Postponed> {
+) -> Vec<Requeued> {
     let mut left = Vec::new();
     for ((mut job, record), written) in jobs.into_iter().zip(records).zip(written) {
         match written {

@@ -10,14 +10,14 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join;
 
-use super::waits::Waits;
 use super::{Candidate, JobProcessor, Ledger};
+use crate::job::bounds::MAX_SEND_DELAY;
 use crate::job::{JobDefinition, JobId, JobRecord};
 use crate::message::JobMessage;
 use crate::ports::{
-    DeadLetter, Deferral, InsertOutcome, MAX_SEND_DELAY, Outgoing, QueueError, ReceivedMessage,
-    ReplaceOutcome, StoreError,
+    DeadLetter, Deferral, InsertOutcome, Outgoing, QueueError, ReceivedMessage, ReplaceOutcome, StoreError,
 };
+use crate::processor::backoff::Backoff;
 
 /// The longest wait by visibility timeout.
 const LONGEST_DEFERRAL: Duration = Duration::from_mins(1);
@@ -29,13 +29,13 @@ const NOTES: usize = 5;
 const COPY_WAIT: TimeDelta = TimeDelta::seconds(60);
 
 /// A message that is to come back at an instant.
-pub(super) struct Postponed {
+pub(super) struct Requeued {
     pub(super) received: ReceivedMessage,
     pub(super) message: JobMessage,
     pub(super) until: DateTime<Utc>,
 }
 
-impl Postponed {
+impl Requeued {
     pub(super) fn new(candidate: Candidate, until: DateTime<Utc>) -> Self {
         Self { received: candidate.received, message: candidate.message, until }
     }
@@ -68,13 +68,13 @@ pub(super) fn misnamed(id: &JobId, owner: &str) -> String {
 
 impl JobProcessor {
     /// Makes messages come back at their instants, and counts them as deferred.
-    pub(super) async fn postpone(&self, postponed: Vec<Postponed>, ledger: &Ledger) {
+    pub(super) async fn postpone(&self, postponed: Vec<Requeued>, ledger: &Ledger) {
         ledger.count(|summary| summary.deferred += postponed.len());
         self.hold_back(postponed, ledger).await;
     }
 
     /// Makes messages come back at their instants.
-    pub(super) async fn hold_back(&self, postponed: Vec<Postponed>, ledger: &Ledger) {
+    pub(super) async fn hold_back(&self, postponed: Vec<Requeued>, ledger: &Ledger) {
         if postponed.is_empty() {
             return;
         }
@@ -88,7 +88,7 @@ impl JobProcessor {
                 fresh.push(outgoing);
                 resent.push(one.received);
             } else {
-                let Postponed { received: ReceivedMessage { queue, receipt_handle, .. }, .. } = one;
+                let Requeued { received: ReceivedMessage { queue, receipt_handle, .. }, .. } = one;
                 deferrals.push(Deferral { queue, receipt_handle, wait });
             }
         }
@@ -148,7 +148,7 @@ impl JobProcessor {
                 continue;
             }
             candidate.message.recorded = true;
-            postponed.push(Postponed::new(candidate, until));
+            postponed.push(Requeued::new(candidate, until));
         }
         self.postpone(postponed, ledger).await;
     }
@@ -187,7 +187,7 @@ impl JobProcessor {
                     let reason = misnamed(id, &other);
                     letters.push((copy.received, None, reason));
                 }
-                None => postponed.push(Postponed::new(copy, self.clock.now() + COPY_WAIT)),
+                None => postponed.push(Requeued::new(copy, self.clock.now() + COPY_WAIT)),
             }
         }
         self.bury(letters, ledger).await;
@@ -232,7 +232,7 @@ impl JobProcessor {
         let (id, name) = (message.definition.id.clone(), message.definition.name.clone());
         let new = JobRecord::accepted(message.definition, received.queue, received.sent_at, message.due_at)
             .dead_lettered(reason.clone(), self.clock.now());
-        let mut waits = Waits::new();
+        let mut waits = Backoff::new();
         let mut noted = self.try_to_note(&new, &name, &reason).await;
         for _ in 1..NOTES {
             if noted.is_ok() {

@@ -10,10 +10,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Candidate, Invocation, JobProcessor, Ledger};
 use crate::config::JobConfig;
 use crate::control::looking_again;
+use crate::handler::{JobRegistry, Registered};
+use crate::job::bounds::WAY_OUT;
 use crate::manager::EnqueueError;
-use crate::message::{JobMessage, WAY_OUT};
+use crate::message::JobMessage;
 use crate::ports::ReceivedMessage;
-use crate::registry::{JobRegistry, Registered};
 
 /// The gate's answer.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use crate::breaker::{Permit, Visitor};
-use crate::job::JobId;
-use crate::limit::{GiveBack, LimitKey};
+use crate::job::{JobId, LimitKey};
+use crate::protection::{BulkheadHolder, GiveBack, Permit};
 
 /// The probes and places that jobs of a batch hold, until they are over or are not run after all.
 pub(super) struct Held {
     /// The batch, which has places for all its jobs together at dependencies that don't answer promptly.
-    pub(super) visitor: Arc<Visitor>,
+    pub(super) visitor: Arc<BulkheadHolder>,
     jobs: Mutex<HashMap<JobId, Holds>>,
 }
 
@@ -25,7 +24,7 @@ pub(super) struct Holds {
 
 impl Held {
     pub(super) fn new(lease_until: DateTime<Utc>) -> Self {
-        Self { visitor: Arc::new(Visitor::new(lease_until)), jobs: Mutex::default() }
+        Self { visitor: Arc::new(BulkheadHolder::new(lease_until)), jobs: Mutex::default() }
     }
 
     pub(super) fn add_probes(&self, id: &JobId, probes: Vec<Permit>) {

@@ -10,22 +10,22 @@
 
 mod acknowledge;
 mod attempt;
+mod backoff;
 mod cancellation;
 mod claim;
-mod control;
+mod control_cache;
 mod deferral;
 mod dispose;
 mod gate;
 mod held;
-mod judge;
 mod ledger;
 mod park;
 mod protect;
+mod refused_claim;
 mod settle;
 mod slots;
 mod snooze;
 mod unique;
-mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,20 +37,17 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 pub use attempt::RunObserver;
 pub use ledger::{BatchReport, BatchSummary};
 
-use crate::breaker::{Breaker, Breakers};
+use crate::clock::{BoxFuture, Clock, Entropy};
 use crate::config::JobConfig;
-use crate::context::StopSignal;
+use crate::handler::{JobRegistry, Registered, StopSignal};
 use crate::job::{Claim, ClaimId, Company, JobRecord};
-use crate::limit::{LimitState, Limits};
 use crate::message::JobMessage;
-use crate::ports::{
-    BoxFuture, Clock, ControlStore, Entropy, EventSink, Fence, JobQueue, JobStore, ReceivedMessage,
-    Settlement, SharedStore, UniqueKeys,
-};
-use crate::registry::{JobRegistry, Registered};
+use crate::ports::CorePorts;
+use crate::ports::{Fence, JobQueue, JobStore, ReceivedMessage, Settlement, UniqueKeys};
+use crate::protection::{Breakers, Limits};
 use acknowledge::{Grouped, in_groups};
 use attempt::Ended;
-use control::KnownControl;
+use control_cache::ControlCache;
 use ledger::Ledger;
 use slots::Slots;
 
@@ -60,35 +57,13 @@ pub struct JobProcessor {
     config: JobConfig,
     store: Arc<dyn JobStore>,
     queue: Arc<dyn JobQueue>,
-    control: KnownControl,
+    control: ControlCache,
     unique: Arc<dyn UniqueKeys>,
     breakers: Arc<Breakers>,
     limits: Arc<Limits>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     observer: Arc<dyn RunObserver>,
-}
-
-/// What a processor needs from the outside.
-pub struct ProcessorPorts {
-    /// Where jobs are remembered.
-    pub store: Arc<dyn JobStore>,
-    /// Where they wait.
-    pub queue: Arc<dyn JobQueue>,
-    /// What is paused.
-    pub control: Arc<dyn ControlStore>,
-    /// What makes unique jobs unique.
-    pub unique: Arc<dyn UniqueKeys>,
-    /// The breakers of the fleet.
-    pub breakers: Arc<dyn SharedStore<Breaker>>,
-    /// Its limits.
-    pub limits: Arc<dyn SharedStore<LimitState>>,
-    /// Who is told what happens.
-    pub events: Arc<dyn EventSink>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness for claim ids and jitter.
-    pub entropy: Arc<dyn Entropy>,
 }
 
 /// The circumstances under which a batch is processed.
@@ -139,24 +114,19 @@ impl JobProcessor {
 
     /// A processor of jobs for these handlers.
     #[must_use]
-    pub fn new(registry: Arc<JobRegistry>, config: JobConfig, ports: ProcessorPorts) -> Self {
-        let ProcessorPorts { store, queue, control, unique, breakers, limits, events, clock, entropy } =
-            ports;
-        let breakers =
-            Breakers::new(breakers, events.clone(), clock.clone(), entropy.clone(), registry.clone());
-        let limits = Limits::new(limits, events, clock.clone(), entropy.clone());
-        let control = KnownControl::new(control, clock.clone());
+    pub fn new(registry: Arc<JobRegistry>, config: JobConfig, ports: &CorePorts) -> Self {
+        let breakers = Breakers::new(ports, registry.clone());
         Self {
             registry,
             config,
-            store,
-            queue,
-            control,
-            unique,
+            store: ports.store.clone(),
+            queue: ports.queue.clone(),
+            control: ControlCache::new(ports.control.clone(), ports.clock.clone()),
+            unique: ports.unique.clone(),
             breakers: Arc::new(breakers),
-            limits: Arc::new(limits),
-            clock,
-            entropy,
+            limits: Arc::new(Limits::new(ports)),
+            clock: ports.clock.clone(),
+            entropy: ports.entropy.clone(),
             observer: Arc::new(()),
         }
     }

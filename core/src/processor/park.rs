@@ -1,4 +1,4 @@
-//! Waits that are longer than SQS can hold a message.
+//! Backoff that are longer than SQS can hold a message.
 //!
 //! A message that is sent again every 15 minutes would cost a request each time for as long as its job
 //! waits. So the job is parked: its record enters the due index, and only then is its message let go. The
@@ -8,10 +8,11 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 
-use super::dispose::Postponed;
+use super::dispose::Requeued;
 use super::{JobProcessor, Ledger};
+use crate::job::bounds::is_beyond_a_message;
 use crate::job::{JobId, JobRecord};
-use crate::ports::{InsertOutcome, ReplaceOutcome, StoreError, is_beyond_a_message};
+use crate::ports::{InsertOutcome, ReplaceOutcome, StoreError};
 
 /// What covers a job whose message is to wait for longer than SQS can hold it.
 #[derive(Debug, PartialEq)]
@@ -26,7 +27,7 @@ enum Cover {
     Message,
 }
 
-fn cover(postponed: &Postponed, record: Option<JobRecord>) -> Cover {
+fn cover(postponed: &Requeued, record: Option<JobRecord>) -> Cover {
     let Some(record) = record else {
         let definition = postponed.message.definition.clone();
         let received = &postponed.received;
@@ -43,7 +44,7 @@ fn cover(postponed: &Postponed, record: Option<JobRecord>) -> Cover {
     if record.status.is_waiting() { Cover::Moved(Box::new(record.parked())) } else { Cover::Message }
 }
 
-impl Postponed {
+impl Requeued {
     /// Whether SQS can't hold it until its time.
     pub(super) fn is_far(&self, now: DateTime<Utc>) -> bool {
         is_beyond_a_message(self.until, now)
@@ -52,7 +53,7 @@ impl Postponed {
 
 impl JobProcessor {
     /// Parks jobs and lets go of their messages; answers those that messages must go on to cover.
-    pub(super) async fn park(&self, far: Vec<Postponed>, ledger: &Ledger) -> Vec<Postponed> {
+    pub(super) async fn park(&self, far: Vec<Requeued>, ledger: &Ledger) -> Vec<Requeued> {
         if far.is_empty() {
             return far;
         }
@@ -83,21 +84,21 @@ impl JobProcessor {
         left
     }
 
-    async fn park_new(&self, parked: Vec<(Postponed, JobRecord)>, ledger: &Ledger) -> Vec<Postponed> {
+    async fn park_new(&self, parked: Vec<(Requeued, JobRecord)>, ledger: &Ledger) -> Vec<Requeued> {
         if parked.is_empty() {
             return Vec::new();
         }
-        let (messages, records): (Vec<Postponed>, Vec<JobRecord>) = parked.into_iter().unzip();
+        let (messages, records): (Vec<Requeued>, Vec<JobRecord>) = parked.into_iter().unzip();
         let outcomes = self.store.insert(&records).await;
         let written = outcomes.into_iter().map(|outcome| outcome.map(|one| one == InsertOutcome::Inserted));
         let_go(messages, written, ledger)
     }
 
-    async fn park_moved(&self, parked: Vec<(Postponed, JobRecord)>, ledger: &Ledger) -> Vec<Postponed> {
+    async fn park_moved(&self, parked: Vec<(Requeued, JobRecord)>, ledger: &Ledger) -> Vec<Requeued> {
         if parked.is_empty() {
             return Vec::new();
         }
-        let (messages, records): (Vec<Postponed>, Vec<JobRecord>) = parked.into_iter().unzip();
+        let (messages, records): (Vec<Requeued>, Vec<JobRecord>) = parked.into_iter().unzip();
         let outcomes = self.store.replace_all(&records).await;
         let written = outcomes.into_iter().map(|outcome| outcome.map(|one| one == ReplaceOutcome::Replaced));
         let_go(messages, written, ledger)
@@ -106,10 +107,10 @@ impl JobProcessor {
 
 /// Lets go of the messages whose records were written, and answers the others.
 fn let_go(
-    messages: Vec<Postponed>,
+    messages: Vec<Requeued>,
     written: impl Iterator<Item = Result<bool, StoreError>>,
     ledger: &Ledger,
-) -> Vec<Postponed> {
+) -> Vec<Requeued> {
     let mut left = Vec::new();
     for (message, written) in messages.into_iter().zip(written) {
         match written {

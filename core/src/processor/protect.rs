@@ -8,11 +8,11 @@ use super::claim::Claimed;
 use super::deferral::Deferred;
 use super::held::places;
 use super::{Candidate, Invocation, JobProcessor, Ledger};
-use crate::breaker::{BreakerName, CallEnd, Permit, Refusal, Visitor};
-use crate::job::{JobId, Obstacle};
-use crate::limit::{Ask, LimitKey, Quota, Taken, Wanted};
+use crate::handler::Registered;
+use crate::job::{Blocker, BreakerName, JobId, LimitKey};
+use crate::limit::{Quota, Taken, Wanted};
 use crate::message::JobMessage;
-use crate::registry::Registered;
+use crate::protection::{Ask, BulkheadHolder, CallEnd, Permit, Refusal};
 
 /// The breakers that a job says it needs.
 fn needed<'a>(handler: &'a Registered, message: &'a JobMessage) -> impl Iterator<Item = &'a BreakerName> {
@@ -68,14 +68,14 @@ impl JobProcessor {
                 }
                 Err((name, Refusal::Unreadable)) => {
                     let until = self.after_trouble();
-                    deferred.push(Deferred { candidate, until, by: Obstacle::Breaker(name) });
+                    deferred.push(Deferred { candidate, until, by: Blocker::Breaker(name) });
                 }
             }
         }
         for (name, candidates) in refused {
             let places = self.breakers.line_up(&name, candidates.len()).await;
             deferred.extend(candidates.into_iter().zip(places).map(|(candidate, until)| {
-                let by = Obstacle::Breaker(name.clone());
+                let by = Blocker::Breaker(name.clone());
                 Deferred { candidate, until, by }
             }));
         }
@@ -87,7 +87,7 @@ impl JobProcessor {
     async fn enter_all(
         &self,
         candidate: &Candidate,
-        visitor: &Visitor,
+        visitor: &BulkheadHolder,
     ) -> Result<Vec<Permit>, (BreakerName, Refusal)> {
         let mut probes = Vec::new();
         for name in candidate.breakers() {
@@ -173,7 +173,7 @@ impl JobProcessor {
                         candidates[*at] = Some(candidate);
                     } else {
                         let until = later.next().copied().unwrap_or_else(|| self.after_trouble());
-                        deferred.push(Deferred { candidate, until, by: Obstacle::Limit(key.clone()) });
+                        deferred.push(Deferred { candidate, until, by: Blocker::Limit(key.clone()) });
                     }
                 }
             }

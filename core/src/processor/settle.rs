@@ -5,12 +5,13 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::attempt::Ended;
-use super::dispose::Postponed;
-use super::waits::Waits;
+use super::dispose::Requeued;
 use super::{Invocation, JobProcessor, Ledger};
-use crate::job::{JobId, JobStatus, Obstacle};
-use crate::message::{JobMessage, MAX_BREAKERS};
+use crate::job::bounds::MAX_BREAKERS;
+use crate::job::{Blocker, JobId, JobStatus};
+use crate::message::JobMessage;
 use crate::ports::{SettleBatch, SettleOutcome, StoreError};
+use crate::processor::backoff::Backoff;
 
 /// What is left of the invocation when settling is given up: time to put the messages off.
 const GIVE_UP_MARGIN: TimeDelta = TimeDelta::seconds(2);
@@ -27,7 +28,7 @@ impl JobProcessor {
         let mut unsettled: Vec<Ended> = ended.into_iter().map(park).collect();
         let mut postponed = Vec::new();
         let mut id = self.entropy.next_u64();
-        let mut waits = Waits::new();
+        let mut waits = Backoff::new();
         for round in 1.. {
             let batch = SettleBatch {
                 id,
@@ -65,19 +66,19 @@ impl JobProcessor {
     }
 
     /// Lets the message come back when the lease is over: the attempt is then made again.
-    fn give_up(&self, ended: Ended, error: &StoreError) -> Postponed {
+    fn give_up(&self, ended: Ended, error: &StoreError) -> Requeued {
         tracing::error!(
             job_id = %ended.record.id(), job = %ended.record.definition.name, status = %ended.record.status,
             error = error as &dyn std::error::Error,
             "the job's end can't be written; its message comes back"
         );
         let until = ended.record.claim.map_or_else(|| self.after_trouble(), |claim| claim.lease_until);
-        Postponed { received: ended.received, message: ended.message, until }
+        Requeued { received: ended.received, message: ended.message, until }
     }
 }
 
 /// What a written settlement means for its message: a postponed one comes back.
-fn settled(ended: Ended, outcome: SettleOutcome, ledger: &Ledger) -> Option<Postponed> {
+fn settled(ended: Ended, outcome: SettleOutcome, ledger: &Ledger) -> Option<Requeued> {
     let Ended { received, mut message, record, .. } = ended;
     if let SettleOutcome::Fenced(current) = outcome {
         // Somebody else has the job now, perhaps by a later receipt of this very message: deleting it
@@ -106,15 +107,15 @@ fn settled(ended: Ended, outcome: SettleOutcome, ledger: &Ledger) -> Option<Post
         wait_for(&mut message, by);
     }
     let until = record.due_at;
-    (!record.status.is_finished()).then_some(Postponed { received, message, until })
+    (!record.status.is_finished()).then_some(Requeued { received, message, until })
 }
 
 /// Makes a message that is sent anew say what its job met while it ran, so that it is asked about before it is
 /// claimed the next time.
-fn wait_for(message: &mut JobMessage, by: &Obstacle) {
+fn wait_for(message: &mut JobMessage, by: &Blocker) {
     message.deferred = true;
     let breakers = &mut message.definition.breakers;
-    if let Obstacle::Breaker(name) = by
+    if let Blocker::Breaker(name) = by
         && breakers.len() < MAX_BREAKERS
         && !breakers.contains(name)
     {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::attempt::shortened;
 use crate::handler::JobError;
 use crate::job::JobRecord;
-use crate::message::MAX_DELAY;
+use crate::job::bounds::MAX_DELAY;
 
 /// The record of a job whose handler answered with this snooze.
 pub(super) fn snoozed(record: JobRecord, snooze: &JobError, now: DateTime<Utc>) -> JobRecord {

@@ -5,11 +5,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::dispose::Postponed;
+use super::dispose::Requeued;
 use super::{Candidate, JobProcessor, Ledger};
 use crate::job::{JobId, JobRecord, JobStatus};
 use crate::ports::{InsertOutcome, ReplaceOutcome, StoreError};
-use crate::unique::{Takers, Taking, Wanted};
+use crate::protection::{KeyLock, KeyLocks, Wanted};
 
 /// A job whose key another has.
 struct Loser {
@@ -47,13 +47,13 @@ impl JobProcessor {
         let now = self.clock.now();
         let wanted: Vec<Wanted> =
             unique.iter().filter_map(|one| Wanted::of(&one.message.definition)).collect();
-        let takings = Takers { unique: &*self.unique, store: &*self.store, now }.take(wanted).await;
+        let takings = KeyLocks { unique: &*self.unique, store: &*self.store, now }.take(wanted).await;
         let (mut losers, mut postponed) = (Vec::new(), Vec::new());
         for (candidate, taking) in unique.into_iter().zip(takings) {
             match taking {
-                Ok(Taking::Ours) => left.push(candidate),
-                Ok(Taking::Lost { holder, own, .. }) => losers.push(Loser { candidate, holder, own }),
-                Ok(Taking::Unsure(until)) => postponed.push(Postponed::new(candidate, until)),
+                Ok(KeyLock::Ours) => left.push(candidate),
+                Ok(KeyLock::Lost { holder, own, .. }) => losers.push(Loser { candidate, holder, own }),
+                Ok(KeyLock::Unsure(until)) => postponed.push(Requeued::new(candidate, until)),
                 Err(error) => postponed.push(self.key_trouble(candidate, &error)),
             }
         }
@@ -65,7 +65,7 @@ impl JobProcessor {
     }
 
     /// Ends jobs as duplicates; answers the messages of those that it could not end.
-    async fn cancel_losers(&self, losers: Vec<Loser>, now: DateTime<Utc>, ledger: &Ledger) -> Vec<Postponed> {
+    async fn cancel_losers(&self, losers: Vec<Loser>, now: DateTime<Utc>, ledger: &Ledger) -> Vec<Requeued> {
         let (known, unseen): (Vec<_>, Vec<_>) = losers.into_iter().partition(|loser| loser.own.is_some());
         let mut written: Vec<(Loser, JobRecord, Result<bool, StoreError>)> = Vec::new();
         if !unseen.is_empty() {
@@ -93,17 +93,17 @@ impl JobProcessor {
                     ledger.count(|summary| summary.cancelled += 1);
                 }
                 // Somebody else has written to it, and its message finds out what.
-                Ok(false) => postponed.push(Postponed::new(loser.candidate, now)),
+                Ok(false) => postponed.push(Requeued::new(loser.candidate, now)),
                 Err(error) => postponed.push(self.key_trouble(loser.candidate, &error)),
             }
         }
         postponed
     }
 
-    fn key_trouble(&self, candidate: Candidate, error: &StoreError) -> Postponed {
+    fn key_trouble(&self, candidate: Candidate, error: &StoreError) -> Requeued {
         tracing::error!(job_id = %candidate.message.definition.id, error = error as &dyn std::error::Error,
             "its unique key can't be taken; its message comes back");
-        Postponed::new(candidate, self.after_trouble())
+        Requeued::new(candidate, self.after_trouble())
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Cron, Interval, InvalidSchedule};
+use super::{Cron, Interval};
+use crate::invalid::Invalid;
 
 /// When a schedule's occurrences are.
 ///
@@ -12,7 +13,7 @@ use super::{Cron, Interval, InvalidSchedule};
 ///
 /// assert!(matches!("0 0 8 * * *".parse()?, Cadence::Cron(_)));
 /// assert!(matches!("rate(5 minutes)".parse()?, Cadence::Rate(_)));
-/// # Ok::<(), lambda_jobs_core::schedule::InvalidSchedule>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cadence {
@@ -23,9 +24,9 @@ pub enum Cadence {
 }
 
 impl FromStr for Cadence {
-    type Err = InvalidSchedule;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, InvalidSchedule> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         if text.trim_start().starts_with("rate(") {
             text.parse().map(Self::Rate)
         } else {

@@ -6,11 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::interval::whole_second;
-use super::{Cadence, Gap, InvalidSchedule, Missed, Overlap, Repeat, ScheduleId, Zone};
-use crate::job::{InvalidId, JobDefinition, JobId, JobType, NewJob, Priority, Queue};
-use crate::message::{JobMessage, MAX_BODY_BYTES, MAX_NAME_BYTES, MAX_RETRIES, MAX_TIMEOUT};
-use crate::retention::Retention;
+use super::{Cadence, Gap, Missed, Overlap, Repeat, Zone};
+use crate::clock::whole_second;
+use crate::invalid::Invalid;
+use crate::job::bounds::{MAX_NAME_BYTES, MAX_RETRIES, MAX_TIMEOUT};
+use crate::job::{JobDefinition, JobId, JobType, NewJob, Priority, Queue, Retention, ScheduleId};
+use crate::message::{JobMessage, MAX_BODY_BYTES};
 
 const MAX_TAGS: usize = 50;
 const MAX_WORD_BYTES: usize = 128;
@@ -52,15 +53,15 @@ impl JobTemplate {
         }
     }
 
-    fn check(&self, id: &ScheduleId) -> Result<(), InvalidSchedule> {
+    fn check(&self, id: &ScheduleId) -> Result<(), Invalid> {
         let printable = |text: &str| !text.chars().any(char::is_control);
         if self.name.is_empty() || self.name.len() > MAX_NAME_BYTES || !printable(&self.name) {
             let expected = format!("the name of a job, 1 to {MAX_NAME_BYTES} bytes");
-            return Err(InvalidSchedule::text("name", expected, &self.name));
+            return Err(Invalid::text("name", expected, &self.name));
         }
         if let Some(retries) = self.max_retries.filter(|retries| *retries > MAX_RETRIES) {
             let expected = format!("an integer from 0 to {MAX_RETRIES}");
-            return Err(InvalidSchedule::new("maxRetries", expected, retries));
+            return Err(Invalid::new("maxRetries", expected, retries));
         }
         if let Some(timeout) = self.timeout.filter(|timeout| timeout.is_zero() || *timeout > MAX_TIMEOUT) {
             let expected = format!(
@@ -68,11 +69,11 @@ impl JobTemplate {
                  enqueue the next",
                 MAX_TIMEOUT.as_millis()
             );
-            return Err(InvalidSchedule::new("timeout", expected, format!("{} ms", timeout.as_millis())));
+            return Err(Invalid::new("timeout", expected, format!("{} ms", timeout.as_millis())));
         }
         if self.tags.len() > MAX_TAGS || self.tags.iter().any(|tag| tag.len() > MAX_WORD_BYTES) {
             let expected = format!("at most {MAX_TAGS} texts of at most {MAX_WORD_BYTES} bytes each");
-            return Err(InvalidSchedule::new("tags", expected, format!("{:?}", self.tags)));
+            return Err(Invalid::new("tags", expected, format!("{:?}", self.tags)));
         }
         if let Some(tenant) = self
             .tenant
@@ -80,14 +81,14 @@ impl JobTemplate {
             .filter(|tenant| tenant.is_empty() || tenant.len() > MAX_WORD_BYTES || !printable(tenant))
         {
             let expected = format!("1 to {MAX_WORD_BYTES} bytes of text");
-            return Err(InvalidSchedule::text("tenant", expected, tenant));
+            return Err(Invalid::text("tenant", expected, tenant));
         }
         let bytes = self.message_bytes(id);
         if bytes > MAX_BODY_BYTES {
             let expected = format!(
                 "a job whose message has at most {MAX_BODY_BYTES} bytes; send a reference to its data"
             );
-            return Err(InvalidSchedule::new("payload", expected, format!("{bytes} bytes")));
+            return Err(Invalid::new("payload", expected, format!("{bytes} bytes")));
         }
         Ok(())
     }
@@ -178,7 +179,7 @@ impl ScheduleSpec {
 /// let spec = ScheduleSpec::new("daily".parse()?, JobTemplate::new("digest"), "0 0 8 * * *".parse()?);
 /// let london = Schedule::new(ScheduleSpec { zone: "Europe/London".parse()?, ..spec })?;
 /// assert_eq!(london.zone.name(), "Europe/London");
-/// # Ok::<(), lambda_jobs_core::schedule::InvalidSchedule>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule(ScheduleSpec);
@@ -189,16 +190,16 @@ impl Schedule {
     pub const MAX_WINDOW: Duration = Retention::MIN;
 
     /// Checks what the types can't say.
-    pub fn new(spec: ScheduleSpec) -> Result<Self, InvalidSchedule> {
+    pub fn new(spec: ScheduleSpec) -> Result<Self, Invalid> {
         spec.job.check(&spec.id).map_err(|error| error.inside("job"))?;
         let longest = Self::MAX_WINDOW.as_millis();
         if !(1_000..=longest).contains(&spec.window.as_millis()) {
             let expected = format!("1000 to {longest} ms (15 days, as long as finished jobs are remembered)");
-            return Err(InvalidSchedule::new("window", expected, format!("{} ms", spec.window.as_millis())));
+            return Err(Invalid::new("window", expected, format!("{} ms", spec.window.as_millis())));
         }
         for (field, bound) in [("start", spec.start), ("end", spec.end)] {
             if let Some(bound) = bound.filter(|at| !(0..=253_402_300_799).contains(&at.timestamp())) {
-                return Err(InvalidSchedule::new(field, "an instant of the years 1970 to 9999", bound));
+                return Err(Invalid::new(field, "an instant of the years 1970 to 9999", bound));
             }
         }
         let (start, end) = (spec.start.map(whole_second), spec.end.map(whole_second));
@@ -206,7 +207,7 @@ impl Schedule {
             && end < start
         {
             let expected = format!("an instant not before the start, {}", start.to_rfc3339());
-            return Err(InvalidSchedule::new("end", expected, end.to_rfc3339()));
+            return Err(Invalid::new("end", expected, end.to_rfc3339()));
         }
         Ok(Self(ScheduleSpec { start, end, ..spec }))
     }
@@ -218,12 +219,12 @@ impl Schedule {
     }
 
     /// The job id of the occurrence at this instant; see [`ScheduleId::job_at`].
-    pub fn job_id(&self, instant: DateTime<Utc>) -> Result<JobId, InvalidId> {
+    pub fn job_id(&self, instant: DateTime<Utc>) -> Result<JobId, Invalid> {
         self.id.job_at(instant)
     }
 
     /// The job of the occurrence at this instant, due then.
-    pub fn job(&self, instant: DateTime<Utc>) -> Result<NewJob, InvalidId> {
+    pub fn job(&self, instant: DateTime<Utc>) -> Result<NewJob, Invalid> {
         let JobTemplate { name, payload, priority, max_retries, timeout, tags, tenant, queue } =
             self.0.job.clone();
         let id = Some(self.job_id(instant)?);

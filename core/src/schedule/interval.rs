@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::InvalidSchedule;
+use crate::invalid::Invalid;
 
 /// An interval of elapsed time, as in `rate(5 minutes)`: whole seconds, from one second to 366 days.
 ///
@@ -22,7 +22,7 @@ use super::InvalidSchedule;
 ///     "rate(0 hours)".parse::<Interval>().unwrap_err().to_string(),
 ///     r#"rate: expected a number from 1 and seconds, minutes, hours or days, such as 5 minutes, got "rate(0 hours)""#,
 /// );
-/// # Ok::<(), lambda_jobs_core::schedule::InvalidSchedule>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Interval(u32);
@@ -60,9 +60,9 @@ impl Interval {
 }
 
 impl FromStr for Interval {
-    type Err = InvalidSchedule;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, InvalidSchedule> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         let inner = text.trim();
         let inner = inner.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(inner);
         let parsed = inner.split_whitespace().collect::<Vec<_>>();
@@ -77,26 +77,26 @@ impl FromStr for Interval {
                 .parse()
                 .ok()
                 .and_then(|number| Self::of(number, unit))
-                .ok_or_else(|| InvalidSchedule::text("rate", "at most 366 days", text)),
+                .ok_or_else(|| Invalid::text("rate", "at most 366 days", text)),
             _ => {
                 let expected = "a number from 1 and seconds, minutes, hours or days, such as 5 minutes";
-                Err(InvalidSchedule::text("rate", expected, text))
+                Err(Invalid::text("rate", expected, text))
             }
         }
     }
 }
 
 impl TryFrom<Duration> for Interval {
-    type Error = InvalidSchedule;
+    type Error = Invalid;
 
-    fn try_from(duration: Duration) -> Result<Self, InvalidSchedule> {
+    fn try_from(duration: Duration) -> Result<Self, Invalid> {
         let whole = duration.subsec_nanos() == 0;
         u32::try_from(duration.as_secs())
             .ok()
             .filter(|seconds| whole && (1..=LONGEST).contains(seconds))
             .map(Self)
             .ok_or_else(|| {
-                InvalidSchedule::new("rate", "whole seconds, 1 second to 366 days", format!("{duration:?}"))
+                Invalid::new("rate", "whole seconds, 1 second to 366 days", format!("{duration:?}"))
             })
     }
 }
@@ -109,10 +109,4 @@ impl fmt::Display for Interval {
         let number = self.0 / seconds;
         write!(f, "{number} {unit}{}", if number == 1 { "" } else { "s" })
     }
-}
-
-/// The whole second that an instant falls in: occurrences are on whole seconds, and a leap second counts as
-/// the one before it.
-pub(super) fn whole_second(instant: DateTime<Utc>) -> DateTime<Utc> {
-    DateTime::from_timestamp(instant.timestamp(), 0).unwrap_or(instant)
 }

@@ -7,7 +7,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Cadence, Cron, Interval, InvalidSchedule, JobTemplate, Schedule, ScheduleSpec};
+use super::{Cadence, Cron, Interval, JobTemplate, Schedule, ScheduleSpec};
+use crate::invalid::Invalid;
 use crate::job::{Priority, Queue, millis};
 
 impl Schedule {
@@ -24,9 +25,9 @@ impl Schedule {
     /// assert_eq!(schedule.cadence.to_string(), "0 0 8 * * *");
     /// let refused = Schedule::from_json(json!({ "id": "d", "cron": "0 8 * * *", "job": { "name": 7 } }));
     /// assert_eq!(refused.unwrap_err().to_string(), "job: name: expected text, got 7");
-    /// # Ok::<(), lambda_jobs_core::schedule::InvalidSchedule>(())
+    /// # Ok::<(), lambda_jobs_core::Invalid>(())
     /// ```
-    pub fn from_json(value: Value) -> Result<Self, InvalidSchedule> {
+    pub fn from_json(value: Value) -> Result<Self, Invalid> {
         read(value, Unknown::Refuse)
     }
 }
@@ -50,7 +51,7 @@ enum Unknown {
     Ignore,
 }
 
-fn read(value: Value, unknown: Unknown) -> Result<Schedule, InvalidSchedule> {
+fn read(value: Value, unknown: Unknown) -> Result<Schedule, Invalid> {
     let mut fields = Fields::of("schedule", value)?;
     let id = fields.required("id", "the id of a schedule")?.parse()?;
     let cadence = cadence(&mut fields)?;
@@ -74,18 +75,18 @@ fn read(value: Value, unknown: Unknown) -> Result<Schedule, InvalidSchedule> {
     Schedule::new(spec)
 }
 
-fn cadence(fields: &mut Fields) -> Result<Cadence, InvalidSchedule> {
+fn cadence(fields: &mut Fields) -> Result<Cadence, Invalid> {
     match (fields.text("cron")?, fields.text("rate")?) {
         (Some(cron), None) => Ok(Cadence::Cron(Box::new(cron.parse::<Cron>()?))),
         (None, Some(rate)) => Ok(Cadence::Rate(rate.parse::<Interval>()?)),
-        (None, None) => Err(InvalidSchedule::new("cron", "an expression here or in rate", "nothing")),
+        (None, None) => Err(Invalid::new("cron", "an expression here or in rate", "nothing")),
         (Some(_), Some(rate)) => {
-            Err(InvalidSchedule::text("rate", "nothing where cron is set: one of the two", &rate))
+            Err(Invalid::text("rate", "nothing where cron is set: one of the two", &rate))
         }
     }
 }
 
-fn job_template(mut fields: Fields, unknown: Unknown) -> Result<JobTemplate, InvalidSchedule> {
+fn job_template(mut fields: Fields, unknown: Unknown) -> Result<JobTemplate, Invalid> {
     let mut job = JobTemplate::new(fields.required("name", "the name of a job")?);
     if let Some(payload) = fields.take("payload") {
         job.payload = payload;
@@ -115,10 +116,10 @@ struct Fields {
 }
 
 impl Fields {
-    fn of(name: &str, value: Value) -> Result<Self, InvalidSchedule> {
+    fn of(name: &str, value: Value) -> Result<Self, Invalid> {
         match value {
             Value::Object(rest) => Ok(Self { rest, read: Vec::new() }),
-            other => Err(InvalidSchedule::new(name, "a JSON object", other)),
+            other => Err(Invalid::new(name, "a JSON object", other)),
         }
     }
 
@@ -132,45 +133,45 @@ impl Fields {
         field: &'static str,
         expected: &str,
         parse: impl FnOnce(&Value) -> Option<T>,
-    ) -> Result<Option<T>, InvalidSchedule> {
+    ) -> Result<Option<T>, Invalid> {
         let Some(value) = self.take(field) else { return Ok(None) };
-        parse(&value).map(Some).ok_or_else(|| InvalidSchedule::new(field, expected, &value))
+        parse(&value).map(Some).ok_or_else(|| Invalid::new(field, expected, &value))
     }
 
-    fn text(&mut self, field: &'static str) -> Result<Option<String>, InvalidSchedule> {
+    fn text(&mut self, field: &'static str) -> Result<Option<String>, Invalid> {
         self.read(field, "text", |value| value.as_str().map(str::to_owned))
     }
 
-    fn required(&mut self, field: &'static str, expected: &str) -> Result<String, InvalidSchedule> {
-        self.text(field)?.ok_or_else(|| InvalidSchedule::new(field, expected, "nothing"))
+    fn required(&mut self, field: &'static str, expected: &str) -> Result<String, Invalid> {
+        self.text(field)?.ok_or_else(|| Invalid::new(field, expected, "nothing"))
     }
 
-    fn parse_into<T: std::str::FromStr<Err = InvalidSchedule>>(
+    fn parse_into<T: std::str::FromStr<Err = Invalid>>(
         &mut self,
         field: &'static str,
         to: &mut T,
-    ) -> Result<(), InvalidSchedule> {
+    ) -> Result<(), Invalid> {
         if let Some(text) = self.text(field)? {
             *to = text.parse()?;
         }
         Ok(())
     }
 
-    fn millis(&mut self, field: &'static str) -> Result<Option<Duration>, InvalidSchedule> {
+    fn millis(&mut self, field: &'static str) -> Result<Option<Duration>, Invalid> {
         self.read(field, "whole milliseconds", |value| value.as_u64().map(Duration::from_millis))
     }
 
-    fn instant(&mut self, field: &'static str) -> Result<Option<DateTime<Utc>>, InvalidSchedule> {
+    fn instant(&mut self, field: &'static str) -> Result<Option<DateTime<Utc>>, Invalid> {
         self.read(field, "an RFC 3339 instant such as 2026-11-23T08:00:00Z", |value| {
             DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|instant| instant.to_utc())
         })
     }
 
-    fn finish(self, name: &str, unknown: Unknown) -> Result<(), InvalidSchedule> {
+    fn finish(self, name: &str, unknown: Unknown) -> Result<(), Invalid> {
         match self.rest.keys().next() {
             Some(field) if unknown == Unknown::Refuse => {
                 let expected = format!("no others than {}", self.read.join(", "));
-                Err(InvalidSchedule::text(name, expected, field))
+                Err(Invalid::text(name, expected, field))
             }
             _ => Ok(()),
         }

@@ -18,9 +18,7 @@
 mod cadence;
 mod cron;
 mod definition;
-mod error;
 pub mod eventbridge;
-mod id;
 mod interval;
 mod json;
 mod note;
@@ -34,8 +32,6 @@ mod zone;
 pub use cadence::Cadence;
 pub use cron::Cron;
 pub use definition::{JobTemplate, Schedule, ScheduleSpec};
-pub use error::InvalidSchedule;
-pub use id::ScheduleId;
 pub use interval::Interval;
 pub use note::{MissingDay, Note, Warning};
 pub use occurrence::{Occurrence, latest_between, next, occurrences_after};
@@ -44,3 +40,7 @@ pub use policy::{Gap, Missed, Overlap, Repeat};
 pub use preview::{MAX_PREVIEW, Preview, PreviewItem, preview};
 pub use view::JobSchedule;
 pub use zone::Zone;
+
+/// How far ahead of its time an occurrence's job is made: two ticks of the dispatcher may be two minutes apart, and one
+/// may be lost.
+pub const LOOK_AHEAD: std::time::Duration = std::time::Duration::from_mins(5);

@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
-use super::interval::whole_second;
 use super::zone::Local;
 use super::{Cadence, Cron, Gap, Note, Repeat, Schedule, Zone};
+use crate::clock::whole_second;
 
 /// One time at which a schedule fires.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::InvalidSchedule;
+use crate::invalid::Invalid;
 
 macro_rules! policy {
     ($(#[$about:meta])* $name:ident, $field:literal, { $($(#[$what:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -25,21 +25,21 @@ macro_rules! policy {
         }
 
         impl FromStr for $name {
-            type Err = InvalidSchedule;
+            type Err = Invalid;
 
-            fn from_str(text: &str) -> Result<Self, InvalidSchedule> {
+            fn from_str(text: &str) -> Result<Self, Invalid> {
                 let found = Self::ALL.iter().find(|(name, _)| *name == text);
                 found.map(|(_, policy)| *policy).ok_or_else(|| {
                     let names: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
-                    InvalidSchedule::text($field, one_of(&names), text)
+                    Invalid::text($field, one_of(&names), text)
                 })
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = InvalidSchedule;
+            type Error = Invalid;
 
-            fn try_from(text: String) -> Result<Self, InvalidSchedule> {
+            fn try_from(text: String) -> Result<Self, Invalid> {
                 text.parse()
             }
         }

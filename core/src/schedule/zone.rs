@@ -7,7 +7,7 @@ use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZo
 use chrono_tz::{GapInfo, Tz};
 use serde::{Deserialize, Serialize};
 
-use super::InvalidSchedule;
+use crate::invalid::Invalid;
 
 /// A time zone of the IANA database, such as `Europe/London`; UTC by default.
 ///
@@ -20,7 +20,7 @@ use super::InvalidSchedule;
 ///     "Asia/Bombay".parse::<Zone>().unwrap_err().to_string(),
 ///     r#"zone: expected an IANA time zone such as Europe/London, got "Asia/Bombay""#,
 /// );
-/// # Ok::<(), lambda_jobs_core::schedule::InvalidSchedule>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -93,19 +93,19 @@ impl Default for Zone {
 }
 
 impl FromStr for Zone {
-    type Err = InvalidSchedule;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, InvalidSchedule> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         text.parse()
             .map(Self)
-            .map_err(|_| InvalidSchedule::text("zone", "an IANA time zone such as Europe/London", text))
+            .map_err(|_| Invalid::text("zone", "an IANA time zone such as Europe/London", text))
     }
 }
 
 impl TryFrom<String> for Zone {
-    type Error = InvalidSchedule;
+    type Error = Invalid;
 
-    fn try_from(text: String) -> Result<Self, InvalidSchedule> {
+    fn try_from(text: String) -> Result<Self, Invalid> {
         text.parse()
     }
 }

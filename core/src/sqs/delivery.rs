@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    Message, ReceiveRequest, Received, Sqs, SqsError, limits, queue::Queue, queue_arn, receipt::Receipt,
-    shelves::Place,
-};
+use super::queue::Queue;
+use super::receipt::Receipt;
+use super::{Message, ReceiveRequest, Received, Sqs, SqsError, limits, queue_arn};
+use crate::sqs::visibility::Place;
 
 impl Sqs {
     /// Receives visible messages, fairly: of the group with the fewest in flight first, and the longest visible first.

@@ -61,8 +61,8 @@ mod model;
 mod queue;
 mod receipt;
 mod redrive;
-mod shelves;
 mod traffic;
+mod visibility;
 
 pub use attributes::{AttributeMap, QueueAttributes};
 pub use change::{Change, Snapshot};

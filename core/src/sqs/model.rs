@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use fastrand::Rng;
 
-use super::{Change, Message, Snapshot, SqsError, queue::Queue, shelves::Place};
+use super::queue::Queue;
+use super::{Change, Message, Snapshot, SqsError};
+use crate::sqs::visibility::Place;
 
 /// All queues of one account.
 ///

@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Message, QueueAttributes,
-    shelves::{Place, Shelves, Slot},
-};
+use super::{Message, QueueAttributes};
+use crate::sqs::visibility::{Place, Shelves, Slot};
 
 /// A queue without its messages: what is shown, and what is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Message, SendRequest, Sqs, SqsError, limits, receipt::Receipt, shelves::Place};
+use super::receipt::Receipt;
+use super::{Message, SendRequest, Sqs, SqsError, limits};
+use crate::sqs::visibility::Place;
 
 impl Sqs {
     /// Sends a message, and returns it as the queue keeps it.

@@ -5,17 +5,25 @@
 //! key is taken before its job exists; for as long as that may take, a minute, a holder without a
 //! record may be one that is just coming, or one that never will. Nobody is turned away for its sake.
 
-mod take;
-
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::job::{JobRecord, JobStatus};
-use crate::ports::KeyHold;
-
-pub(crate) use take::{Takers, Taking, Wanted};
+use crate::job::{JobId, JobRecord, JobStatus};
 
 /// How long after a key was taken its job may still be without a record.
 pub const PROVISIONAL: TimeDelta = TimeDelta::seconds(60);
+
+/// A key, and who has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHold {
+    /// The key.
+    pub key: String,
+    /// The job that has it.
+    pub job: JobId,
+    /// When it took the key.
+    pub since: DateTime<Utc>,
+    /// Until when it keeps the key, even if it ends before.
+    pub until: Option<DateTime<Utc>>,
+}
 
 /// Whether a key can be had that another job holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +43,7 @@ pub enum Standing {
 ///
 /// ```
 /// use chrono::{DateTime, TimeDelta};
-/// use lambda_jobs_core::ports::KeyHold;
+/// use lambda_jobs_core::unique::KeyHold;
 /// use lambda_jobs_core::unique::{Standing, standing};
 ///
 /// let since = DateTime::UNIX_EPOCH;
@@ -43,7 +51,7 @@ pub enum Standing {
 /// let after = |seconds| standing(&hold, None, since + TimeDelta::seconds(seconds));
 /// assert_eq!(after(59), Standing::Unsure(since + TimeDelta::seconds(60)));
 /// assert_eq!(after(60), Standing::Free);
-/// # Ok::<(), lambda_jobs_core::InvalidId>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
 #[must_use]
 pub fn standing(hold: &KeyHold, holder: Option<&JobRecord>, now: DateTime<Utc>) -> Standing {

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use lambda_jobs_core::clock::Clock;
+use lambda_jobs_core::families::webhook::ports::{
+    DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, HttpError, HttpRequest, HttpResponse,
+    HttpSender, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
+};
 use lambda_jobs_core::families::webhook::{
-    DeliveryPorts, Endpoint, EndpointSpec, NAME, WebhookDeliveryHandler, WebhookSecret,
+    DeliveryPorts, Endpoint, EndpointSpec, MemoryWebhooks, NAME, WebhookDeliveryHandler, WebhookSecret,
 };
-use lambda_jobs_core::memory::{MemoryShared, MemoryWebhooks, PausedClock, SeededEntropy};
-use lambda_jobs_core::ports::{
-    Clock, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, HttpError, HttpRequest,
-    HttpResponse, HttpSender, Page, SharedOutcome, SharedStore, StoreError, WaitingDelivery, WaitingQuery,
-    WebhookDelivery, Webhooks,
-};
+use lambda_jobs_core::memory::{MemoryVersioned, PausedClock, SeededEntropy};
+use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::{StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::{JobConfig, JobId, JobStatus, Queue};
 use serde_json::json;
 
@@ -81,12 +83,12 @@ impl Webhooks for Noting {
 /// Endpoints of which one can't be read.
 #[derive(Default)]
 struct Endpoints {
-    store: MemoryShared<Endpoint>,
+    store: MemoryVersioned<Endpoint>,
     reads: Mutex<Vec<usize>>,
 }
 
 #[async_trait]
-impl SharedStore<Endpoint> for Endpoints {
+impl VersionedStore<Endpoint> for Endpoints {
     async fn load(&self, names: &[String]) -> Result<Vec<Option<Endpoint>>, StoreError> {
         self.reads.lock().unwrap().push(names.len());
         if names.iter().any(|name| name == "unreadable") {
@@ -95,7 +97,7 @@ impl SharedStore<Endpoint> for Endpoints {
         self.store.load(names).await
     }
 
-    async fn save(&self, states: &[Endpoint]) -> Vec<Result<SharedOutcome<Endpoint>, StoreError>> {
+    async fn save(&self, states: &[Endpoint]) -> Vec<Result<VersionedOutcome<Endpoint>, StoreError>> {
         self.store.save(states).await
     }
 

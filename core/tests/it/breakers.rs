@@ -7,9 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Phase};
-use lambda_jobs_core::job::Obstacle;
-use lambda_jobs_core::memory::{MemoryShared, PausedClock};
-use lambda_jobs_core::ports::{Clock, EventKind, JobStore, SharedOutcome, SharedStore, StoreError};
+use lambda_jobs_core::clock::Clock;
+use lambda_jobs_core::job::Blocker;
+use lambda_jobs_core::memory::{MemoryVersioned, PausedClock};
+use lambda_jobs_core::ports::{EventKind, JobStore, StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
 use lambda_jobs_core::{
     HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobId, JobManager, JobProcessor,
@@ -110,7 +111,7 @@ fn while_a_breaker_is_open_jobs_wait_and_spend_nothing_and_then_one_tries() {
         for id in &waiting {
             let job = world.status(id);
             assert_eq!((job.status, job.attempt), (JobStatus::Queued, 0));
-            assert_eq!(job.blocked, Some(Obstacle::Breaker("mail".parse().unwrap())));
+            assert_eq!(job.blocked, Some(Blocker::Breaker("mail".parse().unwrap())));
             assert!(job.note.unwrap().starts_with("waits for breaker:mail until 2026-11-23T08:01:"));
             let record = world.clock.run(JobStore::get(&*world.store.inner, std::slice::from_ref(id)));
             instants.push((record.unwrap()[0].as_ref().unwrap().due_at - opened_at).num_seconds());
@@ -306,7 +307,7 @@ fn g6_who_has_the_probe_does_not_call_once_an_operator_has_opened_the_breaker() 
         if is_opened {
             assert_eq!(late.calls.load(Ordering::SeqCst), 0);
             assert_eq!(phase(&world), Phase::Open { probe_at: None });
-            assert_eq!(world.status(&id).blocked, Some(Obstacle::Breaker("mail".parse().unwrap())));
+            assert_eq!(world.status(&id).blocked, Some(Blocker::Breaker("mail".parse().unwrap())));
         } else {
             assert_eq!(late.calls.load(Ordering::SeqCst), 1, "its lease lasts as long as it does");
             assert_eq!(phase(&world), Phase::Closed { forced: false });
@@ -316,17 +317,17 @@ fn g6_who_has_the_probe_does_not_call_once_an_operator_has_opened_the_breaker() 
 
 /// A store whose answer to a prober is three seconds on its way, and meanwhile an operator opens the breaker.
 struct Slow {
-    inner: Arc<MemoryShared<Breaker>>,
+    inner: Arc<MemoryVersioned<Breaker>>,
     clock: PausedClock,
 }
 
 #[async_trait]
-impl SharedStore<Breaker> for Slow {
+impl VersionedStore<Breaker> for Slow {
     async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, StoreError> {
         self.inner.load(names).await
     }
 
-    async fn save(&self, states: &[Breaker]) -> Vec<Result<SharedOutcome<Breaker>, StoreError>> {
+    async fn save(&self, states: &[Breaker]) -> Vec<Result<VersionedOutcome<Breaker>, StoreError>> {
         let answer = self.inner.save(states).await;
         if let Phase::HalfOpen { .. } = states[0].phase {
             self.inner.save(&[states[0].clone().forced_open(self.clock.now())]).await;

@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use lambda_jobs_core::breaker::{Breaker, BreakerPolicy};
-use lambda_jobs_core::job::Obstacle;
-use lambda_jobs_core::memory::{MemoryShared, SeededEntropy};
-use lambda_jobs_core::ports::{Clock, JobStore, SharedOutcome, SharedStore, StoreError};
+use lambda_jobs_core::clock::Clock;
+use lambda_jobs_core::job::Blocker;
+use lambda_jobs_core::memory::{MemoryVersioned, SeededEntropy};
+use lambda_jobs_core::ports::{JobStore, StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::processor::{Invocation, JobProcessor, ProcessorPorts};
 use lambda_jobs_core::{
     HandlerOptions, JobContext, JobError, JobHandler, JobId, JobRegistry, JobStatus, Queue, StopSignal,
@@ -91,18 +92,18 @@ impl JobHandler for Busy {
 
 /// A store that takes what it is given, and loses its answers.
 struct Mute {
-    inner: Arc<MemoryShared<Breaker>>,
+    inner: Arc<MemoryVersioned<Breaker>>,
     /// How many of the next answers.
     loses: AtomicUsize,
 }
 
 #[async_trait]
-impl SharedStore<Breaker> for Mute {
+impl VersionedStore<Breaker> for Mute {
     async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, StoreError> {
         self.inner.load(names).await
     }
 
-    async fn save(&self, states: &[Breaker]) -> Vec<Result<SharedOutcome<Breaker>, StoreError>> {
+    async fn save(&self, states: &[Breaker]) -> Vec<Result<VersionedOutcome<Breaker>, StoreError>> {
         let answers = self.inner.save(states).await;
         let loses = |left: usize| left.checked_sub(1);
         if self.loses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, loses).is_ok() {
@@ -222,7 +223,7 @@ fn a_dependency_that_takes_its_time_is_called_by_few_batches_and_the_other_jobs_
     for id in &ids {
         let job = fleet.world.status(id);
         if job.status == JobStatus::Queued {
-            assert_eq!((job.attempt, job.blocked), (0, Some(Obstacle::Breaker("partner".parse().unwrap()))));
+            assert_eq!((job.attempt, job.blocked), (0, Some(Blocker::Breaker("partner".parse().unwrap()))));
             due.push((fleet.due_at(id) - began).num_seconds());
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::{Either, join, select};
+use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::manager::CancelOutcome;
-use lambda_jobs_core::ports::Clock;
 use lambda_jobs_core::processor::{BatchReport, Invocation};
 use lambda_jobs_core::{
     Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobId, JobStatus, Queue, StopSignal,

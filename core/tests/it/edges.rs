@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_util::future::{Either, select};
-use lambda_jobs_core::ports::Clock;
+use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{
     Delivery, HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobRegistry, JobStatus, NewJob,

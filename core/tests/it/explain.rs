@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use lambda_jobs_core::breaker::{Breaker, BreakerName, BreakerPolicy};
+use lambda_jobs_core::breaker::{Breaker, BreakerPolicy};
 use lambda_jobs_core::control::Control;
 use lambda_jobs_core::explain::{Explanation, Reason};
+use lambda_jobs_core::job::BreakerName;
 use lambda_jobs_core::limit::{Limit, LimitBy, Rate};
 use lambda_jobs_core::manager::BreakerView;
-use lambda_jobs_core::memory::MemoryShared;
-use lambda_jobs_core::ports::{ControlStore, SharedOutcome, SharedStore, StoreError};
+use lambda_jobs_core::memory::MemoryVersioned;
+use lambda_jobs_core::ports::{ControlStore, StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::{
     HandlerOptions, Jitter, JobConfig, JobContext, JobError, JobHandler, JobId, JobRegistry, NewJob, Queue,
     RetryPolicy,
@@ -508,20 +509,20 @@ fn an_operator_who_is_not_heard_is_not_told_of() {
 /// Breakers that somebody else writes to at the same time.
 #[derive(Default)]
 struct Contended {
-    inner: MemoryShared<Breaker>,
+    inner: MemoryVersioned<Breaker>,
     /// How many of the next writes come second.
     defeats: AtomicUsize,
     requests: AtomicUsize,
 }
 
 #[async_trait]
-impl SharedStore<Breaker> for Contended {
+impl VersionedStore<Breaker> for Contended {
     async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, StoreError> {
         self.requests.fetch_add(1, Ordering::SeqCst);
         self.inner.load(names).await
     }
 
-    async fn save(&self, states: &[Breaker]) -> Vec<Result<SharedOutcome<Breaker>, StoreError>> {
+    async fn save(&self, states: &[Breaker]) -> Vec<Result<VersionedOutcome<Breaker>, StoreError>> {
         self.requests.fetch_add(1, Ordering::SeqCst);
         let is_defeated = |left: usize| left.checked_sub(1);
         if self.defeats.fetch_update(Ordering::SeqCst, Ordering::SeqCst, is_defeated).is_ok() {

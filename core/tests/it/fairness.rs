@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::{join, join_all};
-use lambda_jobs_core::ports::{Clock, JobQueue, Outgoing};
+use lambda_jobs_core::clock::Clock;
+use lambda_jobs_core::ports::{JobQueue, Outgoing};
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{JobContext, JobError, JobRegistry, JobStatus, NewJob, Queue, StopSignal};
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ const QUIET_JOBS: usize = 3;
 
 /// How long jobs waited from being enqueued to being started, by whose they were.
 #[derive(Clone, Default)]
-struct Waits(Arc<Mutex<BTreeMap<String, Vec<Duration>>>>);
+struct Backoff(Arc<Mutex<BTreeMap<String, Vec<Duration>>>>);
 
 /// What is said of some waits.
 #[derive(Clone, Copy)]
@@ -45,7 +46,7 @@ struct Figures {
     longest: Duration,
 }
 
-impl Waits {
+impl Backoff {
     fn note(&self, payload: &Value, now: DateTime<Utc>) {
         let since = DateTime::from_timestamp_millis(payload["since"].as_i64().unwrap()).unwrap();
         let whose = payload["whose"].as_str().unwrap().to_owned();
@@ -82,7 +83,7 @@ impl fmt::Display for Figures {
     }
 }
 
-impl fmt::Display for Waits {
+impl fmt::Display for Backoff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> = self.0.lock().unwrap().keys().cloned().collect();
         for name in names {
@@ -93,8 +94,8 @@ impl fmt::Display for Waits {
 }
 
 /// A world whose jobs take half a job length to one and a half, and note how long they waited.
-fn world() -> (World, Waits) {
-    let waits = Waits::default();
+fn world() -> (World, Backoff) {
+    let waits = Backoff::default();
     let notes = waits.clone();
     let world = World::new(|registry: &mut JobRegistry| {
         let run = move |payload: Value, ctx: JobContext| {
@@ -145,7 +146,7 @@ async fn enqueue(world: &World, with_tenants: bool) {
 }
 
 /// One environment: batch after batch, until all jobs have started.
-async fn work(world: &World, waits: &Waits, jobs: usize) {
+async fn work(world: &World, waits: &Backoff, jobs: usize) {
     while waits.count() < jobs {
         let messages = world.receive(Queue::Normal);
         if messages.is_empty() {
@@ -162,7 +163,7 @@ async fn work(world: &World, waits: &Waits, jobs: usize) {
     }
 }
 
-fn waits(with_tenants: bool) -> Waits {
+fn waits(with_tenants: bool) -> Backoff {
     let (world, waits) = world();
     let jobs = arrivals().values().map(Vec::len).sum();
     let fleet = join_all((0..ENVIRONMENTS).map(|_| work(&world, &waits, jobs)));

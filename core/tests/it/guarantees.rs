@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use lambda_jobs_core::ports::Clock;
+use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{JobStatus, NewJob, Queue, StopSignal};
 use serde_json::json;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use lambda_jobs_core::limit::{Limit, LimitBy, LimitState, Rate};
-use lambda_jobs_core::ports::{EventKind, SharedOutcome, SharedStore, StoreError};
+use lambda_jobs_core::ports::{EventKind, StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
 use lambda_jobs_core::{
     HandlerOptions, JobContext, JobError, JobHandler, JobId, JobProcessor, JobRegistry, JobStatus, Queue,
@@ -148,12 +148,12 @@ fn unreachable_limits() -> StoreError {
 }
 
 #[async_trait]
-impl SharedStore<LimitState> for Unreachable {
+impl VersionedStore<LimitState> for Unreachable {
     async fn load(&self, _: &[String]) -> Result<Vec<Option<LimitState>>, StoreError> {
         Err(unreachable_limits())
     }
 
-    async fn save(&self, states: &[LimitState]) -> Vec<Result<SharedOutcome<LimitState>, StoreError>> {
+    async fn save(&self, states: &[LimitState]) -> Vec<Result<VersionedOutcome<LimitState>, StoreError>> {
         states.iter().map(|_| Err(unreachable_limits())).collect()
     }
 

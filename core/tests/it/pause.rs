@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use lambda_jobs_core::control::{Control, MappingReconciler, Refresh, refresh_backlog};
+use lambda_jobs_core::control::Control;
+use lambda_jobs_core::dispatcher::{MappingReconciler, Refresh, refresh_backlog};
 use lambda_jobs_core::memory::MemoryEventSources;
 use lambda_jobs_core::ports::{ControlStore, EventSources, SaveOutcome, SourceState, StoreError};
 use lambda_jobs_core::processor::{Invocation, ProcessorPorts};

@@ -8,9 +8,10 @@ use chrono::TimeDelta;
 use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Counts, Window};
 use lambda_jobs_core::limit::{Limit, LimitBy, Rate};
 use lambda_jobs_core::manager::BreakerView;
-use lambda_jobs_core::memory::{MemoryShared, SeededEntropy};
-use lambda_jobs_core::ports::{SharedOutcome, SharedState, SharedStore, StoreError};
+use lambda_jobs_core::memory::{MemoryVersioned, SeededEntropy};
+use lambda_jobs_core::ports::{StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
+use lambda_jobs_core::versioned::VersionedState;
 use lambda_jobs_core::{
     HandlerOptions, JobContext, JobError, JobHandler, JobProcessor, JobRegistry, Queue, StopSignal,
 };
@@ -20,18 +21,18 @@ use crate::world::World;
 
 /// A store of shared states that counts its calls.
 struct Counted<T> {
-    inner: Arc<MemoryShared<T>>,
+    inner: Arc<MemoryVersioned<T>>,
     calls: AtomicUsize,
 }
 
 #[async_trait]
-impl<T: SharedState> SharedStore<T> for Counted<T> {
+impl<T: VersionedState> VersionedStore<T> for Counted<T> {
     async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, StoreError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.load(names).await
     }
 
-    async fn save(&self, states: &[T]) -> Vec<Result<SharedOutcome<T>, StoreError>> {
+    async fn save(&self, states: &[T]) -> Vec<Result<VersionedOutcome<T>, StoreError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.save(states).await
     }

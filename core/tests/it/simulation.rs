@@ -2,8 +2,8 @@
 
 use std::sync::Mutex;
 
-use lambda_jobs_core::testing::simulation::{Fault, Replay, Simulation};
 use lambda_jobs_core::{JobContext, JobError, JobHandler, NewJob};
+use lambda_jobs_testing::simulation::{Fault, Replay, Simulation};
 use serde_json::Value;
 
 #[test]

@@ -7,8 +7,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures_util::future::join;
 use lambda_jobs_core::manager::{EnqueueError, Enqueued};
-use lambda_jobs_core::ports::{KeyClaim, KeyHold, UniqueKeys};
+use lambda_jobs_core::ports::{KeyClaim, UniqueKeys};
 use lambda_jobs_core::processor::Invocation;
+use lambda_jobs_core::unique::KeyHold;
 use lambda_jobs_core::{
     Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobId, JobRegistry, JobStatus, NewJob, Queue,
     StopSignal,

@@ -7,12 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use futures_util::future::{join, pending};
-use lambda_jobs_core::families::webhook::{DeliveryPorts, NAME, WebhookDeliveryHandler};
-use lambda_jobs_core::memory::{MemoryShared, MemoryWebhooks, SeededEntropy};
-use lambda_jobs_core::ports::{
-    AttemptOutcome, Clock, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery,
+use lambda_jobs_core::clock::Clock;
+use lambda_jobs_core::families::webhook::ports::{
+    AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery,
     Webhooks,
 };
+use lambda_jobs_core::families::webhook::{DeliveryPorts, MemoryWebhooks, NAME, WebhookDeliveryHandler};
+use lambda_jobs_core::memory::{MemoryVersioned, SeededEntropy};
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{JobId, JobStatus, NewJob, Queue, StopSignal};
 use serde_json::json;
@@ -25,7 +26,7 @@ fn with_webhooks(webhooks: &Arc<MemoryWebhooks>, http: &Arc<Scripted>) -> World 
     let world = World::new(|_| ());
     let ports = DeliveryPorts {
         webhooks: webhooks.clone(),
-        endpoints: Arc::new(MemoryShared::new()),
+        endpoints: Arc::new(MemoryVersioned::new()),
         http: http.clone(),
         events: world.events.clone(),
         clock: Arc::new(world.clock.clone()),

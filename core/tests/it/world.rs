@@ -8,17 +8,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, TimeZone, Utc};
 use lambda_jobs_core::breaker::Breaker;
+use lambda_jobs_core::clock::{BoxFuture, Clock};
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::manager::ManagerPorts;
 use lambda_jobs_core::memory::{
-    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryShared,
-    MemoryUniqueKeys, PausedClock, SeededEntropy,
+    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys,
+    MemoryVersioned, PausedClock, SeededEntropy,
 };
 use lambda_jobs_core::ports::{
-    BoxFuture, ClaimOutcome, ClaimRequest, Clock, DeadLetter, DeadLetterQueue, DeadLettered, Deferral,
-    DueQuery, InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, QueueError,
-    Receipt, ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, SharedStore, StoreError,
-    UniqueKeys,
+    ClaimOutcome, ClaimRequest, DeadLetter, DeadLetterQueue, DeadLettered, Deferral, DueQuery, InsertOutcome,
+    JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, QueueError, Receipt, ReceivedMessage,
+    ReplaceOutcome, SettleBatch, SettleOutcome, StoreError, UniqueKeys, VersionedStore,
 };
 use lambda_jobs_core::processor::{BatchReport, Invocation, ProcessorPorts};
 use lambda_jobs_core::{
@@ -37,8 +37,8 @@ pub(crate) struct World {
     pub(crate) schedules: Arc<MemorySchedules>,
     pub(crate) control: Arc<MemoryControlStore>,
     pub(crate) keys: Arc<Keys>,
-    pub(crate) breakers: Arc<MemoryShared<Breaker>>,
-    pub(crate) limits: Arc<MemoryShared<LimitState>>,
+    pub(crate) breakers: Arc<MemoryVersioned<Breaker>>,
+    pub(crate) limits: Arc<MemoryVersioned<LimitState>>,
     pub(crate) events: Arc<MemoryEvents>,
     pub(crate) processor: JobProcessor,
     pub(crate) manager: Arc<JobManager>,
@@ -55,8 +55,8 @@ struct Kept {
     schedules: Arc<MemorySchedules>,
     control: Arc<MemoryControlStore>,
     keys: Arc<Keys>,
-    breakers: Arc<MemoryShared<Breaker>>,
-    limits: Arc<MemoryShared<LimitState>>,
+    breakers: Arc<MemoryVersioned<Breaker>>,
+    limits: Arc<MemoryVersioned<LimitState>>,
     events: Arc<MemoryEvents>,
 }
 
@@ -170,7 +170,7 @@ impl World {
     }
 
     /// A manager to which the breakers are in this store.
-    pub(crate) fn manager_on(&self, breakers: Arc<dyn SharedStore<Breaker>>) -> JobManager {
+    pub(crate) fn manager_on(&self, breakers: Arc<dyn VersionedStore<Breaker>>) -> JobManager {
         JobManager::new(self.config.clone(), ManagerPorts { breakers, ..self.manager_ports.clone() })
     }
 

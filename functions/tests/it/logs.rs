@@ -5,11 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{TimeDelta, TimeZone, Utc};
-use lambda_jobs_core::memory::{
-    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemoryShared, MemoryUniqueKeys,
-    PausedClock, SeededEntropy,
-};
-use lambda_jobs_core::ports::Clock;
+use lambda_jobs_core::memory::{MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemoryVersioned, MemoryUniqueKeys, PausedClock, SeededEntropy};
+use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
 use lambda_jobs_core::{JobConfig, JobError, JobProcessor, JobRegistry, Queue, StopSignal};
 use serde_json::{Value, json};
@@ -43,8 +40,8 @@ fn log_of(payloads: &[Value]) -> Vec<Value> {
         queue: queue.clone(),
         control: Arc::new(MemoryControlStore::new()),
         unique: Arc::new(MemoryUniqueKeys::new()),
-        breakers: Arc::new(MemoryShared::new()),
-        limits: Arc::new(MemoryShared::new()),
+        breakers: Arc::new(MemoryVersioned::new()),
+        limits: Arc::new(MemoryVersioned::new()),
         events: Arc::new(MemoryEvents::new()),
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(SeededEntropy::new(7)),

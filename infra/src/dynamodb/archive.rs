@@ -9,14 +9,14 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::stream::{self, StreamExt};
 use lambda_jobs_core::JobStatus;
-use lambda_jobs_core::ports::{Archived, FinishedJob, HistoryPart, JobArchive, Page, StoreError};
+use lambda_jobs_core::ports::{Archived, FinishedJob, HistoryPart, JobPruner, StoreError};
+use lambda_jobs_core::paging::Page;
 
-use super::history;
+use super::{history, Item, key, text, text_of};
 use super::pages::{key_at, place_of};
 use super::record::{RECORD, decode_finished, job_pk, record_key};
 use super::store::DynamoJobStore;
 use super::write::{Condition, Failed, Outcome, Set, Update, Write};
-use super::{Item, key, text, text_of};
 
 /// How many items are deleted at once.
 const CONCURRENT: usize = 8;
@@ -26,7 +26,7 @@ const FINISHED: [JobStatus; 3] = [JobStatus::Completed, JobStatus::Failed, JobSt
 const DETAILS: [&str; 4] = ["payload", "payloadKey", "result", "error"];
 
 #[async_trait]
-impl JobArchive for DynamoJobStore {
+impl JobPruner for DynamoJobStore {
     async fn page(&self, cursor: Option<&str>) -> Result<Page<Archived>, StoreError> {
         let table = self.jobs();
         let mut call = self

@@ -5,7 +5,8 @@
 
 use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
-use lambda_jobs_core::ports::{DueQuery, Page, StoreError};
+use lambda_jobs_core::ports::{DueQuery, StoreError};
+use lambda_jobs_core::paging::Page;
 
 use super::pages::Places;
 use super::record::{PARKED_SHARDS, RECORD, parked};

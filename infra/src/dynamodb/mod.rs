@@ -69,7 +69,7 @@ mod writer;
 pub use client::Dynamo;
 pub use control::DynamoControlStore;
 pub use schedules::DynamoSchedules;
-pub use shared::DynamoShared;
+pub use shared::DynamoVersioned;
 pub use store::DynamoJobStore;
 pub use tables::create_tables;
 pub use unique::DynamoUniqueKeys;

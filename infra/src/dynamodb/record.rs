@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::breaker::BreakerName;
-use lambda_jobs_core::job::{Claim, ClaimId, Company, Obstacle, Revision};
+use lambda_jobs_core::job::{BreakerName, Claim, ClaimId, Company, Blocker, Revision};
 use lambda_jobs_core::ports::FinishedJob;
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue, Retention};
 use serde::{Deserialize, Serialize};
@@ -133,7 +132,7 @@ struct Stored {
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    blocked: Option<Obstacle>,
+    blocked: Option<Blocker>,
     /// Always there, because a claim's condition asks for it.
     #[serde(default)]
     isolated: bool,

@@ -6,11 +6,9 @@
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::ports::{Fence, SettleBatch, SettleOutcome, Settlement, StoreError};
 
-use super::counters;
-use super::history;
+use super::{counters, history, text};
 use super::record::{RECORD, STATE, job_pk};
 use super::store::DynamoJobStore;
-use super::text;
 use super::write::{Condition, Failed, Outcome, Update, Write};
 
 /// What is known of one settlement.

@@ -14,7 +14,8 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 use futures_util::future::{join_all, try_join_all};
-use lambda_jobs_core::ports::{SharedOutcome, SharedState, SharedStore, StoreError};
+use lambda_jobs_core::ports::{VersionedOutcome, VersionedStore, StoreError};
+use lambda_jobs_core::versioned::VersionedState;
 
 use super::record::hash;
 use super::write::{Condition, Failed, Outcome, Update, Write};
@@ -28,16 +29,16 @@ const SHARDS_OF_DATA: u64 = 1;
 /// The attributes of a state.
 const STATE: [&str; 3] = ["state", "revision", "expiresAt"];
 
-/// [`SharedStore`] in DynamoDB, for the states of one kind.
+/// [`VersionedStore`] in DynamoDB, for the states of one kind.
 #[derive(Debug)]
-pub struct DynamoShared<T> {
+pub struct DynamoVersioned<T> {
     dynamo: Dynamo,
     table: fn(&Tables) -> &str,
     shards: u64,
     kind: PhantomData<fn() -> T>,
 }
 
-fn shard<T: SharedState>(shard: u64) -> String {
+fn shard<T: VersionedState>(shard: u64) -> String {
     format!("{}#{shard}", T::KIND)
 }
 
@@ -45,7 +46,7 @@ fn revision(revision: u64) -> aws_sdk_dynamodb::types::AttributeValue {
     number(i64::try_from(revision).unwrap_or(i64::MAX))
 }
 
-fn item<T: SharedState>(state: &T) -> Result<Item, StoreError> {
+fn item<T: VersionedState>(state: &T) -> Result<Item, StoreError> {
     let json = serde_json::to_string(state)
         .map_err(|error| StoreError::new(format!("write {} {}", T::KIND, state.name()), error.to_string()))?;
     let mut item =
@@ -56,7 +57,7 @@ fn item<T: SharedState>(state: &T) -> Result<Item, StoreError> {
     Ok(item)
 }
 
-impl<T: SharedState> DynamoShared<T> {
+impl<T: VersionedState> DynamoVersioned<T> {
     /// The states in the state table.
     #[must_use]
     pub const fn new(dynamo: Dynamo) -> Self {
@@ -102,9 +103,9 @@ impl<T: SharedState> DynamoShared<T> {
         &self,
         state: &T,
         outcome: Result<Outcome, Failed>,
-    ) -> Result<SharedOutcome<T>, StoreError> {
+    ) -> Result<VersionedOutcome<T>, StoreError> {
         let seen = match outcome? {
-            Outcome::Written(_) => return Ok(SharedOutcome::Saved),
+            Outcome::Written(_) => return Ok(VersionedOutcome::Saved),
             Outcome::Refused { item, .. } => item.filter(|item| !item.is_empty()),
             Outcome::Unknown => None,
         };
@@ -114,9 +115,9 @@ impl<T: SharedState> DynamoShared<T> {
         };
         // An earlier try whose answer was lost left just this.
         if found.as_ref() == Some(state) {
-            return Ok(SharedOutcome::Saved);
+            return Ok(VersionedOutcome::Saved);
         }
-        Ok(SharedOutcome::Conflict(found.map(Box::new)))
+        Ok(VersionedOutcome::Conflict(found.map(Box::new)))
     }
 
     async fn list_shard(&self, number: u64) -> Result<Vec<Item>, StoreError> {
@@ -143,7 +144,7 @@ impl<T: SharedState> DynamoShared<T> {
 }
 
 #[async_trait]
-impl<T: SharedState> SharedStore<T> for DynamoShared<T> {
+impl<T: VersionedState> VersionedStore<T> for DynamoVersioned<T> {
     async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, StoreError> {
         // A call must not name an item twice.
         let wanted: Vec<&String> = names.iter().collect::<HashSet<_>>().into_iter().collect();
@@ -155,8 +156,8 @@ impl<T: SharedState> SharedStore<T> for DynamoShared<T> {
         Ok(names.iter().map(|name| found.get(name).cloned()).collect())
     }
 
-    async fn save(&self, states: &[T]) -> Vec<Result<SharedOutcome<T>, StoreError>> {
-        let mut answers: Vec<Result<SharedOutcome<T>, StoreError>> = Vec::with_capacity(states.len());
+    async fn save(&self, states: &[T]) -> Vec<Result<VersionedOutcome<T>, StoreError>> {
+        let mut answers: Vec<Result<VersionedOutcome<T>, StoreError>> = Vec::with_capacity(states.len());
         let writes: Result<Vec<Write>, StoreError> = states.iter().map(|state| self.write(state)).collect();
         match writes {
             Ok(writes) => {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lambda_jobs_core::ports::{KeyClaim, KeyHold, KeyOutcome, StoreError, UniqueKeys};
+use lambda_jobs_core::ports::{KeyClaim, KeyOutcome, StoreError, UniqueKeys};
+use lambda_jobs_core::unique::KeyHold;
 
 use super::record::expiry;
 use super::write::{Condition, Failed, Outcome, Update, Write};

@@ -4,7 +4,9 @@
 //! it holds.
 
 use futures_util::future::try_join_all;
-use lambda_jobs_core::ports::{Awaited, Page, StoreError, WaitingDelivery, WaitingQuery, WebhookDelivery};
+use lambda_jobs_core::families::webhook::ports::{Awaited, WaitingDelivery, WaitingQuery, WebhookDelivery};
+use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::StoreError;
 use serde::Deserialize;
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lambda_jobs_core::families::webhook::{RefusedUrl, TargetPolicy};
-use lambda_jobs_core::ports::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
+use lambda_jobs_core::families::webhook::ports::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, redirect};
 

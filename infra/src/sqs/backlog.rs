@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName as Name};
 use chrono::DateTime;
 use lambda_jobs_core::Queue;
-use lambda_jobs_core::ports::{Backlog, QueueError, ReceivedMessage};
+use lambda_jobs_core::ports::{StaleMessages, QueueError, ReceivedMessage};
 
 use super::SqsJobQueue;
 use super::batch::{Sized, parts};
@@ -16,7 +16,7 @@ use super::send::{all_failed, in_order, some_failed, whole_seconds};
 const LOOK: Duration = Duration::from_mins(1);
 
 #[async_trait]
-impl Backlog for SqsJobQueue {
+impl StaleMessages for SqsJobQueue {
     async fn receive(&self, queue: Queue) -> Result<Vec<ReceivedMessage>, QueueError> {
         let name = self.client.names().queue(queue);
         let url = self.client.url(&name).await?;

@@ -8,11 +8,9 @@ use lambda_jobs_core::Retention;
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
-use lambda_jobs_core::testing::conformance::{
-    Bench, control_store, job_archive, job_index, job_store, schedules, shared, unique_keys, webhooks,
-};
+use lambda_jobs_testing::conformance::{Bench, control_store, job_archive, job_index, job_store, schedules, shared, unique_keys, webhooks};
 use lambda_jobs_infra::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoShared, DynamoUniqueKeys,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoVersioned, DynamoUniqueKeys,
     DynamoWebhooks, OsEntropy, SystemClock, Tables, create_tables,
 };
 use tokio::net::TcpListener;
@@ -103,10 +101,10 @@ async fn the_unique_keys_conform() {
 
 /// Runs the suite of shared states with every kind.
 pub(crate) async fn shared_states(dynamo: &Dynamo) {
-    let (breakers, limits) = (DynamoShared::new(dynamo.clone()), DynamoShared::new(dynamo.clone()));
+    let (breakers, limits) = (DynamoVersioned::new(dynamo.clone()), DynamoVersioned::new(dynamo.clone()));
     shared::suite::<Breaker>(&breakers, &bench()).await;
     shared::suite::<LimitState>(&limits, &bench()).await;
-    shared::suite::<Endpoint>(&DynamoShared::in_data(dynamo.clone()), &bench()).await;
+    shared::suite::<Endpoint>(&DynamoVersioned::in_data(dynamo.clone()), &bench()).await;
     shared::both_kinds(&breakers, &limits, &bench()).await;
 }
 

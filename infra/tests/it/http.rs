@@ -15,7 +15,7 @@ use axum::routing::{any, post};
 use axum::serve::ListenerExt;
 use futures_util::{StreamExt, stream};
 use lambda_jobs_core::families::webhook::{AddressPolicy, TargetPolicy};
-use lambda_jobs_core::ports::{HttpRequest, HttpSender, Method};
+use lambda_jobs_core::families::webhook::ports::{HttpRequest, HttpSender, Method};
 use lambda_jobs_infra::ReqwestSender;
 use lambda_jobs_infra::http::Lookup;
 use tokio::net::TcpListener;

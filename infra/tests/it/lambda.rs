@@ -12,7 +12,7 @@ use axum::routing::{get, put};
 use chrono::TimeDelta;
 use lambda_jobs_core::memory::MemoryEventSources;
 use lambda_jobs_core::ports::{ChangeOutcome, EventSource, EventSources, SourceState};
-use lambda_jobs_core::testing::conformance::event_sources;
+use lambda_jobs_testing::conformance::event_sources;
 use lambda_jobs_infra::{LambdaEventSources, QueueNames, SystemClock};
 use serde_json::{Value, json};
 use std::collections::HashMap;

@@ -6,8 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::breaker::{Breaker, Counts, Window};
 use lambda_jobs_core::limit::{LimitState, Place};
-use lambda_jobs_core::ports::{SharedOutcome, SharedState, SharedStore};
-use lambda_jobs_infra::{Dynamo, DynamoShared, Tables, create_tables};
+use lambda_jobs_core::ports::{VersionedOutcome, VersionedStore};
+use lambda_jobs_core::versioned::VersionedState;
+use lambda_jobs_infra::{Dynamo, DynamoVersioned, Tables, create_tables};
 
 use crate::dynamo::{config_for, dynamo, endpoint};
 use crate::front::{Fault, fronted};
@@ -53,16 +54,16 @@ async fn metered() -> (Dynamo, Meter) {
     (dynamo, meter)
 }
 
-async fn save<T: SharedState + std::fmt::Debug>(store: &DynamoShared<T>, states: &[T]) {
+async fn save<T: VersionedState + std::fmt::Debug>(store: &DynamoVersioned<T>, states: &[T]) {
     for outcome in store.save(states).await {
-        assert_eq!(outcome.unwrap(), SharedOutcome::Saved);
+        assert_eq!(outcome.unwrap(), VersionedOutcome::Saved);
     }
 }
 
 #[tokio::test]
 async fn several_are_loaded_and_saved_in_one_request_each() {
     let (dynamo, meter) = metered().await;
-    let store = DynamoShared::new(dynamo);
+    let store = DynamoVersioned::new(dynamo);
     let breakers: Vec<Breaker> = (0..20).map(|at| breaker(&format!("b-{at}"))).collect();
     save(&store, &breakers).await;
     assert_eq!(meter.take(), Figures { requests: 1, units: 20.0 });
@@ -74,7 +75,7 @@ async fn several_are_loaded_and_saved_in_one_request_each() {
 #[tokio::test]
 async fn a_breaker_is_written_for_one_unit_however_much_it_has_counted() {
     let (dynamo, meter) = metered().await;
-    let store = DynamoShared::new(dynamo);
+    let store = DynamoVersioned::new(dynamo);
     let full = full_breaker(&"n".repeat(64));
     save(&store, std::slice::from_ref(&full)).await;
     assert_eq!(meter.take(), Figures { requests: 1, units: 1.0 }, "the first time");
@@ -87,7 +88,7 @@ async fn a_breaker_is_written_for_one_unit_however_much_it_has_counted() {
 async fn a_limit_costs_a_unit_for_about_every_seven_batches_that_hold_places() {
     for (places, units) in [(0, 1.0), (4, 1.0), (100, 13.0)] {
         let (dynamo, meter) = metered().await;
-        save(&DynamoShared::new(dynamo), &[limit(places)]).await;
+        save(&DynamoVersioned::new(dynamo), &[limit(places)]).await;
         assert_eq!(meter.take(), Figures { requests: 1, units }, "{places} batches");
     }
 }
@@ -95,7 +96,7 @@ async fn a_limit_costs_a_unit_for_about_every_seven_batches_that_hold_places() {
 #[tokio::test]
 async fn one_that_cannot_be_read_does_not_hide_the_others() {
     let dynamo = dynamo().await;
-    let store = DynamoShared::<Breaker>::new(dynamo.clone());
+    let store = DynamoVersioned::<Breaker>::new(dynamo.clone());
     save(&store, &[breaker("a"), breaker("b"), breaker("c")]).await;
     let items = dynamo.client().scan().table_name("lambda-jobs-state").send().await.unwrap();
     let mut item = items.items.unwrap().into_iter().find(|item| item["sk"].as_s().unwrap() == "b").unwrap();
@@ -109,14 +110,14 @@ async fn one_that_cannot_be_read_does_not_hide_the_others() {
 #[tokio::test]
 async fn a_save_whose_answer_was_lost_is_known_for_its_own_and_anothers_is_not() {
     let (dynamo, front) = fronted(Fault::AnswerLost).await;
-    let store = DynamoShared::new(dynamo);
+    let store = DynamoVersioned::new(dynamo);
     for revision in 1..=2 {
         front.fail(1);
         let mine = Breaker { revision, ..breaker("a") };
         save(&store, std::slice::from_ref(&mine)).await;
         let theirs = Breaker { writer: 7, ..mine.clone() };
         let outcome = store.save(&[theirs]).await.remove(0).unwrap();
-        assert_eq!(outcome, SharedOutcome::Conflict(Some(Box::new(mine))));
+        assert_eq!(outcome, VersionedOutcome::Conflict(Some(Box::new(mine))));
     }
     assert_eq!(front.failed(), 2);
 }

@@ -3,11 +3,9 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::families::webhook::{Endpoint, EndpointSpec, ErrorClass, WebhookSecret};
-use lambda_jobs_core::ports::{
-    AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, Method, SharedStore,
-    WebhookDelivery, Webhooks,
-};
-use lambda_jobs_infra::{Dynamo, DynamoShared, DynamoWebhooks, Tables, create_tables};
+use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, Method, WebhookDelivery, Webhooks};
+use lambda_jobs_core::ports::VersionedStore;
+use lambda_jobs_infra::{Dynamo, DynamoVersioned, DynamoWebhooks, Tables, create_tables};
 use serde_json::json;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -184,7 +182,7 @@ async fn an_attempt_is_one_request_and_two_units_and_two_more_where_another_foll
 #[tokio::test]
 async fn endpoints_are_listed_in_one_request_and_one_is_read_in_one() {
     let (dynamo, meter) = metered().await;
-    let store = DynamoShared::in_data(dynamo);
+    let store = DynamoVersioned::in_data(dynamo);
     let endpoints: Vec<Endpoint> = (0..25)
         .map(|at| {
             let (id, spec) =

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use lambda_jobs::local::{Receiver, Stack, StackOptions};
 use lambda_jobs_core::families::webhook::NAME as WEBHOOK;
-use lambda_jobs_core::ports::WebhookDelivery;
+use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
 use lambda_jobs_infra::Settings;
 use lambda_jobs_tests::{Environment, Function, TlsFront};
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
-use lambda_jobs_core::testing::conformance::job_queue;
+use lambda_jobs_testing::conformance::job_queue;
 use lambda_jobs_core::{JobConfig, Queue};
 use lambda_jobs_infra::aws::shared_config;
 use lambda_jobs_infra::{QueueNames, SqsClient, SqsJobQueue};

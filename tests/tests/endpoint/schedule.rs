@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::Queue;
 use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::ports::ReceivedMessage;
-use lambda_jobs_core::testing::conformance::job_queue::Receiver;
+use lambda_jobs_testing::conformance::job_queue::Receiver;
 use lambda_jobs_infra::aws::shared_config;
 use lambda_jobs_tests::SqsReceiver;
 use serde_json::json;

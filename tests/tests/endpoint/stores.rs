@@ -5,10 +5,10 @@ use lambda_jobs_core::Retention;
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
-use lambda_jobs_core::testing::conformance;
+use lambda_jobs_testing::conformance;
 use lambda_jobs_infra::aws::shared_config;
 use lambda_jobs_infra::{
-    Dynamo, DynamoJobStore, DynamoSchedules, DynamoShared, DynamoUniqueKeys, DynamoWebhooks, Tables,
+    Dynamo, DynamoJobStore, DynamoSchedules, DynamoVersioned, DynamoUniqueKeys, DynamoWebhooks, Tables,
     create_tables,
 };
 
@@ -55,10 +55,10 @@ pub(crate) fn unique_keys() -> Running {
 
 pub(crate) fn shared() -> Running {
     Box::pin(with_tables(|dynamo| async move {
-        let (breakers, limits) = (DynamoShared::new(dynamo.clone()), DynamoShared::new(dynamo.clone()));
+        let (breakers, limits) = (DynamoVersioned::new(dynamo.clone()), DynamoVersioned::new(dynamo.clone()));
         conformance::shared::suite::<Breaker>(&breakers, &bench()).await;
         conformance::shared::suite::<LimitState>(&limits, &bench()).await;
-        let endpoints = DynamoShared::in_data(dynamo);
+        let endpoints = DynamoVersioned::in_data(dynamo);
         conformance::shared::suite::<Endpoint>(&endpoints, &bench()).await;
         conformance::shared::both_kinds(&breakers, &limits, &bench()).await;
     }))

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use lambda_jobs_core::testing::simulation::Simulation;
+use lambda_jobs_testing::simulation::Simulation;
 use lambda_jobs_core::{JobContext, JobError, JobHandler, NewJob};
 use serde_json::Value;
 

@@ -5,12 +5,9 @@ use std::sync::Arc;
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
-use lambda_jobs_core::testing::conformance::{
-    Bench, backlog, control_store, job_archive, job_index, job_queue, job_store, shared, unique_keys,
-    webhooks,
-};
+use lambda_jobs_testing::conformance::{Bench, backlog, control_store, job_archive, job_index, job_queue, job_store, shared, unique_keys, webhooks};
 use lambda_jobs_infra::{
-    DynamoControlStore, DynamoJobStore, DynamoShared, DynamoUniqueKeys, OsEntropy, SqsJobQueue, SystemClock,
+    DynamoControlStore, DynamoJobStore, DynamoVersioned, DynamoUniqueKeys, OsEntropy, SqsJobQueue, SystemClock,
 };
 use lambda_jobs_tests::{SqsReceiver, stack};
 
@@ -27,10 +24,10 @@ async fn the_stores_on_dynamodb_pass() {
     control_store::suite(&DynamoControlStore::new(stack.adapters().dynamo().clone()), &bench()).await;
     unique_keys::suite(&DynamoUniqueKeys::new(stack.adapters().dynamo().clone()), &bench()).await;
     let dynamo = || stack.adapters().dynamo().clone();
-    let (breakers, limits) = (DynamoShared::new(dynamo()), DynamoShared::new(dynamo()));
+    let (breakers, limits) = (DynamoVersioned::new(dynamo()), DynamoVersioned::new(dynamo()));
     shared::suite::<Breaker>(&breakers, &bench()).await;
     shared::suite::<LimitState>(&limits, &bench()).await;
-    shared::suite::<Endpoint>(&DynamoShared::in_data(dynamo()), &bench()).await;
+    shared::suite::<Endpoint>(&DynamoVersioned::in_data(dynamo()), &bench()).await;
     shared::both_kinds(&breakers, &limits, &bench()).await;
     let setup = job_archive::Setup { store: &store, index: &store, archive: &store };
     job_archive::suite(setup, &bench()).await;

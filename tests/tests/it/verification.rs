@@ -7,7 +7,7 @@ use std::time::Duration;
 use lambda_jobs::local::Stack;
 use lambda_jobs_core::JobManager;
 use lambda_jobs_core::families::webhook::{EndpointId, EndpointSpec, EndpointView, NewEvent, WebhookService};
-use lambda_jobs_core::ports::{DeliveryStatus, WebhookDelivery};
+use lambda_jobs_core::families::webhook::ports::{DeliveryStatus, WebhookDelivery};
 use lambda_jobs_tests::{ended, manager, stack};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_jobs_core::JobStatus;
-use lambda_jobs_core::ports::DeliveryStatus;
+use lambda_jobs_core::families::webhook::ports::DeliveryStatus;
 use lambda_jobs_tests::{ended, manager, stack};
 use serde_json::json;
 
@@ -60,7 +60,7 @@ async fn a_server_error_is_retried_until_the_attempts_are_spent_and_named_in_the
     let worker = stack.start_worker(|_| Ok(())).unwrap();
     let manager = manager(&stack);
     let now = chrono::Utc::now();
-    let mut delivery = lambda_jobs_core::ports::WebhookDelivery::new("d2", url, json!({}), now);
+    let mut delivery = lambda_jobs_core::families::webhook::ports::WebhookDelivery::new("d2", url, json!({}), now);
     delivery.max_attempts = 3;
     stack.adapters().webhooks().put_delivery(&delivery).await.unwrap();
     let job = lambda_jobs_core::NewJob::new("webhook-delivery-job")

@@ -8,7 +8,7 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4::SigningParams;
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::Queue;
-use lambda_jobs_core::ports::WebhookDelivery;
+use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
 use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, until};

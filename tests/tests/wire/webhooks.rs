@@ -1,6 +1,6 @@
 //! The webhook family through the worker that the template builds.
 
-use lambda_jobs_core::ports::{DeliveryStatus, WebhookDelivery};
+use lambda_jobs_core::families::webhook::ports::{DeliveryStatus, WebhookDelivery};
 use lambda_jobs_core::{JobExecution, JobId, JobStatus, Queue};
 use serde_json::json;
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lambda_jobs_core::ports::{DeliveryAttempt, DeliveryQuery};
+use lambda_jobs_core::families::webhook::ports::{DeliveryAttempt, DeliveryQuery};
 use serde_json::Value;
 
 use super::{Failure, service, time};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use lambda_jobs_core::ports::{Clock, JobQueue};
+use lambda_jobs_core::clock::Clock;
+use lambda_jobs_core::ports::JobQueue;
 
 use super::Rule;
 

@@ -10,10 +10,8 @@ use std::{
 
 use axum::{body::Bytes, response::Response};
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::{
-    ports::Clock,
-    sqs::{Change, Sqs, SqsError},
-};
+use lambda_jobs_core::clock::Clock;
+use lambda_jobs_core::sqs::{Change, Sqs, SqsError};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Notify;
 

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::{Breaker, BreakerPolicy, BulkheadTerms, Passage};
+use super::super::{Breaker, BreakerPolicy, BulkheadDecision, BulkheadTerms};
 use super::{at, failing, new, secs};
 
 const TERMS: BulkheadTerms = BulkheadTerms { prompt: std::time::Duration::from_secs(2), batches: 2 };
 
-fn passage(breaker: &Breaker, holder: Option<u64>, second: i64) -> Passage {
+fn passage(breaker: &Breaker, holder: Option<u64>, second: i64) -> BulkheadDecision {
     breaker.passage(Some(TERMS), holder, at(second))
 }
 
@@ -18,34 +18,34 @@ fn crowded() -> Breaker {
 
 #[test]
 fn as_many_call_as_may_until_one_leaves_or_its_lease_is_over() {
-    assert_eq!(passage(&new(), None, 0), Passage::Vacant);
-    assert_eq!(passage(&new().entered(1, at(95), at(0)), None, 0), Passage::Vacant);
-    assert_eq!(passage(&crowded(), None, 5), Passage::Crowded(at(0)));
-    assert_eq!(passage(&crowded(), Some(3), 5), Passage::Crowded(at(0)));
-    assert_eq!(passage(&crowded(), Some(2), 5), Passage::Inside);
-    assert_eq!(passage(&crowded().left(1, at(6)).unwrap(), None, 6), Passage::Vacant);
+    assert_eq!(passage(&new(), None, 0), BulkheadDecision::Vacant);
+    assert_eq!(passage(&new().entered(1, at(95), at(0)), None, 0), BulkheadDecision::Vacant);
+    assert_eq!(passage(&crowded(), None, 5), BulkheadDecision::Crowded(at(0)));
+    assert_eq!(passage(&crowded(), Some(3), 5), BulkheadDecision::Crowded(at(0)));
+    assert_eq!(passage(&crowded(), Some(2), 5), BulkheadDecision::Inside);
+    assert_eq!(passage(&crowded().left(1, at(6)).unwrap(), None, 6), BulkheadDecision::Vacant);
     assert_eq!(
         (passage(&crowded(), None, 94), passage(&crowded(), None, 95)),
-        (Passage::Crowded(at(0)), Passage::Vacant)
+        (BulkheadDecision::Crowded(at(0)), BulkheadDecision::Vacant)
     );
     assert_eq!(crowded().left(3, at(6)), None, "nothing to write");
-    assert_eq!(new().passage(None, None, at(0)), Passage::Free, "where the policy says nothing");
+    assert_eq!(new().passage(None, None, at(0)), BulkheadDecision::Free, "where the policy says nothing");
 }
 
 #[test]
 fn a_prompt_answer_lets_everybody_in_and_one_that_stalls_keeps_the_others_out() {
     let prompt = crowded().answered(true);
-    assert_eq!((passage(&prompt, None, 5), prompt.bulkhead.places.len()), (Passage::Free, 0));
+    assert_eq!((passage(&prompt, None, 5), prompt.bulkhead.places.len()), (BulkheadDecision::Free, 0));
     assert!(!prompt.awaits_a_prompt_answer(at(5)) && new().awaits_a_prompt_answer(at(5)));
     assert!(prompt.awaits_a_prompt_answer(at(2) + TimeDelta::days(1)), "before it is forgotten");
     let stall = |breaker: Breaker, holder| breaker.stalled(TERMS, holder, (at(8), at(99)), at(10));
     let once = stall(prompt, 1);
-    assert_eq!(passage(&once, None, 10), Passage::Free, "it may have been a single slow answer");
+    assert_eq!(passage(&once, None, 10), BulkheadDecision::Free, "it may have been a single slow answer");
     let stalled = (2..=5).fold(once, stall);
-    assert_eq!(passage(&stalled, None, 10), Passage::Crowded(at(8)));
-    assert_eq!(passage(&stalled, Some(5), 10), Passage::Inside, "whoever waits already goes on");
+    assert_eq!(passage(&stalled, None, 10), BulkheadDecision::Crowded(at(8)));
+    assert_eq!(passage(&stalled, Some(5), 10), BulkheadDecision::Inside, "whoever waits already goes on");
     let few = (1..=3).fold(stalled, |breaker, holder| breaker.left(holder, at(20)).unwrap());
-    assert_eq!(passage(&few, None, 20), Passage::Crowded(at(8)), "as many as may");
+    assert_eq!(passage(&few, None, 20), BulkheadDecision::Crowded(at(8)), "as many as may");
 }
 
 #[test]
@@ -57,9 +57,13 @@ fn it_is_nothing_to_a_breaker_that_is_not_closed_or_that_an_operator_keeps() {
         crowded().forced_open(at(2)),
         crowded().forced_closed(at(2)),
     ] {
-        assert_eq!(passage(&breaker, None, 2), Passage::Free, "{:?}", breaker.phase);
+        assert_eq!(passage(&breaker, None, 2), BulkheadDecision::Free, "{:?}", breaker.phase);
     }
-    assert_eq!(passage(&crowded().reset(at(2)), None, 2), Passage::Vacant, "as if nothing had happened yet");
+    assert_eq!(
+        passage(&crowded().reset(at(2)), None, 2),
+        BulkheadDecision::Vacant,
+        "as if nothing had happened yet"
+    );
 }
 
 fn seconds(places: &[DateTime<Utc>]) -> Vec<i64> {

@@ -2,12 +2,11 @@
 
 use chrono::TimeDelta;
 
-use super::super::{
-    Admission, Breaker, BreakerConfig, BreakerName, BreakerPolicy, InvalidBreaker, MAX_RECOVERY, Phase,
-    ProbeEnd,
-};
+use super::super::{Admission, Breaker, BreakerConfig, BreakerPolicy, MAX_RECOVERY, Phase, ProbeEnd};
 use super::{CLOSED, at, calls, failing, new, open_until, opened, secs};
-use crate::ports::SharedState;
+use crate::invalid::Invalid;
+use crate::job::BreakerName;
+use crate::versioned::VersionedState;
 
 fn policy() -> BreakerPolicy {
     BreakerPolicy::default()
@@ -219,7 +218,7 @@ fn a_number_that_cannot_grow_does_not_end_the_process() {
     assert_eq!((again.revision, again.openings), (u64::MAX, u32::MAX));
 }
 
-fn message<T: std::fmt::Debug>(result: Result<T, InvalidBreaker>) -> String {
+fn message<T: std::fmt::Debug>(result: Result<T, Invalid>) -> String {
     result.unwrap_err().to_string()
 }
 

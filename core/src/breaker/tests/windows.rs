@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::super::{Breaker, Counts, Phase, Window};
 use super::{at, calls, secs};
-use crate::ports::SharedState;
+use crate::versioned::VersionedState;
 
 const LENGTH: Duration = Duration::from_mins(5);
 

@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use futures_util::future::select;
 
-use super::coalesce::Coalescer;
-use crate::context::JobContext;
-use crate::ports::{AttemptOutcome, Clock, EndedAttempt, StoreError, WebhookDelivery, Webhooks, unanswered};
+use crate::clock::Clock;
+use crate::families::webhook::batcher::Batcher;
+use crate::families::webhook::ports::{AttemptOutcome, EndedAttempt, WebhookDelivery, Webhooks, unanswered};
+use crate::handler::JobContext;
+use crate::ports::StoreError;
 
 /// How long an attempt that has ended waits for others.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -28,8 +30,8 @@ const LEAST_TIME: Duration = Duration::from_secs(2);
 pub(super) struct Batched {
     webhooks: Arc<dyn Webhooks>,
     clock: Arc<dyn Clock>,
-    reads: Coalescer<String, Result<Option<WebhookDelivery>, StoreError>>,
-    writes: Coalescer<EndedAttempt, Result<bool, StoreError>>,
+    reads: Batcher<String, Result<Option<WebhookDelivery>, StoreError>>,
+    writes: Batcher<EndedAttempt, Result<bool, StoreError>>,
     under_way: Arc<Mutex<Counted>>,
 }
 
@@ -59,11 +61,11 @@ impl Counted {
 impl Batched {
     pub(super) fn new(webhooks: Arc<dyn Webhooks>, clock: Arc<dyn Clock>) -> Self {
         let (reading, writing) = (Arc::clone(&webhooks), Arc::clone(&webhooks));
-        let reads = Coalescer::new(move |ids: Vec<String>| {
+        let reads = Batcher::new(move |ids: Vec<String>| {
             let webhooks = Arc::clone(&reading);
             Box::pin(async move { webhooks.deliveries_by_id(&ids).await })
         });
-        let writes = Coalescer::new(move |attempts: Vec<EndedAttempt>| {
+        let writes = Batcher::new(move |attempts: Vec<EndedAttempt>| {
             let webhooks = Arc::clone(&writing);
             Box::pin(async move { webhooks.record_attempts(&attempts).await })
         });

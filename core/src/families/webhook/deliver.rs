@@ -5,7 +5,6 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 
 use super::batched::UnderWay;
-use super::directory::Sign;
 use super::endpoint::{Disabled, Endpoint, EndpointSpec, is_reserved};
 use super::outcome::{ErrorClass, Meaning, meaning};
 use super::retry::RetrySchedule;
@@ -15,11 +14,12 @@ use super::{
     FIRST_BYTE_TIMEOUT, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, WebhookDeliveryHandler, WebhookReport,
     breaker_of,
 };
-use crate::context::JobContext;
-use crate::handler::JobError;
-use crate::ports::{
-    AttemptOutcome, DeliveryStatus, Entropy, HttpError, HttpRequest, HttpResponse, WebhookDelivery,
+use crate::clock::Entropy;
+use crate::families::webhook::endpoint_cache::HealthSignal;
+use crate::families::webhook::ports::{
+    AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, WebhookDelivery,
 };
+use crate::handler::{JobContext, JobError};
 use crate::retry::RetryPolicy;
 
 /// A delivery, the endpoint that it goes to, and the attempt that is made at it.
@@ -47,13 +47,13 @@ enum Exchange {
 }
 
 /// What an attempt makes of its delivery.
-struct Verdict {
+struct RefusedClaim {
     status: DeliveryStatus,
     /// How long until the next attempt.
     wait: Option<Duration>,
     refusals: u32,
     error: Option<JobError>,
-    sign: Option<Sign>,
+    sign: Option<HealthSignal>,
 }
 
 const GIVEN_UP: &str = "cancelled while the request was under way; the receiver may have acted on it";
@@ -222,7 +222,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn verdict(&self, meaning: Meaning, jobs: &RetryPolicy, entropy: &dyn Entropy) -> Verdict {
+    fn verdict(&self, meaning: Meaning, jobs: &RetryPolicy, entropy: &dyn Entropy) -> RefusedClaim {
         let Self { delivery, endpoint, ctx } = self;
         let spec = endpoint.as_ref().map(|endpoint| &endpoint.spec);
         let schedule = spec.map_or(RetrySchedule::Short, |spec| spec.retry);
@@ -230,7 +230,7 @@ impl Attempt<'_> {
         let is_told = ctx.definition().max_retries.is_some();
         let is_last = (is_told && ctx.is_last_attempt())
             || delivery.attempt_count.saturating_add(1) >= delivery.max_attempts;
-        let failed = |why: String, refusals, sign| Verdict {
+        let failed = |why: String, refusals, sign| RefusedClaim {
             status: DeliveryStatus::Failed,
             wait: None,
             refusals,
@@ -238,22 +238,22 @@ impl Attempt<'_> {
             sign,
         };
         let retries = delivery.max_attempts.saturating_sub(1);
-        let again = |why: String, wait: Duration, refusals| Verdict {
+        let again = |why: String, wait: Duration, refusals| RefusedClaim {
             status: DeliveryStatus::Pending,
             wait: Some(wait),
             refusals,
             error: Some(JobError::retryable(why).after(wait).of_retries(retries)),
-            sign: Some(Sign::Ill),
+            sign: Some(HealthSignal::Ill),
         };
         match meaning {
-            Meaning::Delivered => Verdict {
+            Meaning::Delivered => RefusedClaim {
                 status: DeliveryStatus::Delivered,
                 wait: None,
                 refusals: 0,
                 error: None,
-                sign: Some(Sign::Well),
+                sign: Some(HealthSignal::Well),
             },
-            Meaning::Again { why, .. } if is_last => failed(why, 0, Some(Sign::Ill)),
+            Meaning::Again { why, .. } if is_last => failed(why, 0, Some(HealthSignal::Ill)),
             Meaning::Again { why, after } => {
                 let wait = schedule.wait(ctx.attempt(), jobs, entropy).max(after.unwrap_or_default());
                 again(why, wait, 0)
@@ -263,13 +263,13 @@ impl Attempt<'_> {
                 let confirmations = spec.and_then(|spec| spec.confirmations);
                 let confirmations = confirmations.unwrap_or(EndpointSpec::DEFAULT_CONFIRMATIONS);
                 if is_last || refusals > confirmations {
-                    failed(why, refusals, Some(Sign::Ill))
+                    failed(why, refusals, Some(HealthSignal::Ill))
                 } else {
                     again(why, RetrySchedule::Short.wait(refusals, jobs, entropy), refusals)
                 }
             }
-            Meaning::Gone { why } => failed(why, delivery.refusals, Some(Sign::Gone)),
-            Meaning::Impossible { why } => failed(why, delivery.refusals, Some(Sign::Ill)),
+            Meaning::Gone { why } => failed(why, delivery.refusals, Some(HealthSignal::Gone)),
+            Meaning::Impossible { why } => failed(why, delivery.refusals, Some(HealthSignal::Ill)),
         }
     }
 }

@@ -10,24 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::retry::RetrySchedule;
 use super::secret::{SecretInUse, WebhookSecret};
 use super::target::{self, RefusedUrl};
+use crate::families::webhook::ports::{Headers, Method};
+use crate::invalid::Invalid;
 use crate::job::millis;
 use crate::limit::Rate;
-use crate::ports::{Headers, Method, SharedState};
-
-/// What is wrong with an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: expected {expected}, got {got}")]
-pub struct InvalidEndpoint {
-    field: &'static str,
-    expected: String,
-    got: String,
-}
-
-impl InvalidEndpoint {
-    pub(super) const fn new(field: &'static str, expected: String, got: String) -> Self {
-        Self { field, expected, got }
-    }
-}
+use crate::versioned::VersionedState;
 
 /// The identity of an endpoint: 1 to 64 letters, digits, `-` and `_`. It holds no dot, so that the id of a delivery,
 /// `<event>.<endpoint>`, is no other's; and as the jobs of replays are called `<delivery>.replay-<N>`, no endpoint is
@@ -47,34 +34,34 @@ impl EndpointId {
     }
 
     /// Checks that no delivery to it is called as the job of another delivery's replay.
-    pub(super) fn check(&self) -> Result<(), InvalidEndpoint> {
+    pub(super) fn check(&self) -> Result<(), Invalid> {
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if self.0.strip_prefix("replay-").is_some_and(is_number) {
             let expected = "no \"replay-\" with a number, which ends the names of replays' jobs";
-            return Err(InvalidEndpoint::new("id", expected.to_owned(), excerpt(&self.0)));
+            return Err(Invalid::new("id", expected.to_owned(), excerpt(&self.0)));
         }
         Ok(())
     }
 }
 
 impl FromStr for EndpointId {
-    type Err = InvalidEndpoint;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if (1..=Self::MAX_LEN).contains(&text.len()) && text.bytes().all(fits) {
             Ok(Self(text.to_owned()))
         } else {
             let expected = format!("1 to {} letters, digits, hyphens or underscores", Self::MAX_LEN);
-            Err(InvalidEndpoint::new("id", expected, excerpt(text)))
+            Err(Invalid::new("id", expected, excerpt(text)))
         }
     }
 }
 
 impl TryFrom<String> for EndpointId {
-    type Error = InvalidEndpoint;
+    type Error = Invalid;
 
-    fn try_from(text: String) -> Result<Self, InvalidEndpoint> {
+    fn try_from(text: String) -> Result<Self, Invalid> {
         text.parse()
     }
 }
@@ -137,9 +124,9 @@ pub struct RateLimit {
 
 impl RateLimit {
     /// The rate as a limit goes by it.
-    pub fn rate(&self) -> Result<Rate, InvalidEndpoint> {
+    pub fn rate(&self) -> Result<Rate, Invalid> {
         Rate::new(self.deliveries, self.per)
-            .map_err(|error| InvalidEndpoint::new("rateLimit", "a rate".to_owned(), error.to_string()))
+            .map_err(|error| Invalid::new("rateLimit", "a rate".to_owned(), error.to_string()))
     }
 }
 
@@ -180,9 +167,8 @@ impl EndpointSpec {
     }
 
     /// Checks what can be checked without calling it.
-    pub fn check(&self) -> Result<(), InvalidEndpoint> {
-        let refuse =
-            |field, expected: &str, got: String| Err(InvalidEndpoint::new(field, expected.to_owned(), got));
+    pub fn check(&self) -> Result<(), Invalid> {
+        let refuse = |field, expected: &str, got: String| Err(Invalid::new(field, expected.to_owned(), got));
         check_url(&self.url)?;
         if self.event_types.is_empty() || self.event_types.len() > MAX_EVENT_TYPES {
             return refuse("eventTypes", "1 to 100 types of events", self.event_types.len().to_string());
@@ -212,10 +198,10 @@ impl EndpointSpec {
         }
     }
 
-    fn check_headers(&self) -> Result<(), InvalidEndpoint> {
+    fn check_headers(&self) -> Result<(), Invalid> {
         if self.headers.len() > MAX_HEADERS {
             let got = self.headers.len().to_string();
-            return Err(InvalidEndpoint::new("headers", format!("at most {MAX_HEADERS}"), got));
+            return Err(Invalid::new("headers", format!("at most {MAX_HEADERS}"), got));
         }
         for (name, value) in &self.headers {
             let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -224,11 +210,11 @@ impl EndpointSpec {
             if !is_name || !is_value {
                 let expected = "names that HTTP allows, and values of at most 1024 visible characters";
                 // A value may be a secret, and is never shown.
-                return Err(InvalidEndpoint::new("headers", expected.to_owned(), excerpt(name)));
+                return Err(Invalid::new("headers", expected.to_owned(), excerpt(name)));
             }
             if is_reserved(name) {
                 let expected = "no header that is part of the signature or of the connection";
-                return Err(InvalidEndpoint::new("headers", expected.to_owned(), excerpt(name)));
+                return Err(Invalid::new("headers", expected.to_owned(), excerpt(name)));
             }
         }
         Ok(())
@@ -244,16 +230,16 @@ impl EndpointSpec {
 
 /// Checks a URL as far as that goes without knowing what may be called: whether `http` may, and which addresses, is
 /// asked before every attempt.
-fn check_url(text: &str) -> Result<(), InvalidEndpoint> {
+fn check_url(text: &str) -> Result<(), Invalid> {
     let url = target::read(text)?;
     if matches!(url.scheme(), "https" | "http") {
         Ok(())
     } else {
-        Err(InvalidEndpoint::new("url", "an absolute URL of https".to_owned(), target::shown(text)))
+        Err(Invalid::new("url", "an absolute URL of https".to_owned(), target::shown(text)))
     }
 }
 
-impl From<RefusedUrl> for InvalidEndpoint {
+impl From<RefusedUrl> for Invalid {
     fn from(refused: RefusedUrl) -> Self {
         Self::new("url", refused.expected().to_owned(), refused.got().to_owned())
     }
@@ -416,14 +402,14 @@ impl Endpoint {
     }
 
     /// Checks that no more secrets are in use than may be.
-    pub(super) fn check_secrets(&self) -> Result<(), InvalidEndpoint> {
+    pub(super) fn check_secrets(&self) -> Result<(), Invalid> {
         if self.secrets.len() <= MAX_SECRETS {
             return Ok(());
         }
         let first = self.secrets.iter().filter_map(|one| one.until).min().unwrap_or(self.updated_at);
         let expected = format!("at most {MAX_SECRETS} in use at once");
         let got = format!("one more; the oldest ends at {first}, and an overlap of 0 ends all of them now");
-        Err(InvalidEndpoint::new("secrets", expected, got))
+        Err(Invalid::new("secrets", expected, got))
     }
 
     /// The endpoint as it gets nothing any more.
@@ -465,7 +451,7 @@ impl Endpoint {
     }
 }
 
-impl SharedState for Endpoint {
+impl VersionedState for Endpoint {
     const KIND: &'static str = "endpoint";
 
     fn name(&self) -> String {

@@ -8,9 +8,10 @@
 
 use super::endpoint::{EndpointId, excerpt};
 use super::{NAME, WebhookPayload, breaker_of, host_of};
-use crate::job::{InvalidId, JobId, NewJob};
-use crate::message::{MAX_RETRIES, MAX_WORD_BYTES};
-use crate::ports::WebhookDelivery;
+use crate::families::webhook::ports::WebhookDelivery;
+use crate::invalid::Invalid;
+use crate::job::bounds::{MAX_RETRIES, MAX_WORD_BYTES};
+use crate::job::{JobId, NewJob};
 
 /// What the names of a job add to a delivery's id at most.
 const REPLAY: usize = ".replay-4294967295".len();
@@ -40,13 +41,13 @@ pub(super) fn fits(field: &'static str, id: &str, longest: usize) -> Result<(), 
 }
 
 /// The name of a delivery's own job, after so many replays.
-pub(super) fn own_id(delivery: &str, replays: u32) -> Result<JobId, InvalidId> {
+pub(super) fn own_id(delivery: &str, replays: u32) -> Result<JobId, Invalid> {
     if replays == 0 { delivery.parse() } else { format!("{delivery}.replay-{replays}").parse() }
 }
 
 /// The name of the job that a sweep makes for a delivery. It tells replays apart, because attempts are counted anew
 /// in each.
-pub(super) fn swept_id(delivery: &WebhookDelivery) -> Result<JobId, InvalidId> {
+pub(super) fn swept_id(delivery: &WebhookDelivery) -> Result<JobId, Invalid> {
     let WebhookDelivery { id, replays, attempt_count, .. } = delivery;
     match replays {
         0 => format!("webhook-{id}:{attempt_count}").parse(),
@@ -59,7 +60,7 @@ pub(super) fn swept_id(delivery: &WebhookDelivery) -> Result<JobId, InvalidId> {
 ///
 /// ```
 /// use lambda_jobs_core::families::webhook::delivery_job;
-/// use lambda_jobs_core::ports::WebhookDelivery;
+/// use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
 ///
 /// let now = "2026-11-23T08:00:00Z".parse::<chrono::DateTime<chrono::Utc>>()?;
 /// let delivery = WebhookDelivery::new("d1", "https://example.com/hook", serde_json::json!({}), now);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::endpoint::EndpointSpec;
-use crate::ports::{HttpError, HttpResponse, Method};
+use crate::families::webhook::ports::{HttpError, HttpResponse, Method};
 
 /// What an answer means.
 #[derive(Clone, Debug, PartialEq, Eq)]

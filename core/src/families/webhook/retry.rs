@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ports::Entropy;
+use crate::clock::Entropy;
 use crate::retry::RetryPolicy;
 
 /// How long a receiver may be away before a delivery to it is given up.

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use standardwebhooks::Webhook;
 
-use super::InvalidEndpoint;
+use crate::invalid::Invalid;
 
 /// A secret of [Standard Webhooks](https://www.standardwebhooks.com): `whsec_` and 24 to 64 bytes in base64.
 /// Its `Debug` form does not show it.
@@ -45,15 +45,15 @@ impl WebhookSecret {
 }
 
 impl TryFrom<String> for WebhookSecret {
-    type Error = InvalidEndpoint;
+    type Error = Invalid;
 
-    fn try_from(text: String) -> Result<Self, InvalidEndpoint> {
+    fn try_from(text: String) -> Result<Self, Invalid> {
         let key = text.strip_prefix(PREFIX).and_then(|key| STANDARD.decode(key).ok());
         if key.is_some_and(|key| BYTES.contains(&key.len())) {
             Ok(Self(text))
         } else {
             let expected = format!("{PREFIX} and {} to {} bytes in base64", BYTES.start(), BYTES.end());
-            Err(InvalidEndpoint::new("secret", expected, "something else".to_owned()))
+            Err(Invalid::new("secret", expected, "something else".to_owned()))
         }
     }
 }

@@ -12,39 +12,23 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::InvalidEndpoint;
 use super::endpoint::{
     DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, excerpt, is_event_type,
 };
 use super::job::{IdTooLong, LONGEST_DELIVERY, LONGEST_EVENT, delivery_job, fits, own_id};
 use super::secret::WebhookSecret;
-use crate::job::{InvalidId, JobId, NewJob};
+use crate::families::Ports;
+use crate::families::webhook::ports::{DeliveryAttempt, DeliveryQuery, SecretsError, WebhookDelivery};
+use crate::invalid::Invalid;
+use crate::job::{JobId, NewJob};
 use crate::manager::{EnqueueError, JobManager, check_due};
-use crate::newest::{Newest, Place};
-use crate::ports::{
-    Clock, DeliveryAttempt, DeliveryQuery, Entropy, Page, Secrets, SecretsError, SharedOutcome, SharedStore,
-    StoreError, WebhookDelivery, Webhooks,
-};
+use crate::paging::{Newest, Page, Place};
+use crate::ports::{StoreError, VersionedOutcome};
 
 /// What can be done with webhooks.
 pub struct WebhookService {
-    ports: WebhookPorts,
+    ports: Ports,
     jobs: Arc<JobManager>,
-}
-
-/// What a [`WebhookService`] needs from the outside.
-#[derive(Clone)]
-pub struct WebhookPorts {
-    /// Where deliveries are kept.
-    pub webhooks: Arc<dyn Webhooks>,
-    /// Where endpoints are kept.
-    pub endpoints: Arc<dyn SharedStore<Endpoint>>,
-    /// Where secrets come from.
-    pub secrets: Arc<dyn Secrets>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness for ids.
-    pub entropy: Arc<dyn Entropy>,
 }
 
 /// An endpoint as it is shown: without its secrets, but for one that was made just now.
@@ -116,7 +100,7 @@ pub struct PublishedDelivery {
 pub enum WebhookError {
     /// Something about the endpoint is wrong.
     #[error(transparent)]
-    Invalid(#[from] InvalidEndpoint),
+    Invalid(#[from] Invalid),
     /// There is no such endpoint.
     #[error("endpoint: expected one that exists, got {0:?}")]
     NoEndpoint(String),
@@ -150,9 +134,6 @@ pub enum WebhookError {
     /// What was given as a cursor came with no page.
     #[error("cursor: expected one that came with a page of deliveries, got {0}")]
     Cursor(String),
-    /// An id can't be.
-    #[error(transparent)]
-    Id(#[from] InvalidId),
 }
 
 /// How often a write is tried that somebody else's write keeps defeating.
@@ -163,7 +144,7 @@ const READ: usize = 500;
 impl WebhookService {
     /// A service on these ports that enqueues with this manager.
     #[must_use]
-    pub fn new(ports: WebhookPorts, jobs: Arc<JobManager>) -> Self {
+    pub fn new(ports: Ports, jobs: Arc<JobManager>) -> Self {
         Self { ports, jobs }
     }
 
@@ -175,9 +156,9 @@ impl WebhookService {
     ) -> Result<EndpointView, WebhookError> {
         id.check()?;
         spec.check()?;
-        let secret = WebhookSecret::of(&self.ports.secrets.secret()?);
+        let secret = WebhookSecret::of(&self.ports.webhooks.secrets.secret()?);
         for _ in 0..TRIES {
-            let now = self.ports.clock.now();
+            let now = self.ports.core.clock.now();
             let stored = self.stored(id.as_str()).await?;
             let (next, shown) = match stored {
                 Some(old) if old.deleted_at.is_none() => (old.with_spec(spec.clone(), now), None),
@@ -201,7 +182,7 @@ impl WebhookService {
         id: &EndpointId,
         overlap: Option<Duration>,
     ) -> Result<EndpointView, WebhookError> {
-        let secret = WebhookSecret::of(&self.ports.secrets.secret()?);
+        let secret = WebhookSecret::of(&self.ports.webhooks.secrets.secret()?);
         let overlap = overlap.and_then(|time| TimeDelta::from_std(time).ok()).unwrap_or(DEFAULT_OVERLAP);
         let change = |endpoint: Endpoint, now| {
             let rotated = endpoint.rotated(secret.clone(), overlap, now);
@@ -228,9 +209,9 @@ impl WebhookService {
 
     /// All endpoints, by id.
     pub async fn endpoints(&self) -> Result<Vec<EndpointView>, WebhookError> {
-        let all = self.ports.endpoints.list().await?;
+        let all = self.ports.webhooks.endpoints.list().await?;
         let live = all.into_iter().filter(|endpoint| endpoint.deleted_at.is_none());
-        let now = self.ports.clock.now();
+        let now = self.ports.core.clock.now();
         Ok(live.map(|endpoint| EndpointView::of(endpoint, now)).collect())
     }
 
@@ -239,22 +220,22 @@ impl WebhookService {
         if !is_event_type(&event.event_type) {
             return Err(WebhookError::EventType(event.event_type));
         }
-        let now = self.ports.clock.now();
-        let event_id = event.id.clone().unwrap_or_else(|| JobId::generate(now, &*self.ports.entropy));
+        let now = self.ports.core.clock.now();
+        let event_id = event.id.clone().unwrap_or_else(|| JobId::generate(now, &*self.ports.core.entropy));
         fits("event id", event_id.as_str(), LONGEST_EVENT)?;
         check_due(event.run_at.unwrap_or(now), now).map_err(EnqueueError::from)?;
-        let endpoints = self.ports.endpoints.list().await?;
+        let endpoints = self.ports.webhooks.endpoints.list().await?;
         let wanting = endpoints.into_iter().filter(|endpoint| {
             endpoint.is_enabled() && endpoint.spec.wants(&event.event_type, event.tenant.as_deref())
         });
         let deliveries: Vec<WebhookDelivery> =
             wanting.map(|endpoint| delivery(&endpoint, &event, &event_id, now)).collect();
         let jobs = deliveries.iter().map(|one| Ok(delivery_job(one, own_id(&one.id, one.replays)?)));
-        let jobs: Vec<NewJob> = jobs.collect::<Result<_, InvalidId>>()?;
+        let jobs: Vec<NewJob> = jobs.collect::<Result<_, Invalid>>()?;
         for job in &jobs {
             self.jobs.check(job.clone(), now)?;
         }
-        let written = deliveries.iter().map(|delivery| self.ports.webhooks.put_delivery(delivery));
+        let written = deliveries.iter().map(|delivery| self.ports.webhooks.webhooks.put_delivery(delivery));
         for outcome in join_all(written).await {
             outcome?;
         }
@@ -274,7 +255,7 @@ impl WebhookService {
         let mut newest = Newest::new(query.cursor.as_ref().map(place).transpose()?, query.page());
         let mut next = DeliveryQuery { limit: READ, cursor: None, ..query.clone() };
         loop {
-            let read = self.ports.webhooks.deliveries(&next).await?;
+            let read = self.ports.webhooks.webhooks.deliveries(&next).await?;
             let placed = |one: WebhookDelivery| (Place::new(one.created_at, one.id.clone()), one);
             newest.see(read.items.into_iter().map(placed));
             next.cursor = read.cursor;
@@ -291,23 +272,24 @@ impl WebhookService {
 
     /// The attempts at a delivery, the first first.
     pub async fn attempts(&self, delivery: &str) -> Result<Vec<DeliveryAttempt>, WebhookError> {
-        if self.ports.webhooks.delivery(delivery).await?.is_none() {
+        if self.ports.webhooks.webhooks.delivery(delivery).await?.is_none() {
             return Err(WebhookError::NoDelivery(delivery.to_owned()));
         }
-        Ok(self.ports.webhooks.attempts(delivery).await?)
+        Ok(self.ports.webhooks.webhooks.attempts(delivery).await?)
     }
 
     /// Sends a delivery once more that has ended, under the same id, with all its attempts before it. Its endpoint has
     /// to be enabled.
     pub async fn replay(&self, delivery: &str) -> Result<PublishedDelivery, WebhookError> {
-        let Some(found) = self.ports.webhooks.delivery(delivery).await? else {
+        let Some(found) = self.ports.webhooks.webhooks.delivery(delivery).await? else {
             return Err(WebhookError::NoDelivery(delivery.to_owned()));
         };
         check_replay(delivery)?;
         if let Some(endpoint) = &found.webhook_id {
             self.check_open(endpoint).await?;
         }
-        let Some(again) = self.ports.webhooks.reopen(delivery, self.ports.clock.now()).await? else {
+        let Some(again) = self.ports.webhooks.webhooks.reopen(delivery, self.ports.core.clock.now()).await?
+        else {
             return Err(WebhookError::Unfinished(delivery.to_owned()));
         };
         self.send_again(again).await
@@ -324,7 +306,9 @@ impl WebhookService {
         let failed = self.failed_since(endpoint, since).await?;
         let mut again = Vec::new();
         for delivery in failed {
-            if let Some(reopened) = self.ports.webhooks.reopen(&delivery, self.ports.clock.now()).await? {
+            if let Some(reopened) =
+                self.ports.webhooks.webhooks.reopen(&delivery, self.ports.core.clock.now()).await?
+            {
                 again.push(self.send_again(reopened).await?);
             }
         }
@@ -340,7 +324,7 @@ impl WebhookService {
         let mut query = DeliveryQuery::failed_at(endpoint.as_str());
         let mut failed = Vec::new();
         loop {
-            let page = self.ports.webhooks.deliveries(&query).await?;
+            let page = self.ports.webhooks.webhooks.deliveries(&query).await?;
             for delivery in page.items {
                 let last = delivery.last_attempt_at.or(delivery.created_at);
                 if last.is_some_and(|at| at >= since) {
@@ -364,11 +348,11 @@ impl WebhookService {
     async fn change(
         &self,
         id: &EndpointId,
-        change: impl Fn(Endpoint, DateTime<Utc>) -> Result<Endpoint, InvalidEndpoint> + Send + Sync,
+        change: impl Fn(Endpoint, DateTime<Utc>) -> Result<Endpoint, Invalid> + Send + Sync,
     ) -> Result<EndpointView, WebhookError> {
         for _ in 0..TRIES {
             let stored = self.existing(id.as_str()).await?;
-            let now = self.ports.clock.now();
+            let now = self.ports.core.clock.now();
             if let Some(saved) = self.save(change(stored, now)?).await? {
                 return Ok(EndpointView::of(saved, now));
             }
@@ -390,17 +374,17 @@ impl WebhookService {
     }
 
     async fn stored(&self, id: &str) -> Result<Option<Endpoint>, StoreError> {
-        Ok(self.ports.endpoints.load(&[id.to_owned()]).await?.pop().flatten())
+        Ok(self.ports.webhooks.endpoints.load(&[id.to_owned()]).await?.pop().flatten())
     }
 
     /// The endpoint as it was written; `None` where somebody else was faster.
     async fn save(&self, mut next: Endpoint) -> Result<Option<Endpoint>, StoreError> {
-        next.writer = self.ports.entropy.next_u64();
+        next.writer = self.ports.core.entropy.next_u64();
         let unanswered = || Err(StoreError::new("write an endpoint", "there was no answer"));
-        let outcome = self.ports.endpoints.save(std::slice::from_ref(&next)).await.pop();
+        let outcome = self.ports.webhooks.endpoints.save(std::slice::from_ref(&next)).await.pop();
         match outcome.unwrap_or_else(unanswered)? {
-            SharedOutcome::Saved => Ok(Some(next)),
-            SharedOutcome::Conflict(_) => Ok(None),
+            VersionedOutcome::Saved => Ok(Some(next)),
+            VersionedOutcome::Conflict(_) => Ok(None),
         }
     }
 }

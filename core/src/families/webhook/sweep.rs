@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use super::WebhookReport;
 use super::job::{delivery_job, own_id, swept_id};
-use crate::context::JobContext;
-use crate::handler::JobError;
-use crate::job::{InvalidId, JobExecution, JobId, JobStatus, NewJob, millis};
+use crate::families::webhook::ports::{Awaited, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks};
+use crate::handler::{JobContext, JobError};
+use crate::invalid::Invalid;
+use crate::job::{JobExecution, JobId, JobStatus, NewJob, millis};
 use crate::manager::JobManager;
-use crate::ports::{Awaited, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks};
 
 /// For how long the job of a delivery itself may be late.
 const GRACE: TimeDelta = TimeDelta::minutes(2);
@@ -145,7 +145,7 @@ async fn cover(
 }
 
 /// The names of a delivery's own job and of the one that a sweep makes.
-fn ids(delivery: &WebhookDelivery) -> Result<[JobId; 2], InvalidId> {
+fn ids(delivery: &WebhookDelivery) -> Result<[JobId; 2], Invalid> {
     let swept = swept_id(delivery)?;
     // Whoever delivers may name the job like the delivery; an id that no job can have is no job's.
     Ok([own_id(&delivery.id, delivery.replays).unwrap_or_else(|_| swept.clone()), swept])

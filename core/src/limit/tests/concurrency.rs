@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::super::{LimitState, Quota, Wanted};
 use super::{at, take, unused, wanted};
-use crate::ports::SharedState;
+use crate::versioned::VersionedState;
 
 const TWO: Quota = Quota::Concurrency(2);
 

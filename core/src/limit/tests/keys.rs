@@ -5,8 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::{InvalidLimit, Limit, LimitBy, LimitKey, Rate};
-use crate::job::JobDefinition;
+use super::super::{Limit, LimitBy, Rate};
+use crate::invalid::Invalid;
+use crate::job::{JobDefinition, LimitKey};
 
 fn job(name: &str, payload: &Value) -> JobDefinition {
     let definition =
@@ -84,7 +85,7 @@ fn a_long_value_ends_in_a_hash_of_all_of_it() {
     assert!(of("x".repeat(5_000)).as_str().ends_with("xxx#36005372089eb271"), "{}", of("x".repeat(5_000)));
 }
 
-fn message<T: std::fmt::Debug>(result: Result<T, InvalidLimit>) -> String {
+fn message<T: std::fmt::Debug>(result: Result<T, Invalid>) -> String {
     result.unwrap_err().to_string()
 }
 

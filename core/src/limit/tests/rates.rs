@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::super::{LimitState, Quota, Rate};
 use super::{at, take, unused, wanted};
-use crate::ports::SharedState;
+use crate::versioned::VersionedState;
 
 fn rate(jobs: u32, millis: u64, burst: u32) -> Rate {
     Rate::new(jobs, Duration::from_millis(millis)).unwrap().burst(burst).unwrap()

@@ -7,7 +7,7 @@ use chrono::{Datelike, NaiveDate};
 
 use super::Dialect;
 use super::field::{DAY, Numbers, Unit, digits, item_values, list};
-use crate::schedule::InvalidSchedule;
+use crate::invalid::Invalid;
 
 /// Days of a month.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(in crate::schedule) struct MonthDays {
 }
 
 impl MonthDays {
-    pub(in crate::schedule) fn parse(dialect: Dialect, text: &str) -> Result<Self, InvalidSchedule> {
+    pub(in crate::schedule) fn parse(dialect: Dialect, text: &str) -> Result<Self, Invalid> {
         let mut days = Self { text: text.to_owned(), ..Self::default() };
         for item in text.split(',') {
             match (item, item.strip_suffix('W')) {
@@ -103,7 +103,7 @@ const SUNDAY_IS_0: Unit = Unit { name: "day of week", min: 0, max: 7, names: &NA
 const SUNDAY_IS_1: Unit = Unit { name: "day of week", min: 1, max: 7, names: &NAMES };
 
 impl WeekDays {
-    pub(in crate::schedule) fn parse(dialect: Dialect, text: &str) -> Result<Self, InvalidSchedule> {
+    pub(in crate::schedule) fn parse(dialect: Dialect, text: &str) -> Result<Self, Invalid> {
         let unit = match dialect {
             Dialect::Seconds => &SUNDAY_IS_0,
             Dialect::EventBridge => &SUNDAY_IS_1,
@@ -152,13 +152,13 @@ impl WeekDays {
 }
 
 /// A day with Sunday 0; a 7 stays one, for the end of a range.
-fn weekday(unit: &Unit, text: &str) -> Result<u16, InvalidSchedule> {
+fn weekday(unit: &Unit, text: &str) -> Result<u16, Invalid> {
     let day = unit.value(text).ok_or_else(|| unit.refuse(unit.expected(), text))?;
     Ok(day - unit.min)
 }
 
 /// The days of `*/2`, `5`, `1-5` and `FRI-MON`: a week is a circle, so a range may go past its end.
-fn range(unit: &Unit, item: &str) -> Result<Vec<u16>, InvalidSchedule> {
+fn range(unit: &Unit, item: &str) -> Result<Vec<u16>, Invalid> {
     let (range, step) = match item.split_once('/') {
         None => (item, None),
         Some((range, step)) => {

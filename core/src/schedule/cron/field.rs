@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::schedule::InvalidSchedule;
+use crate::invalid::Invalid;
 
 /// What a field counts.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub(in crate::schedule) const MONTH: Unit = Unit {
 pub(in crate::schedule) const YEAR: Unit = Unit { name: "year", min: 1970, max: 2199, names: &[] };
 
 impl Unit {
-    pub(super) fn refuse(&self, expected: impl Into<String>, got: &str) -> InvalidSchedule {
-        InvalidSchedule::text(self.name, expected, got)
+    pub(super) fn refuse(&self, expected: impl Into<String>, got: &str) -> Invalid {
+        Invalid::text(self.name, expected, got)
     }
 
     /// What a single value may be.
@@ -47,7 +47,7 @@ impl Unit {
     }
 
     /// A step, as in `*/5`: less than a whole round, for a longer one would start anew with each round.
-    pub(super) fn step(&self, text: &str, item: &str) -> Result<usize, InvalidSchedule> {
+    pub(super) fn step(&self, text: &str, item: &str) -> Result<usize, Invalid> {
         let longest = self.max - self.min;
         digits(text)
             .filter(|step| (1..=longest).contains(step))
@@ -74,7 +74,7 @@ pub(in crate::schedule) struct Numbers {
 }
 
 impl Numbers {
-    pub(in crate::schedule) fn parse(unit: &Unit, text: &str) -> Result<Self, InvalidSchedule> {
+    pub(in crate::schedule) fn parse(unit: &Unit, text: &str) -> Result<Self, Invalid> {
         let mut values = BTreeSet::new();
         for item in text.split(',') {
             values.extend(item_values(unit, item)?);
@@ -103,7 +103,7 @@ pub(super) fn list<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
 }
 
 /// The values of `*`, `5`, `5-10`, and of each with a step.
-pub(super) fn item_values(unit: &Unit, item: &str) -> Result<Vec<u16>, InvalidSchedule> {
+pub(super) fn item_values(unit: &Unit, item: &str) -> Result<Vec<u16>, Invalid> {
     let (range, step) = match item.split_once('/') {
         None => (item, None),
         Some((range, step)) => (range, Some(unit.step(step, item)?)),

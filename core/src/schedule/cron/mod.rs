@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use chrono::NaiveDateTime;
 
-use super::InvalidSchedule;
+use crate::invalid::Invalid;
 
 pub(super) mod days;
 pub(super) mod field;
@@ -40,7 +40,7 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Reads fields in capitals, split at white space.
-    pub(super) fn parse(dialect: Dialect, parts: &[&str], text: &str) -> Result<Self, InvalidSchedule> {
+    pub(super) fn parse(dialect: Dialect, parts: &[&str], text: &str) -> Result<Self, Invalid> {
         let (seconds, rest, years) = match (dialect, parts) {
             (Dialect::Seconds, [seconds, rest @ ..]) if parts.len() == 6 => (Some(seconds), rest, None),
             (Dialect::Seconds, rest) => (None, rest, None),
@@ -54,7 +54,7 @@ impl Fields {
                 }
                 Dialect::EventBridge => "6 fields (minute hour day-of-month month day-of-week year)",
             };
-            return Err(InvalidSchedule::text("cron", expected, text));
+            return Err(Invalid::text("cron", expected, text));
         };
         let fields = || {
             Ok(Self {
@@ -67,17 +67,17 @@ impl Fields {
                 years: years.map(|years| Numbers::parse(&YEAR, years)).transpose()?,
             })
         };
-        let fields: Self = fields().map_err(|error: InvalidSchedule| error.inside("cron"))?;
+        let fields: Self = fields().map_err(|error: Invalid| error.inside("cron"))?;
         if fields.week_days.any && !fields.month_days.exist_in(&fields.months) {
             let expected = "a day that one of its months has; this one never comes";
             let got = format!("day {days} in month {months}");
-            return Err(InvalidSchedule::new("cron: day of month", expected, got));
+            return Err(Invalid::new("cron: day of month", expected, got));
         }
         Ok(fields)
     }
 
     /// The pattern that croner matches.
-    pub(super) fn pattern(&self) -> Result<croner::Cron, InvalidSchedule> {
+    pub(super) fn pattern(&self) -> Result<croner::Cron, Invalid> {
         let text = [
             self.seconds.plain(),
             self.minutes.plain(),
@@ -90,7 +90,7 @@ impl Fields {
         .join(" ");
         croner::parser::CronParser::new()
             .parse(&text)
-            .map_err(|error| InvalidSchedule::text("cron", format!("a pattern ({error})"), &text))
+            .map_err(|error| Invalid::text("cron", format!("a pattern ({error})"), &text))
     }
 }
 
@@ -110,7 +110,7 @@ pub(super) fn next_match(pattern: &croner::Cron, from: NaiveDateTime) -> Option<
 ///     "0 8 * * 8".parse::<Cron>().unwrap_err().to_string(),
 ///     r#"cron: day of week: expected 0 to 7 or SUN to SAT, got "8""#,
 /// );
-/// # Ok::<(), lambda_jobs_core::schedule::InvalidSchedule>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
 ///
 /// Each field takes `*`, values, ranges (`1-5`), steps (`*/15`, `10-40/5`, `5/15` from 5 on) and lists of
@@ -146,13 +146,13 @@ impl Cron {
 }
 
 impl FromStr for Cron {
-    type Err = InvalidSchedule;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, InvalidSchedule> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         const MAX_BYTES: usize = 256;
         if text.len() > MAX_BYTES {
             let expected = format!("at most {MAX_BYTES} bytes");
-            return Err(InvalidSchedule::new("cron", expected, format!("{} bytes", text.len())));
+            return Err(Invalid::new("cron", expected, format!("{} bytes", text.len())));
         }
         let capitals = text.to_ascii_uppercase();
         let parts: Vec<&str> = capitals.split_whitespace().collect();

@@ -1,8 +1,9 @@
 //! Our cadences in EventBridge's words, and its expressions in ours.
 
 use super::{Kind, RuleExpression};
+use crate::invalid::Invalid;
 use crate::schedule::cron::days::WeekDays;
-use crate::schedule::{Cadence, Cron, InvalidSchedule, Zone};
+use crate::schedule::{Cadence, Cron, Zone};
 
 /// A cadence as the expression of a rule. Rules know minutes, one of the two day fields, and UTC; what needs
 /// more is refused.
@@ -19,14 +20,14 @@ use crate::schedule::{Cadence, Cron, InvalidSchedule, Zone};
 ///     to_eventbridge(&"30 30 8 * * 1-5".parse()?, Zone::UTC).unwrap_err().to_string(),
 ///     r#"cron: second: expected 0, for a rule fires at whole minutes, got "30""#,
 /// );
-/// # Ok::<(), lambda_jobs_core::schedule::InvalidSchedule>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
-pub fn to_eventbridge(cadence: &Cadence, zone: Zone) -> Result<RuleExpression, InvalidSchedule> {
+pub fn to_eventbridge(cadence: &Cadence, zone: Zone) -> Result<RuleExpression, Invalid> {
     match cadence {
         Cadence::Rate(interval) => {
             if interval.in_minutes().is_none() {
                 let expected = "whole minutes, as the rate of a rule has";
-                return Err(InvalidSchedule::new("rate", expected, interval));
+                return Err(Invalid::new("rate", expected, interval));
             }
             RuleExpression::parse(&format!("rate({interval})"))
         }
@@ -34,19 +35,19 @@ pub fn to_eventbridge(cadence: &Cadence, zone: Zone) -> Result<RuleExpression, I
             let text = rule_cron(cron).map_err(|error| error.inside("cron"))?;
             RuleExpression::parse(&text)
         }
-        Cadence::Cron(_) => Err(InvalidSchedule::text("zone", "UTC, for rules know no other", zone.name())),
+        Cadence::Cron(_) => Err(Invalid::text("zone", "UTC, for rules know no other", zone.name())),
     }
 }
 
-fn rule_cron(cron: &Cron) -> Result<String, InvalidSchedule> {
+fn rule_cron(cron: &Cron) -> Result<String, Invalid> {
     let fields = cron.fields();
     if !fields.seconds.values.iter().eq([&0]) {
         let expected = "0, for a rule fires at whole minutes";
-        return Err(InvalidSchedule::text("second", expected, &fields.seconds.text));
+        return Err(Invalid::text("second", expected, &fields.seconds.text));
     }
     let (month_days, week_days) = (&fields.month_days, &fields.week_days);
     if month_days.last_weekday {
-        return Err(InvalidSchedule::text("day of month", "no LW, which rules lack", &month_days.text));
+        return Err(Invalid::text("day of month", "no LW, which rules lack", &month_days.text));
     }
     let (days, week) = match (month_days.any, week_days.any) {
         (true, true) => ("*".to_owned(), "?".to_owned()),
@@ -54,7 +55,7 @@ fn rule_cron(cron: &Cron) -> Result<String, InvalidSchedule> {
         (true, false) => ("?".to_owned(), in_rule_words(week_days)?),
         (false, false) => {
             let expected = "* where the day of the week is set as well, for rules know one of the two";
-            return Err(InvalidSchedule::text("day of month", expected, &month_days.text));
+            return Err(Invalid::text("day of month", expected, &month_days.text));
         }
     };
     let (minutes, hours, months) = (&fields.minutes.text, &fields.hours.text, &fields.months.text);
@@ -62,7 +63,7 @@ fn rule_cron(cron: &Cron) -> Result<String, InvalidSchedule> {
 }
 
 /// Days of the week with Sunday 1, or by name.
-fn in_rule_words(days: &WeekDays) -> Result<String, InvalidSchedule> {
+fn in_rule_words(days: &WeekDays) -> Result<String, Invalid> {
     let mut items: Vec<String> = Vec::new();
     items.extend((!days.values.is_empty()).then(|| days.names()));
     items.extend(days.last.iter().map(|day| format!("{}L", day + 1)));
@@ -70,7 +71,7 @@ fn in_rule_words(days: &WeekDays) -> Result<String, InvalidSchedule> {
     let text = items.join(",");
     if !days.nth.is_empty() && items.len() > 1 {
         let expected = "nothing else beside a day with #, for rules know one of them alone";
-        return Err(InvalidSchedule::text("day of week", expected, &text));
+        return Err(Invalid::text("day of week", expected, &text));
     }
     Ok(text)
 }
@@ -83,16 +84,16 @@ fn in_rule_words(days: &WeekDays) -> Result<String, InvalidSchedule> {
 ///
 /// let rule = RuleExpression::parse("cron(0 8 ? * 6#2 *)")?;
 /// assert_eq!(from_eventbridge(&rule)?.to_string(), "0 0 8 * * 5#2");
-/// # Ok::<(), lambda_jobs_core::schedule::InvalidSchedule>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
-pub fn from_eventbridge(rule: &RuleExpression) -> Result<Cadence, InvalidSchedule> {
+pub fn from_eventbridge(rule: &RuleExpression) -> Result<Cadence, Invalid> {
     let fields = match &rule.kind {
         Kind::Rate(interval) => return Ok(Cadence::Rate(*interval)),
         Kind::Cron { fields, .. } => fields,
     };
     if let Some(years) = fields.years.as_ref().filter(|years| !years.any) {
         let expected = "*, for our expressions have no years; use a start and an end";
-        return Err(InvalidSchedule::text("cron: year", expected, &years.text));
+        return Err(Invalid::text("cron: year", expected, &years.text));
     }
     let days = if fields.month_days.any { "*" } else { fields.month_days.text.as_str() };
     let week = if fields.week_days.any { "*".to_owned() } else { in_our_words(&fields.week_days) };

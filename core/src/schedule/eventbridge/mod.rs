@@ -10,9 +10,9 @@ pub use convert::{from_eventbridge, to_eventbridge};
 
 use chrono::{DateTime, Utc};
 
-use super::InvalidSchedule;
 use super::cron::{Dialect, Fields, next_match};
 use super::interval::Interval;
+use crate::invalid::Invalid;
 
 /// The schedule expression of a rule: `rate(5 minutes)` or `cron(0 8 * * ? *)`, in UTC as rules are.
 ///
@@ -42,7 +42,7 @@ enum Kind {
 
 impl RuleExpression {
     /// Reads an expression, as strictly as EventBridge does.
-    pub fn parse(text: &str) -> Result<Self, InvalidSchedule> {
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
         let inside = |name: &str| text.trim().strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
         let kind = if let Some(rate) = inside("rate") {
             Kind::Rate(parse_rate(rate, text)?)
@@ -51,7 +51,7 @@ impl RuleExpression {
             Kind::Cron { pattern: Box::new(fields.pattern()?), fields: Box::new(fields) }
         } else {
             let expected = "rate(...) or cron(...), such as rate(5 minutes) or cron(0 8 * * ? *)";
-            return Err(InvalidSchedule::text("schedule expression", expected, text));
+            return Err(Invalid::text("schedule expression", expected, text));
         };
         Ok(Self { text: text.trim().to_owned(), kind })
     }
@@ -76,9 +76,9 @@ impl fmt::Display for RuleExpression {
     }
 }
 
-fn parse_rate(rate: &str, text: &str) -> Result<Interval, InvalidSchedule> {
+fn parse_rate(rate: &str, text: &str) -> Result<Interval, Invalid> {
     let expected = "a number from 1 and minute, hour or day (minutes, hours or days after a number over 1)";
-    let refuse = || InvalidSchedule::text("rate", expected, text);
+    let refuse = || Invalid::text("rate", expected, text);
     let (number, unit) = rate.split_once(' ').ok_or_else(refuse)?;
     let strict = match unit {
         "minute" | "hour" | "day" => number == "1",
@@ -88,20 +88,20 @@ fn parse_rate(rate: &str, text: &str) -> Result<Interval, InvalidSchedule> {
     if strict { rate.parse::<Interval>() } else { Err(refuse()) }
 }
 
-fn parse_cron(cron: &str, text: &str) -> Result<Fields, InvalidSchedule> {
+fn parse_cron(cron: &str, text: &str) -> Result<Fields, Invalid> {
     let capitals = cron.to_ascii_uppercase();
     let parts: Vec<&str> = capitals.split_whitespace().collect();
     let fields = Fields::parse(Dialect::EventBridge, &parts, text)?;
     let [.., days, _, week_days, _] = parts[..] else {
-        return Err(InvalidSchedule::text("cron", "6 fields", text));
+        return Err(Invalid::text("cron", "6 fields", text));
     };
     if (days == "?") == (week_days == "?") {
         let expected = "? in one of day of month and day of week, and not in both";
-        return Err(InvalidSchedule::new("cron", expected, format!("{days} and {week_days}")));
+        return Err(Invalid::new("cron", expected, format!("{days} and {week_days}")));
     }
     if week_days.contains('#') && week_days.contains(',') {
         let expected = "nothing else beside a day with #";
-        return Err(InvalidSchedule::text("cron: day of week", expected, week_days));
+        return Err(Invalid::text("cron: day of week", expected, week_days));
     }
     Ok(fields)
 }

@@ -1,8 +1,9 @@
 //! What operators do, at the edges: ids too long, endpoints that are off, jobs that were lost, secrets by the dozen.
 
 use lambda_jobs_core::families::webhook::NAME;
+use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, WebhookDelivery};
 use lambda_jobs_core::job::JobRecord;
-use lambda_jobs_core::ports::{AttemptOutcome, JobStore, SharedStore, WebhookDelivery};
+use lambda_jobs_core::ports::{JobStore, VersionedStore};
 use lambda_jobs_core::{JobId, JobManager, JobRegistry};
 
 use super::*;

@@ -4,7 +4,9 @@
 //! deliveries, or sends anew what failed, reads the table, a thousand items at a time. An answer holds no more than
 //! was asked for, so what is left of those is read again for the next page.
 
-use lambda_jobs_core::ports::{DeliveryQuery, DeliveryStatus, Page, StoreError, WebhookDelivery};
+use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, WebhookDelivery};
+use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::StoreError;
 
 use super::super::pages::{key_at, place_of};
 use super::super::{Item, text};

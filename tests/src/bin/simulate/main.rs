@@ -1,6 +1,6 @@
 //! Runs histories by the thousand, tells one again, or proves that a broken core is caught.
 //!
-//! See [`lambda_jobs_core::testing::simulation`] for what a history is.
+//! See [`lambda_jobs_testing::simulation`] for what a history is.
 
 mod mutants;
 
@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Instant;
 
 use clap::Parser;
-use lambda_jobs_core::testing::simulation::{Breach, Replay, Simulation, Summary};
+use lambda_jobs_testing::simulation::{Breach, Replay, Simulation, Summary};
 
 use mutants::{Bench, Fate};
 

@@ -9,13 +9,11 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use lambda_jobs::local::Stack;
 use lambda_jobs_core::families::webhook::{Endpoint, EndpointSpec, WebhookSecret};
 use lambda_jobs_core::limit::{Limit, LimitBy};
-use lambda_jobs_core::ports::{SharedOutcome, SharedStore, WebhookDelivery};
-use lambda_jobs_core::{
-    HandlerOptions, JobContext, JobError, JobHandler, JobRegistry, JobStatus, NewJob, Queue, RegisterError,
-    StopSignal,
-};
+use lambda_jobs_core::ports::{VersionedOutcome, VersionedStore};
+use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
+use lambda_jobs_core::{HandlerOptions, JobContext, JobError, JobHandler, JobRegistry, JobStatus, NewJob, Queue, RegisterError, StopSignal};
 use lambda_jobs_functions::{Adapters, OnBlocked, Worker, local};
-use lambda_jobs_infra::DynamoShared;
+use lambda_jobs_infra::DynamoVersioned;
 use lambda_jobs_tests::{manager, stack};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -117,8 +115,8 @@ async fn prepare(stack: &Stack, hook: String) {
     let now = chrono::Utc::now();
     let spec = EndpointSpec::new(&hook);
     let endpoint = Endpoint::new("e1".parse().unwrap(), spec, WebhookSecret::of(&[7; 32]), now);
-    let endpoints = DynamoShared::in_data(stack.adapters().dynamo().clone());
-    assert_eq!(endpoints.save(&[endpoint]).await.remove(0).unwrap(), SharedOutcome::Saved);
+    let endpoints = DynamoVersioned::in_data(stack.adapters().dynamo().clone());
+    assert_eq!(endpoints.save(&[endpoint]).await.remove(0).unwrap(), VersionedOutcome::Saved);
     let mut delivery = WebhookDelivery::new("d1", hook, json!({}), now);
     delivery.webhook_id = Some("e1".to_owned());
     stack.adapters().webhooks().put_delivery(&delivery).await.unwrap();
@@ -211,14 +209,14 @@ async fn steal(stack: &aws_sdk_dynamodb::Client, id: &str) {
     call.expression_attribute_values(":status", text("cancelled")).send().await.unwrap();
 }
 
-/// Waits until a job has this status.
+/// Backoff until a job has this status.
 async fn reach(stack: &Stack, id: &str, status: JobStatus) {
     let (manager, id) = (manager(stack), id.parse().unwrap());
     let reached = async || manager.status(&id).await.unwrap().is_some_and(|job| job.status == status);
     until(reached, &format!("{id} to be {status}")).await;
 }
 
-/// Waits until so many messages are in the dead-letter queue.
+/// Backoff until so many messages are in the dead-letter queue.
 async fn bury(stack: &Stack, count: usize) {
     let manager = manager(stack);
     let buried = async || manager.dead_letters(Queue::Normal, 10).await.unwrap().len() == count;

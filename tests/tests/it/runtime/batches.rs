@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use lambda_jobs::local::Receiver;
 use lambda_jobs_core::families::webhook::NAME as WEBHOOK;
-use lambda_jobs_core::ports::WebhookDelivery;
+use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
 use lambda_jobs_core::{JobExecution, JobStatus, NewJob, Queue};
 use lambda_jobs_tests::{Function, Interrupted, stack};
 use serde_json::{Value, json};

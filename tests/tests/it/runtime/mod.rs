@@ -174,7 +174,7 @@ async fn observed(
     answer
 }
 
-/// Waits until `look` finds something.
+/// Backoff until `look` finds something.
 async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let looking = async {
         loop {

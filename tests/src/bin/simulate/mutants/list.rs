@@ -154,8 +154,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a crash is blamed on batch mates",
         file: "processor/judge.rs",
-        find: "Company::Shared if !record.isolated => Verdict::RunAlone,",
-        replace: "Company::Shared if false => Verdict::RunAlone,",
+        find: "Company::Shared if !record.isolated => RefusedClaim::RunAlone,",
+        replace: "Company::Shared if false => RefusedClaim::RunAlone,",
     },
     Mutant {
         name: "a snooze spends an attempt",
@@ -179,8 +179,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a crash is forgiven for ever",
         file: "processor/judge.rs",
-        find: "Company::Shared | Company::Alone => Verdict::Blame,",
-        replace: "Company::Shared | Company::Alone => Verdict::RunAlone,",
+        find: "Company::Shared | Company::Alone => RefusedClaim::Blame,",
+        replace: "Company::Shared | Company::Alone => RefusedClaim::RunAlone,",
     },
     Mutant {
         name: "a suspect runs among others",
@@ -284,8 +284,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a finished job may run again",
         file: "processor/judge.rs",
-        find: "JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => Verdict::Finished,",
-        replace: "JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => Verdict::Redriven,",
+        find: "JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => RefusedClaim::Finished,",
+        replace: "JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => RefusedClaim::Redriven,",
     },
     Mutant {
         name: "a cancelled job may be claimed",
@@ -392,8 +392,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "everybody calls what does not answer promptly",
         file: "breaker/fleet.rs",
-        find: "Passage::Crowded(since) => return Err(Refusal::Crowded(since)),",
-        replace: "Passage::Crowded(_) => return Ok(Permit { breaker: name.clone(), probe: None }),",
+        find: "BulkheadDecision::Crowded(since) => return Err(Refusal::Crowded(since)),",
+        replace: "BulkheadDecision::Crowded(_) => return Ok(Permit { breaker: name.clone(), probe: None }),",
     },
     Mutant {
         name: "one place more than there are is taken",

@@ -49,7 +49,7 @@ lambda-jobs-core = { path = "../core", features = ["testing"] }
 const MAIN: &str = r#"fn main() {
     std::panic::set_hook(Box::new(|_| {}));
     let seeds = std::env::args().nth(1).and_then(|seeds| seeds.parse().ok()).unwrap_or(0);
-    let standard = lambda_jobs_core::testing::simulation::Simulation::standard();
+    let standard = lambda_jobs_testing::simulation::Simulation::standard();
     for seed in 1..=seeds {
         if let Err(broken) = standard.check(seed) {
             println!("{}; seed {seed}", broken.guarantee);

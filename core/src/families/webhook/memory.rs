@@ -1,0 +1,119 @@
+//! Webhook deliveries in memory.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::families::webhook::ports::{
+    AttemptOutcome, DeliveryAttempt, DeliveryQuery, EndedAttempt, WaitingDelivery, WaitingQuery,
+    WebhookDelivery, Webhooks,
+};
+use crate::paging::Page;
+use crate::ports::StoreError;
+
+/// A [`Webhooks`] store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryWebhooks {
+    deliveries: Mutex<HashMap<String, WebhookDelivery>>,
+    attempts: Mutex<HashMap<String, Vec<DeliveryAttempt>>>,
+}
+
+impl MemoryWebhooks {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<String, WebhookDelivery>> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, id: &str, outcome: &AttemptOutcome) -> bool {
+        let mut deliveries = self.all();
+        let Some(delivery) = deliveries.get_mut(id) else { return false };
+        if delivery.last_attempt_at == Some(outcome.at) {
+            return true;
+        }
+        if delivery.status.is_finished() {
+            return false;
+        }
+        *delivery = delivery.clone().after(outcome);
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.entry(id.to_owned()).or_default().push(DeliveryAttempt::from(outcome));
+        true
+    }
+}
+
+#[async_trait]
+impl Webhooks for MemoryWebhooks {
+    async fn put_delivery(&self, delivery: &WebhookDelivery) -> Result<bool, StoreError> {
+        let mut deliveries = self.all();
+        if deliveries.contains_key(&delivery.id) {
+            return Ok(false);
+        }
+        deliveries.insert(delivery.id.clone(), delivery.clone());
+        Ok(true)
+    }
+
+    async fn deliveries_by_id(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
+        let deliveries = self.all();
+        ids.iter().map(|id| Ok(deliveries.get(id).cloned())).collect()
+    }
+
+    async fn record_attempts(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
+        attempts.iter().map(|attempt| Ok(self.record(&attempt.delivery, &attempt.outcome))).collect()
+    }
+
+    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
+        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(attempts.get(id).cloned().unwrap_or_default())
+    }
+
+    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError> {
+        let mut deliveries = self.all();
+        let Some(delivery) = deliveries.get_mut(id).filter(|delivery| delivery.status.is_finished()) else {
+            return Ok(None);
+        };
+        *delivery = delivery.clone().reopened(now);
+        Ok(Some(delivery.clone()))
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
+        let deliveries = self.all();
+        let after = |id: &String| query.cursor.as_ref().is_none_or(|cursor| id > cursor);
+        let mut found: Vec<WebhookDelivery> = deliveries
+            .values()
+            .filter(|delivery| query.asks_for(delivery) && after(&delivery.id))
+            .cloned()
+            .collect();
+        found.sort_by(|one, other| one.id.cmp(&other.id));
+        let more = found.len() > query.page();
+        found.truncate(query.page());
+        let cursor = found.last().filter(|_| more).map(|last| last.id.clone());
+        Ok(Page { items: found, cursor })
+    }
+
+    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError> {
+        let deliveries = self.all();
+        let waiting = deliveries.values().filter_map(WaitingDelivery::of);
+        let mut found: Vec<(String, WaitingDelivery)> = waiting
+            .filter(|(awaited, waiting)| *awaited == query.awaited && waiting.due_at < query.before)
+            .map(|(_, waiting)| (place(&waiting), waiting))
+            .filter(|(place, _)| query.cursor.as_ref().is_none_or(|cursor| place > cursor))
+            .collect();
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let more = found.len() > query.limit;
+        found.truncate(query.limit);
+        let cursor = found.last().filter(|_| more).map(|(place, _)| place.clone());
+        Ok(Page { items: found.into_iter().map(|(_, waiting)| waiting).collect(), cursor })
+    }
+}
+
+/// What waiting deliveries are sorted by.
+fn place(waiting: &WaitingDelivery) -> String {
+    let due_at = waiting.due_at.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
+    format!("{due_at}#{}", waiting.id)
+}

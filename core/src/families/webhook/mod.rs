@@ -1,0 +1,245 @@
+//! Webhook delivery: one HTTP request, tried until it is answered with 2xx or given up.
+//!
+//! An HTTP request can't be made exactly once: after a crash between the answer and our note of it,
+//! it is made again. So every request carries the delivery's id as `webhook-id`, the same over all
+//! tries, for the receiver to recognize a repeat by.
+//!
+//! A job that is cancelled while its request is under way gives the request up, and its delivery is
+//! cancelled; the receiver may have acted on it all the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use self::ports::{Awaited, HttpSender, Webhooks};
+use crate::clock::Entropy;
+use crate::families::Ports;
+use crate::handler::{HandlerOptions, JobContext, JobError, JobHandler};
+use crate::job::{Queue, WEBHOOK_DELIVERY, millis};
+use crate::manager::JobManager;
+
+/// The name of the handler.
+pub const NAME: &str = WEBHOOK_DELIVERY;
+/// How much of an answer is kept, in bytes.
+pub const MAX_RESPONSE_BYTES: usize = 4 * 1024;
+/// How long an endpoint may take, beginning to end.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long an endpoint may take to begin its answer. The guide of Standard Webhooks asks senders to wait for 15 to 30
+/// seconds; what never answers holds up least if it is the least of these.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long an endpoint may take for its answer to be a prompt one.
+const PROMPT: Duration = Duration::from_secs(2);
+
+mod address;
+mod batched;
+mod batcher;
+mod deliver;
+mod endpoint;
+mod endpoint_cache;
+mod job;
+mod memory;
+mod outcome;
+pub mod ports;
+mod retry;
+mod secret;
+mod service;
+mod sweep;
+mod target;
+
+pub use address::{AddressClass, AddressPolicy, Allowed, AllowedError};
+pub use endpoint::{
+    DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, MAX_ATTEMPTS, RateLimit,
+};
+pub use endpoint_cache::HealthPolicy;
+pub use job::{IdTooLong, delivery_job};
+pub use memory::MemoryWebhooks;
+pub use outcome::{ErrorClass, LONGEST_RETRY_AFTER};
+pub use retry::RetrySchedule;
+pub use secret::{SecretInUse, WebhookSecret};
+pub use service::{EndpointView, NewEvent, Published, PublishedDelivery, WebhookError, WebhookService};
+pub use sweep::Sweep;
+use target::shown;
+pub use target::{RefusedUrl, TargetPolicy};
+
+use batched::Batched;
+use endpoint_cache::EndpointCache;
+
+/// Delivers webhooks. A delivery that was delivered, failed or cancelled before is left alone.
+pub struct WebhookDeliveryHandler {
+    webhooks: Arc<dyn Webhooks>,
+    batched: Batched,
+    http: Arc<dyn HttpSender>,
+    jobs: Arc<JobManager>,
+    directory: EndpointCache,
+    entropy: Arc<dyn Entropy>,
+    bulkhead: u32,
+}
+
+impl WebhookDeliveryHandler {
+    /// How many batches call a host at once that does not answer promptly, where nobody says otherwise.
+    pub const DEFAULT_BULKHEAD: u32 = 3;
+
+    /// A handler on these ports; its sweeps enqueue with this manager.
+    #[must_use]
+    pub fn new(ports: &Ports, jobs: Arc<JobManager>) -> Self {
+        let webhooks = ports.webhooks.webhooks.clone();
+        Self {
+            batched: Batched::new(webhooks.clone(), ports.core.clock.clone()),
+            webhooks,
+            http: ports.webhooks.http.clone(),
+            jobs,
+            directory: EndpointCache::new(ports),
+            entropy: ports.core.entropy.clone(),
+            bulkhead: Self::DEFAULT_BULKHEAD,
+        }
+    }
+
+    /// Lets so many batches of the whole fleet, 1 to 1,000, call a host at once that has not answered within two
+    /// seconds yet, or has stalled since. A batch lasts as long as its slowest call, so what these are of all batches
+    /// that run at once is what such a host can hold up; one that falls silent holds those that have called it by then.
+    #[must_use]
+    pub const fn with_bulkhead(mut self, batches: u32) -> Self {
+        self.bulkhead = batches;
+        self
+    }
+
+    /// Disables endpoints by this policy.
+    #[must_use]
+    pub fn with_health(mut self, policy: HealthPolicy) -> Self {
+        self.directory.policy = policy;
+        self
+    }
+}
+
+/// What a webhook delivery job is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum WebhookPayload {
+    /// Deliver this one.
+    DeliverSpecific {
+        /// Its id.
+        webhook_delivery_id: String,
+    },
+    /// Enqueue those whose first attempt is overdue.
+    ProcessPending(Sweep),
+    /// Enqueue those whose next attempt is overdue.
+    ProcessRetries(Sweep),
+    /// Enqueue those that were published for a later instant, which has passed.
+    ProcessScheduled(Sweep),
+}
+
+/// What a webhook delivery job reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookReport {
+    /// What it was asked to do.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Deliveries tried.
+    pub processed: u32,
+    /// Deliveries delivered.
+    pub successful: u32,
+    /// Deliveries that failed.
+    pub failed: u32,
+    /// What went wrong.
+    pub errors: Vec<String>,
+    /// How long it took, in milliseconds.
+    #[serde(with = "millis")]
+    pub processing_time: Duration,
+    /// The status of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_status: Option<u16>,
+}
+
+impl JobHandler for WebhookDeliveryHandler {
+    type Payload = WebhookPayload;
+    type Output = WebhookReport;
+
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn options(&self) -> HandlerOptions {
+        let policy = self.jobs.config().breaker.clone().bulkhead(PROMPT, self.bulkhead.clamp(1, 1_000));
+        let hosts = breaker_of("*").parse();
+        let breaker_policies = hosts.into_iter().zip(policy).collect();
+        HandlerOptions { queue: Some(Queue::Webhooks), breaker_policies, ..HandlerOptions::default() }
+    }
+
+    fn validate(&self, payload: &WebhookPayload) -> Result<(), String> {
+        match payload {
+            WebhookPayload::DeliverSpecific { .. } => Ok(()),
+            WebhookPayload::ProcessPending(sweep)
+            | WebhookPayload::ProcessRetries(sweep)
+            | WebhookPayload::ProcessScheduled(sweep) => sweep.check(),
+        }
+    }
+
+    async fn execute(&self, payload: WebhookPayload, ctx: &JobContext) -> Result<WebhookReport, JobError> {
+        let (sweep, awaited, kind) = match payload {
+            WebhookPayload::DeliverSpecific { webhook_delivery_id: id } => {
+                return self.deliver(&id, ctx).await;
+            }
+            WebhookPayload::ProcessPending(sweep) => (sweep, Awaited::First, "process_pending"),
+            WebhookPayload::ProcessRetries(sweep) => (sweep, Awaited::Retry, "process_retries"),
+            // What was published for later waits for its first attempt like any other, once that is due.
+            WebhookPayload::ProcessScheduled(sweep) => (sweep, Awaited::First, "process_scheduled"),
+        };
+        sweep.run(awaited, kind, &*self.webhooks, &self.jobs, ctx).await
+    }
+}
+
+/// The breaker of the host that a URL names: a host that is down fails all webhooks that go there.
+fn breaker_of(url: &str) -> String {
+    format!("webhook-{}", host_of(url))
+}
+
+/// The host that a URL names, and the port if it names one.
+fn host_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
+    host.chars().filter(char::is_ascii_graphic).take(MAX_HOST_CHARS).collect()
+}
+
+/// The longest name of a host, and a port.
+const MAX_HOST_CHARS: usize = 180;
+
+impl WebhookReport {
+    fn new(processed: u32, duration: Duration, response_status: Option<u16>) -> Self {
+        Self {
+            kind: "deliver_specific".to_owned(),
+            processed,
+            successful: processed,
+            failed: 0,
+            errors: Vec::new(),
+            processing_time: duration,
+            response_status,
+        }
+    }
+
+    fn delivered(duration: Duration, status: Option<u16>) -> Self {
+        Self::new(1, duration, status)
+    }
+
+    fn untouched(status: Option<u16>) -> Self {
+        Self::new(0, Duration::ZERO, status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_of_another_kind_is_refused_with_what_is_expected() {
+        let refused = serde_json::from_str::<WebhookPayload>(r#"{"type":"deliver_all"}"#);
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "unknown variant `deliver_all`, expected one of `deliver_specific`, `process_pending`, \
+             `process_retries`, `process_scheduled` at line 1 column 21"
+        );
+    }
+}

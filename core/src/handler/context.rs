@@ -1,0 +1,222 @@
+//! What a handler knows about the attempt it is making.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_channel::oneshot;
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+
+use super::{Calls, JobBreaker, JobError};
+use crate::clock::Clock;
+use crate::job::{JobDefinition, JobId};
+use crate::limit::Rate;
+
+/// The attempt that a handler is making. Cheap to clone.
+#[derive(Clone)]
+pub struct JobContext {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    definition: JobDefinition,
+    attempt: u32,
+    max_attempts: u32,
+    deadline: DateTime<Utc>,
+    stop: StopSignal,
+    cancel: StopSignal,
+    clock: Arc<dyn Clock>,
+    calls: Calls,
+    span: tracing::Span,
+}
+
+impl JobContext {
+    pub(crate) fn new(
+        definition: JobDefinition,
+        attempt: u32,
+        max_attempts: u32,
+        deadline: DateTime<Utc>,
+        signals: (StopSignal, StopSignal),
+        clock: Arc<dyn Clock>,
+        calls: Calls,
+    ) -> Self {
+        let (stop, cancel) = signals;
+        let span = tracing::info_span!("job", job_id = %definition.id, job = %definition.name, attempt);
+        Self {
+            inner: Arc::new(Inner {
+                definition,
+                attempt,
+                max_attempts,
+                deadline,
+                stop,
+                cancel,
+                clock,
+                calls,
+                span,
+            }),
+        }
+    }
+
+    /// The job's identity: stable over all attempts, so the right idempotency key for its effects.
+    #[must_use]
+    pub fn job_id(&self) -> &JobId {
+        &self.inner.definition.id
+    }
+
+    /// The job as it was asked for.
+    #[must_use]
+    pub fn definition(&self) -> &JobDefinition {
+        &self.inner.definition
+    }
+
+    /// The number of this attempt, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.inner.attempt
+    }
+
+    /// How many attempts the job has at most.
+    #[must_use]
+    pub fn max_attempts(&self) -> u32 {
+        self.inner.max_attempts
+    }
+
+    /// Whether no attempt follows this one.
+    #[must_use]
+    pub fn is_last_attempt(&self) -> bool {
+        self.inner.attempt >= self.inner.max_attempts
+    }
+
+    /// When this attempt is stopped.
+    #[must_use]
+    pub fn deadline(&self) -> DateTime<Utc> {
+        self.inner.deadline
+    }
+
+    /// How long this attempt still has.
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        (self.inner.deadline - self.inner.clock.now()).to_std().unwrap_or_default()
+    }
+
+    /// The clock that the worker goes by.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    /// The breaker of this name, through which to call what may be down. It is shared by the whole fleet.
+    #[must_use]
+    pub fn breaker(&self, name: &str) -> JobBreaker<'_> {
+        JobBreaker::new(&self.inner.calls, name)
+    }
+
+    /// Goes on if this rate, which the whole fleet shares by its name, allows it; otherwise answers a deferral: passed
+    /// on with `?`, it makes the job wait for its turn, without an attempt being spent. What is known before a job
+    /// is claimed is better said by [`HandlerOptions::limits`](crate::HandlerOptions::limits), which costs no claim.
+    pub async fn throttle(&self, name: &str, rate: Rate) -> Result<(), JobError> {
+        self.inner.calls.throttle(name, rate).await
+    }
+
+    /// Whether the job was asked to stop, because its worker is shutting down.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.inner.stop.is_set()
+    }
+
+    /// Completes when the job is asked to stop.
+    pub async fn stopping(&self) {
+        self.inner.stop.wait().await;
+    }
+
+    /// Whether the job was cancelled while it runs. A worker finds out within about five seconds.
+    ///
+    /// What the handler makes of it is its own affair: an error, whichever, ends the job as cancelled; a
+    /// result ends it as completed, for then the work is done; and if it goes on, it is stopped at its
+    /// timeout, cancelled too. It is never tried again.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.inner.cancel.is_set()
+    }
+
+    /// Completes when the job is cancelled; [`is_cancelled`](Self::is_cancelled) says what that means.
+    ///
+    /// ```
+    /// use futures_util::future::{Either, select};
+    /// use lambda_jobs_core::{JobContext, JobError};
+    ///
+    /// async fn work(pages: u32, ctx: &JobContext) -> Result<(), JobError> {
+    ///     let printing = Box::pin(print(pages));
+    ///     match select(printing, Box::pin(ctx.cancelled())).await {
+    ///         Either::Left((printed, _)) => printed,
+    ///         Either::Right(_) => Err(JobError::permanent("stopped in the middle")),
+    ///     }
+    /// }
+    /// # async fn print(_pages: u32) -> Result<(), JobError> { Ok(()) }
+    /// ```
+    pub async fn cancelled(&self) {
+        self.inner.cancel.wait().await;
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.inner.calls
+    }
+
+    pub(crate) fn span(&self) -> &tracing::Span {
+        &self.inner.span
+    }
+}
+
+/// A signal that can be raised once and be waited for by many.
+#[derive(Clone)]
+pub struct StopSignal {
+    raised: Arc<AtomicBool>,
+    waiter: Shared<oneshot::Receiver<()>>,
+}
+
+/// Raises a [`StopSignal`]. Dropping it without raising leaves the signal unraised for ever.
+pub struct Stopper {
+    raised: Arc<AtomicBool>,
+    sender: oneshot::Sender<()>,
+}
+
+impl StopSignal {
+    /// A signal, and what raises it.
+    #[must_use]
+    pub fn new() -> (Stopper, Self) {
+        let (sender, receiver) = oneshot::channel();
+        let raised = Arc::new(AtomicBool::new(false));
+        let stopper = Stopper { raised: Arc::clone(&raised), sender };
+        (stopper, Self { raised, waiter: receiver.shared() })
+    }
+
+    /// A signal that is never raised.
+    #[must_use]
+    pub fn never() -> Self {
+        Self::new().1
+    }
+
+    /// Whether it was raised.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.raised.load(Ordering::Acquire)
+    }
+
+    /// Completes when it is raised.
+    pub async fn wait(&self) {
+        if self.waiter.clone().await.is_err() {
+            futures_util::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Stopper {
+    /// Raises the signal.
+    pub fn raise(self) {
+        self.raised.store(true, Ordering::Release);
+        // Nobody is left to hear it when every clone of the signal is gone.
+        let _ = self.sender.send(());
+    }
+}

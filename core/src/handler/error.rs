@@ -1,0 +1,211 @@
+//! How an attempt failed, and what that means for the next.
+//!
+//! How a handler failed decides what happens next, so an error says whether another try makes sense; an ordinary error
+//! that `?` passes on is taken to be worth one.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::job::Blocker;
+
+/// Why an attempt failed, and what that means for the next.
+///
+/// ```
+/// use std::time::Duration;
+/// use lambda_jobs_core::JobError;
+///
+/// fn parse(text: &str) -> Result<u32, JobError> {
+///     Ok(text.parse()?) // an ordinary error: worth another try
+/// }
+/// assert!(!parse("x").unwrap_err().is_permanent());
+/// assert!(JobError::permanent("no such customer").is_permanent());
+/// let busy = JobError::retryable("busy").after(Duration::from_secs(30));
+/// assert_eq!(busy.to_string(), "busy");
+/// ```
+pub struct JobError {
+    message: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Retryable { after: Option<Duration>, retries: Option<u32> },
+    Permanent,
+    Snooze(Until),
+    Deferred { until: DateTime<Utc>, by: Blocker },
+}
+
+/// Until when a job snoozes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    After(Duration),
+    At(DateTime<Utc>),
+}
+
+impl JobError {
+    /// A failure that another try may not meet.
+    pub fn retryable(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: Kind::Retryable { after: None, retries: None } }
+    }
+
+    /// A failure that every try would meet.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: Kind::Permanent }
+    }
+
+    /// No failure: what the job waits for is not there yet, and it wants to run again after this long.
+    ///
+    /// A snooze spends no attempt, is counted nowhere and calls no hook. A wait of more than a year is
+    /// one of a year; and a job that has snoozed as often as [`HandlerOptions::max_snoozes`](super::HandlerOptions::max_snoozes) allows fails
+    /// for good the next time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lambda_jobs_core::JobError;
+    ///
+    /// let later = JobError::snooze(Duration::from_secs(3600)).because("the report is not published yet");
+    /// assert!(later.is_snooze() && !later.is_permanent());
+    /// ```
+    #[must_use]
+    pub const fn snooze(wait: Duration) -> Self {
+        Self { message: String::new(), kind: Kind::Snooze(Until::After(wait)) }
+    }
+
+    /// As [`snooze`](Self::snooze), until this instant; one that has passed means at once.
+    #[must_use]
+    pub const fn snooze_until(instant: DateTime<Utc>) -> Self {
+        Self { message: String::new(), kind: Kind::Snooze(Until::At(instant)) }
+    }
+
+    /// No failure: a breaker or a limit does not let the job go on, and it runs again at this instant. Unlike a
+    /// snooze it is not the handler's own wish, and has no bound.
+    pub(crate) fn deferred(until: DateTime<Utc>, by: Blocker) -> Self {
+        Self { message: format!("waits for {by}"), kind: Kind::Deferred { until, by } }
+    }
+
+    /// Whether it is no failure, but a breaker or a limit that does not let the job go on. A handler passes it on,
+    /// and its job waits without an attempt being spent.
+    #[must_use]
+    pub const fn is_deferral(&self) -> bool {
+        matches!(self.kind, Kind::Deferred { .. })
+    }
+
+    /// Until when the job waits, and for what.
+    pub(crate) fn deferral(&self) -> Option<(DateTime<Utc>, &Blocker)> {
+        match &self.kind {
+            Kind::Deferred { until, by } => Some((*until, by)),
+            _ => None,
+        }
+    }
+
+    /// Says why it snoozes, for a person to read. Changes nothing about a failure, which says why already.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        if self.is_snooze() {
+            self.message = reason.into();
+        }
+        self
+    }
+
+    /// What it says; empty for a snooze without a reason.
+    pub(crate) fn reason(&self) -> &str {
+        &self.message
+    }
+
+    /// Asks for the next try after this long, whatever the backoff. Changes nothing about a permanent
+    /// error or a snooze.
+    #[must_use]
+    pub fn after(mut self, wait: Duration) -> Self {
+        if let Kind::Retryable { after, .. } = &mut self.kind {
+            *after = Some(wait);
+        }
+        self
+    }
+
+    /// Says how many retries the job has in all, where its message does not: for handlers whose jobs know that
+    /// themselves. Changes nothing about a permanent error or a snooze.
+    #[must_use]
+    pub const fn of_retries(mut self, all: u32) -> Self {
+        if let Kind::Retryable { retries, .. } = &mut self.kind {
+            *retries = Some(all);
+        }
+        self
+    }
+
+    /// How many retries the job has in all, by its handler.
+    pub(crate) const fn retries(&self) -> Option<u32> {
+        match self.kind {
+            Kind::Retryable { retries, .. } => retries,
+            Kind::Permanent | Kind::Snooze(_) | Kind::Deferred { .. } => None,
+        }
+    }
+
+    /// Whether another try is pointless.
+    #[must_use]
+    pub const fn is_permanent(&self) -> bool {
+        matches!(self.kind, Kind::Permanent)
+    }
+
+    /// After which wait the next try was asked for.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self.kind {
+            Kind::Retryable { after, .. } => after,
+            Kind::Permanent | Kind::Snooze(_) | Kind::Deferred { .. } => None,
+        }
+    }
+
+    /// Whether it is no failure, but the wish to run again later.
+    #[must_use]
+    pub const fn is_snooze(&self) -> bool {
+        matches!(self.kind, Kind::Snooze(_))
+    }
+
+    /// Until when a job snoozes that says so `now`: not before now, and at most for `longest`.
+    pub(crate) fn snoozed_until(&self, now: DateTime<Utc>, longest: Duration) -> Option<DateTime<Utc>> {
+        let latest = now + longest;
+        match self.kind {
+            Kind::Snooze(Until::At(instant)) => Some(instant.clamp(now, latest)),
+            Kind::Snooze(Until::After(wait)) => {
+                let instant = TimeDelta::from_std(wait).ok().and_then(|wait| now.checked_add_signed(wait));
+                Some(instant.map_or(latest, |instant| instant.min(latest)))
+            }
+            Kind::Retryable { .. } | Kind::Permanent | Kind::Deferred { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.message.is_empty() && self.is_snooze() {
+            return f.write_str("snoozed by its handler");
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobError").field("message", &self.message).field("kind", &self.kind).finish()
+    }
+}
+
+/// `?` on any error makes a failure that is worth another try. (This is why `JobError` itself does not
+/// implement [`std::error::Error`].)
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for JobError {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            let text = inner.to_string();
+            if !message.ends_with(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            cause = inner.source();
+        }
+        Self::retryable(message)
+    }
+}

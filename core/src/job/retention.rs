@@ -1,0 +1,117 @@
+//! How long finished jobs are remembered.
+//!
+//! SQS can deliver a message again as long as it keeps it, 14 days, and only the record tells that its job
+//! has ended. So no outcome may be forgotten earlier, however little anybody cares to look at it.
+
+use std::time::Duration;
+
+use crate::invalid::Invalid;
+use crate::job::JobStatus;
+
+/// How long finished jobs are remembered, by how they ended.
+///
+/// ```
+/// use std::time::Duration;
+/// use lambda_jobs_core::Retention;
+///
+/// let days = |days: u64| Duration::from_hours(24 * days);
+/// assert!(Retention::new(days(15), days(90), days(15)).is_ok());
+/// assert_eq!(
+///     Retention::new(days(15), days(90), days(1)).unwrap_err().to_string(),
+///     "retention of cancelled jobs: expected at least 15 days, longer than SQS can deliver a message again, got 1 day",
+/// );
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    completed: Duration,
+    failed: Duration,
+    cancelled: Duration,
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+impl Retention {
+    /// The shortest: 15 days.
+    pub const MIN: Duration = Duration::from_hours(15 * 24);
+
+    /// Remembers jobs that completed, failed or were cancelled for so long after their end.
+    ///
+    /// # Errors
+    ///
+    /// Names the first that is less than [`MIN`](Self::MIN).
+    pub fn new(completed: Duration, failed: Duration, cancelled: Duration) -> Result<Self, Invalid> {
+        for (setting, given) in [
+            ("retention of completed jobs", completed),
+            ("retention of failed jobs", failed),
+            ("retention of cancelled jobs", cancelled),
+        ] {
+            if given < Self::MIN {
+                let expected = "at least 15 days, longer than SQS can deliver a message again".to_owned();
+                return Err(Invalid::new(setting, expected, in_days(given)));
+            }
+        }
+        Ok(Self { completed, failed, cancelled })
+    }
+
+    /// How long a job is remembered that ended like this; the longest for one that has not ended.
+    #[must_use]
+    pub fn of(&self, status: JobStatus) -> Duration {
+        match status {
+            JobStatus::Completed => self.completed,
+            JobStatus::Failed => self.failed,
+            JobStatus::Cancelled => self.cancelled,
+            JobStatus::Queued | JobStatus::Scheduled | JobStatus::Running | JobStatus::Retrying => {
+                self.longest()
+            }
+        }
+    }
+
+    /// How long a job is remembered at most, however it ends.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.completed.max(self.failed).max(self.cancelled)
+    }
+}
+
+impl Default for Retention {
+    /// 15 days, however a job ended.
+    fn default() -> Self {
+        Self { completed: Self::MIN, failed: Self::MIN, cancelled: Self::MIN }
+    }
+}
+
+fn in_days(duration: Duration) -> String {
+    let (days, rest) = (duration.as_secs() / DAY.as_secs(), duration.as_secs() % DAY.as_secs());
+    match (days, rest) {
+        (1, 0) => "1 day".to_owned(),
+        (days, 0) => format!("{days} days"),
+        _ => format!("{duration:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_that_is_too_short_is_named() {
+        let short = Retention::MIN.saturating_sub(Duration::from_secs(1));
+        let refusal = |completed, failed, cancelled| {
+            Retention::new(completed, failed, cancelled).unwrap_err().to_string()
+        };
+        let told = "expected at least 15 days, longer than SQS can deliver a message again, got 1295999s";
+        let min = Retention::MIN;
+        assert_eq!(refusal(short, min, min), format!("retention of completed jobs: {told}"));
+        assert_eq!(refusal(min, short, min), format!("retention of failed jobs: {told}"));
+        assert_eq!(refusal(min, min, short), format!("retention of cancelled jobs: {told}"));
+    }
+
+    #[test]
+    fn each_outcome_has_its_own() {
+        let days = |days: u64| DAY * u32::try_from(days).unwrap();
+        let retention = Retention::new(days(15), days(90), days(30)).unwrap();
+        let of = |status| retention.of(status).as_secs() / DAY.as_secs();
+        let all = [JobStatus::Completed, JobStatus::Failed, JobStatus::Cancelled, JobStatus::Running].map(of);
+        assert_eq!(all, [15, 90, 30, 90]);
+    }
+}

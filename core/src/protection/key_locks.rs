@@ -1,0 +1,182 @@
+//! KeyLock keys: what callers and workers have in common.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::job::{JobDefinition, JobId, JobRecord};
+use crate::ports::{JobStore, KeyClaim, KeyOutcome, StoreError, UniqueKeys};
+use crate::unique::{KeyHold, Standing, standing};
+
+/// How often a key is tried that others take in between.
+const ROUNDS: usize = 4;
+/// How long it is until a key that others keep taking is looked at again.
+const CONTENDED: TimeDelta = TimeDelta::seconds(5);
+
+/// A key that a job needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) key: String,
+    pub(crate) job: JobId,
+    pub(crate) keep: Option<Duration>,
+}
+
+/// What asking for a key came to.
+#[derive(Debug)]
+pub(crate) enum KeyLock {
+    /// The job may go on: it holds its key, or has ended and needs none.
+    Ours,
+    /// Another job has it.
+    Lost {
+        /// That job.
+        holder: JobId,
+        /// Its record; absent for one of the same batch.
+        record: Option<Box<JobRecord>>,
+        /// The record of the job that asked.
+        own: Option<Box<JobRecord>>,
+    },
+    /// It will be known from this instant on.
+    Unsure(DateTime<Utc>),
+}
+
+/// Those that take keys.
+pub(crate) struct KeyLocks<'a> {
+    pub(crate) unique: &'a dyn UniqueKeys,
+    pub(crate) store: &'a dyn JobStore,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// A claim on its way, and where its answer goes.
+struct Claiming {
+    at: usize,
+    claim: KeyClaim,
+}
+
+type Answers = Vec<Option<Result<KeyLock, StoreError>>>;
+
+impl Wanted {
+    /// The key of this job, if it needs one.
+    pub(crate) fn of(job: &JobDefinition) -> Option<Self> {
+        let key = job.unique_key.clone()?;
+        Some(Self { key, job: job.id.clone(), keep: job.unique_for })
+    }
+
+    fn hold(self, now: DateTime<Utc>) -> KeyHold {
+        let until = self.keep.and_then(|keep| now.checked_add_signed(TimeDelta::from_std(keep).ok()?));
+        KeyHold { key: self.key, job: self.job, since: now, until }
+    }
+}
+
+impl KeyLocks<'_> {
+    /// Takes keys in as few requests as possible, and answers in their order. Of several jobs that want one
+    /// key the first has it, if it can be had; their messages are here, so each is known to be on its way.
+    pub(crate) async fn take(&self, wanted: Vec<Wanted>) -> Vec<Result<KeyLock, StoreError>> {
+        let mut answers: Answers = wanted.iter().map(|_| None).collect();
+        let mut coming = HashSet::new();
+        let mut left: Vec<(usize, Wanted)> = wanted.into_iter().enumerate().collect();
+        while !left.is_empty() {
+            let mut keys = HashSet::new();
+            let (wave, later): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|(_, one)| keys.insert(one.key.clone()));
+            let ids: Vec<(usize, JobId)> = wave.iter().map(|(at, one)| (*at, one.job.clone())).collect();
+            self.take_wave(wave, &coming, &mut answers).await;
+            coming.extend(
+                ids.into_iter()
+                    .filter(|(at, _)| matches!(answers.get(*at), Some(Some(Ok(KeyLock::Ours)))))
+                    .map(|(_, id)| id),
+            );
+            left = later;
+        }
+        answers.into_iter().flatten().collect()
+    }
+
+    async fn take_wave(&self, wave: Vec<(usize, Wanted)>, coming: &HashSet<JobId>, answers: &mut Answers) {
+        let mut claiming: Vec<Claiming> = wave
+            .into_iter()
+            .map(|(at, one)| Claiming { at, claim: KeyClaim { hold: one.hold(self.now), replacing: None } })
+            .collect();
+        for _ in 0..ROUNDS {
+            let claims: Vec<KeyClaim> = claiming.iter().map(|one| one.claim.clone()).collect();
+            let outcomes = self.unique.hold(&claims).await;
+            let mut taken = Vec::new();
+            for (one, outcome) in claiming.into_iter().zip(outcomes) {
+                match outcome {
+                    Ok(KeyOutcome::Held) => answers[one.at] = Some(Ok(KeyLock::Ours)),
+                    Ok(KeyOutcome::Taken(hold)) => taken.push((one, hold)),
+                    Err(error) => answers[one.at] = Some(Err(error)),
+                }
+            }
+            if taken.is_empty() {
+                return;
+            }
+            claiming = self.judge(taken, coming, answers).await;
+            if claiming.is_empty() {
+                return;
+            }
+        }
+        for one in claiming {
+            answers[one.at] = Some(Ok(KeyLock::Unsure(self.now + CONTENDED)));
+        }
+    }
+
+    /// Looks at the jobs that hold keys; answers the claims on those that can be taken over.
+    async fn judge(
+        &self,
+        taken: Vec<(Claiming, KeyHold)>,
+        coming: &HashSet<JobId>,
+        answers: &mut Answers,
+    ) -> Vec<Claiming> {
+        let mut seen = HashSet::new();
+        let both = taken.iter().flat_map(|(one, hold)| [&one.claim.hold.job, &hold.job]);
+        let ids: Vec<JobId> = both.filter(|id| seen.insert(*id)).cloned().collect();
+        let records: HashMap<JobId, JobRecord> = match self.store.get(&ids).await {
+            Ok(found) => found.into_iter().flatten().map(|record| (record.id().clone(), record)).collect(),
+            Err(error) => {
+                let again = error.to_string();
+                for (one, _) in taken {
+                    answers[one.at] =
+                        Some(Err(StoreError::new("read the jobs that hold keys", again.clone())));
+                }
+                return Vec::new();
+            }
+        };
+        let mut free = Vec::new();
+        for (Claiming { at, claim }, hold) in taken {
+            let own = records.get(&claim.hold.job);
+            let record = records.get(&hold.job);
+            // A late message of a job that has ended must not take the key from those that come.
+            let has_ended = own.is_some_and(|own| own.status.is_finished() && !own.dead_lettered);
+            let lost = || KeyLock::Lost {
+                holder: hold.job.clone(),
+                record: record.cloned().map(Box::new),
+                own: own.cloned().map(Box::new),
+            };
+            if hold.job == claim.hold.job {
+                match own {
+                    Some(_) => answers[at] = Some(Ok(KeyLock::Ours)),
+                    // It is about to be recorded: the minute in which it may be missing begins anew.
+                    None => free.push(renewed(at, hold, self.now)),
+                }
+                continue;
+            }
+            let taking = match standing(&hold, record, self.now) {
+                _ if has_ended => KeyLock::Ours,
+                Standing::Held => lost(),
+                Standing::Unsure(_) if coming.contains(&hold.job) => lost(),
+                Standing::Unsure(until) => KeyLock::Unsure(until),
+                Standing::Free => {
+                    free.push(Claiming { at, claim: KeyClaim { replacing: Some(hold), ..claim } });
+                    continue;
+                }
+            };
+            answers[at] = Some(Ok(taking));
+        }
+        free
+    }
+}
+
+/// The claim of a job on the key that it has already, for as long as it was given at first.
+fn renewed(at: usize, hold: KeyHold, now: DateTime<Utc>) -> Claiming {
+    Claiming { at, claim: KeyClaim { hold: KeyHold { since: now, ..hold.clone() }, replacing: Some(hold) } }
+}

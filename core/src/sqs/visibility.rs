@@ -1,0 +1,148 @@
+//! Which messages of a queue are visible, delayed or in flight, and which visible one is next.
+//!
+//! Kept apart from the messages, as three ordered shelves, because a receive must not look at a whole backlog: it moves
+//! what fell due, and takes from the front. Fairness lives here too, since it needs exactly these
+//! two things: who waits, and who is in flight.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use crate::sqs::Message;
+
+/// From when a message is visible, and its sequence: the order of delivery.
+pub(super) type Slot = (DateTime<Utc>, u64);
+
+/// A message's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// May be received.
+    Visible,
+    /// Was sent with a delay, and never received.
+    Delayed,
+    /// Was received, and is hidden until its visibility timeout ends.
+    InFlight,
+}
+
+impl Place {
+    /// Where a message belongs at this instant.
+    pub(super) fn of(message: &Message, now: DateTime<Utc>) -> Self {
+        match message.visible_at <= now {
+            true => Self::Visible,
+            false if message.receive_count == 0 => Self::Delayed,
+            false => Self::InFlight,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shelves {
+    /// Visible messages by group; those without one come under `None`.
+    visible: BTreeMap<Option<String>, BTreeSet<Slot>>,
+    visible_count: usize,
+    delayed: BTreeSet<Slot>,
+    in_flight: BTreeSet<Slot>,
+    /// How many messages of each group are in flight.
+    busy: BTreeMap<String, usize>,
+}
+
+impl Shelves {
+    pub(super) fn put(&mut self, place: Place, message: &Message) {
+        let slot = slot(message);
+        match place {
+            Place::Visible => {
+                self.visible.entry(message.content.group.clone()).or_default().insert(slot);
+                self.visible_count += 1;
+            }
+            Place::Delayed => {
+                self.delayed.insert(slot);
+            }
+            Place::InFlight => {
+                self.in_flight.insert(slot);
+                if let Some(group) = &message.content.group {
+                    *self.busy.entry(group.clone()).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    pub(super) fn take(&mut self, place: Place, message: &Message) {
+        let slot = slot(message);
+        match place {
+            Place::Visible => self.take_visible(slot, message),
+            Place::Delayed => {
+                self.delayed.remove(&slot);
+            }
+            Place::InFlight => {
+                self.in_flight.remove(&slot);
+                self.one_less_busy(message.content.group.as_ref());
+            }
+        }
+    }
+
+    fn take_visible(&mut self, slot: Slot, message: &Message) {
+        let group = &message.content.group;
+        if let Some(slots) = self.visible.get_mut(group) {
+            self.visible_count -= usize::from(slots.remove(&slot));
+            if slots.is_empty() {
+                self.visible.remove(group);
+            }
+        }
+    }
+
+    fn one_less_busy(&mut self, group: Option<&String>) {
+        let Some(group) = group else { return };
+        if let Some(count) = self.busy.get_mut(group) {
+            *count -= 1;
+            if *count == 0 {
+                self.busy.remove(group);
+            }
+        }
+    }
+
+    /// A hidden message whose time has come, earliest first.
+    pub(super) fn due(&self, now: DateTime<Utc>) -> Option<u64> {
+        let first = self.delayed.first().into_iter().chain(self.in_flight.first()).min();
+        first.filter(|(at, _)| *at <= now).map(|(_, sequence)| *sequence)
+    }
+
+    /// The visible message to serve next: of the group with the fewest in flight, the one visible the longest.
+    ///
+    /// A message without a group is a tenant of its own, as in AWS's fair queues, and so has none in flight. AWS
+    /// prefers the quiet groups once it detects a noisy one; here every receive does.
+    pub(super) fn fairest(&self) -> Option<u64> {
+        let heads = self.visible.iter().filter_map(|(group, slots)| {
+            let busy = group.as_ref().and_then(|group| self.busy.get(group)).copied().unwrap_or(0);
+            slots.first().map(|slot| (busy, *slot))
+        });
+        heads.min().map(|(_, (_, sequence))| sequence)
+    }
+
+    /// Sequences of the visible messages, the longest visible first.
+    pub(super) fn visible(&self) -> Vec<u64> {
+        let mut slots: Vec<&Slot> = self.visible.values().flatten().collect();
+        slots.sort_unstable();
+        slots.into_iter().map(|(_, sequence)| *sequence).collect()
+    }
+
+    /// When a hidden message will be visible, the earliest.
+    pub(super) fn next_due(&self) -> Option<DateTime<Utc>> {
+        self.delayed.first().into_iter().chain(self.in_flight.first()).map(|(at, _)| *at).min()
+    }
+
+    pub(super) const fn visible_count(&self) -> usize {
+        self.visible_count
+    }
+
+    pub(super) fn delayed_count(&self) -> usize {
+        self.delayed.len()
+    }
+
+    pub(super) fn in_flight_count(&self) -> usize {
+        self.in_flight.len()
+    }
+}
+
+fn slot(message: &Message) -> Slot {
+    (message.visible_at, message.sequence)
+}

@@ -1,0 +1,188 @@
+//! What the suites work with.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use lambda_jobs_core::job::{Claim, ClaimId, Company, JobDefinition, JobId, JobRecord, Queue};
+use lambda_jobs_core::ports::{ClaimRequest, Fence, JobStore, SettleBatch, SettleOutcome, Settlement};
+use lambda_jobs_core::clock::{Clock, Entropy};
+
+/// A clock, randomness, and what follows from them: names that nobody has used.
+#[derive(Clone)]
+pub struct Bench {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// How often, and with what wait in between, a suite looks for what may appear late.
+const LOOKS: u32 = 50;
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+impl Bench {
+    /// The adapter's clock, and randomness that is new for every run against the same backend.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { clock, entropy }
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub(super) fn random(&self) -> u64 {
+        self.entropy.next_u64()
+    }
+
+    /// A word that nobody has used.
+    pub(super) fn fresh(&self, word: &str) -> String {
+        format!("{word}-{}", self.id())
+    }
+
+    pub(super) fn id(&self) -> JobId {
+        JobId::generate(self.now(), &*self.entropy)
+    }
+
+    pub(super) fn claim(&self) -> Claim {
+        Claim {
+            id: ClaimId::generate(self.now(), &*self.entropy),
+            lease_until: self.now() + TimeDelta::seconds(95),
+            company: Company::Shared,
+        }
+    }
+
+    /// A job of this name that asks for nothing special.
+    pub(super) fn definition(&self, name: &str) -> JobDefinition {
+        let payload = json!({ "hello": 1 });
+        JobDefinition { payload, ..JobDefinition::new(self.id(), name) }
+    }
+
+    /// A queued record of a job of this name.
+    pub(super) fn record(&self, name: &str) -> JobRecord {
+        let now = self.now();
+        JobRecord::accepted(self.definition(name), Queue::Normal, now, now)
+    }
+
+    /// As many queued records.
+    pub(super) fn records(&self, name: &str, count: usize) -> Vec<JobRecord> {
+        (0..count).map(|_| self.record(name)).collect()
+    }
+
+    pub(super) fn request(&self, record: &JobRecord) -> ClaimRequest {
+        ClaimRequest {
+            id: record.id().clone(),
+            name: record.definition.name.clone(),
+            claim: self.claim(),
+            now: self.now(),
+        }
+    }
+
+    /// Writes records that are running, and answers them.
+    pub(super) async fn running(
+        &self,
+        store: &dyn JobStore,
+        case: &str,
+        records: Vec<JobRecord>,
+    ) -> Vec<JobRecord> {
+        let now = self.now();
+        let running: Vec<JobRecord> =
+            records.into_iter().map(|record| record.claimed(self.claim(), now)).collect();
+        all_ok(case, store.insert(&running).await);
+        running
+    }
+
+    /// A batch that settles records under the claims that they hold.
+    pub(super) fn batch(&self, records: Vec<JobRecord>) -> SettleBatch {
+        let settlements = records.into_iter().map(settlement).collect();
+        SettleBatch { id: self.random(), at: self.now(), settlements }
+    }
+
+    /// Settles records under the claims that they hold, and expects that to succeed.
+    pub(super) async fn settle(&self, store: &dyn JobStore, case: &str, records: Vec<JobRecord>) {
+        for outcome in store.settle(&self.batch(records)).await {
+            assert_eq!(ok(case, outcome), SettleOutcome::Settled, "{case}: a settlement under its own claim");
+        }
+    }
+
+    /// Reads one record.
+    pub(super) async fn get(&self, store: &dyn JobStore, case: &str, id: &JobId) -> Option<JobRecord> {
+        let mut found = ok(case, store.get(std::slice::from_ref(id)).await);
+        assert_eq!(found.len(), 1, "{case}: one id asked for, {} answers", found.len());
+        found.pop().flatten()
+    }
+
+    /// Looks again and again until both sides are equal: an index may lag behind.
+    pub(super) async fn eventually<T: PartialEq + Debug, F: Future<Output = T>>(
+        &self,
+        case: &str,
+        expected: T,
+        mut look: impl FnMut() -> F,
+    ) {
+        for _ in 1..LOOKS {
+            if look().await == expected {
+                return;
+            }
+            self.clock.sleep(LOOK_EVERY).await;
+        }
+        assert_eq!(look().await, expected, "{case}");
+    }
+}
+
+/// The settlement of a record under the claim that it holds.
+pub(super) fn settlement(record: JobRecord) -> Settlement {
+    let claim = record.claim.as_ref().map(|claim| claim.id.clone());
+    Settlement { fence: claim.map_or(Fence::Absent, Fence::Claim), record }
+}
+
+/// The value, or the end of the suite.
+pub(super) fn ok<T, E: std::error::Error>(case: &str, result: Result<T, E>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{case}: {error}"),
+    }
+}
+
+/// The values, or the end of the suite.
+pub(super) fn all_ok<T, E: std::error::Error>(case: &str, results: Vec<Result<T, E>>) -> Vec<T> {
+    results.into_iter().map(|result| ok(case, result)).collect()
+}
+
+/// The record as an adapter may answer it where the payload is left to the caller.
+pub(super) fn bare(mut record: JobRecord) -> JobRecord {
+    record.definition.payload = Value::Null;
+    record
+}
+
+/// JSON that a store could lose or bend.
+pub(super) fn difficult_values() -> Vec<Value> {
+    let text = |bytes: usize| json!({ "text": "x".repeat(bytes) });
+    let mut deep = json!(1);
+    for _ in 0..60 {
+        deep = json!([deep]);
+    }
+    vec![
+        Value::Null,
+        json!({}),
+        json!([]),
+        json!(""),
+        json!("text"),
+        json!(true),
+        json!([0, -1, 1.5, u64::MAX, i64::MIN, 1e300, 5e-324, 0.1]),
+        json!({ "": "", "null": null, "list": [null, "", {}, []], "with \"quotes\" ' and \\": 1 }),
+        json!({ "unicode": "Grüße 日本語 🦀 \u{0}\u{1f}\u{2028}", "日": "本" }),
+        text(400),
+        text(501),
+        text(502),
+        text(2_000),
+        text(150 * 1024),
+        json!((0..2_000).collect::<Vec<i32>>()),
+        deep,
+    ]
+}

@@ -1,0 +1,337 @@
+//! Stores that break one promise each: a suite that lets one pass proves nothing.
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{TimeZone, Utc};
+use serde_json::{Value, json};
+
+use crate::conformance::{Bench, job_index, job_store};
+use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Revision};
+use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
+use lambda_jobs_core::ports::{ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobStore, ListQuery, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError};
+use lambda_jobs_core::paging::Page;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    None,
+    InsertsOver,
+    ClaimsAnyStatus,
+    ClaimsBeforeDue,
+    ClaimsIsolated,
+    ClaimsAnyName,
+    ClaimKeepsTheNote,
+    SettlesWithoutFence,
+    FencesLostAnswers,
+    SettlesAnyLaterEnd,
+    OverwritesCancellation,
+    OverwritesDefinition,
+    SetsRevision,
+    ReplacesAnyRevision,
+    ReplacesPayload,
+    MixesUpAnswers,
+    LosesAfter25,
+    LosesLargePayloads,
+    LosesNulls,
+    CancelsAll,
+    CancelsNone,
+    ListsTwice,
+    ListsOldestFirst,
+    IgnoresTheWindow,
+    CountsLostLeases,
+    CountsNothing,
+    PagesOverlap,
+    DuePagesRepeat,
+    DueTooEarly,
+    DueWithoutPayload,
+}
+
+const OF_THE_STORE: [Fault; 20] = [
+    Fault::InsertsOver,
+    Fault::ClaimsAnyStatus,
+    Fault::ClaimsBeforeDue,
+    Fault::ClaimsIsolated,
+    Fault::ClaimsAnyName,
+    Fault::ClaimKeepsTheNote,
+    Fault::SettlesWithoutFence,
+    Fault::FencesLostAnswers,
+    Fault::SettlesAnyLaterEnd,
+    Fault::OverwritesCancellation,
+    Fault::OverwritesDefinition,
+    Fault::SetsRevision,
+    Fault::ReplacesAnyRevision,
+    Fault::ReplacesPayload,
+    Fault::MixesUpAnswers,
+    Fault::LosesAfter25,
+    Fault::LosesLargePayloads,
+    Fault::LosesNulls,
+    Fault::CancelsAll,
+    Fault::CancelsNone,
+];
+const OF_THE_INDEX: [Fault; 9] = [
+    Fault::ListsTwice,
+    Fault::ListsOldestFirst,
+    Fault::IgnoresTheWindow,
+    Fault::CountsLostLeases,
+    Fault::CountsNothing,
+    Fault::PagesOverlap,
+    Fault::DuePagesRepeat,
+    Fault::DueTooEarly,
+    Fault::DueWithoutPayload,
+];
+
+struct Broken {
+    inner: MemoryJobStore,
+    fault: Fault,
+}
+
+impl Broken {
+    async fn read(&self, id: &JobId) -> Option<JobRecord> {
+        self.inner.get(std::slice::from_ref(id)).await.unwrap().pop().flatten()
+    }
+
+    /// Writes a record over whatever is there.
+    async fn force(&self, record: &JobRecord) {
+        let found = self.read(record.id()).await;
+        if let Some(found) = found {
+            let wanted = JobRecord { revision: found.revision.next(), ..record.clone() };
+            self.inner.replace(&wanted).await.unwrap();
+        } else {
+            self.inner.insert(std::slice::from_ref(record)).await.pop().unwrap().unwrap();
+        }
+    }
+
+    async fn claim_one(&self, request: &ClaimRequest) -> ClaimOutcome {
+        let found = self.read(&request.id).await;
+        let Some(found) = found else { return ClaimOutcome::Missing };
+        let excused = match self.fault {
+            Fault::ClaimsAnyStatus => !found.status.is_waiting(),
+            Fault::ClaimsBeforeDue => found.status.is_waiting() && found.due_at > request.now,
+            Fault::ClaimsIsolated => found.isolated,
+            Fault::ClaimsAnyName => found.definition.name != request.name,
+            _ => false,
+        };
+        let outcome = self.inner.claim(std::slice::from_ref(request)).await.remove(0).unwrap();
+        match outcome {
+            ClaimOutcome::Refused(_) if excused => {
+                let claimed = found.claimed(request.claim.clone(), request.now);
+                self.force(&claimed).await;
+                ClaimOutcome::Claimed(Box::new(claimed))
+            }
+            ClaimOutcome::Claimed(mut record) if self.fault == Fault::ClaimKeepsTheNote => {
+                record.note = found.note;
+                ClaimOutcome::Claimed(record)
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn settle_one(&self, batch: &SettleBatch, settlement: &Settlement) -> SettleOutcome {
+        let record = &settlement.record;
+        let before = self.read(record.id()).await;
+        let alone = SettleBatch { settlements: vec![settlement.clone()], ..batch.clone() };
+        let outcome = self.inner.settle(&alone).await.remove(0).unwrap();
+        let Some(before) = before else { return outcome };
+        let written = before.status == JobStatus::Running && outcome == SettleOutcome::Settled;
+        let now = self.read(record.id()).await.unwrap();
+        match self.fault {
+            Fault::SettlesWithoutFence if before.status == JobStatus::Running && !written => {
+                self.force(record).await;
+                SettleOutcome::Settled
+            }
+            Fault::SettlesAnyLaterEnd
+                if matches!(outcome, SettleOutcome::Fenced(_)) && now.claim == record.claim =>
+            {
+                SettleOutcome::Settled
+            }
+            Fault::FencesLostAnswers if !written && outcome == SettleOutcome::Settled => {
+                SettleOutcome::Fenced(Some(Box::new(before)))
+            }
+            Fault::OverwritesCancellation if written => {
+                self.force(&JobRecord { cancel_requested: record.cancel_requested, ..now }).await;
+                outcome
+            }
+            Fault::OverwritesDefinition if written => {
+                self.force(&JobRecord { definition: record.definition.clone(), ..now }).await;
+                outcome
+            }
+            Fault::SetsRevision if written && now.revision != record.revision => {
+                self.force(&JobRecord { revision: Revision(1), ..now }).await;
+                outcome
+            }
+            _ => outcome,
+        }
+    }
+
+    /// What a store that bends JSON would keep.
+    fn bent(&self, mut record: JobRecord) -> JobRecord {
+        let payload = &mut record.definition.payload;
+        let lost = match self.fault {
+            Fault::LosesLargePayloads => payload.to_string().len() > 512,
+            Fault::LosesNulls => payload.is_null(),
+            _ => false,
+        };
+        if lost {
+            *payload = json!({ "lost": Value::Null });
+        }
+        record
+    }
+
+    fn answers<T>(&self, mut answers: Vec<Result<T, StoreError>>) -> Vec<Result<T, StoreError>> {
+        match self.fault {
+            Fault::MixesUpAnswers => answers.reverse(),
+            Fault::LosesAfter25 => answers.truncate(25),
+            _ => {}
+        }
+        answers
+    }
+}
+
+#[async_trait]
+impl JobStore for Broken {
+    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>> {
+        if self.fault == Fault::InsertsOver {
+            for record in records {
+                self.force(record).await;
+            }
+            return records.iter().map(|_| Ok(InsertOutcome::Inserted)).collect();
+        }
+        let records: Vec<JobRecord> = records.iter().map(|record| self.bent(record.clone())).collect();
+        self.answers(self.inner.insert(&records).await)
+    }
+
+    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>> {
+        let mut answers = Vec::new();
+        for request in requests {
+            answers.push(Ok(self.claim_one(request).await));
+        }
+        self.answers(answers)
+    }
+
+    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
+        let mut answers = Vec::new();
+        for settlement in &batch.settlements {
+            answers.push(Ok(self.settle_one(batch, settlement).await));
+            let lost = matches!(answers.last(), Some(Ok(SettleOutcome::Fenced(_))));
+            if lost && self.fault == Fault::CountsLostLeases {
+                let mut other = settlement.clone();
+                other.record.definition.id = format!("{}-x", settlement.record.id()).parse().unwrap();
+                other.fence = Fence::Absent;
+                self.inner.settle(&SettleBatch { settlements: vec![other], ..batch.clone() }).await;
+            }
+        }
+        self.answers(answers)
+    }
+
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
+        let mut answers = Vec::new();
+        for record in records {
+            let exists = self.read(record.id()).await.is_some();
+            if self.fault == Fault::ReplacesAnyRevision && exists {
+                self.force(record).await;
+                answers.push(Ok(ReplaceOutcome::Replaced));
+            } else {
+                answers.push(self.inner.replace(record).await);
+            }
+        }
+        self.answers(answers)
+    }
+
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
+        let mut found = self.inner.get(ids).await?;
+        if self.fault == Fault::ReplacesPayload {
+            for record in found.iter_mut().flatten().filter(|record| record.revision > Revision(1)) {
+                record.definition.payload = json!("another");
+            }
+        }
+        Ok(found)
+    }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        match self.fault {
+            Fault::CancelsAll => Ok(ids.iter().cloned().collect()),
+            Fault::CancelsNone => Ok(HashSet::new()),
+            _ => self.inner.cancellations(ids).await,
+        }
+    }
+}
+
+#[async_trait]
+impl JobIndex for Broken {
+    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+        let mut page = self.inner.list(query).await?;
+        if self.fault == Fault::PagesOverlap && page.items.len() > 1 && page.cursor.is_some() {
+            let last_but_one = &page.items[page.items.len() - 2];
+            page.cursor = Some(last_but_one.id().to_string());
+        }
+        Ok(page)
+    }
+
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
+        let query = match self.fault {
+            Fault::DuePagesRepeat => DueQuery { cursor: None, ..query.clone() },
+            Fault::DueTooEarly => {
+                DueQuery { until: query.until + chrono::TimeDelta::days(1), ..query.clone() }
+            }
+            _ => query.clone(),
+        };
+        let mut page = self.inner.due(&query).await?;
+        if self.fault == Fault::DueWithoutPayload {
+            page.items.iter_mut().for_each(|record| record.definition.payload = Value::Null);
+        }
+        Ok(page)
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError> {
+        let day = chrono::TimeDelta::days(1);
+        let query = match self.fault {
+            Fault::IgnoresTheWindow => HistoryQuery { since: query.since - day, ..query.clone() },
+            _ => query.clone(),
+        };
+        let mut found = self.inner.history(&query).await?;
+        match self.fault {
+            Fault::ListsTwice => found.extend(found.clone()),
+            Fault::ListsOldestFirst => found.reverse(),
+            _ => {}
+        }
+        Ok(found)
+    }
+
+    async fn counters(&self) -> Result<Vec<(String, Counters)>, StoreError> {
+        let counters = self.inner.counters().await?;
+        Ok(if self.fault == Fault::CountsNothing { Vec::new() } else { counters })
+    }
+}
+
+fn passes(fault: Fault, of_the_index: bool) -> bool {
+    let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
+    let bench = Bench::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
+    let broken = Broken { inner: MemoryJobStore::new(), fault };
+    let run = || {
+        if of_the_index {
+            clock.run(job_index::suite(&broken, &broken, &bench));
+        } else {
+            clock.run(job_store::suite(&broken, &bench));
+        }
+    };
+    catch_unwind(AssertUnwindSafe(run)).is_ok()
+}
+
+#[test]
+fn no_broken_store_passes() {
+    let passed: Vec<Fault> = OF_THE_STORE.into_iter().filter(|fault| passes(*fault, false)).collect();
+    assert_eq!(passed, [], "these faults go unnoticed");
+}
+
+#[test]
+fn no_broken_index_passes() {
+    let passed: Vec<Fault> = OF_THE_INDEX.into_iter().filter(|fault| passes(*fault, true)).collect();
+    assert_eq!(passed, [], "these faults go unnoticed");
+}
+
+#[test]
+fn the_wrapper_itself_breaks_nothing() {
+    assert!(passes(Fault::None, false) && passes(Fault::None, true));
+}

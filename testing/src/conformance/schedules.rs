@@ -1,0 +1,190 @@
+//! What every [`ScheduleStore`] promises.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use crate::conformance::Bench;
+use crate::conformance::bench::{all_ok, ok};
+use lambda_jobs_core::ports::{Advance, DueSchedules, ScheduleStore, StoredSchedule};
+use lambda_jobs_core::schedule::{Schedule, ScheduleState};
+use lambda_jobs_core::job::ScheduleId;
+
+/// Runs every case.
+pub async fn suite(store: &dyn ScheduleStore, bench: &Bench) {
+    a_schedule_is_kept_as_it_is(store, bench).await;
+    a_write_needs_the_revision_that_it_was_made_from(store, bench).await;
+    a_deleted_schedule_is_gone(store, bench).await;
+    what_is_due_is_found(store, bench).await;
+    pages_hold_each_once(store, bench).await;
+    an_advance_is_conditional_and_can_be_made_again(store, bench).await;
+}
+
+fn schedule(bench: &Bench, word: &str) -> Schedule {
+    let id = bench.fresh(word);
+    let text = json!({ "id": id, "cron": "0 0 8 * * *", "job": { "name": "digest" } });
+    ok(word, Schedule::from_json(text))
+}
+
+fn stored(bench: &Bench, word: &str, next_at: Option<DateTime<Utc>>) -> StoredSchedule {
+    let state = ScheduleState { revision: 7, last: None, next_at };
+    StoredSchedule { schedule: schedule(bench, word), state }
+}
+
+async fn put_new(store: &dyn ScheduleStore, case: &str, stored: &StoredSchedule) {
+    assert!(ok(case, store.put(stored, None).await), "{case}: a new schedule is written");
+}
+
+async fn a_schedule_is_kept_as_it_is(store: &dyn ScheduleStore, bench: &Bench) {
+    let case = "a schedule is read as it was written";
+    let id = bench.fresh("whole");
+    let text = json!({
+        "id": id, "rate": "rate(5 minutes)", "zone": "Europe/London", "gap": "skip", "repeat": "both",
+        "overlap": "skip", "missed": "all", "window": 3_600_000, "enabled": true,
+        "start": "2026-11-23T08:00:00Z", "end": "2030-01-01T00:00:00Z",
+        "job": {
+            "name": "digest", "payload": { "unicode": "日本 \u{0} \"", "deep": [null, [1.5]] }, "priority": 2,
+            "maxRetries": 4, "timeout": 20_000, "tags": ["one", "two"], "tenant": "acme", "queue": "low",
+        },
+    });
+    let schedule = ok(case, Schedule::from_json(text));
+    let state = ScheduleState {
+        revision: 12,
+        last: Some(bench.now()),
+        next_at: Some(bench.now() + TimeDelta::nanoseconds(1)),
+    };
+    let whole = StoredSchedule { schedule, state };
+    put_new(store, case, &whole).await;
+    assert_eq!(ok(case, store.get(&whole.schedule.id).await).as_ref(), Some(&whole), "{case}");
+    let idle = stored(bench, "idle", None);
+    put_new(store, case, &idle).await;
+    let listed = ok(case, store.list().await);
+    let mine: Vec<&StoredSchedule> = listed.iter().filter(|one| **one == whole || **one == idle).collect();
+    assert_eq!(mine.len(), 2, "{case}: it is listed, whether it has an occurrence to come or not");
+    assert!(listed.is_sorted_by(|one, other| one.schedule.id <= other.schedule.id), "{case}: by id");
+}
+
+async fn a_write_needs_the_revision_that_it_was_made_from(store: &dyn ScheduleStore, bench: &Bench) {
+    let case = "a schedule is written over the revision that was seen, and over no other";
+    let first = stored(bench, "revised", None);
+    assert!(!ok(case, store.put(&first, Some(6)).await), "{case}: there is nothing to replace");
+    put_new(store, case, &first).await;
+    let mut second = first.clone();
+    second.state.revision = 8;
+    second.state.last = Some(bench.now());
+    for wrong in [None, Some(6), Some(8)] {
+        assert!(!ok(case, store.put(&second, wrong).await), "{case}: {wrong:?}");
+    }
+    assert_eq!(ok(case, store.get(&first.schedule.id).await).as_ref(), Some(&first), "{case}: unchanged");
+    assert!(ok(case, store.put(&second, Some(7)).await), "{case}");
+    assert_eq!(ok(case, store.get(&first.schedule.id).await), Some(second), "{case}: changed");
+}
+
+async fn a_deleted_schedule_is_gone(store: &dyn ScheduleStore, bench: &Bench) {
+    let case = "a deleted schedule is gone, and not due";
+    let gone = stored(bench, "gone", Some(bench.now()));
+    put_new(store, case, &gone).await;
+    assert!(ok(case, store.delete(&gone.schedule.id).await), "{case}: it was there");
+    assert!(!ok(case, store.delete(&gone.schedule.id).await), "{case}: it is not");
+    assert_eq!(ok(case, store.get(&gone.schedule.id).await), None, "{case}");
+    let ids = BTreeSet::from([gone.schedule.id.clone()]);
+    let none: Vec<StoredSchedule> = Vec::new();
+    bench.eventually(case, none, || find(store, case, &ids, bench.now(), 100)).await;
+    let mut advance = Advance { id: gone.schedule.id.clone(), state: gone.state };
+    advance.state.revision += 1;
+    assert!(!all_ok(case, store.advance(&[advance]).await)[0], "{case}: it can't go on");
+    assert_eq!(ok(case, store.get(&gone.schedule.id).await), None, "{case}: and does not come back");
+}
+
+/// Those of these ids that are due, by their ids; one that comes twice ends the suite.
+async fn find(
+    store: &dyn ScheduleStore,
+    case: &str,
+    ids: &BTreeSet<ScheduleId>,
+    until: DateTime<Utc>,
+    limit: usize,
+) -> Vec<StoredSchedule> {
+    let mut found: Vec<StoredSchedule> = Vec::new();
+    let mut query = DueSchedules { until, limit, cursor: None };
+    for _ in 0..1000 {
+        let page = ok(case, store.due(&query).await);
+        found.extend(page.items.into_iter().filter(|one| ids.contains(&one.schedule.id)));
+        match page.cursor {
+            None => {
+                found.sort_by(|one, other| one.schedule.id.cmp(&other.schedule.id));
+                let twice = found.windows(2).find(|pair| pair[0].schedule.id == pair[1].schedule.id);
+                assert!(twice.is_none(), "{case}: {twice:?} comes twice");
+                return found;
+            }
+            cursor => query.cursor = cursor,
+        }
+    }
+    panic!("{case}: the pages do not end");
+}
+
+async fn what_is_due_is_found(store: &dyn ScheduleStore, bench: &Bench) {
+    let case = "a schedule is found once its next occurrence is due, and not before";
+    let now = bench.now();
+    let at = |offset: Option<i64>| offset.map(|nanos| now + TimeDelta::nanoseconds(nanos));
+    let mut all = Vec::new();
+    for offset in [Some(-86_400_000_000_000), Some(0), Some(1), Some(250_000_000), None] {
+        all.push(stored(bench, "due", at(offset)));
+    }
+    for one in &all {
+        put_new(store, case, one).await;
+    }
+    let ids: BTreeSet<ScheduleId> = all.iter().map(|one| one.schedule.id.clone()).collect();
+    for (until, count) in [(now, 2), (now + TimeDelta::nanoseconds(1), 3), (now + TimeDelta::seconds(1), 4)] {
+        let mut expected = all[..count].to_vec();
+        expected.sort_by(|one, other| one.schedule.id.cmp(&other.schedule.id));
+        bench.eventually(case, expected, || find(store, case, &ids, until, 100)).await;
+    }
+}
+
+async fn pages_hold_each_once(store: &dyn ScheduleStore, bench: &Bench) {
+    let case = "pages of due schedules hold each once";
+    let now = bench.now();
+    let mut ids = BTreeSet::new();
+    for second in 0..30 {
+        let one = stored(bench, "paged", Some(now - TimeDelta::seconds(second % 4)));
+        put_new(store, case, &one).await;
+        ids.insert(one.schedule.id.clone());
+    }
+    let found = || async { find(store, case, &ids, now, 100).await.len() };
+    bench.eventually(case, 30, found).await;
+    for limit in [1, 7, 30] {
+        assert_eq!(find(store, case, &ids, now, limit).await.len(), 30, "{case}: pages of {limit}");
+    }
+}
+
+async fn an_advance_is_conditional_and_can_be_made_again(store: &dyn ScheduleStore, bench: &Bench) {
+    let case = "a state is written over the one that it was made from; making it again changes nothing";
+    let now = bench.now();
+    let mut all = Vec::new();
+    for _ in 0..30 {
+        let one = stored(bench, "advanced", Some(now));
+        put_new(store, case, &one).await;
+        all.push(one);
+    }
+    let next = |one: &StoredSchedule| Advance {
+        id: one.schedule.id.clone(),
+        state: ScheduleState { revision: 8, last: Some(now), next_at: Some(now + TimeDelta::days(1)) },
+    };
+    let advances: Vec<Advance> = all.iter().map(next).collect();
+    for time in ["first", "second"] {
+        let written = all_ok(case, store.advance(&advances).await);
+        assert_eq!(written, vec![true; 30], "{case}: the {time} time");
+    }
+    let mut stale = advances[0].clone();
+    stale.state.next_at = None;
+    assert!(!all_ok(case, store.advance(&[stale.clone()]).await)[0], "{case}: another of the same revision");
+    stale.state.revision = 10;
+    assert!(!all_ok(case, store.advance(&[stale]).await)[0], "{case}: one that left a revision out");
+    let found = ok(case, store.get(&all[0].schedule.id).await);
+    let expected = StoredSchedule { schedule: all[0].schedule.clone(), state: advances[0].state.clone() };
+    assert_eq!(found, Some(expected), "{case}: the schedule itself is as it was");
+    let ids: BTreeSet<ScheduleId> = all.iter().map(|one| one.schedule.id.clone()).collect();
+    let none: Vec<StoredSchedule> = Vec::new();
+    bench.eventually(case, none, || find(store, case, &ids, now, 100)).await;
+}

@@ -1,0 +1,84 @@
+//! Deliveries that are looked for.
+
+use crate::conformance::webhooks::{delivery, outcome};
+use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, WebhookDelivery, Webhooks};
+use crate::conformance::Bench;
+use crate::conformance::bench::ok;
+
+pub(super) async fn cases(webhooks: &dyn Webhooks, bench: &Bench) {
+    deliveries_are_found_by_endpoint_and_status(webhooks, bench).await;
+    more_than_a_page_is_found_once(webhooks, bench).await;
+}
+
+/// All that a query finds, by id, in pages of its size.
+async fn all(webhooks: &dyn Webhooks, query: &DeliveryQuery) -> Vec<WebhookDelivery> {
+    let case = "deliveries come in pages";
+    let (mut query, mut found) = (query.clone(), Vec::new());
+    loop {
+        let page = ok(case, webhooks.deliveries(&query).await);
+        assert!(page.items.len() <= query.page(), "{case}: of the size that was asked for");
+        found.extend(page.items);
+        query.cursor = page.cursor;
+        if query.cursor.is_none() {
+            found.sort_by(|one: &WebhookDelivery, other| one.id.cmp(&other.id));
+            return found;
+        }
+    }
+}
+
+/// Deliveries to each of these endpoints, two of each status, by id; some were tried.
+async fn put(webhooks: &dyn Webhooks, bench: &Bench, endpoints: &[Option<String>]) -> Vec<WebhookDelivery> {
+    let case = "deliveries are put";
+    let mut all = Vec::new();
+    for endpoint in endpoints {
+        for status in DeliveryStatus::ALL {
+            for is_tried in [false, true] {
+                let mut one = WebhookDelivery { webhook_id: endpoint.clone(), ..delivery(bench) };
+                if !is_tried {
+                    one.status = status;
+                }
+                ok(case, webhooks.put_delivery(&one).await);
+                if is_tried {
+                    let attempt = outcome(bench, status, 1);
+                    ok(case, webhooks.record_attempt(&one.id, &attempt).await);
+                    one = one.after(&attempt);
+                }
+                all.push(one);
+            }
+        }
+    }
+    all.sort_by(|one, other| one.id.cmp(&other.id));
+    all
+}
+
+async fn deliveries_are_found_by_endpoint_and_status(webhooks: &dyn Webhooks, bench: &Bench) {
+    let case = "deliveries are found by endpoint and status";
+    let endpoint = bench.fresh("hook");
+    let endpoints = [Some(endpoint.clone()), Some(format!("{endpoint}0")), None];
+    let put = put(webhooks, bench, &endpoints).await;
+    for endpoint in [None, endpoints[0].clone(), endpoints[1].clone(), Some(bench.fresh("unknown"))] {
+        for status in DeliveryStatus::ALL.into_iter().map(Some).chain([None]) {
+            let query = DeliveryQuery { endpoint: endpoint.clone(), status, ..DeliveryQuery::default() };
+            let expected: Vec<_> = put.iter().filter(|one| query.asks_for(one)).cloned().collect();
+            let look = async || {
+                let mut found = all(webhooks, &query).await;
+                assert!(found.iter().all(|one| query.asks_for(one)), "{case}: no others, with {query:?}");
+                // Others may have put some too.
+                found.retain(|one| query.endpoint.is_some() || put.iter().any(|mine| mine.id == one.id));
+                found
+            };
+            bench.eventually(&format!("{case}: {query:?}"), expected, look).await;
+        }
+    }
+}
+
+async fn more_than_a_page_is_found_once(webhooks: &dyn Webhooks, bench: &Bench) {
+    let case = "deliveries come in pages, each once";
+    let endpoint = bench.fresh("hook");
+    let put = put(webhooks, bench, &[Some(endpoint.clone())]).await;
+    for limit in [1, 3, 5, 10, 11] {
+        let query = DeliveryQuery { endpoint: Some(endpoint.clone()), limit, ..DeliveryQuery::default() };
+        let look = async || all(webhooks, &query).await;
+        bench.eventually(&format!("{case}: {limit} each"), put.clone(), look).await;
+    }
+}

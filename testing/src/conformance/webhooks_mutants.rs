@@ -1,0 +1,355 @@
+//! Stores of deliveries that break one promise each.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
+
+use crate::conformance::{Bench, webhooks};
+use lambda_jobs_core::memory::{PausedClock, SeededEntropy};
+use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks};
+use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::StoreError;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    None,
+    PutsOver,
+    LosesTheEventType,
+    LosesReplays,
+    LosesRefusals,
+    CountsNothing,
+    CountsAnAttemptTwice,
+    RefusesAnAttemptAgain,
+    RecordsAfterTheEnd,
+    MakesUnknownDeliveries,
+    KeepsNoAttempts,
+    KeepsTheLastAttempt,
+    KeepsAnAttemptTwice,
+    KeepsNoLastAttempt,
+    ListsAttemptsBackwards,
+    ListsAttemptsByText,
+    ListsAttemptsOfOthers,
+    CutsAnswers,
+    LosesEmptyAnswers,
+    LosesErrorClasses,
+    RoundsDurations,
+    ReopensWhatWaits,
+    ReopensUnknownOnes,
+    ReopensNothing,
+    ReopensAndWritesNothing,
+    ReopensAndAnswersWhatWas,
+    ReopensAndForgetsAttempts,
+    ReopensAndCountsOn,
+    ReopensAndDoesNotWait,
+    ReopensDeliveredOnesOnly,
+    IgnoresTheEndpoint,
+    TakesPartOfAnEndpoint,
+    IgnoresTheStatus,
+    ListsOnePage,
+    ListsTheLastTwice,
+    ListsMoreThanAPage,
+    ListsTriedOnesOnly,
+    WaitsForEver,
+    WaitsUnsorted,
+    WaitsNotForRetries,
+    ReadsInItsOwnOrder,
+    ReadsEachOnce,
+    ReadsAHundred,
+    ReadsAllOrNothing,
+    LeavesOutWhatIsNotThere,
+    RecordsOneOfEach,
+    RecordsTwentyFive,
+    RecordsUpToTheFirstRefused,
+    AnswersBackwards,
+}
+
+const ALL: [Fault; 48] = [
+    Fault::PutsOver,
+    Fault::LosesTheEventType,
+    Fault::LosesReplays,
+    Fault::LosesRefusals,
+    Fault::CountsNothing,
+    Fault::CountsAnAttemptTwice,
+    Fault::RefusesAnAttemptAgain,
+    Fault::RecordsAfterTheEnd,
+    Fault::MakesUnknownDeliveries,
+    Fault::KeepsNoAttempts,
+    Fault::KeepsTheLastAttempt,
+    Fault::KeepsAnAttemptTwice,
+    Fault::KeepsNoLastAttempt,
+    Fault::ListsAttemptsBackwards,
+    Fault::ListsAttemptsByText,
+    Fault::ListsAttemptsOfOthers,
+    Fault::CutsAnswers,
+    Fault::LosesEmptyAnswers,
+    Fault::LosesErrorClasses,
+    Fault::RoundsDurations,
+    Fault::ReopensWhatWaits,
+    Fault::ReopensUnknownOnes,
+    Fault::ReopensNothing,
+    Fault::ReopensAndWritesNothing,
+    Fault::ReopensAndAnswersWhatWas,
+    Fault::ReopensAndForgetsAttempts,
+    Fault::ReopensAndCountsOn,
+    Fault::ReopensAndDoesNotWait,
+    Fault::ReopensDeliveredOnesOnly,
+    Fault::IgnoresTheEndpoint,
+    Fault::TakesPartOfAnEndpoint,
+    Fault::IgnoresTheStatus,
+    Fault::ListsOnePage,
+    Fault::ListsTheLastTwice,
+    Fault::ListsMoreThanAPage,
+    Fault::ListsTriedOnesOnly,
+    Fault::WaitsForEver,
+    Fault::WaitsUnsorted,
+    Fault::WaitsNotForRetries,
+    Fault::ReadsInItsOwnOrder,
+    Fault::ReadsEachOnce,
+    Fault::ReadsAHundred,
+    Fault::ReadsAllOrNothing,
+    Fault::LeavesOutWhatIsNotThere,
+    Fault::RecordsOneOfEach,
+    Fault::RecordsTwentyFive,
+    Fault::RecordsUpToTheFirstRefused,
+    Fault::AnswersBackwards,
+];
+
+struct Broken {
+    deliveries: Mutex<BTreeMap<String, WebhookDelivery>>,
+    attempts: Mutex<BTreeMap<String, Vec<DeliveryAttempt>>>,
+    /// What is read once nobody waits for it.
+    asleep: Mutex<Vec<String>>,
+    fault: Fault,
+}
+
+impl Broken {
+    fn new(fault: Fault) -> Self {
+        let (deliveries, attempts, asleep) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { deliveries, attempts, asleep, fault }
+    }
+
+    fn stored(&self, mut delivery: WebhookDelivery) -> WebhookDelivery {
+        match self.fault {
+            Fault::LosesTheEventType => delivery.event_type = None,
+            Fault::LosesReplays => delivery.replays = 0,
+            Fault::LosesRefusals => delivery.refusals = 0,
+            _ => {}
+        }
+        delivery
+    }
+
+    fn keep(&self, id: &str, outcome: &AttemptOutcome) {
+        let mut attempts = self.attempts.lock().unwrap();
+        let kept = attempts.entry(id.to_owned()).or_default();
+        let mut attempt = DeliveryAttempt::from(outcome);
+        match self.fault {
+            Fault::KeepsNoAttempts => return,
+            Fault::KeepsNoLastAttempt if outcome.status.is_finished() => return,
+            Fault::KeepsTheLastAttempt => kept.clear(),
+            Fault::CutsAnswers => {
+                attempt.response_body = attempt.response_body.map(|body| body.chars().take(1024).collect());
+            }
+            Fault::LosesEmptyAnswers => {
+                attempt.response_body = attempt.response_body.filter(|body| !body.is_empty());
+            }
+            Fault::LosesErrorClasses => attempt.error_class = None,
+            Fault::RoundsDurations => {
+                attempt.duration = std::time::Duration::from_secs(attempt.duration.as_secs());
+            }
+            _ => {}
+        }
+        kept.push(attempt);
+    }
+
+    fn record(&self, id: &str, outcome: &AttemptOutcome) -> bool {
+        let mut all = self.deliveries.lock().unwrap();
+        if self.fault == Fault::MakesUnknownDeliveries && !all.contains_key(id) {
+            all.insert(id.to_owned(), WebhookDelivery::new(id, "", serde_json::Value::Null, outcome.at));
+        }
+        let Some(delivery) = all.get_mut(id) else { return false };
+        let is_again = delivery.last_attempt_at == Some(outcome.at);
+        if is_again && self.fault == Fault::KeepsAnAttemptTwice {
+            self.keep(id, outcome);
+        }
+        if is_again && self.fault != Fault::CountsAnAttemptTwice {
+            return self.fault != Fault::RefusesAnAttemptAgain;
+        }
+        if delivery.status.is_finished() && self.fault != Fault::RecordsAfterTheEnd {
+            return false;
+        }
+        let mut after = delivery.clone().after(outcome);
+        if self.fault == Fault::CountsNothing {
+            after.attempt_count = delivery.attempt_count;
+        }
+        *delivery = self.stored(after);
+        if !is_again {
+            self.keep(id, outcome);
+        }
+        true
+    }
+}
+
+#[async_trait]
+impl Webhooks for Broken {
+    async fn put_delivery(&self, delivery: &WebhookDelivery) -> Result<bool, StoreError> {
+        let mut all = self.deliveries.lock().unwrap();
+        if all.contains_key(&delivery.id) && self.fault != Fault::PutsOver {
+            return Ok(false);
+        }
+        Ok(all.insert(delivery.id.clone(), self.stored(delivery.clone())).is_none())
+    }
+
+    async fn deliveries_by_id(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
+        let all = self.deliveries.lock().unwrap();
+        let mut found: Vec<_> = ids.iter().map(|id| all.get(id).cloned()).collect();
+        match self.fault {
+            Fault::ReadsInItsOwnOrder => {
+                found.sort_by_key(|one| one.as_ref().map(|one| one.id.clone()));
+            }
+            Fault::ReadsEachOnce => {
+                for at in (0..ids.len()).filter(|at| ids[..*at].contains(&ids[*at])) {
+                    found[at] = None;
+                }
+            }
+            Fault::ReadsAHundred => found.iter_mut().skip(100).for_each(|one| *one = None),
+            Fault::ReadsAllOrNothing if found.contains(&None) => found.fill(None),
+            Fault::LeavesOutWhatIsNotThere => found.retain(Option::is_some),
+            _ => {}
+        }
+        found.into_iter().map(Ok).collect()
+    }
+
+    async fn record_attempts(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
+        let mut written = Vec::with_capacity(attempts.len());
+        for (at, EndedAttempt { delivery, outcome }) in attempts.iter().enumerate() {
+            let is_second = attempts[..at].iter().any(|earlier| earlier.delivery == *delivery);
+            let is_ignored = match self.fault {
+                Fault::RecordsOneOfEach => is_second,
+                Fault::RecordsTwentyFive => at >= 25,
+                Fault::RecordsUpToTheFirstRefused => written.contains(&false),
+                _ => false,
+            };
+            written.push(!is_ignored && self.record(delivery, outcome));
+        }
+        if self.fault == Fault::AnswersBackwards {
+            written.reverse();
+        }
+        written.into_iter().map(Ok).collect()
+    }
+
+    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
+        let all = self.attempts.lock().unwrap();
+        let mut found = all.get(id).cloned().unwrap_or_default();
+        match self.fault {
+            Fault::ListsAttemptsBackwards => found.reverse(),
+            Fault::ListsAttemptsByText => {
+                found.sort_by_key(|attempt| attempt.at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+            }
+            Fault::ListsAttemptsOfOthers => {
+                let of = all.iter().filter(|(other, _)| other.starts_with(id));
+                found = of.flat_map(|(_, attempts)| attempts.clone()).collect();
+            }
+            _ => {}
+        }
+        Ok(found)
+    }
+
+    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError> {
+        let mut all = self.deliveries.lock().unwrap();
+        if self.fault == Fault::ReopensUnknownOnes && !all.contains_key(id) {
+            all.insert(id.to_owned(), WebhookDelivery::new(id, "", serde_json::Value::Null, now));
+        }
+        let Some(delivery) = all.get_mut(id) else { return Ok(None) };
+        let may = match self.fault {
+            Fault::ReopensNothing => false,
+            Fault::ReopensWhatWaits => true,
+            Fault::ReopensDeliveredOnesOnly => delivery.status == DeliveryStatus::Delivered,
+            _ => delivery.status.is_finished(),
+        };
+        if !may {
+            return Ok(None);
+        }
+        let (before, mut after) = (delivery.clone(), delivery.clone().reopened(now));
+        match self.fault {
+            Fault::ReopensAndCountsOn => after.attempt_count = before.attempt_count,
+            Fault::ReopensAndWritesNothing => return Ok(Some(after)),
+            Fault::ReopensAndForgetsAttempts => drop(self.attempts.lock().unwrap().remove(id)),
+            Fault::ReopensAndDoesNotWait => self.asleep.lock().unwrap().push(id.to_owned()),
+            _ => {}
+        }
+        *delivery = self.stored(after);
+        let answers_before = self.fault == Fault::ReopensAndAnswersWhatWas;
+        Ok(Some(if answers_before { before } else { delivery.clone() }))
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
+        let all = self.deliveries.lock().unwrap();
+        let mut asked = query.clone();
+        match self.fault {
+            Fault::IgnoresTheEndpoint | Fault::TakesPartOfAnEndpoint => asked.endpoint = None,
+            Fault::IgnoresTheStatus => asked.status = None,
+            _ => {}
+        }
+        let is_of_part = |delivery: &WebhookDelivery| {
+            let (endpoint, id) = (query.endpoint.as_deref(), delivery.webhook_id.as_deref());
+            endpoint.is_none_or(|endpoint| id.is_some_and(|id| id.starts_with(endpoint)))
+        };
+        let after = |id: &String| query.cursor.as_ref().is_none_or(|cursor| id > cursor);
+        let found = all.values().filter(|one| asked.asks_for(one) && after(&one.id));
+        let found = found.filter(|one| self.fault != Fault::TakesPartOfAnEndpoint || is_of_part(one));
+        let found = found.filter(|one| self.fault != Fault::ListsTriedOnesOnly || one.attempt_count > 0);
+        let mut found: Vec<WebhookDelivery> = found.cloned().collect();
+        let more = found.len() > query.page();
+        let length = query.page() + usize::from(self.fault == Fault::ListsMoreThanAPage);
+        found.truncate(length);
+        let last = match self.fault {
+            Fault::ListsOnePage => None,
+            Fault::ListsTheLastTwice if found.len() > 1 => found.get(found.len() - 2),
+            _ => found.last(),
+        };
+        let cursor = last.filter(|_| more).map(|last| last.id.clone());
+        Ok(Page { items: found, cursor })
+    }
+
+    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError> {
+        let (all, asleep) = (self.deliveries.lock().unwrap(), self.asleep.lock().unwrap());
+        let of = |delivery: &WebhookDelivery| match self.fault {
+            Fault::WaitsForEver => {
+                let status = DeliveryStatus::Pending;
+                WaitingDelivery::of(&WebhookDelivery { status, ..delivery.clone() })
+            }
+            Fault::WaitsNotForRetries if delivery.attempt_count > 0 => None,
+            _ => WaitingDelivery::of(delivery).filter(|_| !asleep.contains(&delivery.id)),
+        };
+        let waiting = all.values().filter_map(of);
+        let waiting = waiting.filter(|(awaited, one)| *awaited == query.awaited && one.due_at < query.before);
+        let key = |one: &WaitingDelivery| match self.fault {
+            Fault::WaitsUnsorted => one.id.clone(),
+            _ => format!("{}#{}", one.due_at.to_rfc3339_opts(SecondsFormat::Nanos, true), one.id),
+        };
+        let mut found: Vec<(String, WaitingDelivery)> = waiting.map(|(_, one)| (key(&one), one)).collect();
+        found.retain(|(key, _)| query.cursor.as_ref().is_none_or(|cursor| key > cursor));
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let more = found.len() > query.limit;
+        found.truncate(query.limit);
+        let cursor = found.last().filter(|_| more).map(|(key, _)| key.clone());
+        Ok(Page { items: found.into_iter().map(|(_, one)| one).collect(), cursor })
+    }
+}
+
+fn passes(fault: Fault) -> bool {
+    let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
+    let bench = Bench::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
+    let broken = Broken::new(fault);
+    catch_unwind(AssertUnwindSafe(|| clock.run(webhooks::suite(&broken, &bench)))).is_ok()
+}
+
+#[test]
+fn no_broken_store_of_deliveries_passes_and_the_wrapper_itself_breaks_nothing() {
+    let passed: Vec<Fault> = ALL.into_iter().filter(|fault| passes(*fault)).collect();
+    assert_eq!(passed, [], "these faults go unnoticed");
+    assert!(passes(Fault::None));
+}

@@ -1,0 +1,60 @@
+//! Everything that is left to chance in a history, following from its seed.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+/// Seeded chance.
+///
+/// ```
+/// use lambda_jobs_testing::simulation::Dice;
+///
+/// assert_eq!(Dice::new(7).below(1000), Dice::new(7).below(1000));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dice(Rng);
+
+impl Dice {
+    /// The chances of this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(Rng::with_seed(seed))
+    }
+
+    /// A number below `sides`; 0 where there is none.
+    pub fn below(&mut self, sides: u64) -> u64 {
+        if sides == 0 { 0 } else { self.0.u64(..sides) }
+    }
+
+    /// True once in `sides` times.
+    pub fn one_in(&mut self, sides: u64) -> bool {
+        self.below(sides) == 0
+    }
+
+    /// A length of time within a range of milliseconds.
+    pub fn millis(&mut self, range: Range<u64>) -> Duration {
+        Duration::from_millis(range.start + self.below(range.end.saturating_sub(range.start)))
+    }
+
+    /// One of several.
+    ///
+    /// # Panics
+    ///
+    /// Where there is none to choose from.
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        let at = self.index(from.len());
+        &from[at]
+    }
+
+    /// A place among so many; 0 where there is none.
+    pub fn index(&mut self, length: usize) -> usize {
+        if length == 0 { 0 } else { self.0.usize(..length) }
+    }
+
+    /// Chances of their own, so that drawing more of one kind leaves the other as it was.
+    #[must_use]
+    pub fn fork(&mut self) -> Self {
+        Self(self.0.fork())
+    }
+}

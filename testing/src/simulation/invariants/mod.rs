@@ -1,0 +1,270 @@
+//! The guarantees, one small function each, over what was seen from outside.
+
+mod protection;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::simulation::plan::Expected;
+use crate::simulation::watch::{Broken, Holds, JobWatch};
+use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
+use lambda_jobs_core::ports::{Counters, DeadLettered};
+
+pub(super) use protection::*;
+
+fn holds(guarantee: &'static str, condition: bool, what: impl FnOnce() -> String) -> Holds {
+    if condition { Ok(()) } else { Err(Broken { guarantee, what: what() }) }
+}
+
+pub(super) fn g1_every_accepted_job_ends(id: &JobId, record: Option<&JobRecord>, is_letter: bool) -> Holds {
+    let ended = is_letter || record.is_some_and(|record| record.status.is_finished());
+    holds("G1: every accepted job ends, or is a dead letter", ended, || {
+        format!("{id} has not ended: {record:?}")
+    })
+}
+
+pub(super) fn g1_what_nobody_can_run_is_a_dead_letter(
+    reason: &str,
+    sent: usize,
+    letters: &[DeadLettered],
+) -> Holds {
+    let is_it = |letter: &&DeadLettered| letter.reason.as_ref().is_some_and(|told| told.contains(reason));
+    let found = letters.iter().filter(is_it).count();
+    holds("G1, G10: what nobody can run is a dead letter with its reason", found >= sent, || {
+        format!(
+            "{sent} messages were sent that must be refused with {reason:?}, {found} of them are dead letters"
+        )
+    })
+}
+
+pub(super) fn the_world_comes_to_rest(is_at_rest: bool, what: impl FnOnce() -> String) -> Holds {
+    holds("G1: once nothing fails any more, all work ends within a bound", is_at_rest, what)
+}
+
+pub(super) fn g2_no_job_runs_without_a_claim(id: &JobId, is_claimed: bool) -> Holds {
+    holds("G2: no job runs without a claim", is_claimed, || format!("{id} starts and is not claimed"))
+}
+
+pub(super) fn g2_no_two_attempts_at_once(id: &JobId, elsewhere: Option<usize>) -> Holds {
+    holds("G2: no two attempts at once", elsewhere.is_none(), || {
+        format!("{id} starts while worker {elsewhere:?} runs it")
+    })
+}
+
+pub(super) fn g2_no_finished_job_runs_again(id: &JobId, job: &JobWatch) -> Holds {
+    holds("G2: no finished job runs again", job.finished.is_none(), || {
+        format!("{id} starts, and had ended: {:?}", job.finished)
+    })
+}
+
+pub(super) fn cancelled_jobs_do_not_start(id: &JobId, job: &JobWatch) -> Holds {
+    holds("a cancelled job does not start", !job.is_cancelled, || {
+        format!("{id} starts, and its cancellation was confirmed")
+    })
+}
+
+pub(super) fn g3_no_more_failures_than_allowed(record: &JobRecord, max_retries: u32) -> Holds {
+    holds("G3: at most 1 + maxRetries attempts", record.failures <= 1 + max_retries, || {
+        format!("{} failed {} times, maxRetries {max_retries}", record.id(), record.failures)
+    })
+}
+
+/// An attempt that a crash, or a store that was away, kept from being settled is made again.
+pub(super) fn g3_no_more_starts_than_allowed(id: &JobId, job: &JobWatch) -> Holds {
+    let unsettled = job.ended_alone + job.ended_in_company;
+    let allowed = 1 + job.max_retries + job.snoozes + job.deferrals + unsettled;
+    holds("G3: at most 1 + maxRetries attempts", job.starts <= allowed, || {
+        format!(
+            "{id} starts for the {}th time, maxRetries {}, {unsettled} unsettled",
+            job.starts, job.max_retries
+        )
+    })
+}
+
+pub(super) fn g3_a_snooze_spends_no_attempt(before: Option<&JobRecord>, after: &JobRecord) -> Holds {
+    let is_unspent = after.failures == before.map_or(0, |before| before.failures);
+    let waits = matches!(after.status, JobStatus::Scheduled | JobStatus::Retrying);
+    holds("G3: a snooze spends no attempt", is_unspent && waits, || {
+        format!("{} snoozed, is {} and has failed {} times", after.id(), after.status, after.failures)
+    })
+}
+
+pub(super) fn no_attempt_follows_a_cancellation(id: &JobId, is_cancelled: bool) -> Holds {
+    holds("no attempt follows a cancellation", !is_cancelled, || {
+        format!("{id} starts, and was cancelled before it was claimed")
+    })
+}
+
+/// Unless its worker ended before it could say so: then the job may be blamed for that, and even come back.
+pub(super) fn who_heeds_its_cancellation_ends_cancelled(job: &JobWatch, record: &JobRecord) -> Holds {
+    let is_cancelled = record.status == JobStatus::Cancelled;
+    let excused = job.blames > 0 || job.came_back;
+    holds("who heeds its cancellation ends cancelled", is_cancelled || excused, || {
+        format!("{} gave up when it was cancelled, and is {}", record.id(), record.status)
+    })
+}
+
+pub(super) fn g3_no_job_is_blamed_for_what_others_did(id: &JobId, job: &JobWatch) -> Holds {
+    // The first crash in company is forgiven.
+    let crashes = job.ended_alone + job.ended_in_company.saturating_sub(1);
+    holds("G3: an attempt is spent by a failure, or a crash alone", job.blames <= crashes, || {
+        format!(
+            "{id} is blamed for {} crashes; its worker ended {} times while it ran alone, {} times in company",
+            job.blames, job.ended_alone, job.ended_in_company
+        )
+    })
+}
+
+pub(super) fn g3_no_healthy_job_is_a_dead_letter(letter: &DeadLettered, is_poison: bool) -> Holds {
+    holds("G3: no healthy job is a dead letter", is_poison, || format!("{letter:?}"))
+}
+
+pub(super) fn g4_no_delay_ends_early(id: &JobId, job: &JobWatch, now: DateTime<Utc>) -> Holds {
+    let on_time = job.due.is_none_or(|due| due <= now);
+    holds("G4: no delay ends early", on_time, || format!("{id} starts at {now}, due {:?}", job.due))
+}
+
+pub(super) fn g7_healthy_jobs_complete_whoever_their_mates_are(
+    id: &JobId,
+    job: &JobWatch,
+    record: Option<&JobRecord>,
+) -> Holds {
+    let is_out_of_luck = job.blames > job.max_retries;
+    let is_healthy = job.expected == Some(Expected::Healthy) && !is_out_of_luck;
+    let completed = record.is_some_and(|record| record.status == JobStatus::Completed);
+    holds("G7: healthy jobs complete, whoever their mates are", completed || !is_healthy, || {
+        format!("{id} can't fail, and its record says {record:?}")
+    })
+}
+
+pub(super) fn g8_the_answer_comes_before_the_deadline(
+    worker: usize,
+    now: DateTime<Utc>,
+    is_late: bool,
+) -> Holds {
+    holds("G8: the answer comes before the deadline", !is_late, || {
+        format!("worker {worker} has not answered at {now}")
+    })
+}
+
+pub(super) fn status_never_goes_backwards(before: Option<&JobRecord>, after: &JobRecord) -> Holds {
+    use JobStatus::{Cancelled, Failed, Queued, Retrying, Running, Scheduled};
+    let Some(before) = before else { return Ok(()) };
+    let may = match (before.status, after.status) {
+        (Queued | Scheduled | Retrying, Running | Cancelled) | (Running, _) => true,
+        // Its message was sent, or its time has come and a breaker or a limit holds it back.
+        (Scheduled, Queued) => before.parked || after.blocked.is_some(),
+        // It waits for longer than a message can.
+        (Queued, Scheduled) => after.parked,
+        (Queued | Scheduled | Retrying, Failed) => after.dead_lettered,
+        (Failed, Scheduled) => !before.dead_lettered || after.note.is_some(),
+        (Failed, Running | Cancelled) => before.dead_lettered,
+        _ => false,
+    };
+    let changed = before.status != after.status || before.claim != after.claim;
+    holds("status never goes backwards", may || !changed && !before.status.is_finished(), || {
+        format!("{}: {} after {}", after.id(), after.status, before.status)
+    })
+}
+
+pub(super) fn every_write_is_the_next_revision(before: Option<&JobRecord>, after: &JobRecord) -> Holds {
+    let follows = before.is_none_or(|before| after.revision.follows(before.revision));
+    holds("no write is lost under another", follows, || {
+        format!("{}: {:?} after {:?}", after.id(), after.revision, before.map(|before| before.revision))
+    })
+}
+
+pub(super) fn no_older_attempt_overwrites_a_result(before: Option<&JobRecord>, after: &JobRecord) -> Holds {
+    let claim = |record: &JobRecord| record.claim.as_ref().map(|claim| claim.id.clone());
+    let is_fenced = before.is_none_or(|before| {
+        before.status == JobStatus::Running && claim(before).is_some() && claim(before) == claim(after)
+    });
+    holds("G2: no older attempt overwrites a result", is_fenced, || {
+        format!("{} is settled by {:?} over {before:?}", after.id(), after.claim)
+    })
+}
+
+pub(super) fn counters_equal_what_happened(
+    counted: &BTreeMap<String, Counters>,
+    happened: &BTreeMap<String, Counters>,
+) -> Holds {
+    let figures = |of: &BTreeMap<String, Counters>| -> BTreeMap<String, [u64; 4]> {
+        of.iter()
+            .map(|(name, one)| (name.clone(), [one.completed, one.failed, one.cancelled, one.retried]))
+            .filter(|(_, figures)| figures.iter().any(|figure| *figure > 0))
+            .collect()
+    };
+    let (counted, happened) = (figures(counted), figures(happened));
+    holds("the counters equal what happened", counted == happened, || {
+        format!("counted {counted:?}, happened {happened:?} (completed, failed, cancelled, retried)")
+    })
+}
+
+pub(super) fn a_batch_names_an_item_once(once: bool) -> Holds {
+    // BatchExecuteStatement refuses it whole, so that one id would hold up its batch mates.
+    holds("G7: a batch of statements names an item once", once, || "a batch names an item twice".to_owned())
+}
+
+/// SQS counts whole seconds, so a delay ends with the second in which it is over.
+pub(super) fn g4_delays_end_within_two_seconds(id: &JobId, job: &JobWatch, now: DateTime<Utc>) -> Holds {
+    let late = job.due.map_or(TimeDelta::zero(), |due| now - due);
+    holds("G4: without faults a delay ends within 2 s of its second", late <= TimeDelta::seconds(3), || {
+        format!("{id} starts {late} late")
+    })
+}
+
+pub(super) fn a_tick_ends_before_its_deadline(now: DateTime<Utc>, is_late: bool) -> Holds {
+    holds("G8: a tick ends before its deadline", !is_late, || format!("it has not at {now}"))
+}
+
+/// Its lease would look like a crash.
+pub(super) fn g3_no_claim_is_forgotten(job: Option<&JobId>) -> Holds {
+    holds("G3: a claim that is not started is released", job.is_none(), || {
+        format!("the batch was answered in time, and {job:?} stays claimed")
+    })
+}
+
+pub(super) fn g3_a_suspect_runs_alone(id: &JobId, is_alone: bool) -> Holds {
+    holds("G3: a job that crashed in company next runs alone", is_alone, || {
+        format!("{id} is a suspect, and runs among others")
+    })
+}
+
+pub(super) fn g8_no_attempt_is_cut_short_by_the_answer(job: Option<&JobId>) -> Holds {
+    holds("G8: a job starts only where its timeout fits", job.is_none(), || {
+        format!("the batch was answered while {job:?} was claimed")
+    })
+}
+
+pub(super) fn requests_stay_within_the_budget(requests: u64, allowed: u64) -> Holds {
+    holds("requests stay within the budget", requests <= allowed, || {
+        format!("{requests} requests, at most {allowed} are allowed")
+    })
+}
+
+pub(super) fn the_control_is_read_once_in_five_seconds(is_worker: bool, since: Option<Duration>) -> Holds {
+    let is_soon = is_worker && since.is_some_and(|since| since < Duration::from_secs(5));
+    holds("an environment reads the control once in five seconds", !is_soon, || {
+        format!("it was read again after {since:?}")
+    })
+}
+
+pub(super) fn of_jobs_with_one_key_one_is_under_way(key: &str, begun: &BTreeSet<JobId>) -> Holds {
+    holds("of jobs with one unique key at most one is under way", begun.len() <= 1, || {
+        format!("{key}: {begun:?} have begun and have not ended")
+    })
+}
+
+pub(super) fn a_duplicate_names_a_job_that_has_its_key(
+    record: &JobRecord,
+    holder: Option<&JobRecord>,
+) -> Holds {
+    let is_it = holder.is_some_and(|holder| {
+        holder.id() != record.id() && holder.definition.unique_key == record.definition.unique_key
+    });
+    holds("a job that ends as a duplicate names one that has its key", is_it, || {
+        format!("{} ended with {:?}, and that is {holder:?}", record.id(), record.note)
+    })
+}

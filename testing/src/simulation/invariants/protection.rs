@@ -1,0 +1,205 @@
+//! What breakers and limits promise.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::simulation::invariants::holds;
+use lambda_jobs_core::breaker::Breaker;
+use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
+use lambda_jobs_core::limit::{Place, Rate};
+use crate::simulation::watch::{Holds, JobWatch, Via};
+
+/// How long after a breaker opened somebody may still not know.
+pub(in crate::simulation) const CACHED: Duration = Duration::from_secs(2);
+
+pub(in crate::simulation) fn g6_no_call_after_it_opened(
+    job: &JobId,
+    breaker: &str,
+    opened: Duration,
+    now: Duration,
+) -> Holds {
+    let in_time = now <= opened + CACHED;
+    holds("G6: no call starts later than 2 s after its breaker opened", in_time, || {
+        format!("{job} calls {breaker} {:?} after it opened", now.saturating_sub(opened))
+    })
+}
+
+pub(in crate::simulation) fn g6_half_open_lets_one_probe_through(
+    job: &JobId,
+    breaker: &str,
+    other: Option<&JobId>,
+) -> Holds {
+    holds("G6: half-open lets one probe through", other.is_none(), || {
+        format!("{job} calls {breaker} while {other:?} does so as its probe")
+    })
+}
+
+/// Clocks may differ, and both instants are by some environment's.
+pub(in crate::simulation) fn g6_no_probe_before_its_time(
+    breaker: &str,
+    from: DateTime<Utc>,
+    now: DateTime<Utc>,
+    skew: TimeDelta,
+) -> Holds {
+    holds(
+        "G6: no probe before the breaker's instant, or the last one's lease, is over",
+        now >= from - skew,
+        || format!("a probe of {breaker} begins at {now}, the last one's lease, or its time, is {from}"),
+    )
+}
+
+/// A failure takes a moment to be written, and another to be known everywhere; and it may leave the window a thirtieth of it early.
+pub(in crate::simulation) fn a_breaker_opens_at_its_threshold(
+    breaker: &str,
+    failures: &[Duration],
+    most: u32,
+    within: Duration,
+    now: Duration,
+) -> Holds {
+    let known = now.saturating_sub(CACHED + Duration::from_secs(1));
+    let since = now.saturating_sub(within * 29 / 30);
+    let counted = failures.iter().filter(|at| (since..known).contains(*at)).count();
+    let is_below = u32::try_from(counted).is_ok_and(|counted| counted < most);
+    holds("without faults a breaker opens at its threshold", is_below, || {
+        format!("{breaker} is called after {counted} failures within {within:?}, {most} open it")
+    })
+}
+
+pub(in crate::simulation) fn of_those_who_wait_one_comes_with_the_probe(
+    breaker: &str,
+    first: &JobId,
+    job: &JobId,
+) -> Holds {
+    holds("of those who wait for a breaker one comes with the probe", first == job, || {
+        format!("{job} comes back with the probe of {breaker}, and so does {first}")
+    })
+}
+
+pub(in crate::simulation) fn g3_a_deferral_spends_no_attempt(
+    before: Option<&JobRecord>,
+    after: &JobRecord,
+) -> Holds {
+    let is_unspent = after.failures == before.map_or(0, |before| before.failures);
+    holds("G3: a deferral spends no attempt", is_unspent && after.status.is_waiting(), || {
+        format!(
+            "{} waits for {:?}, is {} and has failed {} times",
+            after.id(),
+            after.blocked,
+            after.status,
+            after.failures
+        )
+    })
+}
+
+pub(in crate::simulation) fn g2_what_runs_is_not_deferred_by_others(
+    via: Via,
+    before: Option<&JobRecord>,
+) -> Holds {
+    let running = before.filter(|before| before.status == JobStatus::Running);
+    holds("G2: what runs is not deferred by others", via == Via::Settle || running.is_none(), || {
+        format!("deferred while it runs: {running:?}")
+    })
+}
+
+/// Unless it was cancelled meanwhile.
+pub(in crate::simulation) fn g3_who_is_refused_waits_unspent(
+    before: Option<&JobRecord>,
+    after: &JobRecord,
+) -> Holds {
+    let is_unspent = after.failures == before.map_or(0, |before| before.failures);
+    let waits = after.status.is_waiting() && after.blocked.is_some() && is_unspent;
+    holds("G3: who is refused a call waits unspent", waits || after.status == JobStatus::Cancelled, || {
+        format!("{} was refused, is {} and has failed {} times", after.id(), after.status, after.failures)
+    })
+}
+
+pub(in crate::simulation) fn g3_every_failure_was_one(record: &JobRecord, job: &JobWatch) -> Holds {
+    let happened = job.failed + job.blames;
+    let excused = record.status == JobStatus::Cancelled || !job.is_guarded;
+    holds("G3: an attempt is spent by a failure alone", excused || record.failures <= happened, || {
+        format!("{} has failed {} times, and {happened} failures were seen", record.id(), record.failures)
+    })
+}
+
+pub(in crate::simulation) fn who_waits_for_a_breaker_starts_soon_after_it_can(
+    job: &JobId,
+    healed: Duration,
+    now: Duration,
+    bound: Duration,
+) -> Holds {
+    holds("without faults who waits for a breaker starts soon after it can", now <= healed + bound, || {
+        format!(
+            "{job} starts {:?} after its dependency healed, or it was deferred",
+            now.saturating_sub(healed)
+        )
+    })
+}
+
+pub(in crate::simulation) fn no_more_run_at_once_than_a_limit_allows(
+    tenant: &str,
+    at_once: usize,
+    allowed: u32,
+) -> Holds {
+    let is_within = u32::try_from(at_once).is_ok_and(|at_once| at_once <= allowed);
+    holds("no more jobs run at once than a limit allows", is_within, || {
+        format!("{at_once} of {tenant} run at once, {allowed} are allowed")
+    })
+}
+
+/// `starts` are the instants of the batches that the jobs came in, and of their starts, in the order of their
+/// starts: a job's token was taken in between. A clock that is ahead brings tokens forward.
+pub(in crate::simulation) fn no_more_start_in_a_time_than_a_limit_allows(
+    tenant: &str,
+    starts: &[(Duration, Duration)],
+    rate: Rate,
+    skew: Duration,
+) -> Holds {
+    let Some((_, until)) = starts.last().copied() else { return Ok(()) };
+    let interval =
+        rate.interval().num_nanoseconds().and_then(|nanos| u128::try_from(nanos).ok()).unwrap_or(1);
+    let allowed = |from: Duration| {
+        let time = until.saturating_sub(from) + skew;
+        u128::from(rate.most_at_once()) + time.as_nanos() / interval.max(1)
+    };
+    let taken = |from: Duration| starts.iter().filter(|(begun, _)| *begun >= from).count() as u128;
+    let broken = starts.iter().map(|(begun, _)| *begun).find(|from| taken(*from) > allowed(*from));
+    holds("no more jobs start in a time than a limit allows", broken.is_none(), || {
+        let from = broken.unwrap_or_default();
+        format!("{} of {tenant} start from {from:?} to {until:?}, {} are allowed", taken(from), allowed(from))
+    })
+}
+
+pub(in crate::simulation) fn who_calls_what_is_not_prompt_has_a_place(
+    job: &JobId,
+    breaker: &str,
+    has_place: bool,
+) -> Holds {
+    holds("who calls what does not answer promptly has a place", has_place, || {
+        format!("{job} calls {breaker}, and its batch has no place")
+    })
+}
+
+pub(in crate::simulation) fn no_more_batches_have_places_than_may(
+    breaker: &Breaker,
+    allowed: u32,
+) -> Holds {
+    let live = |place: &&Place| place.lease_until > breaker.written_at;
+    let count = breaker.bulkhead.places.iter().filter(live).count();
+    let is_within = u32::try_from(count).is_ok_and(|count| count <= allowed);
+    holds("no more batches call what does not answer promptly than may", is_within, || {
+        format!("a batch enters {}, and {count} have places, {allowed} may", breaker.name)
+    })
+}
+
+pub(in crate::simulation) fn every_place_is_given_back(of: &str, places: &[Place]) -> Holds {
+    holds("without faults every place is given back", places.is_empty(), || {
+        format!("{of}: {places:?} are held, and all is over")
+    })
+}
+
+pub(in crate::simulation) fn who_needs_no_breaker_and_no_limit_pays_nothing(requests: u64) -> Holds {
+    holds("jobs without breakers and limits pay nothing for them", requests == 0, || {
+        format!("{requests} requests were made for breakers and limits, and no job has any")
+    })
+}

@@ -1,0 +1,127 @@
+//! The dependencies that jobs call, and what handlers let be seen.
+//!
+//! A dependency is healthy but for the times of its troubles. A handler leaves a note of each thing that it does;
+//! the machine that runs it hands the notes on, because a handler does not know where it runs.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lambda_jobs_core::job::JobId;
+
+/// What is the matter with a dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// A call fails at once.
+    Fails,
+    /// A call takes this long.
+    Slow(Duration),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fails => f.write_str("fails"),
+            Self::Slow(time) => write!(f, "takes {time:?} to answer"),
+        }
+    }
+}
+
+/// What a handler was seen to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Its attempt begins.
+    Begun { job: JobId, name: String, tenant: Option<String> },
+    /// It is over, in whichever way.
+    Over { job: JobId },
+    /// It calls a dependency.
+    Called { dependency: usize, job: JobId },
+    /// The call is over: the dependency answered, or nobody waits for it any more.
+    Answered { dependency: usize, job: JobId, failed: bool },
+    /// It was told that it may not call, and ends with that.
+    Refused { job: JobId },
+    /// It ends with a failure, or was stopped before its end.
+    Failed { job: JobId },
+}
+
+/// The dependencies of a history. Times are by the world's monotonic clock.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outside(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    troubles: Vec<(usize, Trouble, Duration)>,
+    notes: Vec<Seen>,
+}
+
+impl Outside {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The name of a dependency, and of the breaker for it.
+    pub(super) fn name(dependency: usize) -> String {
+        format!("dep-{dependency}")
+    }
+
+    /// The dependency of this name.
+    pub(super) fn numbered(name: &str) -> Option<usize> {
+        name.strip_prefix("dep-")?.parse().ok()
+    }
+
+    /// Something is the matter with a dependency for some time.
+    pub(super) fn trouble(&self, dependency: usize, trouble: Trouble, until: Duration) {
+        self.state().troubles.push((dependency, trouble, until));
+    }
+
+    /// Everything is as it should be from now on.
+    pub(super) fn heal(&self, now: Duration) {
+        for (.., until) in &mut self.state().troubles {
+            *until = now.min(*until);
+        }
+    }
+
+    /// What is the matter with a dependency now.
+    pub(super) fn now(&self, dependency: usize, now: Duration) -> Option<Trouble> {
+        let state = self.state();
+        let lasts = |trouble: &&(usize, Trouble, Duration)| trouble.0 == dependency && trouble.2 > now;
+        state.troubles.iter().rfind(lasts).map(|(_, trouble, _)| *trouble)
+    }
+
+    /// Since when a dependency is healthy, where it is.
+    pub(super) fn healed_at(&self, dependency: usize, now: Duration) -> Option<Duration> {
+        let state = self.state();
+        let ends = state.troubles.iter().filter(|trouble| trouble.0 == dependency).map(|(.., until)| *until);
+        let last = ends.max().unwrap_or_default();
+        (last <= now).then_some(last)
+    }
+
+    pub(super) fn note(&self, seen: Seen) {
+        self.state().notes.push(seen);
+    }
+
+    /// What was noted since this was asked last.
+    pub(super) fn notes(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.state().notes)
+    }
+}
+
+/// Leaves a note when it is dropped, so that it is left however an attempt ends.
+pub(super) struct AtEnd {
+    outside: Outside,
+    pub(super) notes: Vec<Seen>,
+}
+
+impl AtEnd {
+    pub(super) const fn new(outside: Outside, notes: Vec<Seen>) -> Self {
+        Self { outside, notes }
+    }
+}
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        for seen in self.notes.drain(..) {
+            self.outside.note(seen);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What is going to happen in a history, decided before it begins.
+//!
+//! A plan is a list of steps, so that a history can be told again with some of them left out: that is how
+//! the shortest one that breaks a guarantee is found.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::simulation::Dice;
+use crate::simulation::faults::Fault;
+use crate::simulation::outside::{Outside, Trouble};
+use lambda_jobs_core::job::{NewJob, Queue};
+
+/// Something that happens, and when.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    /// Since the beginning.
+    pub(super) after: Duration,
+    pub(super) what: What,
+}
+
+/// What is known beforehand about how a job can end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// Its handler never fails.
+    Healthy,
+    /// It may end in any way.
+    Anything,
+}
+
+/// What an operator wishes of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Open,
+    Close,
+    /// As often as it takes.
+    Reset,
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Close => "close",
+            Self::Reset => "reset",
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    /// Somebody sends a message.
+    Send {
+        queue: Queue,
+        body: Value,
+        expected: Expected,
+    },
+    /// Somebody sends a message that nobody can run, for this reason.
+    Poison {
+        queue: Queue,
+        body: String,
+        reason: &'static str,
+    },
+    /// Somebody enqueues a job.
+    Enqueue {
+        job: Box<NewJob>,
+        expected: Expected,
+    },
+    /// Somebody makes a job recur, this many times.
+    Schedule {
+        every: Duration,
+        times: u32,
+    },
+    /// The job of another step is sent, or enqueued, once more.
+    Again {
+        of: usize,
+    },
+    /// Somebody cancels the job of another step.
+    Cancel {
+        of: usize,
+    },
+    /// Somebody retries the job of another step.
+    Retry {
+        of: usize,
+    },
+    /// Something is the matter with a dependency.
+    Trouble {
+        dependency: usize,
+        trouble: Trouble,
+        lasts: Duration,
+    },
+    /// An operator has the breaker for a dependency opened, closed or reset.
+    Order {
+        dependency: usize,
+        order: Order,
+    },
+    /// All dead letters go back to their queues.
+    Redrive,
+    /// A worker is killed after so many more polls.
+    Kill {
+        pick: usize,
+        polls: u32,
+    },
+    /// A worker stands still.
+    Stall {
+        pick: usize,
+        lasts: Duration,
+    },
+    StoreOutage {
+        lasts: Duration,
+    },
+    /// Nobody can read or write a breaker or a limit.
+    SharedOutage {
+        lasts: Duration,
+    },
+    QueueOutage {
+        lasts: Duration,
+    },
+    /// `ENABLE_JOBS=false` for so long.
+    TurnOff {
+        lasts: Duration,
+    },
+    /// All work or one queue is paused for so long.
+    Pause {
+        scope: Option<Queue>,
+        lasts: Duration,
+    },
+    /// A deleted message is delivered again.
+    DeliverAgain {
+        pick: usize,
+    },
+}
+
+impl What {
+    /// The kind of fault that it is, if it is one.
+    pub(super) const fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Kill { .. } => Some(Fault::Killed),
+            Self::Stall { .. } => Some(Fault::Stalled),
+            Self::StoreOutage { .. } => Some(Fault::StoreOutage),
+            Self::SharedOutage { .. } => Some(Fault::SharedOutage),
+            Self::QueueOutage { .. } => Some(Fault::QueueOutage),
+            Self::TurnOff { .. } => Some(Fault::TurnedOff),
+            Self::Pause { .. } => Some(Fault::Paused),
+            Self::DeliverAgain { .. } => Some(Fault::DeliveredAgain),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { queue, body, .. } => write!(f, "send to {queue}: {body}"),
+            Self::Poison { queue, body, .. } => write!(f, "send to {queue}: {body}"),
+            Self::Enqueue { job, .. } => write!(f, "enqueue {} {}", job.name, job.payload),
+            Self::Schedule { every, times } => write!(f, "schedule a job every {every:?}, {times} times"),
+            Self::Again { of } => write!(f, "the job of step {of} once more"),
+            Self::Cancel { of } => write!(f, "cancel the job of step {of}"),
+            Self::Retry { of } => write!(f, "retry the job of step {of}"),
+            Self::Trouble { dependency, trouble, lasts } => {
+                write!(f, "{} {trouble} for {lasts:?}", Outside::name(*dependency))
+            }
+            Self::Order { dependency, order } => {
+                write!(f, "{order} the breaker {}", Outside::name(*dependency))
+            }
+            Self::Redrive => write!(f, "redrive all dead letters"),
+            Self::Kill { polls, .. } => write!(f, "a worker will be killed after {polls} polls"),
+            Self::Stall { lasts, .. } => write!(f, "a worker stands still for {lasts:?}"),
+            Self::StoreOutage { lasts } => write!(f, "the store is away for {lasts:?}"),
+            Self::SharedOutage { lasts } => write!(f, "breakers and limits are away for {lasts:?}"),
+            Self::QueueOutage { lasts } => write!(f, "the queue is away for {lasts:?}"),
+            Self::TurnOff { lasts } => write!(f, "jobs are turned off for {lasts:?}"),
+            Self::Pause { scope: None, lasts } => write!(f, "all work is paused for {lasts:?}"),
+            Self::Pause { scope: Some(queue), lasts } => write!(f, "{queue} is paused for {lasts:?}"),
+            Self::DeliverAgain { .. } => write!(f, "a deleted message is delivered again"),
+        }
+    }
+}
+
+/// How many workers are killed at most: so few that no healthy job can be blamed for as many crashes as it
+/// has attempts.
+const MAX_KILLS: u64 = 3;
+
+/// The troubles of one history, over so much time.
+pub(super) fn troubles(dice: &mut Dice, span: Duration) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut add = |dice: &mut Dice, what: What| {
+        let after = dice.millis(0..u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1));
+        steps.push(Step { after, what });
+    };
+    for _ in 0..dice.below(MAX_KILLS + 1) {
+        let what =
+            What::Kill { pick: dice.index(64), polls: u32::try_from(dice.below(25)).unwrap_or_default() };
+        add(dice, what);
+    }
+    for _ in 0..dice.below(3) {
+        let what = What::DeliverAgain { pick: dice.index(64) };
+        add(dice, what);
+    }
+    if dice.one_in(3) {
+        let what = What::Stall { pick: dice.index(64), lasts: dice.millis(100..60_000) };
+        add(dice, what);
+    }
+    if dice.one_in(3) {
+        let what = What::StoreOutage { lasts: dice.millis(100..120_000) };
+        add(dice, what);
+    }
+    if dice.one_in(3) {
+        let what = What::QueueOutage { lasts: dice.millis(100..120_000) };
+        add(dice, what);
+    }
+    if dice.one_in(3) {
+        let what = What::SharedOutage { lasts: dice.millis(100..120_000) };
+        add(dice, what);
+    }
+    if dice.one_in(6) {
+        let lasts = if dice.one_in(4) { dice.millis(0..14_400_000) } else { dice.millis(0..600_000) };
+        add(dice, What::TurnOff { lasts });
+    }
+    if dice.one_in(8) {
+        // Within the 14 days for which SQS keeps a message.
+        let after = dice.millis(3_600_000..13 * 86_400_000);
+        for _ in 0..3 {
+            steps.push(Step { after, what: What::DeliverAgain { pick: dice.index(64) } });
+        }
+    }
+    if dice.one_in(4) {
+        for _ in 0..=dice.below(3) {
+            let longest = *dice.pick(&[20_000, 600_000, 3 * 86_400_000]);
+            let scope = (!dice.one_in(3)).then(|| *dice.pick(&Queue::ALL));
+            let after = dice.millis(0..u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1));
+            steps.push(Step { after, what: What::Pause { scope, lasts: dice.millis(0..longest) } });
+        }
+    }
+    steps
+}

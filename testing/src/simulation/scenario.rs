@@ -1,0 +1,161 @@
+//! What a history is about: handlers, jobs, and what must hold.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::simulation::Dice;
+use crate::simulation::guarded::Allowed;
+use crate::simulation::outside::Outside;
+use crate::simulation::plan::{Expected, Step, What};
+use crate::simulation::watch::Broken;
+use lambda_jobs_core::breaker::BulkheadTerms;
+use lambda_jobs_core::config::JobConfig;
+use lambda_jobs_core::handler::{JobHandler, JobRegistry, RegisterError};
+use lambda_jobs_core::job::{JobId, NewJob, Queue};
+
+/// What must hold, checked after everything that happens, and at the end.
+pub(super) type Invariant = Box<dyn Fn() -> Result<(), String> + Send>;
+
+/// What one history is about. Made anew for every seed, so that nothing leaks from one to the next.
+pub struct Scenario {
+    pub(super) dice: Dice,
+    pub(super) config: JobConfig,
+    pub(super) registry: JobRegistry,
+    pub(super) steps: Vec<Step>,
+    pub(super) invariants: Vec<(&'static str, Invariant)>,
+    pub(super) span: Duration,
+    pub(super) weather: Weather,
+    /// What a handler asks to be done to the worker that runs it.
+    pub(super) doom: Arc<Mutex<Option<Doom>>>,
+    /// The jobs whose handler gave up because it was told that they are cancelled.
+    pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
+    /// The dependencies that jobs call.
+    pub(super) outside: Outside,
+    /// How long a breaker stays open at most before it lets a call through.
+    pub(super) longest_recovery: Duration,
+    /// How many failures open the breaker of each dependency, and within which time, where failures are counted.
+    pub(super) thresholds: Vec<Option<(u32, Duration)>>,
+    /// How many batches call each dependency that does not answer promptly, where that is bounded.
+    pub(super) bulkheads: Vec<Option<BulkheadTerms>>,
+    /// What limits allow of the jobs of each handler that has some.
+    pub(super) allowed: HashMap<&'static str, Allowed>,
+}
+
+/// What a handler can do to its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doom {
+    /// The process ends, as when it is out of memory.
+    Crash,
+    /// It never yields again.
+    Block,
+}
+
+/// How much goes wrong in a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weather {
+    /// Everything that can.
+    Rough,
+    /// Nothing, but handlers misbehave: costs are judged.
+    Calm,
+    /// Nothing at all, and there is little to do: promptness is judged.
+    Quiet,
+}
+
+/// A job that is going to be sent, by which other steps name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned(pub(super) usize);
+
+impl Scenario {
+    pub(super) fn new(mut dice: Dice, weather: Weather) -> Self {
+        let function_timeout = Duration::from_secs(*dice.pick(&[40, 60, 90, 90]));
+        let concurrency = *dice.pick(&[1, 2, 5, 5]);
+        let config = JobConfig { concurrency, function_timeout, ..JobConfig::default() };
+        let span = dice.millis(1_000..600_000);
+        let registry = JobRegistry::new(&config);
+        Self {
+            dice,
+            config,
+            registry,
+            steps: Vec::new(),
+            invariants: Vec::new(),
+            span,
+            weather,
+            doom: Arc::default(),
+            heeded: Arc::default(),
+            outside: Outside::default(),
+            longest_recovery: Duration::ZERO,
+            thresholds: Vec::new(),
+            bulkheads: Vec::new(),
+            allowed: HashMap::new(),
+        }
+    }
+
+    /// Chance, for scenarios of which no two are alike.
+    pub const fn dice(&mut self) -> &mut Dice {
+        &mut self.dice
+    }
+
+    /// Registers a handler.
+    pub fn register<H: JobHandler>(&mut self, handler: H) -> Result<(), RegisterError> {
+        self.registry.register(handler).map(drop)
+    }
+
+    /// Somebody enqueues this job at some instant.
+    pub fn enqueue(&mut self, job: NewJob) -> Planned {
+        self.add(What::Enqueue { job: Box::new(job), expected: Expected::Anything })
+    }
+
+    /// Somebody sends this message at some instant.
+    pub fn send(&mut self, queue: Queue, body: Value) -> Planned {
+        self.add(What::Send { queue, body, expected: Expected::Anything })
+    }
+
+    /// The same job is sent or enqueued once more at some instant.
+    pub fn again(&mut self, job: Planned) {
+        self.add(What::Again { of: job.0 });
+    }
+
+    /// Somebody cancels the job at some instant, before it is sent perhaps.
+    pub fn cancel(&mut self, job: Planned) {
+        self.add(What::Cancel { of: job.0 });
+    }
+
+    /// Somebody retries the job at some instant.
+    pub fn retry(&mut self, job: Planned) {
+        let retried = self.add(What::Retry { of: job.0 });
+        // Late enough for the job to have failed, most of the time.
+        let wait = self.dice.millis(0..600_000);
+        self.steps[retried.0].after += wait;
+    }
+
+    /// What must hold at every moment; `check` says what is wrong.
+    pub fn invariant(&mut self, name: &'static str, check: impl Fn() -> Result<(), String> + Send + 'static) {
+        self.invariants.push((name, Box::new(check)));
+    }
+
+    pub(super) fn add(&mut self, what: What) -> Planned {
+        let span = u64::try_from(self.span.as_millis()).unwrap_or(u64::MAX);
+        let after = self.dice.millis(0..span);
+        self.steps.push(Step { after, what });
+        Planned(self.steps.len() - 1)
+    }
+
+    /// The dependencies whose breakers operators see to.
+    pub(super) fn ordered(&self) -> BTreeSet<usize> {
+        let ordered = |step: &Step| match step.what {
+            What::Order { dependency, .. } => Some(dependency),
+            _ => None,
+        };
+        self.steps.iter().filter_map(ordered).collect()
+    }
+
+    pub(super) fn check(&self) -> Result<(), Broken> {
+        for (guarantee, check) in &self.invariants {
+            check().map_err(|what| Broken { guarantee, what })?;
+        }
+        Ok(())
+    }
+}

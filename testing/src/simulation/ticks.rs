@@ -1,0 +1,159 @@
+//! The dispatcher's ticks: what is parked is sent, and schedules are fired.
+//!
+//! A rule is to invoke the dispatcher each minute, and does so twice now and then, or not at all; a tick may be
+//! killed at any await, and the services fail it like anybody else. Minutes in which nothing can come due are
+//! passed over, because a tick in one of them reads and finds nothing.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+
+use crate::simulation::callers::manager;
+use crate::simulation::faults::Fault;
+use crate::simulation::invariants;
+use crate::simulation::link::{Link, Party};
+use crate::simulation::world::{World, at_once};
+use lambda_jobs_core::config::JobConfig;
+use lambda_jobs_core::dispatcher::{Dispatcher, TickReport};
+use lambda_jobs_core::clock::{BoxFuture, Clock};
+use lambda_jobs_core::ports::{DueQuery, JobIndex, ScheduleStore};
+
+/// How long a tick may take.
+const LIMIT: TimeDelta = TimeDelta::seconds(55);
+const MINUTE: TimeDelta = TimeDelta::minutes(1);
+
+/// A tick under way.
+struct Tick {
+    link: Arc<Link>,
+    work: BoxFuture<'static, TickReport>,
+    /// After how many more polls it is killed.
+    polls_left: Option<u64>,
+    deadline: DateTime<Utc>,
+}
+
+/// The rule, and the ticks that it began.
+pub(super) struct Ticks {
+    world: Arc<World>,
+    config: JobConfig,
+    /// Whether nothing goes wrong, so that nothing excuses anybody.
+    is_calm: bool,
+    running: Vec<Tick>,
+    /// Futures of killed ticks, whose destructors must not run while the history goes on.
+    killed: Vec<BoxFuture<'static, TickReport>>,
+    pub(super) begun: usize,
+    /// The rule's next minute.
+    next: DateTime<Utc>,
+}
+
+impl Ticks {
+    pub(super) fn new(world: Arc<World>, config: JobConfig, is_calm: bool) -> Self {
+        let next = world.start;
+        Self { world, config, is_calm, running: Vec::new(), killed: Vec::new(), begun: 0, next }
+    }
+
+    /// When something that is stored comes due, if anything does.
+    fn first_due(&self) -> Option<DateTime<Utc>> {
+        let all = DueQuery { until: DateTime::<Utc>::MAX_UTC, limit: 1, cursor: None };
+        let parked = at_once(self.world.store.due(&all)).ok()?.items.into_iter().map(|record| record.due_at);
+        let schedules = at_once(self.world.schedules.list()).ok()?;
+        let coming = schedules.into_iter().filter_map(|stored| stored.state.next_at);
+        parked.chain(coming).min()
+    }
+
+    /// The first minute in which a tick finds something.
+    fn useful(&self) -> Option<DateTime<Utc>> {
+        let ahead = TimeDelta::from_std(Dispatcher::LOOK_AHEAD).unwrap_or_default();
+        let due = self.first_due()? - ahead;
+        let minute = due.duration_trunc(MINUTE).unwrap_or(due);
+        Some(minute.max(self.next))
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.first_due().is_none()
+    }
+
+    /// Drops what was killed: the history is over.
+    pub(super) fn clear(&mut self) {
+        self.killed.clear();
+        self.running.clear();
+    }
+
+    /// Begins the ticks whose minute has come.
+    pub(super) fn begin(&mut self) {
+        let now = self.world.now();
+        if self.useful().is_none_or(|useful| useful > now) {
+            return;
+        }
+        self.next = now.duration_trunc(MINUTE).unwrap_or(now) + MINUTE;
+        let (is_lost, is_doubled) = {
+            let mut state = self.world.state();
+            (state.strikes(Fault::TickLost, 5), state.strikes(Fault::TickDoubled, 5))
+        };
+        if is_lost {
+            // Two in a row are not: ticks are two minutes apart at the most.
+            self.start(now + MINUTE);
+            self.next += MINUTE;
+            return;
+        }
+        self.start(now);
+        if is_doubled {
+            self.start(now);
+        }
+    }
+
+    fn start(&mut self, at: DateTime<Utc>) {
+        self.begun += 1;
+        let link = Arc::new(Link::new(Arc::clone(&self.world), Party::Dispatcher(self.begun)));
+        let dispatcher = Dispatcher::new(Arc::new(manager(&link, self.config.clone())));
+        let deadline = at + LIMIT;
+        let told = deadline + (link.now() - self.world.now());
+        let wait = (at - self.world.now()).to_std().unwrap_or_default();
+        let clock = self.world.clock.clone();
+        let work: BoxFuture<'static, TickReport> = Box::pin(async move {
+            clock.sleep(wait).await;
+            dispatcher.tick(told).await
+        });
+        let polls_left = {
+            let mut state = self.world.state();
+            let is_killed = state.strikes(Fault::TickKilled, 6);
+            is_killed.then(|| state.dice.below(20))
+        };
+        self.running.push(Tick { link, work, polls_left, deadline });
+    }
+
+    /// Lets every tick go on; whether one of them has ended.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> bool {
+        let now = self.world.now();
+        let mut has_ended = false;
+        for at in (0..self.running.len()).rev() {
+            let tick = &mut self.running[at];
+            let is_late = now >= tick.deadline;
+            if is_late || tick.polls_left == Some(0) {
+                tick.link.tell(|| if is_late { "is out of time" } else { "is killed" }.to_owned());
+                let holds = invariants::a_tick_ends_before_its_deadline(now, is_late && self.is_calm);
+                self.world.state().watch.check(holds);
+                self.killed.push(self.running.swap_remove(at).work);
+                has_ended = true;
+                continue;
+            }
+            match tick.work.as_mut().poll(context) {
+                Poll::Pending => tick.polls_left = tick.polls_left.map(|left| left - 1),
+                Poll::Ready(report) => {
+                    tick.link.tell(|| format!("ends: {report:?}"));
+                    self.running.swap_remove(at);
+                    self.world.state().stirred = true;
+                    has_ended = true;
+                }
+            }
+        }
+        has_ended
+    }
+
+    /// When something happens here next that nobody else waits for.
+    pub(super) fn next_event(&self) -> Option<DateTime<Utc>> {
+        let deadlines = self.running.iter().map(|tick| tick.deadline);
+        let soon = self.world.now() + TimeDelta::milliseconds(1);
+        self.useful().map(|useful| useful.max(soon)).into_iter().chain(deadlines).min()
+    }
+}

@@ -1,0 +1,367 @@
+//! What is seen from outside while a history unfolds: every write to a record, every start of an attempt.
+//!
+//! It knows nothing of how the processor decides. What it sees is held against the guarantees, each of which is
+//! one function in [`invariants`](super::invariants).
+
+mod places;
+mod protection;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::simulation::invariants;
+use crate::simulation::plan::Expected;
+use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
+use lambda_jobs_core::ports::Counters;
+
+use protection::Protection;
+pub(super) use protection::{Counts, Terms};
+
+/// A guarantee that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The name of the guarantee.
+    pub guarantee: &'static str,
+    /// What was seen.
+    pub what: String,
+}
+
+/// Whether a guarantee holds.
+pub(super) type Holds = Result<(), Broken>;
+
+/// By which call a record was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Via {
+    Insert,
+    Claim,
+    Settle,
+    Replace,
+}
+
+/// What is known about one job.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
+pub(super) struct JobWatch {
+    pub(super) expected: Option<Expected>,
+    /// The earliest instant at which it may start, as its senders asked.
+    pub(super) due: Option<DateTime<Utc>>,
+    /// Whether a message of it was accepted.
+    pub(super) is_accepted: bool,
+    /// Whether its attempts are claimed.
+    pub(super) is_claimed: bool,
+    pub(super) max_retries: u32,
+    /// How many attempts were started, since it was first sent or an operator sent it again.
+    pub(super) starts: u32,
+    /// How often it snoozed, since it was first sent or an operator sent it again.
+    pub(super) snoozes: u32,
+    /// How often an attempt of it ended because a breaker refused it.
+    pub(super) deferrals: u32,
+    /// How many of its attempts failed, where its handler lets that be seen.
+    pub(super) failed: u32,
+    /// Whether its handler does.
+    pub(super) is_guarded: bool,
+    /// Whether it is due when its record says so, since an attempt failed or was not made.
+    pub(super) is_put_off: bool,
+    /// The dependency that it waits for, and since when.
+    pub(super) blocked: Option<(usize, Duration)>,
+    /// Whether it came back after it had failed.
+    pub(super) came_back: bool,
+    /// Failures that it did not have: it was blamed for the end of its worker.
+    pub(super) blames: u32,
+    /// How often its worker ended while it alone was claimed.
+    pub(super) ended_alone: u32,
+    /// How often its worker ended while others were claimed too.
+    pub(super) ended_in_company: u32,
+    /// How it ended.
+    pub(super) finished: Option<JobStatus>,
+    /// Whether somebody was told that it will not run.
+    pub(super) is_cancelled: bool,
+}
+
+impl Default for JobWatch {
+    fn default() -> Self {
+        Self {
+            expected: None,
+            due: None,
+            is_accepted: false,
+            is_claimed: true,
+            max_retries: 0,
+            starts: 0,
+            snoozes: 0,
+            deferrals: 0,
+            failed: 0,
+            is_guarded: false,
+            is_put_off: false,
+            blocked: None,
+            came_back: false,
+            blames: 0,
+            ended_alone: 0,
+            ended_in_company: 0,
+            finished: None,
+            is_cancelled: false,
+        }
+    }
+}
+
+/// A claim that a worker holds.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
+struct Hold {
+    is_started: bool,
+    /// Whether nothing else was claimed while this was.
+    is_alone: bool,
+    /// Whether a crash made it a suspect.
+    is_isolated: bool,
+    /// Whether it had been cancelled when it was claimed.
+    is_cancelled: bool,
+}
+
+/// What a worker has in hand.
+#[derive(Clone, Debug, Default)]
+struct Hands {
+    holds: HashMap<JobId, Hold>,
+}
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    pub(super) jobs: BTreeMap<JobId, JobWatch>,
+    pub(super) tally: BTreeMap<String, Counters>,
+    pub(super) attempts: u64,
+    /// Whether nothing but time keeps a job from starting.
+    pub(super) is_quiet: bool,
+    /// The jobs whose handler gave up because it was told that they are cancelled, until that is written.
+    pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
+    pub(super) protection: Protection,
+    workers: HashMap<usize, Hands>,
+    /// The jobs of each unique key that a worker has had and that have not ended.
+    unique: BTreeMap<String, BTreeSet<JobId>>,
+    broken: Option<Broken>,
+}
+
+impl Watch {
+    pub(super) fn job(&mut self, id: &JobId) -> &mut JobWatch {
+        self.jobs.entry(id.clone()).or_default()
+    }
+
+    /// Keeps the first guarantee that is broken.
+    pub(super) fn check(&mut self, holds: Holds) {
+        if let Err(broken) = holds {
+            self.broken.get_or_insert(broken);
+        }
+    }
+
+    pub(super) fn broken(&self) -> Option<&Broken> {
+        self.broken.as_ref()
+    }
+
+    /// A worker gets a batch.
+    pub(super) fn begun(&mut self, worker: usize, now: Duration) {
+        self.workers.insert(worker, Hands::default());
+        self.batch_begun(worker, now);
+    }
+
+    /// A worker has answered, the store was there, and there was time to ask it.
+    pub(super) fn answered_in_time(&mut self, worker: usize) {
+        let holds = self.workers.get(&worker).map(|hands| &hands.holds);
+        let left = holds.into_iter().flatten().find(|(_, hold)| !hold.is_started).map(|(id, _)| id.clone());
+        self.check(invariants::g3_no_claim_is_forgotten(left.as_ref()));
+    }
+
+    /// A worker has answered though nothing went wrong.
+    pub(super) fn answered_in_calm(&mut self, worker: usize) {
+        let left = self.workers.get(&worker).and_then(|hands| hands.holds.keys().next().cloned());
+        self.check(invariants::g8_no_attempt_is_cut_short_by_the_answer(left.as_ref()));
+    }
+
+    /// A worker has answered, or was killed: whatever it still holds looks like a crash later on.
+    pub(super) fn ended(&mut self, worker: usize) {
+        let Hands { holds } = self.workers.remove(&worker).unwrap_or_default();
+        for (id, hold) in holds {
+            self.left_unsettled(&id, hold);
+        }
+        self.batch_ended(worker);
+    }
+
+    /// A worker learns that somebody else has the job: its attempt is over, and does not count.
+    pub(super) fn fenced(&mut self, worker: usize, id: &JobId) {
+        let hold = self.workers.get_mut(&worker).and_then(|hands| hands.holds.remove(id));
+        if let Some(hold) = hold {
+            self.left_unsettled(id, hold);
+        }
+    }
+
+    fn left_unsettled(&mut self, id: &JobId, hold: Hold) {
+        let job = self.job(id);
+        if hold.is_alone {
+            job.ended_alone += 1;
+        } else {
+            job.ended_in_company += 1;
+        }
+    }
+
+    /// The future of a job is polled.
+    pub(super) fn polled(&mut self, worker: usize, id: &JobId, now: DateTime<Utc>) {
+        let elsewhere = self.is_started_elsewhere(worker, id);
+        let hold = self.workers.get(&worker).and_then(|hands| hands.holds.get(id)).copied();
+        if hold.is_some_and(|hold| hold.is_started) {
+            return;
+        }
+        self.attempts += 1;
+        let job = self.job(id);
+        job.starts += 1;
+        let job = job.clone();
+        if job.is_claimed {
+            self.check(invariants::g2_no_job_runs_without_a_claim(id, hold.is_some()));
+            self.check(invariants::g2_no_two_attempts_at_once(id, elsewhere));
+            self.check(invariants::g2_no_finished_job_runs_again(id, &job));
+            self.check(invariants::cancelled_jobs_do_not_start(id, &job));
+            self.check(invariants::g3_no_more_starts_than_allowed(id, &job));
+        }
+        self.check(invariants::g4_no_delay_ends_early(id, &job, now));
+        // Where a breaker or a limit may hold a job back, the first time may not be written down: its caller writes
+        // the record at the same moment.
+        if self.is_quiet && (job.is_put_off || !self.protection.terms.has_breakers) {
+            self.check(invariants::g4_delays_end_within_two_seconds(id, &job, now));
+        }
+        let hold = hold.unwrap_or_default();
+        self.check(invariants::no_attempt_follows_a_cancellation(id, hold.is_cancelled));
+        self.check(invariants::g3_a_suspect_runs_alone(id, hold.is_alone || !hold.is_isolated));
+        let hands = self.workers.entry(worker).or_default();
+        let hold = Hold { is_started: true, ..hold };
+        hands.holds.insert(id.clone(), hold);
+    }
+
+    fn is_started_elsewhere(&self, worker: usize, id: &JobId) -> Option<usize> {
+        let started = |hands: &Hands| hands.holds.get(id).is_some_and(|hold| hold.is_started);
+        self.workers
+            .iter()
+            .find(|(other, hands)| **other != worker && started(hands))
+            .map(|(other, _)| *other)
+    }
+
+    /// A record was written.
+    pub(super) fn wrote(
+        &mut self,
+        worker: Option<usize>,
+        via: Via,
+        before: Option<&JobRecord>,
+        after: &JobRecord,
+        now: Duration,
+    ) {
+        self.check(invariants::status_never_goes_backwards(before, after));
+        self.check(invariants::every_write_is_the_next_revision(before, after));
+        let id = after.id().clone();
+        let max_retries = self.job(&id).max_retries;
+        self.check(invariants::g3_no_more_failures_than_allowed(after, max_retries));
+        if via == Via::Settle {
+            self.check(invariants::no_older_attempt_overwrites_a_result(before, after));
+            self.tallied(before, after);
+        }
+        self.snoozed(before, after);
+        self.follow_deferral(via, before, after, now);
+        self.follow_key(after);
+        let blamed = self.handed_over(worker, &id, before, after);
+        let job = self.job(&id);
+        if after.failures > before.map_or(0, |before| before.failures) {
+            job.blames += u32::from(blamed);
+            if job.is_guarded && job.is_claimed && after.status == JobStatus::Retrying {
+                (job.due, job.is_put_off) = (Some(after.due_at), true);
+            }
+        }
+        if before.is_some_and(|before| before.status == JobStatus::Failed) && !after.status.is_finished() {
+            if via == Via::Replace && after.failures == 0 {
+                (job.starts, job.blames, job.snoozes, job.deferrals) = (0, 0, 0, 0);
+            }
+            job.came_back = true;
+            job.finished = None;
+        }
+        if after.status.is_finished() && !after.dead_lettered {
+            job.finished = Some(after.status);
+        }
+        let job = job.clone();
+        self.check(invariants::g3_no_job_is_blamed_for_what_others_did(&id, &job));
+        self.check(invariants::g3_every_failure_was_one(after, &job));
+        if via == Via::Settle && !blamed && self.was_refused(worker, &id) {
+            self.check(invariants::g3_who_is_refused_waits_unspent(before, after));
+        }
+        let heeded = || self.heeded.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        if via == Via::Settle && !blamed && heeded() {
+            self.check(invariants::who_heeds_its_cancellation_ends_cancelled(&job, after));
+        }
+    }
+
+    /// From a snooze on, its instant is the one before which the job may not start.
+    fn snoozed(&mut self, before: Option<&JobRecord>, after: &JobRecord) {
+        if after.snoozes <= before.map_or(0, |before| before.snoozes) {
+            return;
+        }
+        self.check(invariants::g3_a_snooze_spends_no_attempt(before, after));
+        let job = self.job(after.id());
+        job.snoozes += 1;
+        // Who runs without a claim does not look at the record.
+        if job.is_claimed {
+            job.due = Some(after.due_at);
+        }
+    }
+
+    fn follow_key(&mut self, after: &JobRecord) {
+        let Some(key) = &after.definition.unique_key else { return };
+        let begun = self.unique.entry(key.clone()).or_default();
+        if after.status.is_finished() || after.claim.is_none() {
+            begun.remove(after.id());
+            return;
+        }
+        begun.insert(after.id().clone());
+        let holds = invariants::of_jobs_with_one_key_one_is_under_way(key, begun);
+        self.check(holds);
+    }
+
+    /// Follows a claim from hand to hand; whether a failure in this write is one that the job did not have.
+    fn handed_over(
+        &mut self,
+        worker: Option<usize>,
+        id: &JobId,
+        before: Option<&JobRecord>,
+        after: &JobRecord,
+    ) -> bool {
+        let Some(hands) = worker.and_then(|worker| self.workers.get_mut(&worker)) else { return false };
+        if after.status != JobStatus::Running {
+            return hands.holds.remove(id).is_none_or(|hold| !hold.is_started);
+        }
+        let claim = |record: &JobRecord| record.claim.as_ref().map(|claim| claim.id.clone());
+        if before.and_then(claim) != claim(after) {
+            let is_alone = hands.holds.keys().all(|other| other == id);
+            hands.holds.values_mut().for_each(|other| other.is_alone &= is_alone);
+            let (is_isolated, is_cancelled) = (after.isolated, after.cancel_requested);
+            let hold = Hold { is_started: false, is_alone, is_isolated, is_cancelled };
+            hands.holds.insert(id.clone(), hold);
+        }
+        false
+    }
+
+    fn tallied(&mut self, before: Option<&JobRecord>, after: &JobRecord) {
+        if before.is_some_and(|before| before.status != JobStatus::Running) {
+            return;
+        }
+        let tally = self.tally.entry(after.definition.name.clone()).or_default();
+        match after.status {
+            JobStatus::Completed => tally.completed += 1,
+            JobStatus::Failed => tally.failed += 1,
+            JobStatus::Cancelled => tally.cancelled += 1,
+            JobStatus::Retrying if after.failures > before.map_or(0, |before| before.failures) => {
+                tally.retried += 1;
+            }
+            _ => {}
+        }
+    }
+}

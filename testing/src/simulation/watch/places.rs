@@ -1,0 +1,72 @@
+//! What is seen of the places of batches that call what does not answer promptly.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use lambda_jobs_core::breaker::{Breaker, Phase};
+use crate::simulation::invariants;
+
+/// Who calls a dependency that does not answer promptly.
+#[derive(Debug, Default)]
+pub(super) struct PlacesWatch {
+    /// When everybody was let through last.
+    free: Option<Duration>,
+    is_free: bool,
+    /// The workers behind the numbers under which batches have places.
+    workers: HashMap<u64, usize>,
+    /// When each of these numbers was seen among the places last; now, where it is one of them.
+    seen: HashMap<u64, Duration>,
+    held: HashSet<u64>,
+}
+
+/// What a write made of the places at a breaker.
+pub(super) struct PlacesChange {
+    pub(super) is_changed: bool,
+    /// Whether a batch has entered, before it called.
+    pub(super) has_entered: bool,
+}
+
+impl PlacesWatch {
+    pub(super) fn follow(
+        &mut self,
+        worker: Option<usize>,
+        before: Option<&Breaker>,
+        after: &Breaker,
+        now: Duration,
+    ) -> PlacesChange {
+        if self.is_free {
+            self.free = Some(now);
+        }
+        self.is_free = after.bulkhead.is_prompt || after.phase != Phase::Closed { forced: false };
+        if self.is_free {
+            self.free = Some(now);
+        }
+        for number in self.held.drain() {
+            self.seen.insert(number, now);
+        }
+        self.held = after.bulkhead.places.iter().map(|place| place.holder).collect();
+        for number in &self.held {
+            if let Some(worker) = worker {
+                self.workers.entry(*number).or_insert(worker);
+            }
+        }
+        let had = |holder: u64| {
+            before.is_some_and(|before| before.bulkhead.places.iter().any(|place| place.holder == holder))
+        };
+        let mut new = after.bulkhead.places.iter().filter(|place| !had(place.holder));
+        PlacesChange {
+            is_changed: before.map(|before| &before.bulkhead) != Some(&after.bulkhead),
+            has_entered: new.any(|place| place.since == after.written_at),
+        }
+    }
+
+    /// Whether a worker has a place, or has had one, or needed none, when it may have looked last.
+    pub(super) fn has_place(&self, worker: usize, now: Duration) -> bool {
+        let is_recent = |at: Duration| now <= at + invariants::CACHED;
+        let is_own = |number: &u64| self.workers.get(number) == Some(&worker);
+        self.is_free
+            || self.free.is_some_and(is_recent)
+            || self.held.iter().any(is_own)
+            || self.seen.iter().any(|(number, at)| is_own(number) && is_recent(*at))
+    }
+}

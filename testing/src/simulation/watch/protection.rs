@@ -1,0 +1,358 @@
+//! What is seen of breakers and limits: every write to one, every call, every attempt under a limit.
+//!
+//! Instants are those of the world's monotonic clock, which every environment's own one follows.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::simulation::watch::places::PlacesWatch;
+use crate::simulation::watch::{Via, Watch};
+use lambda_jobs_core::breaker::{Breaker, BulkheadTerms, Phase};
+use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Blocker};
+use lambda_jobs_core::limit::LimitState;
+use crate::simulation::guarded::Allowed;
+use crate::simulation::invariants;
+use crate::simulation::outside::{Outside, Seen};
+
+/// What is known beforehand.
+#[derive(Debug, Default)]
+pub(in crate::simulation) struct Terms {
+    /// When the history begins.
+    pub(in crate::simulation) start: DateTime<Utc>,
+    pub(in crate::simulation) outside: Outside,
+    /// Whether anything but time may keep a job waiting.
+    pub(in crate::simulation) has_breakers: bool,
+    /// By how much clocks may differ.
+    pub(in crate::simulation) skew: Duration,
+    /// How soon who waits for a breaker has to start once its dependency is well, where that is judged.
+    pub(in crate::simulation) recovery: Option<Duration>,
+    /// How many failures open the breaker of each dependency, and within which time, where that is judged.
+    pub(in crate::simulation) thresholds: Vec<Option<(u32, Duration)>>,
+    /// How many batches call each dependency that does not answer promptly, where that is bounded.
+    pub(in crate::simulation) bulkheads: Vec<Option<BulkheadTerms>>,
+    /// What is allowed of the jobs of each handler that has limits.
+    pub(in crate::simulation) allowed: HashMap<&'static str, Allowed>,
+}
+
+/// What was seen of breakers and limits.
+#[derive(Debug, Default)]
+pub(in crate::simulation) struct Protection {
+    pub(in crate::simulation) terms: Terms,
+    pub(in crate::simulation) counts: Counts,
+    breakers: BTreeMap<String, BreakerWatch>,
+    calls: Vec<Call>,
+    /// Attempts under a limit, each with its worker.
+    under_way: Vec<(usize, JobId, String)>,
+    /// Of each tenant's attempts the instants of their batches, and of their starts.
+    starts: BTreeMap<String, Vec<(Duration, Duration)>>,
+    batches: HashMap<usize, Duration>,
+    /// Who was refused a call, by whom it runs, until that is written.
+    refused: HashSet<(usize, JobId)>,
+}
+
+/// How often what happened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::simulation) struct Counts {
+    pub(in crate::simulation) calls: u64,
+    pub(in crate::simulation) openings: u64,
+    pub(in crate::simulation) probes: u64,
+    /// Changes of who has places at dependencies that don't answer promptly.
+    pub(in crate::simulation) places: u64,
+    pub(in crate::simulation) deferrals: u64,
+    /// Attempts under a limit.
+    pub(in crate::simulation) limited: u64,
+}
+
+/// What is known of a breaker.
+#[derive(Debug, Default)]
+struct BreakerWatch {
+    /// When it opened, where it is not closed.
+    opened: Option<Duration>,
+    /// When it lets a probe through, and the job that waits for that.
+    probe_at: Option<DateTime<Utc>>,
+    first: Option<JobId>,
+    lease: Option<Lease>,
+    /// When calls failed since it closed last.
+    failures: Vec<Duration>,
+    places: PlacesWatch,
+}
+
+/// The right to make the one call while a breaker is half-open.
+#[derive(Debug)]
+struct Lease {
+    probe: u64,
+    worker: Option<usize>,
+    until: DateTime<Utc>,
+    is_used: bool,
+}
+
+/// A call under way.
+#[derive(Debug)]
+struct Call {
+    worker: usize,
+    dependency: usize,
+    job: JobId,
+    /// Under which lease, and until when that is.
+    probe: Option<DateTime<Utc>>,
+}
+
+impl Watch {
+    /// A worker got a batch.
+    pub(super) fn batch_begun(&mut self, worker: usize, now: Duration) {
+        self.protection.batches.insert(worker, now);
+    }
+
+    /// A worker is gone, or has nothing in hand any more.
+    pub(super) fn batch_ended(&mut self, worker: usize) {
+        let protection = &mut self.protection;
+        protection.batches.remove(&worker);
+        protection.calls.retain(|call| call.worker != worker);
+        protection.under_way.retain(|(at, ..)| *at != worker);
+        protection.refused.retain(|(at, _)| *at != worker);
+    }
+
+    /// A handler was seen to do these things.
+    pub(in crate::simulation) fn saw(&mut self, worker: usize, notes: Vec<Seen>, now: Duration) {
+        for seen in notes {
+            match seen {
+                Seen::Begun { job, name, tenant } => self.guarded_begun(worker, &job, &name, tenant, now),
+                Seen::Over { job } => {
+                    self.protection.under_way.retain(|(at, other, _)| (*at, other) != (worker, &job));
+                }
+                Seen::Called { dependency, job } => self.called(worker, dependency, job, now),
+                Seen::Answered { dependency, job, failed } => {
+                    self.answered(worker, dependency, &job, failed.then_some(now));
+                }
+                Seen::Refused { job } => drop(self.protection.refused.insert((worker, job))),
+                Seen::Failed { job } => {
+                    let job = self.job(&job);
+                    job.failed += 1;
+                    // It may have spent all its attempts by the time that its dependency is well.
+                    job.expected = Some(super::Expected::Anything);
+                }
+            }
+        }
+    }
+
+    fn guarded_begun(
+        &mut self,
+        worker: usize,
+        id: &JobId,
+        name: &str,
+        tenant: Option<String>,
+        now: Duration,
+    ) {
+        let job = self.job(id);
+        job.is_guarded = true;
+        let blocked = job.blocked;
+        if let (Some(bound), Some((dependency, since))) = (self.protection.terms.recovery, blocked)
+            && let Some(healed) = self.protection.terms.outside.healed_at(dependency, now)
+        {
+            let healed = healed.max(since);
+            self.check(invariants::who_waits_for_a_breaker_starts_soon_after_it_can(id, healed, now, bound));
+        }
+        if let (Some(allowed), Some(tenant)) = (self.protection.terms.allowed.get(name).copied(), tenant) {
+            self.limited_begun(worker, id, &tenant, allowed, now);
+        }
+    }
+
+    fn limited_begun(&mut self, worker: usize, id: &JobId, tenant: &str, allowed: Allowed, now: Duration) {
+        let protection = &mut self.protection;
+        let batch = protection.batches.get(&worker).copied().unwrap_or(now);
+        protection.under_way.push((worker, id.clone(), tenant.to_owned()));
+        let at_once = protection.under_way.iter().filter(|(.., other)| *other == tenant).count();
+        protection.counts.limited += 1;
+        let starts = protection.starts.entry(tenant.to_owned()).or_default();
+        starts.push((batch, now));
+        let in_time = allowed.rate.map_or(Ok(()), |rate| {
+            invariants::no_more_start_in_a_time_than_a_limit_allows(
+                tenant,
+                starts,
+                rate,
+                protection.terms.skew,
+            )
+        });
+        self.check(in_time);
+        if let Some(allowed) = allowed.at_once {
+            self.check(invariants::no_more_run_at_once_than_a_limit_allows(tenant, at_once, allowed));
+        }
+    }
+
+    fn answered(&mut self, worker: usize, dependency: usize, job: &JobId, failed: Option<Duration>) {
+        let protection = &mut self.protection;
+        protection
+            .calls
+            .retain(|call| (call.worker, call.dependency, &call.job) != (worker, dependency, job));
+        let breaker = protection.breakers.entry(Outside::name(dependency)).or_default();
+        breaker.failures.extend(failed);
+    }
+
+    fn called(&mut self, worker: usize, dependency: usize, job: JobId, now: Duration) {
+        let name = Outside::name(dependency);
+        let protection = &mut self.protection;
+        protection.counts.calls += 1;
+        let wall = protection.wall(now);
+        let breaker = protection.breakers.entry(name.clone()).or_default();
+        let lease = breaker.lease.as_mut().filter(|lease| lease.worker == Some(worker) && !lease.is_used);
+        let mut probe = None;
+        let holds = if let Some(lease) = lease {
+            lease.is_used = true;
+            probe = Some(lease.until);
+            // One that stands still beyond its lease can't be stopped.
+            let other = |call: &&Call| {
+                call.dependency == dependency
+                    && call.probe.is_some_and(|until| wall < until - protection.terms.skew)
+            };
+            let other = protection.calls.iter().find(other).map(|call| &call.job);
+            invariants::g6_half_open_lets_one_probe_through(&job, &name, other)
+        } else {
+            let threshold = protection.terms.thresholds.get(dependency).copied().flatten();
+            let too_many = threshold.map_or(Ok(()), |(most, within)| {
+                invariants::a_breaker_opens_at_its_threshold(&name, &breaker.failures, most, within, now)
+            });
+            let terms = protection.terms.bulkheads.get(dependency).copied().flatten();
+            let has_place = terms.map_or(Ok(()), |_| {
+                invariants::who_calls_what_is_not_prompt_has_a_place(
+                    &job,
+                    &name,
+                    breaker.places.has_place(worker, now),
+                )
+            });
+            too_many.and(has_place).and(invariants::g6_no_call_after_it_opened(
+                &job,
+                &name,
+                breaker.opened.unwrap_or(now),
+                now,
+            ))
+        };
+        protection.calls.push(Call { worker, dependency, job, probe });
+        self.check(holds);
+    }
+
+    /// A breaker was written.
+    pub(in crate::simulation) fn breaker_written(
+        &mut self,
+        worker: Option<usize>,
+        before: Option<&Breaker>,
+        after: &Breaker,
+        now: Duration,
+    ) {
+        let protection = &mut self.protection;
+        let (wall, skew) = (protection.wall(now), protection.skew());
+        let breaker = protection.breakers.entry(after.name.to_string()).or_default();
+        let was_open = breaker.opened.is_some();
+        let terms = Outside::numbered(after.name.as_str())
+            .and_then(|dependency| protection.terms.bulkheads.get(dependency).copied().flatten());
+        let places = breaker.places.follow(worker, before, after, now);
+        protection.counts.places += u64::from(places.is_changed);
+        let within = terms
+            .filter(|_| places.has_entered)
+            .map_or(Ok(()), |terms| invariants::no_more_batches_have_places_than_may(after, terms.batches));
+        if let Phase::Open { probe_at } = after.phase
+            && breaker.probe_at != probe_at
+        {
+            (breaker.probe_at, breaker.first) = (probe_at, None);
+        }
+        breaker.opened = match after.phase {
+            Phase::Closed { .. } => None,
+            Phase::Open { .. } | Phase::HalfOpen { .. } => Some(breaker.opened.unwrap_or(now)),
+        };
+        protection.counts.openings += u64::from(!was_open && breaker.opened.is_some());
+        if was_open && breaker.opened.is_none() {
+            breaker.failures.clear();
+        }
+        let Phase::HalfOpen { probe, lease_until: until } = after.phase else {
+            breaker.lease = None;
+            return self.check(within);
+        };
+        if breaker.lease.as_ref().is_some_and(|lease| lease.probe == probe) {
+            return;
+        }
+        breaker.lease = Some(Lease { probe, worker, until, is_used: false });
+        protection.counts.probes += 1;
+        if let Some(from) = before.and_then(Breaker::next_probe_at) {
+            self.check(invariants::g6_no_probe_before_its_time(after.name.as_str(), from, wall, skew));
+        }
+    }
+
+    /// Looks at a write to a record that says what the job waits for, or that tells how a refused one ended.
+    pub(super) fn follow_deferral(
+        &mut self,
+        via: Via,
+        before: Option<&JobRecord>,
+        after: &JobRecord,
+        now: Duration,
+    ) {
+        let is_new = before.is_none_or(|before| {
+            (&before.blocked, before.due_at, &before.note) != (&after.blocked, after.due_at, &after.note)
+        });
+        if after.blocked.is_none() && after.status != JobStatus::Running {
+            self.job(after.id()).blocked = None;
+        }
+        let Some(obstacle) = after.blocked.as_ref().filter(|_| is_new) else { return };
+        self.protection.counts.deferrals += 1;
+        self.check(invariants::g3_a_deferral_spends_no_attempt(before, after));
+        self.check(invariants::g2_what_runs_is_not_deferred_by_others(via, before));
+        let dependency = match obstacle {
+            Blocker::Breaker(name) => {
+                self.lined_up(name.as_str(), after);
+                Outside::numbered(name.as_str())
+            }
+            Blocker::Limit(_) => None,
+        };
+        let job = self.job(after.id());
+        job.deferrals += u32::from(via == Via::Settle);
+        // However often it is deferred, it waits from the first time on.
+        let since = job
+            .blocked
+            .filter(|(waits_for, _)| dependency == Some(*waits_for))
+            .map_or(now, |(_, since)| since);
+        job.blocked = dependency.map(|dependency| (dependency, since));
+        if job.is_claimed {
+            (job.due, job.is_put_off) = (Some(after.due_at), true);
+        }
+    }
+
+    /// A job was given an instant at which a breaker may let it through.
+    fn lined_up(&mut self, breaker: &str, after: &JobRecord) {
+        let watch = self.protection.breakers.entry(breaker.to_owned()).or_default();
+        if watch.probe_at == Some(after.due_at) {
+            let first = watch.first.get_or_insert_with(|| after.id().clone()).clone();
+            self.check(invariants::of_those_who_wait_one_comes_with_the_probe(breaker, &first, after.id()));
+        }
+    }
+
+    /// Whether a job was refused a call in the attempt that is settled now.
+    pub(super) fn was_refused(&mut self, worker: Option<usize>, id: &JobId) -> bool {
+        worker.is_some_and(|worker| self.protection.refused.remove(&(worker, id.clone())))
+    }
+
+    /// Without faults nobody keeps a place.
+    pub(in crate::simulation) fn places_at_the_end(
+        &mut self,
+        limits: &[LimitState],
+        breakers: &[Breaker],
+    ) {
+        for limit in limits {
+            self.check(invariants::every_place_is_given_back(limit.key.as_str(), &limit.places));
+        }
+        for breaker in breakers {
+            self.check(invariants::every_place_is_given_back(
+                breaker.name.as_str(),
+                &breaker.bulkhead.places,
+            ));
+        }
+    }
+}
+
+impl Protection {
+    fn skew(&self) -> TimeDelta {
+        TimeDelta::from_std(self.terms.skew).unwrap_or_default()
+    }
+
+    fn wall(&self, now: Duration) -> DateTime<Utc> {
+        self.terms.start + now
+    }
+}

@@ -1,0 +1,359 @@
+//! The scenario that the project itself is held to: jobs of every kind, callers and operators of every mood.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::simulation::guarded::{Mood, guarded};
+use crate::simulation::plan::{Expected, What};
+use crate::simulation::scenario::{Doom, Planned, Scenario};
+use lambda_jobs_core::handler::{JobContext, Delivery, HandlerOptions, JobError, JobHandler};
+use lambda_jobs_core::job::{JobId, NewJob, Priority, Queue};
+
+/// What a job does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Script {
+    /// How long it works, in milliseconds.
+    work: u64,
+    /// How many of its attempts end badly.
+    times: u32,
+    /// In which way.
+    act: Act,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Act {
+    #[default]
+    Fail,
+    Refuse,
+    Panic,
+    Hang,
+    Block,
+    Crash,
+    /// Not an end: wants to run again later.
+    Snooze,
+    /// Gives up when it is cancelled.
+    Heed,
+}
+
+/// Does what its payload says.
+struct Scripted {
+    name: &'static str,
+    delivery: Delivery,
+    doom: Arc<Mutex<Option<Doom>>>,
+    heeded: Arc<Mutex<BTreeSet<JobId>>>,
+    snoozes: Arc<Mutex<HashMap<JobId, u32>>>,
+}
+
+impl Scripted {
+    /// Whether the job is to snooze, as it has done less often than it should.
+    fn snoozes(&self, script: &Script, ctx: &JobContext) -> bool {
+        let mut snoozes = self.snoozes.lock().unwrap_or_else(PoisonError::into_inner);
+        let so_far = snoozes.entry(ctx.job_id().clone()).or_default();
+        *so_far += 1;
+        *so_far <= script.times
+    }
+
+    fn heeds(&self, ctx: &JobContext) -> JobError {
+        self.heeded.lock().unwrap_or_else(PoisonError::into_inner).insert(ctx.job_id().clone());
+        JobError::retryable("gives up")
+    }
+
+    fn ask_for(&self, doom: Doom) {
+        *self.doom.lock().unwrap_or_else(PoisonError::into_inner) = Some(doom);
+    }
+}
+
+impl JobHandler for Scripted {
+    type Payload = Script;
+    type Output = Value;
+
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn options(&self) -> HandlerOptions {
+        HandlerOptions { delivery: self.delivery, ..HandlerOptions::default() }
+    }
+
+    async fn execute(&self, script: Script, ctx: &JobContext) -> Result<Value, JobError> {
+        let work = ctx.clock().sleep(Duration::from_millis(script.work));
+        match script.act {
+            Act::Heed => {
+                if let Either::Right(_) = select(work, Box::pin(ctx.cancelled())).await {
+                    return Err(self.heeds(ctx));
+                }
+            }
+            _ => work.await,
+        }
+        if script.act == Act::Snooze && self.snoozes(&script, ctx) {
+            // Now and then longer than one message can wait.
+            let wait = Duration::from_millis(script.work * 100);
+            return Err(JobError::snooze(wait).because("as told"));
+        }
+        if matches!(script.act, Act::Snooze | Act::Heed) {
+            return Ok(json!({ "attempt": ctx.attempt() }));
+        }
+        if ctx.attempt() > script.times {
+            return Ok(json!({ "attempt": ctx.attempt() }));
+        }
+        match script.act {
+            Act::Fail => return Err(JobError::retryable("as told")),
+            Act::Refuse => return Err(JobError::permanent("as told")),
+            Act::Panic => std::panic::resume_unwind(Box::new("as told")),
+            Act::Hang | Act::Snooze | Act::Heed => {}
+            Act::Block => self.ask_for(Doom::Block),
+            Act::Crash => self.ask_for(Doom::Crash),
+        }
+        std::future::pending().await
+    }
+}
+
+/// A message that nobody can run, and what must be said about it.
+const POISON: [(&str, &str); 6] = [
+    ("not json", "body"),
+    ("[]", "body"),
+    (r#"{"name":"nobody"}"#, "no handler is registered for \"nobody\""),
+    (r#"{"name":"job","priority":11}"#, "priority"),
+    (r#"{"name":"job","version":2}"#, "version"),
+    (r#"{"name":"job","timeout":890000}"#, "timeout"),
+];
+
+fn register(scenario: &mut Scenario) {
+    for (name, delivery) in [("job", Delivery::Claimed), ("casual", Delivery::AtLeastOnce)] {
+        let handler = Scripted {
+            name,
+            delivery,
+            doom: Arc::clone(&scenario.doom),
+            heeded: Arc::clone(&scenario.heeded),
+            snoozes: Arc::default(),
+        };
+        scenario.register(handler).expect("the names differ");
+    }
+}
+
+/// Everything that jobs, callers and operators do.
+pub(super) fn everything(scenario: &mut Scenario) {
+    register(scenario);
+    let mut jobs: Vec<Planned> = Vec::new();
+    for _ in 0..5 + scenario.dice().below(30) {
+        match scenario.dice().below(20) {
+            0..=8 => jobs.push(message(scenario)),
+            9..=12 => jobs.push(enqueued(scenario)),
+            13 => poison(scenario),
+            14 | 15 => with_one_of(scenario, &jobs, Scenario::again),
+            16 => with_one_of(scenario, &jobs, Scenario::cancel),
+            17 => with_one_of(scenario, &jobs, Scenario::retry),
+            18 => burst(scenario, &mut jobs),
+            _ if scenario.dice().one_in(3) => recurring(scenario),
+            _ => {
+                if scenario.dice().one_in(4) {
+                    scenario.add(What::Redrive);
+                }
+            }
+        }
+    }
+    if scenario.dice().one_in(3) {
+        unique(scenario);
+    }
+    if scenario.dice().one_in(3) {
+        called_off(scenario);
+    }
+    if scenario.dice().one_in(3) {
+        guarded(scenario, Mood::Wild);
+    }
+}
+
+/// A job that is cancelled while it runs, most of the time, and heeds it.
+fn called_off(scenario: &mut Scenario) {
+    let script = Script { work: 25_000, times: 1, act: Act::Heed };
+    let payload = serde_json::to_value(script).unwrap_or_default();
+    let job = scenario.send(Queue::Normal, json!({ "name": "job", "payload": payload }));
+    let begun = scenario.steps[job.0].after;
+    scenario.cancel(job);
+    let wait = scenario.dice().millis(1_500..12_000);
+    if let Some(cancel) = scenario.steps.last_mut() {
+        cancel.after = begun + wait;
+    }
+}
+
+/// Jobs that want one of few keys, from whoever sends or enqueues them.
+pub(super) fn unique(scenario: &mut Scenario) {
+    let mut jobs = Vec::new();
+    for _ in 0..3 + scenario.dice().below(12) {
+        match scenario.dice().below(12) {
+            0 => with_one_of(scenario, &jobs, Scenario::again),
+            1 => with_one_of(scenario, &jobs, Scenario::cancel),
+            2 => with_one_of(scenario, &jobs, Scenario::retry),
+            3 => drop(scenario.add(What::Redrive)),
+            _ => jobs.push(with_key(scenario)),
+        }
+    }
+}
+
+fn with_key(scenario: &mut Scenario) -> Planned {
+    let (payload, _) = script(scenario);
+    let key = format!("key-{}", scenario.dice().below(2));
+    let delay = delay(scenario);
+    let time = if scenario.dice().one_in(4) { scenario.dice().below(600_000) } else { 0 };
+    if scenario.dice().one_in(2) {
+        let mut body = json!({ "name": "job", "payload": payload, "delay": delay, "uniqueKey": key });
+        if time > 0 {
+            body["uniqueFor"] = time.into();
+        }
+        return scenario.send(Queue::Normal, body);
+    }
+    let mut job = NewJob::new("job").payload(payload).delay(Duration::from_millis(delay)).unique_key(key);
+    if time > 0 {
+        job = job.unique_for(Duration::from_millis(time));
+    }
+    let when_due = scenario.dice().one_in(4);
+    scenario.enqueue(if when_due { job.unique_when_due() } else { job })
+}
+
+/// What happens in calm weather: nothing but work, so that promptness and costs can be judged.
+pub(super) fn calm(scenario: &mut Scenario) {
+    register(scenario);
+    for _ in 0..5 + scenario.dice().below(30) {
+        match scenario.dice().below(8) {
+            0..=3 => drop(message(scenario)),
+            4..=6 => drop(enqueued(scenario)),
+            _ => burst(scenario, &mut Vec::new()),
+        }
+    }
+    if scenario.dice().one_in(2) {
+        guarded(scenario, Mood::Wild);
+    }
+}
+
+/// A few jobs that do nothing, each at its own time, so that only time keeps them waiting.
+pub(super) fn quiet(scenario: &mut Scenario) {
+    register(scenario);
+    if !scenario.dice().one_in(3) {
+        return guarded(scenario, Mood::Tidy);
+    }
+    for _ in 0..=scenario.dice().below(8) {
+        let delay = scenario.dice().below(4_000_000);
+        let payload = serde_json::to_value(Script::default()).unwrap_or_default();
+        if scenario.dice().one_in(2) {
+            let body = json!({ "name": "job", "payload": payload, "delay": delay });
+            scenario.add(What::Send { queue: Queue::Normal, body, expected: Expected::Healthy });
+        } else {
+            let job = NewJob::new("job").payload(payload).delay(Duration::from_millis(delay));
+            scenario.add(What::Enqueue { job: Box::new(job), expected: Expected::Healthy });
+        }
+    }
+}
+
+/// A job that recurs, often enough for two of its occurrences to be made at once.
+fn recurring(scenario: &mut Scenario) {
+    let dice = scenario.dice();
+    let every = Duration::from_secs(*dice.pick(&[20, 60, 300, 1_800]));
+    let times = 1 + u32::try_from(dice.below(6)).unwrap_or_default();
+    scenario.add(What::Schedule { every, times });
+}
+
+fn with_one_of(scenario: &mut Scenario, jobs: &[Planned], act: fn(&mut Scenario, Planned)) {
+    if !jobs.is_empty() {
+        let job = *scenario.dice().pick(jobs);
+        act(scenario, job);
+    }
+}
+
+fn script(scenario: &mut Scenario) -> (Value, Expected) {
+    let dice = scenario.dice();
+    let work = if dice.one_in(3) { dice.below(25_000) } else { dice.below(500) };
+    let mut script = Script { work, ..Script::default() };
+    if dice.one_in(3) {
+        script.times = 1 + u32::try_from(dice.below(5)).unwrap_or_default();
+        script.act = match dice.below(15) {
+            0..=4 => Act::Fail,
+            5 | 6 => Act::Refuse,
+            7 | 8 => Act::Panic,
+            9 => Act::Hang,
+            10 => Act::Block,
+            11 => Act::Crash,
+            12 => Act::Snooze,
+            _ => Act::Heed,
+        };
+    }
+    let is_healthy = script.times == 0 || matches!(script.act, Act::Snooze | Act::Heed);
+    let expected = if is_healthy { Expected::Healthy } else { Expected::Anything };
+    (serde_json::to_value(script).unwrap_or_default(), expected)
+}
+
+fn delay(scenario: &mut Scenario) -> u64 {
+    let dice = scenario.dice();
+    match dice.below(8) {
+        0 => dice.below(60_000),
+        1 => dice.below(3_000_000),
+        _ => 0,
+    }
+}
+
+fn message(scenario: &mut Scenario) -> Planned {
+    let (payload, expected) = script(scenario);
+    let name = if scenario.dice().one_in(10) { "casual" } else { "job" };
+    let mut body = json!({ "name": name, "payload": payload });
+    let delay = delay(scenario);
+    if delay > 0 {
+        body["delay"] = delay.into();
+    }
+    if scenario.dice().one_in(3) {
+        body["maxRetries"] = scenario.dice().below(5).into();
+    }
+    if scenario.dice().one_in(6) {
+        // As long as the function can grant, so that it ends just before the deadline.
+        let longest = scenario.config.longest_timeout().as_millis();
+        body["timeout"] = u64::try_from(longest).unwrap_or_default().into();
+    }
+    if scenario.dice().one_in(4) {
+        let number = scenario.steps.len();
+        body["id"] = format!("nightly-{number}@2026-11-23T08:00:00Z").into();
+    }
+    let queue = *scenario.dice().pick(&Queue::ALL);
+    scenario.add(What::Send { queue, body, expected })
+}
+
+fn enqueued(scenario: &mut Scenario) -> Planned {
+    let (payload, expected) = script(scenario);
+    let priority = Priority::new(1 + scenario.dice().below(10));
+    let delay = delay(scenario);
+    let mut job = NewJob::new("job").payload(payload).priority(priority.unwrap_or_default());
+    if delay > 0 {
+        job = job.delay(Duration::from_millis(delay));
+    }
+    scenario.add(What::Enqueue { job: Box::new(job), expected })
+}
+
+fn poison(scenario: &mut Scenario) {
+    let (body, reason) = *scenario.dice().pick(&POISON);
+    let queue = *scenario.dice().pick(&Queue::ALL);
+    scenario.add(What::Poison { queue, body: body.to_owned(), reason });
+}
+
+/// Many at once, so that batches are full.
+fn burst(scenario: &mut Scenario, jobs: &mut Vec<Planned>) {
+    let first = scenario.steps.len();
+    for _ in 0..2 + scenario.dice().below(10) {
+        jobs.push(message(scenario));
+    }
+    let at = scenario.steps[first].after;
+    // Together they may be more than one invocation has time for.
+    let is_long = scenario.dice().one_in(3);
+    for step in &mut scenario.steps[first..] {
+        step.after = at;
+        if let What::Send { queue, body, .. } = &mut step.what {
+            *queue = Queue::Normal;
+            if is_long {
+                body["payload"]["work"] = 24_000.into();
+            }
+        }
+    }
+}

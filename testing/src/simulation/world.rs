@@ -1,0 +1,168 @@
+//! The services that all workers and callers share, and what has become of them.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, TimeZone, Utc};
+use futures_util::FutureExt;
+use serde_json::Value;
+
+use crate::simulation::Dice;
+use crate::simulation::faults::{Fault, FaultCounts};
+use crate::simulation::timeline::Timeline;
+use crate::simulation::watch::Watch;
+use lambda_jobs_core::breaker::Breaker;
+use lambda_jobs_core::config::JobConfig;
+use lambda_jobs_core::job::{JobId, JobRecord};
+use lambda_jobs_core::limit::LimitState;
+use lambda_jobs_core::memory::{MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryVersioned, MemoryUniqueKeys, PausedClock};
+use lambda_jobs_core::clock::{BoxFuture, Clock};
+use lambda_jobs_core::ports::JobStore;
+
+/// How far a clock is off at most, in milliseconds: two of them then differ by less than 5 s.
+const MAX_SKEW_MS: i64 = 2_450;
+/// The same as a length of time.
+pub(super) const MAX_SKEW: Duration = Duration::from_millis(MAX_SKEW_MS.unsigned_abs());
+
+pub(super) struct World {
+    pub(super) clock: PausedClock,
+    pub(super) start: DateTime<Utc>,
+    pub(super) store: MemoryJobStore,
+    pub(super) queue: MemoryQueue,
+    pub(super) control: Arc<MemoryControlStore>,
+    pub(super) schedules: MemorySchedules,
+    pub(super) unique: Arc<MemoryUniqueKeys>,
+    pub(super) breakers: Arc<MemoryVersioned<Breaker>>,
+    pub(super) limits: Arc<MemoryVersioned<LimitState>>,
+    pub(super) events: Arc<MemoryEvents>,
+    pub(super) config: JobConfig,
+    state: Mutex<State>,
+}
+
+/// What changes while a history unfolds.
+pub(super) struct State {
+    pub(super) dice: Dice,
+    pub(super) allowed: BTreeSet<Fault>,
+    pub(super) counts: FaultCounts,
+    pub(super) watch: Watch,
+    pub(super) timeline: Timeline,
+    pub(super) store_back: DateTime<Utc>,
+    pub(super) shared_back: DateTime<Utc>,
+    pub(super) queue_back: DateTime<Utc>,
+    pub(super) requests: u64,
+    /// How many requests the dispatcher made.
+    pub(super) tick_requests: u64,
+    /// How many of the others read the control item.
+    pub(super) control_reads: u64,
+    /// How many requests asked for a breaker or a limit.
+    pub(super) shared_requests: u64,
+    /// Whether the queues changed since the event source mappings last looked.
+    pub(super) stirred: bool,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, config: JobConfig, allowed: BTreeSet<Fault>, timeline: Timeline) -> Self {
+        // A Monday, so that a history which takes days crosses a weekend and the end of a month.
+        let start = Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).single().unwrap_or_default();
+        let clock = PausedClock::at(start);
+        let queue = MemoryQueue::new(clock.clone(), config.function_timeout * 6)
+            .expect("the queues are as in the template");
+        let state = State {
+            dice: Dice::new(seed),
+            allowed,
+            counts: FaultCounts::default(),
+            watch: Watch::default(),
+            timeline,
+            store_back: start,
+            shared_back: start,
+            queue_back: start,
+            requests: 0,
+            tick_requests: 0,
+            control_reads: 0,
+            shared_requests: 0,
+            stirred: false,
+        };
+        let (store, control) = (MemoryJobStore::new(), Arc::default());
+        Self {
+            clock,
+            start,
+            store,
+            queue,
+            schedules: MemorySchedules::new(),
+            control,
+            unique: Arc::default(),
+            breakers: Arc::default(),
+            limits: Arc::default(),
+            events: Arc::default(),
+            config,
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // A handler's panic can't happen while this is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub(super) fn record(&self, id: &JobId) -> Option<JobRecord> {
+        at_once(self.store.get(std::slice::from_ref(id))).ok()?.pop().flatten()
+    }
+
+    /// Time to live: what has been over for as long as it is kept is deleted, at once or days later.
+    pub(super) fn expire(&self) {
+        let retention = TimeDelta::from_std(self.config.retention.longest()).unwrap_or(TimeDelta::MAX);
+        let mut state = self.state();
+        let is_late = state.strikes(Fault::ExpiredLate, 2);
+        let lateness = TimeDelta::hours(if is_late { 48 } else { 0 });
+        self.store.forget(self.now() - retention - lateness);
+    }
+
+    /// A message is in its queue: from here on its job must end.
+    pub(super) fn accepted(&self, body: &str) {
+        let id = serde_json::from_str::<Value>(body)
+            .ok()
+            .and_then(|body| body.get("id")?.as_str()?.parse::<JobId>().ok());
+        if let Some(id) = id {
+            self.state().watch.job(&id).is_accepted = true;
+        }
+    }
+
+    /// Writes a line of the history.
+    pub(super) fn tell(&self, who: impl FnOnce() -> String, what: impl FnOnce() -> String) {
+        let now = self.now();
+        self.state().timeline.tell(now - self.start, who, what);
+    }
+}
+
+impl State {
+    /// Whether a fault that may happen once in `sides` times happens now.
+    pub(super) fn strikes(&mut self, fault: Fault, sides: u64) -> bool {
+        // Drawn first, so that forbidding one kind leaves the others as they were.
+        let drawn = self.dice.one_in(sides);
+        let strikes = drawn && self.allowed.contains(&fault);
+        if strikes {
+            self.counts.note(fault);
+        }
+        strikes
+    }
+
+    /// How far a clock is off.
+    pub(super) fn skew(&mut self) -> TimeDelta {
+        let drawn = match self.dice.below(4) {
+            0 => MAX_SKEW_MS,
+            1 => -MAX_SKEW_MS,
+            _ => i64::try_from(self.dice.below(MAX_SKEW_MS.unsigned_abs())).unwrap_or_default(),
+        };
+        TimeDelta::milliseconds(if self.strikes(Fault::ClocksDiffer, 1) { drawn } else { 0 })
+    }
+}
+
+/// The value of what is in memory, and needs no waiting.
+pub(super) fn at_once<T>(work: BoxFuture<'_, T>) -> T {
+    work.now_or_never().expect("what is in memory answers at once")
+}
