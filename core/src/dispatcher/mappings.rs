@@ -10,7 +10,6 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::job::Queue;
-use crate::ports::CorePorts;
 use crate::ports::{ChangeOutcome, ControlStore, EventSource, EventSources, SaveOutcome, SourceState};
 
 /// One event source that is to be changed.
@@ -60,11 +59,14 @@ pub struct MappingReconciler {
 }
 
 impl MappingReconciler {
-    /// A reconciler of the event sources; `None` where there are none that can be turned off.
+    /// A reconciler of these event sources.
     #[must_use]
-    pub fn new(ports: &CorePorts) -> Option<Self> {
-        let (control, clock) = (ports.control.clone(), ports.clock.clone());
-        ports.event_sources.clone().map(|sources| Self { control, sources, clock })
+    pub fn new(
+        control: Arc<dyn ControlStore>,
+        sources: Arc<dyn EventSources>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { control, sources, clock }
     }
 
     /// Looks at the control and at the event sources, and changes those that stand in the wrong state; with

@@ -55,7 +55,10 @@ impl Dispatcher {
     /// A dispatcher for the jobs of this manager. Makes its event sources, where it has some, follow what is paused.
     #[must_use]
     pub fn new(manager: Arc<JobManager>) -> Self {
-        let mappings = MappingReconciler::new(manager.ports());
+        let ports = manager.ports();
+        let reconciler =
+            |sources| MappingReconciler::new(ports.control.clone(), sources, ports.clock.clone());
+        let mappings = ports.event_sources.clone().map(reconciler);
         Self { manager, mappings, renews_stale_messages: false }
     }
 

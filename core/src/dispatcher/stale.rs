@@ -14,8 +14,7 @@ use crate::control::Control;
 use crate::job::Queue;
 use crate::job::bounds::MAX_SEND_DELAY;
 use crate::message::{JobMessage, MAX_BODY_BYTES, named_by_message};
-use crate::ports::CorePorts;
-use crate::ports::{Outgoing, ReceivedMessage};
+use crate::ports::{CorePorts, Outgoing, ReceivedMessage};
 
 /// How old a message becomes before it is sent anew; SQS keeps it for 14 days.
 pub const REFRESH_AGE: TimeDelta = TimeDelta::days(10);

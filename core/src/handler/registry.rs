@@ -150,6 +150,18 @@ impl JobRegistry {
         asked.unwrap_or_else(|| Queue::for_priority(priority))
     }
 
+    /// What is promised about running the jobs of this name once; `None` where no handler has it.
+    #[must_use]
+    pub fn delivery(&self, name: &str) -> Option<Delivery> {
+        self.get(name).map(|registered| registered.options.delivery)
+    }
+
+    /// When failed jobs of this name are tried again; `None` where no handler has it.
+    #[must_use]
+    pub fn retry_policy(&self, name: &str) -> Option<&RetryPolicy> {
+        self.get(name).map(|registered| registered.retry())
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<Registered>> {
         self.handlers.get(name)
     }

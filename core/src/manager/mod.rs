@@ -29,8 +29,7 @@ pub use steer::{CancelOutcome, RescheduleOutcome, RetryOutcome};
 use crate::config::JobConfig;
 use crate::handler::JobRegistry;
 use crate::job::{BreakerName, JobExecution, JobId};
-use crate::ports::CorePorts;
-use crate::ports::{Counters, DeadLettered, QueueError, StoreError};
+use crate::ports::{CorePorts, Counters, DeadLettered, QueueError, StoreError};
 
 /// Everything a caller can do with jobs.
 pub struct JobManager {

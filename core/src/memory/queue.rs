@@ -82,7 +82,7 @@ impl MemoryQueue {
 /// What a simulated SQS does of its own accord.
 impl MemoryQueue {
     /// Receives up to `max` messages in an order of the caller's, each as SQS keeps it and as a worker gets it.
-    pub(crate) fn receive_by(
+    pub fn receive_by(
         &self,
         queue: Queue,
         max: usize,
@@ -95,13 +95,13 @@ impl MemoryQueue {
     }
 
     /// Moves the instant at which a message can be received.
-    pub(crate) fn show(&self, queue: Queue, message_id: &str, at: DateTime<Utc>) {
+    pub fn show(&self, queue: Queue, message_id: &str, at: DateTime<Utc>) {
         let now = self.clock.now();
         let _ = self.sqs().set_visible_at(queue.as_str(), message_id, at, now);
     }
 
     /// Delivers a deleted message once more; whether it was deleted.
-    pub(crate) fn deliver_again(&self, message: Message, now: DateTime<Utc>) -> bool {
+    pub fn deliver_again(&self, message: Message, now: DateTime<Utc>) -> bool {
         let mut sqs = self.sqs();
         let is_there =
             sqs.messages(&message.queue).is_ok_and(|all| all.iter().any(|one| one.id == message.id));
@@ -110,12 +110,12 @@ impl MemoryQueue {
     }
 
     /// Whether a message can be received now.
-    pub(crate) fn is_visible(&self, queue: Queue) -> bool {
+    pub fn is_visible(&self, queue: Queue) -> bool {
         self.next_visible_at(queue).is_ok_and(|next| next.is_some_and(|next| next <= self.clock.now()))
     }
 
     /// Sends all dead letters back to the queue that they came from.
-    pub(crate) fn redrive(&self, queue: Queue) {
+    pub fn redrive(&self, queue: Queue) {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
         let letters = dead_letter_name(queue);
         let dead: Vec<Message> = sqs.messages(&letters).unwrap_or_default().into_iter().cloned().collect();

@@ -33,7 +33,7 @@ impl MemoryJobStore {
     }
 
     /// Deletes what had ended by this instant, as the time to live does.
-    pub(crate) fn forget(&self, ended_by: chrono::DateTime<chrono::Utc>) {
+    pub fn forget(&self, ended_by: chrono::DateTime<chrono::Utc>) {
         self.state().records.retain(|_, record| record.completed_at.is_none_or(|ended| ended > ended_by));
     }
 

@@ -13,8 +13,7 @@ use serde_json::json;
 use crate::clock::{Clock, Entropy};
 use crate::job::LimitKey;
 use crate::limit::{LimitState, Quota, Taken, Wanted};
-use crate::ports::CorePorts;
-use crate::ports::{EventKind, EventSink, JobEvent, StoreError, VersionedOutcome, VersionedStore};
+use crate::ports::{CorePorts, EventKind, EventSink, JobEvent, StoreError, VersionedOutcome, VersionedStore};
 
 /// The limits, as one environment knows them.
 pub(crate) struct Limits {

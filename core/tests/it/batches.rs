@@ -6,20 +6,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::clock::Clock;
+use lambda_jobs_core::families::Ports;
 use lambda_jobs_core::families::webhook::ports::{
     DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, HttpError, HttpRequest, HttpResponse,
-    HttpSender, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
+    HttpSender, WaitingDelivery, WaitingQuery, WebhookDelivery, WebhookPorts, Webhooks,
 };
 use lambda_jobs_core::families::webhook::{
-    DeliveryPorts, Endpoint, EndpointSpec, MemoryWebhooks, NAME, WebhookDeliveryHandler, WebhookSecret,
+    Endpoint, EndpointSpec, MemoryWebhooks, NAME, WebhookDeliveryHandler, WebhookSecret,
 };
 use lambda_jobs_core::memory::{MemoryVersioned, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::ports::{CorePorts, StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::{JobConfig, JobId, JobStatus, Queue};
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{KnownSecrets, World};
 
 /// A store that notes how many deliveries each call is about, and when it comes, in milliseconds.
 struct Noting {
@@ -146,15 +147,16 @@ impl Batch {
         let webhooks = Arc::new(Noting { store, clock: clock.clone(), start, reads, writes, failing });
         let receivers = Arc::new(Receivers { clock: clock.clone(), requests: Mutex::default() });
         let endpoints = Arc::new(Endpoints::default());
-        let ports = DeliveryPorts {
-            webhooks: webhooks.clone(),
-            endpoints: endpoints.clone(),
-            http: receivers.clone(),
-            events: world.events.clone(),
-            clock: Arc::new(clock),
-            entropy: Arc::new(SeededEntropy::new(3)),
+        let ports = Ports {
+            core: CorePorts { entropy: Arc::new(SeededEntropy::new(3)), ..world.worker_ports() },
+            webhooks: WebhookPorts {
+                webhooks: webhooks.clone(),
+                endpoints: endpoints.clone(),
+                http: receivers.clone(),
+                secrets: Arc::new(KnownSecrets::default()),
+            },
         };
-        let handler = WebhookDeliveryHandler::new(ports, world.manager.clone());
+        let handler = WebhookDeliveryHandler::new(&ports, world.manager.clone());
         let config = JobConfig { concurrency: 10, ..world.config.clone() };
         let world = world.restarted(config, |registry| {
             registry.register(handler).unwrap();

@@ -10,8 +10,8 @@ use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Phase};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::job::Blocker;
 use lambda_jobs_core::memory::{MemoryVersioned, PausedClock};
-use lambda_jobs_core::ports::{EventKind, JobStore, StoreError, VersionedOutcome, VersionedStore};
-use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
+use lambda_jobs_core::ports::{CorePorts, EventKind, JobStore, StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{
     HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobId, JobManager, JobProcessor,
     JobRegistry, JobStatus, Queue, StopSignal,
@@ -229,7 +229,7 @@ fn errors_that_say_nothing_about_the_dependency_do_not_open_its_breaker() {
 fn another(world: &World, mail: &Mail) -> JobProcessor {
     let mut registry = JobRegistry::new(&world.config);
     registry.register(mail.clone()).unwrap();
-    JobProcessor::new(Arc::new(registry), world.config.clone(), world.processor_ports())
+    JobProcessor::new(Arc::new(registry), world.config.clone(), &world.worker_ports())
 }
 
 #[test]
@@ -352,8 +352,8 @@ fn g6_a_prober_who_was_answered_late_looks_again_before_it_calls() {
         let slow = Arc::new(Slow { inner: world.breakers.clone(), clock: world.clock.clone() });
         let mut registry = JobRegistry::new(&world.config);
         registry.register(mail.clone()).unwrap();
-        let ports = ProcessorPorts { breakers: slow, ..world.processor_ports() };
-        let worker = JobProcessor::new(Arc::new(registry), world.config.clone(), ports);
+        let ports = CorePorts { breakers: slow, ..world.worker_ports() };
+        let worker = JobProcessor::new(Arc::new(registry), world.config.clone(), &ports);
         send(&world);
         let batch = world.receive(Queue::Normal);
         let deadline = world.now() + TimeDelta::seconds(90);

@@ -11,8 +11,8 @@ use lambda_jobs_core::breaker::{Breaker, BreakerPolicy};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::job::Blocker;
 use lambda_jobs_core::memory::{MemoryVersioned, SeededEntropy};
-use lambda_jobs_core::ports::{JobStore, StoreError, VersionedOutcome, VersionedStore};
-use lambda_jobs_core::processor::{Invocation, JobProcessor, ProcessorPorts};
+use lambda_jobs_core::ports::{CorePorts, JobStore, StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::processor::{Invocation, JobProcessor};
 use lambda_jobs_core::{
     HandlerOptions, JobContext, JobError, JobHandler, JobId, JobRegistry, JobStatus, Queue, StopSignal,
 };
@@ -133,8 +133,8 @@ impl Fleet {
             let mut registry = JobRegistry::new(&world.config);
             registry.register(partner.clone()).unwrap().register(Busy).unwrap();
             let entropy = Arc::new(SeededEntropy::new(number));
-            let ports = ProcessorPorts { entropy, breakers: store.clone(), ..world.processor_ports() };
-            JobProcessor::new(Arc::new(registry), world.config.clone(), ports)
+            let ports = CorePorts { entropy, breakers: store.clone(), ..world.worker_ports() };
+            JobProcessor::new(Arc::new(registry), world.config.clone(), &ports)
         };
         let workers = (1..=workers).map(worker).collect();
         Self { world, partner, workers, store }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use lambda_jobs_core::limit::{Limit, LimitBy, LimitState, Rate};
-use lambda_jobs_core::ports::{EventKind, StoreError, VersionedOutcome, VersionedStore};
-use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
+use lambda_jobs_core::ports::{CorePorts, EventKind, StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{
     HandlerOptions, JobContext, JobError, JobHandler, JobId, JobProcessor, JobRegistry, JobStatus, Queue,
     StopSignal,
@@ -169,8 +169,8 @@ fn a_job_whose_limit_cannot_be_asked_waits_and_spends_nothing() {
     let world = world(&handler);
     let mut registry = JobRegistry::new(&world.config);
     registry.register(handler.clone()).unwrap();
-    let ports = ProcessorPorts { limits: Arc::new(Unreachable), ..world.processor_ports() };
-    let cut_off = JobProcessor::new(Arc::new(registry), world.config.clone(), ports);
+    let ports = CorePorts { limits: Arc::new(Unreachable), ..world.worker_ports() };
+    let cut_off = JobProcessor::new(Arc::new(registry), world.config.clone(), &ports);
     let job = send(&world, 1_000, Some("acme"));
     let invocation = Invocation { deadline: world.now() + TimeDelta::seconds(90), stop: StopSignal::never() };
     let report = world.clock.run(cut_off.process(world.receive(Queue::Normal), &invocation));

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use lambda_jobs_core::control::Control;
-use lambda_jobs_core::dispatcher::{MappingReconciler, Refresh, refresh_backlog};
+use lambda_jobs_core::dispatcher::{MappingReconciler, renew_stale_messages};
 use lambda_jobs_core::memory::MemoryEventSources;
-use lambda_jobs_core::ports::{ControlStore, EventSources, SaveOutcome, SourceState, StoreError};
-use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
+use lambda_jobs_core::ports::{ControlStore, CorePorts, EventSources, SaveOutcome, SourceState, StoreError};
+use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{
     JobConfig, JobError, JobId, JobProcessor, JobRegistry, JobStatus, NewJob, Queue, StopSignal,
 };
@@ -168,18 +168,8 @@ impl Watched {
         let (world, control) = (world(), Arc::new(Counted::default()));
         let mut registry = JobRegistry::new(&world.config);
         register(&mut registry);
-        let ports = ProcessorPorts {
-            store: world.store.clone(),
-            queue: world.queue.clone(),
-            control: control.clone(),
-            unique: world.keys.clone(),
-            breakers: world.breakers.clone(),
-            limits: world.limits.clone(),
-            events: world.events.clone(),
-            clock: Arc::new(world.clock.clone()),
-            entropy: Arc::new(lambda_jobs_core::memory::SeededEntropy::new(7)),
-        };
-        let processor = JobProcessor::new(Arc::new(registry), world.config.clone(), ports);
+        let ports = CorePorts { control: control.clone(), ..world.worker_ports() };
+        let processor = JobProcessor::new(Arc::new(registry), world.config.clone(), &ports);
         Self { world, control, processor }
     }
 
@@ -244,16 +234,11 @@ fn forty_days_without_any_event_source_lose_nothing_while_the_backlog_is_looked_
         world.clock.advance(TimeDelta::days(long_before).to_std().unwrap());
         pause(&world, None);
         jobs.extend((0..30).map(|_| world.send(Queue::High, &json!({ "name": "note" }))));
-        let ports = Refresh {
-            control: world.control.clone(),
-            backlog: world.queue.clone(),
-            queue: world.queue.clone(),
-            clock: Arc::new(world.clock.clone()),
-        };
+        let ports = world.worker_ports();
         let end = world.now() + TimeDelta::days(40);
         while world.now() < end {
             world.advance(300);
-            world.clock.run(refresh_backlog(&ports, world.now() + TimeDelta::seconds(50)));
+            world.clock.run(renew_stale_messages(&ports, world.now() + TimeDelta::seconds(50)));
         }
         resume(&world, None);
         world.settle();
@@ -271,14 +256,9 @@ fn forty_days_without_any_event_source_lose_nothing_while_the_backlog_is_looked_
 fn the_backlog_of_a_queue_that_runs_is_left_alone() {
     let world = world();
     jobs_of_every_kind(&world);
-    let ports = Refresh {
-        control: world.control.clone(),
-        backlog: world.queue.clone(),
-        queue: world.queue.clone(),
-        clock: Arc::new(world.clock.clone()),
-    };
+    let ports = world.worker_ports();
     world.clock.advance(TimeDelta::days(11).to_std().unwrap());
-    let done = world.clock.run(refresh_backlog(&ports, world.now() + TimeDelta::seconds(50)));
+    let done = world.clock.run(renew_stale_messages(&ports, world.now() + TimeDelta::seconds(50)));
     assert_eq!((done.sent, done.failed), (0, 0));
     assert!(world.receive(Queue::Normal).iter().all(|message| message.receive_count == 1));
 }
@@ -289,15 +269,10 @@ fn the_backlog_is_left_when_the_deadline_is_near_and_carried_on_with_later() {
     pause(&world, None);
     world.send(Queue::Low, &json!({ "name": "note" }));
     world.clock.advance(TimeDelta::days(10).to_std().unwrap());
-    let ports = Refresh {
-        control: world.control.clone(),
-        backlog: world.queue.clone(),
-        queue: world.queue.clone(),
-        clock: Arc::new(world.clock.clone()),
-    };
+    let ports = world.worker_ports();
     let sent = |seconds| {
         let deadline = world.now() + TimeDelta::seconds(seconds);
-        world.clock.run(refresh_backlog(&ports, deadline)).sent
+        world.clock.run(renew_stale_messages(&ports, deadline)).sent
     };
     assert_eq!((sent(5), sent(6), sent(60)), (0, 1, 0));
 }

@@ -8,9 +8,9 @@ use chrono::TimeDelta;
 use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Counts, Window};
 use lambda_jobs_core::limit::{Limit, LimitBy, Rate};
 use lambda_jobs_core::manager::BreakerView;
-use lambda_jobs_core::memory::{MemoryVersioned, SeededEntropy};
-use lambda_jobs_core::ports::{StoreError, VersionedOutcome, VersionedStore};
-use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
+use lambda_jobs_core::memory::MemoryVersioned;
+use lambda_jobs_core::ports::{CorePorts, StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::versioned::VersionedState;
 use lambda_jobs_core::{
     HandlerOptions, JobContext, JobError, JobHandler, JobProcessor, JobRegistry, Queue, StopSignal,
@@ -83,18 +83,8 @@ impl Watched {
         let limits = Arc::new(Counted { inner: world.limits.clone(), calls: AtomicUsize::new(0) });
         let mut registry = JobRegistry::new(&world.config);
         registry.register(Plain { name: "plain", options }).unwrap();
-        let ports = ProcessorPorts {
-            store: world.store.clone(),
-            queue: world.queue.clone(),
-            control: world.control.clone(),
-            unique: world.keys.clone(),
-            breakers: breakers.clone(),
-            limits: limits.clone(),
-            events: world.events.clone(),
-            clock: Arc::new(world.clock.clone()),
-            entropy: Arc::new(SeededEntropy::new(7)),
-        };
-        let processor = JobProcessor::new(Arc::new(registry), world.config.clone(), ports);
+        let ports = CorePorts { breakers: breakers.clone(), limits: limits.clone(), ..world.worker_ports() };
+        let processor = JobProcessor::new(Arc::new(registry), world.config.clone(), &ports);
         Self { world, breakers, limits, processor }
     }
 

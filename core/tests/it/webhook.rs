@@ -8,31 +8,34 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use futures_util::future::{join, pending};
 use lambda_jobs_core::clock::Clock;
+use lambda_jobs_core::families::Ports;
 use lambda_jobs_core::families::webhook::ports::{
     AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery,
-    Webhooks,
+    WebhookPorts, Webhooks,
 };
-use lambda_jobs_core::families::webhook::{DeliveryPorts, MemoryWebhooks, NAME, WebhookDeliveryHandler};
+use lambda_jobs_core::families::webhook::{MemoryWebhooks, NAME, WebhookDeliveryHandler};
 use lambda_jobs_core::memory::{MemoryVersioned, SeededEntropy};
+use lambda_jobs_core::ports::CorePorts;
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{JobId, JobStatus, NewJob, Queue, StopSignal};
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{KnownSecrets, World};
 
 /// A world whose worker delivers these webhooks.
 fn with_webhooks(webhooks: &Arc<MemoryWebhooks>, http: &Arc<Scripted>) -> World {
     // Its manager is made before the handler that enqueues with it.
     let world = World::new(|_| ());
-    let ports = DeliveryPorts {
-        webhooks: webhooks.clone(),
-        endpoints: Arc::new(MemoryVersioned::new()),
-        http: http.clone(),
-        events: world.events.clone(),
-        clock: Arc::new(world.clock.clone()),
-        entropy: Arc::new(SeededEntropy::new(3)),
+    let ports = Ports {
+        core: CorePorts { entropy: Arc::new(SeededEntropy::new(3)), ..world.worker_ports() },
+        webhooks: WebhookPorts {
+            webhooks: webhooks.clone(),
+            endpoints: Arc::new(MemoryVersioned::new()),
+            http: http.clone(),
+            secrets: Arc::new(KnownSecrets::default()),
+        },
     };
-    let handler = WebhookDeliveryHandler::new(ports, world.manager.clone());
+    let handler = WebhookDeliveryHandler::new(&ports, world.manager.clone());
     let config = world.config.clone();
     world.restarted(config, |registry| {
         registry.register(handler).unwrap();

@@ -9,18 +9,18 @@ use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, TimeZone, Utc};
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::clock::{BoxFuture, Clock};
+use lambda_jobs_core::families::webhook::ports::{Secrets, SecretsError};
 use lambda_jobs_core::limit::LimitState;
-use lambda_jobs_core::manager::ManagerPorts;
 use lambda_jobs_core::memory::{
     MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys,
     MemoryVersioned, PausedClock, SeededEntropy,
 };
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, DeadLetter, DeadLetterQueue, DeadLettered, Deferral, DueQuery, InsertOutcome,
-    JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, QueueError, Receipt, ReceivedMessage,
-    ReplaceOutcome, SettleBatch, SettleOutcome, StoreError, UniqueKeys, VersionedStore,
+    ClaimOutcome, ClaimRequest, CorePorts, DeadLetter, DeadLetterQueue, DeadLettered, Deferral, DueQuery,
+    InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, QueueError, Receipt,
+    ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, StoreError, UniqueKeys, VersionedStore,
 };
-use lambda_jobs_core::processor::{BatchReport, Invocation, ProcessorPorts};
+use lambda_jobs_core::processor::{BatchReport, Invocation};
 use lambda_jobs_core::{
     Dispatcher, Jitter, JobConfig, JobExecution, JobId, JobManager, JobProcessor, JobRecord, JobRegistry,
     Queue, RetryPolicy, StopSignal, TickReport,
@@ -42,7 +42,7 @@ pub(crate) struct World {
     pub(crate) events: Arc<MemoryEvents>,
     pub(crate) processor: JobProcessor,
     pub(crate) manager: Arc<JobManager>,
-    manager_ports: ManagerPorts,
+    pub(crate) ports: CorePorts,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) config: JobConfig,
 }
@@ -62,18 +62,9 @@ struct Kept {
 
 impl World {
     /// What another worker of this world works on.
-    pub(crate) fn processor_ports(&self) -> ProcessorPorts {
-        ProcessorPorts {
-            store: self.store.clone(),
-            queue: self.queue.clone(),
-            control: self.control.clone(),
-            unique: self.keys.clone(),
-            breakers: self.breakers.clone(),
-            limits: self.limits.clone(),
-            events: self.events.clone(),
-            clock: Arc::new(self.clock.clone()),
-            entropy: Arc::new(SeededEntropy::new(11)),
-        }
+    pub(crate) fn worker_ports(&self) -> CorePorts {
+        let entropy = Arc::new(SeededEntropy::new(11));
+        CorePorts { queue: self.queue.clone(), entropy, ..self.ports.clone() }
     }
 
     /// A world at 08:00 with these handlers, without jitter.
@@ -115,26 +106,16 @@ impl World {
             refused: AtomicUsize::new(0),
             acknowledged: AtomicUsize::new(0),
         });
-        let ports = ProcessorPorts {
-            store: store.clone(),
-            queue: sends.clone(),
-            control: control.clone(),
-            unique: keys.clone(),
-            breakers: breakers.clone(),
-            limits: limits.clone(),
-            events: events.clone(),
-            clock: Arc::new(clock.clone()),
-            entropy: entropy.clone(),
-        };
-        let processor = JobProcessor::new(Arc::new(registry), config.clone(), ports);
-        let manager_ports = ManagerPorts {
+        let ports = CorePorts {
             index: store.inner.clone(),
-            archive: store.inner.clone(),
+            pruner: store.inner.clone(),
             store: store.clone(),
             queue: sends.clone(),
             schedules: schedules.clone(),
             dead_letters: queue.clone(),
             stats: queue.clone(),
+            stale: queue.clone(),
+            event_sources: None,
             control: control.clone(),
             unique: keys.clone(),
             breakers: breakers.clone(),
@@ -143,7 +124,8 @@ impl World {
             clock: Arc::new(clock.clone()),
             entropy,
         };
-        let manager = Arc::new(JobManager::new(config.clone(), manager_ports.clone()));
+        let processor = JobProcessor::new(Arc::new(registry), config.clone(), &ports);
+        let manager = Arc::new(JobManager::new(config.clone(), ports.clone()));
         let dispatcher = Dispatcher::new(manager.clone());
         Self {
             clock,
@@ -158,7 +140,7 @@ impl World {
             events,
             processor,
             manager,
-            manager_ports,
+            ports,
             dispatcher,
             config,
         }
@@ -166,12 +148,12 @@ impl World {
 
     /// A manager that knows these handlers.
     pub(crate) fn manager_for(&self, registry: Arc<JobRegistry>) -> JobManager {
-        JobManager::new(self.config.clone(), self.manager_ports.clone()).with_registry(registry)
+        JobManager::new(self.config.clone(), self.ports.clone()).with_registry(registry)
     }
 
     /// A manager to which the breakers are in this store.
     pub(crate) fn manager_on(&self, breakers: Arc<dyn VersionedStore<Breaker>>) -> JobManager {
-        JobManager::new(self.config.clone(), ManagerPorts { breakers, ..self.manager_ports.clone() })
+        JobManager::new(self.config.clone(), CorePorts { breakers, ..self.ports.clone() })
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -420,5 +402,17 @@ impl JobStore for Counting {
             return Err(StoreError::new("call the store", "it timed out"));
         }
         self.inner.cancellations(ids).await
+    }
+}
+
+/// Secrets that a test can know: 32 bytes of 1, then of 2, and so on.
+#[derive(Default)]
+pub(crate) struct KnownSecrets(std::sync::Mutex<u8>);
+
+impl Secrets for KnownSecrets {
+    fn secret(&self) -> Result<[u8; 32], SecretsError> {
+        let mut last = self.0.lock().unwrap();
+        *last += 1;
+        Ok([*last; 32])
     }
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{TimeDelta, TimeZone, Utc};
-use lambda_jobs_core::memory::{MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemoryVersioned, MemoryUniqueKeys, PausedClock, SeededEntropy};
+use lambda_jobs_core::memory::{MemoryPorts, PausedClock};
 use lambda_jobs_core::clock::Clock;
-use lambda_jobs_core::processor::{Invocation, ProcessorPorts};
+use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{JobConfig, JobError, JobProcessor, JobRegistry, Queue, StopSignal};
 use serde_json::{Value, json};
 
@@ -28,25 +28,15 @@ impl Write for Lines {
 /// Runs these payloads as one batch; answers the log lines it wrote.
 fn log_of(payloads: &[Value]) -> Vec<Value> {
     let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
-    let queue = Arc::new(MemoryQueue::new(clock.clone(), Duration::from_mins(9)).unwrap());
+    let memory = MemoryPorts::new(clock.clone(), Duration::from_mins(9)).unwrap();
+    let queue = memory.queue.clone();
     let config = JobConfig::default();
     let mut registry = JobRegistry::new(&config);
     let run = |payload: Value, _| async move {
         if payload["fail"] == true { Err(JobError::permanent("as told")) } else { Ok(()) }
     };
     registry.register_fn("told", run).unwrap();
-    let ports = ProcessorPorts {
-        store: Arc::new(MemoryJobStore::new()),
-        queue: queue.clone(),
-        control: Arc::new(MemoryControlStore::new()),
-        unique: Arc::new(MemoryUniqueKeys::new()),
-        breakers: Arc::new(MemoryVersioned::new()),
-        limits: Arc::new(MemoryVersioned::new()),
-        events: Arc::new(MemoryEvents::new()),
-        clock: Arc::new(clock.clone()),
-        entropy: Arc::new(SeededEntropy::new(7)),
-    };
-    let processor = JobProcessor::new(Arc::new(registry), config, ports);
+    let processor = JobProcessor::new(Arc::new(registry), config, &memory.ports());
     for payload in payloads {
         queue.send_body(Queue::Normal, &json!({ "name": "told", "payload": payload }).to_string()).unwrap();
     }

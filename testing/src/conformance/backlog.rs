@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::conformance::Bench;
 use crate::conformance::bench::{all_ok, ok};
 use lambda_jobs_core::job::Queue;
-use lambda_jobs_core::ports::{StaleMessages, JobQueue, Outgoing, QueueDepth, QueueStats, ReceivedMessage};
+use lambda_jobs_core::ports::{JobQueue, Outgoing, QueueDepth, QueueStats, ReceivedMessage, StaleMessages};
 
 /// What is looked at: three ports of the same queues.
 #[derive(Clone, Copy)]

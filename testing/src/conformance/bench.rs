@@ -7,9 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use lambda_jobs_core::clock::{Clock, Entropy};
 use lambda_jobs_core::job::{Claim, ClaimId, Company, JobDefinition, JobId, JobRecord, Queue};
 use lambda_jobs_core::ports::{ClaimRequest, Fence, JobStore, SettleBatch, SettleOutcome, Settlement};
-use lambda_jobs_core::clock::{Clock, Entropy};
 
 /// A clock, randomness, and what follows from them: names that nobody has used.
 #[derive(Clone)]

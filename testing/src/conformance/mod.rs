@@ -50,7 +50,7 @@ mod tests {
     use lambda_jobs_core::families::webhook::{Endpoint, MemoryWebhooks};
     use lambda_jobs_core::job::Queue;
     use lambda_jobs_core::limit::LimitState;
-    use lambda_jobs_core::memory::{MemoryControlStore, MemoryEventSources, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryVersioned, MemoryUniqueKeys, PausedClock, SeededEntropy};
+    use lambda_jobs_core::memory::{MemoryControlStore, MemoryEventSources, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys, MemoryVersioned, PausedClock, SeededEntropy};
     use lambda_jobs_core::ports::ReceivedMessage;
 
     #[async_trait]
@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn the_shared_states_in_memory_pass_twice_with_every_kind() {
         let (clock, bench) = bench();
-        let (breakers, limits, endpoints) = (MemoryVersioned::new(), MemoryVersioned::new(), MemoryVersioned::new());
+        let (breakers, limits, endpoints) =
+            (MemoryVersioned::new(), MemoryVersioned::new(), MemoryVersioned::new());
         for _ in 0..2 {
             clock.run(shared::suite::<Endpoint>(&endpoints, &bench));
             clock.run(shared::suite::<Breaker>(&breakers, &bench));

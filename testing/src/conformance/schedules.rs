@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::conformance::Bench;
 use crate::conformance::bench::{all_ok, ok};
+use lambda_jobs_core::job::ScheduleId;
 use lambda_jobs_core::ports::{Advance, DueSchedules, ScheduleStore, StoredSchedule};
 use lambda_jobs_core::schedule::{Schedule, ScheduleState};
-use lambda_jobs_core::job::ScheduleId;
 
 /// Runs every case.
 pub async fn suite(store: &dyn ScheduleStore, bench: &Bench) {

@@ -237,7 +237,10 @@ async fn many_are_saved_and_loaded_in_their_order<T: Sample>(store: &dyn Version
     }
 }
 
-async fn one_that_is_refused_does_not_keep_the_others<T: Sample>(store: &dyn VersionedStore<T>, bench: &Bench) {
+async fn one_that_is_refused_does_not_keep_the_others<T: Sample>(
+    store: &dyn VersionedStore<T>,
+    bench: &Bench,
+) {
     let case = "of many states each is saved or refused by itself, and answered in order";
     let states: Vec<T> = (0..30).map(|_| first(&bench.fresh("state"), bench)).collect();
     for state in states.iter().step_by(3) {

@@ -12,7 +12,7 @@ use crate::conformance::{Bench, shared};
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::memory::{PausedClock, SeededEntropy};
-use lambda_jobs_core::ports::{VersionedOutcome, VersionedStore, StoreError};
+use lambda_jobs_core::ports::{StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::versioned::VersionedState;
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::simulation::faults::Fault;
 use crate::simulation::history::History;
-use crate::simulation::link::{Link, Party};
+use crate::simulation::link::{Link, Party, core_ports};
 use crate::simulation::outside::Outside;
 use crate::simulation::plan::{Expected, Order, What};
+use lambda_jobs_core::clock::{BoxFuture, Clock};
 use lambda_jobs_core::config::JobConfig;
 use lambda_jobs_core::job::{JobId, NewJob};
-use lambda_jobs_core::manager::{CancelOutcome, JobManager, ManagerPorts};
-use lambda_jobs_core::clock::{BoxFuture, Clock};
+use lambda_jobs_core::manager::{CancelOutcome, JobManager};
 use lambda_jobs_core::schedule::{Schedule, occurrences_after};
 
 /// What a caller learned.
@@ -199,21 +199,5 @@ impl History {
 
 /// A manager at the end of a link.
 pub(super) fn manager(link: &Arc<Link>, config: JobConfig) -> JobManager {
-    let ports = ManagerPorts {
-        store: link.clone(),
-        index: link.clone(),
-        archive: link.clone(),
-        queue: link.clone(),
-        schedules: link.clone(),
-        dead_letters: link.clone(),
-        stats: link.clone(),
-        control: link.clone(),
-        unique: link.clone(),
-        breakers: link.clone(),
-        limits: link.clone(),
-        events: link.world.events.clone(),
-        clock: link.clone(),
-        entropy: link.clone(),
-    };
-    JobManager::new(config, ports)
+    JobManager::new(config, core_ports(link))
 }

@@ -8,16 +8,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::simulation::faults::Fault;
 use crate::simulation::invariants;
-use crate::simulation::link::{Link, Party};
+use crate::simulation::link::{Link, Party, core_ports};
 use crate::simulation::mappings::Mappings;
 use crate::simulation::scenario::{Doom, Scenario, Weather};
 use crate::simulation::world::World;
-use lambda_jobs_core::config::JobConfig;
-use lambda_jobs_core::handler::{StopSignal, JobRegistry};
-use lambda_jobs_core::job::Queue;
 use lambda_jobs_core::clock::{BoxFuture, Clock};
+use lambda_jobs_core::config::JobConfig;
+use lambda_jobs_core::handler::{Delivery, JobRegistry, StopSignal};
+use lambda_jobs_core::job::Queue;
 use lambda_jobs_core::ports::ReceivedMessage;
-use lambda_jobs_core::processor::{BatchReport, Invocation, JobProcessor, ProcessorPorts};
+use lambda_jobs_core::processor::{BatchReport, Invocation, JobProcessor};
 use lambda_jobs_core::sqs::Message;
 
 /// How many batches of one queue run at once.
@@ -115,8 +115,8 @@ impl Fleet {
 
     /// Whether the jobs of a handler are claimed, and how often they are tried again.
     pub(super) fn registered(&self, name: &str) -> Option<(bool, u32)> {
-        let handler = self.registry.get(name)?;
-        Some((handler.is_claimed(), handler.retry().max_retries()))
+        let is_claimed = self.registry.delivery(name)? == Delivery::Claimed;
+        Some((is_claimed, self.registry.retry_policy(name)?.max_retries()))
     }
 
     /// Drops what was killed: the history is over.
@@ -263,20 +263,10 @@ impl Fleet {
         let id = self.next_id;
         self.next_id += 1;
         let link = Arc::new(Link::new(Arc::clone(&self.world), Party::Worker(id)));
-        let ports = ProcessorPorts {
-            store: link.clone(),
-            queue: link.clone(),
-            control: link.clone(),
-            unique: link.clone(),
-            breakers: link.clone(),
-            limits: link.clone(),
-            events: self.world.events.clone(),
-            clock: link.clone(),
-            entropy: link.clone(),
-        };
+        let ports = core_ports(&link);
         let config = JobConfig { enabled: is_enabled, ..self.world.config.clone() };
         let processor =
-            JobProcessor::new(Arc::clone(&self.registry), config, ports).with_observer(link.clone());
+            JobProcessor::new(Arc::clone(&self.registry), config, &ports).with_observer(link.clone());
         let processor = Arc::new(processor);
         self.environments.push(Environment { id, is_enabled, link, processor, busy: None });
         self.environments.len() - 1

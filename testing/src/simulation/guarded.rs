@@ -14,10 +14,10 @@ use crate::simulation::plan::{Expected, Order, Step, What};
 use crate::simulation::scenario::{Planned, Scenario, Weather};
 use crate::simulation::watch::Terms;
 use crate::simulation::world::MAX_SKEW;
-use lambda_jobs_core::job::{BreakerName, NewJob, Queue};
-use lambda_jobs_core::breaker::{BreakerPolicy, Trip};
 use lambda_jobs_core::Invalid;
-use lambda_jobs_core::handler::{JobContext, HandlerOptions, JobError, JobHandler};
+use lambda_jobs_core::breaker::{BreakerPolicy, Trip};
+use lambda_jobs_core::handler::{HandlerOptions, JobContext, JobError, JobHandler};
+use lambda_jobs_core::job::{BreakerName, NewJob, Queue};
 use lambda_jobs_core::limit::{Limit, LimitBy, Rate};
 
 impl Scenario {

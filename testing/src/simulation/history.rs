@@ -19,9 +19,9 @@ use crate::simulation::ticks::Ticks;
 use crate::simulation::timeline::Timeline;
 use crate::simulation::watch::{Broken, Counts};
 use crate::simulation::world::World;
+use lambda_jobs_core::clock::{BoxFuture, Clock};
 use lambda_jobs_core::job::{JobId, Queue};
 use lambda_jobs_core::message::JobMessage;
-use lambda_jobs_core::clock::{BoxFuture, Clock};
 
 /// How long it may take after the last job is due, once nothing fails any more, until all have ended: every
 /// retry with its backoff, and every lease and visibility timeout that has to run out in between.

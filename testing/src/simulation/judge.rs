@@ -13,7 +13,7 @@ use lambda_jobs_core::ports::{DeadLetterQueue, DeadLettered, JobIndex, Versioned
 
 impl History {
     fn letters(&self, queue: Queue) -> Vec<DeadLettered> {
-        at_once(DeadLetterQueue::list(&self.world.queue, queue, usize::MAX)).unwrap_or_default()
+        at_once(DeadLetterQueue::list(&*self.world.queue, queue, usize::MAX)).unwrap_or_default()
     }
 
     /// What must hold when all is done.

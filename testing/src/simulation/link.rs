@@ -12,10 +12,10 @@ use crate::simulation::faults::Fault;
 use crate::simulation::invariants;
 use crate::simulation::watch::Via;
 use crate::simulation::world::{State, World, at_once};
-use lambda_jobs_core::job::{JobId, JobRecord, Queue};
 use lambda_jobs_core::clock::{BoxFuture, Clock, Entropy};
-use lambda_jobs_core::ports::{ClaimOutcome, ClaimRequest, Counters, DeadLetter, DeadLetterQueue, DeadLettered, Deferral, DueQuery, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobQueue, JobStore, ListQuery, Outgoing, QueueError, Receipt, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError};
+use lambda_jobs_core::job::{JobId, JobRecord, Queue};
 use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::{ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DeadLetterQueue, DeadLettered, Deferral, DueQuery, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobQueue, JobStore, ListQuery, Outgoing, QueueError, Receipt, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError};
 use lambda_jobs_core::processor::RunObserver;
 
 /// Who is at this end.
@@ -48,6 +48,28 @@ pub(super) enum Fate {
     NoEffect,
     Throttled,
     AnswerLost,
+}
+
+/// The ports of whoever is at the end of a link.
+pub(super) fn core_ports(link: &Arc<Link>) -> CorePorts {
+    CorePorts {
+        store: link.clone(),
+        index: link.clone(),
+        pruner: link.clone(),
+        queue: link.clone(),
+        dead_letters: link.clone(),
+        stats: link.clone(),
+        stale: link.world.queue.clone(),
+        event_sources: None,
+        schedules: link.clone(),
+        control: link.clone(),
+        unique: link.clone(),
+        breakers: link.clone(),
+        limits: link.clone(),
+        events: link.world.events.clone(),
+        clock: link.clone(),
+        entropy: link.clone(),
+    }
 }
 
 impl Link {
@@ -404,7 +426,7 @@ impl JobQueue for Link {
 #[async_trait]
 impl DeadLetterQueue for Link {
     async fn list(&self, queue: Queue, limit: usize) -> Result<Vec<DeadLettered>, QueueError> {
-        at_once(DeadLetterQueue::list(&self.world.queue, queue, limit))
+        at_once(DeadLetterQueue::list(&*self.world.queue, queue, limit))
     }
 }
 

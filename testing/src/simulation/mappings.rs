@@ -98,7 +98,10 @@ impl Mappings {
         self.ends.iter().map(|(at, _)| *at).chain(tick).min()
     }
 
-    fn change(&self, change: impl FnOnce(&lambda_jobs_core::control::Control) -> lambda_jobs_core::control::Control) {
+    fn change(
+        &self,
+        change: impl FnOnce(&lambda_jobs_core::control::Control) -> lambda_jobs_core::control::Control,
+    ) {
         let control = at_once(self.world.control.load()).unwrap_or_default();
         let _ = at_once(self.world.control.save(&change(&control)));
     }

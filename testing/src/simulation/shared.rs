@@ -11,9 +11,9 @@ use crate::simulation::invariants;
 use crate::simulation::link::{Fate, Link, unanswered};
 use crate::simulation::world::at_once;
 use lambda_jobs_core::breaker::Breaker;
-use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::clock::Clock;
-use lambda_jobs_core::ports::{VersionedOutcome, VersionedStore, StoreError};
+use lambda_jobs_core::limit::LimitState;
+use lambda_jobs_core::ports::{StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::versioned::VersionedState;
 
 impl Link {
@@ -67,7 +67,10 @@ impl Link {
         saved.unwrap_or_else(|fate| states.iter().map(|_| Err(error(&fate))).collect())
     }
 
-    async fn list_shared<T: VersionedState>(&self, store: &dyn VersionedStore<T>) -> Result<Vec<T>, StoreError> {
+    async fn list_shared<T: VersionedState>(
+        &self,
+        store: &dyn VersionedStore<T>,
+    ) -> Result<Vec<T>, StoreError> {
         self.shared(|| at_once(store.list())).await.unwrap_or_else(|fate| Err(error(&fate)))
     }
 }

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use crate::simulation::invariants;
 use crate::simulation::link::{Link, Party};
 use crate::simulation::world::at_once;
+use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::control::Control;
 use lambda_jobs_core::job::Queue;
-use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::ports::{ControlStore, QueueDepth, QueueError, QueueStats, SaveOutcome, StoreError};
 
 #[async_trait]

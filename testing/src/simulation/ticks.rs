@@ -14,9 +14,9 @@ use crate::simulation::faults::Fault;
 use crate::simulation::invariants;
 use crate::simulation::link::{Link, Party};
 use crate::simulation::world::{World, at_once};
+use lambda_jobs_core::clock::{BoxFuture, Clock};
 use lambda_jobs_core::config::JobConfig;
 use lambda_jobs_core::dispatcher::{Dispatcher, TickReport};
-use lambda_jobs_core::clock::{BoxFuture, Clock};
 use lambda_jobs_core::ports::{DueQuery, JobIndex, ScheduleStore};
 
 /// How long a tick may take.

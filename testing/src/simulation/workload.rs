@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::simulation::guarded::{Mood, guarded};
 use crate::simulation::plan::{Expected, What};
 use crate::simulation::scenario::{Doom, Planned, Scenario};
-use lambda_jobs_core::handler::{JobContext, Delivery, HandlerOptions, JobError, JobHandler};
+use lambda_jobs_core::handler::{Delivery, HandlerOptions, JobContext, JobError, JobHandler};
 use lambda_jobs_core::job::{JobId, NewJob, Priority, Queue};
 
 /// What a job does.

@@ -13,11 +13,11 @@ use crate::simulation::faults::{Fault, FaultCounts};
 use crate::simulation::timeline::Timeline;
 use crate::simulation::watch::Watch;
 use lambda_jobs_core::breaker::Breaker;
+use lambda_jobs_core::clock::{BoxFuture, Clock};
 use lambda_jobs_core::config::JobConfig;
 use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::limit::LimitState;
-use lambda_jobs_core::memory::{MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryVersioned, MemoryUniqueKeys, PausedClock};
-use lambda_jobs_core::clock::{BoxFuture, Clock};
+use lambda_jobs_core::memory::{MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys, MemoryVersioned, PausedClock};
 use lambda_jobs_core::ports::JobStore;
 
 /// How far a clock is off at most, in milliseconds: two of them then differ by less than 5 s.
@@ -29,7 +29,7 @@ pub(super) struct World {
     pub(super) clock: PausedClock,
     pub(super) start: DateTime<Utc>,
     pub(super) store: MemoryJobStore,
-    pub(super) queue: MemoryQueue,
+    pub(super) queue: Arc<MemoryQueue>,
     pub(super) control: Arc<MemoryControlStore>,
     pub(super) schedules: MemorySchedules,
     pub(super) unique: Arc<MemoryUniqueKeys>,
@@ -88,7 +88,7 @@ impl World {
             clock,
             start,
             store,
-            queue,
+            queue: Arc::new(queue),
             schedules: MemorySchedules::new(),
             control,
             unique: Arc::default(),

@@ -21,8 +21,7 @@ use futures_util::lock::Mutex as Turns;
 use crate::breaker::{Admission, Breaker, BreakerPolicy, BulkheadDecision, Phase, Window};
 use crate::clock::{Clock, Entropy};
 use crate::job::BreakerName;
-use crate::ports::CorePorts;
-use crate::ports::{EventSink, StoreError, VersionedOutcome, VersionedStore};
+use crate::ports::{CorePorts, EventSink, StoreError, VersionedOutcome, VersionedStore};
 
 pub(crate) use event::event;
 pub(crate) use visitor::BulkheadHolder;

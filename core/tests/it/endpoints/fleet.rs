@@ -1,7 +1,8 @@
 //! Ten environments, and receivers that hold up whoever calls them, beside one that does not.
 
 use lambda_jobs_core::JobRegistry;
-use lambda_jobs_core::processor::{JobProcessor, ProcessorPorts};
+use lambda_jobs_core::ports::CorePorts;
+use lambda_jobs_core::processor::JobProcessor;
 
 use super::*;
 
@@ -14,11 +15,11 @@ impl Hooks {
     /// A worker with a view of its own of what the fleet shares.
     fn environment(&self, number: u32) -> JobProcessor {
         let mut registry = JobRegistry::new(&self.world.config);
-        let handler = WebhookDeliveryHandler::new(self.delivery_ports.clone(), self.world.manager.clone());
+        let handler = WebhookDeliveryHandler::new(&self.ports, self.world.manager.clone());
         registry.register(handler).unwrap();
         let entropy = Arc::new(SeededEntropy::new(100 + u64::from(number)));
-        let ports = ProcessorPorts { entropy, ..self.world.processor_ports() };
-        JobProcessor::new(Arc::new(registry), self.world.config.clone(), ports)
+        let ports = CorePorts { entropy, ..self.world.worker_ports() };
+        JobProcessor::new(Arc::new(registry), self.world.config.clone(), &ports)
     }
 
     /// One environment: batch after batch, until so many deliveries to this host have arrived.

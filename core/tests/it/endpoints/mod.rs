@@ -8,23 +8,22 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use lambda_jobs_core::clock::Clock;
+use lambda_jobs_core::families::Ports;
 use lambda_jobs_core::families::webhook::ports::{
-    DeliveryQuery, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, Secrets, SecretsError,
-    Webhooks,
+    DeliveryQuery, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookPorts, Webhooks,
 };
 use lambda_jobs_core::families::webhook::{
-    DeliveryPorts, Endpoint, EndpointId, EndpointSpec, EndpointView, FIRST_BYTE_TIMEOUT, MemoryWebhooks,
-    NewEvent, Published, RateLimit, RetrySchedule, WebhookDeliveryHandler, WebhookError, WebhookPorts,
-    WebhookSecret, WebhookService,
+    Endpoint, EndpointId, EndpointSpec, EndpointView, FIRST_BYTE_TIMEOUT, MemoryWebhooks, NewEvent,
+    Published, RateLimit, RetrySchedule, WebhookDeliveryHandler, WebhookError, WebhookSecret, WebhookService,
 };
 use lambda_jobs_core::memory::{MemoryVersioned, PausedClock, SeededEntropy};
-use lambda_jobs_core::ports::EventKind;
+use lambda_jobs_core::ports::{CorePorts, EventKind};
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{JobStatus, Queue, StopSignal};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
-use crate::world::World;
+use crate::world::{KnownSecrets, World};
 
 mod fleet;
 mod operators;
@@ -77,24 +76,13 @@ impl HttpSender for Receivers {
 }
 
 /// Secrets that are known beforehand, each another.
-#[derive(Default)]
-struct KnownSecrets(Mutex<u8>);
-
-impl Secrets for KnownSecrets {
-    fn secret(&self) -> Result<[u8; 32], SecretsError> {
-        let mut last = self.0.lock().unwrap();
-        *last += 1;
-        Ok([*last; 32])
-    }
-}
-
 struct Hooks {
     world: World,
     receivers: Arc<Receivers>,
     webhooks: Arc<MemoryWebhooks>,
     endpoints: Arc<MemoryVersioned<Endpoint>>,
     service: WebhookService,
-    delivery_ports: DeliveryPorts,
+    ports: Ports,
 }
 
 fn id(text: &str) -> EndpointId {
@@ -123,30 +111,22 @@ impl Hooks {
         };
         let (receivers, webhooks) = (Arc::new(receivers), Arc::new(MemoryWebhooks::new()));
         let endpoints = Arc::new(MemoryVersioned::new());
-        let clock = Arc::new(world.clock.clone());
-        let entropy = Arc::new(SeededEntropy::new(5));
-        let delivery_ports = DeliveryPorts {
-            webhooks: webhooks.clone(),
-            endpoints: endpoints.clone(),
-            http: receivers.clone(),
-            events: world.events.clone(),
-            clock: clock.clone(),
-            entropy: entropy.clone(),
+        let ports = Ports {
+            core: CorePorts { entropy: Arc::new(SeededEntropy::new(5)), ..world.worker_ports() },
+            webhooks: WebhookPorts {
+                webhooks: webhooks.clone(),
+                endpoints: endpoints.clone(),
+                http: receivers.clone(),
+                secrets: Arc::new(KnownSecrets::default()),
+            },
         };
-        let handler = WebhookDeliveryHandler::new(delivery_ports.clone(), world.manager.clone());
-        let ports = WebhookPorts {
-            webhooks: webhooks.clone(),
-            endpoints: endpoints.clone(),
-            secrets: Arc::new(KnownSecrets::default()),
-            clock,
-            entropy,
-        };
-        let service = WebhookService::new(ports, world.manager.clone());
+        let handler = WebhookDeliveryHandler::new(&ports, world.manager.clone());
+        let service = WebhookService::new(ports.clone(), world.manager.clone());
         let config = world.config.clone();
         let world = world.restarted(config, |registry| {
             registry.register(handler).unwrap();
         });
-        Self { world, receivers, webhooks, endpoints, service, delivery_ports }
+        Self { world, receivers, webhooks, endpoints, service, ports }
     }
 
     fn answers(&self, host: &str, answers: impl IntoIterator<Item = (u16, Option<&'static str>)>) {

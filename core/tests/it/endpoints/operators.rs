@@ -15,14 +15,7 @@ impl Hooks {
 
     /// The service of a manager that knows other handlers.
     fn service_of(&self, manager: JobManager) -> WebhookService {
-        let ports = WebhookPorts {
-            webhooks: self.webhooks.clone(),
-            endpoints: self.endpoints.clone(),
-            secrets: Arc::new(KnownSecrets::default()),
-            clock: Arc::new(self.world.clock.clone()),
-            entropy: Arc::new(SeededEntropy::new(6)),
-        };
-        WebhookService::new(ports, Arc::new(manager))
+        WebhookService::new(self.ports.clone(), Arc::new(manager))
     }
 
     fn record(&self, id: &str) -> JobRecord {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
-use lambda_jobs_core::ports::{DueQuery, JobIndex, JobStore, ListQuery, ReplaceOutcome};
 use crate::conformance::Bench;
 use crate::conformance::bench::{all_ok, ok};
+use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
+use lambda_jobs_core::ports::{DueQuery, JobIndex, JobStore, ListQuery, ReplaceOutcome};
 
 pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
     what_is_parked_and_due_is_found_whole(store, index, bench).await;

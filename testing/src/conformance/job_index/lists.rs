@@ -7,10 +7,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
-use lambda_jobs_core::ports::{JobIndex, JobStore, ListQuery};
 use crate::conformance::Bench;
 use crate::conformance::bench::{all_ok, bare, ok};
+use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
+use lambda_jobs_core::ports::{JobIndex, JobStore, ListQuery};
 
 pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
     every_status_is_listed(store, index, bench).await;

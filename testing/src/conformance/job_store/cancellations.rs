@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
+use crate::conformance::Bench;
+use crate::conformance::bench::ok;
 use crate::conformance::job_store::SIZES;
 use lambda_jobs_core::job::JobId;
 use lambda_jobs_core::ports::{JobStore, ReplaceOutcome};
-use crate::conformance::Bench;
-use crate::conformance::bench::ok;
 
 pub(super) async fn suite(store: &dyn JobStore, bench: &Bench) {
     those_that_are_cancelled_are_answered_and_no_others(store, bench).await;

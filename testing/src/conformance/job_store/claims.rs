@@ -6,11 +6,11 @@ use chrono::TimeDelta;
 use futures_util::future::join;
 use serde_json::{Value, json};
 
+use crate::conformance::Bench;
+use crate::conformance::bench::{all_ok, bare, ok};
 use crate::conformance::job_store::SIZES;
 use lambda_jobs_core::job::{Company, JobRecord};
 use lambda_jobs_core::ports::{ClaimOutcome, ClaimRequest, JobStore};
-use crate::conformance::Bench;
-use crate::conformance::bench::{all_ok, bare, ok};
 
 pub(super) async fn suite(store: &dyn JobStore, bench: &Bench) {
     what_waits_is_claimed(store, bench).await;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use crate::conformance::Bench;
+use crate::conformance::bench::{bare, difficult_values, ok};
 use crate::conformance::job_store::SIZES;
 use lambda_jobs_core::job::{JobRecord, Revision};
 use lambda_jobs_core::ports::{Fence, JobStore, ReplaceOutcome, SettleOutcome, Settlement};
-use crate::conformance::Bench;
-use crate::conformance::bench::{bare, difficult_values, ok};
 
 const TOOK: Duration = Duration::from_millis(12);
 

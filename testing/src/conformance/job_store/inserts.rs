@@ -5,11 +5,11 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::json;
 
+use crate::conformance::Bench;
+use crate::conformance::bench::{all_ok, difficult_values, ok};
 use crate::conformance::job_store::SIZES;
 use lambda_jobs_core::job::{JobId, JobRecord, JobType, Priority, Queue};
 use lambda_jobs_core::ports::{InsertOutcome, JobStore};
-use crate::conformance::Bench;
-use crate::conformance::bench::{all_ok, difficult_values, ok};
 
 pub(super) async fn suite(store: &dyn JobStore, bench: &Bench) {
     nothing_in_nothing_out(store).await;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use lambda_jobs_core::job::JobRecord;
-use lambda_jobs_core::ports::{JobStore, ReplaceOutcome};
 use crate::conformance::Bench;
 use crate::conformance::bench::{all_ok, bare, ok};
+use lambda_jobs_core::job::JobRecord;
+use lambda_jobs_core::ports::{JobStore, ReplaceOutcome};
 
 pub(super) async fn suite(store: &dyn JobStore, bench: &Bench) {
     the_whole_record_is_written(store, bench).await;

@@ -1,9 +1,9 @@
 //! Deliveries that are looked for.
 
-use crate::conformance::webhooks::{delivery, outcome};
-use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, WebhookDelivery, Webhooks};
 use crate::conformance::Bench;
 use crate::conformance::bench::ok;
+use crate::conformance::webhooks::{delivery, outcome};
+use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, WebhookDelivery, Webhooks};
 
 pub(super) async fn cases(webhooks: &dyn Webhooks, bench: &Bench) {
     deliveries_are_found_by_endpoint_and_status(webhooks, bench).await;

@@ -1,9 +1,9 @@
 //! Deliveries and attempts that are read and written together.
 
-use crate::conformance::webhooks::{delivery, outcome};
-use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, DeliveryAttempt, DeliveryStatus, EndedAttempt, WebhookDelivery, Webhooks};
 use crate::conformance::Bench;
 use crate::conformance::bench::ok;
+use crate::conformance::webhooks::{delivery, outcome};
+use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, DeliveryAttempt, DeliveryStatus, EndedAttempt, WebhookDelivery, Webhooks};
 
 /// More than any call of a service reads.
 const MANY: usize = 102;

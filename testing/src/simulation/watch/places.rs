@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use lambda_jobs_core::breaker::{Breaker, Phase};
 use crate::simulation::invariants;
+use lambda_jobs_core::breaker::{Breaker, Phase};
 
 /// Who calls a dependency that does not answer promptly.
 #[derive(Debug, Default)]

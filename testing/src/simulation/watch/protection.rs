@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::simulation::watch::places::PlacesWatch;
-use crate::simulation::watch::{Via, Watch};
-use lambda_jobs_core::breaker::{Breaker, BulkheadTerms, Phase};
-use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Blocker};
-use lambda_jobs_core::limit::LimitState;
 use crate::simulation::guarded::Allowed;
 use crate::simulation::invariants;
 use crate::simulation::outside::{Outside, Seen};
+use crate::simulation::watch::places::PlacesWatch;
+use crate::simulation::watch::{Via, Watch};
+use lambda_jobs_core::breaker::{Breaker, BulkheadTerms, Phase};
+use lambda_jobs_core::job::{Blocker, JobId, JobRecord, JobStatus};
+use lambda_jobs_core::limit::LimitState;
 
 /// What is known beforehand.
 #[derive(Debug, Default)]
@@ -330,11 +330,7 @@ impl Watch {
     }
 
     /// Without faults nobody keeps a place.
-    pub(in crate::simulation) fn places_at_the_end(
-        &mut self,
-        limits: &[LimitState],
-        breakers: &[Breaker],
-    ) {
+    pub(in crate::simulation) fn places_at_the_end(&mut self, limits: &[LimitState], breakers: &[Breaker]) {
         for limit in limits {
             self.check(invariants::every_place_is_given_back(limit.key.as_str(), &limit.places));
         }

@@ -1,0 +1,92 @@
+//! Every port of the engine in memory, on one clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{
+    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys,
+    MemoryVersioned, PausedClock, SeededEntropy,
+};
+use crate::breaker::Breaker;
+use crate::limit::LimitState;
+use crate::ports::CorePorts;
+use crate::sqs::SqsError;
+
+/// The engine's ports in memory, each at hand for a test that wants to look into it.
+///
+/// ```
+/// use std::time::Duration;
+/// use lambda_jobs_core::memory::{MemoryPorts, PausedClock};
+/// use lambda_jobs_core::{JobConfig, JobManager, NewJob};
+///
+/// let clock = PausedClock::at("2026-11-23T08:00:00Z".parse()?);
+/// let memory = MemoryPorts::new(clock.clone(), Duration::from_mins(9))?;
+/// let manager = JobManager::new(JobConfig::default(), memory.ports());
+/// let enqueued = clock.run(manager.enqueue(NewJob::new("greet")))?;
+/// assert!(!enqueued.duplicate);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct MemoryPorts {
+    /// The time.
+    pub clock: PausedClock,
+    /// Where jobs are remembered.
+    pub store: Arc<MemoryJobStore>,
+    /// Where they wait.
+    pub queue: Arc<MemoryQueue>,
+    /// What is to be made again and again.
+    pub schedules: Arc<MemorySchedules>,
+    /// What is paused.
+    pub control: Arc<MemoryControlStore>,
+    /// What makes unique jobs unique.
+    pub unique: Arc<MemoryUniqueKeys>,
+    /// The fleet's breakers.
+    pub breakers: Arc<MemoryVersioned<Breaker>>,
+    /// The fleet's limits.
+    pub limits: Arc<MemoryVersioned<LimitState>>,
+    /// What has happened.
+    pub events: Arc<MemoryEvents>,
+    /// Randomness.
+    pub entropy: Arc<SeededEntropy>,
+}
+
+impl MemoryPorts {
+    /// Ports in which nothing has happened yet. Received messages are hidden for `visibility`.
+    pub fn new(clock: PausedClock, visibility: Duration) -> Result<Self, SqsError> {
+        Ok(Self {
+            store: Arc::default(),
+            queue: Arc::new(MemoryQueue::new(clock.clone(), visibility)?),
+            schedules: Arc::default(),
+            control: Arc::default(),
+            unique: Arc::default(),
+            breakers: Arc::default(),
+            limits: Arc::default(),
+            events: Arc::default(),
+            entropy: Arc::new(SeededEntropy::new(7)),
+            clock,
+        })
+    }
+
+    /// All of them, as the engine takes them. There are no event sources.
+    #[must_use]
+    pub fn ports(&self) -> CorePorts {
+        CorePorts {
+            store: self.store.clone(),
+            index: self.store.clone(),
+            pruner: self.store.clone(),
+            queue: self.queue.clone(),
+            dead_letters: self.queue.clone(),
+            stats: self.queue.clone(),
+            stale: self.queue.clone(),
+            event_sources: None,
+            schedules: self.schedules.clone(),
+            control: self.control.clone(),
+            unique: self.unique.clone(),
+            breakers: self.breakers.clone(),
+            limits: self.limits.clone(),
+            events: self.events.clone(),
+            clock: Arc::new(self.clock.clone()),
+            entropy: self.entropy.clone(),
+        }
+    }
+}
