@@ -13,15 +13,30 @@ pub struct Invalid {
     value: String,
 }
 
+/// How much of a wrong text is shown, in characters.
+const SHOWN_TEXT: usize = 80;
+/// How much of any other wrong value is shown, in characters.
+const SHOWN_VALUE: usize = 120;
+
 impl Invalid {
     /// For a value that reads well as it is.
     pub fn new(field: impl Into<String>, expected: impl Into<String>, value: impl Display) -> Self {
-        Self { field: field.into(), expected: expected.into(), value: excerpt(&value.to_string()) }
+        let value = value.to_string();
+        let (shown, rest) = excerpt(&value, SHOWN_VALUE);
+        Self { field: field.into(), expected: expected.into(), value: format!("{shown}{rest}") }
     }
 
     /// For a value that is text: it is quoted.
+    ///
+    /// ```
+    /// use lambda_jobs_core::Invalid;
+    ///
+    /// let invalid = Invalid::text("zone", "an IANA time zone such as Europe/London", "Mars");
+    /// assert_eq!(invalid.to_string(), r#"zone: expected an IANA time zone such as Europe/London, got "Mars""#);
+    /// ```
     pub fn text(field: impl Into<String>, expected: impl Into<String>, value: &str) -> Self {
-        Self::new(field, expected, format!("{value:?}"))
+        let (shown, rest) = excerpt(value, SHOWN_TEXT);
+        Self { field: field.into(), expected: expected.into(), value: format!("{shown:?}{rest}") }
     }
 
     /// The same, inside another field.
@@ -37,11 +52,10 @@ impl Invalid {
     }
 }
 
-/// Enough of a value to recognize it by; what comes from outside may be huge.
-fn excerpt(text: &str) -> String {
-    const LIMIT: usize = 120;
-    match text.char_indices().nth(LIMIT) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
+/// Enough of a value to recognize it by, and what stands for the rest: what comes from outside may be huge.
+fn excerpt(text: &str, most: usize) -> (&str, String) {
+    match text.char_indices().nth(most) {
+        None => (text, String::new()),
+        Some((end, _)) => (&text[..end], format!("... ({} bytes)", text.len())),
     }
 }

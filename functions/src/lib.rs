@@ -4,18 +4,16 @@
 //! With [`run_worker`] your own worker is about as long as its handlers; see the example
 //! `greet` of the README. Outside Lambda the same binary polls the queues of the local stack itself.
 
-mod adapters;
 mod dispatcher;
-pub mod event;
-pub mod event_source;
-mod events;
 pub mod local;
 mod local_sources;
 pub mod logging;
+pub mod poller;
+pub mod sqs_event;
 mod watchdog;
 mod worker;
 
-pub use adapters::Adapters;
+pub use lambda_jobs_infra::Adapters;
 pub use dispatcher::{dispatcher, run_dispatcher};
 pub use watchdog::{BlockedJob, OnBlocked, Watchdog};
 pub use worker::{Worker, WorkerError, run_worker};

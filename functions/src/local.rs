@@ -6,12 +6,13 @@ use std::time::Duration;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::config::Credentials;
 use chrono::{DateTime, Utc};
+use lambda_jobs_core::dispatcher::MappingReconciler;
 use lambda_jobs_core::{JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::Settings;
 use serde_json::Value;
 
-use crate::adapters::Adapters;
-use crate::event_source::EventSourceMapping;
+use lambda_jobs_infra::Adapters;
+use crate::poller::EventSourceMapping;
 use crate::local_sources::LocalEventSources;
 use crate::logging;
 use crate::watchdog::OnBlocked;
@@ -61,7 +62,10 @@ pub(crate) async fn run_worker(
 /// Polls every queue for a worker until `stop` is raised and what runs has ended or was handed back.
 pub async fn poll(worker: Arc<Worker>, adapters: Arc<Adapters>, stop: StopSignal) -> Result<(), WorkerError> {
     let sources = Arc::new(LocalEventSources::default());
-    let reconciler = adapters.reconciler(sources.clone());
+    let reconciler = {
+        let core = &adapters.ports().core;
+        MappingReconciler::new(core.control.clone(), sources.clone(), core.clock.clone())
+    };
     let is_enabled = worker.settings().jobs.enabled;
     // Before anything is polled, so that a stack which starts paused starts nothing.
     reconciler.reconcile_once(is_enabled).await;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use lambda_jobs_core::Queue;
 use lambda_jobs_core::ports::{ChangeOutcome, EventSource, EventSourceError, EventSources, SourceState};
 
-use crate::event_source::Switch;
+use crate::poller::Switch;
 
 /// A switch for each queue, in this process.
 pub(crate) struct LocalEventSources(HashMap<Queue, Switch>);

@@ -7,13 +7,14 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::ports::QueueError;
 use lambda_jobs_core::processor::{Invocation, JobProcessor};
-use lambda_jobs_core::{Invalid, JobRegistry, Queue, RegisterError, StopSignal};
+use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
+use lambda_jobs_core::{Invalid, JobManager, JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::{Settings, SettingsError};
 use lambda_runtime::{LambdaEvent, service_fn};
 
-use crate::adapters::Adapters;
+use lambda_jobs_infra::Adapters;
 use crate::watchdog::{OnBlocked, Watchdog};
-use crate::{event, local, logging};
+use crate::{local, logging, sqs_event};
 
 /// How long INIT waits for an answer that it can do without.
 const WARM_UP_LIMIT: Duration = Duration::from_secs(1);
@@ -67,11 +68,14 @@ impl Worker {
     ) -> Result<Self, WorkerError> {
         settings.jobs.check()?;
         let mut registry = JobRegistry::new(&settings.jobs);
-        registry.register(adapters.webhook_handler(&settings))?;
+        let ports = adapters.ports();
+        let jobs = Arc::new(JobManager::new(settings.jobs.clone(), ports.core.clone()));
+        let webhooks = WebhookDeliveryHandler::new(ports, jobs).with_bulkhead(settings.webhook_bulkhead);
+        registry.register(webhooks)?;
         register(&mut registry)?;
         let watchdog = Watchdog::start(on_blocked)?;
         let processor =
-            JobProcessor::new(Arc::new(registry), settings.jobs.clone(), adapters.processor_ports())
+            JobProcessor::new(Arc::new(registry), settings.jobs.clone(), &ports.core)
                 .with_observer(Arc::new(watchdog.clone()));
         Ok(Self { processor, watchdog, settings })
     }
@@ -90,12 +94,12 @@ impl Worker {
         stop: StopSignal,
     ) -> SqsBatchResponse {
         let ids: Vec<String> = event.records.iter().filter_map(|record| record.message_id.clone()).collect();
-        let messages = event::messages(event, |name| self.queue_of(name));
+        let messages = sqs_event::messages(event, |name| self.queue_of(name));
         let known: Vec<String> = messages.iter().map(|message| message.message_id.clone()).collect();
         self.watchdog.watch((deadline - Utc::now()).to_std().unwrap_or_default());
         let report = self.processor.process(messages, &Invocation { deadline, stop }).await;
         self.watchdog.rest();
-        event::response(&ids, &known, &report)
+        sqs_event::response(&ids, &known, &report)
     }
 
     fn queue_of(&self, name: &str) -> Option<Queue> {

@@ -13,6 +13,8 @@
 //! | [`settings`] | | configuration from environment variables |
 //! | [`aws`] | `dynamodb`, `lambda` or `sqs` | the one configuration that all clients share |
 
+#[cfg(all(feature = "dynamodb", feature = "http", feature = "lambda", feature = "sqs"))]
+mod adapters;
 #[cfg(any(feature = "dynamodb", feature = "lambda", feature = "sqs"))]
 mod address;
 #[cfg(any(feature = "dynamodb", feature = "lambda", feature = "sqs"))]
@@ -21,6 +23,7 @@ mod clock;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 mod entropy;
+mod event_log;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "lambda")]
@@ -29,6 +32,8 @@ pub mod settings;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 
+#[cfg(all(feature = "dynamodb", feature = "http", feature = "lambda", feature = "sqs"))]
+pub use adapters::Adapters;
 pub use clock::SystemClock;
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::{
@@ -36,6 +41,7 @@ pub use dynamodb::{
     DynamoWebhooks, create_tables,
 };
 pub use entropy::{OsEntropy, OsSecrets};
+pub use event_log::LogEvents;
 #[cfg(feature = "http")]
 pub use http::ReqwestSender;
 #[cfg(feature = "lambda")]

@@ -31,7 +31,7 @@ pub async fn stack() -> Result<Stack, StackError> {
 /// A manager on a stack.
 #[must_use]
 pub fn manager(stack: &Stack) -> JobManager {
-    JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports())
+    JobManager::new(stack.settings().jobs.clone(), stack.adapters().ports().core.clone())
 }
 
 /// Backoff until a job has ended; `None` if it does not in a minute.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
-use lambda_jobs_core::control::Reason;
+use lambda_jobs_core::control::PauseReason;
 use lambda_jobs_core::{JobId, JobStatus, Priority, Queue};
 use serde_json::Value;
 
@@ -267,7 +267,7 @@ pub struct PauseArgs {
     pub queue: Option<Queue>,
     /// Why, for whoever looks next: at most 200 characters.
     #[arg(long)]
-    pub reason: Option<Reason>,
+    pub reason: Option<PauseReason>,
     /// Where it is.
     #[command(flatten)]
     pub target: Target,

@@ -27,7 +27,7 @@ pub(super) async fn dev(args: DevArgs) -> Result<ExitCode, Failure> {
     let stack = start(&args.stack).await?;
     let worker = if args.no_worker { None } else { Some(stack.start_worker(|_| Ok(()))?) };
     let _dispatcher = stack.start_dispatcher();
-    let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
+    let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().ports().core.clone());
     print_addresses(&stack, args.no_worker);
     let rules = if args.no_rules { None } else { Some(stack.rules()?) };
     rules.iter().for_each(print_rules);
@@ -71,7 +71,7 @@ pub(super) async fn demo(args: StackArgs) -> Result<ExitCode, Failure> {
     print_addresses(&stack, false);
     let worker = stack.start_worker(|_| Ok(()))?;
     let _dispatcher = stack.start_dispatcher();
-    let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
+    let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().ports().core.clone());
     let receiver = Receiver::start().await?;
     let demo = Demo::start(&stack, &manager, &receiver).await?;
     let outcomes = tokio::select! {

@@ -59,7 +59,7 @@ async fn connect(target: &Target) -> Result<(Adapters, JobManager), Failure> {
         None => lambda_jobs_infra::aws::shared_config().await,
     };
     let adapters = Adapters::new(sdk, &settings);
-    let manager = JobManager::new(settings.jobs, adapters.manager_ports());
+    let manager = JobManager::new(settings.jobs, adapters.ports().core.clone());
     Ok((adapters, manager))
 }
 

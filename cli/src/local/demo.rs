@@ -121,7 +121,7 @@ impl Demo {
         let now = Utc::now();
         let id = JobId::generate(now, &OsEntropy);
         let delivery = WebhookDelivery::new(id.as_str(), receiver.url(path), json!({ "demo": path }), now);
-        stack.adapters().webhooks().put_delivery(&delivery).await?;
+        stack.adapters().ports().webhooks.webhooks.put_delivery(&delivery).await?;
         let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id };
         Ok((id, serde_json::to_value(payload)?))
     }
@@ -172,7 +172,7 @@ impl Demo {
         let id = JobId::generate(Utc::now(), &OsEntropy);
         let body = json!({ "id": id, "name": "no-such-job" }).to_string();
         let message = Outgoing { queue: Queue::Low, body, delay: Duration::ZERO, group: None };
-        let sent = stack.adapters().manager_ports().queue.send(&[message]).await;
+        let sent = stack.adapters().ports().core.clone().queue.send(&[message]).await;
         sent.into_iter().collect::<Result<Vec<()>, _>>()?;
         let what = "nobody can run it: a dead letter with its reason";
         self.jobs.push(DemoJob { id, what, expected: JobStatus::Failed });

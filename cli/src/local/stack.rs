@@ -169,7 +169,7 @@ impl Stack {
     /// The template's rules that enqueue; they fire while they are run.
     pub fn rules(&self) -> Result<Rules, StackError> {
         let rules = Rule::of(&Template::own()?, &self.settings.queues)?;
-        let ports = self.adapters.manager_ports();
+        let ports = self.adapters.ports().core.clone();
         Ok(Rules::new(rules, ports.queue, ports.clock))
     }
 
@@ -194,7 +194,7 @@ impl Stack {
     /// Starts the dispatcher; it stops when the answer is dropped.
     #[must_use]
     pub fn start_dispatcher(&self) -> RunningDispatcher {
-        let dispatcher = lambda_jobs_functions::dispatcher(&self.settings, &self.adapters);
+        let dispatcher = lambda_jobs_functions::dispatcher(&self.settings, &self.adapters.ports().core);
         let ticking = tokio::spawn(async move {
             loop {
                 dispatcher.tick(Utc::now() + TICK_LIMIT).await;

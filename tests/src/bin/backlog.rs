@@ -58,7 +58,7 @@ async fn work_off(stack: &Stack, dispatcher: &Dispatcher, what: &str, count: usi
 }
 
 async fn park(stack: &Stack, count: usize) -> Result<(), Failure> {
-    let store = stack.adapters().manager_ports().store;
+    let store = stack.adapters().ports().core.clone().store;
     let now = Utc::now();
     let due =
         |number: usize| now + TimeDelta::milliseconds(i64::try_from(number % 60_000).unwrap_or_default());
@@ -85,7 +85,7 @@ async fn insert(store: &dyn JobStore, records: &[JobRecord]) -> Result<(), Failu
 /// Schedules whose next occurrence is in a quarter of an hour, so that nothing fires as they are put, and then
 /// moved to the next minute as time would.
 async fn schedule(stack: &Stack, count: usize) -> Result<(), Failure> {
-    let ports = stack.adapters().manager_ports();
+    let ports = stack.adapters().ports().core.clone();
     let manager = JobManager::new(stack.settings().jobs.clone(), ports.clone());
     let start = Utc::now() + TimeDelta::minutes(15);
     for number in 0..count {

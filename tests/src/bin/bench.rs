@@ -73,7 +73,7 @@ async fn main() -> Result<(), Failure> {
 
 async fn measure(kind: Kind, count: usize) -> Result<(), Failure> {
     let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
-    let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
+    let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().ports().core.clone());
     if kind.recorded {
         for chunk in (0..count).collect::<Vec<_>>().chunks(100) {
             let jobs = chunk.iter().map(|_| NewJob::new(kind.name)).collect();
@@ -82,7 +82,7 @@ async fn measure(kind: Kind, count: usize) -> Result<(), Failure> {
     } else {
         let body = json!({ "name": kind.name }).to_string();
         let message = Outgoing { queue: Queue::Normal, body, delay: Duration::ZERO, group: None };
-        let sent = stack.adapters().manager_ports().queue.send(&vec![message; count]).await;
+        let sent = stack.adapters().ports().core.clone().queue.send(&vec![message; count]).await;
         sent.into_iter().collect::<Result<Vec<()>, _>>()?;
     }
     let requests_before = stack.sqs_meter().total() + stack.dynamodb_meter().total();

@@ -140,14 +140,14 @@ async fn measure_jobs(title: &str, name: &str, count: u32) -> Result<(), Failure
 }
 
 fn manager(stack: &Stack) -> JobManager {
-    JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports())
+    JobManager::new(stack.settings().jobs.clone(), stack.adapters().ports().core.clone())
 }
 
 async fn send(stack: &Stack, body: &Value, count: u32) -> Result<(), Failure> {
     let message =
         Outgoing { queue: Queue::Normal, body: body.to_string(), delay: Duration::ZERO, group: None };
     let messages = vec![message; usize::try_from(count)?];
-    let sent = stack.adapters().manager_ports().queue.send(&messages).await;
+    let sent = stack.adapters().ports().core.clone().queue.send(&messages).await;
     sent.into_iter().collect::<Result<Vec<()>, _>>()?;
     Ok(())
 }

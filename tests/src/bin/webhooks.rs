@@ -107,8 +107,8 @@ async fn note(State(receiver): State<Receiver>) -> StatusCode {
 
 async fn measure(title: &str, beside: Beside, count: usize, answer_time: Duration) -> Result<(), Failure> {
     let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
-    let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().manager_ports());
-    let service = stack.adapters().webhook_service(Arc::new(manager));
+    let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().ports().core.clone());
+    let service = WebhookService::new(stack.adapters().ports().clone(), Arc::new(manager));
     let receiver = Receiver { answer_time, ..Receiver::default() };
     let late = Receiver { answer_time: LATE, ..Receiver::default() };
     service.put_endpoint(&"live".parse()?, EndpointSpec::new(receiver.serve().await?)).await?;

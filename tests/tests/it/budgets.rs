@@ -62,7 +62,7 @@ async fn requests(name: &str, payload: Value, recorded: bool) -> u64 {
             let body = json!({ "name": name, "payload": payload }).to_string();
             let message =
                 Outgoing { queue: Queue::Normal, body, delay: std::time::Duration::ZERO, group: None };
-            for answer in stack.adapters().manager_ports().queue.send(&vec![message; BATCH]).await {
+            for answer in stack.adapters().ports().core.clone().queue.send(&vec![message; BATCH]).await {
                 answer.unwrap();
             }
         }

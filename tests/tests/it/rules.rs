@@ -16,7 +16,7 @@ use crate::receiver::Receiver;
 fn pending(stack: &Stack, clock: &PausedClock) -> Rules {
     let all = Rule::of(&Template::own().unwrap(), &stack.settings().queues).unwrap();
     let one = all.into_iter().filter(|rule| rule.name == "lambda-jobs-webhook-pending").collect();
-    Rules::new(one, stack.adapters().manager_ports().queue, Arc::new(clock.clone()))
+    Rules::new(one, stack.adapters().ports().core.clone().queue, Arc::new(clock.clone()))
 }
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn a_rule_that_fires_twice_is_one_job_and_a_webhook_without_a_job_is_deliv
     let stack = stack().await.unwrap();
     let long_ago = chrono::Utc::now() - Duration::from_hours(1);
     let delivery = WebhookDelivery::new("d1", url, json!({ "hello": 1 }), long_ago);
-    stack.adapters().webhooks().put_delivery(&delivery).await.unwrap();
+    stack.adapters().ports().webhooks.webhooks.put_delivery(&delivery).await.unwrap();
     let worker = stack.start_worker(|_| Ok(())).unwrap();
     let manager = manager(&stack);
 

@@ -49,7 +49,7 @@ impl Deployment {
         // Not the shared configuration: its connections would belong to the runtime of one test.
         let sdk = lambda_jobs_infra::aws::loader().load().await;
         let adapters = Adapters::new(&sdk, &settings);
-        let manager = JobManager::new(settings.jobs, adapters.manager_ports());
+        let manager = JobManager::new(settings.jobs, adapters.ports().core.clone());
         Self { prefix, sdk, adapters, manager }
     }
 

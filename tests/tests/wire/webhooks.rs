@@ -18,7 +18,7 @@ impl Delivery {
         let now = chrono::Utc::now();
         let id = format!("{name}-{}", now.timestamp_micros());
         let delivery = WebhookDelivery::new(&id, url, json!({ "hello": 1 }), now);
-        assert!(deployment.adapters.webhooks().put_delivery(&delivery).await.unwrap());
+        assert!(deployment.adapters.ports().webhooks.webhooks.put_delivery(&delivery).await.unwrap());
         let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": id });
         let body = json!({ "name": "webhook-delivery-job", "payload": payload }).to_string();
         Self { id, body }

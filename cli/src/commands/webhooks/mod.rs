@@ -32,7 +32,7 @@ pub(super) async fn run(command: WebhooksCommand) -> Result<ExitCode, Failure> {
 
 async fn service(target: &Target) -> Result<WebhookService, Failure> {
     let (adapters, manager) = connect(target).await?;
-    Ok(adapters.webhook_service(Arc::new(manager)))
+    Ok(WebhookService::new(adapters.ports().clone(), Arc::new(manager)))
 }
 
 async fn publish(args: PublishArgs) -> Result<ExitCode, Failure> {
@@ -91,7 +91,7 @@ async fn deliver(args: DeliverArgs) -> Result<ExitCode, Failure> {
     let id = JobId::generate(now, &OsEntropy);
     let mut delivery = WebhookDelivery::new(id.as_str(), &args.url, args.payload, now);
     delivery.max_attempts = args.max_attempts;
-    adapters.webhooks().put_delivery(&delivery).await?;
+    adapters.ports().webhooks.webhooks.put_delivery(&delivery).await?;
     let enqueued = manager.enqueue(delivery_job(&delivery, id)).await?;
     if args.target.json {
         output::json(&enqueued)?;

@@ -58,7 +58,7 @@ async fn a_mixed_batch_is_answered_with_the_messages_that_must_stay_and_no_other
     let unknown = "name: no handler is registered for \"nobody\"; registered are: act, webhook-delivery-job";
     assert_eq!(outcome(&jobs[5]), (JobStatus::Failed, Some(unknown.to_owned())));
 
-    let letters = rig.stack.adapters().manager_ports().dead_letters.list(Queue::Normal, 10).await.unwrap();
+    let letters = rig.stack.adapters().ports().core.clone().dead_letters.list(Queue::Normal, 10).await.unwrap();
     let reasons: Vec<_> = letters.iter().map(|letter| letter.reason.clone().unwrap()).collect();
     let undecodable = "body: expected a JSON object, got \"not a job\"";
     assert_eq!(sorted(reasons), [undecodable, unknown]);
@@ -73,7 +73,7 @@ async fn deliver(function: impl FnOnce(Function) -> Function) -> Vec<(JobStatus,
     let mut ids = Vec::new();
     for name in ["first", "second"] {
         let delivery = WebhookDelivery::new(name, receiver.url(&format!("ok/{name}")), json!({}), now);
-        rig.stack.adapters().webhooks().put_delivery(&delivery).await.unwrap();
+        rig.stack.adapters().ports().webhooks.webhooks.put_delivery(&delivery).await.unwrap();
         let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": name });
         let job = NewJob::new(WEBHOOK).payload(payload);
         ids.push(rig.manager.enqueue(job).await.unwrap().job_id);

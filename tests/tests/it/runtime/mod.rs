@@ -13,7 +13,7 @@ use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs::local::Stack;
 use lambda_jobs_core::{JobConfig, JobExecution, JobId, JobManager, JobRecord, StopSignal, Stopper};
-use lambda_jobs_functions::event_source::{EventSourceMapping, Switch};
+use lambda_jobs_functions::poller::{EventSourceMapping, Switch};
 use lambda_jobs_tests::{Function, Lambda, ended, manager, stack};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -146,7 +146,7 @@ impl Rig {
     }
 
     async fn record(&self, id: &JobId) -> JobRecord {
-        let found = self.stack.adapters().manager_ports().store.get(std::slice::from_ref(id)).await;
+        let found = self.stack.adapters().ports().core.clone().store.get(std::slice::from_ref(id)).await;
         found.unwrap().remove(0).unwrap()
     }
 }

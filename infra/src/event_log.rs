@@ -6,7 +6,7 @@ use lambda_jobs_core::ports::{EventSink, JobEvent};
 
 /// An [`EventSink`] that writes one line for each event.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LogEvents;
+pub struct LogEvents;
 
 #[async_trait]
 impl EventSink for LogEvents {

@@ -246,7 +246,7 @@ pub enum Unreadable {
 /// empty object, an empty list) means that none failed, and anything out of order that all did.
 ///
 /// ```
-/// use lambda_jobs_functions::event_source::failed_items;
+/// use lambda_jobs_functions::poller::failed_items;
 /// use serde_json::json;
 ///
 /// assert!(failed_items(&json!({}), &["a"])?.is_empty());
@@ -254,7 +254,7 @@ pub enum Unreadable {
 /// assert!(failed_items(&one, &["a", "b"])?.contains("a"));
 /// let wrong = json!({ "batchItemFailures": [{ "itemIdentifier": "" }] });
 /// assert!(failed_items(&wrong, &["a"]).is_err());
-/// # Ok::<(), lambda_jobs_functions::event_source::Unreadable>(())
+/// # Ok::<(), lambda_jobs_functions::poller::Unreadable>(())
 /// ```
 pub fn failed_items(answer: &Value, ids: &[&str]) -> Result<HashSet<String>, Unreadable> {
     let entries = match answer.get("batchItemFailures") {
