@@ -1,0 +1,55 @@
+//! Everything that leaves the process, as JSON: messages, what callers are shown, what is stored as JSON.
+//!
+//! Callers, stored items and older workers rely on these shapes, whatever the types behind them are called. Each
+//! is compared with a file in `kept/`. The values here come from JSON or from what the library does, and seldom from the
+//! fields of a type, so that this test stays as it is while types change.
+
+mod jobs;
+pub(crate) mod kept;
+mod operators;
+mod protection;
+mod schedules;
+mod sqs;
+mod webhooks;
+
+use chrono::{DateTime, Utc};
+use lambda_jobs_core::message::JobMessage;
+use serde_json::{Value, json};
+
+use kept::Shapes;
+
+/// An instant of which every digit shows.
+fn now() -> DateTime<Utc> {
+    at("2026-11-23T08:00:00.123456789Z")
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// A message as its worker reads it.
+fn message(body: &Value) -> JobMessage {
+    JobMessage::decode(&body.to_string(), "message-1", now()).unwrap()
+}
+
+/// A message with every field that a sender can set.
+fn full_message() -> Value {
+    json!({
+        "version": 1,
+        "id": "invoice-42",
+        "name": "send-invoice",
+        "type": "scheduled",
+        "payload": { "invoice": 42, "lines": [1.5, null, true, "ü"] },
+        "priority": 2,
+        "maxRetries": 7,
+        "delay": 1500,
+        "runAt": "2026-11-23T09:30:00.250Z",
+        "timeout": 60_000,
+        "tags": ["billing", "nightly"],
+        "tenant": "acme",
+        "uniqueKey": "invoice/42",
+        "uniqueFor": 3_600_000,
+        "breakers": ["mail", "billing"],
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    })
+}
