@@ -1,11 +1,9 @@
 //! Compares JSON with a file beside the test.
 
-use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// Shapes that one file keeps, each under a name.
@@ -27,24 +25,6 @@ impl Shapes {
         let before = self.found.insert(name.clone(), without_words(serde_json::to_value(value).unwrap()));
         assert_eq!(before, None, "two shapes are called {name:?}");
         self
-    }
-
-    /// Adds a value that is written, and reads what was written.
-    #[must_use]
-    pub(crate) fn both<T>(self, name: &str, value: &T) -> Self
-    where
-        T: Serialize + DeserializeOwned + PartialEq + Debug,
-    {
-        let json = serde_json::to_value(value).unwrap();
-        assert_eq!(&serde_json::from_value::<T>(json).unwrap(), value, "{name}");
-        self.written(name, value)
-    }
-
-    /// Adds a value that somebody else wrote, as it is written again.
-    #[must_use]
-    pub(crate) fn read<T: Serialize + DeserializeOwned>(self, name: &str, json: Value) -> Self {
-        let value: T = serde_json::from_value(json).unwrap_or_else(|error| panic!("{name}: {error}"));
-        self.written(name, &value)
     }
 
     /// Compares the shapes with those in the file. A file that does not exist is written, and fails the test once:

@@ -12,8 +12,12 @@ mod schedules;
 mod sqs;
 mod webhooks;
 
+use std::fmt::Debug;
+
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::message::JobMessage;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use kept::Shapes;
@@ -52,4 +56,24 @@ fn full_message() -> Value {
         "breakers": ["mail", "billing"],
         "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     })
+}
+
+impl Shapes {
+    /// Adds a value that is written, and reads what was written.
+    #[must_use]
+    fn both<T>(self, name: &str, value: &T) -> Self
+    where
+        T: Serialize + DeserializeOwned + PartialEq + Debug,
+    {
+        let json = serde_json::to_value(value).unwrap();
+        assert_eq!(&serde_json::from_value::<T>(json).unwrap(), value, "{name}");
+        self.written(name, value)
+    }
+
+    /// Adds a value that somebody else wrote, as it is written again.
+    #[must_use]
+    fn read<T: Serialize + DeserializeOwned>(self, name: &str, json: Value) -> Self {
+        let value: T = serde_json::from_value(json).unwrap_or_else(|error| panic!("{name}: {error}"));
+        self.written(name, &value)
+    }
 }
