@@ -27,6 +27,7 @@ mod processor;
 mod protection;
 mod schedule;
 mod schedules;
+mod shapes;
 mod simulation;
 mod snooze;
 mod unique;

@@ -16,6 +16,7 @@ mod http;
 mod lambda;
 mod meter;
 mod settings;
+mod shapes;
 mod shared;
 mod sqs;
 mod webhooks;

@@ -22,6 +22,7 @@ use crate::world::{KnownSecrets, World};
 
 mod fleet;
 mod operators;
+mod shapes;
 
 /// How long a receiver takes that is slow, and yet answers.
 const SLOW: Duration = Duration::from_secs(12);

@@ -1,0 +1,185 @@
+//! Records, their payloads, history and counters.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use lambda_jobs_core::job::{Claim, ClaimId, Company};
+use lambda_jobs_core::message::JobMessage;
+use lambda_jobs_core::ports::{
+    ClaimOutcome, ClaimRequest, Fence, JobIndex, JobStore, SettleBatch, SettleOutcome, Settlement,
+};
+use lambda_jobs_core::{JobExecution, JobRecord, Queue};
+use serde_json::{Value, json};
+
+use super::{Shapes, check, now, put};
+use crate::dynamo::{dynamo, store};
+
+const TABLE: &str = "lambda-jobs-jobs";
+
+/// A waiting job of which nothing but its id and name was said.
+fn least(id: &str) -> JobRecord {
+    record(&json!({ "name": "poll", "id": id }))
+}
+
+/// A waiting job of which everything was said that can be.
+fn full(id: &str) -> JobRecord {
+    record(&json!({
+        "id": id,
+        "name": "send-invoice",
+        "type": "scheduled",
+        "payload": { "invoice": 42, "lines": [1.5, null, true, "ü"] },
+        "priority": 2,
+        "maxRetries": 7,
+        "delay": 1500,
+        "runAt": "2026-11-23T09:30:00.250Z",
+        "timeout": 60_000,
+        "tags": ["billing", "nightly"],
+        "tenant": "acme",
+        "uniqueKey": "invoice/42",
+        "uniqueFor": 3_600_000,
+        "breakers": ["mail", "billing"],
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    }))
+}
+
+fn record(body: &Value) -> JobRecord {
+    let message = JobMessage::decode(&body.to_string(), "message-1", now()).unwrap();
+    JobRecord::accepted(message.definition, Queue::High, now(), message.due_at)
+}
+
+fn claim(company: Company) -> Claim {
+    let id = ClaimId::from("0193576f-0000-7000-8000-000000000001".to_owned());
+    Claim { id, lease_until: now() + TimeDelta::seconds(95), company }
+}
+
+fn running(id: &str) -> JobRecord {
+    full(id).claimed(claim(Company::Shared), now())
+}
+
+/// A job at every station of its life, called as that.
+fn stations() -> Vec<JobRecord> {
+    let (later, took) = (now() + TimeDelta::hours(1), Duration::from_millis(1234));
+    let failed = |id| running(id).failed("smtp: 550".to_owned(), later, Some(took));
+    let retrying = |id| running(id).retrying("smtp: 451".to_owned(), later, Some(took));
+    let mut isolated = least("isolated").released(now(), "a worker crashed");
+    isolated.isolated = true;
+    vec![
+        least("queued"),
+        full("scheduled"),
+        full("parked").parked_if_far(now()),
+        running("running"),
+        least("running-alone").claimed(claim(Company::Alone), now()),
+        running("to-be-cancelled").cancel_requested(),
+        running("completed").completed(json!({ "sent": 3 }), later, took),
+        least("completed-with-nothing").completed(Value::Null, later, took),
+        retrying("retrying"),
+        failed("failed"),
+        failed("trimmed").trimmed(),
+        failed("sent-again").requeued(later),
+        full("dead-lettered").dead_lettered("no handler".to_owned(), later),
+        running("snoozed").snoozed(later, "not yet"),
+        running("released").released(later, "out of time"),
+        least("deferred").deferred(now(), "breaker:mail".parse().unwrap(), now()),
+        retrying("deferred-for-long").deferred(later, "limit:mail/tenant=a".parse().unwrap(), now()),
+        full("cancelled").cancelled("not needed", later),
+        isolated,
+    ]
+}
+
+#[tokio::test]
+async fn records_are_stored_as_ever() {
+    let dynamo = dynamo().await;
+    let mut records = stations();
+    records.push(record(&json!({ "name": "poll", "id": "inline", "payload": "x".repeat(510) })));
+    records.push(record(&json!({ "name": "poll", "id": "apart", "payload": "x".repeat(511) })));
+    for outcome in store(&dynamo).insert(&records).await {
+        outcome.unwrap();
+    }
+    check("records", &dynamo, TABLE).await;
+}
+
+#[tokio::test]
+async fn records_are_replaced_as_ever() {
+    let dynamo = dynamo().await;
+    let records: Vec<JobRecord> = stations().iter().map(|record| full(record.id().as_str())).collect();
+    for outcome in store(&dynamo).insert(&records).await {
+        outcome.unwrap();
+    }
+    let mut later = stations();
+    for record in &mut later {
+        // A replacement has the revision after the stored one.
+        record.revision = records[0].revision.next();
+    }
+    for outcome in store(&dynamo).replace_all(&later).await {
+        outcome.unwrap();
+    }
+    check("records-replaced", &dynamo, TABLE).await;
+}
+
+#[tokio::test]
+async fn claimed_and_settled_jobs_are_stored_as_ever() {
+    let dynamo = dynamo().await;
+    let store = store(&dynamo);
+    let ids = ["completed", "failed", "retrying", "cancelled", "released", "running"];
+    let waiting: Vec<JobRecord> = ids.into_iter().map(|id| due(full(id))).collect();
+    for outcome in store.insert(&waiting).await {
+        outcome.unwrap();
+    }
+    let request = |record: &JobRecord| ClaimRequest {
+        id: record.id().clone(),
+        name: record.definition.name.clone(),
+        claim: claim(Company::Shared),
+        now: now(),
+    };
+    let requests: Vec<ClaimRequest> = waiting.iter().map(request).collect();
+    let mut claimed = Vec::new();
+    for outcome in store.claim(&requests).await {
+        match outcome.unwrap() {
+            ClaimOutcome::Claimed(record) => claimed.push(*record),
+            other => panic!("{other:?}"),
+        }
+    }
+    let (later, took) = (now() + TimeDelta::seconds(2), Duration::from_millis(1234));
+    let end = |record: JobRecord| match record.id().as_str() {
+        "completed" => Some(record.completed(json!({ "sent": 3 }), later, took)),
+        "failed" => Some(record.failed("smtp: 550".to_owned(), later, Some(took))),
+        "retrying" => Some(record.retrying("smtp: 451".to_owned(), later, Some(took))),
+        "cancelled" => Some(record.cancelled_while_running("not needed", None, later, took)),
+        "released" => Some(record.released(later, "out of time")),
+        _ => None,
+    };
+    let mut settlements: Vec<Settlement> = Vec::new();
+    for record in claimed.into_iter().filter_map(end) {
+        let fence = Fence::Claim(record.claim.as_ref().unwrap().id.clone());
+        settlements.push(Settlement { fence, record });
+    }
+    let unclaimed = least("unclaimed").completed(json!(1), later, took);
+    settlements.push(Settlement { fence: Fence::Absent, record: unclaimed });
+    for outcome in store.settle(&SettleBatch { id: 0x00c0_ffee, at: later, settlements }).await {
+        assert_eq!(outcome.unwrap(), SettleOutcome::Settled);
+    }
+    check("records-settled", &dynamo, TABLE).await;
+    check("counters", &dynamo, "lambda-jobs-state").await;
+    let counted = store.counters().await.unwrap();
+    Shapes::of("counters-read").written("by name", &counted).check();
+}
+
+/// A job that can be claimed.
+fn due(record: JobRecord) -> JobRecord {
+    JobRecord { due_at: now(), ..record }
+}
+
+#[tokio::test]
+async fn records_of_an_older_release_are_read() {
+    let dynamo = dynamo().await;
+    let least = json!({
+        "pk": { "S": "job#old" }, "sk": { "S": "job" },
+        "name": { "S": "poll" }, "type": { "S": "immediate" }, "priority": { "N": "5" },
+        "payload": { "S": "{\"a\":1}" }, "queue": { "S": "normal" }, "status": { "S": "queued" },
+        "revision": { "N": "1" }, "createdAt": { "S": "2026-11-23T08:00:00" },
+        "dueAt": { "S": "2026-11-23T08:00:00.5" }, "failures": { "N": "0" },
+    });
+    put(&dynamo, TABLE, &least).await;
+    let found = store(&dynamo).get(&["old".parse().unwrap()]).await.unwrap().pop().unwrap().unwrap();
+    Shapes::of("records-read").written("of the least", &JobExecution::from(found)).check();
+}

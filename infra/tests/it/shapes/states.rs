@@ -1,0 +1,237 @@
+//! The control item, schedules, unique keys, and the states that the fleet shares.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use lambda_jobs_core::Queue;
+use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Counts, Window};
+use lambda_jobs_core::control::Control;
+use lambda_jobs_core::families::webhook::Endpoint;
+use lambda_jobs_core::limit::LimitState;
+use lambda_jobs_core::ports::{
+    Advance, ControlStore, KeyClaim, KeyHold, ScheduleStore, SharedState, SharedStore, StoredSchedule,
+    UniqueKeys,
+};
+use lambda_jobs_core::schedule::{Schedule, ScheduleState};
+use lambda_jobs_infra::{Dynamo, DynamoControlStore, DynamoSchedules, DynamoShared, DynamoUniqueKeys};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{Shapes, check, now, put};
+use crate::dynamo::dynamo;
+
+const TABLE: &str = "lambda-jobs-state";
+
+#[tokio::test]
+async fn the_control_is_stored_as_ever() {
+    let dynamo = dynamo().await;
+    let store = DynamoControlStore::new(dynamo.clone());
+    let one = Control::default().pause(Some(Queue::Webhooks), "deploy".parse().ok(), now());
+    let all = one.pause(None, None, now());
+    for control in [&one, &all, &all.noting(false, now())] {
+        store.save(control).await.unwrap();
+    }
+    check("control", &dynamo, TABLE).await;
+    store.save(&all.noting(false, now()).resume(None)).await.unwrap();
+    check("control-resumed", &dynamo, TABLE).await;
+}
+
+fn schedule(fields: Value) -> Schedule {
+    Schedule::from_json(fields).unwrap()
+}
+
+#[tokio::test]
+async fn schedules_are_stored_as_ever() {
+    let dynamo = dynamo().await;
+    let store = DynamoSchedules::new(dynamo.clone());
+    let job = json!({
+        "name": "digest", "payload": { "kind": "daily" }, "priority": 2, "maxRetries": 1, "timeout": 60_000,
+        "tags": ["mail"], "tenant": "acme", "queue": "low",
+    });
+    let full = json!({
+        "id": "full", "cron": "0 30 1 * * *", "zone": "Europe/London", "gap": "skip", "repeat": "both",
+        "overlap": "skip", "missed": "all", "window": 86_400_000, "enabled": false,
+        "start": "2026-11-23T00:00:00Z", "end": "2027-11-23T00:00:00Z", "job": job,
+    });
+    let often = |id: &str| json!({ "id": id, "rate": "5 minutes", "job": { "name": "poll" } });
+    for fields in [full, often("least"), often("advanced")] {
+        let schedule = schedule(fields);
+        let state = ScheduleState::new(&schedule, now());
+        assert!(store.put(&StoredSchedule { schedule, state }, None).await.unwrap());
+    }
+    let next_at = "2026-11-23T08:05:00Z".parse().ok();
+    let state = ScheduleState { revision: 1, last: Some(now()), next_at };
+    for advanced in store.advance(&[Advance { id: "advanced".parse().unwrap(), state }]).await {
+        assert!(advanced.unwrap());
+    }
+    check("schedules", &dynamo, TABLE).await;
+}
+
+#[tokio::test]
+async fn unique_keys_are_stored_as_ever() {
+    let dynamo = dynamo().await;
+    let store = DynamoUniqueKeys::new(dynamo.clone());
+    let hold = |key: &str, job: &str, until| KeyHold {
+        key: key.to_owned(),
+        job: job.parse().unwrap(),
+        since: now(),
+        until,
+    };
+    let day = Some(now() + TimeDelta::days(1));
+    let first = [hold("invoice/42", "j-1", None), hold("for a day", "j-2", day), hold("taken", "j-3", day)];
+    let over = KeyClaim { hold: hold("taken", "j-4", None), replacing: Some(first[2].clone()) };
+    let claims: Vec<KeyClaim> = first.map(|hold| KeyClaim { hold, replacing: None }).into();
+    for claims in [claims, vec![over]] {
+        for held in store.hold(&claims).await {
+            held.unwrap();
+        }
+    }
+    check("unique-keys", &dynamo, TABLE).await;
+}
+
+/// One that failures opened, for which jobs wait.
+fn open() -> Breaker {
+    let policy = BreakerPolicy::default().failure_count(2).unwrap();
+    let mut calls = Window::new();
+    calls.count(now(), Counts { calls: 40, failures: 3, slow: 1 }, Duration::from_mins(5));
+    Breaker::new("open".parse().unwrap(), now()).recorded(&calls, &policy, now())
+}
+
+/// One that few batches may call, of whom one does.
+fn crowded() -> Value {
+    json!({
+        "name": "crowded",
+        "revision": 1,
+        "writer": u64::MAX,
+        "phase": { "state": "closed", "forced": false },
+        "since": "2026-11-23T08:00:00Z",
+        "openings": 0,
+        "window": "",
+        "line": { "from": "2026-11-23T08:00:00Z", "given": 0 },
+        "bulkhead": {
+            "isPrompt": false,
+            "places": [{
+                "holder": 7, "jobs": 1,
+                "since": "2026-11-23T08:00:00Z", "leaseUntil": "2026-11-23T08:01:35.5Z",
+            }],
+            "holdMillis": 1500,
+            "lineEnds": "2026-11-23T08:00:30Z",
+        },
+        "writtenAt": "2026-11-23T08:00:00Z",
+    })
+}
+
+/// A limit on concurrency that one batch uses.
+fn limit(revision: u64) -> LimitState {
+    from(json!({
+        "key": "mail/tenant=acme",
+        "revision": revision,
+        "writer": u64::MAX,
+        "fullAt": "2026-11-23T08:00:05.123456789Z",
+        "bookedUntil": "2026-11-23T08:00:07Z",
+        "places": [{
+            "holder": 7, "jobs": 10,
+            "since": "2026-11-23T08:00:00Z", "leaseUntil": "2026-11-23T08:01:35.5Z",
+        }],
+        "holdMillis": 1500,
+        "lineEnds": "2026-11-23T08:00:09Z",
+        "writtenAt": "2026-11-23T08:00:00.1Z",
+    }))
+}
+
+fn from<T: DeserializeOwned>(json: Value) -> T {
+    serde_json::from_value(json).unwrap()
+}
+
+async fn save<T: SharedState>(store: &DynamoShared<T>, states: &[T]) {
+    for saved in store.save(states).await {
+        saved.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn breakers_and_limits_are_stored_as_ever() {
+    let dynamo = dynamo().await;
+    let breakers = DynamoShared::new(dynamo.clone());
+    save(&breakers, &[open(), from(crowded())]).await;
+    let forced = Breaker::new("forced".parse().unwrap(), now()).forced_open(now());
+    save(&breakers, std::slice::from_ref(&forced)).await;
+    save(&breakers, &[forced.forced_closed(now())]).await;
+    let limits = DynamoShared::new(dynamo.clone());
+    for state in [limit(1), limit(2)] {
+        save(&limits, &[state]).await;
+    }
+    check("breakers-and-limits", &dynamo, TABLE).await;
+}
+
+/// An endpoint of which everything was said that can be.
+fn endpoint(id: &str) -> Endpoint {
+    from(json!({
+        "id": id,
+        "revision": 1,
+        "writer": u64::MAX,
+        "spec": {
+            "url": "https://example.com/hook", "eventTypes": ["invoice.*"], "tenant": "acme",
+            "description": "the shop", "method": "PATCH", "headers": { "authorization": "Bearer t" },
+            "rateLimit": { "deliveries": 10, "per": 1000 }, "retry": "long", "maxAttempts": 12,
+            "confirmations": 0,
+        },
+        "secrets": [{
+            "secret": "whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "since": "2026-11-23T08:00:00Z",
+        }],
+        "warned": false,
+        "createdAt": "2026-11-23T08:00:00Z",
+        "updatedAt": "2026-11-23T08:00:00Z",
+    }))
+}
+
+#[tokio::test]
+async fn endpoints_are_stored_as_ever() {
+    let dynamo = dynamo().await;
+    let store = DynamoShared::in_data(dynamo.clone());
+    save(&store, &[endpoint("shop"), endpoint("deleted")]).await;
+    save(&store, &[endpoint("deleted").deleted(now())]).await;
+    check("endpoints", &dynamo, "lambda-jobs-data").await;
+}
+
+async fn read_all(dynamo: &Dynamo) -> Shapes {
+    let breakers: Vec<Breaker> = DynamoShared::new(dynamo.clone()).list().await.unwrap();
+    let limits: Vec<LimitState> = DynamoShared::new(dynamo.clone()).list().await.unwrap();
+    let control = DynamoControlStore::new(dynamo.clone()).load().await.unwrap();
+    let schedules = DynamoSchedules::new(dynamo.clone()).list().await.unwrap();
+    let schedules: Vec<_> = schedules.into_iter().map(|one| (one.schedule, one.state)).collect();
+    Shapes::of("states-read")
+        .written("breakers", &breakers)
+        .written("limits", &limits)
+        .written("control", &control)
+        .written("schedules", &schedules)
+}
+
+#[tokio::test]
+async fn states_of_an_older_release_are_read() {
+    let dynamo = dynamo().await;
+    let mut breaker = crowded();
+    breaker.as_object_mut().unwrap().remove("bulkhead");
+    let limit = json!({
+        "key": "mail", "revision": 1, "writer": 7, "fullAt": "2026-11-23T08:00:05Z",
+        "lineEnds": "2026-11-23T08:00:09Z", "writtenAt": "2026-11-23T08:00:00Z",
+    });
+    let schedule = json!({ "id": "often", "rate": "5 minutes", "job": { "name": "poll" }, "unheardOf": 1 });
+    let items = [
+        json!({ "pk": { "S": "breaker#0" }, "sk": { "S": "crowded" }, "state": { "S": breaker.to_string() } }),
+        json!({ "pk": { "S": "limit#0" }, "sk": { "S": "mail" }, "state": { "S": limit.to_string() } }),
+        json!({
+            "pk": { "S": "control" }, "sk": { "S": "control" }, "revision": { "N": "3" },
+            "all": { "M": { "since": { "S": "2026-11-23T08:00:00" } } },
+            "queues": { "M": { "unheardOf": { "M": { "since": { "S": "2026-11-23T08:00:00" } } } } },
+        }),
+        json!({
+            "pk": { "S": "schedule#0" }, "sk": { "S": "often" }, "revision": { "N": "0" },
+            "schedule": { "S": schedule.to_string() },
+        }),
+    ];
+    for item in &items {
+        put(&dynamo, TABLE, item).await;
+    }
+    read_all(&dynamo).await.check();
+}
