@@ -3,6 +3,6 @@
 async fn report(day: String) -> Result<Report, JobError> {
     match find(&day).await {
         Some(report) => Ok(report),
-        None => Err(JobError::snooze(Duration::from_secs(600)).because("no report yet")),
+        None => Err(JobError::snooze(Duration::from_mins(10)).because("no report yet")),
     }
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lambda_jobs_infra::Settings;
 
-use super::page::{Page, pages, project};
+use super::page::{Page, pages};
+use crate::template::Template;
 
 /// A row of the page.
 struct Row {
@@ -66,16 +67,13 @@ fn every_range_is_the_one_that_holds() {
 
 #[test]
 fn every_parameter_is_the_one_that_sets_it() {
-    let template = std::fs::read_to_string(project().join("template.yaml")).unwrap();
+    let template = Template::read();
+    // The dispatcher has every variable that the worker has, and one more.
+    let variables = &template.resource("Dispatcher")["Properties"]["Environment"]["Variables"];
+    // A table or a function is no parameter, and named by its resource.
+    let is_parameter = |name: &&str| template.section("Parameters").get(*name).is_some();
     for (name, row) in listed() {
-        let mut lines =
-            template.lines().map(str::trim).filter_map(|line| line.strip_prefix(&format!("{name}: ")));
-        let sets = |value: &str| value.strip_prefix("!Ref ").map(str::to_owned);
-        // A table or a function is no parameter, and named by its resource.
-        let set = lines.find_map(sets).filter(|set| {
-            template.contains(&format!("\n  {set}:\n    Type: String"))
-                || template.contains(&format!("\n  {set}:\n    Type: Number"))
-        });
+        let set = variables[&name]["Ref"].as_str().filter(is_parameter);
         assert_eq!(set.unwrap_or_default(), row.parameter, "{name}");
     }
 }
