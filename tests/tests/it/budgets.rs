@@ -140,7 +140,7 @@ async fn a_retry_adds_at_most_six_tenths() {
 async fn a_webhook_delivery_costs_the_worker_at_most_one_and_a_tenth() {
     let stack = stack().await.unwrap();
     let (receiver, url) = Receiver::serve([204; 2 * BATCH]).await;
-    let webhooks = stack.adapters().webhook_service(Arc::new(manager(&stack)));
+    let webhooks = WebhookService::new(stack.adapters().ports().clone(), Arc::new(manager(&stack)));
     webhooks.put_endpoint(&"billing".parse().unwrap(), EndpointSpec::new(url)).await.unwrap();
     for warm in [true, false] {
         for number in 0..BATCH {

@@ -1,4 +1,4 @@
-//! The README's simulation, as a user writes it.
+//! The simulation of `docs/testing.md`, as a user writes it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

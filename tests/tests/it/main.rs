@@ -11,6 +11,7 @@ mod bad_input;
 mod budgets;
 mod charge;
 mod conformance;
+mod docs;
 mod example;
 mod policies;
 mod protect;

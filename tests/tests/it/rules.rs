@@ -50,6 +50,6 @@ async fn a_rule_that_fires_twice_is_one_job_and_a_webhook_without_a_job_is_deliv
     let completed: u64 = counters.iter().map(|(_, counters)| counters.completed).sum();
     assert_eq!(completed, 2, "the second firing ran nothing");
     assert_eq!(endpoint.received().len(), 1);
-    let delivery = stack.adapters().webhooks().delivery("d1").await.unwrap().unwrap();
+    let delivery = stack.adapters().ports().webhooks.webhooks.delivery("d1").await.unwrap().unwrap();
     assert_eq!(delivery.status, DeliveryStatus::Delivered);
 }

@@ -65,7 +65,7 @@ impl Sender {
         let said = receiver.lines.next_line().await.unwrap().expect("a receiver says what came");
         let said = said.strip_prefix(&format!("{} ", delivery.delivery_id)).expect(&said).to_owned();
         let delivery =
-            self.stack.adapters().webhooks().delivery(&delivery.delivery_id).await.unwrap().unwrap();
+            self.stack.adapters().ports().webhooks.webhooks.delivery(&delivery.delivery_id).await.unwrap().unwrap();
         (delivery, said)
     }
 
@@ -100,7 +100,7 @@ fn secret(endpoint: EndpointView) -> String {
 pub(crate) async fn verifies(program: impl Fn() -> Command) {
     let stack = Box::new(Box::pin(stack()).await.unwrap());
     let worker = stack.start_worker(|_| Ok(())).unwrap();
-    let service = stack.adapters().webhook_service(Arc::new(manager(&stack)));
+    let service = WebhookService::new(stack.adapters().ports().clone(), Arc::new(manager(&stack)));
     let sender = Sender { service, manager: manager(&stack), stack };
     let nowhere = "http://127.0.0.1:1/hook";
     let receiver = async |secret: &str| Receiver::start(program(), secret).await;

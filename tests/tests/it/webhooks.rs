@@ -71,7 +71,7 @@ async fn a_server_error_is_retried_until_the_attempts_are_spent_and_named_in_the
     assert_eq!((job.status, job.attempt, job.retry_count), (JobStatus::Failed, 3, 2));
     assert!(job.error.unwrap().ends_with("answered with status 500"));
     assert_eq!(receiver.received().len(), 3);
-    let delivery = stack.adapters().webhooks().delivery("d2").await.unwrap().unwrap();
+    let delivery = stack.adapters().ports().webhooks.webhooks.delivery("d2").await.unwrap().unwrap();
     assert_eq!((delivery.status, delivery.attempt_count), (DeliveryStatus::Failed, 3));
     worker.stop().await.unwrap();
 }

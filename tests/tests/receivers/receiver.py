@@ -1,4 +1,4 @@
-# The README's receiver in Python.
+# The receiver of docs/webhooks.md in Python.
 
 import os
 from http.server import BaseHTTPRequestHandler, HTTPServer

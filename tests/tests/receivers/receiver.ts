@@ -1,4 +1,4 @@
-// The README's receiver in TypeScript.
+// The receiver of docs/webhooks.md in TypeScript.
 
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";

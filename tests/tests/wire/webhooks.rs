@@ -25,7 +25,7 @@ impl Delivery {
     }
 
     async fn state(&self, deployment: &Deployment) -> WebhookDelivery {
-        deployment.adapters.webhooks().delivery(&self.id).await.unwrap().unwrap()
+        deployment.adapters.ports().webhooks.webhooks.delivery(&self.id).await.unwrap().unwrap()
     }
 }
 

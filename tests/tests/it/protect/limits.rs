@@ -1,8 +1,8 @@
-// The README's limits.
+// The limits in docs/protection.md.
 
 fn limits() -> Result<Vec<Limit>, Invalid> {
     Ok(vec![
-        Limit::concurrency(LimitBy::Tenant, 5)?,                              // of each tenant five at once
-        Limit::rate(LimitBy::Name, Rate::new(100, Duration::from_secs(1))?),  // and a hundred in a second of all
+        Limit::concurrency(LimitBy::Tenant, 5)?,                              // 5 at once for each tenant
+        Limit::rate(LimitBy::Name, Rate::new(100, Duration::from_secs(1))?),  // and 100 a second for all
     ])
 }

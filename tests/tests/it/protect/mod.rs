@@ -1,14 +1,18 @@
-//! The README's protection of what jobs call, compiled and run as it is written.
+//! The code of `docs/protection.md`, compiled and run as it is written.
 
 use std::time::Duration;
 
-use lambda_jobs_core::{Invalid, HandlerOptions, JobContext, JobError, JobHandler, JobStatus, NewJob};
+use lambda_jobs_core::breaker::BreakerPolicy;
+use lambda_jobs_core::job::BreakerName;
 use lambda_jobs_core::limit::{Limit, LimitBy, Rate};
+use lambda_jobs_core::{HandlerOptions, Invalid, JobContext, JobError, JobHandler, JobStatus, NewJob};
 use lambda_jobs_tests::{ended, manager, stack};
 use serde::Deserialize;
 use serde_json::json;
 
 include!("protect/send.rs");
+
+include!("protect/policies.rs");
 
 include!("protect/limits.rs");
 
@@ -23,7 +27,10 @@ fn smtp(mail: &Mail) -> impl Future<Output = Result<(), JobError>> {
     std::future::ready(known)
 }
 
-struct Mailer(Vec<Limit>);
+struct Mailer {
+    limits: Vec<Limit>,
+    policies: Vec<(BreakerName, BreakerPolicy)>,
+}
 
 impl JobHandler for Mailer {
     type Payload = Mail;
@@ -34,7 +41,11 @@ impl JobHandler for Mailer {
     }
 
     fn options(&self) -> HandlerOptions {
-        HandlerOptions { limits: self.0.clone(), ..HandlerOptions::default() }
+        HandlerOptions {
+            limits: self.limits.clone(),
+            breaker_policies: self.policies.clone(),
+            ..HandlerOptions::default()
+        }
     }
 
     async fn execute(&self, mail: Mail, ctx: &JobContext) -> Result<(), JobError> {
@@ -43,7 +54,7 @@ impl JobHandler for Mailer {
 }
 
 #[tokio::test]
-async fn what_the_readme_protects_is_called_and_its_errors_are_the_jobs() {
+async fn what_the_page_protects_is_called_and_its_errors_are_the_jobs() {
     let stack = stack().await.unwrap();
     let manager = manager(&stack);
     let mut ids = Vec::new();
@@ -51,8 +62,8 @@ async fn what_the_readme_protects_is_called_and_its_errors_are_the_jobs() {
         let job = NewJob::new("mail").payload(json!({ "to": to }));
         ids.push(manager.enqueue(job).await.unwrap().job_id);
     }
-    let limits = limits().unwrap();
-    let worker = stack.start_worker(|jobs| jobs.register(Mailer(limits)).map(drop)).unwrap();
+    let mailer = Mailer { limits: limits().unwrap(), policies: policies().unwrap() };
+    let worker = stack.start_worker(|jobs| jobs.register(mailer).map(drop)).unwrap();
     assert_eq!(ended(&manager, &ids[0]).await.unwrap().status, JobStatus::Completed);
     assert_eq!(ended(&manager, &ids[1]).await.unwrap().error.as_deref(), Some("no such mailbox"));
     worker.stop().await.unwrap();

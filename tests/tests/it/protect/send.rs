@@ -1,6 +1,6 @@
-// The README's call behind a breaker.
+// The call behind a breaker in docs/protection.md.
 
 async fn send(mail: Mail, ctx: &JobContext) -> Result<(), JobError> {
-    // After five failures within five minutes, from any worker, nobody calls for a minute: jobs wait, and spend no attempt.
+    // After 5 failures within 5 minutes, no worker calls for 1 minute. Jobs wait and spend no attempt.
     ctx.breaker("mail").call(smtp(&mail)).await
 }

@@ -102,14 +102,14 @@ fn the_first_job_that_the_outputs_show_is_a_message_that_it_can_read() {
 }
 
 #[test]
-fn it_is_a_binary_of_the_project_and_built_where_the_readme_says() {
+fn it_is_a_binary_of_the_project_and_built_where_the_page_says() {
     let template = Template::read();
     let metadata = &template.resource("Worker")["Metadata"];
     assert_eq!(metadata["BuildMethod"], "rust-cargolambda");
     let binary = plain(&metadata["BuildProperties"]["Binary"]);
     let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     assert!(project.join(format!("functions/src/bin/{binary}.rs")).exists(), "there is no binary {binary}");
-    // The README's sed looks for the code of a binary in the lines from its name on.
+    // The sed of docs/deploy.md looks for the code of a binary in the lines from its name on.
     let text = std::fs::read_to_string(project.join("template.yaml")).unwrap();
     for binary in [binary.as_str(), "dispatcher"] {
         let mut below = text.lines().skip_while(|line| !line.contains(&format!("Binary: {binary}")));

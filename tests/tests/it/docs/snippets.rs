@@ -1,0 +1,49 @@
+//! Code that the pages show is code that is compiled and run.
+
+use super::page::{Page, pages};
+
+/// Each piece of code, the page that shows it below its first line, and that piece's file.
+const SHOWN: [(&str, &str, &str); 10] = [
+    ("README.md", "tests/examples/greet.rs", include_str!("../../../examples/greet.rs")),
+    ("docs/handlers.md", "tests/tests/it/docs/report.rs", include_str!("report.rs")),
+    ("docs/handlers.md", "tests/tests/it/docs/render.rs", include_str!("render.rs")),
+    ("docs/protection.md", "tests/tests/it/protect/send.rs", include_str!("../protect/send.rs")),
+    ("docs/protection.md", "tests/tests/it/protect/policies.rs", include_str!("../protect/policies.rs")),
+    ("docs/protection.md", "tests/tests/it/protect/limits.rs", include_str!("../protect/limits.rs")),
+    ("docs/testing.md", "tests/tests/it/charge.rs", include_str!("../charge.rs")),
+    ("docs/webhooks.md", "tests/examples/receive.rs", include_str!("../../../examples/receive.rs")),
+    ("docs/webhooks.md", "tests/tests/receivers/receiver.py", include_str!("../../receivers/receiver.py")),
+    ("docs/webhooks.md", "tests/tests/receivers/receiver.ts", include_str!("../../receivers/receiver.ts")),
+];
+
+/// Where the simulator is for users, and where it is in this workspace.
+const SIMULATOR: (&str, &str) = (
+    "use lambda_jobs_core::{JobContext, JobError, JobHandler, NewJob};\nuse lambda_jobs_testing::simulation::Simulation;\n",
+    "use lambda_jobs_core::testing::simulation::Simulation;\nuse lambda_jobs_core::{JobContext, JobError, JobHandler, NewJob};\n",
+);
+
+/// The code of a file, as a user writes it.
+fn code(file: &str) -> String {
+    file.split_once("\n\n").unwrap().1.replace(SIMULATOR.1, SIMULATOR.0)
+}
+
+#[test]
+fn the_pages_show_code_as_it_is() {
+    for (page, file, text) in SHOWN {
+        let blocks = Page::read(page).blocks();
+        assert!(
+            blocks.iter().any(|block| block.code == code(text)),
+            "{page} must show {file} below its first line"
+        );
+    }
+}
+
+#[test]
+fn every_piece_of_rust_is_compiled() {
+    for page in pages() {
+        for block in page.blocks().iter().filter(|block| block.language.starts_with("rust")) {
+            let is_compiled = SHOWN.iter().any(|(_, _, text)| code(text) == block.code);
+            assert!(is_compiled, "{}: no test compiles\n{}", page.name, block.code);
+        }
+    }
+}
