@@ -13,7 +13,7 @@ pub mod sqs_event;
 mod watchdog;
 mod worker;
 
-pub use lambda_jobs_infra::Adapters;
 pub use dispatcher::{dispatcher, run_dispatcher};
+pub use lambda_jobs_infra::Adapters;
 pub use watchdog::{BlockedJob, OnBlocked, Watchdog};
 pub use worker::{Worker, WorkerError, run_worker};

@@ -11,12 +11,12 @@ use lambda_jobs_core::{JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::Settings;
 use serde_json::Value;
 
-use lambda_jobs_infra::Adapters;
-use crate::poller::EventSourceMapping;
 use crate::local_sources::LocalEventSources;
 use crate::logging;
+use crate::poller::EventSourceMapping;
 use crate::watchdog::OnBlocked;
 use crate::worker::{Worker, WorkerError};
+use lambda_jobs_infra::Adapters;
 
 /// Where the local stack listens unless `AWS_ENDPOINT_URL` says otherwise.
 pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4566";

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, Utc};
+use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
 use lambda_jobs_core::ports::QueueError;
 use lambda_jobs_core::processor::{Invocation, JobProcessor};
-use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
 use lambda_jobs_core::{Invalid, JobManager, JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::{Settings, SettingsError};
 use lambda_runtime::{LambdaEvent, service_fn};
 
-use lambda_jobs_infra::Adapters;
 use crate::watchdog::{OnBlocked, Watchdog};
 use crate::{local, logging, sqs_event};
+use lambda_jobs_infra::Adapters;
 
 /// How long INIT waits for an answer that it can do without.
 const WARM_UP_LIMIT: Duration = Duration::from_secs(1);
@@ -74,9 +74,8 @@ impl Worker {
         registry.register(webhooks)?;
         register(&mut registry)?;
         let watchdog = Watchdog::start(on_blocked)?;
-        let processor =
-            JobProcessor::new(Arc::new(registry), settings.jobs.clone(), &ports.core)
-                .with_observer(Arc::new(watchdog.clone()));
+        let processor = JobProcessor::new(Arc::new(registry), settings.jobs.clone(), &ports.core)
+            .with_observer(Arc::new(watchdog.clone()));
         Ok(Self { processor, watchdog, settings })
     }
 

@@ -9,7 +9,11 @@ use lambda_jobs_core::families::webhook::ports::WebhookPorts;
 use lambda_jobs_core::ports::{CorePorts, QueueError};
 
 use crate::event_log::LogEvents;
-use crate::{Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoVersioned, DynamoUniqueKeys, DynamoWebhooks, LambdaEventSources, OsEntropy, OsSecrets, ReqwestSender, Settings, SqsClient, SqsJobQueue, SystemClock};
+use crate::{
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned,
+    DynamoWebhooks, LambdaEventSources, OsEntropy, OsSecrets, ReqwestSender, Settings, SqsClient,
+    SqsJobQueue, SystemClock,
+};
 
 /// The ports on real services, and the connections beneath them.
 pub struct Adapters {
@@ -26,9 +30,10 @@ impl Adapters {
         let sqs = SqsClient::new(sdk, settings.queues.clone());
         let store = Arc::new(DynamoJobStore::new(dynamo.clone(), settings.jobs.retention));
         let queue = Arc::new(SqsJobQueue::new(sqs.clone()));
-        let event_sources = settings.worker_function.as_ref().map(|function| {
-            Arc::new(LambdaEventSources::new(sdk, function, settings.queues.clone())) as _
-        });
+        let event_sources = settings
+            .worker_function
+            .as_ref()
+            .map(|function| Arc::new(LambdaEventSources::new(sdk, function, settings.queues.clone())) as _);
         let core = CorePorts {
             index: store.clone(),
             pruner: store.clone(),

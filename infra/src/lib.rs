@@ -37,7 +37,7 @@ pub use adapters::Adapters;
 pub use clock::SystemClock;
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoVersioned, DynamoUniqueKeys,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned,
     DynamoWebhooks, create_tables,
 };
 pub use entropy::{OsEntropy, OsSecrets};

@@ -102,7 +102,7 @@ impl Function {
 }
 
 impl Environment {
-    /// Backoff for the end of INIT: the process asks for its first invocation, or is gone.
+    /// Waits for the end of INIT: the process asks for its first invocation, or is gone.
     pub async fn ready(&mut self) -> Result<(), Interrupted> {
         let gone = tokio::select! {
             () = self.api.asked() => return Ok(()),
@@ -133,7 +133,7 @@ impl Environment {
         let _ = self.process.kill().await;
     }
 
-    /// Backoff for the process to end, and for its last lines.
+    /// Waits for the process to end, and for its last lines.
     pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
         let status = self.process.wait().await?;
         for reader in self.readers.drain(..) {

@@ -34,7 +34,7 @@ pub fn manager(stack: &Stack) -> JobManager {
     JobManager::new(stack.settings().jobs.clone(), stack.adapters().ports().core.clone())
 }
 
-/// Backoff until a job has ended; `None` if it does not in a minute.
+/// Waits until a job has ended; `None` if it does not in a minute.
 pub async fn ended(manager: &JobManager, id: &JobId) -> Option<JobExecution> {
     let looking = async {
         loop {

@@ -5,8 +5,8 @@ use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as Attribute};
 use chrono::DateTime;
 use lambda_jobs_core::Queue;
 use lambda_jobs_core::ports::ReceivedMessage;
-use lambda_jobs_testing::conformance::job_queue;
 use lambda_jobs_infra::SqsClient;
+use lambda_jobs_testing::conformance::job_queue;
 
 /// Receives from the queues of a client with short polls.
 pub struct SqsReceiver(pub SqsClient);

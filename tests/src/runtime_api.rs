@@ -78,7 +78,7 @@ impl RuntimeApi {
         self.address.to_string()
     }
 
-    /// Backoff until the process has asked for its first invocation, which ends INIT.
+    /// Waits until the process has asked for its first invocation, which ends INIT.
     pub async fn asked(&self) {
         // The sender lives as long as this server, so waiting can't fail.
         let _ = self.desk.asked.subscribe().wait_for(|asked| *asked).await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use lambda_jobs_core::JobId;
-use lambda_jobs_core::families::webhook::{EndpointId, EndpointSpec, RateLimit, RetrySchedule};
 use lambda_jobs_core::families::webhook::ports::{DeliveryStatus, Headers, Method};
+use lambda_jobs_core::families::webhook::{EndpointId, EndpointSpec, RateLimit, RetrySchedule};
 use serde_json::Value;
 
 use super::Target;

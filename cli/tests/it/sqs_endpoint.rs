@@ -21,8 +21,8 @@ use chrono::{DateTime, Utc};
 use lambda_jobs::local::sqs::{
     EndpointSettings, Forgetful, LogError, MAX_REQUEST_BYTES, MessageLog, SqsEndpoint, TableLog,
 };
-use lambda_jobs_core::memory::PausedClock;
 use lambda_jobs_core::clock::{BoxFuture, Clock};
+use lambda_jobs_core::memory::PausedClock;
 use lambda_jobs_core::sqs::{Change, RedrivePolicy, Snapshot};
 use tokio::{
     net::TcpListener,

@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use super::{Dispatcher, TickReport};
 use crate::job::JobRecord;
 use crate::paging::Page;
+use crate::ports::Outgoing;
 use crate::ports::{DueQuery, StoreError};
 
 /// How many records are read at once.
@@ -82,7 +83,7 @@ impl Dispatcher {
         }
         let ports = self.manager.ports();
         let now = ports.clock.now();
-        let messages: Vec<_> = records.iter().map(|record| record.message(now)).collect();
+        let messages: Vec<_> = records.iter().map(|record| Outgoing::of_record(record, now)).collect();
         let outcomes = ports.queue.send(&messages).await;
         let mut sent = Vec::with_capacity(records.len());
         for (record, outcome) in records.iter().zip(outcomes) {

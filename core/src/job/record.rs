@@ -12,8 +12,6 @@ use serde_json::Value;
 
 use super::{Blocker, ClaimId, JobDefinition, JobId, JobStatus, Queue, millis};
 use crate::job::bounds::is_beyond_a_message;
-use crate::message::JobMessage;
-use crate::ports::Outgoing;
 
 /// Counts the writes to a record, so that one can be conditional on having seen the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -185,17 +183,6 @@ impl JobRecord {
     pub fn parked_if_far(mut self, now: DateTime<Utc>) -> Self {
         self.parked = self.status.is_waiting() && is_beyond_a_message(self.due_at, now);
         self
-    }
-
-    /// The message that makes the job run once it is due.
-    #[must_use]
-    pub fn message(&self, now: DateTime<Utc>) -> Outgoing {
-        let definition = self.definition.clone();
-        Outgoing::of(
-            &JobMessage { definition, due_at: self.due_at, recorded: true, deferred: self.blocked.is_some() },
-            self.queue,
-            now,
-        )
     }
 
     /// The job's identity.

@@ -247,7 +247,7 @@ impl JobManager {
     /// The answer for an id that is known.
     pub(super) async fn known(&self, record: JobRecord) -> Result<Enqueued, EnqueueError> {
         if record.is_unclaimed() && !record.parked {
-            let again = record.message(self.ports.clock.now());
+            let again = Outgoing::of_record(&record, self.ports.clock.now());
             let sent = self.ports.queue.send(&[again]).await;
             sent.into_iter().collect::<Result<Vec<()>, _>>()?;
         }

@@ -12,7 +12,10 @@ use super::{CancelOutcome, EnqueueError, Enqueued, JobManager, ManagerError};
 use crate::invalid::Invalid;
 use crate::job::{JobDefinition, JobId, NewJob, ScheduleId};
 use crate::ports::{Advance, StoreError, StoredSchedule};
-use crate::schedule::{Cadence, Cron, JobTemplate, LOOK_AHEAD, Overlap, Schedule, ScheduleSpec, ScheduleState, occurrences_after, plan};
+use crate::schedule::{
+    Cadence, Cron, JobTemplate, LOOK_AHEAD, Overlap, Schedule, ScheduleSpec, ScheduleState,
+    occurrences_after, plan,
+};
 
 /// How often a write is tried that somebody else's write keeps defeating.
 const TRIES: usize = 5;

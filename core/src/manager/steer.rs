@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{JobManager, ManagerError, check_due};
 use crate::job::bounds::is_beyond_a_message;
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, Queue};
+use crate::ports::Outgoing;
 use crate::ports::{InsertOutcome, ReplaceOutcome};
 
 /// How often a write is tried that somebody else's write keeps defeating.
@@ -141,7 +142,7 @@ impl JobManager {
     }
 
     async fn send_again(&self, record: &JobRecord) -> Result<(), ManagerError> {
-        let outgoing = record.message(self.ports.clock.now());
+        let outgoing = Outgoing::of_record(&record, self.ports.clock.now());
         self.ports.queue.send(&[outgoing]).await.into_iter().collect::<Result<Vec<()>, _>>()?;
         Ok(())
     }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys, MemoryVersioned, PausedClock, SeededEntropy};
+use super::{
+    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys,
+    MemoryVersioned, PausedClock, SeededEntropy,
+};
 use crate::breaker::Breaker;
 use crate::limit::LimitState;
 use crate::ports::CorePorts;

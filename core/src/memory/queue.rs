@@ -10,8 +10,14 @@ use super::PausedClock;
 use crate::clock::Clock;
 use crate::config::JobConfig;
 use crate::job::Queue;
-use crate::ports::{DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError, Receipt, ReceivedMessage};
-use crate::sqs::{AttributeValue, Message, MessageAttribute, MessageContent, ReceiveRequest, Received, RedrivePolicy, SendRequest, Sqs, SqsError};
+use crate::ports::{
+    DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError, Receipt,
+    ReceivedMessage,
+};
+use crate::sqs::{
+    AttributeValue, Message, MessageAttribute, MessageContent, ReceiveRequest, Received, RedrivePolicy,
+    SendRequest, Sqs, SqsError,
+};
 
 /// All queues with their dead-letter queues, as the template makes them, at the time of a
 /// [`PausedClock`].

@@ -7,7 +7,10 @@ use async_trait::async_trait;
 
 use crate::job::{JobId, JobRecord, JobStatus};
 use crate::paging::Page;
-use crate::ports::{ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobStore, ListQuery, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError};
+use crate::ports::{
+    ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
+    JobIndex, JobStore, ListQuery, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+};
 
 /// A [`JobStore`] and [`JobIndex`] in memory.
 #[derive(Debug, Default)]

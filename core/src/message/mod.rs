@@ -12,7 +12,10 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
-use crate::job::bounds::{MAX_BREAKERS, MAX_DELAY, MAX_NAME_BYTES, MAX_RETRIES, MAX_TAGS, MAX_TIMEOUT, MAX_UNIQUE_FOR, MAX_UNIQUE_KEY_BYTES, MAX_WORD_BYTES};
+use crate::job::bounds::{
+    MAX_BREAKERS, MAX_DELAY, MAX_NAME_BYTES, MAX_RETRIES, MAX_TAGS, MAX_TIMEOUT, MAX_UNIQUE_FOR,
+    MAX_UNIQUE_KEY_BYTES, MAX_WORD_BYTES,
+};
 use crate::job::{BreakerName, JobDefinition, JobId, JobType, Priority, millis};
 
 mod fields;

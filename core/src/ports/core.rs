@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{ControlStore, DeadLetterQueue, EventSink, EventSources, JobIndex, JobPruner, JobQueue, JobStore, QueueStats, ScheduleStore, StaleMessages, UniqueKeys, VersionedStore};
+use super::{
+    ControlStore, DeadLetterQueue, EventSink, EventSources, JobIndex, JobPruner, JobQueue, JobStore,
+    QueueStats, ScheduleStore, StaleMessages, UniqueKeys, VersionedStore,
+};
 use crate::breaker::Breaker;
 use crate::clock::{Clock, Entropy};
 use crate::limit::LimitState;

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::job::Queue;
 use crate::job::bounds::MAX_SEND_DELAY;
+use crate::job::{JobRecord, Queue};
 use crate::message::JobMessage;
 
 /// A set of queues, each with its dead-letter queue. Answers are in the order of what was asked.
@@ -56,6 +56,18 @@ impl Outgoing {
     pub fn of(job: &JobMessage, queue: Queue, now: DateTime<Utc>) -> Self {
         let wait = (job.due_at - now).to_std().unwrap_or_default();
         Self { queue, body: job.encode(), delay: wait.min(MAX_SEND_DELAY), group: job.group() }
+    }
+
+    /// The message that makes a recorded job run once it is due.
+    #[must_use]
+    pub fn of_record(record: &JobRecord, now: DateTime<Utc>) -> Self {
+        let job = JobMessage {
+            definition: record.definition.clone(),
+            due_at: record.due_at,
+            recorded: true,
+            deferred: record.blocked.is_some(),
+        };
+        Self::of(&job, record.queue, now)
     }
 }
 

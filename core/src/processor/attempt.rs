@@ -10,10 +10,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::gate::{OUT_OF_TIME, fits};
 use super::held::Held;
+use super::kept::{kept, shortened};
 use super::snooze::{snoozed, too_often};
 use super::{Invocation, JobProcessor, Ledger, Ready, cancellation};
 use crate::clock::{BoxFuture, Entropy};
@@ -60,10 +61,6 @@ impl Outcome {
     }
 }
 
-/// The longest text of an error that is kept, in bytes.
-const MAX_ERROR_BYTES: usize = 4 * 1024;
-/// The largest result that is kept, in bytes of JSON: a DynamoDB item holds 400 KB in all.
-const MAX_RESULT_BYTES: usize = 64 * 1024;
 /// What hooks are given when the attempt left them nothing.
 const HOOK_TIME: Duration = Duration::from_secs(1);
 
@@ -278,25 +275,6 @@ fn log_failure(record: &JobRecord, ctx: &JobContext) {
             "job failed"
         );
     }
-}
-
-pub(super) fn shortened(mut text: String) -> String {
-    if text.len() > MAX_ERROR_BYTES {
-        let end = (0..=MAX_ERROR_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        text.push_str("...");
-    }
-    text
-}
-
-/// The result to keep: all of it, or a note of its size.
-fn kept(result: Value) -> Value {
-    let bytes = result.to_string().len();
-    if bytes <= MAX_RESULT_BYTES {
-        return result;
-    }
-    tracing::warn!(bytes, limit = MAX_RESULT_BYTES, "a result is too large to keep");
-    json!({ "omitted": format!("the result is {bytes} bytes of JSON; at most {MAX_RESULT_BYTES} are kept") })
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

@@ -13,7 +13,9 @@ use super::gate::{OUT_OF_TIME, fits};
 use super::{Candidate, Invocation, JobProcessor, Ledger, Ready, Suspect};
 use crate::job::{Claim, Company, JobId, JobRecord};
 use crate::message::JobMessage;
-use crate::ports::{ClaimOutcome, ClaimRequest, Fence, InsertOutcome, ReceivedMessage, ReplaceOutcome, StoreError};
+use crate::ports::{
+    ClaimOutcome, ClaimRequest, Fence, InsertOutcome, ReceivedMessage, ReplaceOutcome, StoreError,
+};
 use crate::processor::backoff::Backoff;
 use crate::processor::refused_claim::{CRASHED, RefusedClaim, judge};
 

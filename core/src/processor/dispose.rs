@@ -14,7 +14,9 @@ use super::{Candidate, JobProcessor, Ledger};
 use crate::job::bounds::MAX_SEND_DELAY;
 use crate::job::{JobDefinition, JobId, JobRecord};
 use crate::message::JobMessage;
-use crate::ports::{DeadLetter, Deferral, InsertOutcome, Outgoing, QueueError, ReceivedMessage, ReplaceOutcome, StoreError};
+use crate::ports::{
+    DeadLetter, Deferral, InsertOutcome, Outgoing, QueueError, ReceivedMessage, ReplaceOutcome, StoreError,
+};
 use crate::processor::backoff::Backoff;
 
 /// The longest wait by visibility timeout.

@@ -18,6 +18,7 @@ mod deferral;
 mod dispose;
 mod gate;
 mod held;
+mod kept;
 mod ledger;
 mod park;
 mod protect;

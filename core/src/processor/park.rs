@@ -1,4 +1,4 @@
-//! Backoff that are longer than SQS can hold a message.
+//! Waits that are longer than SQS can hold a message.
 //!
 //! A message that is sent again every 15 minutes would cost a request each time for as long as its job
 //! waits. So the job is parked: its record enters the due index, and only then is its message let go. The

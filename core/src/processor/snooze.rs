@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::attempt::shortened;
+use super::kept::shortened;
 use crate::handler::JobError;
 use crate::job::JobRecord;
 use crate::job::bounds::MAX_DELAY;

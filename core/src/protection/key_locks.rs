@@ -1,4 +1,4 @@
-//! KeyLock keys: what callers and workers have in common.
+//! Taking keys: what callers and workers have in common.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

@@ -7,8 +7,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::families::Ports;
-use lambda_jobs_core::families::webhook::ports::{DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, HttpError, HttpRequest, HttpResponse, HttpSender, WaitingDelivery, WaitingQuery, WebhookDelivery, WebhookPorts, Webhooks};
-use lambda_jobs_core::families::webhook::{Endpoint, EndpointSpec, MemoryWebhooks, NAME, WebhookDeliveryHandler, WebhookSecret};
+use lambda_jobs_core::families::webhook::ports::{
+    DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, HttpError, HttpRequest, HttpResponse,
+    HttpSender, WaitingDelivery, WaitingQuery, WebhookDelivery, WebhookPorts, Webhooks,
+};
+use lambda_jobs_core::families::webhook::{
+    Endpoint, EndpointSpec, MemoryWebhooks, NAME, WebhookDeliveryHandler, WebhookSecret,
+};
 use lambda_jobs_core::memory::{MemoryVersioned, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{CorePorts, StoreError, VersionedOutcome, VersionedStore};

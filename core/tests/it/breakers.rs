@@ -12,7 +12,10 @@ use lambda_jobs_core::job::Blocker;
 use lambda_jobs_core::memory::{MemoryVersioned, PausedClock};
 use lambda_jobs_core::ports::{CorePorts, EventKind, JobStore, StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::processor::Invocation;
-use lambda_jobs_core::{HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobId, JobManager, JobProcessor, JobRegistry, JobStatus, Queue, StopSignal};
+use lambda_jobs_core::{
+    HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobId, JobManager, JobProcessor,
+    JobRegistry, JobStatus, Queue, StopSignal,
+};
 use serde_json::{Value, json};
 
 use crate::world::World;

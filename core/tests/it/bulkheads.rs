@@ -13,7 +13,9 @@ use lambda_jobs_core::job::Blocker;
 use lambda_jobs_core::memory::{MemoryVersioned, SeededEntropy};
 use lambda_jobs_core::ports::{CorePorts, JobStore, StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::processor::{Invocation, JobProcessor};
-use lambda_jobs_core::{HandlerOptions, JobContext, JobError, JobHandler, JobId, JobRegistry, JobStatus, Queue, StopSignal};
+use lambda_jobs_core::{
+    HandlerOptions, JobContext, JobError, JobHandler, JobId, JobRegistry, JobStatus, Queue, StopSignal,
+};
 use serde_json::{Value, json};
 
 use crate::world::World;

@@ -9,7 +9,9 @@ use futures_util::future::{Either, join, select};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::manager::CancelOutcome;
 use lambda_jobs_core::processor::{BatchReport, Invocation};
-use lambda_jobs_core::{Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobId, JobStatus, Queue, StopSignal};
+use lambda_jobs_core::{
+    Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobId, JobStatus, Queue, StopSignal,
+};
 use serde_json::{Value, json};
 
 use crate::world::World;

@@ -1,4 +1,4 @@
-//! Backoff that are longer than SQS can hold a message.
+//! Waits that are longer than SQS can hold a message.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

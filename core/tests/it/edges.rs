@@ -7,7 +7,10 @@ use chrono::TimeDelta;
 use futures_util::future::{Either, select};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::processor::Invocation;
-use lambda_jobs_core::{Delivery, HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobRegistry, JobStatus, NewJob, Queue, StopSignal};
+use lambda_jobs_core::{
+    Delivery, HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobRegistry, JobStatus, NewJob,
+    Queue, StopSignal,
+};
 use serde_json::{Value, json};
 
 use crate::handlers::scripted;

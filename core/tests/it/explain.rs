@@ -16,7 +16,10 @@ use lambda_jobs_core::limit::{Limit, LimitBy, Rate};
 use lambda_jobs_core::manager::BreakerView;
 use lambda_jobs_core::memory::MemoryVersioned;
 use lambda_jobs_core::ports::{ControlStore, StoreError, VersionedOutcome, VersionedStore};
-use lambda_jobs_core::{HandlerOptions, Jitter, JobConfig, JobContext, JobError, JobHandler, JobId, JobRegistry, NewJob, Queue, RetryPolicy};
+use lambda_jobs_core::{
+    HandlerOptions, Jitter, JobConfig, JobContext, JobError, JobHandler, JobId, JobRegistry, NewJob, Queue,
+    RetryPolicy,
+};
 use serde_json::{Value, json};
 
 use crate::world::World;

@@ -9,7 +9,10 @@ use chrono::TimeDelta;
 use lambda_jobs_core::limit::{Limit, LimitBy, LimitState, Rate};
 use lambda_jobs_core::ports::{CorePorts, EventKind, StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::processor::Invocation;
-use lambda_jobs_core::{HandlerOptions, JobContext, JobError, JobHandler, JobId, JobProcessor, JobRegistry, JobStatus, Queue, StopSignal};
+use lambda_jobs_core::{
+    HandlerOptions, JobContext, JobError, JobHandler, JobId, JobProcessor, JobRegistry, JobStatus, Queue,
+    StopSignal,
+};
 use serde_json::json;
 
 use crate::world::World;

@@ -18,6 +18,7 @@ mod edges;
 mod endpoints;
 mod explain;
 mod fairness;
+mod floors;
 mod guarantees;
 mod handlers;
 mod limits;

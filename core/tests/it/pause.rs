@@ -10,7 +10,9 @@ use lambda_jobs_core::dispatcher::{MappingReconciler, renew_stale_messages};
 use lambda_jobs_core::memory::MemoryEventSources;
 use lambda_jobs_core::ports::{ControlStore, CorePorts, EventSources, SaveOutcome, SourceState, StoreError};
 use lambda_jobs_core::processor::Invocation;
-use lambda_jobs_core::{JobConfig, JobError, JobId, JobProcessor, JobRegistry, JobStatus, NewJob, Queue, StopSignal};
+use lambda_jobs_core::{
+    JobConfig, JobError, JobId, JobProcessor, JobRegistry, JobStatus, NewJob, Queue, StopSignal,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -12,7 +12,9 @@ use lambda_jobs_core::memory::MemoryVersioned;
 use lambda_jobs_core::ports::{CorePorts, StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::versioned::VersionedState;
-use lambda_jobs_core::{HandlerOptions, JobContext, JobError, JobHandler, JobProcessor, JobRegistry, Queue, StopSignal};
+use lambda_jobs_core::{
+    HandlerOptions, JobContext, JobError, JobHandler, JobProcessor, JobRegistry, Queue, StopSignal,
+};
 use serde_json::{Value, json};
 
 use crate::world::World;

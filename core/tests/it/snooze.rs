@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use lambda_jobs_core::manager::RetryOutcome;
-use lambda_jobs_core::{Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobId, JobStatus, NewJob, Queue};
+use lambda_jobs_core::{
+    Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobId, JobStatus, NewJob, Queue,
+};
 use serde_json::{Value, json};
 
 use crate::world::World;

@@ -10,7 +10,10 @@ use lambda_jobs_core::manager::{EnqueueError, Enqueued};
 use lambda_jobs_core::ports::{KeyClaim, UniqueKeys};
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::unique::KeyHold;
-use lambda_jobs_core::{Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobId, JobRegistry, JobStatus, NewJob, Queue, StopSignal};
+use lambda_jobs_core::{
+    Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobId, JobRegistry, JobStatus, NewJob, Queue,
+    StopSignal,
+};
 use serde_json::{Value, json};
 
 use crate::handlers::{Journal, scripted};

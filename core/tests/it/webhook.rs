@@ -9,7 +9,10 @@ use chrono::TimeDelta;
 use futures_util::future::{join, pending};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::families::Ports;
-use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery, WebhookPorts, Webhooks};
+use lambda_jobs_core::families::webhook::ports::{
+    AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery,
+    WebhookPorts, Webhooks,
+};
 use lambda_jobs_core::families::webhook::{MemoryWebhooks, NAME, WebhookDeliveryHandler};
 use lambda_jobs_core::memory::{MemoryVersioned, SeededEntropy};
 use lambda_jobs_core::ports::CorePorts;

@@ -11,10 +11,20 @@ use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::clock::{BoxFuture, Clock};
 use lambda_jobs_core::families::webhook::ports::{Secrets, SecretsError};
 use lambda_jobs_core::limit::LimitState;
-use lambda_jobs_core::memory::{MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys, MemoryVersioned, PausedClock, SeededEntropy};
-use lambda_jobs_core::ports::{ClaimOutcome, ClaimRequest, CorePorts, DeadLetter, DeadLetterQueue, DeadLettered, Deferral, DueQuery, InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, QueueError, Receipt, ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, StoreError, UniqueKeys, VersionedStore};
+use lambda_jobs_core::memory::{
+    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys,
+    MemoryVersioned, PausedClock, SeededEntropy,
+};
+use lambda_jobs_core::ports::{
+    ClaimOutcome, ClaimRequest, CorePorts, DeadLetter, DeadLetterQueue, DeadLettered, Deferral, DueQuery,
+    InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, QueueError, Receipt,
+    ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, StoreError, UniqueKeys, VersionedStore,
+};
 use lambda_jobs_core::processor::{BatchReport, Invocation};
-use lambda_jobs_core::{Dispatcher, Jitter, JobConfig, JobExecution, JobId, JobManager, JobProcessor, JobRecord, JobRegistry, Queue, RetryPolicy, StopSignal, TickReport};
+use lambda_jobs_core::{
+    Dispatcher, Jitter, JobConfig, JobExecution, JobId, JobManager, JobProcessor, JobRecord, JobRegistry,
+    Queue, RetryPolicy, StopSignal, TickReport,
+};
 
 /// As the template sets it: six times the function's timeout.
 pub(crate) const VISIBILITY: Duration = Duration::from_mins(9);

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{TimeDelta, TimeZone, Utc};
-use lambda_jobs_core::memory::{MemoryPorts, PausedClock};
 use lambda_jobs_core::clock::Clock;
+use lambda_jobs_core::memory::{MemoryPorts, PausedClock};
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{JobConfig, JobError, JobProcessor, JobRegistry, Queue, StopSignal};
 use serde_json::{Value, json};

@@ -9,14 +9,14 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::stream::{self, StreamExt};
 use lambda_jobs_core::JobStatus;
-use lambda_jobs_core::ports::{Archived, FinishedJob, HistoryPart, JobPruner, StoreError};
 use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::{Archived, FinishedJob, HistoryPart, JobPruner, StoreError};
 
-use super::{history, Item, key, text, text_of};
 use super::pages::{key_at, place_of};
 use super::record::{RECORD, decode_finished, job_pk, record_key};
 use super::store::DynamoJobStore;
 use super::write::{Condition, Failed, Outcome, Set, Update, Write};
+use super::{Item, history, key, text, text_of};
 
 /// How many items are deleted at once.
 const CONCURRENT: usize = 8;

@@ -5,8 +5,8 @@
 
 use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
-use lambda_jobs_core::ports::{DueQuery, StoreError};
 use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::{DueQuery, StoreError};
 
 use super::pages::Places;
 use super::record::{PARKED_SHARDS, RECORD, parked};

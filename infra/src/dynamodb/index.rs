@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
-use lambda_jobs_core::ports::{Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, StoreError};
 use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::{
+    Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, StoreError,
+};
 
 use super::record::SHARDS;
 use super::store::DynamoJobStore;

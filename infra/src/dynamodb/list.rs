@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
-use lambda_jobs_core::ports::{ListQuery, StoreError};
 use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::{ListQuery, StoreError};
 use serde_json::Value;
 
 use super::record::{PARKED_SHARDS, RECORD, SHARDS, attention, parked};

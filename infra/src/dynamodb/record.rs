@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::job::{BreakerName, Claim, ClaimId, Company, Blocker, Revision};
+use lambda_jobs_core::job::{Blocker, BreakerName, Claim, ClaimId, Company, Revision};
 use lambda_jobs_core::ports::FinishedJob;
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue, Retention};
 use serde::{Deserialize, Serialize};

@@ -10,10 +10,10 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use futures_util::future::try_join_all;
-use lambda_jobs_core::ports::{Advance, DueSchedules, ScheduleStore, StoreError, StoredSchedule};
-use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::schedule::{Schedule, ScheduleState};
 use lambda_jobs_core::job::ScheduleId;
+use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::{Advance, DueSchedules, ScheduleStore, StoreError, StoredSchedule};
+use lambda_jobs_core::schedule::{Schedule, ScheduleState};
 
 use super::client::Dynamo;
 use super::pages::Places;

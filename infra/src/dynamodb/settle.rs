@@ -6,10 +6,10 @@
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::ports::{Fence, SettleBatch, SettleOutcome, Settlement, StoreError};
 
-use super::{counters, history, text};
 use super::record::{RECORD, STATE, job_pk};
 use super::store::DynamoJobStore;
 use super::write::{Condition, Failed, Outcome, Update, Write};
+use super::{counters, history, text};
 
 /// What is known of one settlement.
 struct Answer {

@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 use futures_util::future::{join_all, try_join_all};
-use lambda_jobs_core::ports::{VersionedOutcome, VersionedStore, StoreError};
+use lambda_jobs_core::ports::{StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::versioned::VersionedState;
 
 use super::record::hash;

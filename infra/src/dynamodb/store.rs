@@ -6,7 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_jobs_core::job::{Claim, ClaimId, Company};
-use lambda_jobs_core::ports::{ClaimOutcome, ClaimRequest, InsertOutcome, JobStore, ReplaceOutcome, SettleBatch, SettleOutcome, StoreError};
+use lambda_jobs_core::ports::{
+    ClaimOutcome, ClaimRequest, InsertOutcome, JobStore, ReplaceOutcome, SettleBatch, SettleOutcome,
+    StoreError,
+};
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, Retention};
 use serde_json::Value;
 

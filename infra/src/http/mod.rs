@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lambda_jobs_core::families::webhook::{RefusedUrl, TargetPolicy};
 use lambda_jobs_core::families::webhook::ports::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
+use lambda_jobs_core::families::webhook::{RefusedUrl, TargetPolicy};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, redirect};
 

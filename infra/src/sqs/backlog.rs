@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName as Name};
 use chrono::DateTime;
 use lambda_jobs_core::Queue;
-use lambda_jobs_core::ports::{StaleMessages, QueueError, ReceivedMessage};
+use lambda_jobs_core::ports::{QueueError, ReceivedMessage, StaleMessages};
 
 use super::SqsJobQueue;
 use super::batch::{Sized, parts};

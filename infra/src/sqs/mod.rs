@@ -16,7 +16,9 @@ mod send;
 
 use async_trait::async_trait;
 use lambda_jobs_core::Queue;
-use lambda_jobs_core::ports::{DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError, Receipt};
+use lambda_jobs_core::ports::{
+    DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError, Receipt,
+};
 
 pub use client::SqsClient;
 

@@ -9,8 +9,8 @@ use aws_sdk_sqs::types::{
 };
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
-use lambda_jobs_core::ports::{Deferral, Outgoing, QueueError};
 use lambda_jobs_core::job::bounds::MAX_SEND_DELAY;
+use lambda_jobs_core::ports::{Deferral, Outgoing, QueueError};
 
 use super::batch::{Sized, parts};
 use super::client::SqsClient;

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use lambda_jobs_core::job::{Claim, ClaimId, Company};
-use lambda_jobs_core::ports::{ClaimOutcome, ClaimRequest, DueQuery, Fence, InsertOutcome, JobIndex, JobStore, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement};
 use lambda_jobs_core::clock::Clock;
+use lambda_jobs_core::job::{Claim, ClaimId, Company};
+use lambda_jobs_core::ports::{
+    ClaimOutcome, ClaimRequest, DueQuery, Fence, InsertOutcome, JobIndex, JobStore, ReplaceOutcome,
+    SettleBatch, SettleOutcome, Settlement,
+};
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, Queue};
 use lambda_jobs_infra::{Dynamo, DynamoJobStore, OsEntropy, SystemClock, Tables, create_tables};
 use serde_json::{Value, json};

@@ -8,10 +8,12 @@ use lambda_jobs_core::Retention;
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
-use lambda_jobs_testing::conformance::{Bench, control_store, job_archive, job_index, job_store, schedules, shared, unique_keys, webhooks};
 use lambda_jobs_infra::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoVersioned, DynamoUniqueKeys,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned,
     DynamoWebhooks, OsEntropy, SystemClock, Tables, create_tables,
+};
+use lambda_jobs_testing::conformance::{
+    Bench, control_store, job_archive, job_index, job_store, schedules, shared, unique_keys, webhooks,
 };
 use tokio::net::TcpListener;
 

@@ -2,8 +2,8 @@
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use chrono::{DateTime, TimeDelta, Utc};
-use lambda_jobs_core::ports::{HistoryQuery, JobIndex, JobStore};
 use lambda_jobs_core::families::webhook::ports::Webhooks;
+use lambda_jobs_core::ports::{HistoryQuery, JobIndex, JobStore};
 use lambda_jobs_core::{JobId, JobStatus};
 use lambda_jobs_infra::{Dynamo, DynamoWebhooks, Tables};
 

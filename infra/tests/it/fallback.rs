@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::job::{Claim, ClaimId, Company};
-use lambda_jobs_core::ports::{Counters, Fence, HistoryQuery, InsertOutcome, JobIndex, JobStore, SettleBatch, SettleOutcome, Settlement};
-use lambda_jobs_testing::conformance::{job_index, job_store, webhooks};
+use lambda_jobs_core::ports::{
+    Counters, Fence, HistoryQuery, InsertOutcome, JobIndex, JobStore, SettleBatch, SettleOutcome, Settlement,
+};
 use lambda_jobs_core::{JobRecord, Queue};
 use lambda_jobs_infra::{DynamoJobStore, DynamoWebhooks};
+use lambda_jobs_testing::conformance::{job_index, job_store, webhooks};
 use serde_json::json;
 
 use crate::dynamo::{bench, shared_states, store};

@@ -2,8 +2,11 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
+use lambda_jobs_core::families::webhook::ports::{
+    AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, Method, WebhookDelivery,
+    Webhooks,
+};
 use lambda_jobs_core::families::webhook::{Endpoint, EndpointSpec, ErrorClass, WebhookSecret};
-use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, Method, WebhookDelivery, Webhooks};
 use lambda_jobs_core::ports::VersionedStore;
 use lambda_jobs_infra::{Dynamo, DynamoVersioned, DynamoWebhooks, Tables, create_tables};
 use serde_json::json;

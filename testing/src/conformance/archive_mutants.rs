@@ -10,7 +10,9 @@ use crate::conformance::{Bench, job_archive};
 use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{Archived, FinishedJob, HistoryPart, JobPruner, JobStore, ReplaceOutcome, StoreError};
+use lambda_jobs_core::ports::{
+    Archived, FinishedJob, HistoryPart, JobPruner, JobStore, ReplaceOutcome, StoreError,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {

@@ -8,7 +8,10 @@ use serde_json::json;
 use crate::conformance::Bench;
 use crate::conformance::bench::{all_ok, bare, ok};
 use lambda_jobs_core::job::{JobRecord, JobStatus};
-use lambda_jobs_core::ports::{Archived, ClaimOutcome, FinishedJob, HistoryPart, HistoryQuery, InsertOutcome, JobIndex, JobPruner, JobStore, ReplaceOutcome};
+use lambda_jobs_core::ports::{
+    Archived, ClaimOutcome, FinishedJob, HistoryPart, HistoryQuery, InsertOutcome, JobIndex, JobPruner,
+    JobStore, ReplaceOutcome,
+};
 
 /// The sides of one backend.
 #[derive(Clone, Copy)]

@@ -12,7 +12,9 @@ use chrono::TimeDelta;
 use crate::conformance::Bench;
 use crate::conformance::bench::{all_ok, ok};
 use lambda_jobs_core::job::Queue;
-use lambda_jobs_core::ports::{DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, Receipt, ReceivedMessage};
+use lambda_jobs_core::ports::{
+    DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, Receipt, ReceivedMessage,
+};
 
 /// What receives and deletes, as Lambda would.
 #[async_trait]

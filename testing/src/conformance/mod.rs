@@ -50,7 +50,10 @@ mod tests {
     use lambda_jobs_core::families::webhook::{Endpoint, MemoryWebhooks};
     use lambda_jobs_core::job::Queue;
     use lambda_jobs_core::limit::LimitState;
-    use lambda_jobs_core::memory::{MemoryControlStore, MemoryEventSources, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys, MemoryVersioned, PausedClock, SeededEntropy};
+    use lambda_jobs_core::memory::{
+        MemoryControlStore, MemoryEventSources, MemoryJobStore, MemoryQueue, MemorySchedules,
+        MemoryUniqueKeys, MemoryVersioned, PausedClock, SeededEntropy,
+    };
     use lambda_jobs_core::ports::ReceivedMessage;
 
     #[async_trait]

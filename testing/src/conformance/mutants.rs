@@ -12,7 +12,10 @@ use crate::conformance::{Bench, job_index, job_store};
 use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Revision};
 use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobStore, ListQuery, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError};
+use lambda_jobs_core::ports::{
+    ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
+    JobIndex, JobStore, ListQuery, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {

@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 
 use crate::conformance::{Bench, webhooks};
-use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks};
+use lambda_jobs_core::families::webhook::ports::{
+    AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, WaitingDelivery,
+    WaitingQuery, WebhookDelivery, Webhooks,
+};
 use lambda_jobs_core::memory::{PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::StoreError;

@@ -15,7 +15,11 @@ use crate::simulation::world::{State, World, at_once};
 use lambda_jobs_core::clock::{BoxFuture, Clock, Entropy};
 use lambda_jobs_core::job::{JobId, JobRecord, Queue};
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DeadLetterQueue, DeadLettered, Deferral, DueQuery, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobQueue, JobStore, ListQuery, Outgoing, QueueError, Receipt, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError};
+use lambda_jobs_core::ports::{
+    ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DeadLetterQueue, DeadLettered, Deferral,
+    DueQuery, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobQueue, JobStore, ListQuery, Outgoing,
+    QueueError, Receipt, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+};
 use lambda_jobs_core::processor::RunObserver;
 
 /// Who is at this end.
@@ -163,7 +167,7 @@ impl Link {
         self.failures.store(if is_failure { row + 1 } else { 0 }, Ordering::Relaxed);
     }
 
-    /// Backoff for the store, now and then for long.
+    /// Waits for the store, now and then for long.
     pub(super) async fn linger(&self) {
         let wait = {
             let mut state = self.world.state();

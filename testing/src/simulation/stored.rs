@@ -6,7 +6,9 @@ use crate::simulation::link::{Link, only};
 use crate::simulation::world::at_once;
 use lambda_jobs_core::job::ScheduleId;
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{Advance, DueSchedules, KeyClaim, KeyOutcome, ScheduleStore, StoreError, StoredSchedule, UniqueKeys};
+use lambda_jobs_core::ports::{
+    Advance, DueSchedules, KeyClaim, KeyOutcome, ScheduleStore, StoreError, StoredSchedule, UniqueKeys,
+};
 
 #[async_trait]
 impl ScheduleStore for Link {

@@ -17,7 +17,10 @@ use lambda_jobs_core::clock::{BoxFuture, Clock};
 use lambda_jobs_core::config::JobConfig;
 use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::limit::LimitState;
-use lambda_jobs_core::memory::{MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys, MemoryVersioned, PausedClock};
+use lambda_jobs_core::memory::{
+    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys,
+    MemoryVersioned, PausedClock,
+};
 use lambda_jobs_core::ports::JobStore;
 
 /// How far a clock is off at most, in milliseconds: two of them then differ by less than 5 s.

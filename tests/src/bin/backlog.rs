@@ -26,7 +26,7 @@ async fn main() -> Result<(), Failure> {
         None => 100_000,
     };
     let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
-    let dispatcher = lambda_jobs_functions::dispatcher(stack.settings(), stack.adapters());
+    let dispatcher = lambda_jobs_functions::dispatcher(stack.settings(), &stack.adapters().ports().core);
     println!(
         "{:<32} {:>8} {:>10} {:>12} {:>14}",
         "what is due in one minute", "ticks", "seconds", "per second", "requests/job"

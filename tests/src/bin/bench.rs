@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use lambda_jobs::local::{Stack, StackOptions};
 use lambda_jobs_core::ports::{Counters, Outgoing};
-use lambda_jobs_core::{Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobManager, JobRegistry, NewJob, Queue, RegisterError};
+use lambda_jobs_core::{
+    Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobManager, JobRegistry, NewJob, Queue,
+    RegisterError,
+};
 use lambda_jobs_infra::Settings;
 use serde_json::{Value, json};
 

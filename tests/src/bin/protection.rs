@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use lambda_jobs::local::{Stack, StackOptions};
 use lambda_jobs_core::limit::{Limit, LimitBy, Rate};
 use lambda_jobs_core::ports::{Counters, Outgoing};
-use lambda_jobs_core::{HandlerOptions, JobContext, JobError, JobHandler, JobManager, JobRegistry, Queue, RegisterError};
+use lambda_jobs_core::{
+    HandlerOptions, JobContext, JobError, JobHandler, JobManager, JobRegistry, Queue, RegisterError,
+};
 use lambda_jobs_infra::Settings;
 use serde_json::{Value, json};
 
@@ -152,7 +154,7 @@ async fn send(stack: &Stack, body: &Value, count: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Backoff until so many jobs have completed; answers how often it looked.
+/// Waits until so many jobs have completed; answers how often it looked.
 async fn wait(manager: &JobManager, jobs: u64) -> Result<u64, Failure> {
     let mut looks = 1;
     loop {

@@ -24,7 +24,7 @@ enum Act {
     Refuse,
     /// Panics.
     Panic,
-    /// Backoff for something that never comes.
+    /// Waits for something that never comes.
     Hang,
     /// Makes this file and waits for something that never comes; succeeds where the file is there already.
     HangOnce { marker: PathBuf },

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
-use lambda_jobs_testing::conformance::job_queue;
 use lambda_jobs_core::{JobConfig, Queue};
 use lambda_jobs_infra::aws::shared_config;
 use lambda_jobs_infra::{QueueNames, SqsClient, SqsJobQueue};
+use lambda_jobs_testing::conformance::job_queue;
 use lambda_jobs_tests::SqsReceiver;
 use serde_json::json;
 

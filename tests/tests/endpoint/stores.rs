@@ -5,12 +5,12 @@ use lambda_jobs_core::Retention;
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
-use lambda_jobs_testing::conformance;
 use lambda_jobs_infra::aws::shared_config;
 use lambda_jobs_infra::{
-    Dynamo, DynamoJobStore, DynamoSchedules, DynamoVersioned, DynamoUniqueKeys, DynamoWebhooks, Tables,
+    Dynamo, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned, DynamoWebhooks, Tables,
     create_tables,
 };
+use lambda_jobs_testing::conformance;
 
 use crate::suite::{Outcome, Running, bench, both, caught, fresh_prefix};
 

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use lambda_jobs_core::clock::Entropy;
-use lambda_jobs_testing::conformance::Bench;
 use lambda_jobs_infra::{OsEntropy, SystemClock};
+use lambda_jobs_testing::conformance::Bench;
 use libtest_mimic::{Completion, Failed, Trial};
 use tokio::runtime::Runtime;
 

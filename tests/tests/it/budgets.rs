@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use lambda_jobs_core::families::webhook::{EndpointSpec, NewEvent};
+use lambda_jobs_core::families::webhook::{EndpointSpec, NewEvent, WebhookService};
 use lambda_jobs_core::ports::Outgoing;
-use lambda_jobs_core::{Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobRegistry, NewJob, Queue, RegisterError};
+use lambda_jobs_core::{
+    Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobRegistry, NewJob, Queue, RegisterError,
+};
 use lambda_jobs_tests::{manager, stack};
 use serde_json::{Value, json};
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use lambda_jobs_testing::simulation::Simulation;
 use lambda_jobs_core::{JobContext, JobError, JobHandler, NewJob};
+use lambda_jobs_testing::simulation::Simulation;
 use serde_json::Value;
 
 /// Your payment service: charges each idempotency key once.

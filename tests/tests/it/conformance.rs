@@ -5,9 +5,13 @@ use std::sync::Arc;
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
-use lambda_jobs_testing::conformance::{Bench, backlog, control_store, job_archive, job_index, job_queue, job_store, shared, unique_keys, webhooks};
 use lambda_jobs_infra::{
-    DynamoControlStore, DynamoJobStore, DynamoVersioned, DynamoUniqueKeys, OsEntropy, SqsJobQueue, SystemClock,
+    DynamoControlStore, DynamoJobStore, DynamoUniqueKeys, DynamoVersioned, OsEntropy, SqsJobQueue,
+    SystemClock,
+};
+use lambda_jobs_testing::conformance::{
+    Bench, backlog, control_store, job_archive, job_index, job_queue, job_store, shared, unique_keys,
+    webhooks,
 };
 use lambda_jobs_tests::{SqsReceiver, stack};
 

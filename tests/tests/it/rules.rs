@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_jobs::local::{Fired, Rule, Rules, Stack, template::Template};
-use lambda_jobs_core::memory::PausedClock;
 use lambda_jobs_core::families::webhook::ports::{DeliveryStatus, WebhookDelivery};
+use lambda_jobs_core::memory::PausedClock;
 use lambda_jobs_core::{JobStatus, JobType};
 use lambda_jobs_tests::{ended, manager, stack};
 use serde_json::json;

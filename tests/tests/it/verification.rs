@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use lambda_jobs::local::Stack;
 use lambda_jobs_core::JobManager;
-use lambda_jobs_core::families::webhook::{EndpointId, EndpointSpec, EndpointView, NewEvent, WebhookService};
 use lambda_jobs_core::families::webhook::ports::{DeliveryStatus, WebhookDelivery};
+use lambda_jobs_core::families::webhook::{EndpointId, EndpointSpec, EndpointView, NewEvent, WebhookService};
 use lambda_jobs_tests::{ended, manager, stack};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -64,8 +64,16 @@ impl Sender {
         ended(&self.manager, &delivery.job_id).await.expect("its job ends");
         let said = receiver.lines.next_line().await.unwrap().expect("a receiver says what came");
         let said = said.strip_prefix(&format!("{} ", delivery.delivery_id)).expect(&said).to_owned();
-        let delivery =
-            self.stack.adapters().ports().webhooks.webhooks.delivery(&delivery.delivery_id).await.unwrap().unwrap();
+        let delivery = self
+            .stack
+            .adapters()
+            .ports()
+            .webhooks
+            .webhooks
+            .delivery(&delivery.delivery_id)
+            .await
+            .unwrap()
+            .unwrap();
         (delivery, said)
     }
 

@@ -60,7 +60,8 @@ async fn a_server_error_is_retried_until_the_attempts_are_spent_and_named_in_the
     let worker = stack.start_worker(|_| Ok(())).unwrap();
     let manager = manager(&stack);
     let now = chrono::Utc::now();
-    let mut delivery = lambda_jobs_core::families::webhook::ports::WebhookDelivery::new("d2", url, json!({}), now);
+    let mut delivery =
+        lambda_jobs_core::families::webhook::ports::WebhookDelivery::new("d2", url, json!({}), now);
     delivery.max_attempts = 3;
     stack.adapters().ports().webhooks.webhooks.put_delivery(&delivery).await.unwrap();
     let job = lambda_jobs_core::NewJob::new("webhook-delivery-job")

@@ -107,7 +107,7 @@ impl Deployment {
         .await
     }
 
-    /// Backoff until nothing is left in a queue: nothing to receive, nothing received, nothing delayed.
+    /// Waits until nothing is left in a queue: nothing to receive, nothing received, nothing delayed.
     pub(crate) async fn drained(&self, queue: Queue) {
         let url = self.adapters.queue_url(queue).await.unwrap();
         until(&format!("queue {queue} to be empty"), async || {
@@ -120,7 +120,7 @@ impl Deployment {
         .await;
     }
 
-    /// Backoff until nothing is left in any queue.
+    /// Waits until nothing is left in any queue.
     pub(crate) async fn all_drained(&self) {
         for queue in Queue::ALL {
             self.drained(queue).await;

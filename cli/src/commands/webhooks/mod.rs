@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::JobId;
-use lambda_jobs_core::families::webhook::{NewEvent, PublishedDelivery, WebhookService, delivery_job};
 use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
+use lambda_jobs_core::families::webhook::{NewEvent, PublishedDelivery, WebhookService, delivery_job};
 use lambda_jobs_infra::OsEntropy;
 use serde_json::json;
 

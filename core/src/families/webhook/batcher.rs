@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(bench.clock.monotonic(), Duration::from_millis(1_500), "and waits for no other");
     }
 
-    /// Backoff for a place's answer for so many milliseconds, and then vanishes, as a killed environment does or in order.
+    /// Waits for a place's answer for so many milliseconds, and then vanishes, as a killed environment does or in order.
     async fn vanish(bench: &Bench, place: Place<u32, u32>, after: u64, leak: bool) {
         let mut answer = Box::pin(place.answer());
         let until = bench.clock.sleep(Duration::from_millis(after));

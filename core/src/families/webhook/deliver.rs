@@ -10,10 +10,15 @@ use super::outcome::{ErrorClass, Meaning, meaning};
 use super::retry::RetrySchedule;
 use super::secret::signatures;
 use super::target::shown;
-use super::{FIRST_BYTE_TIMEOUT, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, WebhookDeliveryHandler, WebhookReport, breaker_of};
+use super::{
+    FIRST_BYTE_TIMEOUT, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, WebhookDeliveryHandler, WebhookReport,
+    breaker_of,
+};
 use crate::clock::Entropy;
 use crate::families::webhook::endpoint_cache::HealthSignal;
-use crate::families::webhook::ports::{AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, WebhookDelivery};
+use crate::families::webhook::ports::{
+    AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, WebhookDelivery,
+};
 use crate::handler::{JobContext, JobError};
 use crate::retry::RetryPolicy;
 

@@ -6,7 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::families::webhook::ports::{AttemptOutcome, DeliveryAttempt, DeliveryQuery, EndedAttempt, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks};
+use crate::families::webhook::ports::{
+    AttemptOutcome, DeliveryAttempt, DeliveryQuery, EndedAttempt, WaitingDelivery, WaitingQuery,
+    WebhookDelivery, Webhooks,
+};
 use crate::paging::Page;
 use crate::ports::StoreError;
 

@@ -12,7 +12,9 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::endpoint::{DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, excerpt, is_event_type};
+use super::endpoint::{
+    DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, excerpt, is_event_type,
+};
 use super::job::{IdTooLong, LONGEST_DELIVERY, LONGEST_EVENT, delivery_job, fits, own_id};
 use super::secret::WebhookSecret;
 use crate::families::Ports;

@@ -9,8 +9,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::families::Ports;
-use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookPorts, Webhooks};
-use lambda_jobs_core::families::webhook::{Endpoint, EndpointId, EndpointSpec, EndpointView, FIRST_BYTE_TIMEOUT, MemoryWebhooks, NewEvent, Published, RateLimit, RetrySchedule, WebhookDeliveryHandler, WebhookError, WebhookSecret, WebhookService};
+use lambda_jobs_core::families::webhook::ports::{
+    DeliveryQuery, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookPorts, Webhooks,
+};
+use lambda_jobs_core::families::webhook::{
+    Endpoint, EndpointId, EndpointSpec, EndpointView, FIRST_BYTE_TIMEOUT, MemoryWebhooks, NewEvent,
+    Published, RateLimit, RetrySchedule, WebhookDeliveryHandler, WebhookError, WebhookSecret, WebhookService,
+};
 use lambda_jobs_core::memory::{MemoryVersioned, PausedClock, SeededEntropy};
 use lambda_jobs_core::ports::{CorePorts, EventKind};
 use lambda_jobs_core::processor::Invocation;

@@ -32,7 +32,7 @@ fn endpoints_and_what_was_published_are_shown_as_ever() {
     hooks.world.step(lambda_jobs_core::Queue::Webhooks);
     let all = hooks.world.clock.run(hooks.service.endpoints()).unwrap();
     let attempts = hooks.world.clock.run(hooks.service.attempts("evt-1.full")).unwrap();
-    let query = lambda_jobs_core::ports::DeliveryQuery::default();
+    let query = lambda_jobs_core::families::webhook::ports::DeliveryQuery::default();
     let deliveries = hooks.world.clock.run(hooks.service.deliveries(&query)).unwrap();
     let recovered = hooks.world.clock.run(hooks.service.recover(&id("least"), DateTime::UNIX_EPOCH)).unwrap();
     shapes

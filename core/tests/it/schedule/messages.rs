@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use lambda_jobs_core::job::ScheduleId;
-use lambda_jobs_core::schedule::{Cadence, Cron, Gap, Interval, JobTemplate, Missed, Overlap, Repeat, Schedule, ScheduleSpec, Zone};
+use lambda_jobs_core::schedule::{
+    Cadence, Cron, Gap, Interval, JobTemplate, Missed, Overlap, Repeat, Schedule, ScheduleSpec, Zone,
+};
 use serde_json::json;
 
 use super::{spec, utc};

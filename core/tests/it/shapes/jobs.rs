@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use lambda_jobs_core::job::{Claim, ClaimId, Company};
 use lambda_jobs_core::manager::JobSummary;
 use lambda_jobs_core::message::JobMessage;
-use lambda_jobs_core::ports::{Counters, HistoryEntry};
+use lambda_jobs_core::ports::{Counters, HistoryEntry, Outgoing};
 use lambda_jobs_core::{
     JobDefinition, JobExecution, JobRecord, JobResult, JobStatus, JobType, NewJob, Priority, Queue,
 };
@@ -39,7 +39,7 @@ fn messages_are_sent_as_ever() {
 
 /// What a record's message is sent with.
 fn outgoing(record: &JobRecord) -> Value {
-    let message = record.message(now());
+    let message = Outgoing::of_record(&record, now());
     let body: Value = serde_json::from_str(&message.body).unwrap();
     json!({ "queue": message.queue, "body": body, "delay": message.delay.as_secs(), "group": message.group })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use lambda_jobs_core::breaker::{Breaker, BreakerConfig, BreakerPolicy, Counts, Window};
 use lambda_jobs_core::limit::LimitState;
-use lambda_jobs_core::ports::{EventKind, JobEvent, SharedStore};
+use lambda_jobs_core::ports::{EventKind, JobEvent, VersionedStore};
 use serde_json::{Value, json};
 
 use super::{Shapes, now};

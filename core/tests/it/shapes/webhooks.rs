@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use lambda_jobs_core::families::webhook::ports::{
+    AttemptOutcome, DeliveryAttempt, DeliveryStatus, WebhookDelivery,
+};
 use lambda_jobs_core::families::webhook::{
     DisabledReason, Endpoint, EndpointSpec, ErrorClass, WebhookPayload, WebhookReport, WebhookSecret,
 };
-use lambda_jobs_core::ports::{AttemptOutcome, DeliveryAttempt, DeliveryStatus, WebhookDelivery};
 use serde_json::{Value, json};
 
 use super::{Shapes, now};

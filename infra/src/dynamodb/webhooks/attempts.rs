@@ -15,7 +15,9 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
-use lambda_jobs_core::families::webhook::ports::{DeliveryAttempt, DeliveryStatus, EndedAttempt, WebhookDelivery};
+use lambda_jobs_core::families::webhook::ports::{
+    DeliveryAttempt, DeliveryStatus, EndedAttempt, WebhookDelivery,
+};
 use lambda_jobs_core::ports::StoreError;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_attribute_value, from_item, to_item};
 use serde_json::Value;

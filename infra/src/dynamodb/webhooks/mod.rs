@@ -22,7 +22,9 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::families::webhook::ports::{DeliveryAttempt, DeliveryQuery, EndedAttempt, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks};
+use lambda_jobs_core::families::webhook::ports::{
+    DeliveryAttempt, DeliveryQuery, EndedAttempt, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
+};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::StoreError;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_attribute_value, to_item};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use lambda_jobs_core::families::webhook::ErrorClass;
-use lambda_jobs_core::ports::{AttemptOutcome, DeliveryStatus, WebhookDelivery, Webhooks};
+use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, DeliveryStatus, WebhookDelivery, Webhooks};
 use lambda_jobs_infra::DynamoWebhooks;
 use serde_json::json;
 

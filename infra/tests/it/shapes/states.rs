@@ -9,11 +9,12 @@ use lambda_jobs_core::control::Control;
 use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::ports::{
-    Advance, ControlStore, KeyClaim, KeyHold, ScheduleStore, SharedState, SharedStore, StoredSchedule,
-    UniqueKeys,
+    Advance, ControlStore, KeyClaim, ScheduleStore, StoredSchedule, UniqueKeys, VersionedStore,
 };
 use lambda_jobs_core::schedule::{Schedule, ScheduleState};
-use lambda_jobs_infra::{Dynamo, DynamoControlStore, DynamoSchedules, DynamoShared, DynamoUniqueKeys};
+use lambda_jobs_core::unique::KeyHold;
+use lambda_jobs_core::versioned::VersionedState;
+use lambda_jobs_infra::{Dynamo, DynamoControlStore, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -143,7 +144,7 @@ fn from<T: DeserializeOwned>(json: Value) -> T {
     serde_json::from_value(json).unwrap()
 }
 
-async fn save<T: SharedState>(store: &DynamoShared<T>, states: &[T]) {
+async fn save<T: VersionedState>(store: &DynamoVersioned<T>, states: &[T]) {
     for saved in store.save(states).await {
         saved.unwrap();
     }
@@ -152,12 +153,12 @@ async fn save<T: SharedState>(store: &DynamoShared<T>, states: &[T]) {
 #[tokio::test]
 async fn breakers_and_limits_are_stored_as_ever() {
     let dynamo = dynamo().await;
-    let breakers = DynamoShared::new(dynamo.clone());
+    let breakers = DynamoVersioned::new(dynamo.clone());
     save(&breakers, &[open(), from(crowded())]).await;
     let forced = Breaker::new("forced".parse().unwrap(), now()).forced_open(now());
     save(&breakers, std::slice::from_ref(&forced)).await;
     save(&breakers, &[forced.forced_closed(now())]).await;
-    let limits = DynamoShared::new(dynamo.clone());
+    let limits = DynamoVersioned::new(dynamo.clone());
     for state in [limit(1), limit(2)] {
         save(&limits, &[state]).await;
     }
@@ -188,15 +189,15 @@ fn endpoint(id: &str) -> Endpoint {
 #[tokio::test]
 async fn endpoints_are_stored_as_ever() {
     let dynamo = dynamo().await;
-    let store = DynamoShared::in_data(dynamo.clone());
+    let store = DynamoVersioned::in_data(dynamo.clone());
     save(&store, &[endpoint("shop"), endpoint("deleted")]).await;
     save(&store, &[endpoint("deleted").deleted(now())]).await;
     check("endpoints", &dynamo, "lambda-jobs-data").await;
 }
 
 async fn read_all(dynamo: &Dynamo) -> Shapes {
-    let breakers: Vec<Breaker> = DynamoShared::new(dynamo.clone()).list().await.unwrap();
-    let limits: Vec<LimitState> = DynamoShared::new(dynamo.clone()).list().await.unwrap();
+    let breakers: Vec<Breaker> = DynamoVersioned::new(dynamo.clone()).list().await.unwrap();
+    let limits: Vec<LimitState> = DynamoVersioned::new(dynamo.clone()).list().await.unwrap();
     let control = DynamoControlStore::new(dynamo.clone()).load().await.unwrap();
     let schedules = DynamoSchedules::new(dynamo.clone()).list().await.unwrap();
     let schedules: Vec<_> = schedules.into_iter().map(|one| (one.schedule, one.state)).collect();

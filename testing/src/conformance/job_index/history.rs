@@ -8,7 +8,9 @@ use serde_json::json;
 use crate::conformance::Bench;
 use crate::conformance::bench::{all_ok, ok, settlement};
 use lambda_jobs_core::job::{JobRecord, JobStatus, Queue};
-use lambda_jobs_core::ports::{Counters, HistoryEntry, HistoryQuery, JobIndex, JobStore, SettleBatch, SettleOutcome};
+use lambda_jobs_core::ports::{
+    Counters, HistoryEntry, HistoryQuery, JobIndex, JobStore, SettleBatch, SettleOutcome,
+};
 
 pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
     finished_jobs_are_listed_latest_first(store, index, bench).await;

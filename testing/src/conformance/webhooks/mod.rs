@@ -7,7 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::conformance::Bench;
 use crate::conformance::bench::{difficult_values, ok};
 use lambda_jobs_core::families::webhook::ErrorClass;
-use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, Awaited, DeliveryAttempt, DeliveryStatus, Method, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks};
+use lambda_jobs_core::families::webhook::ports::{
+    AttemptOutcome, Awaited, DeliveryAttempt, DeliveryStatus, Method, WaitingDelivery, WaitingQuery,
+    WebhookDelivery, Webhooks,
+};
 
 mod listing;
 mod replays;

@@ -5,7 +5,9 @@ use chrono::TimeDelta;
 use crate::conformance::Bench;
 use crate::conformance::bench::ok;
 use crate::conformance::webhooks::{delivery, outcome, waiting};
-use lambda_jobs_core::families::webhook::ports::{Awaited, DeliveryAttempt, DeliveryStatus, WaitingDelivery, WebhookDelivery, Webhooks};
+use lambda_jobs_core::families::webhook::ports::{
+    Awaited, DeliveryAttempt, DeliveryStatus, WaitingDelivery, WebhookDelivery, Webhooks,
+};
 
 pub(super) async fn cases(webhooks: &dyn Webhooks, bench: &Bench) {
     a_finished_delivery_is_reopened(webhooks, bench).await;

@@ -3,7 +3,9 @@
 use crate::conformance::Bench;
 use crate::conformance::bench::ok;
 use crate::conformance::webhooks::{delivery, outcome};
-use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, DeliveryAttempt, DeliveryStatus, EndedAttempt, WebhookDelivery, Webhooks};
+use lambda_jobs_core::families::webhook::ports::{
+    AttemptOutcome, DeliveryAttempt, DeliveryStatus, EndedAttempt, WebhookDelivery, Webhooks,
+};
 
 /// More than any call of a service reads.
 const MANY: usize = 102;

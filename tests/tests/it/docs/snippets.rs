@@ -16,15 +16,9 @@ const SHOWN: [(&str, &str, &str); 10] = [
     ("docs/webhooks.md", "tests/tests/receivers/receiver.ts", include_str!("../../receivers/receiver.ts")),
 ];
 
-/// Where the simulator is for users, and where it is in this workspace.
-const SIMULATOR: (&str, &str) = (
-    "use lambda_jobs_core::{JobContext, JobError, JobHandler, NewJob};\nuse lambda_jobs_testing::simulation::Simulation;\n",
-    "use lambda_jobs_core::testing::simulation::Simulation;\nuse lambda_jobs_core::{JobContext, JobError, JobHandler, NewJob};\n",
-);
-
 /// The code of a file, as a user writes it.
 fn code(file: &str) -> String {
-    file.split_once("\n\n").unwrap().1.replace(SIMULATOR.1, SIMULATOR.0)
+    file.split_once("\n\n").unwrap().1.to_owned()
 }
 
 #[test]

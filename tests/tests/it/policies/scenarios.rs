@@ -7,11 +7,14 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use lambda_jobs::local::Stack;
+use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
 use lambda_jobs_core::families::webhook::{Endpoint, EndpointSpec, WebhookSecret};
 use lambda_jobs_core::limit::{Limit, LimitBy};
 use lambda_jobs_core::ports::{VersionedOutcome, VersionedStore};
-use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
-use lambda_jobs_core::{HandlerOptions, JobContext, JobError, JobHandler, JobRegistry, JobStatus, NewJob, Queue, RegisterError, StopSignal};
+use lambda_jobs_core::{
+    HandlerOptions, JobContext, JobError, JobHandler, JobRegistry, JobStatus, NewJob, Queue, RegisterError,
+    StopSignal,
+};
 use lambda_jobs_functions::{Adapters, OnBlocked, Worker, local};
 use lambda_jobs_infra::DynamoVersioned;
 use lambda_jobs_tests::{manager, stack};
@@ -209,14 +212,14 @@ async fn steal(stack: &aws_sdk_dynamodb::Client, id: &str) {
     call.expression_attribute_values(":status", text("cancelled")).send().await.unwrap();
 }
 
-/// Backoff until a job has this status.
+/// Waits until a job has this status.
 async fn reach(stack: &Stack, id: &str, status: JobStatus) {
     let (manager, id) = (manager(stack), id.parse().unwrap());
     let reached = async || manager.status(&id).await.unwrap().is_some_and(|job| job.status == status);
     until(reached, &format!("{id} to be {status}")).await;
 }
 
-/// Backoff until so many messages are in the dead-letter queue.
+/// Waits until so many messages are in the dead-letter queue.
 async fn bury(stack: &Stack, count: usize) {
     let manager = manager(stack);
     let buried = async || manager.dead_letters(Queue::Normal, 10).await.unwrap().len() == count;

@@ -10,11 +10,11 @@ use lambda_jobs_tests::{ended, manager, stack};
 use serde::Deserialize;
 use serde_json::json;
 
-include!("protect/send.rs");
+include!("send.rs");
 
-include!("protect/policies.rs");
+include!("policies.rs");
 
-include!("protect/limits.rs");
+include!("limits.rs");
 
 #[derive(Deserialize)]
 struct Mail {

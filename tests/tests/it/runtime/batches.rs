@@ -58,7 +58,8 @@ async fn a_mixed_batch_is_answered_with_the_messages_that_must_stay_and_no_other
     let unknown = "name: no handler is registered for \"nobody\"; registered are: act, webhook-delivery-job";
     assert_eq!(outcome(&jobs[5]), (JobStatus::Failed, Some(unknown.to_owned())));
 
-    let letters = rig.stack.adapters().ports().core.clone().dead_letters.list(Queue::Normal, 10).await.unwrap();
+    let letters =
+        rig.stack.adapters().ports().core.clone().dead_letters.list(Queue::Normal, 10).await.unwrap();
     let reasons: Vec<_> = letters.iter().map(|letter| letter.reason.clone().unwrap()).collect();
     let undecodable = "body: expected a JSON object, got \"not a job\"";
     assert_eq!(sorted(reasons), [undecodable, unknown]);

@@ -174,7 +174,7 @@ async fn observed(
     answer
 }
 
-/// Backoff until `look` finds something.
+/// Waits until `look` finds something.
 async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let looking = async {
         loop {

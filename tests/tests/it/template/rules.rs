@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use lambda_jobs::local::{Rule, template};
 use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::schedule::eventbridge::RuleExpression;
-use lambda_jobs_core::{JobType, families};
+use lambda_jobs_core::{JobType, Queue, families};
 use lambda_jobs_infra::{QueueNames, Settings};
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ fn all_seven_send_their_job_to_the_queue_of_its_handler() {
         assert_eq!(definition.id.as_str(), format!("{schedule}@2026-11-23T08:00:00Z"));
         assert_eq!((definition.name.as_str(), definition.job_type), (job, JobType::Recurring), "{schedule}");
         assert_eq!(definition.payload, serde_json::from_str::<Value>(payload).unwrap(), "{schedule}");
-        assert_eq!(sent.queue, families::queue_for(job, definition.priority), "{schedule}");
+        assert_eq!(sent.queue, Queue::for_job(job, definition.priority), "{schedule}");
     }
 }
 
