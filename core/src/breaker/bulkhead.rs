@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Breaker, BulkheadTerms, Phase};
-use crate::limit::{Place, moving_average};
+use crate::limit::{Lease, moving_average};
 
 /// What is known of how promptly a dependency answers, and who calls it as long as it does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct Bulkhead {
     pub is_prompt: bool,
     /// The batches that call it meanwhile, each by the number of its holder.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub places: Vec<Place>,
+    pub places: Vec<Lease>,
     /// How long a place is held on average, in milliseconds.
     pub hold_millis: u64,
     /// When the next job that is refused comes back, at the earliest.
@@ -59,7 +59,7 @@ impl Bulkhead {
         *self == Self::default()
     }
 
-    fn inside(&self, now: DateTime<Utc>) -> impl Iterator<Item = &Place> {
+    fn inside(&self, now: DateTime<Utc>) -> impl Iterator<Item = &Lease> {
         self.places.iter().filter(move |place| place.lease_until > now)
     }
 }
@@ -98,7 +98,7 @@ impl Breaker {
         if self.bulkhead.is_prompt {
             return BulkheadDecision::Free;
         }
-        let is_own = |place: &Place| Some(place.holder) == holder;
+        let is_own = |place: &Lease| Some(place.holder) == holder;
         if self.bulkhead.inside(now).any(is_own) {
             return BulkheadDecision::Inside;
         }
@@ -213,7 +213,7 @@ impl Breaker {
         now: DateTime<Utc>,
     ) {
         self.bulkhead.places.retain(|place| place.lease_until > now && place.holder != holder);
-        self.bulkhead.places.push(Place { holder, jobs: 1, since, lease_until });
+        self.bulkhead.places.push(Lease { holder, jobs: 1, since, lease_until });
     }
 }
 

@@ -10,19 +10,19 @@
 //! | [`BreakerPolicy`] | when it opens, and for how long |
 //! | [`Breaker`] | the state machine: pure, stored, shared |
 //! | [`JobBreaker`](crate::handler::JobBreaker) | what a handler calls through |
-//! | [`Window`], [`Line`] | what it has counted, and who waits for it |
+//! | [`Window`], [`Ramp`] | what it has counted, and who waits for it |
 //! | [`Bulkhead`] | how many batches call one that does not answer promptly |
 
 mod bulkhead;
-mod line;
 mod policy;
+mod ramp;
 mod state;
 #[cfg(test)]
 mod tests;
 mod window;
 
 pub use bulkhead::{Bulkhead, BulkheadDecision};
-pub use line::Line;
 pub use policy::{BreakerConfig, BreakerPolicy, BulkheadTerms, MAX_RECOVERY, Share, SlowCalls, Trip};
+pub use ramp::Ramp;
 pub use state::{Admission, Breaker, Phase, ProbeEnd};
 pub use window::{Counts, Window};

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::bulkhead::Bulkhead;
-use super::line::Line;
+use super::ramp::Ramp;
 use super::{BreakerPolicy, Counts, Trip, Window};
 use crate::job::BreakerName;
 use crate::versioned::VersionedState;
@@ -50,7 +50,7 @@ pub struct Breaker {
     /// The calls of the last while; those since it closed, where it did meanwhile.
     pub window: Window,
     /// The jobs that wait for it.
-    pub line: Line,
+    pub line: Ramp,
     /// How promptly the dependency answers, and who calls it as long as it does not.
     #[serde(default, skip_serializing_if = "Bulkhead::is_new")]
     pub bulkhead: Bulkhead,
@@ -130,7 +130,7 @@ impl Breaker {
             since: now,
             openings: 0,
             window: Window::new(),
-            line: Line::new(now),
+            line: Ramp::new(now),
             bulkhead: Bulkhead {
                 is_prompt: false,
                 places: Vec::new(),
@@ -262,7 +262,7 @@ impl Breaker {
         self.openings = self.openings.saturating_add(1);
         let recovery = TimeDelta::from_std(policy.recovery_after(self.openings)).unwrap_or(TimeDelta::MAX);
         let probe_at = now.checked_add_signed(recovery).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        self.line = Line::new(probe_at);
+        self.line = Ramp::new(probe_at);
         self.turned(Phase::Open { probe_at: Some(probe_at) }, now).written(now)
     }
 

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::breaker::{BreakerPolicy, Counts, ProbeEnd, Window};
-use crate::job::{Blocker, Claim, ClaimId, Company, JobDefinition, Queue};
-use crate::limit::{Quota, Wanted};
+use crate::job::{Blocker, Claim, ClaimId, JobDefinition, Queue};
+use crate::limit::{LimitRequest, Quota};
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
@@ -17,8 +17,8 @@ fn record(due_in: i64) -> JobRecord {
     JobRecord::accepted(definition, Queue::Normal, at(0), at(due_in))
 }
 
-fn claimed(company: Company, lease: i64) -> JobRecord {
-    let claim = Claim { id: ClaimId::from("c".to_owned()), lease_until: at(lease), company };
+fn claimed(alone: bool, lease: i64) -> JobRecord {
+    let claim = Claim { id: ClaimId::from("c".to_owned()), lease_until: at(lease), alone };
     record(0).claimed(claim, at(0))
 }
 
@@ -99,7 +99,7 @@ fn a_job_without_a_record_is_unknown() {
 #[test]
 fn what_has_ended_never_starts_and_says_how_it_ended() {
     let took = Duration::ZERO;
-    let completed = claimed(Company::Alone, 95).completed(json!(1), at(3), took);
+    let completed = claimed(true, 95).completed(json!(1), at(3), took);
     expect(&alone(&completed, 9), "completed", "it completed at 1970-01-01T00:00:03Z, at attempt 1", None);
     let cancelled = record(0).cancelled("cancelled by an operator", at(3));
     expect(&alone(&cancelled, 9), "cancelled", "cancelled by an operator", None);
@@ -111,7 +111,7 @@ fn what_has_ended_never_starts_and_says_how_it_ended() {
 #[test]
 fn a_failed_job_says_how_often_it_was_tried_and_what_can_still_be_done() {
     let took = Some(Duration::ZERO);
-    let once = claimed(Company::Alone, 95).failed("no use".to_owned(), at(3), took);
+    let once = claimed(true, 95).failed("no use".to_owned(), at(3), took);
     expect(&alone(&once, 9), "exhausted", "its only attempt failed: no use", None);
     let twice = record(0).retrying("early".to_owned(), at(1), took).failed("late".to_owned(), at(3), took);
     expect(&alone(&twice, 9), "exhausted", "all of its 2 attempts failed: late", None);
@@ -127,10 +127,10 @@ fn a_running_job_can_be_taken_over_when_its_lease_ends_and_not_before() {
     let begins = "a worker runs attempt 1 since 1970-01-01T00:00:00Z; if it dies,";
     let alone_then =
         format!("{begins} the attempt counts as failed when its lease ends at 1970-01-01T00:01:35Z");
-    let running = claimed(Company::Alone, 95);
+    let running = claimed(true, 95);
     expect(&alone(&running, 94), "leased", &alone_then, Some("1970-01-01T00:01:35Z"));
     let then = format!("{begins} another may take it over when its lease ends at 1970-01-01T00:01:35Z");
-    let running = claimed(Company::Shared, 95);
+    let running = claimed(false, 95);
     expect(&alone(&running, 94), "leased", &then, Some("1970-01-01T00:01:35Z"));
     let detail =
         "its worker's lease ended at 1970-01-01T00:01:35Z without a result, so its message comes back";
@@ -139,7 +139,7 @@ fn a_running_job_can_be_taken_over_when_its_lease_ends_and_not_before() {
 
 #[test]
 fn a_job_that_was_cancelled_while_it_ran_never_starts_again() {
-    let running = claimed(Company::Shared, 95).cancel_requested();
+    let running = claimed(false, 95).cancel_requested();
     let detail = "a worker runs attempt 1 since 1970-01-01T00:00:00Z; somebody cancelled it meanwhile, so no other is \
                   made";
     expect(&alone(&running, 94), "leased", detail, None);
@@ -163,8 +163,8 @@ fn a_pause_comes_before_everything_else_and_nobody_knows_its_end() {
     expect(&said(&record(0), &disabled, &[], 2), "paused", detail, None);
     let other = Control::default().pause(Some(Queue::High), None, at(1));
     assert_eq!(said(&record(0), &other, &[], 2).0, "ready");
-    assert_eq!(said(&claimed(Company::Alone, 95), &control, &[], 2).0, "leased", "it runs all the same");
-    assert_eq!(said(&claimed(Company::Alone, 95), &control, &[], 95).0, "paused");
+    assert_eq!(said(&claimed(true, 95), &control, &[], 2).0, "leased", "it runs all the same");
+    assert_eq!(said(&claimed(true, 95), &control, &[], 95).0, "paused");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_breaker_that_the_job_declares_keeps_it_only_beyond_its_own_instant() {
     assert_eq!(short(&record(0), &[open("mail")], 1), (Reason::Breaker, Some(60)));
     assert_eq!(short(&record(59), &[open("mail")], 1), (Reason::Breaker, Some(60)));
     assert_eq!(short(&record(60), &[open("mail")], 1), (Reason::Delayed, Some(60)));
-    let lapsed = claimed(Company::Alone, 30);
+    let lapsed = claimed(true, 30);
     assert_eq!(short(&lapsed, &[open("mail")], 30), (Reason::Breaker, Some(60)));
     let later = half_open("card", 60, 200);
     assert_eq!(short(&record(0), &[later, open("mail")], 10), (Reason::Breaker, Some(200)), "the longest");
@@ -241,7 +241,7 @@ fn a_job_over_a_limit_waits_for_its_turn() {
     let detail = "it waits for its turn at 1970-01-01T00:00:04Z under limit at-once:n";
     expect(&alone(&job, 3), "limit", detail, Some("1970-01-01T00:00:04Z"));
     let Some(Blocker::Limit(key)) = job.blocked.clone() else { panic!("a limit") };
-    let wanted = Wanted { returning: 0, fresh: 3, holder: 1, lease_until: at(95) };
+    let wanted = LimitRequest { returning: 0, fresh: 3, holder: 1, lease_until: at(95) };
     let (limit, _) = LimitState::new(key, at(0)).taken(Quota::Concurrency(2), &wanted, at(0));
     let explain_at =
         |now| told(&explain(Some(&job), &Control::default(), &[], std::slice::from_ref(&limit), at(now)));
@@ -259,10 +259,10 @@ fn a_job_that_is_not_due_says_what_it_waits_for() {
         "it is due at 1970-01-01T00:00:05Z",
         Some("1970-01-01T00:00:05Z"),
     );
-    let retrying = claimed(Company::Alone, 95).retrying("it timed out".to_owned(), at(5), None);
+    let retrying = claimed(true, 95).retrying("it timed out".to_owned(), at(5), None);
     let detail = "it is due at 1970-01-01T00:00:05Z to be tried again, after attempt 1 failed: it timed out";
     expect(&alone(&retrying, 4), "delayed", detail, Some("1970-01-01T00:00:05Z"));
-    let snoozed = claimed(Company::Alone, 95).snoozed(at(5), "no report yet");
+    let snoozed = claimed(true, 95).snoozed(at(5), "no report yet");
     let detail =
         "it is due at 1970-01-01T00:00:05Z; its note says: snoozed until 1970-01-01T00:00:05Z: no report yet";
     expect(&alone(&snoozed, 4), "delayed", detail, Some("1970-01-01T00:00:05Z"));
@@ -286,7 +286,7 @@ fn a_detail_is_one_short_line_whatever_the_error_says() {
         record(0).retrying(hostile.clone(), at(9), None),
         record(0).cancelled(hostile.clone(), at(1)),
         record(0).cancelled(format!("duplicate of {hostile}"), at(1)),
-        claimed(Company::Alone, 95).snoozed(at(9), &hostile),
+        claimed(true, 95).snoozed(at(9), &hostile),
         deferred(&format!("limit:{}", "k".repeat(512)), 9),
         deferred(&format!("breaker:{}", "b".repeat(200)), 9),
     ] {

@@ -6,7 +6,7 @@ use super::words::{at, quoted};
 use super::{Explanation, Reason};
 use crate::breaker::{Breaker, Phase};
 use crate::control::{Control, Pause};
-use crate::job::{Blocker, Company, JobRecord, JobStatus};
+use crate::job::{Blocker, JobRecord, JobStatus};
 use crate::limit::LimitState;
 use crate::versioned::VersionedState;
 
@@ -61,7 +61,7 @@ impl Waiting<'_> {
             );
             Explanation::without_instant(Reason::Leased, detail)
         } else {
-            let is_forgiven = claim.company == Company::Shared && !record.isolated;
+            let is_forgiven = !claim.alone && !record.isolated;
             let then = if is_forgiven { "another may take it over" } else { "the attempt counts as failed" };
             let detail = format!(
                 "a worker runs attempt {attempt}{since}; if it dies, {then} when its lease ends at {lease}"

@@ -13,7 +13,7 @@ use super::JobError;
 use crate::clock::Clock;
 use crate::invalid::Invalid;
 use crate::job::{Blocker, BreakerName, LimitKey};
-use crate::limit::{Quota, Rate, Wanted};
+use crate::limit::{LimitRequest, Quota, Rate};
 use crate::protection::breakers::{Breakers, CallEnd, Permit, Refusal};
 use crate::protection::{Ask, BreakerPolicies, BulkheadHolder, Limits};
 
@@ -154,7 +154,7 @@ impl Calls {
     pub(crate) async fn throttle(&self, name: &str, rate: Rate) -> Result<(), JobError> {
         let key = LimitKey::of(&format!("rate:{name}"));
         // A job that comes back has waited its turn, and nobody can tell it from one that has not.
-        let wanted = Wanted { returning: 1, fresh: 0, holder: 0, lease_until: self.lease_until };
+        let wanted = LimitRequest { returning: 1, fresh: 0, holder: 0, lease_until: self.lease_until };
         let ask = Ask { key: key.clone(), quota: Quota::Rate(rate), wanted };
         let answer = self.limits.take(&[ask]).await.pop();
         match answer {

@@ -20,6 +20,6 @@ pub use definition::{JobDefinition, NewJob};
 pub use execution::{JobExecution, JobResult};
 pub use id::{BreakerName, ClaimId, JobId, LimitKey, ScheduleId};
 pub use priority::{Priority, Queue, WEBHOOK_DELIVERY};
-pub use record::{Claim, Company, JobRecord, Revision};
+pub use record::{Claim, JobRecord, Revision};
 pub use retention::Retention;
 pub use status::{JobStatus, JobType};

@@ -26,17 +26,6 @@ impl Revision {
     }
 }
 
-/// Who else was running when a job was claimed: after a crash, a job that ran alone is to blame for
-/// it, and one that ran in company may be innocent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Company {
-    /// Nothing else ran.
-    Alone,
-    /// Other jobs of the batch were claimed too.
-    Shared,
-}
-
 /// A worker's hold on a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -46,8 +35,9 @@ pub struct Claim {
     /// Until when nobody else may run the job: the invocation's deadline plus the allowance for
     /// clocks that differ. Never extended.
     pub lease_until: DateTime<Utc>,
-    /// Who else was running.
-    pub company: Company,
+    /// Whether no other job of the batch was claimed. A crash is the fault of a job that ran alone; one that did not may
+    /// be innocent of it.
+    pub alone: bool,
 }
 
 /// A job as the store remembers it.

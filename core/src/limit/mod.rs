@@ -11,4 +11,4 @@ mod tests;
 
 pub use policy::{Limit, LimitBy, Quota, Rate};
 pub(crate) use state::moving_average;
-pub use state::{LimitState, Place, Taken, Wanted};
+pub use state::{Granted, Lease, LimitRequest, LimitState};

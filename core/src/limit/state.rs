@@ -32,7 +32,7 @@ pub struct LimitState {
     pub booked_until: DateTime<Utc>,
     /// The places that are held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub places: Vec<Place>,
+    pub places: Vec<Lease>,
     /// How long a place is held on average, in milliseconds.
     #[serde(default)]
     pub hold_millis: u64,
@@ -45,7 +45,7 @@ pub struct LimitState {
 /// Places that one batch holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Place {
+pub struct Lease {
     /// Who holds them: a random number.
     pub holder: u64,
     /// For how many jobs.
@@ -58,7 +58,7 @@ pub struct Place {
 
 /// What a batch wants of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct LimitRequest {
     /// For how many jobs that have waited for it before.
     pub returning: u32,
     /// For how many others.
@@ -71,7 +71,7 @@ pub struct Wanted {
 
 /// What a batch was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taken {
+pub struct Granted {
     /// How many jobs may start that have waited before.
     pub returning: u32,
     /// How many others.
@@ -109,7 +109,7 @@ impl LimitState {
     ///
     /// Of a rate, jobs that have not waited before get only what is not kept for those that have.
     #[must_use]
-    pub fn taken(mut self, quota: Quota, wanted: &Wanted, now: DateTime<Utc>) -> (Self, Taken) {
+    pub fn taken(mut self, quota: Quota, wanted: &LimitRequest, now: DateTime<Utc>) -> (Self, Granted) {
         let (returning, fresh) = match quota {
             Quota::Rate(rate) => {
                 let returning = wanted.returning.min(tokens(rate, self.full_at, now));
@@ -132,7 +132,7 @@ impl LimitState {
         };
         let refused = (wanted.returning - returning) + (wanted.fresh - fresh);
         let later = self.line_up(refused, quota, now);
-        (self.written(now), Taken { returning, fresh, later })
+        (self.written(now), Granted { returning, fresh, later })
     }
 
     /// The limit after so many jobs of a holder are over, or did not start after all. Answers none where there
@@ -157,7 +157,7 @@ impl LimitState {
                 (at > now).then_some(at)
             }
             Quota::Concurrency(most) => {
-                let mut places: Vec<Place> =
+                let mut places: Vec<Lease> =
                     self.places.iter().filter(|place| place.lease_until > now).copied().collect();
                 places.sort_unstable_by_key(|place| place.lease_until);
                 // So many must go for one to be free.
@@ -168,10 +168,10 @@ impl LimitState {
         }
     }
 
-    fn hold(&mut self, wanted: &Wanted, jobs: u32, now: DateTime<Utc>) {
+    fn hold(&mut self, wanted: &LimitRequest, jobs: u32, now: DateTime<Utc>) {
         if jobs > 0 {
-            let Wanted { holder, lease_until, .. } = *wanted;
-            self.places.push(Place { holder, jobs, since: now, lease_until });
+            let LimitRequest { holder, lease_until, .. } = *wanted;
+            self.places.push(Lease { holder, jobs, since: now, lease_until });
         }
     }
 
@@ -215,7 +215,7 @@ pub(crate) fn moving_average(before: u64, held: TimeDelta) -> u64 {
 }
 
 /// For how many jobs places are held.
-fn held(places: &[Place]) -> u32 {
+fn held(places: &[Lease]) -> u32 {
     places.iter().fold(0, |held, place| held.saturating_add(place.jobs))
 }
 

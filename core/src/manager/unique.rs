@@ -10,7 +10,7 @@ use super::JobManager;
 use super::enqueue::{EnqueueError, Enqueued, Entering};
 use crate::job::{JobDefinition, JobStatus};
 use crate::ports::StoreError;
-use crate::protection::{KeyLock, KeyLocks, Wanted};
+use crate::protection::{KeyLock, KeyLocks, KeyRequest};
 
 type Answer = (usize, Result<Enqueued, EnqueueError>);
 
@@ -34,7 +34,7 @@ impl JobManager {
     ) -> Vec<Answer> {
         let (mut wanted, mut unique, mut accepted) = (Vec::new(), Vec::new(), Vec::new());
         for (at, job) in entering {
-            match Wanted::of(&job.message.definition).filter(|_| !job.unique_when_due) {
+            match KeyRequest::of(&job.message.definition).filter(|_| !job.unique_when_due) {
                 Some(key) => {
                     wanted.push(key);
                     unique.push((at, job));

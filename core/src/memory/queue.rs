@@ -11,8 +11,8 @@ use crate::clock::Clock;
 use crate::config::JobConfig;
 use crate::job::Queue;
 use crate::ports::{
-    DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError, Receipt,
-    ReceivedMessage,
+    DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, QueueError, Receipt, ReceivedMessage,
+    VisibilityChange,
 };
 use crate::sqs::{
     AttributeValue, Message, MessageAttribute, MessageContent, ReceiveRequest, Received, RedrivePolicy,
@@ -173,9 +173,9 @@ impl JobQueue for MemoryQueue {
         messages.iter().map(send).collect()
     }
 
-    async fn defer(&self, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>> {
+    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), QueueError>> {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
-        let defer = |one: &Deferral| {
+        let defer = |one: &VisibilityChange| {
             sqs.change_visibility(one.queue.as_str(), &one.receipt_handle, one.wait, now)
                 .map_err(|error| failed("defer in", one.queue, error))
         };

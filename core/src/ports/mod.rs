@@ -24,8 +24,8 @@ pub use events::{EventKind, EventSink, JobEvent};
 pub use index::{DueQuery, HistoryQuery, JobIndex, ListQuery};
 pub use pruner::{Archived, FinishedJob, HistoryPart, JobPruner};
 pub use queue::{
-    DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError, Receipt,
-    ReceivedMessage,
+    DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, QueueError, Receipt, ReceivedMessage,
+    VisibilityChange,
 };
 pub use schedules::{Advance, DueSchedules, ScheduleStore, StoredSchedule};
 pub use stale::{QueueDepth, QueueStats, StaleMessages};

@@ -21,7 +21,7 @@ pub trait JobQueue: Send + Sync {
     async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>>;
 
     /// Hides received messages from everybody for a while longer.
-    async fn defer(&self, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>>;
+    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), QueueError>>;
 
     /// Deletes received messages before their batch is answered, which deletes whatever is left of them.
     async fn acknowledge(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>>;
@@ -92,7 +92,7 @@ pub struct ReceivedMessage {
 
 /// A received message that is to come back later.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deferral {
+pub struct VisibilityChange {
     /// The queue it came from.
     pub queue: Queue,
     /// Which message.

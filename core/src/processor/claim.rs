@@ -11,7 +11,7 @@ use futures_util::future::join;
 use super::dispose::{Requeued, misnamed};
 use super::gate::{OUT_OF_TIME, fits};
 use super::{Candidate, Invocation, JobProcessor, Ledger, Ready, Suspect};
-use crate::job::{Claim, Company, JobId, JobRecord};
+use crate::job::{Claim, JobId, JobRecord};
 use crate::message::JobMessage;
 use crate::ports::{
     ClaimOutcome, ClaimRequest, Fence, InsertOutcome, ReceivedMessage, ReplaceOutcome, StoreError,
@@ -129,13 +129,13 @@ impl JobProcessor {
         invocation: &Invocation,
         ledger: &Ledger,
     ) -> Claimed {
-        let company = if candidates.len() == 1 { Company::Alone } else { Company::Shared };
+        let alone = candidates.len() == 1;
         let now = self.clock.now();
         let mut claimed = Claimed::default();
         let (mut unseen, mut known) = (Vec::new(), Vec::new());
         for candidate in candidates {
             let is_new = candidate.received.receive_count == 1 && !candidate.message.recorded;
-            let claim = self.new_claim(invocation, company);
+            let claim = self.new_claim(invocation, alone);
             let attempted = Attempted { candidate, claim, doubt: Doubt::default() };
             if !is_new {
                 known.push(attempted);
@@ -297,7 +297,7 @@ impl JobProcessor {
             return None;
         }
         record.isolated = true;
-        let claim = self.new_claim(invocation, Company::Alone);
+        let claim = self.new_claim(invocation, true);
         self.take_over(Attempted { candidate, claim, doubt: Doubt::default() }, record, ledger).await
     }
 

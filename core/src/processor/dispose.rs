@@ -15,7 +15,8 @@ use crate::job::bounds::MAX_SEND_DELAY;
 use crate::job::{JobDefinition, JobId, JobRecord};
 use crate::message::JobMessage;
 use crate::ports::{
-    DeadLetter, Deferral, InsertOutcome, Outgoing, QueueError, ReceivedMessage, ReplaceOutcome, StoreError,
+    DeadLetter, InsertOutcome, Outgoing, QueueError, ReceivedMessage, ReplaceOutcome, StoreError,
+    VisibilityChange,
 };
 use crate::processor::backoff::Backoff;
 
@@ -89,10 +90,10 @@ impl JobProcessor {
                 resent.push(one.received);
             } else {
                 let Requeued { received: ReceivedMessage { queue, receipt_handle, .. }, .. } = one;
-                deferrals.push(Deferral { queue, receipt_handle, wait });
+                deferrals.push(VisibilityChange { queue, receipt_handle, wait });
             }
         }
-        let (deferred, sent) = join(self.defer(&deferrals), self.send(&fresh)).await;
+        let (deferred, sent) = join(self.change_visibility(&deferrals), self.send(&fresh)).await;
         for error in deferred.into_iter().filter_map(Result::err) {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -110,8 +111,8 @@ impl JobProcessor {
         }
     }
 
-    async fn defer(&self, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>> {
-        if deferrals.is_empty() { Vec::new() } else { self.queue.defer(deferrals).await }
+    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), QueueError>> {
+        if deferrals.is_empty() { Vec::new() } else { self.queue.change_visibility(deferrals).await }
     }
 
     async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>> {

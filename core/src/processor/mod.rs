@@ -41,7 +41,7 @@ pub use ledger::{BatchReport, BatchSummary};
 use crate::clock::{BoxFuture, Clock, Entropy};
 use crate::config::JobConfig;
 use crate::handler::{JobRegistry, Registered, StopSignal};
-use crate::job::{Claim, ClaimId, Company, JobRecord};
+use crate::job::{Claim, ClaimId, JobRecord};
 use crate::message::JobMessage;
 use crate::ports::{CorePorts, Fence, JobQueue, JobStore, ReceivedMessage, Settlement, UniqueKeys};
 use crate::protection::{Breakers, Limits};
@@ -238,11 +238,11 @@ impl JobProcessor {
         }
     }
 
-    fn new_claim(&self, invocation: &Invocation, company: Company) -> Claim {
+    fn new_claim(&self, invocation: &Invocation, alone: bool) -> Claim {
         Claim {
             id: ClaimId::generate(self.clock.now(), &*self.entropy),
             lease_until: Self::lease_until(invocation),
-            company,
+            alone,
         }
     }
 

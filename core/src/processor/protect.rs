@@ -10,7 +10,7 @@ use super::held::places;
 use super::{Candidate, Invocation, JobProcessor, Ledger};
 use crate::handler::Registered;
 use crate::job::{Blocker, BreakerName, JobId, LimitKey};
-use crate::limit::{Quota, Taken, Wanted};
+use crate::limit::{Granted, LimitRequest, Quota};
 use crate::message::JobMessage;
 use crate::protection::{Ask, BulkheadHolder, CallEnd, Permit, Refusal};
 
@@ -160,7 +160,7 @@ impl JobProcessor {
                     tracing::warn!(limit = %key, error = &error as &dyn std::error::Error,
                         "a limit can't be asked; its jobs wait");
                     let later = crowd.members.iter().map(|_| self.after_trouble()).collect();
-                    Taken { returning: 0, fresh: 0, later }
+                    Granted { returning: 0, fresh: 0, later }
                 });
                 let mut later = answer.later.iter();
                 for (place, at) in crowd.members.iter().enumerate() {
@@ -186,7 +186,7 @@ impl JobProcessor {
 
     fn ask(&self, key: &LimitKey, crowd: &Crowd, invocation: &Invocation) -> Ask {
         let all = u32::try_from(crowd.members.len()).unwrap_or(u32::MAX);
-        let wanted = Wanted {
+        let wanted = LimitRequest {
             returning: crowd.returning,
             fresh: all - crowd.returning,
             holder: self.entropy.next_u64(),
@@ -211,7 +211,7 @@ impl JobProcessor {
     }
 }
 
-impl Taken {
+impl Granted {
     /// Whether the job at this place of a crowd is let through, of which so many have waited before.
     fn lets_through(&self, place: usize, returning: u32) -> bool {
         let place = u32::try_from(place).unwrap_or(u32::MAX);

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::job::{ClaimId, Company, JobRecord, JobStatus};
+use crate::job::{ClaimId, JobRecord, JobStatus};
 
 /// What a refused claim means.
 #[derive(Debug, PartialEq)]
@@ -54,10 +54,7 @@ fn judge_running(record: &JobRecord, now: DateTime<Utc>) -> RefusedClaim {
     if held.lease_until > now {
         return RefusedClaim::Wait(held.lease_until, "another worker's lease is held");
     }
-    match held.company {
-        Company::Shared if !record.isolated => RefusedClaim::RunAlone,
-        Company::Shared | Company::Alone => RefusedClaim::Blame,
-    }
+    if held.alone || record.isolated { RefusedClaim::Blame } else { RefusedClaim::RunAlone }
 }
 
 /// What a crash that a job is blamed for leaves as its error.
@@ -91,12 +88,12 @@ mod tests {
 
     #[test]
     fn a_crash_in_company_is_forgiven_once_and_one_alone_is_not() {
-        let crashed = |company| {
-            let claim = Claim { id: ClaimId::from("other".to_owned()), lease_until: NOW, company };
+        let crashed = |alone| {
+            let claim = Claim { id: ClaimId::from("other".to_owned()), lease_until: NOW, alone };
             record().claimed(claim, NOW)
         };
-        assert_eq!(verdict(&crashed(Company::Alone)), RefusedClaim::Blame);
-        let mut shared = crashed(Company::Shared);
+        assert_eq!(verdict(&crashed(true)), RefusedClaim::Blame);
+        let mut shared = crashed(false);
         assert_eq!(verdict(&shared), RefusedClaim::RunAlone);
         shared.isolated = true;
         assert_eq!(verdict(&shared), RefusedClaim::Blame);

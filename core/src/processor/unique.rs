@@ -9,7 +9,7 @@ use super::dispose::Requeued;
 use super::{Candidate, JobProcessor, Ledger};
 use crate::job::{JobId, JobRecord, JobStatus};
 use crate::ports::{InsertOutcome, ReplaceOutcome, StoreError};
-use crate::protection::{KeyLock, KeyLocks, Wanted};
+use crate::protection::{KeyLock, KeyLocks, KeyRequest};
 
 /// A job whose key another has.
 struct Loser {
@@ -45,8 +45,8 @@ impl JobProcessor {
             return left;
         }
         let now = self.clock.now();
-        let wanted: Vec<Wanted> =
-            unique.iter().filter_map(|one| Wanted::of(&one.message.definition)).collect();
+        let wanted: Vec<KeyRequest> =
+            unique.iter().filter_map(|one| KeyRequest::of(&one.message.definition)).collect();
         let takings = KeyLocks { unique: &*self.unique, store: &*self.store, now }.take(wanted).await;
         let (mut losers, mut postponed) = (Vec::new(), Vec::new());
         for (candidate, taking) in unique.into_iter().zip(takings) {

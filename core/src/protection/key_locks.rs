@@ -16,7 +16,7 @@ const CONTENDED: TimeDelta = TimeDelta::seconds(5);
 
 /// A key that a job needs.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct KeyRequest {
     pub(crate) key: String,
     pub(crate) job: JobId,
     pub(crate) keep: Option<Duration>,
@@ -55,7 +55,7 @@ struct Claiming {
 
 type Answers = Vec<Option<Result<KeyLock, StoreError>>>;
 
-impl Wanted {
+impl KeyRequest {
     /// The key of this job, if it needs one.
     pub(crate) fn of(job: &JobDefinition) -> Option<Self> {
         let key = job.unique_key.clone()?;
@@ -71,10 +71,10 @@ impl Wanted {
 impl KeyLocks<'_> {
     /// Takes keys in as few requests as possible, and answers in their order. Of several jobs that want one
     /// key the first has it, if it can be had; their messages are here, so each is known to be on its way.
-    pub(crate) async fn take(&self, wanted: Vec<Wanted>) -> Vec<Result<KeyLock, StoreError>> {
+    pub(crate) async fn take(&self, wanted: Vec<KeyRequest>) -> Vec<Result<KeyLock, StoreError>> {
         let mut answers: Answers = wanted.iter().map(|_| None).collect();
         let mut coming = HashSet::new();
-        let mut left: Vec<(usize, Wanted)> = wanted.into_iter().enumerate().collect();
+        let mut left: Vec<(usize, KeyRequest)> = wanted.into_iter().enumerate().collect();
         while !left.is_empty() {
             let mut keys = HashSet::new();
             let (wave, later): (Vec<_>, Vec<_>) =
@@ -91,7 +91,12 @@ impl KeyLocks<'_> {
         answers.into_iter().flatten().collect()
     }
 
-    async fn take_wave(&self, wave: Vec<(usize, Wanted)>, coming: &HashSet<JobId>, answers: &mut Answers) {
+    async fn take_wave(
+        &self,
+        wave: Vec<(usize, KeyRequest)>,
+        coming: &HashSet<JobId>,
+        answers: &mut Answers,
+    ) {
         let mut claiming: Vec<Claiming> = wave
             .into_iter()
             .map(|(at, one)| Claiming { at, claim: KeyClaim { hold: one.hold(self.now), replacing: None } })

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::clock::{Clock, Entropy};
 use crate::job::LimitKey;
-use crate::limit::{LimitState, Quota, Taken, Wanted};
+use crate::limit::{Granted, LimitRequest, LimitState, Quota};
 use crate::ports::{CorePorts, EventKind, EventSink, JobEvent, StoreError, VersionedOutcome, VersionedStore};
 
 /// The limits, as one environment knows them.
@@ -30,7 +30,7 @@ pub(crate) struct Limits {
 pub(crate) struct Ask {
     pub(crate) key: LimitKey,
     pub(crate) quota: Quota,
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: LimitRequest,
 }
 
 /// Places that a batch gives back.
@@ -68,7 +68,7 @@ impl Limits {
     }
 
     /// Takes what can be had of these keys, none of which is there twice, and answers in their order.
-    pub(crate) async fn take(&self, asks: &[Ask]) -> Vec<Result<Taken, StoreError>> {
+    pub(crate) async fn take(&self, asks: &[Ask]) -> Vec<Result<Granted, StoreError>> {
         let next = |at: usize, before: LimitState| {
             let Ask { quota, wanted, .. } = &asks[at];
             let (next, taken) = before.taken(*quota, wanted, self.clock.now());

@@ -8,5 +8,5 @@ mod key_locks;
 mod limits;
 
 pub(crate) use breakers::{BreakerPolicies, Breakers, BulkheadHolder, CallEnd, Permit, Refusal, event};
-pub(crate) use key_locks::{KeyLock, KeyLocks, Wanted};
+pub(crate) use key_locks::{KeyLock, KeyLocks, KeyRequest};
 pub(crate) use limits::{Ask, GiveBack, Limits};

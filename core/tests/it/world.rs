@@ -16,9 +16,10 @@ use lambda_jobs_core::memory::{
     MemoryVersioned, PausedClock, SeededEntropy,
 };
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, CorePorts, DeadLetter, DeadLetterQueue, DeadLettered, Deferral, DueQuery,
+    ClaimOutcome, ClaimRequest, CorePorts, DeadLetter, DeadLetterQueue, DeadLettered, DueQuery,
     InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, QueueError, Receipt,
     ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, StoreError, UniqueKeys, VersionedStore,
+    VisibilityChange,
 };
 use lambda_jobs_core::processor::{BatchReport, Invocation};
 use lambda_jobs_core::{
@@ -272,8 +273,8 @@ impl JobQueue for Sends {
         self.inner.send(messages).await
     }
 
-    async fn defer(&self, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>> {
-        self.inner.defer(deferrals).await
+    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), QueueError>> {
+        self.inner.change_visibility(deferrals).await
     }
 
     async fn acknowledge(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {

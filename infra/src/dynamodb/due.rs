@@ -8,7 +8,7 @@ use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{DueQuery, StoreError};
 
-use super::pages::Places;
+use super::pages::Shards;
 use super::record::{PARKED_SHARDS, RECORD, parked};
 use super::store::DynamoJobStore;
 use super::tables::ATTENTION_INDEX;
@@ -16,19 +16,19 @@ use super::{Item, key, text, text_of};
 
 impl DynamoJobStore {
     pub(super) async fn find_due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
-        let places = Places::read(query.cursor.as_deref(), PARKED_SHARDS);
+        let places = Shards::read(query.cursor.as_deref(), PARKED_SHARDS);
         let asked = (0..PARKED_SHARDS).map(|shard| self.due_of(shard, &places, query));
         let (items, last): (Vec<Vec<Item>>, Vec<Option<String>>) =
             try_join_all(asked).await?.into_iter().unzip();
         let mut items: Vec<Item> = items.into_iter().flatten().collect();
         items.sort_by(|one, other| text_of(one, "attentionAt").cmp(text_of(other, "attentionAt")));
-        Ok(Page { items: self.whole_records(items).await?, cursor: Places::cursor(last) })
+        Ok(Page { items: self.whole_records(items).await?, cursor: Shards::cursor(last) })
     }
 
     async fn due_of(
         &self,
         shard: u16,
-        places: &Places,
+        places: &Shards,
         query: &DueQuery,
     ) -> Result<(Vec<Item>, Option<String>), StoreError> {
         let Some(start) = places.start(shard) else { return Ok((Vec::new(), None)) };
@@ -41,7 +41,7 @@ impl DynamoJobStore {
             .index_name(ATTENTION_INDEX)
             .key_condition_expression("attention = :parked AND attentionAt <= :until")
             .expression_attribute_values(":parked", text(parked(shard)))
-            .expression_attribute_values(":until", text(Places::until(query.until)))
+            .expression_attribute_values(":until", text(Shards::until(query.until)))
             .limit(places.share(query.limit))
             .set_exclusive_start_key(start.map(|at| place_key(shard, at)));
         let page = call.send().await.map_err(|error| self.dynamo.error("find due jobs in", table, error))?;

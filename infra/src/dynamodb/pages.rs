@@ -9,10 +9,10 @@ use super::{Item, instant, key, text_of};
 
 /// Where a page begins in each partition.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Places(Vec<Place>);
+pub(super) struct Shards(Vec<ShardCursor>);
 
 #[derive(Clone, Debug, PartialEq)]
-enum Place {
+enum ShardCursor {
     Start,
     After(String),
     End,
@@ -22,17 +22,17 @@ enum Place {
 const SEPARATOR: char = '\n';
 const END: &str = "~";
 
-impl Places {
+impl Shards {
     /// The places in a cursor; the beginning of every partition where there is none.
     pub(super) fn read(cursor: Option<&str>, partitions: u16) -> Self {
         let count = usize::from(partitions);
-        let Some(cursor) = cursor else { return Self(vec![Place::Start; count]) };
+        let Some(cursor) = cursor else { return Self(vec![ShardCursor::Start; count]) };
         let place = |text: &str| match text {
-            END => Place::End,
-            key => Place::After(key.to_owned()),
+            END => ShardCursor::End,
+            key => ShardCursor::After(key.to_owned()),
         };
-        let mut places: Vec<Place> = cursor.split(SEPARATOR).map(place).collect();
-        places.resize(count, Place::End);
+        let mut places: Vec<ShardCursor> = cursor.split(SEPARATOR).map(place).collect();
+        places.resize(count, ShardCursor::End);
         Self(places)
     }
 
@@ -47,9 +47,9 @@ impl Places {
     #[allow(clippy::option_option, reason = "to be read from the start, after a key, or not at all")]
     pub(super) fn start(&self, partition: u16) -> Option<Option<&str>> {
         match self.0.get(usize::from(partition)) {
-            Some(Place::Start) => Some(None),
-            Some(Place::After(key)) => Some(Some(key)),
-            Some(Place::End) | None => None,
+            Some(ShardCursor::Start) => Some(None),
+            Some(ShardCursor::After(key)) => Some(Some(key)),
+            Some(ShardCursor::End) | None => None,
         }
     }
 
@@ -82,18 +82,18 @@ mod tests {
     #[test]
     fn a_cursor_leads_back_to_every_place_and_ends_when_all_partitions_have() {
         let last = vec![Some("2026-11-23T08:00:00#a\"b".to_owned()), None, Some("x#y".to_owned())];
-        let places = Places::read(Places::cursor(last).as_deref(), 3);
+        let places = Shards::read(Shards::cursor(last).as_deref(), 3);
         assert_eq!(places.start(0), Some(Some("2026-11-23T08:00:00#a\"b")));
         assert_eq!((places.start(1), places.start(2)), (None, Some(Some("x#y"))));
-        assert_eq!(Places::cursor(vec![None, None]), None);
-        assert_eq!(Places::read(None, 2).start(1), Some(None));
+        assert_eq!(Shards::cursor(vec![None, None]), None);
+        assert_eq!(Shards::read(None, 2).start(1), Some(None));
     }
 
     #[test]
     fn every_key_of_an_instant_is_at_or_before_its_bound_and_every_later_one_after_it() {
         let at: DateTime<Utc> = "2026-11-23T08:00:00Z".parse().unwrap();
         let key = |nanos| format!("{}#~~", instant::write(at + chrono::TimeDelta::nanoseconds(nanos)));
-        assert!(key(0).trim_end_matches('~') < Places::until(at).as_str());
-        assert!(key(1) > Places::until(at) && key(250_000_000) > Places::until(at));
+        assert!(key(0).trim_end_matches('~') < Shards::until(at).as_str());
+        assert!(key(1) > Shards::until(at) && key(250_000_000) > Shards::until(at));
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::job::{Blocker, BreakerName, Claim, ClaimId, Company, Revision};
+use lambda_jobs_core::job::{Blocker, BreakerName, Claim, ClaimId, Revision};
 use lambda_jobs_core::ports::FinishedJob;
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue, Retention};
 use serde::{Deserialize, Serialize};
@@ -144,6 +144,14 @@ struct Stored {
     parked: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     trimmed: bool,
+}
+
+/// Who else was running, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Company {
+    Alone,
+    Shared,
 }
 
 /// What a cleanup reads of a finished record.
@@ -318,7 +326,7 @@ impl From<&JobRecord> for Stored {
             snoozes: record.snoozes,
             claim_id: claim.map(|claim| claim.id.as_str().to_owned()),
             lease_until: claim.map(|claim| Instant(claim.lease_until)),
-            company: claim.map(|claim| claim.company),
+            company: claim.map(|claim| if claim.alone { Company::Alone } else { Company::Shared }),
             started_at: record.started_at.map(Instant),
             completed_at: record.completed_at.map(Instant),
             execution_time: record.execution_time.map(millis),
@@ -339,7 +347,7 @@ impl Stored {
     fn into_record(self, id: JobId, payload: Value, result: Option<Value>) -> JobRecord {
         let claim = match (self.claim_id, self.lease_until, self.company) {
             (Some(id), Some(Instant(lease_until)), Some(company)) => {
-                Some(Claim { id: ClaimId::from(id), lease_until, company })
+                Some(Claim { id: ClaimId::from(id), lease_until, alone: company == Company::Alone })
             }
             _ => None,
         };

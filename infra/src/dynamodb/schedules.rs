@@ -16,7 +16,7 @@ use lambda_jobs_core::ports::{Advance, DueSchedules, ScheduleStore, StoreError, 
 use lambda_jobs_core::schedule::{Schedule, ScheduleState};
 
 use super::client::Dynamo;
-use super::pages::Places;
+use super::pages::Shards;
 use super::record::hash;
 use super::tables::DUE_INDEX;
 use super::write::{Condition, Failed, Outcome, Update, Write};
@@ -141,7 +141,7 @@ impl DynamoSchedules {
     async fn due_of(
         &self,
         shard: u16,
-        places: &Places,
+        places: &Shards,
         query: &DueSchedules,
     ) -> Result<(Vec<Item>, Option<String>), StoreError> {
         let Some(start) = places.start(shard) else { return Ok((Vec::new(), None)) };
@@ -160,7 +160,7 @@ impl DynamoSchedules {
             .index_name(DUE_INDEX)
             .key_condition_expression("due = :partition AND dueAt <= :until")
             .expression_attribute_values(":partition", text(partition(shard)))
-            .expression_attribute_values(":until", text(Places::until(query.until)))
+            .expression_attribute_values(":until", text(Shards::until(query.until)))
             .limit(places.share(query.limit))
             .set_exclusive_start_key(start);
         let page = call.send().await;
@@ -236,13 +236,13 @@ impl ScheduleStore for DynamoSchedules {
     }
 
     async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, StoreError> {
-        let places = Places::read(query.cursor.as_deref(), SHARDS);
+        let places = Shards::read(query.cursor.as_deref(), SHARDS);
         let asked = (0..SHARDS).map(|shard| self.due_of(shard, &places, query));
         let (items, last): (Vec<Vec<Item>>, Vec<Option<String>>) =
             try_join_all(asked).await?.into_iter().unzip();
         let mut items: Vec<Item> = items.into_iter().flatten().collect();
         items.sort_by(|one, other| text_of(one, "dueAt").cmp(text_of(other, "dueAt")));
-        Ok(Page { items: Self::readable(&items), cursor: Places::cursor(last) })
+        Ok(Page { items: Self::readable(&items), cursor: Shards::cursor(last) })
     }
 
     async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, StoreError>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
-use lambda_jobs_core::job::{Claim, ClaimId, Company};
+use lambda_jobs_core::job::{Claim, ClaimId};
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, InsertOutcome, JobStore, ReplaceOutcome, SettleBatch, SettleOutcome,
     StoreError,
@@ -320,7 +320,7 @@ impl DynamoJobStore {
 fn full_record(request: &ClaimRequest) -> JobRecord {
     let long_ago = chrono::DateTime::UNIX_EPOCH;
     let nobody =
-        Claim { id: ClaimId::from(String::new()), lease_until: long_ago, company: opposite(&request.claim) };
+        Claim { id: ClaimId::from(String::new()), lease_until: long_ago, alone: !request.claim.alone };
     let definition = JobDefinition::new(request.id.clone(), request.name.clone());
     JobRecord {
         status: JobStatus::Retrying,
@@ -335,12 +335,5 @@ fn full_record(request: &ClaimRequest) -> JobRecord {
         cancel_requested: true,
         parked: true,
         ..JobRecord::accepted(definition, lambda_jobs_core::Queue::Normal, long_ago, long_ago)
-    }
-}
-
-const fn opposite(claim: &Claim) -> Company {
-    match claim.company {
-        Company::Alone => Company::Shared,
-        Company::Shared => Company::Alone,
     }
 }

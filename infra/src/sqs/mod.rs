@@ -17,7 +17,7 @@ mod send;
 use async_trait::async_trait;
 use lambda_jobs_core::Queue;
 use lambda_jobs_core::ports::{
-    DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, QueueError, Receipt,
+    DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, QueueError, Receipt, VisibilityChange,
 };
 
 pub use client::SqsClient;
@@ -45,7 +45,7 @@ impl JobQueue for SqsJobQueue {
         send::send_all(&self.client, entries.collect()).await
     }
 
-    async fn defer(&self, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>> {
+    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), QueueError>> {
         send::defer_all(&self.client, deferrals).await
     }
 

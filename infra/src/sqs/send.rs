@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use lambda_jobs_core::job::bounds::MAX_SEND_DELAY;
-use lambda_jobs_core::ports::{Deferral, Outgoing, QueueError};
+use lambda_jobs_core::ports::{Outgoing, QueueError, VisibilityChange};
 
 use super::batch::{Sized, parts};
 use super::client::SqsClient;
@@ -119,7 +119,10 @@ async fn send_part(
 }
 
 /// Hides messages for longer, and answers in their order.
-pub(super) async fn defer_all(client: &SqsClient, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>> {
+pub(super) async fn defer_all(
+    client: &SqsClient,
+    deferrals: &[VisibilityChange],
+) -> Vec<Result<(), QueueError>> {
     let names: Vec<String> = deferrals.iter().map(|deferral| client.names().queue(deferral.queue)).collect();
     let handles: Vec<&str> = deferrals.iter().map(|deferral| deferral.receipt_handle.as_str()).collect();
     let waits: Vec<Duration> = deferrals.iter().map(|deferral| deferral.wait).collect();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::clock::Clock;
-use lambda_jobs_core::job::{Claim, ClaimId, Company};
+use lambda_jobs_core::job::{Claim, ClaimId};
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, DueQuery, Fence, InsertOutcome, JobIndex, JobStore, ReplaceOutcome,
     SettleBatch, SettleOutcome, Settlement,
@@ -48,7 +48,7 @@ impl Metered {
         Claim {
             id: ClaimId::generate(self.now, &OsEntropy),
             lease_until: self.now + TimeDelta::seconds(95),
-            company: Company::Shared,
+            alone: false,
         }
     }
 

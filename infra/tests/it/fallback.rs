@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use lambda_jobs_core::job::{Claim, ClaimId, Company};
+use lambda_jobs_core::job::{Claim, ClaimId};
 use lambda_jobs_core::ports::{
     Counters, Fence, HistoryQuery, InsertOutcome, JobIndex, JobStore, SettleBatch, SettleOutcome, Settlement,
 };
@@ -38,7 +38,7 @@ fn running(count: usize) -> Vec<JobRecord> {
         let claim = Claim {
             id: ClaimId::from(format!("claim-{at}")),
             lease_until: now() + TimeDelta::seconds(95),
-            company: Company::Shared,
+            alone: false,
         };
         JobRecord::accepted(definition.unwrap(), Queue::Normal, now(), now()).claimed(claim, now())
     };

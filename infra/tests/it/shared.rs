@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::breaker::{Breaker, Counts, Window};
-use lambda_jobs_core::limit::{LimitState, Place};
+use lambda_jobs_core::limit::{Lease, LimitState};
 use lambda_jobs_core::ports::{VersionedOutcome, VersionedStore};
 use lambda_jobs_core::versioned::VersionedState;
 use lambda_jobs_infra::{Dynamo, DynamoVersioned, Tables, create_tables};
@@ -35,7 +35,7 @@ fn full_breaker(name: &str) -> Breaker {
 
 fn limit(places: u64) -> LimitState {
     let lease_until = now() + TimeDelta::seconds(95);
-    let place = |at| Place { holder: u64::MAX - at, jobs: 10, since: now(), lease_until };
+    let place = |at| Lease { holder: u64::MAX - at, jobs: 10, since: now(), lease_until };
     let key = "at-once:send-email/tenant=acme".parse().unwrap();
     LimitState {
         revision: 1,

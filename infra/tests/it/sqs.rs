@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::{BehaviorVersion, Builder, Credentials, Region};
 use lambda_jobs_core::Queue;
-use lambda_jobs_core::ports::{Deferral, JobQueue, Outgoing, Receipt};
+use lambda_jobs_core::ports::{JobQueue, Outgoing, Receipt, VisibilityChange};
 use lambda_jobs_infra::{QueueNames, SqsClient, SqsJobQueue};
 
 #[tokio::test]
@@ -20,10 +20,11 @@ async fn an_unreachable_endpoint_is_named_for_every_message() {
     let message = Outgoing { queue: Queue::High, body: "{}".to_owned(), delay: Duration::ZERO, group: None };
     let answers = queue.send(&vec![message; 11]).await;
     assert_eq!(answers.len(), 11);
-    let deferral = Deferral { queue: Queue::High, receipt_handle: "r".to_owned(), wait: Duration::ZERO };
+    let deferral =
+        VisibilityChange { queue: Queue::High, receipt_handle: "r".to_owned(), wait: Duration::ZERO };
     let receipt = Receipt { queue: Queue::High, receipt_handle: "r".to_owned() };
     let deleted = queue.acknowledge(&[receipt]).await;
-    for answer in answers.into_iter().chain(queue.defer(&[deferral]).await).chain(deleted) {
+    for answer in answers.into_iter().chain(queue.change_visibility(&[deferral]).await).chain(deleted) {
         let error = answer.unwrap_err().to_string();
         assert!(error.contains("queue lambda-jobs-high"), "{error}");
         assert!(error.contains("no answer from http://127.0.0.1:1"), "{error}");

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use lambda_jobs_core::clock::{Clock, Entropy};
-use lambda_jobs_core::job::{Claim, ClaimId, Company, JobDefinition, JobId, JobRecord, Queue};
+use lambda_jobs_core::job::{Claim, ClaimId, JobDefinition, JobId, JobRecord, Queue};
 use lambda_jobs_core::ports::{ClaimRequest, Fence, JobStore, SettleBatch, SettleOutcome, Settlement};
 
 /// A clock, randomness, and what follows from them: names that nobody has used.
@@ -54,7 +54,7 @@ impl Bench {
         Claim {
             id: ClaimId::generate(self.now(), &*self.entropy),
             lease_until: self.now() + TimeDelta::seconds(95),
-            company: Company::Shared,
+            alone: false,
         }
     }
 

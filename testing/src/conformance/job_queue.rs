@@ -13,7 +13,7 @@ use crate::conformance::Bench;
 use crate::conformance::bench::{all_ok, ok};
 use lambda_jobs_core::job::Queue;
 use lambda_jobs_core::ports::{
-    DeadLetter, DeadLetterQueue, DeadLettered, Deferral, JobQueue, Outgoing, Receipt, ReceivedMessage,
+    DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, Receipt, ReceivedMessage, VisibilityChange,
 };
 
 /// What receives and deletes, as Lambda would.
@@ -113,7 +113,7 @@ async fn delete(setup: &Setup<'_>, messages: &[ReceivedMessage]) {
 async fn nothing_in_nothing_out(setup: &Setup<'_>) {
     let case = "an empty call";
     assert!(setup.queue.send(&[]).await.is_empty(), "{case}: send");
-    assert!(setup.queue.defer(&[]).await.is_empty(), "{case}: defer");
+    assert!(setup.queue.change_visibility(&[]).await.is_empty(), "{case}: defer");
     assert!(setup.queue.acknowledge(&[]).await.is_empty(), "{case}: acknowledge");
     assert!(setup.queue.dead_letter(&[]).await.is_empty(), "{case}: dead letter");
 }
@@ -220,8 +220,9 @@ async fn a_deferred_message_comes_back_later(setup: &Setup<'_>, bench: &Bench) {
         send(setup, &case, &messages).await;
         let received = receive(setup, bench, Queue::Normal, &token, size).await;
         assert_eq!(received.len(), size, "{case}: received");
-        let deferrals: Vec<Deferral> = received.iter().map(|message| deferral(message, WAIT)).collect();
-        all_ok(&case, setup.queue.defer(&deferrals).await);
+        let deferrals: Vec<VisibilityChange> =
+            received.iter().map(|message| deferral(message, WAIT)).collect();
+        all_ok(&case, setup.queue.change_visibility(&deferrals).await);
         assert!(receive_now(setup, Queue::Normal, &token).await.is_empty(), "{case}: at once");
         bench.clock().sleep(LONGER).await;
         let again = receive(setup, bench, Queue::Normal, &token, size).await;
@@ -232,16 +233,17 @@ async fn a_deferred_message_comes_back_later(setup: &Setup<'_>, bench: &Bench) {
         assert!(before.keys().eq(after.keys()), "{case}: {before:?}, later {after:?}");
         let grown = before.iter().all(|(id, count)| after[id] > *count);
         assert!(grown, "{case}: receives of {before:?}, later {after:?}");
-        let at_once: Vec<Deferral> = again.iter().map(|message| deferral(message, Duration::ZERO)).collect();
-        all_ok(&case, setup.queue.defer(&at_once).await);
+        let at_once: Vec<VisibilityChange> =
+            again.iter().map(|message| deferral(message, Duration::ZERO)).collect();
+        all_ok(&case, setup.queue.change_visibility(&at_once).await);
         let last = receive(setup, bench, Queue::Normal, &token, size).await;
         delete(setup, &last).await;
         assert_eq!(last.len(), size, "{case}: a wait of nothing ends at once");
     }
 }
 
-fn deferral(message: &ReceivedMessage, wait: Duration) -> Deferral {
-    Deferral { queue: message.queue, receipt_handle: message.receipt_handle.clone(), wait }
+fn deferral(message: &ReceivedMessage, wait: Duration) -> VisibilityChange {
+    VisibilityChange { queue: message.queue, receipt_handle: message.receipt_handle.clone(), wait }
 }
 
 async fn a_bad_receipt_harms_no_other(setup: &Setup<'_>, bench: &Bench) {
@@ -251,10 +253,11 @@ async fn a_bad_receipt_harms_no_other(setup: &Setup<'_>, bench: &Bench) {
         .await;
     let received = receive(setup, bench, Queue::Normal, &token, 2).await;
     assert_eq!(received.len(), 2, "{case}: received");
-    let mut deferrals: Vec<Deferral> = received.iter().map(|message| deferral(message, WAIT)).collect();
-    let bad = Deferral { receipt_handle: "not-a-receipt".to_owned(), ..deferrals[0].clone() };
+    let mut deferrals: Vec<VisibilityChange> =
+        received.iter().map(|message| deferral(message, WAIT)).collect();
+    let bad = VisibilityChange { receipt_handle: "not-a-receipt".to_owned(), ..deferrals[0].clone() };
     deferrals.insert(1, bad);
-    let answers = setup.queue.defer(&deferrals).await;
+    let answers = setup.queue.change_visibility(&deferrals).await;
     delete(setup, &received).await;
     let errors: Vec<bool> = answers.iter().map(Result::is_err).collect();
     assert_eq!(errors, [false, true, false], "{case}: {answers:?}");
@@ -267,8 +270,8 @@ async fn an_acknowledged_message_is_gone(setup: &Setup<'_>, bench: &Bench) {
     send(setup, case, &messages).await;
     let received = receive(setup, bench, Queue::Normal, &token, 3).await;
     assert_eq!(received.len(), 3, "{case}: received");
-    let deferrals: Vec<Deferral> = received.iter().map(|message| deferral(message, WAIT)).collect();
-    all_ok(case, setup.queue.defer(&deferrals).await);
+    let deferrals: Vec<VisibilityChange> = received.iter().map(|message| deferral(message, WAIT)).collect();
+    all_ok(case, setup.queue.change_visibility(&deferrals).await);
     let receipt = |message: &ReceivedMessage| Receipt {
         queue: message.queue,
         receipt_handle: message.receipt_handle.clone(),

@@ -8,7 +8,7 @@ use crate::conformance::Bench;
 use crate::conformance::bench::{all_ok, ok};
 use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Counts, Window};
 use lambda_jobs_core::families::webhook::{Endpoint, EndpointId, EndpointSpec, WebhookSecret};
-use lambda_jobs_core::limit::{LimitState, Quota, Wanted};
+use lambda_jobs_core::limit::{LimitRequest, LimitState, Quota};
 use lambda_jobs_core::ports::{VersionedOutcome, VersionedStore};
 use lambda_jobs_core::versioned::VersionedState;
 
@@ -53,7 +53,7 @@ impl Sample for LimitState {
 
     fn changed(&self, writer: u64, now: DateTime<Utc>) -> Self {
         let lease_until = now + TimeDelta::seconds(90);
-        let wanted = Wanted { returning: 1, fresh: 2, holder: u64::MAX, lease_until };
+        let wanted = LimitRequest { returning: 1, fresh: 2, holder: u64::MAX, lease_until };
         let (taken, _) = self.clone().taken(Quota::Concurrency(2), &wanted, now);
         Self { writer, ..taken }
     }

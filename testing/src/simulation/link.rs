@@ -16,9 +16,9 @@ use lambda_jobs_core::clock::{BoxFuture, Clock, Entropy};
 use lambda_jobs_core::job::{JobId, JobRecord, Queue};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DeadLetterQueue, DeadLettered, Deferral,
-    DueQuery, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobQueue, JobStore, ListQuery, Outgoing,
-    QueueError, Receipt, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+    ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DeadLetterQueue, DeadLettered, DueQuery,
+    HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobQueue, JobStore, ListQuery, Outgoing, QueueError,
+    Receipt, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError, VisibilityChange,
 };
 use lambda_jobs_core::processor::RunObserver;
 
@@ -407,10 +407,13 @@ impl JobQueue for Link {
         self.post(messages, what, one).await
     }
 
-    async fn defer(&self, deferrals: &[Deferral]) -> Vec<Result<(), QueueError>> {
-        let one = |deferral: &Deferral| only(at_once(self.world.queue.defer(std::slice::from_ref(deferral))));
-        let what =
-            |deferral: &Deferral| format!("defer a message of {} for {:?}", deferral.queue, deferral.wait);
+    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), QueueError>> {
+        let one = |deferral: &VisibilityChange| {
+            only(at_once(self.world.queue.change_visibility(std::slice::from_ref(deferral))))
+        };
+        let what = |deferral: &VisibilityChange| {
+            format!("defer a message of {} for {:?}", deferral.queue, deferral.wait)
+        };
         self.post(deferrals, what, one).await
     }
 

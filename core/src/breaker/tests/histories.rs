@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::{Admission, Breaker, BreakerPolicy, Counts, Line, Phase, ProbeEnd, Window};
+use super::super::{Admission, Breaker, BreakerPolicy, Counts, Phase, ProbeEnd, Ramp, Window};
 use super::{at, new, secs};
 
 #[derive(Clone, Debug)]
@@ -160,7 +160,7 @@ proptest! {
     fn places_are_in_order_and_as_many_wait_as_have_a_place_to_come(
         steps in vec((0..3_000_i64, 1..400_u64), 1..40), start in 0..60_i64,
     ) {
-        let mut line = Line::new(at(start));
+        let mut line = Ramp::new(at(start));
         let (mut now, mut places) = (at(0), Vec::new());
         for (millis, jobs) in steps {
             now += TimeDelta::milliseconds(millis);

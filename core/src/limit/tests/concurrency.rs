@@ -4,14 +4,14 @@ use chrono::TimeDelta;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::{LimitState, Quota, Wanted};
+use super::super::{LimitRequest, LimitState, Quota};
 use super::{at, take, unused, wanted};
 use crate::versioned::VersionedState;
 
 const TWO: Quota = Quota::Concurrency(2);
 
-fn of(holder: u64, fresh: u32, lease_until: i64) -> Wanted {
-    Wanted { returning: 0, fresh, holder, lease_until: at(lease_until) }
+fn of(holder: u64, fresh: u32, lease_until: i64) -> LimitRequest {
+    LimitRequest { returning: 0, fresh, holder, lease_until: at(lease_until) }
 }
 
 #[test]
@@ -104,7 +104,7 @@ proptest! {
                 state = state.given_back(*holder, 1, at(now)).unwrap();
                 running.retain(|(_, jobs, _)| *jobs > 0);
             }
-            let wanted = Wanted { returning, fresh, holder, lease_until: at(now + lease) };
+            let wanted = LimitRequest { returning, fresh, holder, lease_until: at(now + lease) };
             let (returning, fresh, later) = take(&mut state, quota, wanted, now);
             line.extend(later);
             if returning + fresh > 0 {

@@ -6,7 +6,7 @@ mod rates;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{LimitState, Quota, Wanted};
+use super::{LimitRequest, LimitState, Quota};
 
 fn at(millis: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::milliseconds(millis)
@@ -16,12 +16,17 @@ fn unused() -> LimitState {
     LimitState::new("k".parse().unwrap(), at(0))
 }
 
-fn wanted(returning: u32, fresh: u32) -> Wanted {
-    Wanted { returning, fresh, holder: 7, lease_until: at(90_000) }
+fn wanted(returning: u32, fresh: u32) -> LimitRequest {
+    LimitRequest { returning, fresh, holder: 7, lease_until: at(90_000) }
 }
 
 /// How many start of those that come at an instant, and when the others may.
-fn take(state: &mut LimitState, quota: Quota, wanted: Wanted, millis: i64) -> (u32, u32, Vec<DateTime<Utc>>) {
+fn take(
+    state: &mut LimitState,
+    quota: Quota,
+    wanted: LimitRequest,
+    millis: i64,
+) -> (u32, u32, Vec<DateTime<Utc>>) {
     let (next, taken) = state.clone().taken(quota, &wanted, at(millis));
     assert_eq!((next.revision, next.written_at), (state.revision + 1, at(millis)));
     let refused = wanted.returning + wanted.fresh - taken.returning - taken.fresh;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use lambda_jobs_core::job::{Claim, ClaimId, Company};
+use lambda_jobs_core::job::{Claim, ClaimId};
 use lambda_jobs_core::manager::JobSummary;
 use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::ports::{Counters, HistoryEntry, Outgoing};
@@ -112,7 +112,7 @@ fn running(body: &Value) -> JobRecord {
     let claim = Claim {
         id: ClaimId::from("0193576f-0000-7000-8000-000000000001".to_owned()),
         lease_until: now() + TimeDelta::seconds(95),
-        company: Company::Shared,
+        alone: false,
     };
     record(body).claimed(claim, now())
 }

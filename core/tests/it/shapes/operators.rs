@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use lambda_jobs_core::control::Control;
 use lambda_jobs_core::explain::explain;
-use lambda_jobs_core::job::{Claim, ClaimId, Company};
+use lambda_jobs_core::job::{Claim, ClaimId};
 use lambda_jobs_core::ports::DeadLettered;
 use lambda_jobs_core::{JobRecord, NewJob, Queue};
 use serde_json::{Value, json};
@@ -90,7 +90,7 @@ fn record(body: &Value) -> JobRecord {
 fn claimed(record: JobRecord) -> JobRecord {
     let id = ClaimId::from("claim-1".to_owned());
     let lease_until = now() + TimeDelta::seconds(95);
-    record.claimed(Claim { id, lease_until, company: Company::Alone }, now())
+    record.claimed(Claim { id, lease_until, alone: true }, now())
 }
 
 #[test]

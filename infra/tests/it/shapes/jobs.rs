@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use lambda_jobs_core::job::{Claim, ClaimId, Company};
+use lambda_jobs_core::job::{Claim, ClaimId};
 use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, Fence, JobIndex, JobStore, SettleBatch, SettleOutcome, Settlement,
@@ -47,13 +47,13 @@ fn record(body: &Value) -> JobRecord {
     JobRecord::accepted(message.definition, Queue::High, now(), message.due_at)
 }
 
-fn claim(company: Company) -> Claim {
+fn claim(alone: bool) -> Claim {
     let id = ClaimId::from("0193576f-0000-7000-8000-000000000001".to_owned());
-    Claim { id, lease_until: now() + TimeDelta::seconds(95), company }
+    Claim { id, lease_until: now() + TimeDelta::seconds(95), alone }
 }
 
 fn running(id: &str) -> JobRecord {
-    full(id).claimed(claim(Company::Shared), now())
+    full(id).claimed(claim(false), now())
 }
 
 /// A job at every station of its life, called as that.
@@ -68,7 +68,7 @@ fn stations() -> Vec<JobRecord> {
         full("scheduled"),
         full("parked").parked_if_far(now()),
         running("running"),
-        least("running-alone").claimed(claim(Company::Alone), now()),
+        least("running-alone").claimed(claim(true), now()),
         running("to-be-cancelled").cancel_requested(),
         running("completed").completed(json!({ "sent": 3 }), later, took),
         least("completed-with-nothing").completed(Value::Null, later, took),
@@ -128,7 +128,7 @@ async fn claimed_and_settled_jobs_are_stored_as_ever() {
     let request = |record: &JobRecord| ClaimRequest {
         id: record.id().clone(),
         name: record.definition.name.clone(),
-        claim: claim(Company::Shared),
+        claim: claim(false),
         now: now(),
     };
     let requests: Vec<ClaimRequest> = waiting.iter().map(request).collect();

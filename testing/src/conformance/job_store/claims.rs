@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::conformance::Bench;
 use crate::conformance::bench::{all_ok, bare, ok};
 use crate::conformance::job_store::SIZES;
-use lambda_jobs_core::job::{Company, JobRecord};
+use lambda_jobs_core::job::JobRecord;
 use lambda_jobs_core::ports::{ClaimOutcome, ClaimRequest, JobStore};
 
 pub(super) async fn suite(store: &dyn JobStore, bench: &Bench) {
@@ -60,12 +60,12 @@ fn waiting(bench: &Bench) -> Vec<(&'static str, JobRecord)> {
 }
 
 async fn what_waits_is_claimed(store: &dyn JobStore, bench: &Bench) {
-    for company in [Company::Shared, Company::Alone] {
+    for alone in [false, true] {
         for (kind, record) in waiting(bench) {
             let case = format!("a record that is {kind} is claimed as JobRecord::claimed says");
             put(store, &case, &record).await;
             let mut request = bench.request(&record);
-            request.claim.company = company;
+            request.claim.alone = alone;
             let expected = record.clone().claimed(request.claim.clone(), request.now);
             match claim(store, &case, &request).await {
                 ClaimOutcome::Claimed(claimed) => {

@@ -8,7 +8,7 @@ use crate::simulation::invariants::holds;
 use crate::simulation::watch::{Holds, JobWatch, Via};
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
-use lambda_jobs_core::limit::{Place, Rate};
+use lambda_jobs_core::limit::{Lease, Rate};
 
 /// How long after a breaker opened somebody may still not know.
 pub(in crate::simulation) const CACHED: Duration = Duration::from_secs(2);
@@ -181,7 +181,7 @@ pub(in crate::simulation) fn who_calls_what_is_not_prompt_has_a_place(
 }
 
 pub(in crate::simulation) fn no_more_batches_have_places_than_may(breaker: &Breaker, allowed: u32) -> Holds {
-    let live = |place: &&Place| place.lease_until > breaker.written_at;
+    let live = |place: &&Lease| place.lease_until > breaker.written_at;
     let count = breaker.bulkhead.places.iter().filter(live).count();
     let is_within = u32::try_from(count).is_ok_and(|count| count <= allowed);
     holds("no more batches call what does not answer promptly than may", is_within, || {
@@ -189,7 +189,7 @@ pub(in crate::simulation) fn no_more_batches_have_places_than_may(breaker: &Brea
     })
 }
 
-pub(in crate::simulation) fn every_place_is_given_back(of: &str, places: &[Place]) -> Holds {
+pub(in crate::simulation) fn every_place_is_given_back(of: &str, places: &[Lease]) -> Holds {
     holds("without faults every place is given back", places.is_empty(), || {
         format!("{of}: {places:?} are held, and all is over")
     })

@@ -29,12 +29,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "processor/attempt.rs",
         find: "Ended { received, message, record, fence }
     }",
-        replace: "let gone = crate::ports::Deferral {
+        replace: "let gone = crate::ports::VisibilityChange {
             queue: received.queue,
             receipt_handle: received.receipt_handle.clone(),
             wait: std::time::Duration::from_hours(11),
         };
-        let _ = self.queue.defer(&[gone]).await;
+        let _ = self.queue.change_visibility(&[gone]).await;
         Ended { received, message, record, fence }
     }",
     },

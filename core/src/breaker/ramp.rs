@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where the line begins, and how many were given a place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct Ramp {
     /// The instant of its first place.
     pub from: DateTime<Utc>,
     /// How many places were given.
@@ -25,7 +25,7 @@ const DOUBLINGS: u32 = 6;
 /// How many start in all those seconds.
 const WHILE_DOUBLING: u64 = FIRST_SECOND * ((1 << DOUBLINGS) - 1);
 
-impl Line {
+impl Ramp {
     /// A line in which nobody is.
     #[must_use]
     pub const fn new(from: DateTime<Utc>) -> Self {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_first_comes_with_the_probe_and_the_others_ever_more_to_a_second() {
-        let mut line = Line::new(at(60));
+        let mut line = Ramp::new(at(60));
         let places = line.join(8, at(0));
         assert_eq!(seconds(&places), [60, 61, 61, 62, 62, 62, 62, 63]);
         let many = seconds(&line.join(1_000, at(0)));
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn who_comes_when_the_line_is_over_begins_a_new_one() {
-        let mut line = Line::new(at(60));
+        let mut line = Ramp::new(at(60));
         line.join(3, at(0));
         assert_eq!(seconds(&line.join(2, at(61))), [62, 62], "its next place is not over yet");
         assert_eq!(seconds(&line.join(2, at(90))), [90, 91]);
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn those_are_waiting_whose_instant_has_not_come() {
-        let mut line = Line::new(at(60));
+        let mut line = Ramp::new(at(60));
         let places = line.join(200, at(0));
         for second in 0..80 {
             let waiting = places.iter().filter(|place| **place > at(second)).count();
