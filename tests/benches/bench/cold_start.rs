@@ -1,11 +1,8 @@
 //! How long a function takes from its process's start to its first answer.
 //!
-//! Build it with the functions that it starts, then say how often to start each:
-//!
-//! ```text
-//! cargo build --release -p lambda-jobs-tests -p lambda-jobs-functions --bins
-//! target/release/cold_start 50
-//! ```
+//! The benchmark first builds the functions with the release profile, as they are deployed: their size and their
+//! link-time optimisation are part of what it measures. For the same reason the bare function is a binary of its own and
+//! no subcommand of this one.
 //!
 //! Each process is started under the Lambda Runtime API, with this machine's trusted certificates and
 //! one more, and calls a local stack over TLS. A second batch of the same kind shows what the work takes
@@ -15,6 +12,7 @@
 //! INIT. The stack runs in this process, for every function alike.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -25,7 +23,7 @@ use lambda_jobs_infra::Settings;
 use lambda_jobs_tests::{Environment, Function, TlsFront};
 use serde_json::{Value, json};
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use crate::Failure;
 
 /// How many jobs the first batch holds.
 const BATCH: usize = 10;
@@ -77,13 +75,9 @@ struct Bench {
     binaries: PathBuf,
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Failure> {
-    let count: usize = match std::env::args().nth(1) {
-        Some(text) => text.parse().map_err(|_| format!("expected a number of starts, got {text:?}"))?,
-        None => 30,
-    };
-    let bench = Bench::start().await?;
+pub(crate) async fn run(count: usize) -> Result<(), Failure> {
+    let binaries = build_functions()?;
+    let bench = Bench::start(binaries).await?;
     let mut starts = [const { Vec::new() }; SUBJECTS.len()];
     // In turns, so that whatever else this machine does hits all alike.
     for turn in 0..count {
@@ -97,11 +91,25 @@ async fn main() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Builds what is started, as it is deployed; answers the folder where it is then.
+fn build_functions() -> Result<PathBuf, Failure> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let packages = ["--package", "lambda-jobs-functions", "--package", "lambda-jobs-tests"];
+    let mut build = Command::new(cargo);
+    build.args(["build", "--release", "--features", "lambda-jobs-tests/cold-start"]).args(packages);
+    build.args(SUBJECTS.iter().flat_map(|subject| ["--bin", subject.binary]));
+    if !build.status()?.success() {
+        return Err("the functions can't be built".into());
+    }
+    // Cargo keeps benchmarks a folder below binaries.
+    let benchmark = std::env::current_exe()?;
+    Ok(benchmark.ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default())
+}
+
 impl Bench {
-    async fn start() -> Result<Self, Failure> {
+    async fn start(binaries: PathBuf) -> Result<Self, Failure> {
         let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
         let front = TlsFront::start(&stack.url()).await?;
-        let binaries = std::env::current_exe()?.parent().map(Path::to_path_buf).unwrap_or_default();
         let system = TRUSTED.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
         println!("{} certificates are trusted", system.matches("BEGIN CERTIFICATE").count() + 1);
         let trusted = binaries.join("cold_start.pem");

@@ -1,8 +1,7 @@
 //! Jobs per second through a worker on the embedded stack.
 //!
-//! `cargo run --release -p lambda-jobs-tests --bin bench -- 5000` sends that many jobs of each kind,
-//! lets one worker run them, and reports the throughput, the time per job, and the requests per job
-//! that reached the stack. The stack runs in the same process, so its own work is part of the figures.
+//! It sends that many jobs of each kind, lets one worker run them, and reports the throughput, the time per job, and the
+//! requests per job that reached the stack. The stack runs in the same process, so its own work is part of the figures.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use lambda_jobs_core::{
 use lambda_jobs_infra::Settings;
 use serde_json::{Value, json};
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use crate::Failure;
 
 /// Does nothing, so that only the system is measured.
 struct Nothing {
@@ -60,12 +59,7 @@ fn register(jobs: &mut JobRegistry) -> Result<(), RegisterError> {
     Ok(())
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Failure> {
-    let count: usize = match std::env::args().nth(1) {
-        Some(text) => text.parse().map_err(|_| format!("expected a number of jobs, got {text:?}"))?,
-        None => 2000,
-    };
+pub(crate) async fn run(count: usize) -> Result<(), Failure> {
     println!("{count} jobs of each kind, batches of 10, one process");
     println!("{:<30} {:>10} {:>12} {:>16}", "kind", "jobs/s", "us/job", "requests/job");
     for kind in KINDS {

@@ -1,7 +1,7 @@
 //! How fast the dispatcher works off what comes due all at once, on the embedded stack.
 //!
-//! `cargo run --release -p lambda-jobs-tests --bin backlog -- 100000` parks that many jobs that are due within one
-//! minute, and a tenth as many schedules, and lets ticks of 55 s work them off, each by its own deadline as on AWS.
+//! It parks that many jobs that are due within one minute, and a tenth as many schedules, and lets ticks of 55 s work
+//! them off, each by its own deadline as on AWS.
 //! The stack runs in the same process, so its own work is part of the figures; requests are what AWS would count.
 
 use std::time::{Duration, Instant};
@@ -14,17 +14,12 @@ use lambda_jobs_core::{Dispatcher, JobDefinition, JobId, JobManager, JobRecord, 
 use lambda_jobs_infra::Settings;
 use serde_json::json;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use crate::Failure;
 
 /// How long a tick may take, as on AWS.
 const TICK: Duration = Duration::from_secs(55);
 
-#[tokio::main]
-async fn main() -> Result<(), Failure> {
-    let count: usize = match std::env::args().nth(1) {
-        Some(text) => text.parse().map_err(|_| format!("expected a number of jobs, got {text:?}"))?,
-        None => 100_000,
-    };
+pub(crate) async fn run(count: usize) -> Result<(), Failure> {
     let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
     let dispatcher = lambda_jobs_functions::dispatcher(stack.settings(), &stack.adapters().ports().core);
     println!(

@@ -1,11 +1,10 @@
 //! How fast webhooks are delivered to a local server, and what a host that is down does to the others.
 //!
-//! `cargo run --release -p lambda-jobs-tests --bin webhooks -- 1000` publishes that many events to an endpoint, lets one
-//! worker deliver them, and reports the throughput, how long 95 of 100 deliveries waited at most, and the requests for
-//! each that reached the stack. It then does so once more with as many deliveries to a host that refuses connections, to
-//! one that takes them and never answers, and to one that answers after twelve seconds. A second number is how long the
-//! receiver takes for its answers, in milliseconds: 0, unless it is said, measures the worker and the stack, which run in
-//! the same process with the receiver; with 200 the batches are what there is too little of, as on AWS.
+//! It publishes that many events to an endpoint, lets one worker deliver them, and reports the throughput, how long 95 of
+//! 100 deliveries waited at most, and the requests for each that reached the stack. It then does so once more with as many
+//! deliveries to a host that refuses connections, to one that takes them and never answers, and to one that answers after
+//! twelve seconds. With 0 ms for an answer the figures show the worker and the stack, which run in the same process with
+//! the receiver; with 200 ms the batches are what there is too little of, as on AWS.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +20,7 @@ use lambda_jobs_infra::Settings;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use crate::Failure;
 
 /// What else there is to deliver.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,14 +52,8 @@ const NOTE: Duration = Duration::from_millis(500);
 /// How long a run may last.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-#[tokio::main]
-async fn main() -> Result<(), Failure> {
-    let number = |place: usize, of: &str, default: u64| match std::env::args().nth(place) {
-        Some(text) => text.parse().map_err(|_| format!("expected a number of {of}, got {text:?}")),
-        None => Ok(default),
-    };
-    let count = usize::try_from(number(1, "deliveries", 1000)?)?;
-    let answer_time = Duration::from_millis(number(2, "milliseconds for an answer", 0)?);
+pub(crate) async fn run(count: usize, answer_ms: u64) -> Result<(), Failure> {
+    let answer_time = Duration::from_millis(answer_ms);
     println!(
         "{count} deliveries to one endpoint that answers after {answer_time:?}, batches of 10, one process"
     );

@@ -1,8 +1,8 @@
 //! What a closed breaker costs for each call, and an uncontended limit for each job.
 //!
-//! `cargo run --release -p lambda-jobs-tests --bin protection -- 100000 2000` makes that many calls through one
-//! breaker in one job, and runs that many jobs of each kind on the embedded stack. The stack runs in the same
-//! process, so its own work is part of the figures of jobs; those of calls are the worker's alone.
+//! It makes that many calls through one breaker in one job, and runs that many jobs of each kind on the embedded stack.
+//! The stack runs in the same process, so its own work is part of the figures of jobs; those of calls are the worker's
+//! alone.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use lambda_jobs_core::{
 use lambda_jobs_infra::Settings;
 use serde_json::{Value, json};
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use crate::Failure;
 
 /// Makes as many calls as its payload says, each of which does nothing.
 struct Calls;
@@ -83,16 +83,7 @@ fn register(jobs: &mut JobRegistry, handlers: [Nothing; 4]) -> Result<(), Regist
     Ok(())
 }
 
-fn number(at: usize, default: u32) -> Result<u32, Failure> {
-    match std::env::args().nth(at) {
-        Some(text) => Ok(text.parse().map_err(|_| format!("expected a number, got {text:?}"))?),
-        None => Ok(default),
-    }
-}
-
-#[tokio::main]
-async fn main() -> Result<(), Failure> {
-    let (calls, jobs) = (number(1, 100_000)?, number(2, 2_000)?);
+pub(crate) async fn run(calls: u32, jobs: u32) -> Result<(), Failure> {
     measure_calls(calls).await?;
     println!("{jobs} jobs of each kind, batches of 10, one process");
     println!("{:<30} {:>10} {:>12} {:>16}", "kind", "jobs/s", "us/job", "requests/job");

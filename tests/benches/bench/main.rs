@@ -1,0 +1,78 @@
+//! The benchmarks. `cargo bench -p lambda-jobs-tests` lists them; `... -- jobs 5000` runs one.
+//!
+//! All of them are one executable, because each would link the whole AWS stack. They run on the embedded stack, in one
+//! process with the worker. The `bench` profile builds them without the release profile's link-time optimisation. Only
+//! the cold start depends on it, and [`cold_start`] builds the functions that it starts with the release profile.
+
+mod backlog;
+mod cold_start;
+mod jobs;
+mod protection;
+mod webhooks;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Measures lambda-jobs on this machine.
+#[derive(Parser)]
+#[command(name = "bench", bin_name = "cargo bench -p lambda-jobs-tests --")]
+struct Args {
+    #[command(subcommand)]
+    benchmark: Option<Benchmark>,
+    // `cargo bench` adds it to every command line.
+    #[arg(long, global = true, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, Subcommand)]
+enum Benchmark {
+    /// Jobs per second through one worker
+    Jobs {
+        /// How many jobs of each kind
+        #[arg(default_value_t = 2000)]
+        jobs: usize,
+    },
+    /// How fast the dispatcher sends jobs that are all due in one minute
+    Backlog {
+        /// How many jobs; a tenth as many schedules follow
+        #[arg(default_value_t = 100_000)]
+        jobs: usize,
+    },
+    /// What a closed breaker costs each call, and a limit each job
+    Protection {
+        /// How many calls through one breaker
+        #[arg(default_value_t = 100_000)]
+        calls: u32,
+        /// How many jobs of each kind
+        #[arg(default_value_t = 2000)]
+        jobs: u32,
+    },
+    /// Deliveries per second, alone and beside hosts that are down or slow
+    Webhooks {
+        /// How many deliveries to each endpoint
+        #[arg(default_value_t = 1000)]
+        deliveries: usize,
+        /// How many milliseconds the receiver takes to answer
+        #[arg(default_value_t = 0)]
+        answer_ms: u64,
+    },
+    /// The time from process start to first answer, compared with a bare function
+    ColdStart {
+        /// How often to start each function
+        #[arg(default_value_t = 30)]
+        starts: usize,
+    },
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    match Args::parse().benchmark {
+        Some(Benchmark::Jobs { jobs }) => jobs::run(jobs).await,
+        Some(Benchmark::Backlog { jobs }) => backlog::run(jobs).await,
+        Some(Benchmark::Protection { calls, jobs }) => protection::run(calls, jobs).await,
+        Some(Benchmark::Webhooks { deliveries, answer_ms }) => webhooks::run(deliveries, answer_ms).await,
+        Some(Benchmark::ColdStart { starts }) => cold_start::run(starts).await,
+        None => Ok(Args::command().print_help()?),
+    }
+}
