@@ -51,12 +51,10 @@ fn check(words: &[String]) -> Result<(), String> {
     match (program.as_str(), args.split_first()) {
         ("lambda-jobs", _) => parses(&args),
         ("cargo", Some((&"run", args))) => runs(args),
+        ("cargo", Some((&"bench", args))) => benchmarks(args),
         ("cargo", Some((&"test" | &"build" | &"lambda", _))) => names_packages(&args),
         ("sam", _) => names_parameters(&args),
         (script, _) if script.starts_with(".ci/") => exists(script),
-        (binary, _) if binary.starts_with("target/release/") => {
-            binary_source(binary.trim_start_matches("target/release/")).map(drop)
-        }
         (other, _) if OTHERS.contains(&other) => Ok(()),
         (other, _) => Err(format!("no test knows the program {other}")),
     }
@@ -68,6 +66,16 @@ fn parses(args: &[&str]) -> Result<(), String> {
         Err(error) if !matches!(error.kind(), DisplayHelp | DisplayVersion) => Err(error.to_string()),
         _ => Ok(()),
     }
+}
+
+/// `cargo bench` with these arguments: one of the benchmarks.
+fn benchmarks(args: &[&str]) -> Result<(), String> {
+    names_packages(args)?;
+    let Some(benchmark) = args.iter().position(|arg| *arg == "--").and_then(|end| args.get(end + 1)) else {
+        return Ok(());
+    };
+    let file = benchmark.replace('-', "_");
+    exists(&format!("tests/benches/bench/{file}.rs")).map_err(|_| format!("there is no benchmark {benchmark}"))
 }
 
 /// `cargo run` with these arguments: the command, another binary or an example.
@@ -169,8 +177,9 @@ fn a_command_line_that_is_wrong_is_found() {
         ("cargo run -- statsu JOB_ID", "unrecognized subcommand 'statsu'"),
         ("cargo run -- status JOB_ID --locl", "unexpected argument '--locl'"),
         ("lambda-jobs enqueue greet --payload '{'", "expected JSON"),
-        ("cargo run -p lambda-jobs-test --bin bench", "there is no package lambda-jobs-test"),
-        ("cargo run --release -p lambda-jobs-tests --bin bnch", "there is no binary bnch"),
+        ("cargo run -p lambda-jobs-test --bin simulate", "there is no package lambda-jobs-test"),
+        ("cargo run --release -p lambda-jobs-tests --bin simulat", "there is no binary simulat"),
+        ("cargo bench -p lambda-jobs-tests -- job 5", "there is no benchmark job"),
         ("cargo run -p lambda-jobs-tests --bin simulate -- --seed 1", "simulate has no flag seed"),
         ("A=b cargo run --example gret", "there is no tests/examples/gret.rs"),
         (".ci/rnu --quick", "there is no .ci/rnu"),
