@@ -24,7 +24,7 @@ pub(crate) use calls::Calls;
 pub use calls::JobBreaker;
 pub use context::{JobContext, StopSignal, Stopper};
 pub use error::JobError;
-pub use registry::{JobRegistry, RegisterError};
+pub use registry::{JobRegistry, RegisterError, UniqueKeyUnsupported};
 pub(crate) use registry::{Registered, Success};
 
 /// The work of one kind of job.

@@ -70,6 +70,15 @@ pub enum RegisterError {
     },
 }
 
+/// A unique job of a handler that can't have any: it settles its jobs without a claim, so nobody knows whether one is
+/// unfinished.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("uniqueKey: not supported by handler {name:?}: its delivery is at-least-once")]
+pub struct UniqueKeyUnsupported {
+    /// The name of the handler.
+    pub name: String,
+}
+
 impl JobRegistry {
     /// No handlers yet; `config` says what holds where a handler says nothing.
     #[must_use]
@@ -202,6 +211,14 @@ impl Registered {
 
     pub(crate) fn is_claimed(&self) -> bool {
         self.options.delivery == Delivery::Claimed
+    }
+
+    /// Refuses a unique job that could not be kept unique.
+    pub(crate) fn check_unique(&self, job: &JobDefinition) -> Result<(), UniqueKeyUnsupported> {
+        if job.unique_key.is_some() && !self.is_claimed() {
+            return Err(UniqueKeyUnsupported { name: job.name.clone() });
+        }
+        Ok(())
     }
 
     pub(crate) fn run<'a>(

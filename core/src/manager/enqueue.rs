@@ -8,6 +8,7 @@ use futures_util::future::join;
 use serde::Serialize;
 
 use super::{JobManager, TooFar, check_due};
+use crate::handler::UniqueKeyUnsupported;
 use crate::job::bounds::{WAY_OUT, is_beyond_a_message};
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, NewJob, Queue};
 use crate::message::{DecodeError, JobMessage, MAX_BODY_BYTES};
@@ -47,16 +48,9 @@ pub enum EnqueueError {
         /// The most that it can have, in milliseconds.
         longest_ms: u128,
     },
-    /// Its handler settles its jobs without a claim, so that nobody knows whether one is unfinished.
-    #[error(
-        "uniqueKey: expected nothing for a job of the handler {name:?}, which is delivered at least once, got {key:?}"
-    )]
-    Unclaimed {
-        /// The name of the handler.
-        name: String,
-        /// What was asked for.
-        key: String,
-    },
+    /// Its handler has no unique jobs.
+    #[error(transparent)]
+    UniqueKey(#[from] UniqueKeyUnsupported),
     /// There is no such handler.
     #[error("name: no handler is registered for {0:?}")]
     Unregistered(String),

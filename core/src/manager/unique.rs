@@ -18,12 +18,7 @@ impl JobManager {
     /// Refuses a unique job that could not be kept unique.
     pub(super) fn check_unique(&self, job: &JobDefinition) -> Result<(), EnqueueError> {
         let handler = self.registry.as_ref().and_then(|registry| registry.get(&job.name));
-        match (&job.unique_key, handler) {
-            (Some(key), Some(handler)) if !handler.is_claimed() => {
-                Err(EnqueueError::Unclaimed { name: job.name.clone(), key: key.clone() })
-            }
-            _ => Ok(()),
-        }
+        handler.map_or(Ok(()), |handler| Ok(handler.check_unique(job)?))
     }
 
     /// Accepts what is new by its id, if it is new by its unique key too. No key may be there twice.

@@ -1,7 +1,7 @@
-//! How long to wait before a service that did not answer is asked again.
+//! Backoff between tries of a service that did not answer: 100 ms, doubled up to 5 s.
 //!
-//! An unanswered write may have taken effect, and a claim or an end that nobody knows about looks like
-//! a crash when its lease is over. So a worker keeps asking while it has time to.
+//! An unanswered write may have taken effect. A claim or an end that nobody knows about looks like a crash once
+//! its lease ends. So a worker keeps asking while it has time to.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! Cancelling jobs while they run.
 //!
-//! A cancellation is written on the job's record, wherever it comes from. So while jobs of a batch run,
-//! their records are asked about it, all in one read every five seconds; a batch that ends before that
-//! pays nothing. A handler is told through its context. Whatever then ends its attempt, other than a
-//! success, ends the job.
+//! A cancellation is a mark on the job's record, wherever it comes from. While jobs of a batch run, the worker
+//! reads their marks every 5 s, in one request for all of them. A batch that ends earlier pays nothing. A
+//! handler learns of the mark through its context. A job that was told and does not succeed ends `cancelled`,
+//! whatever its error. A mark that comes too late for that attempt is found at the next claim.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,38 +11,39 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{JobProcessor, Ready};
+use super::Batch;
+use super::job::Claimed;
 use crate::handler::{StopSignal, Stopper};
 use crate::job::{JobId, JobRecord};
 use crate::ports::Fence;
 
-/// How often the records of running jobs are asked whether they are cancelled.
+/// How often the worker asks whether running jobs are cancelled.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
-/// The jobs of a batch that may be told of their cancellation.
+/// The claimed jobs of a batch, each with the signal that tells it of its cancellation.
 #[derive(Default)]
-pub(super) struct Running {
-    jobs: Mutex<HashMap<JobId, Job>>,
+pub(super) struct CancelWatch {
+    jobs: Mutex<HashMap<JobId, Watched>>,
 }
 
-struct Job {
+struct Watched {
     signal: StopSignal,
     /// Gone once the signal is raised.
     stopper: Option<Stopper>,
 }
 
-impl Running {
-    /// Keeps an eye on claimed jobs, whether they have started or not.
-    pub(super) fn enter<'a>(&self, jobs: impl IntoIterator<Item = &'a Ready>) {
+impl CancelWatch {
+    /// Watches claimed jobs, whether they have started or not.
+    pub(super) fn enter<'a>(&self, jobs: impl IntoIterator<Item = &'a Claimed>) {
         let mut watched = self.jobs();
         // A job that runs without a claim has no record that could be cancelled.
-        for ready in jobs.into_iter().filter(|ready| ready.fence != Fence::Absent) {
+        for claimed in jobs.into_iter().filter(|claimed| claimed.fence != Fence::Absent) {
             let (stopper, signal) = StopSignal::new();
-            watched.insert(ready.record.id().clone(), Job { signal, stopper: Some(stopper) });
+            watched.insert(claimed.id().clone(), Watched { signal, stopper: Some(stopper) });
         }
     }
 
-    /// What tells a job that it is cancelled.
+    /// The signal that tells a job that it is cancelled.
     pub(super) fn signal(&self, id: &JobId) -> StopSignal {
         self.jobs().get(id).map_or_else(StopSignal::never, |job| job.signal.clone())
     }
@@ -52,7 +53,7 @@ impl Running {
         self.jobs().remove(id);
     }
 
-    /// Those that nobody has told yet.
+    /// The jobs that were not told yet.
     fn untold(&self) -> Vec<JobId> {
         let jobs = self.jobs();
         jobs.iter().filter(|(_, job)| job.stopper.is_some()).map(|(id, _)| id.clone()).collect()
@@ -66,23 +67,23 @@ impl Running {
         }
     }
 
-    fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, Job>> {
+    fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, Watched>> {
         // Every change leaves the map whole, so a panic elsewhere can't have broken it.
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl JobProcessor {
-    /// Tells running jobs that they are cancelled, for as long as it is polled.
-    pub(super) async fn watch_for_cancellations(&self, running: &Running) {
+impl Batch<'_> {
+    /// Tells running jobs that they are cancelled. Never ends.
+    pub(super) async fn watch_for_cancellations(&self) {
         loop {
-            self.clock.sleep(ASK_EVERY).await;
-            let ids = running.untold();
+            self.processor.clock.sleep(ASK_EVERY).await;
+            let ids = self.cancel_watch.untold();
             if ids.is_empty() {
                 continue;
             }
-            match self.store.cancellations(&ids).await {
-                Ok(cancelled) => cancelled.iter().for_each(|id| running.tell(id)),
+            match self.processor.store.cancellations(&ids).await {
+                Ok(cancelled) => cancelled.iter().for_each(|id| self.cancel_watch.tell(id)),
                 Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "it is not known whether running jobs are cancelled; asked again in a few seconds"
@@ -92,8 +93,8 @@ impl JobProcessor {
     }
 }
 
-/// The record of a job that was told of its cancellation and did not complete; the error is the one that
-/// its attempt ended with, if any.
+/// The record of a job that was told of its cancellation and did not complete, with the error of its attempt,
+/// if any.
 pub(super) fn cancelled(
     record: JobRecord,
     error: Option<String>,

@@ -1,7 +1,7 @@
-//! What a worker knows of the control item.
+//! The control item, as this environment last read it.
 //!
-//! Every batch of every environment goes by it, so it is read at most every 5 s: an answer that is younger
-//! than that is good enough.
+//! Every batch goes by it, so it is read before the first batch and then at most every 5 s. A read that fails,
+//! or takes longer than 1 s, leaves what was known last. If nothing was ever known, nothing is paused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::clock::Clock;
 use crate::control::Control;
 use crate::ports::ControlStore;
 
-/// How long an answer is good enough, a failure included.
+/// How long an answer is used, a failure included.
 const READ_EVERY: Duration = Duration::from_secs(5);
-/// How long an answer is waited for: a batch must not stand still because of it.
+/// How long a batch waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The control item as this environment knows it.
@@ -37,9 +37,8 @@ impl ControlCache {
         Self { store, clock, known: Mutex::default() }
     }
 
-    /// The control, read anew where what is known is too old. Where it can't be read, what was known last
-    /// goes on to hold, and nothing is paused where nothing was ever known. Batches that ask at the same
-    /// time wait for one read.
+    /// The control item, read again if the last answer is too old. Batches that ask at the same time wait for one
+    /// read.
     pub(super) async fn current(&self) -> Arc<Control> {
         let mut known = self.known.lock().await;
         let now = self.clock.monotonic();
@@ -48,10 +47,10 @@ impl ControlCache {
                 Either::Left((Ok(control), _)) => known.control = Arc::new(control),
                 Either::Left((Err(error), _)) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "the control can't be read; what was known last goes on to hold");
+                    tracing::warn!(error, "the control item can't be read; the last known one still applies");
                 }
                 Either::Right(_) => tracing::warn!(
-                    "the control was not read within a second; what was known last goes on to hold"
+                    "the control item was not read within 1 s; the last known one still applies"
                 ),
             }
             known.read_at = Some(now);

@@ -1,41 +1,60 @@
-//! The first question about a job: could it start at all, here and now?
+//! The gate: can this job start at all, here and now?
 //!
-//! Asked before the claim, because a claim costs a write.
+//! The gate stands before the claim, because a claim costs a write.
+//!
+//! A job starts only if the time left covers its timeout and a margin of 3 s to settle it. A timeout must also
+//! leave 2 s to receive and claim the batch: otherwise the job would wait for ever. So a longer timeout is
+//! refused at registration and `enqueue`, and a bare message with one goes to the dead-letter queue.
+//!
+//! A message of a paused queue waits before anything about it is counted. However long a pause lasts, it spends
+//! nothing.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Candidate, Invocation, JobProcessor, Ledger};
+use super::Batch;
+use super::decode::Decoded;
+use super::job::Job;
+use super::requeue::Waiting;
 use crate::config::JobConfig;
-use crate::control::looking_again;
-use crate::handler::{JobRegistry, Registered};
+use crate::control::{Control, looking_again};
 use crate::job::bounds::WAY_OUT;
-use crate::manager::EnqueueError;
 use crate::message::JobMessage;
-use crate::ports::ReceivedMessage;
 
 /// The gate's answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Gate {
-    /// It may be claimed.
+enum Gate {
+    /// The job may be claimed.
     Open,
-    /// Nobody here can ever run it.
+    /// No worker can ever run it.
     DeadLetter(String),
     /// Not before this instant, nor in this batch.
     Wait(DateTime<Utc>, &'static str),
 }
 
-/// Decides about one decoded message.
-pub(super) fn gate(
-    message: &JobMessage,
-    receive_count: u32,
+/// The jobs that passed the gate.
+#[derive(Default)]
+pub(super) struct Gated {
+    /// One of each id.
+    pub(super) jobs: Vec<Job>,
+    /// Further messages of these ids.
+    pub(super) copies: Vec<Job>,
+}
+
+/// The times that decide whether a job may start.
+struct Times {
     timeout: Duration,
+    /// The longest timeout that the function can grant.
     longest: Duration,
     now: DateTime<Utc>,
     deadline: DateTime<Utc>,
-) -> Gate {
+}
+
+/// Decides about one decoded message.
+fn gate(message: &JobMessage, receive_count: u32, times: &Times) -> Gate {
+    let Times { timeout, longest, now, deadline } = *times;
     if timeout > longest {
         return Gate::DeadLetter(format!(
             "timeout: expected at most {} ms, the function's timeout less the margins to start and settle, got {} ms; \
@@ -59,7 +78,7 @@ pub(super) fn gate(
 /// How long a message waits each time while jobs are disabled.
 const DISABLED_WAIT: TimeDelta = TimeDelta::minutes(1);
 
-/// Why a job waits whose queue is paused.
+/// Why a job of a paused queue waits.
 const PAUSED: &str = "paused";
 
 pub(super) const OUT_OF_TIME: &str = "too little time was left in the invocation";
@@ -70,92 +89,55 @@ pub(super) fn fits(timeout: Duration, now: DateTime<Utc>, deadline: DateTime<Utc
     TimeDelta::from_std(needed).is_ok_and(|needed| deadline - now >= needed)
 }
 
-fn unregistered(name: &str, registry: &JobRegistry) -> String {
-    let mut names: Vec<&str> = registry.names().collect();
-    names.sort_unstable();
-    format!("name: no handler is registered for {name:?}; registered are: {}", names.join(", "))
-}
-
-fn no_unique_jobs(name: &str, key: &str) -> String {
-    EnqueueError::Unclaimed { name: name.to_owned(), key: key.to_owned() }.to_string()
-}
-
-impl JobProcessor {
-    /// Decodes and gates a batch. What may not start is seen to at once; the rest is answered as
-    /// candidates, one for each job id, and the copies of those ids.
-    pub(super) async fn admit(
-        &self,
-        messages: Vec<ReceivedMessage>,
-        invocation: &Invocation,
-        ledger: &Ledger,
-    ) -> (Vec<Candidate>, Vec<Candidate>) {
-        let mut candidates: Vec<Candidate> = Vec::with_capacity(messages.len());
-        let mut copies = Vec::new();
-        let mut ids = HashSet::with_capacity(messages.len());
-        let mut letters = Vec::new();
-        let mut waits = Vec::new();
-        if messages.is_empty() {
-            return (Vec::new(), Vec::new());
+impl Batch<'_> {
+    /// Gates a batch. Dead-letters what no worker can run, makes wait what can't start now, and returns the rest.
+    pub(super) async fn gate(&self, decoded: Vec<Decoded>) -> Gated {
+        if decoded.is_empty() {
+            return Gated::default();
         }
-        let control = self.control.current().await;
-        let now = self.clock.now();
-        for received in messages {
-            let message = match JobMessage::decode(&received.body, &received.message_id, received.sent_at) {
-                Ok(message) => message,
-                Err(error) => {
-                    letters.push((received, None, error.to_string()));
+        let mut candidates: Vec<Job> = Vec::with_capacity(decoded.len());
+        let mut copies = Vec::new();
+        let mut ids = HashSet::with_capacity(decoded.len());
+        let (mut unprocessable, mut waiting) = (Vec::new(), Vec::new());
+        let control = self.processor.control.current().await;
+        let now = self.now();
+        for one in decoded {
+            let candidate = match one {
+                Decoded::Job(job) => job,
+                Decoded::Unprocessable(message) => {
+                    unprocessable.push(message);
                     continue;
                 }
             };
-            let Some(handler) = self.registry.get(&message.definition.name).cloned() else {
-                let reason = unregistered(&message.definition.name, &self.registry);
-                letters.push((received, Some(message), reason));
-                continue;
-            };
-            if let (Some(key), false) = (&message.definition.unique_key, handler.is_claimed()) {
-                let reason = no_unique_jobs(&message.definition.name, key);
-                letters.push((received, Some(message), reason));
-                continue;
-            }
-            if let Some(since) = control.paused_since(received.queue) {
-                // Before anything that is counted: however long a pause lasts, it spends nothing.
-                let until = message.due_at.max(now + looking_again(since, now));
-                waits.push((Candidate { received, message, handler }, until, PAUSED));
-                continue;
-            }
-            match self.gate(&message, &received, &handler, now, invocation) {
-                Gate::DeadLetter(reason) => letters.push((received, Some(message), reason)),
-                Gate::Wait(until, why) => waits.push((Candidate { received, message, handler }, until, why)),
+            match self.gate_one(&candidate, &control, now) {
+                Gate::DeadLetter(reason) => unprocessable.push(candidate.unprocessable(reason)),
+                Gate::Wait(until, why) => waiting.push(Waiting { job: candidate, until, why }),
                 Gate::Open => {
-                    let candidate = Candidate { received, message, handler };
-                    let is_first = ids.insert(candidate.message.definition.id.clone());
+                    let is_first = ids.insert(candidate.id().clone());
                     if is_first { candidates.push(candidate) } else { copies.push(candidate) }
                 }
             }
         }
-        self.bury(letters, ledger).await;
-        self.postpone_unclaimed(waits, ledger).await;
-        (candidates, copies)
+        self.dead_letter(unprocessable).await;
+        self.defer_waiting(waiting).await;
+        Gated { jobs: candidates, copies }
     }
 
-    fn gate(
-        &self,
-        message: &JobMessage,
-        received: &ReceivedMessage,
-        handler: &Registered,
-        now: DateTime<Utc>,
-        invocation: &Invocation,
-    ) -> Gate {
+    fn gate_one(&self, job: &Job, control: &Control, now: DateTime<Utc>) -> Gate {
+        let Job { message, received, .. } = job;
         // Whatever else a job waits for, its own instant stays the earliest.
-        if !self.config.enabled {
+        if let Some(since) = control.paused_since(received.queue) {
+            return Gate::Wait(message.due_at.max(now + looking_again(since, now)), PAUSED);
+        }
+        if !self.processor.config.enabled {
             return Gate::Wait(message.due_at.max(now + DISABLED_WAIT), "jobs are disabled");
         }
-        if invocation.stop.is_set() {
+        if self.invocation.stop.is_set() {
             return Gate::Wait(message.due_at, "the worker is stopping");
         }
-        let timeout = handler.timeout(&message.definition);
-        let longest = self.config.longest_timeout();
-        gate(message, received.receive_count, timeout, longest, now, invocation.deadline)
+        let longest = self.processor.config.longest_timeout();
+        let times = Times { timeout: job.timeout(), longest, now, deadline: self.invocation.deadline };
+        gate(message, received.receive_count, &times)
     }
 }
 
@@ -168,14 +150,9 @@ mod tests {
         let mut message = JobMessage::decode(r#"{"name":"n"}"#, "m", now).unwrap();
         message.due_at = now + TimeDelta::milliseconds(due_in);
         let deadline = now + TimeDelta::seconds(left);
-        gate(
-            &message,
-            receive_count,
-            Duration::from_secs(timeout),
-            JobConfig::default().longest_timeout(),
-            now,
-            deadline,
-        )
+        let longest = JobConfig::default().longest_timeout();
+        let times = Times { timeout: Duration::from_secs(timeout), longest, now, deadline };
+        gate(&message, receive_count, &times)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How much of an attempt's outcome is kept: a record has to fit into an item.
+//! How much of an attempt's outcome is kept: a record must fit into a DynamoDB item.
 
 use serde_json::{Value, json};
 

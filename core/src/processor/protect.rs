@@ -1,35 +1,21 @@
-//! The questions before a claim that others have to answer: do the breakers that a job needs let it through, and
-//! is there room for it in its limits? Jobs without either pay nothing for it.
+//! The checks between gate and claim, once per batch: do the breakers that a job needs let it through, does it get
+//! its unique key, and is there room for it in its limits? Jobs that need none of them pay nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::claim::Claimed;
-use super::deferral::Deferred;
-use super::held::places;
-use super::{Candidate, Invocation, JobProcessor, Ledger};
-use crate::handler::Registered;
+use super::Batch;
+use super::claim::Claims;
+use super::deferral::Blocked;
+use super::job::Job;
+use super::permits::leases;
 use crate::job::{Blocker, BreakerName, JobId, LimitKey};
 use crate::limit::{Granted, LimitRequest, Quota};
-use crate::message::JobMessage;
-use crate::protection::{Ask, BulkheadHolder, CallEnd, Permit, Refusal};
+use crate::protection::{Ask, CallEnd, Permit, Refusal};
 
-/// The breakers that a job says it needs.
-fn needed<'a>(handler: &'a Registered, message: &'a JobMessage) -> impl Iterator<Item = &'a BreakerName> {
-    handler.breakers().iter().chain(&message.definition.breakers)
-}
-
-impl Candidate {
-    fn breakers(&self) -> impl Iterator<Item = &BreakerName> {
-        needed(&self.handler, &self.message)
-    }
-
-    fn id(&self) -> &JobId {
-        &self.message.definition.id
-    }
-
+impl Job {
     /// Whether it was deferred before, and so has waited for its turn.
-    fn has_waited(&self) -> bool {
+    const fn has_waited(&self) -> bool {
         self.message.deferred || self.received.receive_count > 1
     }
 }
@@ -37,70 +23,73 @@ impl Candidate {
 /// The jobs of a batch that want one key of a limit.
 struct Crowd {
     quota: Quota,
-    /// Where they are among the candidates: first those that have waited before.
+    /// Their positions among the candidates: first those that have waited before.
     members: Vec<usize>,
     returning: u32,
 }
 
-impl JobProcessor {
-    /// Asks the breakers that jobs need. Jobs that are refused are deferred, each to an instant of its own; answers
-    /// the others.
-    pub(super) async fn pass_breakers(&self, candidates: Vec<Candidate>, ledger: &Ledger) -> Vec<Candidate> {
-        let needed: BTreeSet<BreakerName> =
-            candidates.iter().flat_map(|candidate| candidate.breakers().cloned()).collect();
+impl Batch<'_> {
+    /// Returns the jobs that breakers, unique keys and limits let through, and defers or cancels the others.
+    pub(super) async fn protect(&self, jobs: Vec<Job>) -> Vec<Job> {
+        let jobs = self.pass_breakers(jobs).await;
+        let jobs = self.take_keys(jobs).await;
+        self.pass_limits(jobs).await
+    }
+
+    /// Asks the breakers that jobs need. Defers refused jobs, each to an instant of its own, and returns the others.
+    async fn pass_breakers(&self, jobs: Vec<Job>) -> Vec<Job> {
+        let breakers = &self.processor.breakers;
+        let needed: BTreeSet<BreakerName> = jobs.iter().flat_map(|job| job.breakers().cloned()).collect();
         if needed.is_empty() {
-            return candidates;
+            return jobs;
         }
         let needed: Vec<BreakerName> = needed.into_iter().collect();
-        ledger.held.visitor.declare(&needed);
-        self.breakers.look_up(&needed).await;
-        self.breakers.take_places(&needed, &ledger.held.visitor).await;
-        let (mut left, mut deferred) = (Vec::with_capacity(candidates.len()), Vec::new());
-        let mut refused: BTreeMap<BreakerName, Vec<Candidate>> = BTreeMap::new();
-        for candidate in candidates {
-            match self.enter_all(&candidate, &ledger.held.visitor).await {
+        self.permits.holder.declare(&needed);
+        breakers.look_up(&needed).await;
+        breakers.take_places(&needed, &self.permits.holder).await;
+        let (mut left, mut blocked) = (Vec::with_capacity(jobs.len()), Vec::new());
+        let mut refused: BTreeMap<BreakerName, Vec<Job>> = BTreeMap::new();
+        for job in jobs {
+            match self.enter_all(&job).await {
                 Ok(probes) => {
-                    ledger.held.add_probes(candidate.id(), probes);
-                    left.push(candidate);
+                    self.permits.add_probes(job.id(), probes);
+                    left.push(job);
                 }
                 Err((name, Refusal::Refused | Refusal::Crowded(_))) => {
-                    refused.entry(name).or_default().push(candidate);
+                    refused.entry(name).or_default().push(job);
                 }
                 Err((name, Refusal::Unreadable)) => {
                     let until = self.after_trouble();
-                    deferred.push(Deferred { candidate, until, by: Blocker::Breaker(name) });
+                    blocked.push(Blocked { job, until, by: Blocker::Breaker(name) });
                 }
             }
         }
-        for (name, candidates) in refused {
-            let places = self.breakers.line_up(&name, candidates.len()).await;
-            deferred.extend(candidates.into_iter().zip(places).map(|(candidate, until)| {
+        for (name, jobs) in refused {
+            let turns = breakers.line_up(&name, jobs.len()).await;
+            blocked.extend(jobs.into_iter().zip(turns).map(|(job, until)| {
                 let by = Blocker::Breaker(name.clone());
-                Deferred { candidate, until, by }
+                Blocked { job, until, by }
             }));
         }
-        self.defer_unclaimed(deferred, ledger).await;
+        self.defer_blocked(blocked).await;
         left
     }
 
-    /// Asks every breaker that a job needs; answers the probes that it is to make, or which breaker refuses.
-    async fn enter_all(
-        &self,
-        candidate: &Candidate,
-        visitor: &BulkheadHolder,
-    ) -> Result<Vec<Permit>, (BreakerName, Refusal)> {
+    /// Asks every breaker that a job needs. Returns the probes that it is to make, or the breaker that refuses.
+    async fn enter_all(&self, job: &Job) -> Result<Vec<Permit>, (BreakerName, Refusal)> {
+        let breakers = &self.processor.breakers;
         let mut probes = Vec::new();
-        for name in candidate.breakers() {
+        for name in job.breakers() {
             if probes.iter().any(|permit: &Permit| permit.breaker == *name) {
                 continue;
             }
-            match self.breakers.enter(name, visitor).await {
+            match breakers.enter(name, &self.permits.holder).await {
                 Ok(permit) if permit.probe.is_some() => probes.push(permit),
                 Ok(_) => {}
-                // It waits for that answer when it runs, while the others of its batch do; unless it may have done
-                // something else by then, and be refused.
+                // Such a job waits for that answer while it runs, and the others of its batch go on. A job that
+                // needs more breakers may have acted by then, and be refused.
                 Err(Refusal::Crowded(since))
-                    if candidate.breakers().count() == 1 && self.breakers.is_about_to_answer(since) => {}
+                    if job.breakers().count() == 1 && breakers.is_about_to_answer(since) => {}
                 Err(refusal) => {
                     self.return_probes(&probes).await;
                     return Err((name.clone(), refusal));
@@ -112,123 +101,128 @@ impl JobProcessor {
 
     async fn return_probes(&self, probes: &[Permit]) {
         for permit in probes {
-            self.breakers.report(permit, CallEnd::Unknown, Duration::ZERO, false).await;
+            self.processor.breakers.report(permit, CallEnd::Unknown, Duration::ZERO, false).await;
         }
     }
 
-    /// Gives back the places at what does not answer promptly that no claimed job needs.
-    pub(super) async fn keep_places_of(&self, claimed: &Claimed, ledger: &Ledger) {
-        let visitor = &ledger.held.visitor;
-        for ready in &claimed.ready {
-            visitor.expect(needed(&ready.handler, &ready.message));
+    /// Keeps what the claimed jobs hold, and returns everything else.
+    pub(super) async fn keep_permits_of(&self, claims: &Claims) {
+        self.return_permits(|id| !claims.has(id)).await;
+        let holder = &self.permits.holder;
+        let ready = claims.ready.iter().map(|claimed| &claimed.job);
+        for job in ready.chain(claims.suspects.iter().map(|suspect| &suspect.job)) {
+            holder.expect(job.breakers());
         }
-        for suspect in &claimed.suspects {
-            visitor.expect(suspect.candidate.breakers());
-        }
-        self.breakers.leave(visitor, false).await;
+        self.processor.breakers.leave(holder, false).await;
     }
 
-    /// Gives back what was held for a job that is over and for nobody else.
-    pub(super) async fn done_calling(&self, handler: &Registered, message: &JobMessage, ledger: &Ledger) {
-        let mut names = needed(handler, message).peekable();
+    /// Returns the bulkhead leases that only this job needed. It has ended.
+    pub(super) async fn done_calling(&self, job: &Job) {
+        let mut names = job.breakers().peekable();
         if names.peek().is_some() {
-            ledger.held.visitor.over(names);
-            self.breakers.leave(&ledger.held.visitor, false).await;
+            self.permits.holder.over(names);
+            self.processor.breakers.leave(&self.permits.holder, false).await;
         }
     }
 
-    /// Takes places and tokens for jobs that are limited. Those for which there are none are deferred, each to the
-    /// instant at which its turn is likely; answers the others.
-    pub(super) async fn pass_limits(
-        &self,
-        candidates: Vec<Candidate>,
-        invocation: &Invocation,
-        ledger: &Ledger,
-    ) -> Vec<Candidate> {
-        let most = candidates.iter().map(|candidate| candidate.handler.limits().len()).max().unwrap_or(0);
+    /// Takes leases and tokens for jobs that are limited. Defers jobs that get none, each to the instant of its
+    /// likely turn, and returns the others.
+    async fn pass_limits(&self, jobs: Vec<Job>) -> Vec<Job> {
+        let most = jobs.iter().map(|job| job.handler.limits().len()).max().unwrap_or(0);
         if most == 0 {
-            return candidates;
+            return jobs;
         }
-        let mut candidates: Vec<Option<Candidate>> = candidates.into_iter().map(Some).collect();
-        let mut deferred = Vec::new();
+        let mut jobs: Vec<Option<Job>> = jobs.into_iter().map(Some).collect();
+        let mut blocked = Vec::new();
         for nth in 0..most {
-            let crowds = crowds(&candidates, nth);
-            let asks: Vec<Ask> = crowds.iter().map(|(key, crowd)| self.ask(key, crowd, invocation)).collect();
-            let answers = self.limits.take(&asks).await;
-            for (((key, crowd), ask), answer) in crowds.into_iter().zip(asks).zip(answers) {
+            let crowds = crowds(&jobs, nth);
+            let asks: Vec<Ask> = crowds.iter().map(|(key, crowd)| self.ask(key, crowd)).collect();
+            let answers = self.processor.limits.take(&asks).await;
+            for ((crowd, ask), answer) in crowds.values().zip(&asks).zip(answers) {
                 let answer = answer.unwrap_or_else(|error| {
-                    tracing::warn!(limit = %key, error = &error as &dyn std::error::Error,
+                    tracing::warn!(limit = %ask.key, error = &error as &dyn std::error::Error,
                         "a limit can't be asked; its jobs wait");
                     let later = crowd.members.iter().map(|_| self.after_trouble()).collect();
                     Granted { returning: 0, fresh: 0, later }
                 });
-                let mut later = answer.later.iter();
-                for (place, at) in crowd.members.iter().enumerate() {
-                    let is_let_through = answer.lets_through(place, crowd.returning);
-                    let Some(candidate) = candidates[*at].take() else { continue };
-                    if is_let_through {
-                        if matches!(crowd.quota, Quota::Concurrency(_)) {
-                            ledger.held.add_place(candidate.id(), key.clone(), ask.wanted.holder);
-                        }
-                        candidates[*at] = Some(candidate);
-                    } else {
-                        let until = later.next().copied().unwrap_or_else(|| self.after_trouble());
-                        deferred.push(Deferred { candidate, until, by: Blocker::Limit(key.clone()) });
-                    }
-                }
+                blocked.extend(self.heed(&answer, ask, crowd, &mut jobs));
             }
         }
-        let refused: BTreeSet<JobId> = deferred.iter().map(|one| one.candidate.id().clone()).collect();
-        self.let_go(|id| refused.contains(id), ledger).await;
-        self.defer_unclaimed(deferred, ledger).await;
-        candidates.into_iter().flatten().collect()
+        let refused: BTreeSet<JobId> = blocked.iter().map(|one| one.job.id().clone()).collect();
+        self.return_permits(|id| refused.contains(id)).await;
+        self.defer_blocked(blocked).await;
+        jobs.into_iter().flatten().collect()
     }
 
-    fn ask(&self, key: &LimitKey, crowd: &Crowd, invocation: &Invocation) -> Ask {
+    /// Gives a crowd what its limit granted. Takes the jobs out that got nothing, and returns them.
+    fn heed(&self, answer: &Granted, ask: &Ask, crowd: &Crowd, jobs: &mut [Option<Job>]) -> Vec<Blocked> {
+        let mut later = answer.later.iter();
+        let mut blocked = Vec::new();
+        for (position, at) in crowd.members.iter().enumerate() {
+            let is_let_through = answer.lets_through(position, crowd.returning);
+            let Some(job) = jobs[*at].take() else { continue };
+            if is_let_through {
+                if matches!(crowd.quota, Quota::Concurrency(_)) {
+                    self.permits.add_lease(job.id(), ask.key.clone(), ask.wanted.holder);
+                }
+                jobs[*at] = Some(job);
+            } else {
+                let until = later.next().copied().unwrap_or_else(|| self.after_trouble());
+                blocked.push(Blocked { job, until, by: Blocker::Limit(ask.key.clone()) });
+            }
+        }
+        blocked
+    }
+
+    fn ask(&self, key: &LimitKey, crowd: &Crowd) -> Ask {
         let all = u32::try_from(crowd.members.len()).unwrap_or(u32::MAX);
         let wanted = LimitRequest {
             returning: crowd.returning,
             fresh: all - crowd.returning,
-            holder: self.entropy.next_u64(),
-            lease_until: Self::lease_until(invocation),
+            holder: self.processor.entropy.next_u64(),
+            lease_until: self.lease_until,
         };
         Ask { key: key.clone(), quota: crowd.quota, wanted }
     }
 
-    /// Gives back what these jobs hold: they are over, or do not run after all.
-    pub(super) async fn let_go(&self, lets_go: impl Fn(&JobId) -> bool, ledger: &Ledger) {
-        let holds = ledger.held.take(lets_go);
-        if holds.is_empty() {
+    /// Returns everything that is still held at the end of the batch.
+    pub(super) async fn return_all_permits(&self) {
+        self.return_permits(|_| true).await;
+        self.processor.breakers.leave(&self.permits.holder, true).await;
+    }
+
+    /// Returns what these jobs hold: they have ended, or do not run after all.
+    pub(super) async fn return_permits(&self, is_returned: impl Fn(&JobId) -> bool) {
+        let returned = self.permits.take(is_returned);
+        if returned.is_empty() {
             return;
         }
-        for one in &holds {
-            self.return_probes(&one.probes).await;
+        for job in &returned {
+            self.return_probes(&job.probes).await;
         }
-        let places = places(&holds);
-        if !places.is_empty() {
-            self.limits.give_back(&places).await;
+        let leases = leases(&returned);
+        if !leases.is_empty() {
+            self.processor.limits.give_back(&leases).await;
         }
     }
 }
 
 impl Granted {
-    /// Whether the job at this place of a crowd is let through, of which so many have waited before.
-    fn lets_through(&self, place: usize, returning: u32) -> bool {
-        let place = u32::try_from(place).unwrap_or(u32::MAX);
-        if place < returning { place < self.returning } else { place - returning < self.fresh }
+    /// Whether the job at this position of a crowd is let through, if so many have waited before.
+    fn lets_through(&self, position: usize, returning: u32) -> bool {
+        let position = u32::try_from(position).unwrap_or(u32::MAX);
+        if position < returning { position < self.returning } else { position - returning < self.fresh }
     }
 }
 
 /// The jobs that want something of their `nth` limit, by its key.
-fn crowds(candidates: &[Option<Candidate>], nth: usize) -> BTreeMap<LimitKey, Crowd> {
+fn crowds(jobs: &[Option<Job>], nth: usize) -> BTreeMap<LimitKey, Crowd> {
     let mut crowds: BTreeMap<LimitKey, Crowd> = BTreeMap::new();
     for has_waited in [true, false] {
-        for (at, candidate) in candidates.iter().enumerate() {
-            let Some(candidate) = candidate.as_ref().filter(|one| one.has_waited() == has_waited) else {
-                continue;
-            };
-            let Some(limit) = candidate.handler.limits().get(nth) else { continue };
-            let Some(key) = limit.key(&candidate.message.definition) else { continue };
+        for (at, job) in jobs.iter().enumerate() {
+            let Some(job) = job.as_ref().filter(|one| one.has_waited() == has_waited) else { continue };
+            let Some(limit) = job.handler.limits().get(nth) else { continue };
+            let Some(key) = limit.key(job.definition()) else { continue };
             let quota = limit.quota();
             let crowd = crowds.entry(key).or_insert(Crowd { quota, members: Vec::new(), returning: 0 });
             crowd.members.push(at);

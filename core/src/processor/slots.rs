@@ -1,52 +1,53 @@
-//! Which job of a batch starts when one of its slots is free.
+//! Which job of a batch starts when a slot is free.
 //!
-//! A fair queue chooses what comes into a batch, not what a batch does with it: a receiver that takes requests and
-//! never answers would hold every slot until its jobs time out, while a job that takes a millisecond waits behind them.
-//! So a free slot goes to a tenant of whom the fewest jobs run.
+//! A fair queue chooses what comes into a batch, not what the batch does with it. A receiver that takes
+//! requests and never answers would hold every slot until its jobs time out, while a job of 1 ms waits behind
+//! them. So a free slot goes to the tenant with the fewest running jobs. Between equals, and where there are no
+//! tenants, the job that came first starts. A webhook's tenant is its endpoint.
 
 use std::collections::HashMap;
 
-use super::Ready;
+use super::job::Claimed;
 
 /// The slots of a batch, and the jobs that wait for one.
 pub(super) struct Slots {
     free: usize,
-    waiting: Vec<Ready>,
-    running: Running,
+    waiting: Vec<Claimed>,
+    running: TenantCounts,
 }
 
 /// How many jobs run, in all and of each tenant.
 #[derive(Default)]
-struct Running {
+struct TenantCounts {
     all: usize,
     of: HashMap<String, usize>,
 }
 
 impl Slots {
-    pub(super) fn new(count: usize, waiting: Vec<Ready>) -> Self {
-        Self { free: count, waiting, running: Running::default() }
+    pub(super) fn new(count: usize, waiting: Vec<Claimed>) -> Self {
+        Self { free: count, waiting, running: TenantCounts::default() }
     }
 
-    /// The next job, if a slot is free for it. The slot is its own until [`Slots::leave`].
-    pub(super) fn enter(&mut self) -> Option<Ready> {
+    /// The next job, if a slot is free for it. It keeps the slot until [`Slots::leave`].
+    pub(super) fn enter(&mut self) -> Option<Claimed> {
         if self.free == 0 {
             return None;
         }
-        let tenants = self.waiting.iter().map(|ready| ready.message.definition.tenant.as_deref());
+        let tenants = self.waiting.iter().map(|claimed| claimed.job.tenant());
         let next = fairest(tenants, &self.running.of)?;
-        let job = self.waiting.remove(next);
+        let claimed = self.waiting.remove(next);
         self.free -= 1;
-        self.running.enter(job.message.definition.tenant.as_deref());
-        Some(job)
+        self.running.enter(claimed.job.tenant());
+        Some(claimed)
     }
 
-    /// Gives back the slot of a job of this tenant.
+    /// Returns the slot of a job of this tenant.
     pub(super) fn leave(&mut self, tenant: Option<&str>) {
         self.free += 1;
         self.running.leave(tenant);
     }
 
-    /// Whether a job runs that is of another tenant, or of none.
+    /// Whether a job of another tenant runs, or one without a tenant.
     pub(super) fn has_others_than(&self, tenant: Option<&str>) -> bool {
         let own = tenant.and_then(|tenant| self.running.of.get(tenant)).copied().unwrap_or(0);
         self.running.all > own
@@ -58,7 +59,7 @@ impl Slots {
     }
 }
 
-impl Running {
+impl TenantCounts {
     fn enter(&mut self, tenant: Option<&str>) {
         self.all += 1;
         if let Some(tenant) = tenant {
@@ -74,10 +75,9 @@ impl Running {
     }
 }
 
-/// The place, among those that wait, of the job to start: of a tenant of whom the fewest run, the one that came first.
+/// The position of the waiting job to start: the first job of a tenant with the fewest running jobs.
 ///
-/// A job without a tenant is a tenant of its own, as it is to a fair queue: where nobody names tenants, jobs start in
-/// the order in which they came.
+/// A job without a tenant is a tenant of its own, as it is to a fair queue.
 fn fairest<'a>(
     waiting: impl IntoIterator<Item = Option<&'a str>>,
     running: &HashMap<String, usize>,
@@ -85,17 +85,17 @@ fn fairest<'a>(
     let running_of =
         |tenant: Option<&str>| tenant.and_then(|tenant| running.get(tenant)).copied().unwrap_or(0);
     let waiting = waiting.into_iter().map(running_of).enumerate();
-    waiting.min_by_key(|(_, running)| *running).map(|(place, _)| place)
+    waiting.min_by_key(|(_, running)| *running).map(|(position, _)| position)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Who starts first in so many slots, none of which is given back.
+    /// The jobs that start in this many slots, none of which is returned.
     fn started<'a>(slots: usize, jobs: &[&'a str]) -> Vec<&'a str> {
         let mut waiting = jobs.to_vec();
-        let mut running = Running::default();
+        let mut running = TenantCounts::default();
         let mut started = Vec::new();
         while started.len() < slots
             && let Some(next) = fairest(waiting.iter().map(|job| tenant(job)), &running.of)
@@ -107,7 +107,7 @@ mod tests {
         started
     }
 
-    /// A job is written as its tenant and a number; one with a number alone has none.
+    /// A job is written as its tenant and a number. A number alone is a job without a tenant.
     fn tenant(job: &str) -> Option<&str> {
         let tenant = job.trim_end_matches(|letter: char| letter.is_ascii_digit());
         (!tenant.is_empty()).then_some(tenant)
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_slot_that_is_given_back_goes_to_whoever_has_the_fewest_running() {
-        let mut running = Running::default();
+        let mut running = TenantCounts::default();
         for tenant in ["a", "a", "b"] {
             running.enter(Some(tenant));
         }

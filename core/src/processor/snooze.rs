@@ -1,7 +1,10 @@
-//! A handler that wants its job to run again later, though nothing failed.
+//! Snoozes: a handler wants its job to run again later, though nothing failed.
 //!
-//! Waiting for something by failing would spend attempts, and be counted and told as failures. But a job
-//! that snoozes for ever is one that never ends, so snoozes have a bound of their own.
+//! A job that fails in order to wait would spend attempts, and count as a failure. A job that snoozes for ever
+//! never ends, so snoozes have a bound of their own.
+//!
+//! A snoozed record goes back to `scheduled`, or to `retrying` after a failure, with a note. No attempt is
+//! spent and nothing is counted.
 
 use chrono::{DateTime, Utc};
 
@@ -10,13 +13,13 @@ use crate::handler::JobError;
 use crate::job::JobRecord;
 use crate::job::bounds::MAX_DELAY;
 
-/// The record of a job whose handler answered with this snooze.
+/// The record of a job whose handler returned this snooze.
 pub(super) fn snoozed(record: JobRecord, snooze: &JobError, now: DateTime<Utc>) -> JobRecord {
     let until = snooze.snoozed_until(now, MAX_DELAY).unwrap_or(now);
     record.snoozed(until, &shortened(snooze.reason().to_owned()))
 }
 
-/// What a snooze is that its handler's bound does not allow any more.
+/// The error of a job that snoozed more often than its handler allows.
 pub(super) fn too_often(snoozes: u32, snooze: &JobError) -> JobError {
     let why = snooze.reason();
     let last = if why.is_empty() { String::new() } else { format!("; the last reason: {why}") };

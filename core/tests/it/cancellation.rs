@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// Works for a minute, unless its payload says how it takes a cancellation.
+/// Works for 1 minute. Its payload says how it takes a cancellation.
 #[derive(Default)]
 struct Long {
     delivery: Delivery,
@@ -71,7 +71,7 @@ fn send(world: &World, payload: Value) -> JobId {
     world.send(Queue::Normal, &json!({ "name": "long", "payload": payload }))
 }
 
-/// Runs a batch, and cancels a job when it has run for 12 seconds. Answers when that was, too.
+/// Runs a batch, and cancels a job after 12 s. Also returns the instant of the cancellation.
 fn cancelled_while_running(world: &World, id: &JobId) -> (BatchReport, DateTime<Utc>) {
     let messages = world.receive(Queue::Normal);
     let invocation = Invocation { deadline: world.now() + TimeDelta::seconds(90), stop: StopSignal::never() };

@@ -47,7 +47,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Misbehaves where its payload, a text, says.
+/// Misbehaves in the way that its payload, a text, says.
 struct Rude;
 
 impl JobHandler for Rude {
@@ -181,7 +181,7 @@ fn a_bare_message_keeps_its_identity_through_the_dead_letter_queue() {
     assert_eq!(world.status(&id).status, JobStatus::Completed);
 }
 
-/// Fails its first attempt, and is run without a claim.
+/// Fails its first attempt. Runs without a claim.
 struct Unclaimed;
 
 impl JobHandler for Unclaimed {

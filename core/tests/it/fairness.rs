@@ -1,9 +1,9 @@
-//! One noisy tenant, nine quiet ones: who waits for how long.
+//! One noisy tenant and nine quiet ones: how long do their jobs wait?
 //!
-//! What is measured here is our model of SQS fair queues (`core/src/sqs`), not AWS. The model serves the group with the
-//! fewest messages in flight at every receive; AWS does so once it has noticed that one group is noisy, and promises no
+//! The tests measure our model of SQS fair queues (`core/src/sqs`), not AWS. At every receive the model serves the
+//! group with the fewest messages in flight. AWS does so once it has noticed that one group is noisy, and promises no
 //! order. So the figures show that the processor, the manager and every copy of a message keep jobs in their tenants'
-//! groups, and what a fair queue then makes of it. They don't say how long anybody waits on AWS.
+//! groups, and what a fair queue then does. They don't tell how long a job waits on AWS.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,22 +22,22 @@ use serde_json::{Value, json};
 use crate::handlers::scripted;
 use crate::world::World;
 
-/// How many environments work at once, each on a batch of ten, five jobs at a time: 20 jobs a second.
+/// How many environments work at once. Each runs five jobs of a batch of ten at a time: 20 jobs a second in all.
 const ENVIRONMENTS: usize = 4;
 /// How long a job takes, on average.
 const JOB: Duration = Duration::from_secs(1);
 const NOISY: &str = "noisy";
 const NOISY_JOBS: usize = 3_000;
 const QUIET_TENANTS: usize = 9;
-/// How often each quiet tenant comes, 20 s apart, and with how many jobs each time.
+/// How often each quiet tenant enqueues jobs, 20 s apart, and how many each time.
 const QUIET_VISITS: usize = 6;
 const QUIET_JOBS: usize = 3;
 
-/// How long jobs waited from being enqueued to being started, by whose they were.
+/// The times from enqueue to start, by tenant.
 #[derive(Clone, Default)]
-struct Backoff(Arc<Mutex<BTreeMap<String, Vec<Duration>>>>);
+struct WaitTimes(Arc<Mutex<BTreeMap<String, Vec<Duration>>>>);
 
-/// What is said of some waits.
+/// Figures of some wait times.
 #[derive(Clone, Copy)]
 struct Figures {
     jobs: usize,
@@ -46,7 +46,7 @@ struct Figures {
     longest: Duration,
 }
 
-impl Backoff {
+impl WaitTimes {
     fn note(&self, payload: &Value, now: DateTime<Utc>) {
         let since = DateTime::from_timestamp_millis(payload["since"].as_i64().unwrap()).unwrap();
         let whose = payload["whose"].as_str().unwrap().to_owned();
@@ -83,7 +83,7 @@ impl fmt::Display for Figures {
     }
 }
 
-impl fmt::Display for Backoff {
+impl fmt::Display for WaitTimes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> = self.0.lock().unwrap().keys().cloned().collect();
         for name in names {
@@ -93,9 +93,9 @@ impl fmt::Display for Backoff {
     }
 }
 
-/// A world whose jobs take half a job length to one and a half, and note how long they waited.
-fn world() -> (World, Backoff) {
-    let waits = Backoff::default();
+/// A world whose jobs take 0.5 to 1.5 times [`JOB`], and note how long they waited.
+fn world() -> (World, WaitTimes) {
+    let waits = WaitTimes::default();
     let notes = waits.clone();
     let world = World::new(|registry: &mut JobRegistry| {
         let run = move |payload: Value, ctx: JobContext| {
@@ -112,7 +112,7 @@ fn world() -> (World, Backoff) {
     (world, waits)
 }
 
-/// When which jobs come, and whose they are.
+/// When jobs arrive, by tenant.
 fn arrivals() -> BTreeMap<Duration, Vec<String>> {
     let mut arrivals: BTreeMap<Duration, Vec<String>> = BTreeMap::new();
     arrivals.insert(Duration::ZERO, vec![NOISY.to_owned(); NOISY_JOBS]);
@@ -145,8 +145,8 @@ async fn enqueue(world: &World, with_tenants: bool) {
     }
 }
 
-/// One environment: batch after batch, until all jobs have started.
-async fn work(world: &World, waits: &Backoff, jobs: usize) {
+/// One environment: it runs batch after batch until all jobs have started.
+async fn work(world: &World, waits: &WaitTimes, jobs: usize) {
     while waits.count() < jobs {
         let messages = world.receive(Queue::Normal);
         if messages.is_empty() {
@@ -163,7 +163,7 @@ async fn work(world: &World, waits: &Backoff, jobs: usize) {
     }
 }
 
-fn waits(with_tenants: bool) -> Backoff {
+fn waits(with_tenants: bool) -> WaitTimes {
     let (world, waits) = world();
     let jobs = arrivals().values().map(Vec::len).sum();
     let fleet = join_all((0..ENVIRONMENTS).map(|_| work(&world, &waits, jobs)));

@@ -1,4 +1,4 @@
-//! Handlers that do what a payload tells them.
+//! Handlers that a payload scripts.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use lambda_jobs_core::{JobContext, JobError, JobRegistry};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What the handler `script` does.
+/// What the handler `script` is to do.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Script {
@@ -24,7 +24,7 @@ pub(crate) struct Script {
     pub(crate) retry_after: Option<u64>,
 }
 
-/// What was run: for each job id, the attempts that started and ended.
+/// The attempts that started and ended, by job id.
 #[derive(Clone, Default)]
 pub(crate) struct Journal(Arc<Mutex<HashMap<String, (u32, u32)>>>);
 

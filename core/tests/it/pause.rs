@@ -1,4 +1,4 @@
-//! Pauses, as short and as long as they come.
+//! Pauses, short and long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -133,7 +133,7 @@ fn a_message_that_was_received_too_often_still_waits_while_its_queue_is_paused()
     assert_all_ran_at_their_first_attempt(&world, &[id]);
 }
 
-/// A control store that counts its reads, and fails them where it is told to.
+/// A control store that counts its reads, and fails them on demand.
 #[derive(Default)]
 struct Counted {
     control: std::sync::Mutex<Control>,
@@ -173,7 +173,7 @@ impl Watched {
         Self { world, control, processor }
     }
 
-    /// Runs one new job; whether it completed.
+    /// Runs one new job, and returns whether it completed.
     fn runs(&self) -> bool {
         self.world.send(Queue::Normal, &json!({ "name": "note" }));
         let batch = self.world.receive(Queue::Normal);
@@ -343,7 +343,7 @@ proptest! {
                 Step::Wait(seconds) => world.advance(seconds),
             }
         }
-        // The wish has not changed for as long as one change under way and one more take.
+        // The wish stays the same long enough for the change under way and one more.
         for _ in 0..8 {
             tick();
             world.advance(60);

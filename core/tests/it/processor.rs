@@ -1,4 +1,4 @@
-//! What becomes of single messages and batches.
+//! How the processor ends single messages and batches.
 
 use std::sync::atomic::Ordering;
 
@@ -279,7 +279,7 @@ fn a_settlement_whose_answer_was_lost_is_made_again_and_counts_once() {
         lambda_jobs_core::processor::Invocation { deadline, stop: lambda_jobs_core::StopSignal::never() };
     let report = world.clock.run(async {
         let mut work = Box::pin(world.processor.process(messages, &invocation));
-        // The claim is answered at the first poll; the settlement's answer is the next to be lost.
+        // The first poll gets the answer to the claim. The next answer to be lost is the settlement's.
         std::future::poll_fn(|context| {
             let pending = work.as_mut().poll(context).is_pending();
             assert!(pending);

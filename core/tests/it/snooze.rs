@@ -1,4 +1,4 @@
-//! Jobs whose handler says "again later".
+//! Jobs that snooze.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// Snoozes so often, each time for so many seconds, and then does as it is told.
+/// Snoozes `times` times for `seconds` each, then ends as its other fields say.
 #[derive(Default)]
 struct Sleepy {
     times: u32,

@@ -1,24 +1,20 @@
-//! What has been decided about each message of a batch.
+//! What was decided about each message of a batch.
 //!
-//! A message about which nothing was decided is retained, so that forgetting one can't lose it.
+//! A message about which nothing was decided is retained, so an oversight can't lose it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
-use super::cancellation::Running;
-use super::held::Held;
 use crate::job::{JobId, JobRecord};
 use crate::ports::ReceivedMessage;
 
 /// The answer to a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BatchReport {
-    /// The SQS message ids that must stay in the queue; all others may be deleted.
+    /// The SQS message ids that must stay in the queue. All others may be deleted.
     pub retained: Vec<String>,
-    /// What happened.
+    /// How many messages ended how.
     pub summary: BatchSummary,
 }
 
@@ -35,7 +31,7 @@ pub struct BatchSummary {
     pub retrying: usize,
     /// Jobs that were cancelled.
     pub cancelled: usize,
-    /// Messages that wait: not due, leased elsewhere, out of time.
+    /// Messages that wait: not due, leased by another worker, out of time.
     pub deferred: usize,
     /// Messages that went to the dead-letter queue.
     pub dead_lettered: usize,
@@ -44,7 +40,7 @@ pub struct BatchSummary {
 }
 
 impl BatchSummary {
-    /// The one line that a batch logs when nothing went wrong.
+    /// Logs the batch: the only line if nothing went wrong.
     pub(super) fn log(&self, elapsed: Duration) {
         tracing::info!(
             received = self.received,
@@ -63,72 +59,66 @@ impl BatchSummary {
 
 /// The fate of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+enum Fate {
     /// It stays in the queue.
     Retained,
-    /// Its job has ended, or another message covers it: it may be deleted.
-    Released,
+    /// Its job has ended, or something else covers it: it may be deleted.
+    Acked,
 }
 
-/// The fates of a batch's messages.
-pub(super) struct Ledger {
-    state: Mutex<State>,
-    /// Those of its jobs that run.
-    pub(super) running: Running,
-    /// What its jobs hold of breakers and limits.
-    pub(super) held: Held,
+/// The fates of a batch's messages, and the jobs that ended in it.
+pub(super) struct BatchState {
+    inner: Mutex<Inner>,
 }
 
-struct State {
+struct Inner {
     order: Vec<String>,
     fates: HashMap<String, Fate>,
     summary: BatchSummary,
     finished: HashMap<JobId, String>,
 }
 
-impl Ledger {
-    pub(super) fn new(messages: &[ReceivedMessage], lease_until: DateTime<Utc>) -> Self {
+impl BatchState {
+    pub(super) fn new(messages: &[ReceivedMessage]) -> Self {
         let order: Vec<String> = messages.iter().map(|message| message.message_id.clone()).collect();
         let fates = order.iter().map(|id| (id.clone(), Fate::Retained)).collect();
         let summary = BatchSummary { received: messages.len(), ..BatchSummary::default() };
-        let state = Mutex::new(State { order, fates, summary, finished: HashMap::new() });
-        Self { state, running: Running::default(), held: Held::new(lease_until) }
+        Self { inner: Mutex::new(Inner { order, fates, summary, finished: HashMap::new() }) }
     }
 
-    /// Lets go of a message.
-    pub(super) fn release(&self, message: &ReceivedMessage) {
-        self.state().fates.insert(message.message_id.clone(), Fate::Released);
+    /// Lets SQS delete a message with the answer to the batch.
+    pub(super) fn ack(&self, message: &ReceivedMessage) {
+        self.inner().fates.insert(message.message_id.clone(), Fate::Acked);
     }
 
-    /// Whether nobody needs a message any more.
-    pub(super) fn is_released(&self, message_id: &str) -> bool {
-        self.state().fates.get(message_id) == Some(&Fate::Released)
+    pub(super) fn is_acked(&self, message_id: &str) -> bool {
+        self.inner().fates.get(message_id) == Some(&Fate::Acked)
     }
 
     /// Notes that a job of this batch has ended.
     pub(super) fn finish(&self, record: &JobRecord) {
-        self.state().finished.insert(record.id().clone(), record.definition.name.clone());
+        self.inner().finished.insert(record.id().clone(), record.definition.name.clone());
     }
 
     /// The name of the job with this id, if it has ended in this batch.
     pub(super) fn finished(&self, id: &JobId) -> Option<String> {
-        self.state().finished.get(id).cloned()
+        self.inner().finished.get(id).cloned()
     }
 
-    /// Counts something.
+    /// Changes the summary.
     pub(super) fn count(&self, count: impl FnOnce(&mut BatchSummary)) {
-        count(&mut self.state().summary);
+        count(&mut self.inner().summary);
     }
 
     pub(super) fn into_report(self) -> BatchReport {
-        let State { order, fates, summary, .. } =
-            self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let retained = order.into_iter().filter(|id| fates.get(id) != Some(&Fate::Released)).collect();
+        let Inner { order, fates, summary, .. } =
+            self.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let retained = order.into_iter().filter(|id| fates.get(id) != Some(&Fate::Acked)).collect();
         BatchReport { retained, summary }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
         // Every change leaves the state whole, so a panic elsewhere can't have broken it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

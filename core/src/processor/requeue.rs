@@ -1,0 +1,171 @@
+//! Requeueing: messages whose jobs do not end now.
+//!
+//! A wait of up to 60 s is a longer visibility timeout. A longer wait, or any wait after 10 receives, is a
+//! fresh message with the same id and the absolute due instant, followed by an ack. SQS counts receives, and
+//! would take a message that only ever waited for a poison one. A wait beyond 15 minutes is parked.
+//!
+//! `delay` counts from the message's `SentTimestamp`, and seconds round up: by our clock a delay never ends
+//! early. A job that waits before its first claim gets a record that says why.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join;
+
+use super::Batch;
+use super::job::Job;
+use crate::job::bounds::MAX_SEND_DELAY;
+use crate::job::{JobId, JobRecord};
+use crate::message::JobMessage;
+use crate::ports::{InsertOutcome, Outgoing, QueueError, VisibilityChange};
+
+/// The longest wait by visibility timeout.
+const LONGEST_DEFERRAL: Duration = Duration::from_mins(1);
+/// After this many receives every wait is a fresh message.
+const FRESH_AFTER_RECEIVES: u32 = 10;
+
+/// A job whose message comes back at an instant.
+pub(super) struct Requeued {
+    pub(super) job: Job,
+    pub(super) until: DateTime<Utc>,
+}
+
+/// A job that the gate makes wait, until when, and why.
+pub(super) struct Waiting {
+    pub(super) job: Job,
+    pub(super) until: DateTime<Utc>,
+    pub(super) why: &'static str,
+}
+
+impl Requeued {
+    /// The fresh message to send, if the wait asks for one.
+    fn resend(&self, wait: Duration) -> Option<Outgoing> {
+        let Job { received, message, .. } = &self.job;
+        if wait <= LONGEST_DEFERRAL && received.receive_count < FRESH_AFTER_RECEIVES {
+            return None;
+        }
+        // A copy says that there is a record: the claim finds out if there is none, and only a copy may be
+        // larger than its message was.
+        let copy = JobMessage { due_at: self.until, recorded: true, ..message.clone() };
+        Some(Outgoing {
+            queue: received.queue,
+            body: copy.encode(),
+            delay: wait.min(MAX_SEND_DELAY),
+            // A bare message may name its tenant in the body alone.
+            group: received.group.clone().or_else(|| message.group()),
+        })
+    }
+
+    fn visibility_change(self, wait: Duration) -> VisibilityChange {
+        let received = self.job.received;
+        VisibilityChange { queue: received.queue, receipt_handle: received.receipt_handle, wait }
+    }
+}
+
+impl Waiting {
+    /// The first record of the job, which says why it waits.
+    fn record(&self, now: DateTime<Utc>) -> JobRecord {
+        let mut record = self.job.accepted(self.until);
+        record.note = Some(self.why.to_owned());
+        record.parked_if_far(now)
+    }
+}
+
+impl Batch<'_> {
+    /// Counts messages as deferred, and makes them come back.
+    pub(super) async fn defer(&self, requeued: Vec<Requeued>) {
+        self.state.count(|summary| summary.deferred += requeued.len());
+        self.requeue(requeued).await;
+    }
+
+    /// Makes messages come back at their instants.
+    pub(super) async fn requeue(&self, requeued: Vec<Requeued>) {
+        if requeued.is_empty() {
+            return;
+        }
+        let now = self.now();
+        let (far, near): (Vec<_>, Vec<_>) = requeued.into_iter().partition(|one| one.is_far(now));
+        let unparked = self.park(far).await;
+        let (mut changes, mut fresh, mut resent) = (Vec::new(), Vec::new(), Vec::new());
+        for one in near.into_iter().chain(unparked) {
+            let wait = (one.until - now).to_std().unwrap_or_default();
+            if let Some(outgoing) = one.resend(wait) {
+                fresh.push(outgoing);
+                resent.push(one.job.received);
+            } else {
+                changes.push(one.visibility_change(wait));
+            }
+        }
+        let (deferred, sent) = join(self.change_visibility(&changes), self.send(&fresh)).await;
+        for error in deferred.into_iter().filter_map(Result::err) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a message comes back later than it should"
+            );
+        }
+        for (received, outcome) in resent.iter().zip(sent) {
+            match outcome {
+                Ok(()) => self.state.ack(received),
+                Err(error) => tracing::warn!(
+                    message_id = %received.message_id, error = &error as &dyn std::error::Error,
+                    "a message can't be sent again; it comes back later than it should"
+                ),
+            }
+        }
+    }
+
+    async fn change_visibility(&self, changes: &[VisibilityChange]) -> Vec<Result<(), QueueError>> {
+        if changes.is_empty() { Vec::new() } else { self.processor.queue.change_visibility(changes).await }
+    }
+
+    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>> {
+        if messages.is_empty() { Vec::new() } else { self.processor.queue.send(messages).await }
+    }
+
+    /// Defers the jobs that the gate makes wait, with a record that says why.
+    pub(super) async fn defer_waiting(&self, waiting: Vec<Waiting>) {
+        let now = self.now();
+        let mut ids = HashSet::new();
+        let unrecorded = waiting.iter().filter(|one| !one.job.message.recorded && ids.insert(one.job.id()));
+        let records: Vec<JobRecord> = unrecorded.map(|one| one.record(now)).collect();
+        let mut parked = self.record_waits(&records).await;
+        let mut requeued = Vec::with_capacity(waiting.len());
+        for Waiting { mut job, until, why } in waiting {
+            tracing::debug!(job_id = %job.id(), why, "deferred");
+            if !job.message.recorded && parked.remove(job.id()) {
+                self.state.ack(&job.received);
+                self.state.count(|summary| summary.deferred += 1);
+                continue;
+            }
+            job.message.recorded = true;
+            requeued.push(Requeued { job, until });
+        }
+        self.defer(requeued).await;
+    }
+
+    /// Writes records of jobs that wait, and returns which of them the due index covers from now on.
+    async fn record_waits(&self, records: &[JobRecord]) -> HashSet<JobId> {
+        let mut parked = HashSet::new();
+        if records.is_empty() {
+            return parked;
+        }
+        for (record, outcome) in records.iter().zip(self.processor.store.insert(records).await) {
+            match outcome {
+                Ok(InsertOutcome::Inserted) if record.parked => drop(parked.insert(record.id().clone())),
+                Ok(_) => {}
+                // The message alone covers the job; only the explanation is missing.
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "a deferral can't be recorded");
+                }
+            }
+        }
+        parked
+    }
+
+    /// When to come back after a service did not answer: 10 to 30 s, spread.
+    pub(super) fn after_trouble(&self) -> DateTime<Utc> {
+        let spread = i64::try_from(self.processor.entropy.next_u64() % 20_000).unwrap_or_default();
+        self.now() + TimeDelta::milliseconds(10_000 + spread)
+    }
+}
