@@ -18,7 +18,7 @@ use super::kept::{kept, shortened};
 use super::snooze::{snoozed, too_often};
 use super::{Invocation, JobProcessor, Ledger, Ready, cancellation};
 use crate::clock::{BoxFuture, Entropy};
-use crate::handler::{Calls, JobContext, JobError, Registered, StopSignal, Success};
+use crate::handler::{AttemptEnd, CallGuards, Calls, JobContext, JobError, Registered, StopSignal, Success};
 use crate::job::bounds::MAX_DELAY;
 use crate::job::{JobId, JobRecord, JobStatus};
 use crate::message::JobMessage;
@@ -100,14 +100,15 @@ impl JobProcessor {
         let max_retries = handler.max_retries(&message.definition);
         let lease_until = record.claim.as_ref().map_or(invocation.deadline, |claim| claim.lease_until);
         let deadline = now + TimeDelta::from_std(timeout).unwrap_or(TimeDelta::MAX);
-        let calls = Calls::new(
-            (Arc::clone(&self.breakers), Arc::clone(&self.limits)),
-            self.registry.clone(),
-            Arc::clone(&self.clock),
-            Arc::clone(&held.visitor),
-            (lease_until, deadline),
-            held.take_probes(record.id()),
-        );
+        let guards = CallGuards {
+            breakers: Arc::clone(&self.breakers),
+            limits: Arc::clone(&self.limits),
+            policies: self.registry.clone(),
+            clock: Arc::clone(&self.clock),
+            holder: Arc::clone(&held.visitor),
+        };
+        let probes = held.take_probes(record.id());
+        let calls = Calls::new(guards, AttemptEnd { lease_until, deadline }, probes);
         let ctx = JobContext::new(
             message.definition.clone(),
             record.attempt(),

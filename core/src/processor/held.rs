@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::job::{JobId, LimitKey};
-use crate::protection::{BulkheadHolder, GiveBack, Permit};
+use crate::protection::{BulkheadHolder, Permit, ReturnedLeases};
 
 /// The probes and places that jobs of a batch hold, until they are over or are not run after all.
 pub(super) struct Held {
@@ -60,10 +60,10 @@ impl Held {
 }
 
 /// What is to be given back, each key once.
-pub(super) fn places(holds: &[Holds]) -> Vec<GiveBack> {
+pub(super) fn places(holds: &[Holds]) -> Vec<ReturnedLeases> {
     let mut given: BTreeMap<(&LimitKey, u64), u32> = BTreeMap::new();
     for (key, holder) in holds.iter().flat_map(|holds| &holds.places) {
         *given.entry((key, *holder)).or_default() += 1;
     }
-    given.into_iter().map(|((key, holder), jobs)| GiveBack { key: key.clone(), holder, jobs }).collect()
+    given.into_iter().map(|((key, holder), jobs)| ReturnedLeases { key: key.clone(), holder, jobs }).collect()
 }

@@ -169,7 +169,7 @@ impl JobProcessor {
             self.run_alone(suspect, invocation, ledger).await;
         }
         self.let_go(|_| true, ledger).await;
-        self.breakers.leave(&ledger.held.visitor, true).await;
+        self.breakers.release_leases(&ledger.held.visitor, true).await;
         self.dispose_of_copies(copies, ledger).await;
     }
 

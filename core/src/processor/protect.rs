@@ -12,7 +12,7 @@ use crate::handler::Registered;
 use crate::job::{Blocker, BreakerName, JobId, LimitKey};
 use crate::limit::{Granted, LimitRequest, Quota};
 use crate::message::JobMessage;
-use crate::protection::{Ask, BulkheadHolder, CallEnd, Permit, Refusal};
+use crate::protection::{BulkheadHolder, CallEnd, LimitQuery, Permit, Refusal};
 
 /// The breakers that a job says it needs.
 fn needed<'a>(handler: &'a Registered, message: &'a JobMessage) -> impl Iterator<Item = &'a BreakerName> {
@@ -54,7 +54,7 @@ impl JobProcessor {
         let needed: Vec<BreakerName> = needed.into_iter().collect();
         ledger.held.visitor.declare(&needed);
         self.breakers.look_up(&needed).await;
-        self.breakers.take_places(&needed, &ledger.held.visitor).await;
+        self.breakers.acquire_leases(&needed, &ledger.held.visitor).await;
         let (mut left, mut deferred) = (Vec::with_capacity(candidates.len()), Vec::new());
         let mut refused: BTreeMap<BreakerName, Vec<Candidate>> = BTreeMap::new();
         for candidate in candidates {
@@ -63,7 +63,7 @@ impl JobProcessor {
                     ledger.held.add_probes(candidate.id(), probes);
                     left.push(candidate);
                 }
-                Err((name, Refusal::Refused | Refusal::Crowded(_))) => {
+                Err((name, Refusal::Refused | Refusal::Full(_))) => {
                     refused.entry(name).or_default().push(candidate);
                 }
                 Err((name, Refusal::Unreadable)) => {
@@ -73,7 +73,7 @@ impl JobProcessor {
             }
         }
         for (name, candidates) in refused {
-            let places = self.breakers.line_up(&name, candidates.len()).await;
+            let places = self.breakers.defer_instants(&name, candidates.len()).await;
             deferred.extend(candidates.into_iter().zip(places).map(|(candidate, until)| {
                 let by = Blocker::Breaker(name.clone());
                 Deferred { candidate, until, by }
@@ -99,7 +99,7 @@ impl JobProcessor {
                 Ok(_) => {}
                 // It waits for that answer when it runs, while the others of its batch do; unless it may have done
                 // something else by then, and be refused.
-                Err(Refusal::Crowded(since))
+                Err(Refusal::Full(since))
                     if candidate.breakers().count() == 1 && self.breakers.is_about_to_answer(since) => {}
                 Err(refusal) => {
                     self.return_probes(&probes).await;
@@ -125,15 +125,15 @@ impl JobProcessor {
         for suspect in &claimed.suspects {
             visitor.expect(suspect.candidate.breakers());
         }
-        self.breakers.leave(visitor, false).await;
+        self.breakers.release_leases(visitor, false).await;
     }
 
     /// Gives back what was held for a job that is over and for nobody else.
     pub(super) async fn done_calling(&self, handler: &Registered, message: &JobMessage, ledger: &Ledger) {
         let mut names = needed(handler, message).peekable();
         if names.peek().is_some() {
-            ledger.held.visitor.over(names);
-            self.breakers.leave(&ledger.held.visitor, false).await;
+            ledger.held.visitor.done(names);
+            self.breakers.release_leases(&ledger.held.visitor, false).await;
         }
     }
 
@@ -153,8 +153,9 @@ impl JobProcessor {
         let mut deferred = Vec::new();
         for nth in 0..most {
             let crowds = crowds(&candidates, nth);
-            let asks: Vec<Ask> = crowds.iter().map(|(key, crowd)| self.ask(key, crowd, invocation)).collect();
-            let answers = self.limits.take(&asks).await;
+            let asks: Vec<LimitQuery> =
+                crowds.iter().map(|(key, crowd)| self.ask(key, crowd, invocation)).collect();
+            let answers = self.limits.acquire(&asks).await;
             for (((key, crowd), ask), answer) in crowds.into_iter().zip(asks).zip(answers) {
                 let answer = answer.unwrap_or_else(|error| {
                     tracing::warn!(limit = %key, error = &error as &dyn std::error::Error,
@@ -168,7 +169,7 @@ impl JobProcessor {
                     let Some(candidate) = candidates[*at].take() else { continue };
                     if is_let_through {
                         if matches!(crowd.quota, Quota::Concurrency(_)) {
-                            ledger.held.add_place(candidate.id(), key.clone(), ask.wanted.holder);
+                            ledger.held.add_place(candidate.id(), key.clone(), ask.request.holder);
                         }
                         candidates[*at] = Some(candidate);
                     } else {
@@ -184,15 +185,15 @@ impl JobProcessor {
         candidates.into_iter().flatten().collect()
     }
 
-    fn ask(&self, key: &LimitKey, crowd: &Crowd, invocation: &Invocation) -> Ask {
+    fn ask(&self, key: &LimitKey, crowd: &Crowd, invocation: &Invocation) -> LimitQuery {
         let all = u32::try_from(crowd.members.len()).unwrap_or(u32::MAX);
-        let wanted = LimitRequest {
+        let request = LimitRequest {
             returning: crowd.returning,
             fresh: all - crowd.returning,
             holder: self.entropy.next_u64(),
             lease_until: Self::lease_until(invocation),
         };
-        Ask { key: key.clone(), quota: crowd.quota, wanted }
+        LimitQuery { key: key.clone(), quota: crowd.quota, request }
     }
 
     /// Gives back what these jobs hold: they are over, or do not run after all.
@@ -206,7 +207,7 @@ impl JobProcessor {
         }
         let places = places(&holds);
         if !places.is_empty() {
-            self.limits.give_back(&places).await;
+            self.limits.return_leases(&places).await;
         }
     }
 }
