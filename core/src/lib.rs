@@ -8,7 +8,7 @@
 //! | [`retention`] | how long finished jobs are remembered |
 //! | [`retry`] | when a failed job is tried again |
 //! | [`schedule`] | when jobs are made again and again: cron, rates, zones |
-//! | [`breaker`], [`limit`] | what protects others from too many jobs at the wrong time |
+//! | [`breaker`], [`bulkhead`], [`limit`] | what protects others from too many jobs at the wrong time |
 //! | [`control`] | what is paused, and what follows from it |
 //! | [`processor`] | a batch of messages: decode, gate, claim, run, settle |
 //! | [`dispatcher`] | what has to happen when a minute is over: parked jobs are sent |
@@ -25,6 +25,7 @@
 //! through ports, so that a run can be repeated from its seed.
 
 pub mod breaker;
+pub mod bulkhead;
 pub mod clock;
 pub mod config;
 pub mod control;

@@ -1,7 +1,7 @@
-//! A small state that the whole fleet shares, kept under a revision.
+//! A small state that the whole fleet shares, stored under a revision.
 //!
-//! Whoever changes one has seen its last revision. Two environments may make the same change of the same revision at
-//! the same moment, so a state also says who wrote it.
+//! A writer replaces only the revision that it has seen. Two workers may make the same change to the same revision at
+//! the same moment, so a state also names its writer.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 /// A state that the fleet shares.
 pub trait VersionedState: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// What kind of state it is; states of two kinds may have one name.
+    /// The kind of state. States of two kinds may have the same name.
     const KIND: &'static str;
 
     /// Its name among those of its kind: at most 1,024 bytes.
@@ -18,6 +18,6 @@ pub trait VersionedState: Clone + PartialEq + Serialize + DeserializeOwned + Sen
     /// How often it was written: 1 for the first time.
     fn revision(&self) -> u64;
 
-    /// From when on it is as if it had never been written; `None` where that is not known.
+    /// When it may be forgotten; `None` if never or unknown.
     fn expires_at(&self) -> Option<DateTime<Utc>>;
 }

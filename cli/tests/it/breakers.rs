@@ -57,8 +57,7 @@ fn a_job_is_explained_and_so_is_one_that_nobody_knows() {
     let said = stack.json(&["explain", &id]);
     assert_eq!((&said["reason"], &said["nextEligibleAt"]), (&json!("paused"), &Value::Null));
     let unknown = stack.json(&["explain", "nobody"]);
-    let detail =
-        "nothing is known of such a job; a bare message has no record until a worker has received it";
+    let detail = "there is no record of this job; a bare message gets one when a worker receives it";
     assert_eq!(unknown, json!({ "reason": "unknown", "detail": detail, "nextEligibleAt": null }));
     assert_eq!(stack.text(&["explain", "nobody"]), format!("nobody: unknown: {detail}"));
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bulkhead::BulkheadTerms;
 use crate::invalid::Invalid;
 use crate::job::millis;
 
@@ -44,36 +45,26 @@ pub struct BreakerPolicy {
 pub enum Trip {
     /// This many within the window.
     Count(u32),
-    /// This share of the calls within the window, once there were enough of them to say so.
+    /// This share of the calls within the window, of at least so many calls.
     Rate(Share),
 }
 
 /// A share of at least so many calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// Of a hundred calls, how many.
+    /// How many of 100 calls.
     pub percent: u8,
-    /// Of fewer calls than this nothing is concluded.
+    /// The breaker concludes nothing from fewer calls.
     pub min_calls: u32,
 }
 
-/// How slow calls are too slow, and how many of them too many.
+/// Which calls are slow, and how many of them are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlowCalls {
     /// A call that takes longer is slow, whether it succeeds or fails.
     pub longer_than: Duration,
     /// How many slow calls open the breaker.
     pub share: Share,
-}
-
-/// When a dependency answers promptly, and how many batches call one that does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BulkheadTerms {
-    /// An answer that takes no longer is prompt, whether it is a success or a failure.
-    pub prompt: Duration,
-    /// How many batches of the whole fleet call a dependency at once that has not answered promptly yet, or has
-    /// stalled.
-    pub batches: u32,
 }
 
 impl Share {
@@ -86,14 +77,14 @@ impl Share {
     }
 }
 
-/// The longest recovery timeout: a job that waits for a breaker waits as a message, with its place in the ramp
-/// behind the probe, and SQS holds one for 15 minutes.
+/// The longest recovery timeout. A job waits for a breaker as a message, on the ramp behind the probe, and SQS holds
+/// a message for 15 minutes.
 pub const MAX_RECOVERY: Duration = Duration::from_mins(10);
 /// The longest window.
 const MAX_WINDOW: Duration = Duration::from_hours(24);
 /// The longest call: a function ends after that.
 const LONGEST_CALL: Duration = Duration::from_mins(15);
-/// The largest number of failures or calls that can be asked for.
+/// The largest number of failures or calls in a policy.
 const MAX_CALLS: u32 = 1_000;
 /// The largest factor by which a recovery timeout may grow.
 const MAX_GROWTH: u32 = 10;
@@ -121,34 +112,36 @@ impl BreakerPolicy {
         Ok(self)
     }
 
-    /// Keeps a dependency that does not answer from holding up everything else. One that answers promptly is called by
-    /// everybody, without a limit and at no cost; one that has not answered within `prompt` yet, 1 ms to 15 min, or that
-    /// two batches wait for in vain, is called by only so many batches of the whole fleet at once, 1 to 1,000. The jobs of
-    /// others wait for a place, which spends no attempt.
+    /// Keeps a dependency that does not answer from holding up everything else.
     ///
-    /// An error is an answer too, unless the job's own timeout cut the call short: `prompt` is to be shorter than that. A
-    /// handler that says it needs the breaker and does not call through it never gets an answer, and stays one of few.
+    /// Every batch calls a dependency that answers promptly, without a limit and at no cost. If the dependency has not
+    /// answered within `prompt` yet (1 ms to 15 min), or two batches wait for it in vain, only `batches` batches of the
+    /// whole fleet call it at once (1 to 1,000). The jobs of other batches wait for a lease, which spends no attempt.
+    ///
+    /// An error is an answer too, unless the job's own timeout cut the call short: `prompt` has to be shorter than that
+    /// timeout. A handler that declares the breaker and does not call through it never gets an answer. Its bulkhead
+    /// stays closed.
     pub fn bulkhead(mut self, prompt: Duration, batches: u32) -> Result<Self, Invalid> {
         let prompt = between("prompt answer", prompt, Duration::from_millis(1), LONGEST_CALL)?;
         self.bulkhead = Some(BulkheadTerms { prompt, batches: whole("batches", batches, MAX_CALLS)? });
         Ok(self)
     }
 
-    /// How far back failures count, 1 s to 24 h: the seed's monitoring period.
+    /// The monitoring period: how far back failures count, 1 s to 24 h.
     pub fn window(mut self, window: Duration) -> Result<Self, Invalid> {
         self.window = between("monitoring period", window, Duration::from_secs(1), MAX_WINDOW)?;
         Ok(self)
     }
 
-    /// How long it stays open before a call is let through to see, 1 s to 10 min.
+    /// How long it stays open before a probe, 1 s to 10 min.
     pub fn recovery(mut self, recovery: Duration) -> Result<Self, Invalid> {
         self.recovery = between("recovery timeout", recovery, Duration::from_secs(1), MAX_RECOVERY)?;
         self.longest_recovery = self.longest_recovery.max(self.recovery);
         Ok(self)
     }
 
-    /// Multiplies the recovery timeout each time that the breaker opens again, up to `longest`. It is as short
-    /// as at first again after the breaker was closed for a whole window.
+    /// Multiplies the recovery timeout each time that the breaker opens again, up to `longest`. After the breaker was
+    /// closed for a whole window, the timeout is as short as at first.
     pub fn growing(mut self, factor: u32, longest: Duration) -> Result<Self, Invalid> {
         self.growth = whole("recovery growth", factor, MAX_GROWTH)?;
         self.longest_recovery = between("longest recovery timeout", longest, self.recovery, MAX_RECOVERY)?;
@@ -186,7 +179,7 @@ impl BreakerPolicy {
         self.slow
     }
 
-    /// How many batches call it as long as it does not answer promptly, where that is bounded.
+    /// How many batches call it while it does not answer promptly; `None` if nothing bounds them.
     #[must_use]
     pub const fn bulkhead_terms(&self) -> Option<BulkheadTerms> {
         self.bulkhead
@@ -217,7 +210,7 @@ impl BreakerPolicy {
         self.slow.is_some_and(|slow| took > slow.longer_than)
     }
 
-    /// Whether it goes by shares of calls, so that calls which succeed count too.
+    /// Whether it opens by a share of calls, so that successful calls count too.
     #[must_use]
     pub const fn counts_calls(&self) -> bool {
         matches!(self.trip, Trip::Rate(_)) || self.slow.is_some()
@@ -225,7 +218,7 @@ impl BreakerPolicy {
 }
 
 impl Default for BreakerPolicy {
-    /// The seed's: 5 failures within 5 minutes, 60 s to recover, always the same; every error counts.
+    /// Opens after 5 failures within 5 minutes and recovers after 60 s, always the same; every error counts.
     fn default() -> Self {
         let recovery = Duration::from_mins(1);
         Self {
@@ -241,7 +234,7 @@ impl Default for BreakerPolicy {
     }
 }
 
-/// A breaker's configuration in the seed's shape.
+/// A breaker's configuration in JSON.
 ///
 /// ```
 /// use lambda_jobs_core::breaker::{BreakerConfig, BreakerPolicy};

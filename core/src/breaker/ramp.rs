@@ -1,18 +1,18 @@
-//! The line of jobs that wait for a breaker.
+//! The ramp: when jobs that wait for a breaker come back.
 //!
-//! When a dependency is back, all jobs that waited for it would fall on it at once. So each is given an instant
-//! of its own: the first that of the probe, the others after it, twice as many in each second as in the last,
-//! up to a hundred.
+//! When a dependency is back, all jobs that waited would hit it at once. So each gets an instant of its own, in
+//! one write for all of its batch. The first gets the instant of the probe. The others follow, twice as many in
+//! each second as in the last, up to 100.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Where the line begins, and how many were given a place in it.
+/// When the ramp begins, and how many jobs have an instant on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ramp {
-    /// The instant of its first place.
+    /// The first instant.
     pub from: DateTime<Utc>,
-    /// How many places were given.
+    /// How many instants were given.
     pub given: u64,
 }
 
@@ -20,30 +20,30 @@ pub struct Ramp {
 const FIRST_SECOND: u64 = 2;
 /// How many jobs start in one second at most.
 const MOST_A_SECOND: u64 = 100;
-/// In how many seconds the number doubles before it is at its most: 2, 4, 8, 16, 32, 64, and then 100.
+/// For how many seconds the number doubles: 2, 4, 8, 16, 32, 64, and then 100.
 const DOUBLINGS: u32 = 6;
 /// How many start in all those seconds.
 const WHILE_DOUBLING: u64 = FIRST_SECOND * ((1 << DOUBLINGS) - 1);
 
 impl Ramp {
-    /// A line in which nobody is.
+    /// A ramp without jobs.
     #[must_use]
     pub const fn new(from: DateTime<Utc>) -> Self {
         Self { from, given: 0 }
     }
 
-    /// The instants of the next `jobs` places, none of them before `earliest`. Where the line is over by then, a
-    /// new one begins there.
+    /// The instants of the next `jobs` jobs, none of them before `earliest`. If the ramp has ended by then, a new one
+    /// begins there.
     pub fn join(&mut self, jobs: u64, earliest: DateTime<Utc>) -> Vec<DateTime<Utc>> {
-        if self.place(self.given) < earliest {
+        if self.instant_of(self.given) < earliest {
             *self = Self::new(earliest);
         }
-        let places = (self.given..self.given.saturating_add(jobs)).map(|place| self.place(place)).collect();
-        self.given = self.given.saturating_add(jobs);
-        places
+        let positions = self.given..self.given.saturating_add(jobs);
+        self.given = positions.end;
+        positions.map(|position| self.instant_of(position)).collect()
     }
 
-    /// How many places lie after an instant.
+    /// How many jobs have an instant after this one.
     #[must_use]
     pub fn waiting(&self, now: DateTime<Utc>) -> u64 {
         let seconds = (now - self.from).num_seconds();
@@ -52,22 +52,22 @@ impl Ramp {
         self.given.saturating_sub(passed)
     }
 
-    fn place(&self, place: u64) -> DateTime<Utc> {
-        let seconds = if place == 0 { 0 } else { second_of(place) };
+    fn instant_of(&self, position: u64) -> DateTime<Utc> {
+        let seconds = if position == 0 { 0 } else { second_of(position) };
         let wait = i64::try_from(seconds).ok().and_then(TimeDelta::try_seconds);
         wait.and_then(|wait| self.from.checked_add_signed(wait)).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 }
 
-/// In which second after the first a place comes, from 1.
-fn second_of(place: u64) -> u64 {
-    if place > WHILE_DOUBLING {
-        return u64::from(DOUBLINGS) + (place - WHILE_DOUBLING).div_ceil(MOST_A_SECOND);
+/// In which second after the first a position comes, from 1.
+fn second_of(position: u64) -> u64 {
+    if position > WHILE_DOUBLING {
+        return u64::from(DOUBLINGS) + (position - WHILE_DOUBLING).div_ceil(MOST_A_SECOND);
     }
-    (1..=u64::from(DOUBLINGS)).find(|second| started_by(*second) >= place).unwrap_or(u64::from(DOUBLINGS))
+    (1..=u64::from(DOUBLINGS)).find(|second| started_by(*second) >= position).unwrap_or(u64::from(DOUBLINGS))
 }
 
-/// How many places have come by the end of the second, the first one aside.
+/// How many positions have come by the end of the second, without the first one.
 fn started_by(second: u64) -> u64 {
     match u32::try_from(second) {
         Ok(second) if second <= DOUBLINGS => FIRST_SECOND * ((1 << second) - 1),
@@ -83,36 +83,36 @@ mod tests {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
     }
 
-    fn seconds(places: &[DateTime<Utc>]) -> Vec<i64> {
-        places.iter().map(|place| (*place - at(0)).num_seconds()).collect()
+    fn seconds(instants: &[DateTime<Utc>]) -> Vec<i64> {
+        instants.iter().map(|instant| (*instant - at(0)).num_seconds()).collect()
     }
 
     #[test]
     fn the_first_comes_with_the_probe_and_the_others_ever_more_to_a_second() {
-        let mut line = Ramp::new(at(60));
-        let places = line.join(8, at(0));
-        assert_eq!(seconds(&places), [60, 61, 61, 62, 62, 62, 62, 63]);
-        let many = seconds(&line.join(1_000, at(0)));
-        let in_second = |second| many.iter().filter(|place| **place == 60 + second).count();
+        let mut ramp = Ramp::new(at(60));
+        let instants = ramp.join(8, at(0));
+        assert_eq!(seconds(&instants), [60, 61, 61, 62, 62, 62, 62, 63]);
+        let many = seconds(&ramp.join(1_000, at(0)));
+        let in_second = |second| many.iter().filter(|instant| **instant == 60 + second).count();
         assert_eq!([4_i64, 5, 6, 7, 8, 9].map(in_second), [16, 32, 64, 100, 100, 100]);
         assert!(many.is_sorted());
     }
 
     #[test]
     fn who_comes_when_the_line_is_over_begins_a_new_one() {
-        let mut line = Ramp::new(at(60));
-        line.join(3, at(0));
-        assert_eq!(seconds(&line.join(2, at(61))), [62, 62], "its next place is not over yet");
-        assert_eq!(seconds(&line.join(2, at(90))), [90, 91]);
+        let mut ramp = Ramp::new(at(60));
+        ramp.join(3, at(0));
+        assert_eq!(seconds(&ramp.join(2, at(61))), [62, 62], "its next instant is yet to come");
+        assert_eq!(seconds(&ramp.join(2, at(90))), [90, 91]);
     }
 
     #[test]
     fn those_are_waiting_whose_instant_has_not_come() {
-        let mut line = Ramp::new(at(60));
-        let places = line.join(200, at(0));
+        let mut ramp = Ramp::new(at(60));
+        let instants = ramp.join(200, at(0));
         for second in 0..80 {
-            let waiting = places.iter().filter(|place| **place > at(second)).count();
-            assert_eq!(line.waiting(at(second)), waiting as u64, "{second}");
+            let waiting = instants.iter().filter(|instant| **instant > at(second)).count();
+            assert_eq!(ramp.waiting(at(second)), waiting as u64, "{second}");
         }
     }
 }

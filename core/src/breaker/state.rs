@@ -1,14 +1,14 @@
 //! The state machine of a breaker: closed, open, half-open.
 //!
-//! What is stored is all that anybody needs to decide: when the next call may be made does not depend on the
-//! policy of whoever asks. Every change makes the next revision, written by somebody who says who he is.
+//! The stored state holds everything that a decision needs: the instant of the next call does not depend on the
+//! asking worker's policy. Every change makes the next revision, and names its writer.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::bulkhead::Bulkhead;
 use super::ramp::Ramp;
 use super::{BreakerPolicy, Counts, Trip, Window};
+use crate::bulkhead::Bulkhead;
 use crate::job::BreakerName;
 use crate::versioned::VersionedState;
 
@@ -39,7 +39,7 @@ pub struct Breaker {
     pub name: BreakerName,
     /// How often it was written; 0 before the first time.
     pub revision: u64,
-    /// Who wrote this revision: a random number, so that two who make the same change know whose it is.
+    /// Who wrote this revision: a random number, so that two writers of the same change know whose it is.
     pub writer: u64,
     /// Where it stands.
     pub phase: Phase,
@@ -47,11 +47,12 @@ pub struct Breaker {
     pub since: DateTime<Utc>,
     /// How often in a row it has opened; 0 for one that never has.
     pub openings: u32,
-    /// The calls of the last while; those since it closed, where it did meanwhile.
+    /// The calls within the monitoring period, and since it closed last.
     pub window: Window,
     /// The jobs that wait for it.
-    pub line: Ramp,
-    /// How promptly the dependency answers, and who calls it as long as it does not.
+    #[serde(rename = "line")]
+    pub ramp: Ramp,
+    /// How promptly the dependency answers, and which batches call it while it does not.
     #[serde(default, skip_serializing_if = "Bulkhead::is_new")]
     pub bulkhead: Bulkhead,
     /// When it was written last.
@@ -69,14 +70,14 @@ pub enum Phase {
     },
     /// No calls are made.
     Open {
-        /// From when on a call is let through to see; `None` where an operator keeps it open.
+        /// When a probe may be made; `None` if an operator keeps it open.
         probe_at: Option<DateTime<Utc>>,
     },
-    /// One call is being made to see.
+    /// One job probes.
     HalfOpen {
-        /// Who makes it.
+        /// The probe's number.
         probe: u64,
-        /// Until when nobody else may: after a crash the lease runs out.
+        /// Until when no other job may probe: after a crash the lease runs out.
         lease_until: DateTime<Utc>,
     },
 }
@@ -98,9 +99,9 @@ impl Phase {
 pub enum Admission {
     /// It may.
     Admitted,
-    /// One may, by whoever takes the lease.
+    /// One may, as the probe, under a lease.
     Probe,
-    /// It may not; perhaps from this instant on. Nobody knows when an operator lets go.
+    /// It may not; perhaps from this instant on. `None` if an operator keeps the breaker open.
     Refused(Option<DateTime<Utc>>),
 }
 
@@ -115,7 +116,7 @@ pub enum ProbeEnd {
     Unused,
 }
 
-/// How long a breaker that nobody writes to is remembered: longer than any window.
+/// For how long a breaker is remembered after its last write: longer than any window.
 const KEEP: TimeDelta = TimeDelta::days(15);
 
 impl Breaker {
@@ -130,13 +131,8 @@ impl Breaker {
             since: now,
             openings: 0,
             window: Window::new(),
-            line: Ramp::new(now),
-            bulkhead: Bulkhead {
-                is_prompt: false,
-                places: Vec::new(),
-                hold_millis: 0,
-                line_ends: DateTime::UNIX_EPOCH,
-            },
+            ramp: Ramp::new(now),
+            bulkhead: Bulkhead::new(),
             written_at: now,
         }
     }
@@ -154,7 +150,7 @@ impl Breaker {
         }
     }
 
-    /// When the next call may be let through, where none is now and an operator does not keep it open.
+    /// When the next probe may be made; `None` if the breaker is closed or an operator keeps it open.
     #[must_use]
     pub const fn next_probe_at(&self) -> Option<DateTime<Utc>> {
         match self.phase {
@@ -170,15 +166,15 @@ impl Breaker {
         matches!(self.phase, Phase::Closed { forced: true } | Phase::Open { probe_at: None })
     }
 
-    /// How many jobs wait for an instant that they were given because of it. Those who were given theirs before it
-    /// opened again count anew when they come and are refused.
+    /// How many jobs wait for an instant on its ramp. A job that got its instant before the breaker opened again
+    /// counts again when it comes back and is refused.
     #[must_use]
     pub fn deferred(&self, now: DateTime<Utc>) -> u64 {
-        self.line.waiting(now)
+        self.ramp.waiting(now)
     }
 
-    /// The breaker after these calls, of which a closed one opens where they are too bad. What was counted before
-    /// it closed again has had its effect, and is left out.
+    /// The breaker after these calls. A closed one opens if too many failed or were slow. Calls from before it closed
+    /// again have had their effect, and don't count.
     #[must_use]
     pub fn recorded(mut self, calls: &Window, policy: &BreakerPolicy, now: DateTime<Utc>) -> Self {
         let length = policy.monitoring_period();
@@ -197,13 +193,13 @@ impl Breaker {
         self.written(now)
     }
 
-    /// The breaker with its one probe under way.
+    /// The breaker while its one probe is made.
     #[must_use]
     pub fn probing(self, probe: u64, lease_until: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         self.turned(Phase::HalfOpen { probe, lease_until }, now).written(now)
     }
 
-    /// The breaker after this probe, where it is the one that is under way.
+    /// The breaker after this probe; `None` if another probe is made by now, or none.
     #[must_use]
     pub fn probed(
         mut self,
@@ -225,8 +221,8 @@ impl Breaker {
         })
     }
 
-    /// The breaker with places in its line for so many jobs that it refuses, and their instants. Where an
-    /// operator keeps it open, nobody knows when: there are no places, and the breaker is as it was.
+    /// The breaker with so many refused jobs on its ramp, and their instants. If an operator keeps it open, there are
+    /// no instants, and the breaker does not change.
     #[must_use]
     pub fn joined(mut self, jobs: u64, now: DateTime<Utc>) -> (Self, Vec<DateTime<Utc>>) {
         let earliest = match self.phase {
@@ -235,34 +231,34 @@ impl Breaker {
             // The probe has just begun, and may end long before its lease does.
             _ => now.checked_add_signed(A_MOMENT).unwrap_or(now),
         };
-        let places = self.line.join(jobs, earliest);
-        (self.written(now), places)
+        let instants = self.ramp.join(jobs, earliest);
+        (self.written(now), instants)
     }
 
-    /// The breaker as an operator opens it, for as long as nobody closes or resets it.
+    /// The breaker as an operator opens it, until somebody closes or resets it.
     #[must_use]
     pub fn forced_open(self, now: DateTime<Utc>) -> Self {
         self.turned(Phase::Open { probe_at: None }, now).written(now)
     }
 
-    /// The breaker as an operator closes it, for as long as nobody opens or resets it.
+    /// The breaker as an operator closes it, until somebody opens or resets it.
     #[must_use]
     pub fn forced_closed(self, now: DateTime<Utc>) -> Self {
         self.turned(Phase::Closed { forced: true }, now).written(now)
     }
 
-    /// The breaker as if nothing had happened yet. Who waits for it keeps his place.
+    /// The breaker as if it were new. Jobs that wait keep their instants on the ramp.
     #[must_use]
     pub fn reset(self, now: DateTime<Utc>) -> Self {
-        let Self { name, revision, line, .. } = self;
-        Self { revision, line, ..Self::new(name, now) }.written(now)
+        let Self { name, revision, ramp, .. } = self;
+        Self { revision, ramp, ..Self::new(name, now) }.written(now)
     }
 
     fn opened(mut self, policy: &BreakerPolicy, now: DateTime<Utc>) -> Self {
         self.openings = self.openings.saturating_add(1);
         let recovery = TimeDelta::from_std(policy.recovery_after(self.openings)).unwrap_or(TimeDelta::MAX);
         let probe_at = now.checked_add_signed(recovery).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        self.line = Ramp::new(probe_at);
+        self.ramp = Ramp::new(probe_at);
         self.turned(Phase::Open { probe_at: Some(probe_at) }, now).written(now)
     }
 
@@ -281,7 +277,7 @@ impl Breaker {
     }
 }
 
-/// How long a job waits at least that meets a probe under way.
+/// How long a job waits at least if it meets a probe.
 const A_MOMENT: TimeDelta = TimeDelta::seconds(1);
 
 fn is_too_bad(total: Counts, policy: &BreakerPolicy) -> bool {

@@ -1,9 +1,9 @@
-//! What happened lately.
+//! The window: the calls of the monitoring period.
 //!
-//! Calls of the same few seconds are counted together, so that the state of a breaker stays small enough to be
-//! written for the price of one write unit. A count leaves the window when the first call of its group does: a
-//! thirtieth of the window early at most, and in whatever order the counts came together. It is stored as text
-//! for the same reason: as JSON it would be twice as long.
+//! The window counts calls of the same few seconds together. So the state of a breaker stays small enough to be
+//! written for the price of one write unit. A count leaves the window with the first call of its group: at most a
+//! thirtieth of the window early, in whatever order counts are merged. The window is stored as text for the same
+//! reason: as JSON it would be twice as long.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ impl Counts {
 /// How many groups there are in a window.
 const GROUPS: i64 = 30;
 
-/// Counts of the last while, in groups by the instant of their first call. As text each group is that instant (of
+/// Counts of the monitoring period, in groups by the instant of their first call. As text each group is that instant (of
 /// the first group in milliseconds since 1970, of the others since the one before), calls, failures and slow calls,
 /// in base 36; zeros at its end are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,20 +61,20 @@ impl Window {
         Self { groups: Vec::new() }
     }
 
-    /// Counts what ended at an instant, and forgets what is older than the window.
+    /// Counts calls that ended at an instant, and drops counts older than the window.
     pub fn count(&mut self, at: DateTime<Utc>, counts: Counts, length: Duration) {
         let at = at.timestamp_millis();
         self.groups.push(Group { at, counts });
         self.tidy(at, length);
     }
 
-    /// Counts what another has counted.
+    /// Adds the counts of another window.
     pub fn merge(&mut self, other: &Self, now: DateTime<Utc>, length: Duration) {
         self.groups.extend(&other.groups);
         self.tidy(now.timestamp_millis(), length);
     }
 
-    /// What began to be counted at an instant or later.
+    /// The groups that begin at an instant or later.
     pub(super) fn since(&self, at: DateTime<Utc>) -> Self {
         let at = at.timestamp_millis();
         Self { groups: self.groups.iter().filter(|group| group.at >= at).copied().collect() }
@@ -82,7 +82,7 @@ impl Window {
 
     fn tidy(&mut self, now: i64, length: Duration) {
         let length = millis(length);
-        // The same stretches for everybody, so that groups don't grow when they are merged again and again.
+        // All workers cut at the same instants, so that groups don't grow with each merge.
         let span = (length / GROUPS).max(1);
         self.groups.retain(|group| group.at > now - length);
         self.groups.sort_unstable_by_key(|group| group.at);
@@ -98,7 +98,7 @@ impl Window {
         self.groups = groups;
     }
 
-    /// What there was within the window.
+    /// The counts within the window.
     #[must_use]
     pub fn total(&self, now: DateTime<Utc>, length: Duration) -> Counts {
         let since = now.timestamp_millis() - millis(length);
@@ -109,7 +109,7 @@ impl Window {
         total
     }
 
-    /// Whether nothing was counted.
+    /// Whether it holds no counts.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.groups.is_empty()

@@ -1,6 +1,6 @@
-//! What is said of jobs that have ended: how, and whether anything can still be done.
+//! Jobs that have ended: how, and whether anything can still be done.
 
-use super::words::{at, quoted};
+use super::text::{at, quoted};
 use super::{Explanation, Reason};
 use crate::job::JobRecord;
 
@@ -18,7 +18,7 @@ pub(super) fn cancelled(record: &JobRecord) -> Explanation {
     match note.strip_prefix(DUPLICATE_OF) {
         Some(other) => {
             let detail =
-                format!("job {} had its unique key, so this one is a duplicate of that", quoted(other));
+                format!("job {} held its unique key, so this job is a duplicate of it", quoted(other));
             Explanation::without_instant(Reason::Duplicate, detail)
         }
         None => Explanation::without_instant(Reason::Cancelled, quoted(note)),
@@ -31,11 +31,10 @@ pub(super) fn failed(record: &JobRecord) -> Explanation {
     } else {
         match record.attempt() {
             1 => "its only attempt failed".to_owned(),
-            attempts => format!("all of its {attempts} attempts failed"),
+            attempts => format!("all {attempts} attempts failed"),
         }
     };
     let why = record.error.as_deref().map_or_else(String::new, |error| format!(": {}", quoted(error)));
-    let outlook =
-        if record.trimmed { "; a cleanup took its payload away, so it can't be retried" } else { "" };
+    let outlook = if record.trimmed { "; a cleanup removed its payload, so it can't be retried" } else { "" };
     Explanation::without_instant(Reason::Exhausted, format!("{what}{why}{outlook}"))
 }

@@ -1,14 +1,17 @@
 //! Why a job is not running, and when it can start at the earliest.
 //!
-//! The answer follows from what is stored, by the rules that workers go by, and from nothing else: no queue is
-//! asked and no worker. It is what holds as things stand. Whoever resumes a queue, closes a breaker or
-//! reschedules the job makes it start sooner; and where nobody knows when that will be, there is no instant.
+//! The answer follows from the stored states alone, by the rules of the workers. No queue and no worker is asked. The
+//! answer holds as things stand: an operator who resumes a queue, closes a breaker or reschedules the job makes it
+//! start sooner. If nobody knows when the job can start, there is no instant.
+//!
+//! For a job that waits its turn at a breaker or a limit, the instant is its own. If an operator holds the job
+//! up, there is none.
 
 mod finished;
 #[cfg(test)]
 mod tests;
+mod text;
 mod waiting;
-mod words;
 
 use std::fmt;
 
@@ -26,9 +29,9 @@ use crate::limit::LimitState;
 pub enum Reason {
     /// Its queue is paused, or jobs are disabled.
     Paused,
-    /// A breaker that it needs is open, or lets jobs through one after another.
+    /// A breaker that it needs is open, half-open, or lets waiting jobs through one after another.
     Breaker,
-    /// As many jobs as a limit allows are under way, or were started just now.
+    /// As many jobs as a limit allows run, or have started just now.
     Limit,
     /// It is not due yet.
     Delayed,
@@ -38,9 +41,9 @@ pub enum Reason {
     Duplicate,
     /// Somebody cancelled it.
     Cancelled,
-    /// It has failed: no attempts were left, the error was permanent, or no worker could run it.
+    /// It has failed: no attempt is left, the error is permanent, or no worker can run it.
     Exhausted,
-    /// Nothing is known of it.
+    /// It has no record.
     Unknown,
     /// Nothing: its message is in the queue, or on its way back to it.
     Ready,
@@ -74,27 +77,25 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Why a job is not running, and when it can start. In JSON it is `reason`, `detail` and `nextEligibleAt`, all of
-/// them always there.
+/// Why a job is not running, and when it can start. In JSON: `reason`, `detail` and `nextEligibleAt`, always all three.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
-    /// What keeps it.
+    /// What keeps it from running.
     pub reason: Reason,
-    /// The same for a person to read: one plain sentence of bounded length.
+    /// The same for people: one plain sentence of bounded length.
     pub detail: String,
-    /// The earliest instant at which it can start, as things stand; `None` where it never will, or where nobody
-    /// knows.
+    /// The earliest possible start, as things stand; `None` if never or unknown.
     pub next_eligible_at: Option<DateTime<Utc>>,
 }
 
 impl Explanation {
-    /// What never starts, or nobody knows when.
+    /// A job that never starts, or at an unknown instant.
     const fn without_instant(reason: Reason, detail: String) -> Self {
         Self { reason, detail, next_eligible_at: None }
     }
 
-    /// What can start at an instant.
+    /// A job that can start at this instant.
     const fn from(reason: Reason, detail: String, at: DateTime<Utc>) -> Self {
         Self { reason, detail, next_eligible_at: Some(at) }
     }
@@ -103,7 +104,7 @@ impl Explanation {
 /// Says why a job is not running, and when it can start at the earliest.
 ///
 /// `breakers` are those that the job needs, and the one that it was deferred for; `limits` those that it was
-/// deferred for. Those of which nothing is stored may be missing.
+/// deferred for. A breaker or limit that was never stored may be missing.
 ///
 /// ```
 /// use chrono::{DateTime, TimeDelta};
@@ -129,8 +130,7 @@ pub fn explain(
     now: DateTime<Utc>,
 ) -> Explanation {
     let Some(record) = record else {
-        let detail =
-            "nothing is known of such a job; a bare message has no record until a worker has received it";
+        let detail = "there is no record of this job; a bare message gets one when a worker receives it";
         return Explanation::without_instant(Reason::Unknown, detail.to_owned());
     };
     match record.status {

@@ -91,8 +91,7 @@ fn every_reason_is_written_as_it_is_shown() {
 
 #[test]
 fn a_job_without_a_record_is_unknown() {
-    let detail =
-        "nothing is known of such a job; a bare message has no record until a worker has received it";
+    let detail = "there is no record of this job; a bare message gets one when a worker receives it";
     expect(&told(&explain(None, &Control::default(), &[], &[], at(0))), "unknown", detail, None);
 }
 
@@ -104,7 +103,7 @@ fn what_has_ended_never_starts_and_says_how_it_ended() {
     let cancelled = record(0).cancelled("cancelled by an operator", at(3));
     expect(&alone(&cancelled, 9), "cancelled", "cancelled by an operator", None);
     let duplicate = record(0).cancelled("duplicate of job-0", at(3));
-    let detail = "job job-0 had its unique key, so this one is a duplicate of that";
+    let detail = "job job-0 held its unique key, so this job is a duplicate of it";
     expect(&alone(&duplicate, 9), "duplicate", detail, None);
 }
 
@@ -114,8 +113,8 @@ fn a_failed_job_says_how_often_it_was_tried_and_what_can_still_be_done() {
     let once = claimed(true, 95).failed("no use".to_owned(), at(3), took);
     expect(&alone(&once, 9), "exhausted", "its only attempt failed: no use", None);
     let twice = record(0).retrying("early".to_owned(), at(1), took).failed("late".to_owned(), at(3), took);
-    expect(&alone(&twice, 9), "exhausted", "all of its 2 attempts failed: late", None);
-    let detail = "all of its 2 attempts failed; a cleanup took its payload away, so it can't be retried";
+    expect(&alone(&twice, 9), "exhausted", "all 2 attempts failed: late", None);
+    let detail = "all 2 attempts failed; a cleanup removed its payload, so it can't be retried";
     expect(&alone(&twice.trimmed(), 9), "exhausted", detail, None);
     let letter = record(0).dead_lettered("name: no handler".to_owned(), at(3));
     let detail = "its message is in the dead-letter queue of queue normal: name: no handler";
@@ -140,10 +139,10 @@ fn a_running_job_can_be_taken_over_when_its_lease_ends_and_not_before() {
 #[test]
 fn a_job_that_was_cancelled_while_it_ran_never_starts_again() {
     let running = claimed(false, 95).cancel_requested();
-    let detail = "a worker runs attempt 1 since 1970-01-01T00:00:00Z; somebody cancelled it meanwhile, so no other is \
-                  made";
+    let detail = "a worker runs attempt 1 since 1970-01-01T00:00:00Z; somebody cancelled the job, so there is no \
+                  further attempt";
     expect(&alone(&running, 94), "leased", detail, None);
-    let detail = "somebody cancelled it while it ran; its record says so when its message has come back";
+    let detail = "somebody cancelled it while it ran; its record changes when its message comes back";
     expect(&alone(&running, 95), "cancelled", detail, None);
     let too_late = running.retrying("down".to_owned(), at(5), None);
     expect(&alone(&too_late, 1), "cancelled", detail, None);
@@ -202,7 +201,7 @@ fn a_breaker_that_the_job_declares_keeps_it_only_beyond_its_own_instant() {
 #[test]
 fn a_probe_under_way_keeps_what_is_due_until_its_lease_ends_and_the_others_to_their_turn() {
     let probing = [half_open("mail", 60, 150)];
-    let detail = "breaker mail is half-open since 1970-01-01T00:01:00Z: one job probes, others may follow as soon as \
+    let detail = "breaker mail is half-open since 1970-01-01T00:01:00Z: one job probes; the others follow if \
                   that succeeds, and another may probe at 1970-01-01T00:02:30Z";
     let due = said(&deferred("breaker:mail", 60), &Control::default(), &probing, 61);
     expect(&due, "breaker", detail, Some("1970-01-01T00:02:30Z"));
@@ -242,11 +241,11 @@ fn a_job_over_a_limit_waits_for_its_turn() {
     expect(&alone(&job, 3), "limit", detail, Some("1970-01-01T00:00:04Z"));
     let Some(Blocker::Limit(key)) = job.blocked.clone() else { panic!("a limit") };
     let wanted = LimitRequest { returning: 0, fresh: 3, holder: 1, lease_until: at(95) };
-    let (limit, _) = LimitState::new(key, at(0)).taken(Quota::Concurrency(2), &wanted, at(0));
+    let (limit, _) = LimitState::new(key, at(0)).acquired(Quota::Concurrency(2), &wanted, at(0));
     let explain_at =
         |now| told(&explain(Some(&job), &Control::default(), &[], std::slice::from_ref(&limit), at(now)));
     let detail =
-        "it waits for its turn at 1970-01-01T00:00:04Z under limit at-once:n, of which 2 places are held";
+        "it waits for its turn at 1970-01-01T00:00:04Z under limit at-once:n, of which 2 jobs hold leases";
     expect(&explain_at(3), "limit", detail, Some("1970-01-01T00:00:04Z"));
     assert_eq!(explain_at(4).0, "ready");
 }
@@ -260,7 +259,7 @@ fn a_job_that_is_not_due_says_what_it_waits_for() {
         Some("1970-01-01T00:00:05Z"),
     );
     let retrying = claimed(true, 95).retrying("it timed out".to_owned(), at(5), None);
-    let detail = "it is due at 1970-01-01T00:00:05Z to be tried again, after attempt 1 failed: it timed out";
+    let detail = "it is due at 1970-01-01T00:00:05Z; attempt 1 failed: it timed out";
     expect(&alone(&retrying, 4), "delayed", detail, Some("1970-01-01T00:00:05Z"));
     let snoozed = claimed(true, 95).snoozed(at(5), "no report yet");
     let detail =
@@ -272,9 +271,10 @@ fn a_job_that_is_not_due_says_what_it_waits_for() {
 fn what_is_due_is_ready_at_the_instant_and_not_a_millisecond_before() {
     let now = at(5) - TimeDelta::milliseconds(1);
     assert_eq!(explain(Some(&record(5)), &Control::default(), &[], &[], now).reason, Reason::Delayed);
-    let detail = "nothing keeps it since 1970-01-01T00:00:05Z: its message is in the queue, or comes back";
+    let detail =
+        "nothing has held it up since 1970-01-01T00:00:05Z: its message is in the queue, or on its way back";
     expect(&alone(&record(5), 6), "ready", detail, Some("1970-01-01T00:00:06Z"));
-    let detail = "nothing keeps it since 1970-01-01T00:00:05Z: its message is about to be sent";
+    let detail = "nothing has held it up since 1970-01-01T00:00:05Z: its message is about to be sent";
     expect(&alone(&record(5).parked(), 6), "ready", detail, Some("1970-01-01T00:00:06Z"));
 }
 

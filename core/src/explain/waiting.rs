@@ -1,8 +1,8 @@
-//! What is said of jobs that have not ended: the first thing that a worker would meet.
+//! Jobs that have not ended: the first obstacle that a worker would meet.
 
 use chrono::{DateTime, Utc};
 
-use super::words::{at, quoted};
+use super::text::{at, quoted};
 use super::{Explanation, Reason};
 use crate::breaker::{Breaker, Phase};
 use crate::control::{Control, Pause};
@@ -10,7 +10,7 @@ use crate::job::{Blocker, JobRecord, JobStatus};
 use crate::limit::LimitState;
 use crate::versioned::VersionedState;
 
-/// A job that has not ended, and everything that may keep it.
+/// A job that has not ended, and everything that may hold it up.
 pub(super) struct Waiting<'a> {
     pub(super) record: &'a JobRecord,
     pub(super) control: &'a Control,
@@ -19,10 +19,10 @@ pub(super) struct Waiting<'a> {
     pub(super) now: DateTime<Utc>,
 }
 
-/// How long a breaker keeps a job beyond the job's own instant.
-enum Kept {
-    /// Until somebody changes that.
-    ByAnOperator,
+/// How long a breaker holds a job up beyond the job's own instant.
+enum HeldUp {
+    /// Until an operator changes that.
+    ByOperator,
     /// Until this instant.
     Until(DateTime<Utc>),
 }
@@ -32,12 +32,12 @@ impl Waiting<'_> {
         self.leased()
             .or_else(|| self.cancelled())
             .or_else(|| self.paused())
-            .or_else(|| self.kept_by_a_breaker())
-            .or_else(|| self.in_line())
-            .unwrap_or_else(|| self.by_its_time())
+            .or_else(|| self.held_up_by_breaker())
+            .or_else(|| self.by_turn())
+            .unwrap_or_else(|| self.by_due_time())
     }
 
-    /// The job's own instant: a worker that died keeps a job until its lease is over.
+    /// The job's own instant: a worker that died keeps its job until the lease ends.
     fn due_at(&self) -> DateTime<Utc> {
         match &self.record.claim {
             Some(claim) if self.record.status == JobStatus::Running => claim.lease_until,
@@ -57,7 +57,7 @@ impl Waiting<'_> {
         let attempt = record.attempt();
         Some(if record.cancel_requested {
             let detail = format!(
-                "a worker runs attempt {attempt}{since}; somebody cancelled it meanwhile, so no other is made"
+                "a worker runs attempt {attempt}{since}; somebody cancelled the job, so there is no further attempt"
             );
             Explanation::without_instant(Reason::Leased, detail)
         } else {
@@ -70,11 +70,10 @@ impl Waiting<'_> {
         })
     }
 
-    /// A cancellation that came too late for the attempt that it was meant for.
+    /// A cancellation that came too late for its attempt.
     fn cancelled(&self) -> Option<Explanation> {
         self.record.cancel_requested.then(|| {
-            let detail =
-                "somebody cancelled it while it ran; its record says so when its message has come back";
+            let detail = "somebody cancelled it while it ran; its record changes when its message comes back";
             Explanation::without_instant(Reason::Cancelled, detail.to_owned())
         })
     }
@@ -92,12 +91,12 @@ impl Waiting<'_> {
         Some(Explanation::without_instant(Reason::Paused, detail + &due))
     }
 
-    /// The breaker that keeps the job longest, where one does so beyond the job's own instant.
-    fn kept_by_a_breaker(&self) -> Option<Explanation> {
+    /// The breaker that holds the job up longest, beyond the job's own instant.
+    fn held_up_by_breaker(&self) -> Option<Explanation> {
         let mut longest: Option<(&Breaker, DateTime<Utc>)> = None;
         for breaker in self.breakers.iter().filter(|breaker| self.is_remembered(*breaker)) {
-            match self.kept_by(breaker) {
-                Some(Kept::ByAnOperator) => {
+            match self.held_up_by(breaker) {
+                Some(HeldUp::ByOperator) => {
                     let since = at(breaker.since);
                     let detail = format!(
                         "an operator keeps breaker {} open since {since}, until somebody closes or resets it",
@@ -105,34 +104,34 @@ impl Waiting<'_> {
                     );
                     return Some(Explanation::without_instant(Reason::Breaker, detail));
                 }
-                Some(Kept::Until(until)) if longest.is_none_or(|(_, other)| until > other) => {
+                Some(HeldUp::Until(until)) if longest.is_none_or(|(_, other)| until > other) => {
                     longest = Some((breaker, until));
                 }
                 _ => {}
             }
         }
         let (breaker, until) = longest?;
-        Some(Explanation::from(Reason::Breaker, kept_until(breaker, until), until))
+        Some(Explanation::from(Reason::Breaker, held_up_until(breaker, until), until))
     }
 
-    /// How long this breaker keeps the job beyond the job's own instant.
-    fn kept_by(&self, breaker: &Breaker) -> Option<Kept> {
+    /// How long this breaker holds the job up beyond the job's own instant.
+    fn held_up_by(&self, breaker: &Breaker) -> Option<HeldUp> {
         match breaker.phase {
             Phase::Closed { .. } => None,
-            Phase::Open { probe_at: None } => Some(Kept::ByAnOperator),
+            Phase::Open { probe_at: None } => Some(HeldUp::ByOperator),
             Phase::Open { probe_at: Some(at) } => {
-                (at > self.now.max(self.due_at())).then_some(Kept::Until(at))
+                (at > self.now.max(self.due_at())).then_some(HeldUp::Until(at))
             }
-            // The probe may end long before its lease does, and it may end well: a job whose own instant is yet to
-            // come is not kept any longer by it.
+            // The probe may succeed long before its lease ends, so it does not hold up a job whose own instant is yet to
+            // come.
             Phase::HalfOpen { lease_until, .. } => {
-                (self.is_due() && lease_until > self.now).then_some(Kept::Until(lease_until))
+                (self.is_due() && lease_until > self.now).then_some(HeldUp::Until(lease_until))
             }
         }
     }
 
-    /// A job that was given an instant of its own, so that not all come back at once.
-    fn in_line(&self) -> Option<Explanation> {
+    /// A job that waits for its own instant on a ramp.
+    fn by_turn(&self) -> Option<Explanation> {
         if self.is_due() {
             return None;
         }
@@ -141,7 +140,7 @@ impl Waiting<'_> {
             Blocker::Breaker(name) => {
                 let found = self.breakers.iter().find(|breaker| breaker.name == *name);
                 let state = found.filter(|found| self.is_remembered(*found));
-                let state = state.map_or_else(|| "closed".to_owned(), |breaker| self.spoken(breaker));
+                let state = state.map_or_else(|| "closed".to_owned(), |breaker| self.phase_of(breaker));
                 let name = quoted(name.as_str());
                 let detail =
                     format!("it waits for its turn at {turn} behind breaker {name}, which is {state}");
@@ -149,22 +148,22 @@ impl Waiting<'_> {
             }
             Blocker::Limit(key) => {
                 let found = self.limits.iter().find(|limit| limit.key == *key);
-                let held = found.map_or(0, |limit| self.places_held(limit));
+                let held = found.map_or(0, |limit| self.leases_held(limit));
                 let key = quoted(key.as_str());
                 let held =
-                    if held == 0 { String::new() } else { format!(", of which {held} places are held") };
+                    if held == 0 { String::new() } else { format!(", of which {held} jobs hold leases") };
                 let detail = format!("it waits for its turn at {turn} under limit {key}{held}");
                 Some(Explanation::from(Reason::Limit, detail, due_at))
             }
         }
     }
 
-    /// How a breaker stands, in words.
-    fn spoken(&self, breaker: &Breaker) -> String {
+    /// The phase of a breaker, in words.
+    fn phase_of(&self, breaker: &Breaker) -> String {
         match breaker.phase {
-            Phase::Closed { .. } => match breaker.inside(self.now) {
+            Phase::Closed { .. } => match breaker.callers(self.now) {
                 held if held > 0 && !breaker.bulkhead.is_prompt => format!(
-                    "closed; what it protects does not answer promptly, so few batches call it at once: {held} do now"
+                    "closed; its dependency does not answer promptly, so only a few batches call it at once: {held} now"
                 ),
                 _ => "closed".to_owned(),
             },
@@ -173,7 +172,7 @@ impl Waiting<'_> {
         }
     }
 
-    fn by_its_time(&self) -> Explanation {
+    fn by_due_time(&self) -> Explanation {
         let record = self.record;
         let due = at(self.due_at());
         if record.status == JobStatus::Running {
@@ -183,22 +182,22 @@ impl Waiting<'_> {
         }
         if self.is_due() {
             let message =
-                if record.parked { "is about to be sent" } else { "is in the queue, or comes back" };
-            let detail = format!("nothing keeps it since {due}: its message {message}");
+                if record.parked { "is about to be sent" } else { "is in the queue, or on its way back" };
+            let detail = format!("nothing has held it up since {due}: its message {message}");
             return Explanation::from(Reason::Ready, detail, self.now);
         }
         let why = match (&record.note, &record.error) {
             (Some(note), _) => format!("; its note says: {}", quoted(note)),
             (None, Some(error)) if record.failures > 0 => {
-                format!(" to be tried again, after attempt {} failed: {}", record.failures, quoted(error))
+                format!("; attempt {} failed: {}", record.failures, quoted(error))
             }
             _ => String::new(),
         };
         Explanation::from(Reason::Delayed, format!("it is due at {due}{why}"), self.due_at())
     }
 
-    fn places_held(&self, limit: &LimitState) -> u32 {
-        limit.places.iter().filter(|place| place.lease_until > self.now).map(|place| place.jobs).sum()
+    fn leases_held(&self, limit: &LimitState) -> u32 {
+        limit.leases.iter().filter(|lease| lease.lease_until > self.now).map(|lease| lease.jobs).sum()
     }
 
     fn is_remembered(&self, state: &impl VersionedState) -> bool {
@@ -206,11 +205,11 @@ impl Waiting<'_> {
     }
 }
 
-fn kept_until(breaker: &Breaker, until: DateTime<Utc>) -> String {
+fn held_up_until(breaker: &Breaker, until: DateTime<Utc>) -> String {
     let (name, since, until) = (quoted(breaker.name.as_str()), at(breaker.since), at(until));
     match breaker.phase {
         Phase::HalfOpen { .. } => format!(
-            "breaker {name} is half-open since {since}: one job probes, others may follow as soon as that succeeds, \
+            "breaker {name} is half-open since {since}: one job probes; the others follow if that succeeds, \
              and another may probe at {until}"
         ),
         _ => format!("breaker {name} is open since {since}, and lets a probe through at {until}"),

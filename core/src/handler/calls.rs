@@ -1,4 +1,4 @@
-//! A handler's call to something that may be down.
+//! A handler's call of a dependency, through its breaker.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -15,27 +15,38 @@ use crate::invalid::Invalid;
 use crate::job::{Blocker, BreakerName, LimitKey};
 use crate::limit::{LimitRequest, Quota, Rate};
 use crate::protection::breakers::{Breakers, CallEnd, Permit, Refusal};
-use crate::protection::{Ask, BreakerPolicies, BulkheadHolder, Limits};
+use crate::protection::{BreakerPolicies, BulkheadHolder, LimitQuery, Limits};
 
-/// A breaker, for the calls of one attempt; a handler has it from
+/// A breaker, for the calls of one attempt. A handler gets it from
 /// [`JobContext::breaker`](crate::JobContext::breaker).
 pub struct JobBreaker<'a> {
     calls: &'a Calls,
     name: Result<BreakerName, Invalid>,
 }
 
+/// What the calls of an attempt go through.
+pub(crate) struct CallGuards {
+    pub(crate) breakers: Arc<Breakers>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) policies: Arc<dyn BreakerPolicies>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The batch of the attempt.
+    pub(crate) holder: Arc<BulkheadHolder>,
+}
+
+/// When an attempt ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttemptEnd {
+    /// When the lease of its claim ends.
+    pub(crate) lease_until: DateTime<Utc>,
+    /// When it is stopped.
+    pub(crate) deadline: DateTime<Utc>,
+}
+
 /// The calls that one attempt makes.
 pub(crate) struct Calls {
-    breakers: Arc<Breakers>,
-    limits: Arc<Limits>,
-    policies: Arc<dyn BreakerPolicies>,
-    clock: Arc<dyn Clock>,
-    /// The batch of the attempt.
-    visitor: Arc<BulkheadHolder>,
-    /// Until when the attempt is over, or somebody else's.
-    lease_until: DateTime<Utc>,
-    /// When it is stopped.
-    deadline: DateTime<Utc>,
+    guards: CallGuards,
+    end: AttemptEnd,
     state: Mutex<State>,
 }
 
@@ -43,11 +54,11 @@ pub(crate) struct Calls {
 struct State {
     /// The probes whose leases were taken before the attempt.
     probes: HashMap<BreakerName, u64>,
-    /// Calls that were given up before they ended.
+    /// Calls that were dropped before they ended.
     given_up: Vec<(Permit, Duration)>,
 }
 
-/// When a job comes back that could not find out how its breaker stands.
+/// How long a job waits whose breaker or limit can't be read.
 const UNREADABLE_WAIT: TimeDelta = TimeDelta::seconds(10);
 
 impl<'a> JobBreaker<'a> {
@@ -57,10 +68,11 @@ impl<'a> JobBreaker<'a> {
 
     /// Makes a call, if the breaker lets it through, and counts how it ends.
     ///
-    /// Where the breaker does not, nothing is called, and the error is no failure: passed on with `?`, it makes the
-    /// job wait until the breaker may let it through, without an attempt being spent. A permanent error and one
-    /// that the policy expects don't count against the dependency, which has answered; any other does, and so does
-    /// a call that the job's timeout cuts short.
+    /// If the breaker refuses, nothing is called, and the error is no failure: passed on with `?`, it makes the job wait
+    /// until the breaker may let it through. No attempt is spent.
+    ///
+    /// A permanent error and an error that the policy expects don't count against the dependency, because it has
+    /// answered. Any other error counts, and so does a call that the job's timeout cuts short.
     ///
     /// ```
     /// use lambda_jobs_core::{JobContext, JobError};
@@ -77,73 +89,71 @@ impl<'a> JobBreaker<'a> {
     {
         let name = self.name.as_ref().map_err(|error| JobError::permanent(error.to_string()))?;
         let permit = self.calls.enter(name).await?;
-        let mut under_way = UnderWay::new(self.calls, permit);
+        let mut ongoing = OngoingCall::new(self.calls, permit);
         let has_time = self.calls.has_time_for_an_answer(name);
-        let is_probe = under_way.is_probe();
+        let is_probe = ongoing.is_probe();
         let outcome: Result<T, JobError> = if is_probe {
             operation.await.map_err(Into::into)
         } else {
             self.calls.watched(name, operation).await.map_err(Into::into)
         };
-        if let Some((permit, took)) = under_way.ended() {
-            // A call that was cut short for want of time fails soon, and says nothing about how soon it would be answered.
+        if let Some((permit, took)) = ongoing.ended() {
+            // A call that fails because the job has no time left fails soon. It does not say how soon the dependency
+            // answers.
             let is_answer = outcome.is_ok() || has_time;
-            self.calls.breakers.report(&permit, self.calls.judge(name, &outcome), took, is_answer).await;
+            let end = self.calls.call_end(name, &outcome);
+            self.calls.guards.breakers.report(&permit, end, took, is_answer).await;
         }
         outcome
     }
 }
 
 impl Calls {
-    pub(crate) fn new(
-        (breakers, limits): (Arc<Breakers>, Arc<Limits>),
-        policies: Arc<dyn BreakerPolicies>,
-        clock: Arc<dyn Clock>,
-        visitor: Arc<BulkheadHolder>,
-        (lease_until, deadline): (DateTime<Utc>, DateTime<Utc>),
-        probes: Vec<Permit>,
-    ) -> Self {
+    pub(crate) fn new(guards: CallGuards, end: AttemptEnd, probes: Vec<Permit>) -> Self {
         let probes = probes.into_iter().filter_map(|permit| Some((permit.breaker, permit.probe?))).collect();
         let state = Mutex::new(State { probes, given_up: Vec::new() });
-        Self { breakers, limits, policies, clock, visitor, lease_until, deadline, state }
+        Self { guards, end, state }
     }
 
     async fn enter(&self, name: &BreakerName) -> Result<Permit, JobError> {
         let held = self.state().probes.get(name).copied();
         if let Some(probe) = held
-            && self.breakers.is_probing(name, probe).await
+            && self.guards.breakers.is_probing(name, probe).await
         {
             self.state().probes.remove(name);
             return Ok(Permit { breaker: name.clone(), probe: Some(probe) });
         }
-        let until = match self.breakers.enter_soon(name, &self.visitor, self.time_left()).await {
-            Ok(permit) => return Ok(permit),
-            Err(Refusal::Refused | Refusal::Crowded(_)) => self.breakers.line_up(name, 1).await.pop(),
-            Err(Refusal::Unreadable) => None,
-        };
-        let until = until.unwrap_or_else(|| self.clock.now() + UNREADABLE_WAIT);
+        let until =
+            match self.guards.breakers.enter_or_wait(name, &self.guards.holder, self.time_left()).await {
+                Ok(permit) => return Ok(permit),
+                Err(Refusal::Refused | Refusal::Full(_)) => {
+                    self.guards.breakers.defer_instants(name, 1).await.pop()
+                }
+                Err(Refusal::Unreadable) => None,
+            };
+        let until = until.unwrap_or_else(|| self.guards.clock.now() + UNREADABLE_WAIT);
         Err(JobError::deferred(until, Blocker::Breaker(name.clone())))
     }
 
     fn time_left(&self) -> Duration {
-        (self.deadline - self.clock.now()).to_std().unwrap_or_default()
+        (self.end.deadline - self.guards.clock.now()).to_std().unwrap_or_default()
     }
 
     /// Whether there is time for an answer that is not prompt.
     fn has_time_for_an_answer(&self, name: &BreakerName) -> bool {
-        let terms = self.policies.breaker_policy(name).bulkhead_terms();
+        let terms = self.guards.policies.breaker_policy(name).bulkhead_terms();
         terms.is_none_or(|terms| self.time_left() > terms.prompt)
     }
 
-    /// Makes a call, and says so if it is not answered promptly, where that matters.
+    /// Makes a call, and reports if it is not answered promptly, if the breaker has a bulkhead.
     async fn watched<F: Future>(&self, name: &BreakerName, operation: F) -> F::Output {
-        let Some(terms) = self.policies.breaker_policy(name).bulkhead_terms() else {
+        let Some(terms) = self.guards.policies.breaker_policy(name).bulkhead_terms() else {
             return operation.await;
         };
-        let began = self.clock.monotonic();
+        let began = self.guards.clock.monotonic();
         let stalling = async {
-            self.clock.sleep(terms.prompt).await;
-            self.breakers.stalled(name, began, &self.visitor).await;
+            self.guards.clock.sleep(terms.prompt).await;
+            self.guards.breakers.report_stall(name, began, &self.guards.holder).await;
         };
         match select(pin!(operation), pin!(stalling)).await {
             Either::Left((outcome, _)) => outcome,
@@ -153,45 +163,46 @@ impl Calls {
 
     pub(crate) async fn throttle(&self, name: &str, rate: Rate) -> Result<(), JobError> {
         let key = LimitKey::of(&format!("rate:{name}"));
-        // A job that comes back has waited its turn, and nobody can tell it from one that has not.
-        let wanted = LimitRequest { returning: 1, fresh: 0, holder: 0, lease_until: self.lease_until };
-        let ask = Ask { key: key.clone(), quota: Quota::Rate(rate), wanted };
-        let answer = self.limits.take(&[ask]).await.pop();
+        // A job that comes back has waited its turn, and looks like one that has not.
+        let lease_until = self.end.lease_until;
+        let request = LimitRequest { returning: 1, fresh: 0, holder: 0, lease_until };
+        let query = LimitQuery { key: key.clone(), quota: Quota::Rate(rate), request };
+        let answer = self.guards.limits.acquire(&[query]).await.pop();
         match answer {
-            Some(Ok(taken)) => match taken.later.first() {
+            Some(Ok(granted)) => match granted.later.first() {
                 None => Ok(()),
                 Some(until) => Err(JobError::deferred(*until, Blocker::Limit(key))),
             },
             Some(Err(error)) => {
-                tracing::warn!(limit = %key, error = &error as &dyn std::error::Error, "a limit can't be asked");
-                Err(JobError::deferred(self.clock.now() + UNREADABLE_WAIT, Blocker::Limit(key)))
+                tracing::warn!(limit = %key, error = &error as &dyn std::error::Error, "a limit can't be asked; its job waits");
+                Err(JobError::deferred(self.guards.clock.now() + UNREADABLE_WAIT, Blocker::Limit(key)))
             }
             None => Ok(()),
         }
     }
 
-    fn judge<T>(&self, name: &BreakerName, outcome: &Result<T, JobError>) -> CallEnd {
+    fn call_end<T>(&self, name: &BreakerName, outcome: &Result<T, JobError>) -> CallEnd {
         match outcome {
             Ok(_) => CallEnd::Succeeded,
             Err(error) if error.is_snooze() || error.is_deferral() => CallEnd::Unknown,
             Err(error) if error.is_permanent() => CallEnd::Succeeded,
-            Err(error) if self.policies.breaker_policy(name).is_expected(&error.to_string()) => {
+            Err(error) if self.guards.policies.breaker_policy(name).is_expected(&error.to_string()) => {
                 CallEnd::Succeeded
             }
             Err(_) => CallEnd::Failed,
         }
     }
 
-    /// Sees to the calls that did not end, and to the probes that nobody made, once the attempt is over.
+    /// Reports the calls that did not end, and the probes that were not made, when the attempt has ended.
     pub(crate) async fn finish(&self, timed_out: bool) {
         let State { probes, given_up } = std::mem::take(&mut *self.state());
         let end = if timed_out { CallEnd::Failed } else { CallEnd::Unknown };
         for (permit, took) in given_up {
-            self.breakers.report(&permit, end, took, false).await;
+            self.guards.breakers.report(&permit, end, took, false).await;
         }
         for (breaker, probe) in probes {
             let permit = Permit { breaker, probe: Some(probe) };
-            self.breakers.report(&permit, CallEnd::Unknown, Duration::ZERO, false).await;
+            self.guards.breakers.report(&permit, CallEnd::Unknown, Duration::ZERO, false).await;
         }
     }
 
@@ -200,16 +211,16 @@ impl Calls {
     }
 }
 
-/// A call that is being made. Dropped before it has ended, it was given up.
-struct UnderWay<'a> {
+/// A call while it is made. If it is dropped before it has ended, it was given up.
+struct OngoingCall<'a> {
     calls: &'a Calls,
     permit: Option<Permit>,
     began: Duration,
 }
 
-impl<'a> UnderWay<'a> {
+impl<'a> OngoingCall<'a> {
     fn new(calls: &'a Calls, permit: Permit) -> Self {
-        Self { began: calls.clock.monotonic(), permit: Some(permit), calls }
+        Self { began: calls.guards.clock.monotonic(), permit: Some(permit), calls }
     }
 
     fn is_probe(&self) -> bool {
@@ -217,12 +228,12 @@ impl<'a> UnderWay<'a> {
     }
 
     fn ended(&mut self) -> Option<(Permit, Duration)> {
-        let took = self.calls.clock.monotonic().saturating_sub(self.began);
+        let took = self.calls.guards.clock.monotonic().saturating_sub(self.began);
         self.permit.take().map(|permit| (permit, took))
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for OngoingCall<'_> {
     fn drop(&mut self) {
         if let Some(given_up) = self.ended() {
             self.calls.state().given_up.push(given_up);

@@ -20,8 +20,8 @@ use crate::job::{BreakerName, Queue};
 use crate::limit::Limit;
 use crate::retry::RetryPolicy;
 
-pub(crate) use calls::Calls;
 pub use calls::JobBreaker;
+pub(crate) use calls::{AttemptEnd, CallGuards, Calls};
 pub use context::{JobContext, StopSignal, Stopper};
 pub use error::JobError;
 pub use registry::{JobRegistry, RegisterError, UniqueKeyUnsupported};

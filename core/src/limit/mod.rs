@@ -1,8 +1,11 @@
 //! Limits that the whole fleet shares: how many jobs run at once, and how many start in a time.
 //!
-//! What is over a limit is deferred, never failed: it spends no attempt and is given an instant of its own at
-//! which it may have its turn, so that a long queue does not come back all at once again and again. What
-//! holds a place holds it under a lease, so that a crash gives it back.
+//! A job over the limit waits its turn. Nothing fails and no attempt is spent. Each gets an instant of its own,
+//! at the pace of the limit, so a long queue does not come back all at once. While jobs wait for a rate,
+//! newcomers queue up behind them.
+//!
+//! A concurrency lease ends by itself after a crash. So a limit is exceeded at most by workers that go on
+//! beyond their lease.
 
 mod policy;
 mod state;

@@ -1,4 +1,4 @@
-//! How many jobs may run, and of what.
+//! Limits: which jobs count together, and how many may run.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub struct Limit {
     scope: Option<String>,
 }
 
-/// What is counted together.
+/// Which jobs count together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LimitBy {
     /// All jobs of the handler.
@@ -46,12 +46,12 @@ pub enum LimitBy {
     Payload(String),
 }
 
-/// How many.
+/// How many jobs may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quota {
     /// So many at once.
     Concurrency(u32),
-    /// So many in a time.
+    /// So many per time.
     Rate(Rate),
 }
 
@@ -63,7 +63,7 @@ pub struct Rate {
     burst: u32,
 }
 
-/// The largest number of jobs in a limit.
+/// The largest number of jobs at once.
 const MAX_JOBS: u32 = 1_000;
 /// The largest number of jobs of a rate.
 const MAX_RATE_JOBS: u32 = 100_000;
@@ -89,7 +89,7 @@ impl Limit {
         Self { by, quota: Quota::Rate(rate), scope: None }
     }
 
-    /// Counts the jobs of all handlers together whose limits name this scope; otherwise a limit is its
+    /// Counts the jobs of all handlers whose limits name this scope together. Without a scope, a limit is its
     /// handler's alone. 1 to 128 bytes.
     pub fn shared(mut self, scope: impl Into<String>) -> Result<Self, Invalid> {
         let scope = scope.into();
@@ -108,13 +108,13 @@ impl Limit {
         is_one_kind && self.by == other.by && self.scope == other.scope
     }
 
-    /// How many.
+    /// How many jobs may run.
     #[must_use]
     pub const fn quota(&self) -> Quota {
         self.quota
     }
 
-    /// The key that a job has in this limit; `None` where it is not limited.
+    /// The key that a job has in this limit; `None` if the job is not limited.
     #[must_use]
     pub fn key(&self, job: &JobDefinition) -> Option<LimitKey> {
         let by = match &self.by {
@@ -135,7 +135,7 @@ impl Limit {
     }
 }
 
-/// A value that can be told from others in few bytes.
+/// A value as a short text of its own.
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -161,8 +161,8 @@ impl Rate {
         Ok(Self { jobs, per, burst: jobs })
     }
 
-    /// Lets so many start at once after a quiet time, 1 to 100,000; as many as start in a second in any case,
-    /// because SQS counts waits in whole seconds.
+    /// Lets so many start at once after a quiet time, 1 to 100,000. As many as start in a second may always start at
+    /// once, because SQS counts waits in whole seconds.
     pub fn burst(mut self, jobs: u32) -> Result<Self, Invalid> {
         if (1..=MAX_RATE_JOBS).contains(&jobs) {
             self.burst = jobs;

@@ -1,12 +1,11 @@
-//! How far a limit is used up.
+//! The state of a limit.
 //!
 //! A rate is a token bucket in the form of GCRA: one instant, the *theoretical arrival time*, says how many tokens
-//! are left. Concurrency is a list of places, each held by one batch for some of its jobs, with a lease. Both
-//! have a line: the instant at which the next job that is deferred may come back, so that each comes when its
-//! turn is likely.
+//! are left. Concurrency is a list of leases, each held by one batch for some of its jobs. Both have a ramp: the
+//! instant at which the next deferred job may come back, so that each comes when its turn is likely.
 //!
-//! A token is kept for each job that waits in the line of a rate: a second instant counts those tokens as gone
-//! already, and who comes new must find one in both. It is time that gives a token back which nobody comes for.
+//! A rate keeps a token for each job that waits on its ramp. A second instant counts those tokens as spent, and a new
+//! job needs a token by both. If nobody claims a token, time returns it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -25,28 +24,29 @@ pub struct LimitState {
     pub revision: u64,
     /// Who wrote this revision: a random number.
     pub writer: u64,
-    /// When the tokens that are gone are all back.
+    /// When all spent tokens are back.
     pub full_at: DateTime<Utc>,
-    /// When they would all be back if those that wait had theirs already. Before `full_at` nobody waits.
+    /// When all tokens would be back if each waiting job had spent its own. No job waits if this is before `full_at`.
     #[serde(default)]
     pub booked_until: DateTime<Utc>,
-    /// The places that are held.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub places: Vec<Lease>,
-    /// How long a place is held on average, in milliseconds.
+    /// The concurrency leases.
+    #[serde(rename = "places", default, skip_serializing_if = "Vec::is_empty")]
+    pub leases: Vec<Lease>,
+    /// How long a lease is held on average, in milliseconds.
     #[serde(default)]
     pub hold_millis: u64,
-    /// When the last of those that were deferred comes back.
-    pub line_ends: DateTime<Utc>,
+    /// When the last deferred job comes back.
+    #[serde(rename = "lineEnds")]
+    pub ramp_ends: DateTime<Utc>,
     /// When it was written last.
     pub written_at: DateTime<Utc>,
 }
 
-/// Places that one batch holds.
+/// A concurrency lease of one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lease {
-    /// Who holds them: a random number.
+    /// The batch that holds it: a random number.
     pub holder: u64,
     /// For how many jobs.
     pub jobs: u32,
@@ -56,36 +56,35 @@ pub struct Lease {
     pub lease_until: DateTime<Utc>,
 }
 
-/// What a batch wants of a limit.
+/// What a batch asks of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitRequest {
     /// For how many jobs that have waited for it before.
     pub returning: u32,
     /// For how many others.
     pub fresh: u32,
-    /// Who wants it: a random number.
+    /// The batch that asks: a random number.
     pub holder: u64,
-    /// Until when the jobs are over, or somebody else's.
+    /// When its lease ends.
     pub lease_until: DateTime<Utc>,
 }
 
-/// What a batch was given.
+/// What a batch gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
     /// How many jobs may start that have waited before.
     pub returning: u32,
     /// How many others.
     pub fresh: u32,
-    /// When the rest may come back, one instant for each, the earliest first; those that have waited before
-    /// first.
+    /// When the rest may come back: one instant for each, the earliest first. Jobs that have waited before come first.
     pub later: Vec<DateTime<Utc>>,
 }
 
-/// How long a place is thought to be held before one was given back.
+/// How long a lease is thought to be held before the first one was returned.
 const UNKNOWN_HOLD: TimeDelta = TimeDelta::seconds(1);
 /// How soon a job comes back at the earliest: SQS counts in whole seconds.
 const SOONEST: TimeDelta = TimeDelta::seconds(1);
-/// How long a limit is remembered that nobody uses, at least.
+/// For how long an unused limit is remembered, at least.
 const KEEP: TimeDelta = TimeDelta::days(1);
 
 impl LimitState {
@@ -98,57 +97,55 @@ impl LimitState {
             writer: 0,
             full_at: now,
             booked_until: now,
-            places: Vec::new(),
+            leases: Vec::new(),
             hold_millis: 0,
-            line_ends: now,
+            ramp_ends: now,
             written_at: now,
         }
     }
 
-    /// The limit after a batch took what it can have of it.
+    /// The limit after a batch acquired as much as it may, and what that is.
     ///
-    /// Of a rate, jobs that have not waited before get only what is not kept for those that have.
+    /// A rate gives its kept tokens only to jobs that have waited before.
     #[must_use]
-    pub fn taken(mut self, quota: Quota, wanted: &LimitRequest, now: DateTime<Utc>) -> (Self, Granted) {
+    pub fn acquired(mut self, quota: Quota, request: &LimitRequest, now: DateTime<Utc>) -> (Self, Granted) {
         let (returning, fresh) = match quota {
             Quota::Rate(rate) => {
-                let returning = wanted.returning.min(tokens(rate, self.full_at, now));
+                let returning = request.returning.min(tokens(rate, self.full_at, now));
                 self.full_at = spent(rate, self.full_at, returning, now);
-                let is_awaited = returning < wanted.returning;
+                let is_awaited = returning < request.returning;
                 let left = tokens(rate, self.full_at.max(self.booked_until), now);
-                let fresh = if is_awaited { 0 } else { wanted.fresh.min(left) };
+                let fresh = if is_awaited { 0 } else { request.fresh.min(left) };
                 self.full_at = spent(rate, self.full_at, fresh, now);
                 self.booked_until = spent(rate, self.booked_until, fresh, now);
                 (returning, fresh)
             }
             Quota::Concurrency(most) => {
-                self.places.retain(|place| place.lease_until > now);
-                let free = most.saturating_sub(held(&self.places));
-                let returning = wanted.returning.min(free);
-                let fresh = wanted.fresh.min(free - returning);
-                self.hold(wanted, returning + fresh, now);
+                self.leases.retain(|lease| lease.lease_until > now);
+                let free = most.saturating_sub(held(&self.leases));
+                let returning = request.returning.min(free);
+                let fresh = request.fresh.min(free - returning);
+                self.lease(request, returning + fresh, now);
                 (returning, fresh)
             }
         };
-        let refused = (wanted.returning - returning) + (wanted.fresh - fresh);
-        let later = self.line_up(refused, quota, now);
+        let refused = (request.returning - returning) + (request.fresh - fresh);
+        let later = self.defer(refused, quota, now);
         (self.written(now), Granted { returning, fresh, later })
     }
 
-    /// The limit after so many jobs of a holder are over, or did not start after all. Answers none where there
-    /// is nothing to give back.
+    /// The limit after a batch returned its leases for so many jobs; `None` if it holds none.
     #[must_use]
-    pub fn given_back(mut self, holder: u64, jobs: u32, now: DateTime<Utc>) -> Option<Self> {
-        let place = self.places.iter_mut().find(|place| place.holder == holder)?;
-        let held = now - place.since;
-        place.jobs = place.jobs.saturating_sub(jobs);
-        self.places.retain(|place| place.jobs > 0);
+    pub fn returned(mut self, holder: u64, jobs: u32, now: DateTime<Utc>) -> Option<Self> {
+        let lease = self.leases.iter_mut().find(|lease| lease.holder == holder)?;
+        let held = now - lease.since;
+        lease.jobs = lease.jobs.saturating_sub(jobs);
+        self.leases.retain(|lease| lease.jobs > 0);
         self.hold_millis = moving_average(self.hold_millis, held);
         Some(self.written(now))
     }
 
-    /// When a job that has not waited can come at the earliest, where none can now. A place that is held may be
-    /// given back before.
+    /// When a new job can start at the earliest; `None` if one can start now. A lease may be returned before it ends.
     #[must_use]
     pub fn next_free_at(&self, quota: Quota, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match quota {
@@ -157,26 +154,26 @@ impl LimitState {
                 (at > now).then_some(at)
             }
             Quota::Concurrency(most) => {
-                let mut places: Vec<Lease> =
-                    self.places.iter().filter(|place| place.lease_until > now).copied().collect();
-                places.sort_unstable_by_key(|place| place.lease_until);
-                // So many must go for one to be free.
-                let gone = (0..places.len()).find(|gone| held(&places[*gone..]) < most);
-                let last = gone.unwrap_or(places.len()).checked_sub(1)?;
-                places.get(last).map(|place| place.lease_until)
+                let mut leases: Vec<Lease> =
+                    self.leases.iter().filter(|lease| lease.lease_until > now).copied().collect();
+                leases.sort_unstable_by_key(|lease| lease.lease_until);
+                // So many must end for one job to start.
+                let ended = (0..leases.len()).find(|ended| held(&leases[*ended..]) < most);
+                let last = ended.unwrap_or(leases.len()).checked_sub(1)?;
+                leases.get(last).map(|lease| lease.lease_until)
             }
         }
     }
 
-    fn hold(&mut self, wanted: &LimitRequest, jobs: u32, now: DateTime<Utc>) {
+    fn lease(&mut self, request: &LimitRequest, jobs: u32, now: DateTime<Utc>) {
         if jobs > 0 {
-            let LimitRequest { holder, lease_until, .. } = *wanted;
-            self.places.push(Lease { holder, jobs, since: now, lease_until });
+            let LimitRequest { holder, lease_until, .. } = *request;
+            self.leases.push(Lease { holder, jobs, since: now, lease_until });
         }
     }
 
-    /// The instants of the next jobs in line.
-    fn line_up(&mut self, jobs: u32, quota: Quota, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    /// The instants of the next jobs on the ramp.
+    fn defer(&mut self, jobs: u32, quota: Quota, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
         if jobs == 0 {
             return Vec::new();
         }
@@ -193,10 +190,10 @@ impl LimitState {
                 (later(now, interval), interval)
             }
         };
-        let first = first.max(later(now, SOONEST)).max(later(self.line_ends, interval));
-        let places: Vec<DateTime<Utc>> = (0..jobs).map(|job| later(first, times(interval, job))).collect();
-        self.line_ends = places.last().copied().unwrap_or(self.line_ends);
-        places
+        let first = first.max(later(now, SOONEST)).max(later(self.ramp_ends, interval));
+        let instants: Vec<DateTime<Utc>> = (0..jobs).map(|job| later(first, times(interval, job))).collect();
+        self.ramp_ends = instants.last().copied().unwrap_or(self.ramp_ends);
+        instants
     }
 
     const fn written(mut self, now: DateTime<Utc>) -> Self {
@@ -206,20 +203,20 @@ impl LimitState {
     }
 }
 
-/// How long places are held on average, in milliseconds, once one more was held so long: the last few say more than
-/// the first. 0 before the first.
+/// How long leases are held on average, in milliseconds, after one more was held so long. Recent leases weigh more. 0
+/// before the first.
 pub(crate) fn moving_average(before: u64, held: TimeDelta) -> u64 {
     let held = u64::try_from(held.num_milliseconds()).unwrap_or_default();
     let before = if before == 0 { held } else { before };
     (before.saturating_mul(7).saturating_add(held) / 8).max(1)
 }
 
-/// For how many jobs places are held.
-fn held(places: &[Lease]) -> u32 {
-    places.iter().fold(0, |held, place| held.saturating_add(place.jobs))
+/// For how many jobs leases are held.
+fn held(leases: &[Lease]) -> u32 {
+    leases.iter().fold(0, |held, lease| held.saturating_add(lease.jobs))
 }
 
-/// How many tokens are there, where they are all back at this instant.
+/// How many tokens are left, if all are back at this instant.
 fn tokens(rate: Rate, full_at: DateTime<Utc>, now: DateTime<Utc>) -> u32 {
     let left = depth(rate) - (full_at.max(now) - now);
     let interval = rate.interval().num_nanoseconds().unwrap_or(i64::MAX).max(1);
@@ -227,12 +224,12 @@ fn tokens(rate: Rate, full_at: DateTime<Utc>, now: DateTime<Utc>) -> u32 {
     u32::try_from(left.max(0)).unwrap_or(u32::MAX)
 }
 
-/// When all tokens are back after so many more are taken.
+/// When all tokens are back after so many more are spent.
 fn spent(rate: Rate, full_at: DateTime<Utc>, taken: u32, now: DateTime<Utc>) -> DateTime<Utc> {
     later(full_at.max(now), times(rate.interval(), taken))
 }
 
-/// When the next token is there, where they are all back at this instant.
+/// When the next token is back, if all are back at this instant.
 fn next_token(rate: Rate, full_at: DateTime<Utc>) -> DateTime<Utc> {
     full_at.checked_sub_signed(depth(rate) - rate.interval()).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
@@ -263,8 +260,8 @@ impl VersionedState for LimitState {
     }
 
     fn expires_at(&self) -> Option<DateTime<Utc>> {
-        let leases = self.places.iter().map(|place| place.lease_until);
-        let last = leases.chain([self.full_at, self.booked_until, self.line_ends, self.written_at]).max();
+        let leases = self.leases.iter().map(|lease| lease.lease_until);
+        let last = leases.chain([self.full_at, self.booked_until, self.ramp_ends, self.written_at]).max();
         last?.checked_add_signed(KEEP)
     }
 }

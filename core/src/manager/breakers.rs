@@ -53,7 +53,7 @@ impl BreakerView {
             openings: breaker.openings,
             next_probe_at: breaker.next_probe_at(),
             deferred_jobs: breaker.deferred(now),
-            waiting_batches: breaker.inside(now),
+            waiting_batches: breaker.callers(now),
         }
     }
 }

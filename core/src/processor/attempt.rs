@@ -15,7 +15,7 @@ use super::observed::{Observed, discard, panic_text};
 use super::outcome::{Outcome, Terms, conclude};
 use super::{Batch, JobProcessor};
 use crate::clock::BoxFuture;
-use crate::handler::{Calls, JobContext, JobError, StopSignal, Success};
+use crate::handler::{AttemptEnd, CallGuards, Calls, JobContext, JobError, StopSignal, Success};
 use crate::job::{JobRecord, JobStatus};
 use crate::ports::Settlement;
 
@@ -75,14 +75,15 @@ impl Batch<'_> {
         let now = record.started_at.unwrap_or_else(|| self.now());
         let deadline = now + TimeDelta::from_std(job.timeout()).unwrap_or(TimeDelta::MAX);
         let lease_until = record.claim.as_ref().map_or(self.invocation.deadline, |claim| claim.lease_until);
-        let calls = Calls::new(
-            (Arc::clone(breakers), Arc::clone(limits)),
-            registry.clone(),
-            Arc::clone(clock),
-            Arc::clone(&self.permits.holder),
-            (lease_until, deadline),
-            self.permits.take_probes(record.id()),
-        );
+        let guards = CallGuards {
+            breakers: Arc::clone(breakers),
+            limits: Arc::clone(limits),
+            policies: registry.clone(),
+            clock: Arc::clone(clock),
+            holder: Arc::clone(&self.permits.holder),
+        };
+        let probes = self.permits.take_probes(record.id());
+        let calls = Calls::new(guards, AttemptEnd { lease_until, deadline }, probes);
         JobContext::new(
             job.definition().clone(),
             record.attempt(),

@@ -11,7 +11,7 @@ use super::job::Job;
 use super::permits::leases;
 use crate::job::{Blocker, BreakerName, JobId, LimitKey};
 use crate::limit::{Granted, LimitRequest, Quota};
-use crate::protection::{Ask, CallEnd, Permit, Refusal};
+use crate::protection::{LimitQuery, CallEnd, Permit, Refusal};
 
 impl Job {
     /// Whether it was deferred before, and so has waited for its turn.
@@ -46,7 +46,7 @@ impl Batch<'_> {
         let needed: Vec<BreakerName> = needed.into_iter().collect();
         self.permits.holder.declare(&needed);
         breakers.look_up(&needed).await;
-        breakers.take_places(&needed, &self.permits.holder).await;
+        breakers.acquire_leases(&needed, &self.permits.holder).await;
         let (mut left, mut blocked) = (Vec::with_capacity(jobs.len()), Vec::new());
         let mut refused: BTreeMap<BreakerName, Vec<Job>> = BTreeMap::new();
         for job in jobs {
@@ -55,7 +55,7 @@ impl Batch<'_> {
                     self.permits.add_probes(job.id(), probes);
                     left.push(job);
                 }
-                Err((name, Refusal::Refused | Refusal::Crowded(_))) => {
+                Err((name, Refusal::Refused | Refusal::Full(_))) => {
                     refused.entry(name).or_default().push(job);
                 }
                 Err((name, Refusal::Unreadable)) => {
@@ -65,7 +65,7 @@ impl Batch<'_> {
             }
         }
         for (name, jobs) in refused {
-            let turns = breakers.line_up(&name, jobs.len()).await;
+            let turns = breakers.defer_instants(&name, jobs.len()).await;
             blocked.extend(jobs.into_iter().zip(turns).map(|(job, until)| {
                 let by = Blocker::Breaker(name.clone());
                 Blocked { job, until, by }
@@ -88,7 +88,7 @@ impl Batch<'_> {
                 Ok(_) => {}
                 // Such a job waits for that answer while it runs, and the others of its batch go on. A job that
                 // needs more breakers may have acted by then, and be refused.
-                Err(Refusal::Crowded(since))
+                Err(Refusal::Full(since))
                     if job.breakers().count() == 1 && breakers.is_about_to_answer(since) => {}
                 Err(refusal) => {
                     self.return_probes(&probes).await;
@@ -113,15 +113,15 @@ impl Batch<'_> {
         for job in ready.chain(claims.suspects.iter().map(|suspect| &suspect.job)) {
             holder.expect(job.breakers());
         }
-        self.processor.breakers.leave(holder, false).await;
+        self.processor.breakers.release_leases(holder, false).await;
     }
 
     /// Returns the bulkhead leases that only this job needed. It has ended.
     pub(super) async fn done_calling(&self, job: &Job) {
         let mut names = job.breakers().peekable();
         if names.peek().is_some() {
-            self.permits.holder.over(names);
-            self.processor.breakers.leave(&self.permits.holder, false).await;
+            self.permits.holder.done(names);
+            self.processor.breakers.release_leases(&self.permits.holder, false).await;
         }
     }
 
@@ -136,8 +136,8 @@ impl Batch<'_> {
         let mut blocked = Vec::new();
         for nth in 0..most {
             let crowds = crowds(&jobs, nth);
-            let asks: Vec<Ask> = crowds.iter().map(|(key, crowd)| self.ask(key, crowd)).collect();
-            let answers = self.processor.limits.take(&asks).await;
+            let asks: Vec<LimitQuery> = crowds.iter().map(|(key, crowd)| self.ask(key, crowd)).collect();
+            let answers = self.processor.limits.acquire(&asks).await;
             for ((crowd, ask), answer) in crowds.values().zip(&asks).zip(answers) {
                 let answer = answer.unwrap_or_else(|error| {
                     tracing::warn!(limit = %ask.key, error = &error as &dyn std::error::Error,
@@ -155,7 +155,7 @@ impl Batch<'_> {
     }
 
     /// Gives a crowd what its limit granted. Takes the jobs out that got nothing, and returns them.
-    fn heed(&self, answer: &Granted, ask: &Ask, crowd: &Crowd, jobs: &mut [Option<Job>]) -> Vec<Blocked> {
+    fn heed(&self, answer: &Granted, ask: &LimitQuery, crowd: &Crowd, jobs: &mut [Option<Job>]) -> Vec<Blocked> {
         let mut later = answer.later.iter();
         let mut blocked = Vec::new();
         for (position, at) in crowd.members.iter().enumerate() {
@@ -163,7 +163,7 @@ impl Batch<'_> {
             let Some(job) = jobs[*at].take() else { continue };
             if is_let_through {
                 if matches!(crowd.quota, Quota::Concurrency(_)) {
-                    self.permits.add_lease(job.id(), ask.key.clone(), ask.wanted.holder);
+                    self.permits.add_lease(job.id(), ask.key.clone(), ask.request.holder);
                 }
                 jobs[*at] = Some(job);
             } else {
@@ -174,21 +174,21 @@ impl Batch<'_> {
         blocked
     }
 
-    fn ask(&self, key: &LimitKey, crowd: &Crowd) -> Ask {
+    fn ask(&self, key: &LimitKey, crowd: &Crowd) -> LimitQuery {
         let all = u32::try_from(crowd.members.len()).unwrap_or(u32::MAX);
-        let wanted = LimitRequest {
+        let request = LimitRequest {
             returning: crowd.returning,
             fresh: all - crowd.returning,
             holder: self.processor.entropy.next_u64(),
             lease_until: self.lease_until,
         };
-        Ask { key: key.clone(), quota: crowd.quota, wanted }
+        LimitQuery { key: key.clone(), quota: crowd.quota, wanted }
     }
 
     /// Returns everything that is still held at the end of the batch.
     pub(super) async fn return_all_permits(&self) {
         self.return_permits(|_| true).await;
-        self.processor.breakers.leave(&self.permits.holder, true).await;
+        self.processor.breakers.release_leases(&self.permits.holder, true).await;
     }
 
     /// Returns what these jobs hold: they have ended, or do not run after all.
@@ -202,7 +202,7 @@ impl Batch<'_> {
         }
         let leases = leases(&returned);
         if !leases.is_empty() {
-            self.processor.limits.give_back(&leases).await;
+            self.processor.limits.return_leases(&leases).await;
         }
     }
 }

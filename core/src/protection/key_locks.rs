@@ -1,4 +1,4 @@
-//! Taking keys: what callers and workers have in common.
+//! Locks on unique keys, as callers and workers take them.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -9,9 +9,9 @@ use crate::job::{JobDefinition, JobId, JobRecord};
 use crate::ports::{JobStore, KeyClaim, KeyOutcome, StoreError, UniqueKeys};
 use crate::unique::{KeyHold, Standing, standing};
 
-/// How often a key is tried that others take in between.
+/// How often a key is tried again that another job takes in between.
 const ROUNDS: usize = 4;
-/// How long it is until a key that others keep taking is looked at again.
+/// How long a job waits for a key that other jobs keep taking.
 const CONTENDED: TimeDelta = TimeDelta::seconds(5);
 
 /// A key that a job needs.
@@ -22,32 +22,32 @@ pub(crate) struct KeyRequest {
     pub(crate) keep: Option<Duration>,
 }
 
-/// What asking for a key came to.
+/// Whether a job has its key.
 #[derive(Debug)]
 pub(crate) enum KeyLock {
-    /// The job may go on: it holds its key, or has ended and needs none.
+    /// The job may start: it holds its key, or has ended and needs none.
     Ours,
-    /// Another job has it.
+    /// Another job holds it.
     Lost {
         /// That job.
         holder: JobId,
         /// Its record; absent for one of the same batch.
         record: Option<Box<JobRecord>>,
-        /// The record of the job that asked.
+        /// The record of the job that asks.
         own: Option<Box<JobRecord>>,
     },
-    /// It will be known from this instant on.
+    /// Unknown until this instant.
     Unsure(DateTime<Utc>),
 }
 
-/// Those that take keys.
+/// Takes keys.
 pub(crate) struct KeyLocks<'a> {
     pub(crate) unique: &'a dyn UniqueKeys,
     pub(crate) store: &'a dyn JobStore,
     pub(crate) now: DateTime<Utc>,
 }
 
-/// A claim on its way, and where its answer goes.
+/// A claim, and where its answer goes.
 struct Claiming {
     at: usize,
     claim: KeyClaim,
@@ -69,12 +69,12 @@ impl KeyRequest {
 }
 
 impl KeyLocks<'_> {
-    /// Takes keys in as few requests as possible, and answers in their order. Of several jobs that want one
-    /// key the first has it, if it can be had; their messages are here, so each is known to be on its way.
-    pub(crate) async fn take(&self, wanted: Vec<KeyRequest>) -> Vec<Result<KeyLock, StoreError>> {
-        let mut answers: Answers = wanted.iter().map(|_| None).collect();
+    /// Takes keys in as few requests as possible, and answers in their order. Of several jobs with one key the first gets
+    /// it, if any can. The caller has the messages of all, so each of these jobs is known to be coming.
+    pub(crate) async fn take(&self, requests: Vec<KeyRequest>) -> Vec<Result<KeyLock, StoreError>> {
+        let mut answers: Answers = requests.iter().map(|_| None).collect();
         let mut coming = HashSet::new();
-        let mut left: Vec<(usize, KeyRequest)> = wanted.into_iter().enumerate().collect();
+        let mut left: Vec<(usize, KeyRequest)> = requests.into_iter().enumerate().collect();
         while !left.is_empty() {
             let mut keys = HashSet::new();
             let (wave, later): (Vec<_>, Vec<_>) =
@@ -115,7 +115,7 @@ impl KeyLocks<'_> {
             if taken.is_empty() {
                 return;
             }
-            claiming = self.judge(taken, coming, answers).await;
+            claiming = self.take_over(taken, coming, answers).await;
             if claiming.is_empty() {
                 return;
             }
@@ -125,18 +125,15 @@ impl KeyLocks<'_> {
         }
     }
 
-    /// Looks at the jobs that hold keys; answers the claims on those that can be taken over.
-    async fn judge(
+    /// Reads the jobs that hold the keys. Returns new claims on the keys that can be taken over, and answers the others.
+    async fn take_over(
         &self,
         taken: Vec<(Claiming, KeyHold)>,
         coming: &HashSet<JobId>,
         answers: &mut Answers,
     ) -> Vec<Claiming> {
-        let mut seen = HashSet::new();
-        let both = taken.iter().flat_map(|(one, hold)| [&one.claim.hold.job, &hold.job]);
-        let ids: Vec<JobId> = both.filter(|id| seen.insert(*id)).cloned().collect();
-        let records: HashMap<JobId, JobRecord> = match self.store.get(&ids).await {
-            Ok(found) => found.into_iter().flatten().map(|record| (record.id().clone(), record)).collect(),
+        let records = match self.records_of(&taken).await {
+            Ok(records) => records,
             Err(error) => {
                 let again = error.to_string();
                 for (one, _) in taken {
@@ -150,7 +147,7 @@ impl KeyLocks<'_> {
         for (Claiming { at, claim }, hold) in taken {
             let own = records.get(&claim.hold.job);
             let record = records.get(&hold.job);
-            // A late message of a job that has ended must not take the key from those that come.
+            // A late message of a job that has ended must not take the key from later jobs.
             let has_ended = own.is_some_and(|own| own.status.is_finished() && !own.dead_lettered);
             let lost = || KeyLock::Lost {
                 holder: hold.job.clone(),
@@ -160,7 +157,7 @@ impl KeyLocks<'_> {
             if hold.job == claim.hold.job {
                 match own {
                     Some(_) => answers[at] = Some(Ok(KeyLock::Ours)),
-                    // It is about to be recorded: the minute in which it may be missing begins anew.
+                    // It is about to be recorded: its provisional minute begins again.
                     None => free.push(renewed(at, hold, self.now)),
                 }
                 continue;
@@ -179,9 +176,21 @@ impl KeyLocks<'_> {
         }
         free
     }
+
+    /// The records of the jobs that ask and of those that hold.
+    async fn records_of(
+        &self,
+        taken: &[(Claiming, KeyHold)],
+    ) -> Result<HashMap<JobId, JobRecord>, StoreError> {
+        let mut seen = HashSet::new();
+        let both = taken.iter().flat_map(|(one, hold)| [&one.claim.hold.job, &hold.job]);
+        let ids: Vec<JobId> = both.filter(|id| seen.insert(*id)).cloned().collect();
+        let found = self.store.get(&ids).await?;
+        Ok(found.into_iter().flatten().map(|record| (record.id().clone(), record)).collect())
+    }
 }
 
-/// The claim of a job on the key that it has already, for as long as it was given at first.
+/// The claim of a job on its own key, which it keeps for as long as it was given at first.
 fn renewed(at: usize, hold: KeyHold, now: DateTime<Utc>) -> Claiming {
     Claiming { at, claim: KeyClaim { hold: KeyHold { since: now, ..hold.clone() }, replacing: Some(hold) } }
 }

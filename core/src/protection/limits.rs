@@ -1,54 +1,53 @@
-//! One environment's view of the limits that the fleet shares.
+//! One environment's view of the fleet's limits.
 //!
-//! A batch asks once for all its jobs of a key, and writes at once what it takes, under the revision that it saw last:
-//! alone with a key that is one request, and whoever was overtaken sees by the answer what is left. A limit that
-//! can't be asked lets nobody through.
+//! A batch asks once for all its jobs of a key and takes its share in the same conditional write, under the
+//! revision that it saw last. Alone with its key that is one request, and one more to return leases. A batch
+//! that was overtaken sees in the answer what is left. If a limit can't be asked, no job starts.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use crate::clock::{Clock, Entropy};
+use crate::clock::Clock;
 use crate::job::LimitKey;
 use crate::limit::{Granted, LimitRequest, LimitState, Quota};
-use crate::ports::{CorePorts, EventKind, EventSink, JobEvent, StoreError, VersionedOutcome, VersionedStore};
+use crate::ports::{CorePorts, EventKind, EventSink, JobEvent, StoreError};
+use crate::protection::versioned_cache::{CacheTerms, CachedState, VersionedCache};
 
 /// The limits, as one environment knows them.
 pub(crate) struct Limits {
-    store: Arc<dyn VersionedStore<LimitState>>,
+    cache: VersionedCache<LimitState>,
     events: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    /// What was seen last.
-    known: Mutex<HashMap<LimitKey, LimitState>>,
 }
 
-/// What a batch wants of one key.
+/// What a batch asks of one key.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask {
+pub(crate) struct LimitQuery {
     pub(crate) key: LimitKey,
     pub(crate) quota: Quota,
-    pub(crate) wanted: LimitRequest,
+    pub(crate) request: LimitRequest,
 }
 
-/// Places that a batch gives back.
+/// Leases that a batch returns.
 #[derive(Clone, Debug)]
-pub(crate) struct GiveBack {
+pub(crate) struct ReturnedLeases {
     pub(crate) key: LimitKey,
     pub(crate) holder: u64,
     pub(crate) jobs: u32,
 }
 
-/// How often a write is tried that others keep defeating, or that is not answered.
+/// How often a write is tried again that was overtaken or not answered.
 const ROUNDS: usize = 8;
-/// The longest wait before a write is tried again, in milliseconds.
-const LONGEST_WAIT: u64 = 100;
-/// How many limits are known at most: there may be one for every tenant.
-const MOST_KNOWN: usize = 10_000;
+/// A state is trusted only as far as the store accepts the next one, so any state replaces it. There may be a limit for
+/// every tenant; a forgotten one costs one request more the next time.
+const CACHE: CacheTerms =
+    CacheTerms { max_age: Duration::ZERO, max_entries: 10_000, max_backoff_millis: 100 };
 
-/// A state that is to be written, and what its writer has of it then.
+/// A state that is about to be written, and what its writer gains by it.
 struct Pending<T> {
     at: usize,
     before: LimitState,
@@ -56,33 +55,53 @@ struct Pending<T> {
     gain: T,
 }
 
+/// What became of one key: the state before the write, and what the writer gained; `None` if there was nothing to write.
+type Written<T> = Result<Option<(LimitState, T)>, StoreError>;
+
+impl CachedState for LimitState {
+    type Key = LimitKey;
+    type Local = ();
+
+    fn key(&self) -> &LimitKey {
+        &self.key
+    }
+
+    fn absent(key: &LimitKey, now: DateTime<Utc>) -> Option<Self> {
+        Some(Self::new(key.clone(), now))
+    }
+
+    fn set_writer(&mut self, writer: u64) {
+        self.writer = writer;
+    }
+
+    fn local(_: Duration) {}
+}
+
 impl Limits {
     pub(crate) fn new(ports: &CorePorts) -> Self {
+        let (store, clock, entropy) = (ports.limits.clone(), ports.clock.clone(), ports.entropy.clone());
         Self {
-            store: ports.limits.clone(),
+            cache: VersionedCache::new(store, clock.clone(), entropy, CACHE),
             events: ports.events.clone(),
-            clock: ports.clock.clone(),
-            entropy: ports.entropy.clone(),
-            known: Mutex::default(),
+            clock,
         }
     }
 
-    /// Takes what can be had of these keys, none of which is there twice, and answers in their order.
-    pub(crate) async fn take(&self, asks: &[Ask]) -> Vec<Result<Granted, StoreError>> {
+    /// Acquires as much as each of these queries may have, and answers in their order. No key may be there twice.
+    pub(crate) async fn acquire(&self, queries: &[LimitQuery]) -> Vec<Result<Granted, StoreError>> {
         let next = |at: usize, before: LimitState| {
-            let Ask { quota, wanted, .. } = &asks[at];
-            let (next, taken) = before.taken(*quota, wanted, self.clock.now());
-            Some((next, taken))
+            let LimitQuery { quota, request, .. } = &queries[at];
+            Some(before.acquired(*quota, request, self.clock.now()))
         };
-        let keys: Vec<&LimitKey> = asks.iter().map(|ask| &ask.key).collect();
+        let keys: Vec<&LimitKey> = queries.iter().map(|query| &query.key).collect();
         let mut events = Vec::new();
         let answers = self.write_all(&keys, next).await;
-        let answers = answers.into_iter().zip(asks).map(|(answer, ask)| {
-            let (before, taken) = answer?.ok_or_else(unanswered)?;
-            if !taken.later.is_empty() && before.line_ends <= self.clock.now() {
-                events.push(self.throttled(&ask.key, taken.later.len()));
+        let answers = answers.into_iter().zip(queries).map(|(answer, query)| {
+            let (before, granted) = answer?.ok_or_else(overtaken)?;
+            if !granted.later.is_empty() && before.ramp_ends <= self.clock.now() {
+                events.push(self.throttled(&query.key, granted.later.len()));
             }
-            Ok(taken)
+            Ok(granted)
         });
         let answers = answers.collect();
         if !events.is_empty() {
@@ -91,40 +110,39 @@ impl Limits {
         answers
     }
 
-    /// Gives places back. Where that can't be done, their leases run out.
-    pub(crate) async fn give_back(&self, given: &[GiveBack]) {
+    /// Returns leases. If that can't be written, they run out.
+    pub(crate) async fn return_leases(&self, returned: &[ReturnedLeases]) {
         let next = |at: usize, before: LimitState| {
-            let GiveBack { holder, jobs, .. } = given[at];
-            before.given_back(holder, jobs, self.clock.now()).map(|next| (next, ()))
+            let ReturnedLeases { holder, jobs, .. } = returned[at];
+            before.returned(holder, jobs, self.clock.now()).map(|next| (next, ()))
         };
-        let keys: Vec<&LimitKey> = given.iter().map(|one| &one.key).collect();
+        let keys: Vec<&LimitKey> = returned.iter().map(|one| &one.key).collect();
         for error in self.write_all(&keys, next).await.into_iter().filter_map(Result::err) {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "a place in a limit can't be given back; its lease runs out"
+                "a lease of a limit can't be returned; it runs out"
             );
         }
     }
 
-    /// Writes the next state of each key, as often as somebody else is faster, and answers with the state from
-    /// which it was made. Where there is no next state, nothing is written.
+    /// Writes the next state of each key, again while other writers are faster. A key without a next state is not
+    /// written.
     async fn write_all<T: Send>(
         &self,
         keys: &[&LimitKey],
         next: impl Fn(usize, LimitState) -> Option<(LimitState, T)> + Send + Sync,
-    ) -> Vec<Result<Option<(LimitState, T)>, StoreError>> {
-        let mut answers: Vec<Result<Option<(LimitState, T)>, StoreError>> =
-            keys.iter().map(|_| Err(unanswered())).collect();
+    ) -> Vec<Written<T>> {
+        let mut answers: Vec<Written<T>> = keys.iter().map(|_| Err(overtaken())).collect();
         let mut open: Vec<usize> = (0..keys.len()).collect();
         let mut unanswered: Vec<Pending<T>> = Vec::new();
         for round in 1..=ROUNDS {
             let mut pending = std::mem::take(&mut unanswered);
             for at in open.drain(..) {
-                let before = self.known_or_new(keys[at]);
+                let before = self.latest_or_new(keys[at]);
                 match next(at, before.clone()) {
                     None => answers[at] = Ok(None),
                     Some((mut state, gain)) => {
-                        state.writer = self.entropy.next_u64();
+                        self.cache.sign(slice::from_mut(&mut state));
                         pending.push(Pending { at, before, next: state, gain });
                     }
                 }
@@ -133,21 +151,12 @@ impl Limits {
                 break;
             }
             let states: Vec<LimitState> = pending.iter().map(|one| one.next.clone()).collect();
-            let outcomes = self.store.save(&states).await;
-            for (one, outcome) in pending.into_iter().zip(outcomes) {
-                match outcome {
-                    Ok(VersionedOutcome::Saved) => {
-                        self.keep(one.next);
-                        answers[one.at] = Ok(Some((one.before, one.gain)));
-                    }
-                    Ok(VersionedOutcome::Conflict(found)) => {
-                        self.keep(found.map_or_else(
-                            || LimitState::new(keys[one.at].clone(), self.clock.now()),
-                            |found| *found,
-                        ));
-                        open.push(one.at);
-                    }
-                    // The answer may be lost alone: the same write again finds that out.
+            let saved = self.cache.save(&states).await;
+            for (one, saved) in pending.into_iter().zip(saved) {
+                match saved {
+                    Ok(true) => answers[one.at] = Ok(Some((one.before, one.gain))),
+                    Ok(false) => open.push(one.at),
+                    // Only the answer may be lost: the same write again finds that out.
                     Err(error) => {
                         answers[one.at] = Err(error);
                         unanswered.push(one);
@@ -155,8 +164,7 @@ impl Limits {
                 }
             }
             if round < ROUNDS && !(open.is_empty() && unanswered.is_empty()) {
-                let wait = Duration::from_millis(self.entropy.next_u64() % LONGEST_WAIT);
-                self.clock.sleep(wait).await;
+                self.cache.back_off().await;
             }
         }
         answers
@@ -167,25 +175,11 @@ impl Limits {
         JobEvent { kind: EventKind::LimitThrottled, job_id: None, timestamp: self.clock.now(), data }
     }
 
-    fn known_or_new(&self, key: &LimitKey) -> LimitState {
-        let known = self.known().get(key).cloned();
-        known.unwrap_or_else(|| LimitState::new(key.clone(), self.clock.now()))
-    }
-
-    fn keep(&self, state: LimitState) {
-        let mut known = self.known();
-        if known.len() >= MOST_KNOWN {
-            // Whoever is forgotten costs one request more the next time.
-            known.clear();
-        }
-        known.insert(state.key.clone(), state);
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<LimitKey, LimitState>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn latest_or_new(&self, key: &LimitKey) -> LimitState {
+        self.cache.latest(key).unwrap_or_else(|| LimitState::new(key.clone(), self.clock.now()))
     }
 }
 
-fn unanswered() -> StoreError {
-    StoreError::new("write limits", "others were faster each time")
+fn overtaken() -> StoreError {
+    StoreError::new("write limits", "lost every write conflict; try again")
 }

@@ -1,12 +1,12 @@
-//! One environment's view of what the fleet shares: breakers, limits, and the keys of unique jobs.
+//! Protection: one environment's view of the breakers, limits and unique keys that the fleet shares.
 //!
-//! The states themselves are pure and stand below. Here they are read, cached for as long as they may be trusted, and
-//! written under their revisions.
+//! The states are pure and stand below the ports. Here they are read, cached and written, once per batch.
 
 pub(crate) mod breakers;
 mod key_locks;
 mod limits;
+pub(crate) mod versioned_cache;
 
 pub(crate) use breakers::{BreakerPolicies, Breakers, BulkheadHolder, CallEnd, Permit, Refusal, event};
 pub(crate) use key_locks::{KeyLock, KeyLocks, KeyRequest};
-pub(crate) use limits::{Ask, GiveBack, Limits};
+pub(crate) use limits::{LimitQuery, Limits, ReturnedLeases};

@@ -1,45 +1,46 @@
-//! Jobs of which there is one at a time.
+//! Unique jobs: one at a time per key.
 //!
-//! A unique key is an item that names the job which holds it, and that job's record says whether it still
-//! does: nothing has to be given back when a job ends, so nothing is left behind when that goes wrong. A
-//! key is taken before its job exists; for as long as that may take, a minute, a holder without a
-//! record may be one that is just coming, or one that never will. Nobody is turned away for its sake.
+//! A unique key is an item that names the job which holds it. That job's record says whether the key is still
+//! held: nothing has to be returned when a job ends, so nothing is left behind if that goes wrong.
+//!
+//! A key is taken before its job exists. For 60 s a holder without a record may be one that is just coming, or
+//! one that never will. Meanwhile nobody is called its duplicate: a caller's job is accepted, and its worker
+//! waits and decides.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::job::{JobId, JobRecord, JobStatus};
 
-/// How long after a key was taken its job may still be without a record.
+/// For how long after it took its key a job may have no record.
 pub const PROVISIONAL: TimeDelta = TimeDelta::seconds(60);
 
-/// A key, and who has it.
+/// A key, and the job that holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyHold {
     /// The key.
     pub key: String,
-    /// The job that has it.
+    /// The job that holds it.
     pub job: JobId,
     /// When it took the key.
     pub since: DateTime<Utc>,
-    /// Until when it keeps the key, even if it ends before.
+    /// Until when it holds the key, even if it ends before.
     pub until: Option<DateTime<Utc>>,
 }
 
-/// Whether a key can be had that another job holds.
+/// Can a job take a key that another job holds?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It can be taken over: its job has ended, or never came.
+    /// It can: the holder has ended, or never came.
     Free,
-    /// Its job has not ended, or the time is not over for which it keeps its key.
+    /// It can't: the holder has not ended, or holds its key for longer.
     Held,
-    /// Its job has no record yet, and may never have one. This is known from the instant on.
+    /// Unknown until this instant: the holder has no record yet, and may never have one.
     Unsure(DateTime<Utc>),
 }
 
-/// Decides whether a key can be had, from the job that holds it.
+/// Decides whether a key can be taken, by the record of the job that holds it.
 ///
-/// A job that ended in a dead-letter queue has ended: when its message comes back, it has to take its key
-/// again.
+/// A job in a dead-letter queue has ended. When its message comes back, the job has to take its key again.
 ///
 /// ```
 /// use chrono::{DateTime, TimeDelta};
@@ -56,11 +57,11 @@ pub enum Standing {
 #[must_use]
 pub fn standing(hold: &KeyHold, holder: Option<&JobRecord>, now: DateTime<Utc>) -> Standing {
     match holder {
-        // A record outlives the longest time for which a key is kept, so there never was one.
+        // A record outlives the longest hold of a key, so there never was one.
         None if now >= hold.since + PROVISIONAL => Standing::Free,
         None => Standing::Unsure(hold.since + PROVISIONAL),
         Some(record) if !record.status.is_finished() => Standing::Held,
-        // What was called off does not keep others from being done.
+        // A cancelled job does not keep others from running.
         Some(record) if record.status == JobStatus::Cancelled => Standing::Free,
         Some(_) if hold.until.is_some_and(|until| until > now) => Standing::Held,
         Some(_) => Standing::Free,

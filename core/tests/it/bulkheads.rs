@@ -192,7 +192,7 @@ fn a_dependency_that_answers_promptly_is_called_by_everybody_and_two_writes_are_
     let ids = fleet.ask(10);
     assert_eq!((fleet.partner.asked(), fleet.waiting(&ids)), (50, 0));
     let breaker = fleet.breaker();
-    assert!(breaker.bulkhead.is_prompt && breaker.bulkhead.places.is_empty());
+    assert!(breaker.bulkhead.is_prompt && breaker.bulkhead.leases.is_empty());
     let written = breaker.revision;
     for _ in 0..20 {
         fleet.ask(10);
@@ -230,7 +230,7 @@ fn a_dependency_that_takes_its_time_is_called_by_few_batches_and_the_other_jobs_
     due.sort_unstable();
     assert!(due[0] >= 2 && due[14] <= 10, "a second after nobody was answered, batch by batch: {due:?}");
     let breaker = fleet.breaker();
-    assert!(!breaker.bulkhead.is_prompt && breaker.bulkhead.places.is_empty(), "the places are free again");
+    assert!(!breaker.bulkhead.is_prompt && breaker.bulkhead.leases.is_empty(), "the places are free again");
 
     fleet.partner.takes(0);
     fleet.world.advance(60);
@@ -321,7 +321,7 @@ fn a_single_slow_answer_is_no_reason_why_a_job_waits() {
     let id = fleet.ask(1).remove(0);
     let mut breaker = fleet.breaker();
     breaker.revision += 1;
-    breaker.bulkhead.places.truncate(1);
+    breaker.bulkhead.leases.truncate(1);
     breaker.bulkhead.is_prompt = true;
     fleet.world.clock.run(fleet.world.breakers.save(&[breaker]));
     let explained = fleet.world.clock.run(fleet.world.manager.explain(&id)).unwrap();
@@ -335,8 +335,8 @@ fn why_a_job_waits_for_a_place_is_explained() {
     let explained = fleet.world.clock.run(fleet.world.manager.explain(&ids[0])).unwrap();
     assert_eq!(
         explained.detail,
-        "it waits for its turn at 2026-11-23T08:00:15Z behind breaker partner, which is closed; what it protects does not \
-         answer promptly, so few batches call it at once: 2 do now"
+        "it waits for its turn at 2026-11-23T08:00:15Z behind breaker partner, which is closed; its dependency does not \
+         answer promptly, so only a few batches call it at once: 2 now"
     );
 }
 
@@ -355,7 +355,7 @@ fn one_slow_answer_that_a_single_worker_waits_for_keeps_nobody_out() {
     let runs = [fleet.workers[0].process(slow, &invocation), fleet.workers[1].process(other, &invocation)];
     fleet.world.clock.run(join_all(runs));
     let bulkhead = fleet.breaker().bulkhead;
-    assert!(bulkhead.is_prompt && bulkhead.places.is_empty(), "{bulkhead:?}");
+    assert!(bulkhead.is_prompt && bulkhead.leases.is_empty(), "{bulkhead:?}");
 }
 
 #[test]
@@ -386,7 +386,7 @@ fn a_place_whose_answer_was_lost_is_given_back_all_the_same() {
     fleet.store.loses.store(3, Ordering::SeqCst);
     let ids = fleet.ask(1);
     assert_eq!((fleet.partner.asked(), fleet.waiting(&ids)), (0, 1), "nobody knows whether it has a place");
-    assert_eq!(fleet.breaker().bulkhead.places, []);
+    assert_eq!(fleet.breaker().bulkhead.leases, []);
 }
 
 #[test]
@@ -399,7 +399,7 @@ fn a_place_is_given_back_when_the_last_job_that_needs_it_is_over_and_not_with_it
     fleet.run(&batch);
     assert_eq!(fleet.world.now() - began, TimeDelta::seconds(20));
     assert_eq!((fleet.breaker().written_at - began).num_seconds(), 5);
-    assert_eq!(fleet.breaker().bulkhead.places, []);
+    assert_eq!(fleet.breaker().bulkhead.leases, []);
 }
 
 #[test]
@@ -409,7 +409,7 @@ fn an_instant_by_a_clock_that_is_ahead_is_a_first_call_like_any_other() {
     let breaker = fleet.breaker();
     let mut busy = breaker.clone();
     busy.revision += 1;
-    busy.bulkhead.places.iter_mut().for_each(|place| place.since = ahead);
+    busy.bulkhead.leases.iter_mut().for_each(|place| place.since = ahead);
     fleet.world.clock.run(fleet.world.breakers.save(&[busy]));
     let began = fleet.world.now();
     let ids = fleet.ask(1);

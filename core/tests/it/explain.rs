@@ -161,8 +161,7 @@ fn assert_waits(world: &World, task: &Task, id: &JobId, reason: Reason, seconds:
 fn unknown_is_a_job_that_no_worker_has_received() {
     let (task, world) = plain();
     let id = send(&world, json!({}));
-    let detail =
-        "nothing is known of such a job; a bare message has no record until a worker has received it";
+    let detail = "there is no record of this job; a bare message gets one when a worker receives it";
     expect(&said(&world, &id), Reason::Unknown, detail);
     world.step(Queue::Normal);
     assert_eq!(task.started(&id), 1);
@@ -227,7 +226,7 @@ fn delayed_is_a_job_between_its_attempts() {
     let failing = enqueue(&world, new_job(json!({ "then": "fails" })));
     world.step(Queue::Normal);
     let detail = assert_waits(&world, &task, &failing, Reason::Delayed, 5);
-    let expected = "it is due at 2026-11-23T08:00:05Z to be tried again, after attempt 1 failed: no luck";
+    let expected = "it is due at 2026-11-23T08:00:05Z; attempt 1 failed: no luck";
     assert_eq!(detail, expected);
     let snoozing = enqueue(&world, new_job(json!({ "then": "snoozes" })));
     world.step(Queue::Normal);
@@ -256,7 +255,7 @@ fn leased_for_good_is_a_job_that_was_cancelled_while_it_ran() {
     world.clock.run(world.manager.cancel(&ids[0])).unwrap();
     assert_eq!(said(&world, &ids[0]).0, Reason::Leased);
     world.advance(95);
-    let detail = "somebody cancelled it while it ran; its record says so when its message has come back";
+    let detail = "somebody cancelled it while it ran; its record changes when its message comes back";
     expect(&said(&world, &ids[0]), Reason::Cancelled, detail);
     assert_never_starts(&world, &task, &ids[0]);
 }
@@ -269,7 +268,7 @@ fn duplicate_and_cancelled_are_jobs_that_will_not_run() {
     world.step(Queue::Normal);
     let second = world.send(Queue::Normal, &body);
     world.step(Queue::Normal);
-    let detail = format!("job {first} had its unique key, so this one is a duplicate of that");
+    let detail = format!("job {first} held its unique key, so this job is a duplicate of it");
     expect(&said(&world, &second), Reason::Duplicate, &detail);
     world.clock.run(world.manager.cancel(&first)).unwrap();
     expect(&said(&world, &first), Reason::Cancelled, "cancelled by an operator");
@@ -283,7 +282,7 @@ fn exhausted_is_a_job_that_has_failed_for_good() {
     let (task, world) = plain();
     let failing = enqueue(&world, new_job(json!({ "then": "fails" })).max_retries(1));
     world.settle();
-    expect(&said(&world, &failing), Reason::Exhausted, "all of its 2 attempts failed: no luck");
+    expect(&said(&world, &failing), Reason::Exhausted, "all 2 attempts failed: no luck");
     assert_never_starts(&world, &task, &failing);
     let lost = enqueue(&world, NewJob::new("nobody").queue(Queue::Normal));
     world.step(Queue::Normal);

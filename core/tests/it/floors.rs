@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 12] = [
     &["clock", "invalid", "sqs", "versioned"],
     &["job", "paging"],
     &["control", "message", "retry", "schedule"],
-    &["breaker", "limit", "unique"],
+    &["breaker", "bulkhead", "limit", "unique"],
     &["config"],
     &["ports"],
     &["protection"],

@@ -80,7 +80,7 @@ fn of_a_tenants_jobs_so_many_run_at_once_and_all_of_them_in_the_end() {
         assert_eq!(world.status(id).status, JobStatus::Completed);
     }
     let left = world.clock.run(world.limits.list()).unwrap();
-    assert_eq!(left[0].places, [], "every place is given back");
+    assert_eq!(left[0].leases, [], "every place is given back");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn what_passes_one_limit_and_not_the_next_gives_back_what_it_has() {
     }
     assert_eq!(world.step(Queue::Normal).summary.completed, 1);
     let places: usize =
-        world.clock.run(world.limits.list()).unwrap().iter().map(|one| one.places.len()).sum();
+        world.clock.run(world.limits.list()).unwrap().iter().map(|one| one.leases.len()).sum();
     assert_eq!(places, 0);
 }
 

@@ -40,7 +40,7 @@ fn limit(places: u64) -> LimitState {
     LimitState {
         revision: 1,
         writer: u64::MAX,
-        places: (0..places).map(place).collect(),
+        leases: (0..places).map(place).collect(),
         ..LimitState::new(key, now())
     }
 }

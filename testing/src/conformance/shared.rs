@@ -54,7 +54,7 @@ impl Sample for LimitState {
     fn changed(&self, writer: u64, now: DateTime<Utc>) -> Self {
         let lease_until = now + TimeDelta::seconds(90);
         let wanted = LimitRequest { returning: 1, fresh: 2, holder: u64::MAX, lease_until };
-        let (taken, _) = self.clone().taken(Quota::Concurrency(2), &wanted, now);
+        let (taken, _) = self.clone().acquired(Quota::Concurrency(2), &wanted, now);
         Self { writer, ..taken }
     }
 

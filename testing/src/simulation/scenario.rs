@@ -11,7 +11,7 @@ use crate::simulation::guarded::Allowed;
 use crate::simulation::outside::Outside;
 use crate::simulation::plan::{Expected, Step, What};
 use crate::simulation::watch::Broken;
-use lambda_jobs_core::breaker::BulkheadTerms;
+use lambda_jobs_core::bulkhead::BulkheadTerms;
 use lambda_jobs_core::config::JobConfig;
 use lambda_jobs_core::handler::{JobHandler, JobRegistry, RegisterError};
 use lambda_jobs_core::job::{JobId, NewJob, Queue};

@@ -90,7 +90,7 @@ impl VersionedStore<Breaker> for Link {
 
     async fn save(&self, states: &[Breaker]) -> Vec<Result<VersionedOutcome<Breaker>, StoreError>> {
         let see = |before: Option<&Breaker>, after: &Breaker| {
-            let places = || match (after.bulkhead.is_prompt, after.bulkhead.places.len()) {
+            let places = || match (after.bulkhead.is_prompt, after.bulkhead.leases.len()) {
                 (true, _) => "prompt".to_owned(),
                 (false, held) => format!("{held} places held"),
             };
@@ -114,7 +114,7 @@ impl VersionedStore<LimitState> for Link {
 
     async fn save(&self, states: &[LimitState]) -> Vec<Result<VersionedOutcome<LimitState>, StoreError>> {
         let see = |_: Option<&LimitState>, after: &LimitState| {
-            let places = || after.places.iter().map(|place| place.jobs).sum::<u32>();
+            let places = || after.leases.iter().map(|lease| lease.jobs).sum::<u32>();
             self.tell(|| format!("writes limit {}: {} places held", after.key, places()));
         };
         self.save_shared(&*self.world.limits, states, see).await

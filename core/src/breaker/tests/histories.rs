@@ -78,7 +78,7 @@ impl Fleet {
         };
         let Some(next) = next else { return };
         assert_eq!((next.revision, next.written_at), (before.revision + 1, self.now), "{event:?}");
-        if next.line != before.line && !matches!(event, Event::Join(_)) {
+        if next.ramp != before.ramp && !matches!(event, Event::Join(_)) {
             self.places.clear();
         }
         self.breaker = next;

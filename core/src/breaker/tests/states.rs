@@ -134,7 +134,7 @@ fn late_outcomes_of_calls_begun_before_it_opened_change_nothing_but_the_counts()
     for breaker in [open, half_open] {
         let late = failing(breaker.clone(), 50, &policy(), 61);
         assert_eq!((late.phase, late.since, late.openings), (breaker.phase, breaker.since, breaker.openings));
-        assert_eq!(late.line, breaker.line);
+        assert_eq!(late.ramp, breaker.ramp);
     }
 }
 
@@ -170,10 +170,10 @@ fn an_operator_opens_closes_and_resets_it() {
     let reset = Breaker { openings: 4, ..waiting.clone() }.reset(at(9));
     let expected = Breaker {
         revision: waiting.revision + 1,
-        line: waiting.line,
+        ramp: waiting.ramp,
         ..Breaker::new(reset.name.clone(), at(9))
     };
-    assert_eq!(reset, expected, "who waits keeps his place");
+    assert_eq!(reset, expected, "a waiting job keeps its instant");
 }
 
 #[test]

@@ -21,12 +21,12 @@ fn so_many_run_at_once_and_one_more_for_each_that_is_over() {
     assert_eq!((fresh, later), (2, vec![at(1_000)]));
     assert_eq!(take(&mut state, TWO, of(2, 1, 90_000), 1).1, 0);
     let before = state.revision;
-    state = state.given_back(1, 1, at(4_000)).unwrap();
+    state = state.returned(1, 1, at(4_000)).unwrap();
     assert_eq!((state.revision, state.written_at), (before + 1, at(4_000)));
     assert_eq!(take(&mut state, TWO, of(2, 2, 90_000), 4_000).1, 1);
-    assert_eq!(state.clone().given_back(3, 1, at(4_001)), None, "who holds nothing gives nothing back");
-    state = state.given_back(1, 5, at(4_001)).unwrap();
-    assert_eq!(state.places.len(), 1, "no more than he has");
+    assert_eq!(state.clone().returned(3, 1, at(4_001)), None, "who holds nothing gives nothing back");
+    state = state.returned(1, 5, at(4_001)).unwrap();
+    assert_eq!(state.leases.len(), 1, "no more than he has");
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_crashed_holders_places_are_free_when_its_lease_ends() {
     assert_eq!(state.next_free_at(TWO, at(49_999)), Some(at(50_000)));
     assert_eq!(state.next_free_at(TWO, at(50_000)), None);
     assert_eq!(take(&mut state, TWO, of(2, 1, 90_000), 50_000).1, 1);
-    assert_eq!(state.given_back(1, 2, at(50_001)), None, "it comes too late");
+    assert_eq!(state.returned(1, 2, at(50_001)), None, "it comes too late");
 }
 
 #[test]
@@ -66,15 +66,15 @@ fn the_line_moves_as_fast_as_places_were_given_back_lately() {
     let mut state = unused();
     for _ in 0..40 {
         take(&mut state, TWO, of(1, 1, 90_000), 0);
-        state = state.given_back(1, 1, at(8_000)).unwrap();
+        state = state.returned(1, 1, at(8_000)).unwrap();
     }
     assert_eq!(state.hold_millis, 8_000);
     assert_eq!(take(&mut state, TWO, of(1, 2, 90_000), 8_000).1, 2);
     let later = take(&mut state, TWO, of(2, 3, 90_000), 8_000).2;
     assert_eq!(later, [12_000, 16_000, 20_000].map(at));
     let wild = LimitState { hold_millis: u64::MAX, ..state };
-    let (wild, _) = wild.taken(TWO, &of(2, 3, 90_000), at(8_000));
-    assert!(wild.given_back(1, 1, at(9_000)).is_some());
+    let (wild, _) = wild.acquired(TWO, &of(2, 3, 90_000), at(8_000));
+    assert!(wild.returned(1, 1, at(9_000)).is_some());
 }
 
 #[test]
@@ -101,7 +101,7 @@ proptest! {
             if end < running.len() {
                 let (holder, jobs, _) = &mut running[end];
                 *jobs -= 1;
-                state = state.given_back(*holder, 1, at(now)).unwrap();
+                state = state.returned(*holder, 1, at(now)).unwrap();
                 running.retain(|(_, jobs, _)| *jobs > 0);
             }
             let wanted = LimitRequest { returning, fresh, holder, lease_until: at(now + lease) };

@@ -27,7 +27,7 @@ fn take(
     wanted: LimitRequest,
     millis: i64,
 ) -> (u32, u32, Vec<DateTime<Utc>>) {
-    let (next, taken) = state.clone().taken(quota, &wanted, at(millis));
+    let (next, taken) = state.clone().acquired(quota, &wanted, at(millis));
     assert_eq!((next.revision, next.written_at), (state.revision + 1, at(millis)));
     let refused = wanted.returning + wanted.fresh - taken.returning - taken.fresh;
     assert_eq!(taken.later.len(), refused as usize, "each that is refused has an instant");

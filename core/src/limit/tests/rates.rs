@@ -109,10 +109,10 @@ fn a_rate_that_changes_or_a_clock_that_is_wrong_lets_nobody_through_too_soon_nor
     assert_eq!(take(&mut state, slow, wanted(0, 100_000), 0).1, 100_000);
     assert_eq!(take(&mut state, Quota::Rate(rate(10, 1_000, 10)), wanted(5, 5), 1).0, 0);
     for instant in [DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MIN_UTC] {
-        let wrong = LimitState { full_at: instant, line_ends: instant, booked_until: instant, ..unused() };
-        let (wrong, taken) = wrong.taken(slow, &wanted(1, 1), at(0));
+        let wrong = LimitState { full_at: instant, ramp_ends: instant, booked_until: instant, ..unused() };
+        let (wrong, taken) = wrong.acquired(slow, &wanted(1, 1), at(0));
         assert_eq!(taken.returning + taken.fresh, if instant > at(0) { 0 } else { 2 });
-        let _ = (wrong.next_free_at(slow, at(0)), wrong.taken(slow, &wanted(1, 1), instant));
+        let _ = (wrong.next_free_at(slow, at(0)), wrong.acquired(slow, &wanted(1, 1), instant));
     }
 }
 

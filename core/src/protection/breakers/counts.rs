@@ -1,17 +1,48 @@
-//! How calls ended, from where they were made to where the fleet counts them.
+//! How calls ended, from the call to the fleet's count.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::breaker::{Counts, ProbeEnd, Window};
+use crate::breaker::{Breaker, Counts, ProbeEnd, Window};
 use crate::job::BreakerName;
 use crate::protection::breakers::{Breakers, CallEnd, Permit, ROUNDS};
 
-/// How long successes alone wait to be written, where shares of calls count.
+/// How long successes alone wait to be written, if the breaker opens by a share of calls.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
 
-/// Counts on their way to the store. Those that don't arrive, because it does not answer or because their job is
-/// stopped meanwhile, are kept for the next time.
+/// The calls that only this environment knows of. Instants are by the monotonic clock.
+pub(crate) struct LocalCounts {
+    unwritten: Window,
+    /// When calls were written last.
+    written_at: Duration,
+    /// When a prompt answer came last.
+    prompt_at: Option<Duration>,
+}
+
+impl LocalCounts {
+    pub(super) const fn new(now: Duration) -> Self {
+        Self { unwritten: Window::new(), written_at: now, prompt_at: None }
+    }
+
+    pub(super) const fn has_unwritten(&self) -> bool {
+        !self.unwritten.is_empty()
+    }
+
+    /// Whether a prompt answer came after this instant.
+    pub(super) fn is_prompt_since(&self, instant: Duration) -> bool {
+        self.prompt_at.is_some_and(|at| at > instant)
+    }
+}
+
+/// Calls that were counted together.
+#[derive(Clone, Copy)]
+struct Counted {
+    counts: Counts,
+    /// Whether the dependency answered promptly.
+    is_prompt: bool,
+}
+
+/// Counts on their way to the store. If they don't arrive, because the store does not answer or the job is stopped,
+/// they are kept for the next write.
 struct Unwritten<'a> {
     breakers: &'a Breakers,
     name: &'a BreakerName,
@@ -22,22 +53,32 @@ impl Drop for Unwritten<'_> {
     fn drop(&mut self) {
         let length = self.breakers.policies.breaker_policy(self.name).monitoring_period();
         let now = self.breakers.clock.now();
-        if let Some(one) = self.breakers.known().get_mut(self.name) {
-            one.unwritten.merge(&self.counts, now, length);
-        }
+        self.breakers.cache.with(self.name, |known| known.local.unwritten.merge(&self.counts, now, length));
     }
 }
 
+/// Whether calls have to be written now, and how badly.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Urgency {
+    /// They can wait for the next failure.
+    None,
+    /// Only to tell that the dependency answers promptly.
+    News,
+    /// In any case.
+    Urgent,
+}
+
 impl Breakers {
-    /// Counts how a call ended. Costs a request where it failed, was slow or was the probe. What was cut short, by
-    /// whoever called, is no answer, however soon.
+    /// Counts how a call ended. Costs a request if it failed, was slow or was the probe. A call that was cut short is
+    /// no answer, however soon.
     pub(crate) async fn report(&self, permit: &Permit, end: CallEnd, took: Duration, is_answer: bool) {
         let policy = self.policies.breaker_policy(&permit.breaker);
         let is_slow = policy.is_slow(took) && end != CallEnd::Unknown;
         let is_prompt = is_answer && policy.bulkhead_terms().is_some_and(|terms| took <= terms.prompt);
         let Some(probe) = permit.probe else {
             if end != CallEnd::Unknown {
-                self.count(&permit.breaker, Counts::one(end == CallEnd::Failed, is_slow), is_prompt).await;
+                let counts = Counts::one(end == CallEnd::Failed, is_slow);
+                self.count(&permit.breaker, Counted { counts, is_prompt }).await;
             }
             return;
         };
@@ -53,8 +94,8 @@ impl Breakers {
     async fn end_probe(&self, name: &BreakerName, probe: u64, end: ProbeEnd, is_prompt: bool) {
         let policy = self.policies.breaker_policy(name);
         for _ in 0..ROUNDS {
-            let Some(breaker) = self.stored(name) else { return };
-            // Where the lease is somebody else's by now, this probe says nothing any more.
+            let Some(breaker) = self.cache.latest(name) else { return };
+            // If another caller has the lease by now, this probe says nothing.
             let Some(mut next) = breaker.clone().probed(probe, end, policy, self.clock.now()) else { return };
             if end != ProbeEnd::Unused && policy.bulkhead_terms().is_some() {
                 next = next.answered(is_prompt);
@@ -71,43 +112,53 @@ impl Breakers {
         }
     }
 
-    async fn count(&self, name: &BreakerName, counts: Counts, is_prompt: bool) {
-        let policy = self.policies.breaker_policy(name);
+    async fn count(&self, name: &BreakerName, call: Counted) {
         let (now, at) = (self.clock.now(), self.clock.monotonic());
-        let (writing, is_urgent) = {
-            let mut known = self.known();
-            let Some(one) = known.get_mut(name) else { return };
-            one.unwritten.count(now, counts, policy.monitoring_period());
-            if is_prompt {
-                one.prompt_at = Some(at);
-            }
-            let is_bad = counts.failures > 0 || counts.slow > 0;
-            let is_due = policy.counts_calls()
-                && !one.breaker.window.is_empty()
-                && at.saturating_sub(one.written_at) >= WRITE_EVERY;
-            let is_news = is_prompt && one.breaker.awaits_a_prompt_answer(now);
-            if !is_bad && !is_due && !is_news {
-                return;
-            }
-            (Arc::clone(&one.writing), is_bad || is_due)
-        };
-        let _turn = writing.lock().await;
-        let counts = {
-            let mut known = self.known();
-            let Some(one) = known.get_mut(name) else { return };
-            if !is_urgent && !one.breaker.awaits_a_prompt_answer(now) {
-                return;
-            }
-            one.written_at = at;
-            std::mem::take(&mut one.unwritten)
-        };
+        let urgency = self.count_here(name, call, at);
+        if urgency == Urgency::None {
+            return;
+        }
+        let is_urgent = urgency == Urgency::Urgent;
+        let turn = self.cache.write_turn(name);
+        let _turn = turn.lock().await;
+        let counts = self.cache.with(name, |known| {
+            (is_urgent || known.state.needs_answer(now)).then(|| {
+                known.local.written_at = at;
+                std::mem::take(&mut known.local.unwritten)
+            })
+        });
+        let Some(counts) = counts.flatten() else { return };
         let mut unwritten = Unwritten { breakers: self, name, counts };
-        if self.write_counts(name, &unwritten.counts, is_prompt, is_urgent).await {
+        if self.write_counts(name, &unwritten.counts, call.is_prompt, is_urgent).await {
             unwritten.counts = Window::new();
         }
     }
 
-    /// Whether the counts are written. They wait for the next write where they are not urgent, and somebody else was
+    /// Counts a call in this environment.
+    fn count_here(&self, name: &BreakerName, call: Counted, at: Duration) -> Urgency {
+        let policy = self.policies.breaker_policy(name);
+        let now = self.clock.now();
+        let urgency = self.cache.with(name, |known| {
+            known.local.unwritten.count(now, call.counts, policy.monitoring_period());
+            if call.is_prompt {
+                known.local.prompt_at = Some(at);
+            }
+            let is_bad = call.counts.failures > 0 || call.counts.slow > 0;
+            let is_due = policy.counts_calls()
+                && !known.state.window.is_empty()
+                && at.saturating_sub(known.local.written_at) >= WRITE_EVERY;
+            if is_bad || is_due {
+                Urgency::Urgent
+            } else if call.is_prompt && known.state.needs_answer(now) {
+                Urgency::News
+            } else {
+                Urgency::None
+            }
+        });
+        urgency.unwrap_or(Urgency::None)
+    }
+
+    /// Whether the counts are written. They wait for the next write if they are not urgent, and another writer was
     /// faster with the news that the dependency answers promptly.
     async fn write_counts(
         &self,
@@ -118,12 +169,12 @@ impl Breakers {
     ) -> bool {
         let policy = self.policies.breaker_policy(name);
         for _ in 0..ROUNDS {
-            let Some(breaker) = self.stored(name) else { return false };
-            let is_news = is_prompt && breaker.awaits_a_prompt_answer(self.clock.now());
+            let Some(breaker) = self.cache.latest(name) else { return false };
+            let is_news = is_prompt && breaker.needs_answer(self.clock.now());
             if !is_news && (counts.is_empty() || !is_urgent) {
                 return false;
             }
-            let answered = if is_news { breaker.clone().answered(true) } else { breaker.clone() };
+            let answered: Breaker = if is_news { breaker.clone().answered(true) } else { breaker.clone() };
             let next = answered.recorded(counts, policy, self.clock.now());
             match self.write(&breaker, next).await {
                 Ok(true) => return true,

@@ -1,4 +1,4 @@
-//! What is told of a breaker: who changes it, the fleet or an operator, makes no difference to whoever listens.
+//! The events of a breaker. They are the same whether the fleet or an operator changes it.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::breaker::{Breaker, Phase};
 use crate::ports::{EventKind, JobEvent};
 
-/// What happened between two states of a breaker; `None` where it stands as it did.
+/// The event between two states of a breaker; `None` if its phase is the same.
 pub(crate) fn event(before: Phase, after: &Breaker, now: DateTime<Utc>) -> Option<JobEvent> {
     if before.as_str() == after.phase.as_str() {
         return None;

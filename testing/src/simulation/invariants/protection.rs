@@ -182,7 +182,7 @@ pub(in crate::simulation) fn who_calls_what_is_not_prompt_has_a_place(
 
 pub(in crate::simulation) fn no_more_batches_have_places_than_may(breaker: &Breaker, allowed: u32) -> Holds {
     let live = |place: &&Lease| place.lease_until > breaker.written_at;
-    let count = breaker.bulkhead.places.iter().filter(live).count();
+    let count = breaker.bulkhead.leases.iter().filter(live).count();
     let is_within = u32::try_from(count).is_ok_and(|count| count <= allowed);
     holds("no more batches call what does not answer promptly than may", is_within, || {
         format!("a batch enters {}, and {count} have places, {allowed} may", breaker.name)

@@ -44,16 +44,16 @@ impl PlacesWatch {
         for number in self.held.drain() {
             self.seen.insert(number, now);
         }
-        self.held = after.bulkhead.places.iter().map(|place| place.holder).collect();
+        self.held = after.bulkhead.leases.iter().map(|place| place.holder).collect();
         for number in &self.held {
             if let Some(worker) = worker {
                 self.workers.entry(*number).or_insert(worker);
             }
         }
         let had = |holder: u64| {
-            before.is_some_and(|before| before.bulkhead.places.iter().any(|place| place.holder == holder))
+            before.is_some_and(|before| before.bulkhead.leases.iter().any(|place| place.holder == holder))
         };
-        let mut new = after.bulkhead.places.iter().filter(|place| !had(place.holder));
+        let mut new = after.bulkhead.leases.iter().filter(|place| !had(place.holder));
         PlacesChange {
             is_changed: before.map(|before| &before.bulkhead) != Some(&after.bulkhead),
             has_entered: new.any(|place| place.since == after.written_at),

@@ -12,7 +12,8 @@ use crate::simulation::invariants;
 use crate::simulation::outside::{Outside, Seen};
 use crate::simulation::watch::places::PlacesWatch;
 use crate::simulation::watch::{Via, Watch};
-use lambda_jobs_core::breaker::{Breaker, BulkheadTerms, Phase};
+use lambda_jobs_core::breaker::{Breaker, Phase};
+use lambda_jobs_core::bulkhead::BulkheadTerms;
 use lambda_jobs_core::job::{Blocker, JobId, JobRecord, JobStatus};
 use lambda_jobs_core::limit::LimitState;
 
@@ -332,12 +333,12 @@ impl Watch {
     /// Without faults nobody keeps a place.
     pub(in crate::simulation) fn places_at_the_end(&mut self, limits: &[LimitState], breakers: &[Breaker]) {
         for limit in limits {
-            self.check(invariants::every_place_is_given_back(limit.key.as_str(), &limit.places));
+            self.check(invariants::every_place_is_given_back(limit.key.as_str(), &limit.leases));
         }
         for breaker in breakers {
             self.check(invariants::every_place_is_given_back(
                 breaker.name.as_str(),
-                &breaker.bulkhead.places,
+                &breaker.bulkhead.leases,
             ));
         }
     }

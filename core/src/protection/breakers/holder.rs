@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use crate::clock::Entropy;
 use crate::job::BreakerName;
 
-/// A batch that calls dependencies, and the places that it has.
+/// A batch that calls dependencies, and the leases that it holds.
 pub(crate) struct BulkheadHolder {
-    /// Until when its calls are over, or somebody else's.
+    /// When its leases end.
     pub(super) lease_until: DateTime<Utc>,
     number: OnceLock<u64>,
     state: Mutex<State>,
@@ -18,18 +18,18 @@ pub(crate) struct BulkheadHolder {
 
 #[derive(Default)]
 struct State {
-    places: HashMap<BreakerName, Stay>,
-    /// How many jobs of the batch may yet call each that jobs say beforehand they need.
+    leases: HashMap<BreakerName, LeaseStatus>,
+    /// How many jobs of the batch may still call a breaker that jobs declare.
     callers: HashMap<BreakerName, usize>,
 }
 
-/// What is known of a place.
+/// What the batch knows of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stay {
-    /// It is being taken: whether it was is not known yet, and perhaps never.
-    Unsure,
-    /// The breaker that is known shows it, or that it is gone.
-    Known,
+pub(super) enum LeaseStatus {
+    /// It was written, and the answer has not come, or never will.
+    Unconfirmed,
+    /// An answer has come: the cached breaker shows the lease, or that it is gone.
+    Confirmed,
 }
 
 impl BulkheadHolder {
@@ -37,7 +37,7 @@ impl BulkheadHolder {
         Self { lease_until, number: OnceLock::new(), state: Mutex::default() }
     }
 
-    /// Notes the breakers that jobs of the batch say they need, before any of them may call.
+    /// Notes the breakers that jobs of the batch declare, before any of them may call.
     pub(crate) fn declare(&self, names: &[BreakerName]) {
         let mut state = self.state();
         for name in names {
@@ -45,7 +45,7 @@ impl BulkheadHolder {
         }
     }
 
-    /// Notes the breakers that a job of the batch needs, which may call from now on.
+    /// Notes the breakers that a job of the batch declares. The job may call from now on.
     pub(crate) fn expect<'a>(&self, names: impl IntoIterator<Item = &'a BreakerName>) {
         let mut state = self.state();
         for name in names {
@@ -53,8 +53,8 @@ impl BulkheadHolder {
         }
     }
 
-    /// Notes that such a job is over.
-    pub(crate) fn over<'a>(&self, names: impl IntoIterator<Item = &'a BreakerName>) {
+    /// Notes that such a job has ended.
+    pub(crate) fn done<'a>(&self, names: impl IntoIterator<Item = &'a BreakerName>) {
         let mut state = self.state();
         for name in names {
             if let Some(callers) = state.callers.get_mut(name) {
@@ -63,35 +63,34 @@ impl BulkheadHolder {
         }
     }
 
-    /// The number under which it has places, if it has any.
+    /// The number under which the batch holds leases, if it ever asked for one.
     pub(super) fn number(&self) -> Option<u64> {
         self.number.get().copied()
     }
 
-    /// The number under which it has places from now on.
-    pub(super) fn numbered(&self, entropy: &dyn Entropy) -> u64 {
+    /// The number under which the batch holds leases, drawn the first time.
+    pub(super) fn number_or_draw(&self, entropy: &dyn Entropy) -> u64 {
         *self.number.get_or_init(|| entropy.next_u64())
     }
 
-    /// Notes a place that is about to be taken.
-    pub(super) fn enters(&self, name: &BreakerName) {
-        self.state().places.insert(name.clone(), Stay::Unsure);
+    /// Notes a lease that is about to be written.
+    pub(super) fn acquires(&self, name: &BreakerName) {
+        self.state().leases.insert(name.clone(), LeaseStatus::Unconfirmed);
     }
 
-    /// Notes that an answer has come that tells of a place.
-    pub(super) fn is_told(&self, name: &BreakerName) {
-        if let Some(stay) = self.state().places.get_mut(name) {
-            *stay = Stay::Known;
+    /// Notes that the cached breaker tells of the lease.
+    pub(super) fn confirm(&self, name: &BreakerName) {
+        if let Some(status) = self.state().leases.get_mut(name) {
+            *status = LeaseStatus::Confirmed;
         }
     }
 
-    /// The places that no job of the batch needs any more, as far as they said so, or all of them where it is over; it
-    /// has them no more.
-    pub(super) fn leaves(&self, is_over: bool) -> Vec<(BreakerName, Stay)> {
+    /// Takes the leases that no job of the batch needs any more, or all of them.
+    pub(super) fn release(&self, all: bool) -> Vec<(BreakerName, LeaseStatus)> {
         let mut state = self.state();
-        let State { places, callers } = &mut *state;
+        let State { leases, callers } = &mut *state;
         let is_needed = |name: &BreakerName| callers.get(name).is_none_or(|callers| *callers > 0);
-        places.extract_if(|name, _| is_over || !is_needed(name)).collect()
+        leases.extract_if(|name, _| all || !is_needed(name)).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
