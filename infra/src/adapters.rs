@@ -52,8 +52,11 @@ impl Adapters {
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),
         };
+        let deliveries = Arc::new(DynamoWebhooks::new(dynamo.clone()));
         let webhooks = WebhookPorts {
-            webhooks: Arc::new(DynamoWebhooks::new(dynamo.clone())),
+            attempts: deliveries.clone(),
+            waiting: deliveries.clone(),
+            deliveries,
             endpoints: Arc::new(DynamoVersioned::in_data(dynamo.clone())),
             http: Arc::new(ReqwestSender::new(settings.webhooks.clone())),
             secrets: Arc::new(OsSecrets),

@@ -8,11 +8,12 @@ use chrono::{DateTime, Utc};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::families::Ports;
 use lambda_jobs_core::families::webhook::ports::{
-    DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, HttpError, HttpRequest, HttpResponse,
-    HttpSender, WaitingDelivery, WaitingQuery, WebhookDelivery, WebhookPorts, Webhooks,
+    Deliveries, DeliveryAttempt, DeliveryAttempts, DeliveryQuery, DeliveryStatus, EndedAttempt, HttpError,
+    HttpRequest, HttpResponse, HttpSender, WebhookDelivery, WebhookPorts,
 };
 use lambda_jobs_core::families::webhook::{
-    Endpoint, EndpointSpec, MemoryWebhooks, NAME, WebhookDeliveryHandler, WebhookSecret,
+    Endpoint, EndpointSpec, MemoryWebhooks, NAME, NewEvent, WebhookDeliveryHandler, WebhookSecret,
+    WebhookService,
 };
 use lambda_jobs_core::memory::{MemoryVersioned, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
@@ -24,9 +25,10 @@ use crate::world::{KnownSecrets, World};
 
 /// A store that notes how many deliveries each call is about, and when it comes, in milliseconds.
 struct Noting {
-    store: MemoryWebhooks,
+    store: Arc<MemoryWebhooks>,
     clock: PausedClock,
     start: Duration,
+    puts: Mutex<Vec<(u128, usize)>>,
     reads: Mutex<Vec<(u128, usize)>>,
     writes: Mutex<Vec<(u128, usize)>>,
     /// The delivery that can't be written.
@@ -40,17 +42,29 @@ impl Noting {
 }
 
 #[async_trait]
-impl Webhooks for Noting {
-    async fn put_delivery(&self, delivery: &WebhookDelivery) -> Result<bool, StoreError> {
-        self.store.put_delivery(delivery).await
+impl Deliveries for Noting {
+    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, StoreError>> {
+        self.note(&self.puts, deliveries.len());
+        self.store.put(deliveries).await
     }
 
-    async fn deliveries_by_id(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
+    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
         self.note(&self.reads, ids.len());
-        self.store.deliveries_by_id(ids).await
+        self.store.find(ids).await
     }
 
-    async fn record_attempts(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
+    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError> {
+        self.store.reopen(id, now).await
+    }
+
+    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
+        self.store.list(query).await
+    }
+}
+
+#[async_trait]
+impl DeliveryAttempts for Noting {
+    async fn record(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
         self.note(&self.writes, attempts.len());
         let failing = self.failing.lock().unwrap().take();
         let mut written = Vec::new();
@@ -58,7 +72,7 @@ impl Webhooks for Noting {
             written.push(if Some(&attempt.delivery) == failing.as_ref() {
                 Err(StoreError::new("record an attempt", "as told"))
             } else {
-                self.store.record_attempt(&attempt.delivery, &attempt.outcome).await
+                self.store.record_one(&attempt.delivery, &attempt.outcome).await
             });
         }
         written
@@ -66,18 +80,6 @@ impl Webhooks for Noting {
 
     async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
         self.store.attempts(id).await
-    }
-
-    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError> {
-        self.store.reopen(id, now).await
-    }
-
-    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
-        self.store.deliveries(query).await
-    }
-
-    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError> {
-        self.store.waiting(query).await
     }
 }
 
@@ -128,6 +130,7 @@ struct Batch {
     webhooks: Arc<Noting>,
     receivers: Arc<Receivers>,
     endpoints: Arc<Endpoints>,
+    service: WebhookService,
     jobs: Vec<JobId>,
 }
 
@@ -142,31 +145,37 @@ impl Batch {
     fn to(places: Vec<(String, Option<&str>)>) -> Self {
         let world = World::new(|_| ());
         let clock = world.clock.clone();
-        let (store, start) = (MemoryWebhooks::new(), clock.monotonic());
-        let (reads, writes, failing) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let webhooks = Arc::new(Noting { store, clock: clock.clone(), start, reads, writes, failing });
+        let (store, start) = (Arc::new(MemoryWebhooks::new()), clock.monotonic());
+        let [puts, reads, writes] = [const { Mutex::new(Vec::new()) }; 3];
+        let failing = Mutex::default();
+        let clock_of_store = clock.clone();
+        let waiting = store.clone();
+        let webhooks = Arc::new(Noting { store, clock: clock_of_store, start, puts, reads, writes, failing });
         let receivers = Arc::new(Receivers { clock: clock.clone(), requests: Mutex::default() });
         let endpoints = Arc::new(Endpoints::default());
         let ports = Ports {
             core: CorePorts { entropy: Arc::new(SeededEntropy::new(3)), ..world.worker_ports() },
             webhooks: WebhookPorts {
-                webhooks: webhooks.clone(),
+                deliveries: webhooks.clone(),
+                attempts: webhooks.clone(),
+                waiting,
                 endpoints: endpoints.clone(),
                 http: receivers.clone(),
                 secrets: Arc::new(KnownSecrets::default()),
             },
         };
         let handler = WebhookDeliveryHandler::new(&ports, world.manager.clone());
+        let service = WebhookService::new(ports, world.manager.clone());
         let config = JobConfig { concurrency: 10, ..world.config.clone() };
         let world = world.restarted(config, |registry| {
             registry.register(handler).unwrap();
         });
-        let mut batch = Self { world, webhooks, receivers, endpoints, jobs: Vec::new() };
+        let mut batch = Self { world, webhooks, receivers, endpoints, service, jobs: Vec::new() };
         for (number, (url, endpoint)) in places.into_iter().enumerate() {
             let id = format!("d{number}");
             let mut delivery = WebhookDelivery::new(&id, url, json!({}), batch.world.now());
             delivery.webhook_id = endpoint.map(str::to_owned);
-            assert!(batch.world.clock.run(batch.webhooks.put_delivery(&delivery)).unwrap());
+            assert!(batch.world.clock.run(batch.webhooks.put_one(&delivery)).unwrap());
             let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": id });
             let job = batch.world.send(Queue::Webhooks, &json!({ "name": NAME, "payload": payload }));
             batch.jobs.push(job);
@@ -231,7 +240,7 @@ fn a_job_whose_attempt_is_not_written_has_not_ended_and_the_others_have() {
     batch.world.settle();
     assert_eq!(batch.statuses(), [done; 3]);
     assert_eq!(batch.receivers.requests.lock().unwrap().len(), 4, "it is sent once more");
-    let found = batch.world.clock.run(batch.webhooks.delivery("d1")).unwrap().unwrap();
+    let found = batch.world.clock.run(batch.webhooks.find_one("d1")).unwrap().unwrap();
     assert_eq!((found.status, found.attempt_count), (DeliveryStatus::Delivered, 1));
 }
 
@@ -277,4 +286,27 @@ fn endpoints_of_a_batch_are_read_with_one_call_and_one_that_cannot_be_spoils_no_
     batch.world.clock.run(batch.endpoints.store.save(&put));
     batch.run();
     assert_eq!(batch.statuses(), [done, JobStatus::Retrying, done]);
+}
+
+#[test]
+fn the_deliveries_of_an_event_are_written_with_one_call() {
+    let batch = Batch::to(Vec::new());
+    let endpoint = |number: u8| {
+        let (id, spec) =
+            (format!("e{number}").parse().unwrap(), EndpointSpec::new("https://example.com/hook"));
+        Endpoint::new(id, spec, WebhookSecret::of(&[number; 32]), batch.world.now())
+    };
+    let clock = &batch.world.clock;
+    clock.run(batch.endpoints.store.save(&(0..100).map(endpoint).collect::<Vec<_>>()));
+    let event = || NewEvent {
+        event_type: "invoice.paid".to_owned(),
+        payload: json!({ "invoice": 42 }),
+        tenant: None,
+        id: "e1".parse().ok(),
+        run_at: None,
+    };
+    let published = clock.run(batch.service.publish(event())).unwrap();
+    assert_eq!(published.deliveries.len(), 100);
+    assert_eq!(Batch::calls(&batch.webhooks.puts), [(0, 100)]);
+    assert_eq!(clock.run(batch.service.publish(event())).unwrap(), published, "the same once more");
 }

@@ -10,8 +10,8 @@ use futures_util::future::{join, pending};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::families::Ports;
 use lambda_jobs_core::families::webhook::ports::{
-    AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery,
-    WebhookPorts, Webhooks,
+    AttemptOutcome, Deliveries, DeliveryAttempts, DeliveryStatus, HttpError, HttpRequest, HttpResponse,
+    HttpSender, WebhookDelivery, WebhookPorts,
 };
 use lambda_jobs_core::families::webhook::{MemoryWebhooks, NAME, WebhookDeliveryHandler};
 use lambda_jobs_core::memory::{MemoryVersioned, SeededEntropy};
@@ -29,7 +29,9 @@ fn with_webhooks(webhooks: &Arc<MemoryWebhooks>, http: &Arc<Scripted>) -> World 
     let ports = Ports {
         core: CorePorts { entropy: Arc::new(SeededEntropy::new(3)), ..world.worker_ports() },
         webhooks: WebhookPorts {
-            webhooks: webhooks.clone(),
+            deliveries: webhooks.clone(),
+            attempts: webhooks.clone(),
+            waiting: webhooks.clone(),
             endpoints: Arc::new(MemoryVersioned::new()),
             http: http.clone(),
             secrets: Arc::new(KnownSecrets::default()),
@@ -80,7 +82,7 @@ impl Endpoint {
         );
         delivery.headers.insert("Webhook-Id".to_owned(), "forged".to_owned());
         delivery.headers.insert("x-shop".to_owned(), "7".to_owned());
-        assert!(world.clock.run(webhooks.put_delivery(&delivery)).unwrap());
+        assert!(world.clock.run(webhooks.put_one(&delivery)).unwrap());
         Self { world, http, webhooks }
     }
 
@@ -92,7 +94,7 @@ impl Endpoint {
     }
 
     fn delivery(&self) -> WebhookDelivery {
-        self.world.clock.run(self.webhooks.delivery("d1")).unwrap().unwrap()
+        self.world.clock.run(self.webhooks.find_one("d1")).unwrap().unwrap()
     }
 }
 
@@ -139,7 +141,7 @@ fn a_delivery_is_tried_as_often_as_it_says_unless_its_message_says_less() {
         let endpoint = Endpoint::answering((0..9).map(|_| status(500)).collect());
         let delivery = WebhookDelivery::new("d2", "https://example.com/", json!({}), endpoint.world.now());
         let delivery = WebhookDelivery { max_attempts, ..delivery };
-        assert!(endpoint.world.clock.run(endpoint.webhooks.put_delivery(&delivery)).unwrap());
+        assert!(endpoint.world.clock.run(endpoint.webhooks.put_one(&delivery)).unwrap());
         let mut body = json!({
             "name": NAME, "payload": { "type": "deliver_specific", "webhookDeliveryId": "d2" },
         });
@@ -149,7 +151,7 @@ fn a_delivery_is_tried_as_often_as_it_says_unless_its_message_says_less() {
         assert_eq!(endpoint.http.requests.lock().unwrap().len(), tried, "{body}");
         let job = endpoint.world.status(&job);
         assert_eq!((job.status, job.attempt), (JobStatus::Failed, u32::try_from(tried).unwrap()), "{body}");
-        let delivery = endpoint.world.clock.run(endpoint.webhooks.delivery("d2")).unwrap().unwrap();
+        let delivery = endpoint.world.clock.run(endpoint.webhooks.find_one("d2")).unwrap().unwrap();
         assert_eq!(
             (delivery.status, delivery.attempt_count),
             (DeliveryStatus::Failed, job.attempt),
@@ -258,7 +260,7 @@ fn a_retry_that_nobody_makes_is_found_once_it_is_overdue_and_spends_the_attempts
         error_class: None,
         refusals: 0,
     };
-    assert!(world.clock.run(endpoint.webhooks.record_attempt("d1", &outcome)).unwrap());
+    assert!(world.clock.run(endpoint.webhooks.record_one("d1", &outcome)).unwrap());
     assert_eq!(
         figures(&sweep(&endpoint, "process_retries", 25)),
         [0, 0, 0],
@@ -289,10 +291,10 @@ fn a_sweep_enqueues_no_more_than_its_batch_and_the_next_goes_on_with_the_rest() 
     for number in 2..=120 {
         let delivery =
             WebhookDelivery::new(format!("d{number}"), "https://example.com/hook", json!({}), world.now());
-        assert!(world.clock.run(endpoint.webhooks.put_delivery(&delivery)).unwrap());
+        assert!(world.clock.run(endpoint.webhooks.put_one(&delivery)).unwrap());
     }
     let unnameable = WebhookDelivery::new("two words", "https://example.com/hook", json!({}), world.now());
-    assert!(world.clock.run(endpoint.webhooks.put_delivery(&unnameable)).unwrap());
+    assert!(world.clock.run(endpoint.webhooks.put_one(&unnameable)).unwrap());
     let first = sweep(&endpoint, "process_pending", 70);
     assert_eq!(figures(&first), [70, 70, 0]);
     let second = sweep(&endpoint, "process_pending", 1000);
@@ -351,12 +353,12 @@ fn a_host_that_is_down_is_left_alone_and_no_delivery_spends_an_attempt_on_it() {
         let url = "https://Example.com/other";
         let delivery = WebhookDelivery::new(id, url, json!({}), endpoint.world.now());
         let delivery = WebhookDelivery { max_attempts: 1, ..delivery };
-        assert!(endpoint.world.clock.run(endpoint.webhooks.put_delivery(&delivery)).unwrap());
+        assert!(endpoint.world.clock.run(endpoint.webhooks.put_one(&delivery)).unwrap());
         let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": id });
         endpoint.world.send(Queue::Webhooks, &json!({ "name": NAME, "payload": payload }))
     };
     let attempts = |id: &str| {
-        let found = endpoint.world.clock.run(endpoint.webhooks.delivery(id)).unwrap().unwrap();
+        let found = endpoint.world.clock.run(endpoint.webhooks.find_one(id)).unwrap().unwrap();
         (found.status, found.attempt_count)
     };
     for number in 0..5 {

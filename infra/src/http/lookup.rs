@@ -1,4 +1,4 @@
-//! Where a host is, asked and checked at each connection.
+//! Name resolution, checked for each connection.
 
 use std::fmt;
 use std::io;
@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use lambda_jobs_core::families::webhook::TargetPolicy;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// Something that knows the addresses of a host.
+/// A resolver of host names.
 #[async_trait]
 pub trait Lookup: fmt::Debug + Send + Sync {
-    /// The addresses that the host's name stands for now.
+    /// The addresses of a host now.
     async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// Asks whom the system asks.
+/// The system's resolver.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemLookup;
 
@@ -27,7 +27,7 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// Answers the client with addresses that the policy admits, or with its refusal.
+/// Gives the client the addresses that the policy admits, or the policy's error.
 #[derive(Debug)]
 pub(super) struct Checked {
     policy: Arc<TargetPolicy>,
@@ -46,7 +46,7 @@ impl Resolve for Checked {
         Box::pin(async move {
             let addresses = lookup.addresses(name.as_str()).await?;
             policy.admit_addresses(name.as_str(), &addresses)?;
-            // The client puts the port of its request in place of 0.
+            // The client replaces port 0 by the port of its request.
             let checked: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(checked)
         })

@@ -1,15 +1,15 @@
-//! HTTP requests to endpoints that somebody else runs.
+//! HTTP requests to endpoints of other people.
 //!
-//! A webhook's address and headers come from users, and its answer from a stranger: so redirects are
-//! not followed, proxies are not asked, no more of an answer is read than was asked for, and nothing
-//! of a URL but its host can end up in an error.
+//! A webhook's address and headers come from users, and its answer from a stranger. So the client follows no redirect,
+//! asks no proxy, and reads no more of an answer than it was asked to. An error shows nothing of a URL but its host.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lambda_jobs_core::Invalid;
+use lambda_jobs_core::families::webhook::TargetPolicy;
 use lambda_jobs_core::families::webhook::ports::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
-use lambda_jobs_core::families::webhook::{RefusedUrl, TargetPolicy};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, redirect};
 
@@ -17,18 +17,18 @@ mod lookup;
 
 pub use lookup::{Lookup, SystemLookup};
 
-/// What every request calls itself.
+/// The `User-Agent` of every request.
 pub const USER_AGENT: &str = concat!("lambda-jobs/", env!("CARGO_PKG_VERSION"));
-/// How long a connection may take to be made, with the look-up of its host and its TLS.
+/// The longest time to connect, including name resolution and TLS.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes requests with `reqwest`, over TLS by rustls, to what its policy admits.
 ///
-/// A name is looked up here, whenever a connection is made, and the connection goes to the addresses that were
-/// checked: a name that is moved to another address after it was checked gains nothing.
+/// It looks a name up for each connection, and connects to the addresses that it checked: a name that moves to another
+/// address between check and connection gains nothing.
 ///
-/// Reading the system's trusted certificates takes milliseconds that a worker without webhooks should
-/// not pay for when it starts, so the client, with its connection pool, is built for the first request.
+/// The client is built for the first request, because reading the system's certificates takes milliseconds. So a worker
+/// without webhooks never pays for it.
 #[derive(Clone, Debug)]
 pub struct ReqwestSender {
     policy: Arc<TargetPolicy>,
@@ -37,13 +37,13 @@ pub struct ReqwestSender {
 }
 
 impl ReqwestSender {
-    /// A sender that has not made a request, and looks names up as the system does.
+    /// A sender that uses the system's resolver.
     #[must_use]
     pub fn new(policy: TargetPolicy) -> Self {
         Self::with_lookup(policy, Arc::new(SystemLookup))
     }
 
-    /// The same, with names looked up in another way.
+    /// A sender that uses another resolver.
     #[must_use]
     pub fn with_lookup(policy: TargetPolicy, lookup: Arc<dyn Lookup>) -> Self {
         Self { policy: Arc::new(policy), lookup, client: OnceLock::new() }
@@ -57,7 +57,7 @@ impl ReqwestSender {
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
             .no_proxy()
-            // What a receiver packed is never unpacked, whatever else is built with features for it.
+            // Compressed answers stay as they are, whatever features other crates switch on.
             .no_gzip()
             .no_brotli()
             .no_deflate()
@@ -66,7 +66,7 @@ impl ReqwestSender {
             .dns_resolver(lookup::Checked::new(self.policy.clone(), self.lookup.clone()))
             .connect_timeout(CONNECT_TIMEOUT)
             .build();
-        // The fault is this machine's, not the request's: another may do better.
+        // The error is this machine's, not the request's: another attempt may succeed.
         let client = built
             .map_err(|error| HttpError::transient("the HTTP client can't be built").with_source(error))?;
         Ok(self.client.get_or_init(|| client))
@@ -122,8 +122,8 @@ fn headers(given: &[(String, String)]) -> Result<HeaderMap, HttpError> {
     Ok(headers)
 }
 
-/// The answer's body, as far as it was asked for, and as far as it came: a receiver that has given its status has the
-/// request, and breaking off or stalling after that takes nothing back.
+/// The beginning of the answer's body. A receiver that has sent its status has the request, so an error or a stall
+/// after that only ends the body.
 async fn beginning(mut answer: Response, most: usize) -> Vec<u8> {
     let mut body = Vec::new();
     while body.len() < most {
@@ -138,12 +138,12 @@ fn no_answer(patience: Duration) -> HttpError {
     HttpError::transient(format!("no answer within {} ms", patience.as_millis()))
 }
 
-/// What kept the request from an answer; without the URL, which may hold a token.
+/// Why the request got no answer; without the URL, which may hold a token.
 fn failure(error: reqwest::Error, timeout: Duration) -> HttpError {
     let error = error.without_url();
     let mut cause: &dyn std::error::Error = &error;
     loop {
-        if let Some(refused) = cause.downcast_ref::<RefusedUrl>() {
+        if let Some(refused) = cause.downcast_ref::<Invalid>() {
             return HttpError::permanent(refused.to_string());
         }
         let Some(inner) = cause.source() else { break };

@@ -81,7 +81,7 @@ async fn the_job_archive_conforms() {
 async fn the_webhooks_conform() {
     let dynamo = dynamo().await;
     for _ in 0..2 {
-        webhooks::suite(&DynamoWebhooks::new(dynamo.clone()), &bench()).await;
+        webhooks::suite(&webhooks::Stores::of(&DynamoWebhooks::new(dynamo.clone())), &bench()).await;
     }
 }
 

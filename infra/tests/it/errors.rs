@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use chrono::{DateTime, TimeDelta, Utc};
-use lambda_jobs_core::families::webhook::ports::Webhooks;
+use lambda_jobs_core::families::webhook::ports::Deliveries;
 use lambda_jobs_core::ports::{HistoryQuery, JobIndex, JobStore};
 use lambda_jobs_core::{JobId, JobStatus};
 use lambda_jobs_infra::{Dynamo, DynamoWebhooks, Tables};
@@ -39,7 +39,7 @@ async fn a_missing_table_says_what_to_do() {
     for error in errors {
         assert!(error.to_string().contains(advice), "{error}");
     }
-    let error = DynamoWebhooks::new(dynamo.clone()).delivery("d1").await.unwrap_err().to_string();
+    let error = DynamoWebhooks::new(dynamo.clone()).find_one("d1").await.unwrap_err().to_string();
     assert!(error.contains("table my-data does not exist"), "{error}");
     assert!(error.contains("LAMBDA_JOBS_DATA_TABLE"), "{error}");
     let error = store.counters().await.unwrap_err().to_string();

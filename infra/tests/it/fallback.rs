@@ -22,7 +22,7 @@ async fn records_are_written_one_by_one_under_the_same_conditions() {
     job_store::suite(&store(&dynamo), &bench()).await;
     job_index::suite(&store(&dynamo), &store(&dynamo), &bench()).await;
     shared_states(&dynamo).await;
-    webhooks::suite(&DynamoWebhooks::new(dynamo), &bench()).await;
+    webhooks::suite(&webhooks::Stores::of(&DynamoWebhooks::new(dynamo)), &bench()).await;
     assert_eq!(front.failed(), 1, "the call is asked for once and remembered");
 }
 

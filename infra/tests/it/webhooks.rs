@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::families::webhook::ports::{
-    AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, Method, WebhookDelivery,
-    Webhooks,
+    AttemptOutcome, Deliveries, DeliveryAttempt, DeliveryAttempts, DeliveryQuery, DeliveryStatus,
+    EndedAttempt, Method, WebhookDelivery,
 };
 use lambda_jobs_core::families::webhook::{Endpoint, EndpointSpec, ErrorClass, WebhookSecret};
 use lambda_jobs_core::ports::VersionedStore;
@@ -56,7 +56,7 @@ async fn put(dynamo: &Dynamo, id: &str, fields: Vec<(&str, AttributeValue)>) {
 }
 
 async fn read(webhooks: &DynamoWebhooks, id: &str) -> WebhookDelivery {
-    webhooks.delivery(id).await.unwrap().unwrap()
+    webhooks.find_one(id).await.unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -78,13 +78,13 @@ async fn an_id_and_a_url_are_enough() {
         error_class: None,
         refusals: 0,
     };
-    assert!(webhooks.record_attempt("d1", &outcome).await.unwrap());
+    assert!(webhooks.record_one("d1", &outcome).await.unwrap());
     assert_eq!(read(&webhooks, "d1").await, delivery.after(&outcome));
     // The same attempt once more, its answer having been lost, is the same attempt.
     let pending = AttemptOutcome { status: DeliveryStatus::Pending, ..outcome.clone() };
     put(&dynamo, "d2", vec![]).await;
     for _ in 0..2 {
-        assert!(webhooks.record_attempt("d2", &pending).await.unwrap());
+        assert!(webhooks.record_one("d2", &pending).await.unwrap());
     }
     assert_eq!(read(&webhooks, "d2").await.attempt_count, 1);
 }
@@ -114,7 +114,7 @@ async fn a_payload_may_be_a_map_or_json_or_plain_text() {
 async fn a_field_of_the_wrong_kind_is_named() {
     let dynamo = dynamo().await;
     put(&dynamo, "d1", vec![("status", s("waiting"))]).await;
-    let error = DynamoWebhooks::new(dynamo).delivery("d1").await.unwrap_err().to_string();
+    let error = DynamoWebhooks::new(dynamo).find_one("d1").await.unwrap_err().to_string();
     assert!(error.contains("delivery d1") && error.contains("waiting"), "{error}");
 }
 
@@ -128,7 +128,7 @@ async fn what_a_person_put_is_listed_and_sent_anew_like_any_other() {
     put(&dynamo, "d4", vec![("status", s("waiting"))]).await;
     let listed = async |status| {
         let query = DeliveryQuery { status, ..DeliveryQuery::default() };
-        let page = webhooks.deliveries(&query).await.unwrap();
+        let page = webhooks.list(&query).await.unwrap();
         assert_eq!(page.cursor, None);
         let mut ids: Vec<String> = page.items.into_iter().map(|delivery| delivery.id).collect();
         ids.sort();
@@ -164,12 +164,12 @@ async fn an_attempt_is_one_request_and_two_units_and_two_more_where_another_foll
         now(),
     );
     delivery.webhook_id = Some("billing".to_owned());
-    webhooks.put_delivery(&delivery).await.unwrap();
+    webhooks.put_one(&delivery).await.unwrap();
     assert_eq!(meter.take(), Figures { requests: 1, units: 2.0 }, "put: the delivery and its index entry");
-    webhooks.record_attempt(&delivery.id, &outcome(DeliveryStatus::Pending, 1)).await.unwrap();
+    webhooks.record_one(&delivery.id, &outcome(DeliveryStatus::Pending, 1)).await.unwrap();
     let costs = meter.take();
     assert_eq!(costs, Figures { requests: 1, units: 4.0 }, "tried: the entry goes, and another comes");
-    webhooks.record_attempt(&delivery.id, &outcome(DeliveryStatus::Delivered, 2)).await.unwrap();
+    webhooks.record_one(&delivery.id, &outcome(DeliveryStatus::Delivered, 2)).await.unwrap();
     assert_eq!(meter.take(), Figures { requests: 1, units: 2.0 }, "finished: the entry goes");
     webhooks.attempts(&delivery.id).await.unwrap();
     assert_eq!(meter.take().requests, 1, "attempts are listed with one query");
@@ -208,14 +208,14 @@ async fn an_attempt_whose_answer_was_lost_is_counted_and_kept_once() {
     let (dynamo, front) = fronted(Fault::AnswerLost).await;
     let webhooks = DynamoWebhooks::new(dynamo);
     let delivery = WebhookDelivery::new("d1", "https://example.com/hook", json!({}), now());
-    webhooks.put_delivery(&delivery).await.unwrap();
+    webhooks.put_one(&delivery).await.unwrap();
     let (pending, failed) = (outcome(DeliveryStatus::Pending, 1), outcome(DeliveryStatus::Failed, 2));
     for outcome in [&pending, &failed] {
         front.fail(1);
-        assert!(webhooks.record_attempt("d1", outcome).await.unwrap());
+        assert!(webhooks.record_one("d1", outcome).await.unwrap());
     }
     let expected = delivery.after(&pending).after(&failed);
-    assert_eq!(webhooks.delivery("d1").await.unwrap(), Some(expected.clone()));
+    assert_eq!(webhooks.find_one("d1").await.unwrap(), Some(expected.clone()));
     let kept = [DeliveryAttempt::from(&pending), DeliveryAttempt::from(&failed)];
     assert_eq!(webhooks.attempts("d1").await.unwrap(), kept);
     let later = now() + TimeDelta::seconds(3);
@@ -228,10 +228,10 @@ async fn an_attempt_whose_answer_was_lost_is_counted_and_kept_once() {
 async fn an_attempt_by_a_clock_that_is_behind_is_written_too() {
     let webhooks = DynamoWebhooks::new(dynamo().await);
     let delivery = WebhookDelivery::new("d1", "https://example.com/hook", json!({}), now());
-    webhooks.put_delivery(&delivery).await.unwrap();
+    webhooks.put_one(&delivery).await.unwrap();
     let early = outcome(DeliveryStatus::Delivered, -5);
-    assert!(webhooks.record_attempt("d1", &early).await.unwrap());
-    assert_eq!(webhooks.delivery("d1").await.unwrap(), Some(delivery.after(&early)));
+    assert!(webhooks.record_one("d1", &early).await.unwrap());
+    assert_eq!(webhooks.find_one("d1").await.unwrap(), Some(delivery.after(&early)));
     assert_eq!(webhooks.attempts("d1").await.unwrap(), [DeliveryAttempt::from(&early)]);
 }
 
@@ -240,7 +240,7 @@ async fn what_is_finished_and_every_attempt_are_forgotten_after_thirty_days() {
     let dynamo = dynamo().await;
     let webhooks = DynamoWebhooks::new(dynamo.clone());
     let delivery = WebhookDelivery::new("d1", "https://example.com/hook", json!({}), now());
-    webhooks.put_delivery(&delivery).await.unwrap();
+    webhooks.put_one(&delivery).await.unwrap();
     let expiries = async || {
         let items =
             dynamo.client().scan().table_name("lambda-jobs-data").send().await.unwrap().items.unwrap();
@@ -258,9 +258,9 @@ async fn what_is_finished_and_every_attempt_are_forgotten_after_thirty_days() {
         |second: i64| format!("attempt#2026-11-23T08:00:0{second}.123456789"),
     );
     assert_eq!(expiries().await, [(delivery(), None)], "not while it waits");
-    webhooks.record_attempt("d1", &outcome(DeliveryStatus::Pending, 1)).await.unwrap();
+    webhooks.record_one("d1", &outcome(DeliveryStatus::Pending, 1)).await.unwrap();
     assert_eq!(expiries().await, [(attempt(1), Some(days + 1)), (delivery(), None)]);
-    webhooks.record_attempt("d1", &outcome(DeliveryStatus::Failed, 2)).await.unwrap();
+    webhooks.record_one("d1", &outcome(DeliveryStatus::Failed, 2)).await.unwrap();
     let kept = [(attempt(1), Some(days + 1)), (attempt(2), Some(days + 2))];
     assert_eq!(expiries().await, [&kept[..1], &[(delivery(), Some(days + 2))]].concat());
     webhooks.reopen("d1", now()).await.unwrap().unwrap();
@@ -276,14 +276,13 @@ async fn ids_that_cannot_be_and_deliveries_that_cannot_be_read_spoil_no_other() 
     let longest = "l".repeat(2_048 - "delivery#".len());
     put(&dynamo, &longest, vec![]).await;
     let ids = ["d1", "d2", "", &format!("{longest}l"), &longest].map(str::to_owned);
-    let found = webhooks.deliveries_by_id(&ids).await;
+    let found = webhooks.find(&ids).await;
     let seen: Vec<_> = found.iter().map(|one| one.as_ref().ok().map(Option::is_some)).collect();
     assert_eq!(seen, [Some(true), None, Some(false), Some(false), Some(true)]);
     let recorded = ["d1", "", &longest].map(str::to_owned);
     let attempts =
         recorded.map(|delivery| EndedAttempt { delivery, outcome: outcome(DeliveryStatus::Delivered, 1) });
-    let written: Vec<bool> =
-        webhooks.record_attempts(&attempts).await.into_iter().map(Result::unwrap).collect();
+    let written: Vec<bool> = webhooks.record(&attempts).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(written, [true, false, true]);
 }
 
@@ -291,19 +290,19 @@ async fn ids_that_cannot_be_and_deliveries_that_cannot_be_read_spoil_no_other() 
 async fn the_attempt_that_ended_a_delivery_outlives_what_comes_after_it() {
     let webhooks = DynamoWebhooks::new(dynamo().await);
     let delivery = WebhookDelivery::new("d1", "https://example.com/hook", json!({}), now());
-    webhooks.put_delivery(&delivery).await.unwrap();
+    webhooks.put_one(&delivery).await.unwrap();
     let attempts = [1, 3, 5].map(|second| outcome(DeliveryStatus::Failed, second));
     for attempt in &attempts {
-        assert!(webhooks.record_attempt("d1", attempt).await.unwrap());
+        assert!(webhooks.record_one("d1", attempt).await.unwrap());
         webhooks.reopen("d1", attempt.at + TimeDelta::seconds(1)).await.unwrap().unwrap();
     }
     let mut kept = attempts.iter().map(DeliveryAttempt::from).collect::<Vec<_>>();
     assert_eq!(webhooks.attempts("d1").await.unwrap(), kept);
     let last = AttemptOutcome { error: None, error_class: None, ..outcome(DeliveryStatus::Delivered, 8) };
-    assert!(webhooks.record_attempt("d1", &last).await.unwrap());
+    assert!(webhooks.record_one("d1", &last).await.unwrap());
     // Another request was under way all the while.
     let late = outcome(DeliveryStatus::Failed, 7);
-    assert!(!webhooks.record_attempt("d1", &late).await.unwrap());
+    assert!(!webhooks.record_one("d1", &late).await.unwrap());
     kept.extend([DeliveryAttempt::from(&late), DeliveryAttempt::from(&last)]);
     assert_eq!(webhooks.attempts("d1").await.unwrap(), kept, "each once, in their order");
 }
@@ -317,10 +316,10 @@ async fn ten_deliveries_are_read_with_one_request_and_their_attempts_written_wit
     for id in &ids {
         let payload = json!({ "type": "invoice.paid", "data": "x".repeat(170) });
         let delivery = WebhookDelivery::new(id, "https://example.com/hook", payload, now());
-        webhooks.put_delivery(&delivery).await.unwrap();
+        webhooks.put_one(&delivery).await.unwrap();
     }
     meter.take();
-    assert!(webhooks.deliveries_by_id(&ids).await.into_iter().all(|found| found.unwrap().is_some()));
+    assert!(webhooks.find(&ids).await.into_iter().all(|found| found.unwrap().is_some()));
     assert_eq!(meter.take().requests, 1, "read");
     let ended = |body: usize, second| {
         let outcome = outcome(DeliveryStatus::Delivered, second);
@@ -329,12 +328,12 @@ async fn ten_deliveries_are_read_with_one_request_and_their_attempts_written_wit
             .map(|id| EndedAttempt { delivery: id.clone(), outcome: outcome.clone() })
             .collect::<Vec<_>>()
     };
-    assert!(webhooks.record_attempts(&ended(95, 1)).await.into_iter().all(Result::unwrap));
+    assert!(webhooks.record(&ended(95, 1)).await.into_iter().all(Result::unwrap));
     assert_eq!(meter.take(), Figures { requests: 1, units: 20.0 }, "delivered: two units each");
     for id in &ids {
         webhooks.reopen(id, now() + TimeDelta::seconds(2)).await.unwrap().unwrap();
     }
     meter.take();
-    assert!(webhooks.record_attempts(&ended(1_000, 3)).await.into_iter().all(Result::unwrap));
+    assert!(webhooks.record(&ended(1_000, 3)).await.into_iter().all(Result::unwrap));
     assert_eq!(meter.take(), Figures { requests: 1, units: 30.0 }, "with an answer of nearly 1 KiB three");
 }

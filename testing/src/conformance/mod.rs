@@ -106,7 +106,7 @@ mod tests {
         let (clock, bench) = bench();
         let webhooks = MemoryWebhooks::new();
         for _ in 0..2 {
-            clock.run(webhooks::suite(&webhooks, &bench));
+            clock.run(webhooks::suite(&webhooks::Stores::of(&webhooks), &bench));
         }
     }
 

@@ -154,7 +154,7 @@ impl Bench {
     async fn webhook(&self, id: &str) -> Result<Value, Failure> {
         let url = self.receiver.url(&format!("ok/{id}"));
         let delivery = WebhookDelivery::new(id, url, json!({}), Utc::now());
-        self.stack.adapters().ports().webhooks.webhooks.put_delivery(&delivery).await?;
+        self.stack.adapters().ports().webhooks.deliveries.put_one(&delivery).await?;
         let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": id });
         Ok(json!({ "id": format!("webhook-{id}"), "name": WEBHOOK, "payload": payload }))
     }

@@ -37,7 +37,11 @@ pub(crate) fn job_archive() -> Running {
 
 pub(crate) fn webhooks() -> Running {
     Box::pin(with_tables(|dynamo| async move {
-        conformance::webhooks::suite(&DynamoWebhooks::new(dynamo), &bench()).await;
+        conformance::webhooks::suite(
+            &conformance::webhooks::Stores::of(&DynamoWebhooks::new(dynamo)),
+            &bench(),
+        )
+        .await;
     }))
 }
 

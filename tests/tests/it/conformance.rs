@@ -35,7 +35,7 @@ async fn the_stores_on_dynamodb_pass() {
     shared::both_kinds(&breakers, &limits, &bench()).await;
     let setup = job_archive::Setup { store: &store, index: &store, archive: &store };
     job_archive::suite(setup, &bench()).await;
-    webhooks::suite(&*stack.adapters().ports().webhooks.webhooks, &bench()).await;
+    webhooks::suite(&(&stack.adapters().ports().webhooks).into(), &bench()).await;
 }
 
 #[tokio::test]

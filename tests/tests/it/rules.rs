@@ -25,7 +25,7 @@ async fn a_rule_that_fires_twice_is_one_job_and_a_webhook_without_a_job_is_deliv
     let stack = stack().await.unwrap();
     let long_ago = chrono::Utc::now() - Duration::from_hours(1);
     let delivery = WebhookDelivery::new("d1", url, json!({ "hello": 1 }), long_ago);
-    stack.adapters().ports().webhooks.webhooks.put_delivery(&delivery).await.unwrap();
+    stack.adapters().ports().webhooks.deliveries.put_one(&delivery).await.unwrap();
     let worker = stack.start_worker(|_| Ok(())).unwrap();
     let manager = manager(&stack);
 
@@ -50,6 +50,6 @@ async fn a_rule_that_fires_twice_is_one_job_and_a_webhook_without_a_job_is_deliv
     let completed: u64 = counters.iter().map(|(_, counters)| counters.completed).sum();
     assert_eq!(completed, 2, "the second firing ran nothing");
     assert_eq!(endpoint.received().len(), 1);
-    let delivery = stack.adapters().ports().webhooks.webhooks.delivery("d1").await.unwrap().unwrap();
+    let delivery = stack.adapters().ports().webhooks.deliveries.find_one("d1").await.unwrap().unwrap();
     assert_eq!(delivery.status, DeliveryStatus::Delivered);
 }

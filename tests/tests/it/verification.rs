@@ -69,8 +69,8 @@ impl Sender {
             .adapters()
             .ports()
             .webhooks
-            .webhooks
-            .delivery(&delivery.delivery_id)
+            .deliveries
+            .find_one(&delivery.delivery_id)
             .await
             .unwrap()
             .unwrap();

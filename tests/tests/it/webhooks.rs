@@ -63,7 +63,7 @@ async fn a_server_error_is_retried_until_the_attempts_are_spent_and_named_in_the
     let mut delivery =
         lambda_jobs_core::families::webhook::ports::WebhookDelivery::new("d2", url, json!({}), now);
     delivery.max_attempts = 3;
-    stack.adapters().ports().webhooks.webhooks.put_delivery(&delivery).await.unwrap();
+    stack.adapters().ports().webhooks.deliveries.put_one(&delivery).await.unwrap();
     let job = lambda_jobs_core::NewJob::new("webhook-delivery-job")
         .payload(json!({ "type": "deliver_specific", "webhookDeliveryId": "d2" }))
         .max_retries(2);
@@ -72,7 +72,7 @@ async fn a_server_error_is_retried_until_the_attempts_are_spent_and_named_in_the
     assert_eq!((job.status, job.attempt, job.retry_count), (JobStatus::Failed, 3, 2));
     assert!(job.error.unwrap().ends_with("answered with status 500"));
     assert_eq!(receiver.received().len(), 3);
-    let delivery = stack.adapters().ports().webhooks.webhooks.delivery("d2").await.unwrap().unwrap();
+    let delivery = stack.adapters().ports().webhooks.deliveries.find_one("d2").await.unwrap().unwrap();
     assert_eq!((delivery.status, delivery.attempt_count), (DeliveryStatus::Failed, 3));
     worker.stop().await.unwrap();
 }

@@ -105,7 +105,7 @@ async fn deliver(deployment: &Deployment, url: &str, secret: &str) {
     let url = format!("{url}?token={secret}");
     let mut delivery = WebhookDelivery::new(&id, url, json!({ "card": secret }), now);
     delivery.headers.insert("authorization".to_owned(), format!("Bearer {secret}"));
-    assert!(deployment.adapters.ports().webhooks.webhooks.put_delivery(&delivery).await.unwrap());
+    assert!(deployment.adapters.ports().webhooks.deliveries.put_one(&delivery).await.unwrap());
     let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": id, "card": secret });
     let body = json!({ "name": "webhook-delivery-job", "payload": payload }).to_string();
     let job = deployment.send(Queue::Webhooks, &body).await;

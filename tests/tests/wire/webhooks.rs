@@ -18,14 +18,14 @@ impl Delivery {
         let now = chrono::Utc::now();
         let id = format!("{name}-{}", now.timestamp_micros());
         let delivery = WebhookDelivery::new(&id, url, json!({ "hello": 1 }), now);
-        assert!(deployment.adapters.ports().webhooks.webhooks.put_delivery(&delivery).await.unwrap());
+        assert!(deployment.adapters.ports().webhooks.deliveries.put_one(&delivery).await.unwrap());
         let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": id });
         let body = json!({ "name": "webhook-delivery-job", "payload": payload }).to_string();
         Self { id, body }
     }
 
     async fn state(&self, deployment: &Deployment) -> WebhookDelivery {
-        deployment.adapters.ports().webhooks.webhooks.delivery(&self.id).await.unwrap().unwrap()
+        deployment.adapters.ports().webhooks.deliveries.find_one(&self.id).await.unwrap().unwrap()
     }
 }
 

@@ -91,7 +91,7 @@ async fn deliver(args: DeliverArgs) -> Result<ExitCode, Failure> {
     let id = JobId::generate(now, &OsEntropy);
     let mut delivery = WebhookDelivery::new(id.as_str(), &args.url, args.payload, now);
     delivery.max_attempts = args.max_attempts;
-    adapters.ports().webhooks.webhooks.put_delivery(&delivery).await?;
+    adapters.ports().webhooks.deliveries.put_one(&delivery).await?;
     let enqueued = manager.enqueue(delivery_job(&delivery, id)).await?;
     if args.target.json {
         output::json(&enqueued)?;

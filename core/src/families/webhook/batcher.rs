@@ -1,12 +1,12 @@
-//! Calls that are made at about the same time, made as one.
+//! Calls that are made at about the same time, sent as one.
 //!
-//! Jobs of a batch ask the store for the same things at the same time, and each request of its own costs as much as one
-//! for all of them. So whoever asks joins a round, and the round makes one call.
+//! Jobs of a batch ask the store for the same things at the same time, and each request costs as much as one
+//! for all of them. So callers join a round, and the round makes one call.
 //!
-//! Nobody is in charge of a round, because whoever was could vanish: a job may be cancelled, or be out of time, at any
-//! moment. A round is a future that all who joined it share and each of them polls, so that it goes on for as
-//! long as one of them is there; it ends with the last of them, and no later round waits for it. What a caller
-//! brought is part of the call even where the caller is gone by then.
+//! A shared call belongs to nobody, because its owner could vanish: a job may be cancelled or out of time at
+//! any moment. Each caller that waits for a round polls it, so it goes on as long as one of them is there. It
+//! ends with the last of them, and no later round waits for it. A caller's item stays part of the call even if
+//! the caller is gone.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -19,13 +19,13 @@ use futures_util::future::{Shared, WeakShared};
 
 use crate::clock::BoxFuture;
 
-/// What makes one call of what many bring; it answers in their order.
+/// Makes one call with the items of many callers; it returns answers in their order.
 type Call<I, O> = dyn Fn(Vec<I>) -> BoxFuture<'static, Vec<O>> + Send + Sync;
-/// The answers of a call, each to be taken once.
+/// The answers of a call. Each is taken once.
 type Answers<O> = Arc<[Mutex<Option<O>>]>;
 type Round<O> = Pin<Box<dyn Future<Output = Answers<O>> + Send>>;
 
-/// Makes one call of many.
+/// Sends the calls of many callers as one.
 pub(super) struct Batcher<I, O> {
     call: Arc<Call<I, O>>,
     open: Arc<Mutex<Option<Open<I, O>>>>,
@@ -33,20 +33,20 @@ pub(super) struct Batcher<I, O> {
 
 /// A round that can still be joined.
 struct Open<I, O> {
-    brought: Arc<Brought<I>>,
+    brought: Arc<Items<I>>,
     round: WeakShared<Round<O>>,
 }
 
-/// What those who joined a round brought, until the call is made.
-struct Brought<I> {
+/// The items of a round, until its call is made.
+struct Items<I> {
     items: Mutex<Vec<I>>,
     count: AtomicUsize,
 }
 
-/// A place in a round.
-pub(super) struct Place<I, O> {
+/// A caller's share in a round.
+pub(super) struct Ticket<I, O> {
     at: usize,
-    brought: Arc<Brought<I>>,
+    brought: Arc<Items<I>>,
     round: Shared<Round<O>>,
 }
 
@@ -55,8 +55,8 @@ impl<I: Send + 'static, O: Send + 'static> Batcher<I, O> {
         Self { call: Arc::new(call), open: Arc::default() }
     }
 
-    /// Takes a place in the round that can be joined; or in a new one, which makes its call once `gathered` is.
-    pub(super) fn join<G>(&self, item: I, gathered: impl FnOnce() -> G) -> Place<I, O>
+    /// Joins the open round, or a new one, which makes its call once `gathered` ends.
+    pub(super) fn join<G>(&self, item: I, gathered: impl FnOnce() -> G) -> Ticket<I, O>
     where
         G: Future<Output = ()> + Send + 'static,
     {
@@ -64,20 +64,16 @@ impl<I: Send + 'static, O: Send + 'static> Batcher<I, O> {
         if let Some(Open { brought, round }) = &*open
             && let Some(round) = round.upgrade()
         {
-            return Place { at: brought.add(item), brought: Arc::clone(brought), round };
+            return Ticket { at: brought.add(item), brought: Arc::clone(brought), round };
         }
-        let brought = Arc::new(Brought { items: Mutex::default(), count: AtomicUsize::new(0) });
+        let brought = Arc::new(Items { items: Mutex::default(), count: AtomicUsize::new(0) });
         let at = brought.add(item);
         let round = self.round(Arc::clone(&brought), gathered()).shared();
         *open = round.downgrade().map(|round| Open { brought: Arc::clone(&brought), round });
-        Place { at, brought, round }
+        Ticket { at, brought, round }
     }
 
-    fn round(
-        &self,
-        brought: Arc<Brought<I>>,
-        gathered: impl Future<Output = ()> + Send + 'static,
-    ) -> Round<O> {
+    fn round(&self, brought: Arc<Items<I>>, gathered: impl Future<Output = ()> + Send + 'static) -> Round<O> {
         let (call, open) = (Arc::clone(&self.call), Arc::clone(&self.open));
         Box::pin(async move {
             gathered.await;
@@ -93,7 +89,7 @@ impl<I: Send + 'static, O: Send + 'static> Batcher<I, O> {
     }
 }
 
-impl<I> Brought<I> {
+impl<I> Items<I> {
     fn add(&self, item: I) -> usize {
         let mut items = lock(&self.items);
         items.push(item);
@@ -102,10 +98,10 @@ impl<I> Brought<I> {
     }
 }
 
-impl<I, O> Place<I, O> {
-    /// The answer to what was brought; nothing where the call answered too few.
+impl<I, O> Ticket<I, O> {
+    /// The answer to the caller's item; `None` if the call returned too few.
     pub(super) async fn answer(self) -> Option<O> {
-        // Whoever is about to join in this turn does so first.
+        // Callers that are about to join in this turn join first.
         let mut seen = 0;
         loop {
             let count = self.brought.count.load(Ordering::Relaxed);
@@ -121,7 +117,7 @@ impl<I, O> Place<I, O> {
     }
 }
 
-/// Lets all others go on that can.
+/// Lets all other tasks that are ready run first.
 async fn next_turn() {
     let mut is_next = false;
     poll_fn(|context| {
@@ -181,7 +177,7 @@ mod tests {
         }
 
         /// Joins a round that gathers for a second.
-        fn place(&self, number: u32) -> Place<u32, u32> {
+        fn ticket(&self, number: u32) -> Ticket<u32, u32> {
             self.doubling.join(number, || self.clock.sleep(Duration::from_secs(1)))
         }
 
@@ -226,9 +222,9 @@ mod tests {
         assert_eq!(bench.clock.monotonic(), Duration::from_millis(1_500), "and waits for no other");
     }
 
-    /// Waits for a place's answer for so many milliseconds, and then vanishes, as a killed environment does or in order.
-    async fn vanish(bench: &Bench, place: Place<u32, u32>, after: u64, leak: bool) {
-        let mut answer = Box::pin(place.answer());
+    /// Waits for a ticket's answer for so many milliseconds, and then vanishes, as a killed environment does or in order.
+    async fn vanish(bench: &Bench, ticket: Ticket<u32, u32>, after: u64, leak: bool) {
+        let mut answer = Box::pin(ticket.answer());
         let until = bench.clock.sleep(Duration::from_millis(after));
         drop(futures_util::future::select(&mut answer, until).await);
         if leak {
@@ -242,9 +238,9 @@ mod tests {
             // While others gather, and while the call is under way.
             for after in [0, 500, 1_000, 1_500] {
                 let bench = Bench::new();
-                let (first, others) = (bench.place(1), [2, 3].map(|number| bench.place(number)));
+                let (first, others) = (bench.ticket(1), [2, 3].map(|number| bench.ticket(number)));
                 let gone = vanish(&bench, first, after, leak);
-                let answers = bench.clock.run(join(gone, join_all(others.map(Place::answer)))).1;
+                let answers = bench.clock.run(join(gone, join_all(others.map(Ticket::answer)))).1;
                 assert_eq!(answers, [Some(4), Some(6)], "after {after} ms");
                 assert_eq!(bench.calls(), [[1, 2, 3]], "after {after} ms");
                 assert_eq!(bench.clock.monotonic(), Duration::from_secs(2));
@@ -256,14 +252,14 @@ mod tests {
     fn whoever_comes_after_all_have_vanished_waits_for_nobody() {
         for after in [0, 500, 1_500] {
             let bench = Bench::new();
-            let places = [1, 2].map(|number| bench.place(number));
-            bench.clock.run(join_all(places.map(|place| vanish(&bench, place, after, false))));
+            let tickets = [1, 2].map(|number| bench.ticket(number));
+            bench.clock.run(join_all(tickets.map(|ticket| vanish(&bench, ticket, after, false))));
             assert_eq!(bench.clock.run(bench.double(3)), Some(6));
             assert_eq!(bench.calls().last(), Some(&vec![3]));
         }
         let bench = Bench::new();
-        let places = [1, 2].map(|number| bench.place(number));
-        bench.clock.run(join_all(places.map(|place| vanish(&bench, place, 500, true))));
+        let tickets = [1, 2].map(|number| bench.ticket(number));
+        bench.clock.run(join_all(tickets.map(|ticket| vanish(&bench, ticket, 500, true))));
         assert_eq!(bench.clock.run(bench.double(3)), Some(6), "a killed environment's round is joined");
         assert_eq!(bench.calls(), [[1, 2, 3]]);
     }
@@ -271,7 +267,7 @@ mod tests {
     #[test]
     fn a_place_that_was_never_polled_holds_up_no_other() {
         let bench = Bench::new();
-        let (idle, other) = (bench.place(1), bench.place(2));
+        let (idle, other) = (bench.ticket(1), bench.ticket(2));
         assert_eq!(bench.clock.run(other.answer()), Some(4));
         assert_eq!(bench.clock.run(poll_immediate(idle.answer())), None, "it lets others go on first");
     }

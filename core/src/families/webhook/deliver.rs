@@ -1,74 +1,73 @@
 //! One attempt at one delivery.
+//!
+//! The attempt that ends a delivery is kept in the delivery's own fields, one write less for nearly all
+//! deliveries. It becomes an item of its own, like the attempts before it, if the delivery is replayed.
 
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use super::batched::UnderWay;
-use super::endpoint::{Disabled, Endpoint, EndpointSpec, is_reserved};
+use super::decision::Decision;
+use super::endpoint::{Disabled, Endpoint, is_reserved};
 use super::outcome::{ErrorClass, Meaning, meaning};
-use super::retry::RetrySchedule;
 use super::secret::signatures;
+use super::shared_requests::InFlight;
 use super::target::shown;
 use super::{
     FIRST_BYTE_TIMEOUT, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, WebhookDeliveryHandler, WebhookReport,
     breaker_of,
 };
-use crate::clock::Entropy;
-use crate::families::webhook::endpoint_cache::HealthSignal;
 use crate::families::webhook::ports::{
     AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, WebhookDelivery,
 };
 use crate::handler::{JobContext, JobError};
-use crate::retry::RetryPolicy;
 
-/// A delivery, the endpoint that it goes to, and the attempt that is made at it.
-struct Attempt<'a> {
-    delivery: WebhookDelivery,
-    endpoint: Option<Endpoint>,
-    ctx: &'a JobContext,
+/// A delivery, the endpoint that it goes to, and the job that attempts it.
+pub(super) struct Attempt<'a> {
+    pub(super) delivery: WebhookDelivery,
+    pub(super) endpoint: Option<Endpoint>,
+    pub(super) ctx: &'a JobContext,
 }
 
 /// A request that was begun, and its answer once there is one.
 struct Sent {
-    under_way: UnderWay,
+    in_flight: InFlight,
     began: Duration,
-    answer: Option<(Result<HttpResponse, HttpError>, Duration)>,
+    answer: Option<Answer>,
+}
+
+/// How a request was answered, or failed.
+struct Answer {
+    response: Result<HttpResponse, HttpError>,
+    meaning: Meaning,
+    error_class: Option<ErrorClass>,
+    took: Duration,
 }
 
 /// How far a request came.
 enum Exchange {
-    /// It was answered, or failed, in this time.
-    Answered(UnderWay, Result<HttpResponse, HttpError>, Duration),
+    /// It was answered, or failed.
+    Answered(InFlight, Answer),
     /// The breaker of its host does not let it through: no attempt is spent.
     NotSent(JobError),
     /// Its job was cancelled meanwhile.
-    GivenUp(Option<Sent>),
+    Cancelled(Option<Sent>),
 }
 
-/// What an attempt makes of its delivery.
-struct RefusedClaim {
-    status: DeliveryStatus,
-    /// How long until the next attempt.
-    wait: Option<Duration>,
-    refusals: u32,
-    error: Option<JobError>,
-    sign: Option<HealthSignal>,
-}
-
-const GIVEN_UP: &str = "cancelled while the request was under way; the receiver may have acted on it";
-const NOT_SENT: &str = "cancelled before the request was sent";
+const CANCELLED_IN_FLIGHT: &str =
+    "cancelled while the request was under way; the receiver may have acted on it";
+const CANCELLED_BEFORE: &str = "cancelled before the request was sent";
 
 impl WebhookDeliveryHandler {
     pub(super) async fn deliver(&self, id: &str, ctx: &JobContext) -> Result<WebhookReport, JobError> {
-        let Some(delivery) = self.batched.delivery(id).await? else {
+        let Some(delivery) = self.requests.delivery(id).await? else {
             return Err(JobError::permanent(format!("webhookDeliveryId: there is no delivery {id:?}")));
         };
         if delivery.status.is_finished() {
             return Ok(WebhookReport::untouched(delivery.response_status));
         }
         let endpoint = match &delivery.webhook_id {
-            Some(endpoint) => match self.directory.find(endpoint).await? {
+            Some(endpoint) => match self.endpoints.find(endpoint).await? {
                 Some(endpoint) if endpoint.is_enabled() => Some(endpoint),
                 found => return self.refuse(&delivery, found.as_ref(), ctx).await,
             },
@@ -85,31 +84,32 @@ impl WebhookDeliveryHandler {
 
     async fn attempt(&self, attempt: &Attempt<'_>) -> Result<WebhookReport, JobError> {
         let Attempt { delivery, ctx, .. } = attempt;
-        let (under_way, answer, duration) = match self.send(attempt).await {
-            Exchange::Answered(under_way, answer, took) => (under_way, answer, took),
+        let (in_flight, answer) = match self.send(attempt).await {
+            Exchange::Answered(in_flight, answer) => (in_flight, answer),
             Exchange::NotSent(why) => return Err(why),
-            Exchange::GivenUp(sent) => return self.give_up(attempt, sent).await,
+            Exchange::Cancelled(sent) => return self.cancel(attempt, sent).await,
         };
+        let Answer { response, meaning, error_class, took } = answer;
         let now = ctx.clock().now();
-        let (meaning, error_class) = meaning(delivery.method, &shown(&delivery.url), &answer, now);
-        let verdict = attempt.verdict(meaning, &self.jobs.config().retry, &*self.entropy);
-        let response_status = answer.as_ref().ok().map(|response| response.status);
-        let recorded = AttemptOutcome {
-            status: verdict.status,
+        let decision = Decision::of(attempt, meaning, &self.jobs.config().retry, &*self.entropy);
+        let response = response.ok();
+        let response_status = response.as_ref().map(|response| response.status);
+        let outcome = AttemptOutcome {
+            status: decision.status,
             at: now,
-            next_attempt_at: verdict.wait.map(|wait| now + wait),
-            duration,
+            next_attempt_at: decision.wait.map(|wait| now + wait),
+            duration: took,
             response_status,
-            response_body: answer.as_ref().ok().map(|response| text_of(&response.body)),
-            error: verdict.error.as_ref().map(ToString::to_string),
+            response_body: response.map(|response| text_of(&response.body)),
+            error: decision.error.as_ref().map(ToString::to_string),
             error_class,
-            refusals: verdict.refusals,
+            refusals: decision.refusals,
         };
-        self.batched.record(under_way, &delivery.id, recorded, ctx).await?;
-        if let (Some(endpoint), Some(sign)) = (&attempt.endpoint, verdict.sign) {
-            self.directory.note(endpoint, sign).await;
+        self.requests.record(in_flight, &delivery.id, outcome, ctx).await?;
+        if let (Some(endpoint), Some(signal)) = (&attempt.endpoint, decision.signal) {
+            self.endpoints.note(endpoint, signal).await;
         }
-        verdict.error.map_or_else(|| Ok(WebhookReport::delivered(duration, response_status)), Err)
+        decision.error.map_or_else(|| Ok(WebhookReport::delivered(took, response_status)), Err)
     }
 
     /// Sends the request, once the breaker of its host lets it through.
@@ -119,30 +119,33 @@ impl WebhookDeliveryHandler {
         let breaker = ctx.breaker(&breaker_of(&delivery.url));
         let sending = Box::pin(breaker.call(async {
             let began = ctx.clock().monotonic();
-            let sent = sent.insert(Sent { under_way: self.batched.begin(), began, answer: None });
-            let answer = self.http.send(&attempt.request()).await;
+            let sent = sent.insert(Sent { in_flight: self.requests.begin(), began, answer: None });
+            let response = self.http.send(&attempt.request()).await;
             let took = ctx.clock().monotonic().saturating_sub(began);
-            let (answer, _) = sent.answer.insert((answer, took));
-            match meaning(delivery.method, &shown(&delivery.url), answer, ctx.clock().now()).0 {
-                Meaning::Again { why, .. } => Err(JobError::retryable(why)),
+            let now = ctx.clock().now();
+            let (meaning, error_class) = meaning(delivery.method, &shown(&delivery.url), &response, now);
+            let breaker_error = match &meaning {
+                Meaning::Again { why, .. } => Err(JobError::retryable(why.clone())),
                 _ => Ok(()),
-            }
+            };
+            sent.answer = Some(Answer { response, meaning, error_class, took });
+            breaker_error
         }));
         let outcome = match select(sending, Box::pin(ctx.cancelled())).await {
             Either::Left((outcome, _)) => Some(outcome),
             Either::Right(_) => None,
         };
         match (outcome, sent) {
-            (None, sent) => Exchange::GivenUp(sent),
-            (Some(_), Some(Sent { under_way, answer: Some((answer, took)), .. })) => {
-                Exchange::Answered(under_way, answer, took)
+            (None, sent) => Exchange::Cancelled(sent),
+            (Some(_), Some(Sent { in_flight, answer: Some(answer), .. })) => {
+                Exchange::Answered(in_flight, answer)
             }
             (Some(Err(why)), _) => Exchange::NotSent(why),
             (Some(Ok(())), _) => Exchange::NotSent(JobError::retryable("the request was not sent")),
         }
     }
 
-    /// Ends a delivery without a request: its endpoint gets nothing any more.
+    /// Ends a delivery without a request, because its endpoint is disabled or deleted.
     async fn refuse(
         &self,
         delivery: &WebhookDelivery,
@@ -167,14 +170,14 @@ impl WebhookDeliveryHandler {
             error_class: Some(ErrorClass::Refused),
             refusals: delivery.refusals,
         };
-        self.batched.record(self.batched.begin(), &delivery.id, outcome, ctx).await?;
+        self.requests.record(self.requests.begin(), &delivery.id, outcome, ctx).await?;
         Err(JobError::permanent(why))
     }
 
-    /// Notes that a delivery is not wanted any more, though its request was under way.
-    async fn give_up(&self, attempt: &Attempt<'_>, sent: Option<Sent>) -> Result<WebhookReport, JobError> {
+    /// Records that a delivery was cancelled, perhaps after its request was sent.
+    async fn cancel(&self, attempt: &Attempt<'_>, sent: Option<Sent>) -> Result<WebhookReport, JobError> {
         let Attempt { delivery, ctx, .. } = attempt;
-        let why = if sent.is_some() { GIVEN_UP } else { NOT_SENT };
+        let why = if sent.is_some() { CANCELLED_IN_FLIGHT } else { CANCELLED_BEFORE };
         let error = format!("{} {}: {why}", delivery.method, shown(&delivery.url));
         let took = |sent: &Sent| ctx.clock().monotonic().saturating_sub(sent.began);
         let duration = sent.as_ref().map_or(Duration::ZERO, took);
@@ -189,8 +192,8 @@ impl WebhookDeliveryHandler {
             error_class: None,
             refusals: delivery.refusals,
         };
-        let under_way = sent.map_or_else(|| self.batched.begin(), |sent| sent.under_way);
-        self.batched.record(under_way, &delivery.id, outcome, ctx).await?;
+        let in_flight = sent.map_or_else(|| self.requests.begin(), |sent| sent.in_flight);
+        self.requests.record(in_flight, &delivery.id, outcome, ctx).await?;
         Err(JobError::permanent(error))
     }
 }
@@ -219,57 +222,6 @@ impl Attempt<'_> {
             timeout: REQUEST_TIMEOUT.min(ctx.time_left()),
             first_byte_timeout: FIRST_BYTE_TIMEOUT,
             max_response_bytes: MAX_RESPONSE_BYTES,
-        }
-    }
-
-    fn verdict(&self, meaning: Meaning, jobs: &RetryPolicy, entropy: &dyn Entropy) -> RefusedClaim {
-        let Self { delivery, endpoint, ctx } = self;
-        let spec = endpoint.as_ref().map(|endpoint| &endpoint.spec);
-        let schedule = spec.map_or(RetrySchedule::Short, |spec| spec.retry);
-        // The delivery counts its attempts. A message that says how many retries it has may end it sooner.
-        let is_told = ctx.definition().max_retries.is_some();
-        let is_last = (is_told && ctx.is_last_attempt())
-            || delivery.attempt_count.saturating_add(1) >= delivery.max_attempts;
-        let failed = |why: String, refusals, sign| RefusedClaim {
-            status: DeliveryStatus::Failed,
-            wait: None,
-            refusals,
-            error: Some(JobError::permanent(why)),
-            sign,
-        };
-        let retries = delivery.max_attempts.saturating_sub(1);
-        let again = |why: String, wait: Duration, refusals| RefusedClaim {
-            status: DeliveryStatus::Pending,
-            wait: Some(wait),
-            refusals,
-            error: Some(JobError::retryable(why).after(wait).of_retries(retries)),
-            sign: Some(HealthSignal::Ill),
-        };
-        match meaning {
-            Meaning::Delivered => RefusedClaim {
-                status: DeliveryStatus::Delivered,
-                wait: None,
-                refusals: 0,
-                error: None,
-                sign: Some(HealthSignal::Well),
-            },
-            Meaning::Again { why, .. } if is_last => failed(why, 0, Some(HealthSignal::Ill)),
-            Meaning::Again { why, after } => {
-                let wait = schedule.wait(ctx.attempt(), jobs, entropy).max(after.unwrap_or_default());
-                again(why, wait, 0)
-            }
-            Meaning::Refused { why } => {
-                let refusals = delivery.refusals.saturating_add(1);
-                let confirmations = spec.and_then(|spec| spec.confirmations);
-                let confirmations = confirmations.unwrap_or(EndpointSpec::DEFAULT_CONFIRMATIONS);
-                if is_last || refusals > confirmations {
-                    failed(why, refusals, Some(HealthSignal::Ill))
-                } else {
-                    again(why, RetrySchedule::Short.wait(refusals, jobs, entropy), refusals)
-                }
-            }
-            Meaning::Gone { why } => failed(why, delivery.refusals, Some(HealthSignal::Gone)),
-            Meaning::Impossible { why } => failed(why, delivery.refusals, Some(HealthSignal::Ill)),
         }
     }
 }

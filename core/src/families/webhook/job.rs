@@ -1,10 +1,10 @@
 //! The jobs of deliveries.
 //!
-//! A delivery has one job for each time that it is sent: the first is called as the delivery is, that of a replay
-//! `<delivery>.replay-<N>`, and where it has none that will attend to it, a sweep makes `webhook-<that>:<attempts>`. No
-//! endpoint's id holds a colon, so that this is the name of no other delivery, whatever its event is called. They are
-//! alike but for their names, whoever makes them, so that a delivery which a sweep saved waits for its host's breaker
-//! and in its endpoint's group as any other.
+//! A delivery has one job for each time that it is sent. The first has the delivery's id, that of a replay
+//! `<delivery>.replay-<N>`. If a delivery has no job that will attempt it, a sweep makes `webhook-<that>:<attempts>`. No
+//! endpoint's id holds a colon, so no other delivery has this name, whatever its event is called. The jobs are alike
+//! except for their names, whoever makes them: a delivery that a sweep saved waits for its host's breaker and in its
+//! endpoint's group like any other.
 
 use super::endpoint::{EndpointId, excerpt};
 use super::{NAME, WebhookPayload, breaker_of, host_of};
@@ -13,31 +13,22 @@ use crate::invalid::Invalid;
 use crate::job::bounds::{MAX_RETRIES, MAX_WORD_BYTES};
 use crate::job::{JobId, NewJob};
 
-/// What the names of a job add to a delivery's id at most.
+/// The most that a job's name adds to a delivery's id.
 const REPLAY: usize = ".replay-4294967295".len();
 const SWEEP: usize = "webhook-".len() + ":4294967295".len();
-/// The longest id of a delivery that can be sent anew, in bytes.
+/// The longest id of a delivery that can be replayed, in bytes.
 pub(super) const LONGEST_DELIVERY: usize = JobId::MAX_LEN - REPLAY;
 /// The longest id of an event, in bytes: whatever its endpoints are called, all jobs of its deliveries have names.
 pub(super) const LONGEST_EVENT: usize = 150;
 const _: () = assert!(LONGEST_EVENT + ".".len() + EndpointId::MAX_LEN + REPLAY + SWEEP <= JobId::MAX_LEN);
 
-/// An id of something that jobs are named after, and which is too long for that.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: expected at most {longest} bytes, got {got} ({bytes} bytes)")]
-pub struct IdTooLong {
-    field: &'static str,
-    longest: usize,
-    got: String,
-    bytes: usize,
-}
-
-/// Checks that an id is no longer than this.
-pub(super) fn fits(field: &'static str, id: &str, longest: usize) -> Result<(), IdTooLong> {
+/// Checks that an id is short enough for the names of its jobs.
+pub(super) fn fits(field: &str, id: &str, longest: usize) -> Result<(), Invalid> {
     if id.len() <= longest {
         return Ok(());
     }
-    Err(IdTooLong { field, longest, got: excerpt(id), bytes: id.len() })
+    let got = format!("{} ({} bytes)", excerpt(id), id.len());
+    Err(Invalid::new(field, format!("at most {longest} bytes"), got))
 }
 
 /// The name of a delivery's own job, after so many replays.
@@ -45,8 +36,8 @@ pub(super) fn own_id(delivery: &str, replays: u32) -> Result<JobId, Invalid> {
     if replays == 0 { delivery.parse() } else { format!("{delivery}.replay-{replays}").parse() }
 }
 
-/// The name of the job that a sweep makes for a delivery. It tells replays apart, because attempts are counted anew
-/// in each.
+/// The name of the job that a sweep makes for a delivery. It holds the number of the replay, because each replay counts
+/// its attempts from 0.
 pub(super) fn swept_id(delivery: &WebhookDelivery) -> Result<JobId, Invalid> {
     let WebhookDelivery { id, replays, attempt_count, .. } = delivery;
     match replays {
@@ -55,8 +46,8 @@ pub(super) fn swept_id(delivery: &WebhookDelivery) -> Result<JobId, Invalid> {
     }
 }
 
-/// The job of a delivery, under this name: it may be tried as often as the delivery still may, and waits for the breaker
-/// of its host. Its tenant is the endpoint, or the host where it goes to none, so that a slow one holds up no other.
+/// The job of a delivery, under this name. It has as many attempts as the delivery has left, and waits for the breaker of
+/// its host. Its tenant is the endpoint, or the host if it has none, so that a slow one holds up no other.
 ///
 /// ```
 /// use lambda_jobs_core::families::webhook::delivery_job;

@@ -1,19 +1,20 @@
-//! Webhook deliveries in memory.
+//! Deliveries and their attempts in memory.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::families::webhook::ports::{
-    AttemptOutcome, DeliveryAttempt, DeliveryQuery, EndedAttempt, WaitingDelivery, WaitingQuery,
-    WebhookDelivery, Webhooks,
+    AttemptOutcome, Deliveries, DeliveryAttempt, DeliveryAttempts, DeliveryQuery, EndedAttempt,
+    WaitingDeliveries, WaitingDelivery, WaitingQuery, WebhookDelivery,
 };
 use crate::paging::Page;
 use crate::ports::StoreError;
 
-/// A [`Webhooks`] store in memory.
+/// [`Deliveries`], [`DeliveryAttempts`] and [`WaitingDeliveries`] in memory.
 #[derive(Debug, Default)]
 pub struct MemoryWebhooks {
     deliveries: Mutex<HashMap<String, WebhookDelivery>>,
@@ -31,7 +32,7 @@ impl MemoryWebhooks {
         self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn record(&self, id: &str, outcome: &AttemptOutcome) -> bool {
+    fn apply(&self, id: &str, outcome: &AttemptOutcome) -> bool {
         let mut deliveries = self.all();
         let Some(delivery) = deliveries.get_mut(id) else { return false };
         if delivery.last_attempt_at == Some(outcome.at) {
@@ -48,28 +49,22 @@ impl MemoryWebhooks {
 }
 
 #[async_trait]
-impl Webhooks for MemoryWebhooks {
-    async fn put_delivery(&self, delivery: &WebhookDelivery) -> Result<bool, StoreError> {
-        let mut deliveries = self.all();
-        if deliveries.contains_key(&delivery.id) {
-            return Ok(false);
-        }
-        deliveries.insert(delivery.id.clone(), delivery.clone());
-        Ok(true)
+impl Deliveries for MemoryWebhooks {
+    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, StoreError>> {
+        let mut all = self.all();
+        let mut put = |delivery: &WebhookDelivery| match all.entry(delivery.id.clone()) {
+            Entry::Occupied(_) => Ok(false),
+            Entry::Vacant(free) => {
+                free.insert(delivery.clone());
+                Ok(true)
+            }
+        };
+        deliveries.iter().map(&mut put).collect()
     }
 
-    async fn deliveries_by_id(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
+    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
         let deliveries = self.all();
         ids.iter().map(|id| Ok(deliveries.get(id).cloned())).collect()
-    }
-
-    async fn record_attempts(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
-        attempts.iter().map(|attempt| Ok(self.record(&attempt.delivery, &attempt.outcome))).collect()
-    }
-
-    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
-        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(attempts.get(id).cloned().unwrap_or_default())
     }
 
     async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError> {
@@ -81,7 +76,7 @@ impl Webhooks for MemoryWebhooks {
         Ok(Some(delivery.clone()))
     }
 
-    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
+    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
         let deliveries = self.all();
         let after = |id: &String| query.cursor.as_ref().is_none_or(|cursor| id > cursor);
         let mut found: Vec<WebhookDelivery> = deliveries
@@ -95,25 +90,40 @@ impl Webhooks for MemoryWebhooks {
         let cursor = found.last().filter(|_| more).map(|last| last.id.clone());
         Ok(Page { items: found, cursor })
     }
+}
 
+#[async_trait]
+impl DeliveryAttempts for MemoryWebhooks {
+    async fn record(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
+        attempts.iter().map(|attempt| Ok(self.apply(&attempt.delivery, &attempt.outcome))).collect()
+    }
+
+    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
+        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(attempts.get(id).cloned().unwrap_or_default())
+    }
+}
+
+#[async_trait]
+impl WaitingDeliveries for MemoryWebhooks {
     async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError> {
         let deliveries = self.all();
         let waiting = deliveries.values().filter_map(WaitingDelivery::of);
         let mut found: Vec<(String, WaitingDelivery)> = waiting
             .filter(|(awaited, waiting)| *awaited == query.awaited && waiting.due_at < query.before)
-            .map(|(_, waiting)| (place(&waiting), waiting))
-            .filter(|(place, _)| query.cursor.as_ref().is_none_or(|cursor| place > cursor))
+            .map(|(_, waiting)| (position(&waiting), waiting))
+            .filter(|(position, _)| query.cursor.as_ref().is_none_or(|cursor| position > cursor))
             .collect();
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         let more = found.len() > query.limit;
         found.truncate(query.limit);
-        let cursor = found.last().filter(|_| more).map(|(place, _)| place.clone());
+        let cursor = found.last().filter(|_| more).map(|(position, _)| position.clone());
         Ok(Page { items: found.into_iter().map(|(_, waiting)| waiting).collect(), cursor })
     }
 }
 
-/// What waiting deliveries are sorted by.
-fn place(waiting: &WaitingDelivery) -> String {
+/// The sort key of waiting deliveries.
+fn position(waiting: &WaitingDelivery) -> String {
     let due_at = waiting.due_at.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
     format!("{due_at}#{}", waiting.id)
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::ports::{Awaited, HttpSender, Webhooks};
+use self::ports::{Awaited, Deliveries, HttpSender, WaitingDeliveries};
 use crate::clock::Entropy;
 use crate::families::Ports;
 use crate::handler::{HandlerOptions, JobContext, JobError, JobHandler};
@@ -33,8 +33,8 @@ pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
 const PROMPT: Duration = Duration::from_secs(2);
 
 mod address;
-mod batched;
 mod batcher;
+mod decision;
 mod deliver;
 mod endpoint;
 mod endpoint_cache;
@@ -45,34 +45,36 @@ pub mod ports;
 mod retry;
 mod secret;
 mod service;
+mod shared_requests;
 mod sweep;
 mod target;
 
 pub use address::{AddressClass, AddressPolicy, Allowed, AllowedError};
 pub use endpoint::{
-    DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, MAX_ATTEMPTS, RateLimit,
+    DEFAULT_OVERLAP, Disabled, DisabledReason, Endpoint, EndpointId, EndpointSpec, HealthPolicy,
+    MAX_ATTEMPTS, RateLimit,
 };
-pub use endpoint_cache::HealthPolicy;
-pub use job::{IdTooLong, delivery_job};
+pub use job::delivery_job;
 pub use memory::MemoryWebhooks;
 pub use outcome::{ErrorClass, LONGEST_RETRY_AFTER};
 pub use retry::RetrySchedule;
 pub use secret::{SecretInUse, WebhookSecret};
 pub use service::{EndpointView, NewEvent, Published, PublishedDelivery, WebhookError, WebhookService};
 pub use sweep::Sweep;
+pub use target::TargetPolicy;
 use target::shown;
-pub use target::{RefusedUrl, TargetPolicy};
 
-use batched::Batched;
 use endpoint_cache::EndpointCache;
+use shared_requests::SharedRequests;
 
 /// Delivers webhooks. A delivery that was delivered, failed or cancelled before is left alone.
 pub struct WebhookDeliveryHandler {
-    webhooks: Arc<dyn Webhooks>,
-    batched: Batched,
+    deliveries: Arc<dyn Deliveries>,
+    waiting: Arc<dyn WaitingDeliveries>,
+    requests: SharedRequests,
     http: Arc<dyn HttpSender>,
     jobs: Arc<JobManager>,
-    directory: EndpointCache,
+    endpoints: EndpointCache,
     entropy: Arc<dyn Entropy>,
     bulkhead: u32,
 }
@@ -84,13 +86,14 @@ impl WebhookDeliveryHandler {
     /// A handler on these ports; its sweeps enqueue with this manager.
     #[must_use]
     pub fn new(ports: &Ports, jobs: Arc<JobManager>) -> Self {
-        let webhooks = ports.webhooks.webhooks.clone();
+        let (deliveries, attempts) = (ports.webhooks.deliveries.clone(), ports.webhooks.attempts.clone());
         Self {
-            batched: Batched::new(webhooks.clone(), ports.core.clock.clone()),
-            webhooks,
+            requests: SharedRequests::new(deliveries.clone(), attempts, ports.core.clock.clone()),
+            deliveries,
+            waiting: ports.webhooks.waiting.clone(),
             http: ports.webhooks.http.clone(),
             jobs,
-            directory: EndpointCache::new(ports),
+            endpoints: EndpointCache::new(ports),
             entropy: ports.core.entropy.clone(),
             bulkhead: Self::DEFAULT_BULKHEAD,
         }
@@ -108,7 +111,7 @@ impl WebhookDeliveryHandler {
     /// Disables endpoints by this policy.
     #[must_use]
     pub fn with_health(mut self, policy: HealthPolicy) -> Self {
-        self.directory.policy = policy;
+        self.endpoints.policy = policy;
         self
     }
 }
@@ -178,16 +181,16 @@ impl JobHandler for WebhookDeliveryHandler {
     }
 
     async fn execute(&self, payload: WebhookPayload, ctx: &JobContext) -> Result<WebhookReport, JobError> {
-        let (sweep, awaited, kind) = match payload {
+        let (bounds, awaited, kind) = match payload {
             WebhookPayload::DeliverSpecific { webhook_delivery_id: id } => {
                 return self.deliver(&id, ctx).await;
             }
-            WebhookPayload::ProcessPending(sweep) => (sweep, Awaited::First, "process_pending"),
-            WebhookPayload::ProcessRetries(sweep) => (sweep, Awaited::Retry, "process_retries"),
-            // What was published for later waits for its first attempt like any other, once that is due.
-            WebhookPayload::ProcessScheduled(sweep) => (sweep, Awaited::First, "process_scheduled"),
+            WebhookPayload::ProcessPending(bounds) => (bounds, Awaited::First, "process_pending"),
+            WebhookPayload::ProcessRetries(bounds) => (bounds, Awaited::Retry, "process_retries"),
+            // A delivery that was published for later waits for its first attempt like any other, once that is due.
+            WebhookPayload::ProcessScheduled(bounds) => (bounds, Awaited::First, "process_scheduled"),
         };
-        sweep.run(awaited, kind, &*self.webhooks, &self.jobs, ctx).await
+        self.sweep(&bounds, awaited, kind, ctx).await
     }
 }
 

@@ -1,27 +1,26 @@
-//! What an answer means for its delivery.
+//! The meaning of an answer for its delivery.
 //!
-//! A receiver that is overloaded or down is asked again, one that moved or refuses is not followed and not argued
-//! with. A client error is confirmed first, because receivers answer with 404 for the length of a deployment too.
+//! A delivery is retried if its receiver is overloaded or down. Redirects are not followed. A client error is confirmed
+//! by a few more attempts, because receivers also answer with 404 during a deployment.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::endpoint::EndpointSpec;
 use crate::families::webhook::ports::{HttpError, HttpResponse, Method};
 
-/// What an answer means.
+/// The meaning of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The receiver has it.
+    /// The receiver accepted it.
     Delivered,
-    /// It is tried again, by its schedule, or after the time that the receiver asks for.
+    /// It is retried by its schedule, or after the time that the receiver asks for.
     Again { why: String, after: Option<Duration> },
-    /// The receiver refuses it: it is tried again a few times, to be sure.
+    /// The receiver answers with a client error: a few more attempts confirm it.
     Refused { why: String },
-    /// The endpoint does not exist any more.
+    /// The endpoint no longer exists.
     Gone { why: String },
-    /// It can't be sent at all.
+    /// No attempt could send it.
     Impossible { why: String },
 }
 
@@ -46,7 +45,7 @@ pub enum ErrorClass {
 /// The longest wait that a receiver can ask for.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-/// What this answer means, and how it is classed where it is a failure. `address` is the URL as it may be shown.
+/// The meaning of an answer, and the class of the failure if it is one. `address` is the URL as it may be shown.
 pub(super) fn meaning(
     method: Method,
     address: &str,
@@ -78,7 +77,7 @@ pub(super) fn meaning(
     }
 }
 
-/// How long a receiver asks to be left alone (RFC 9110, section 10.2.3: seconds, or a date): an hour at most.
+/// The wait that a receiver asks for (RFC 9110, section 10.2.3: seconds, or a date), at most an hour.
 fn retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
     let text = text.trim();
     let wait = match text.parse::<u64>() {
@@ -86,11 +85,6 @@ fn retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
         Err(_) => (DateTime::parse_from_rfc2822(text).ok()?.to_utc() - now).to_std().unwrap_or_default(),
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
-}
-
-impl EndpointSpec {
-    /// How often a refusal is confirmed before it is believed, where the endpoint does not say.
-    pub const DEFAULT_CONFIRMATIONS: u32 = 2;
 }
 
 #[cfg(test)]

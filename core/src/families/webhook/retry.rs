@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Entropy;
 use crate::retry::RetryPolicy;
 
-/// How long a receiver may be away before a delivery to it is given up.
+/// How long deliveries to an endpoint are retried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RetrySchedule {
-    /// That of all jobs, by default the seed's: 5 s, doubled each time, at most 5 min; four attempts.
+    /// That of all jobs, by default: 5 s, doubled each time, at most 5 min; four attempts.
     #[default]
     Short,
-    /// As the guide of Standard Webhooks asks for: ten attempts over about three days.
+    /// As the guide of Standard Webhooks recommends: ten attempts over about three days.
     Long,
 }
 
@@ -22,7 +22,7 @@ pub enum RetrySchedule {
 const LONG: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
 
 impl RetrySchedule {
-    /// How often a delivery is tried.
+    /// The number of attempts at a delivery.
     #[must_use]
     pub const fn default_attempts(self) -> u32 {
         match self {
@@ -31,8 +31,8 @@ impl RetrySchedule {
         }
     }
 
-    /// How long to wait after this attempt, from 1; spread, so that deliveries which failed together do not come
-    /// back together.
+    /// The wait after this attempt (the first is 1). It is spread, so that deliveries that failed together do not
+    /// return together.
     #[must_use]
     pub fn wait(self, attempt: u32, jobs: &RetryPolicy, entropy: &dyn Entropy) -> Duration {
         let before = attempt.saturating_sub(1);

@@ -10,7 +10,8 @@ use futures_util::future::join_all;
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::families::Ports;
 use lambda_jobs_core::families::webhook::ports::{
-    DeliveryQuery, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookPorts, Webhooks,
+    Deliveries, DeliveryAttempts, DeliveryQuery, DeliveryStatus, HttpError, HttpRequest, HttpResponse,
+    HttpSender, WebhookPorts,
 };
 use lambda_jobs_core::families::webhook::{
     Endpoint, EndpointId, EndpointSpec, EndpointView, FIRST_BYTE_TIMEOUT, MemoryWebhooks, NewEvent,
@@ -115,7 +116,9 @@ impl Hooks {
         let ports = Ports {
             core: CorePorts { entropy: Arc::new(SeededEntropy::new(5)), ..world.worker_ports() },
             webhooks: WebhookPorts {
-                webhooks: webhooks.clone(),
+                deliveries: webhooks.clone(),
+                attempts: webhooks.clone(),
+                waiting: webhooks.clone(),
                 endpoints: endpoints.clone(),
                 http: receivers.clone(),
                 secrets: Arc::new(KnownSecrets::default()),
@@ -155,7 +158,7 @@ impl Hooks {
     }
 
     fn status(&self, delivery: &str) -> (DeliveryStatus, u32) {
-        let found = self.world.clock.run(self.webhooks.delivery(delivery)).unwrap().unwrap();
+        let found = self.world.clock.run(self.webhooks.find_one(delivery)).unwrap().unwrap();
         (found.status, found.attempt_count)
     }
 

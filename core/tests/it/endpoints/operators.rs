@@ -39,7 +39,7 @@ impl Hooks {
         let now = self.world.now();
         let mut delivery = WebhookDelivery::new(id, url("all.example"), json!({}), now);
         delivery.webhook_id = Some(endpoint.to_owned());
-        assert!(self.world.clock.run(self.webhooks.put_delivery(&delivery)).unwrap());
+        assert!(self.world.clock.run(self.webhooks.put_one(&delivery)).unwrap());
         let outcome = AttemptOutcome {
             status: DeliveryStatus::Failed,
             at: now,
@@ -51,7 +51,7 @@ impl Hooks {
             error_class: None,
             refusals: 0,
         };
-        assert!(self.world.clock.run(self.webhooks.record_attempt(id, &outcome)).unwrap());
+        assert!(self.world.clock.run(self.webhooks.record_one(id, &outcome)).unwrap());
     }
 
     fn rotate(&self, name: &str, overlap: u64) -> Result<EndpointView, WebhookError> {
@@ -199,7 +199,7 @@ fn a_replay_of_what_was_cancelled_is_found_too() {
         error_class: None,
         refusals,
     };
-    hooks.world.clock.run(hooks.webhooks.record_attempt(&published.delivery_id, &cancelled)).unwrap();
+    hooks.world.clock.run(hooks.webhooks.record_one(&published.delivery_id, &cancelled)).unwrap();
     hooks.world.clock.run(hooks.webhooks.reopen(&published.delivery_id, at)).unwrap().unwrap();
     assert_eq!(hooks.swept(), 1);
 }
@@ -258,7 +258,7 @@ fn values_of_headers_are_sent_and_kept_and_never_shown() {
     assert!(!format!("{:?}", hooks.requests()[0]).contains("s3cret"), "Debug of a request");
     let listed = hooks.world.clock.run(hooks.service.deliveries(&DeliveryQuery::default())).unwrap();
     assert_eq!(serde_json::to_value(&listed.items[0]).unwrap()["headers"], shown);
-    let kept = hooks.world.clock.run(hooks.webhooks.delivery(delivery)).unwrap().unwrap();
+    let kept = hooks.world.clock.run(hooks.webhooks.find_one(delivery)).unwrap().unwrap();
     assert_eq!(kept.headers, headers());
     assert!(!format!("{kept:?}").contains("s3cret"), "Debug of a delivery");
 }
@@ -342,7 +342,7 @@ fn the_job_of_a_sweep_is_no_other_deliverys() {
     hooks.put("all-0", spec("other.example", &["b"]));
     let mut unsent = WebhookDelivery::new("e.all", url("all.example"), json!({}), hooks.world.now());
     unsent.webhook_id = Some("all".to_owned());
-    assert!(hooks.world.clock.run(hooks.webhooks.put_delivery(&unsent)).unwrap());
+    assert!(hooks.world.clock.run(hooks.webhooks.put_one(&unsent)).unwrap());
     assert_eq!(hooks.publish_as("b", None, Some("webhook-e")).deliveries.len(), 1);
     hooks.world.settle();
     assert_eq!(hooks.swept(), 1);
@@ -358,7 +358,7 @@ fn deliveries_are_listed_the_newest_first_over_all_pages() {
     let made = |id: &str, at: Option<i64>| {
         let mut one = WebhookDelivery::new(id, url("all.example"), json!({}), now);
         one.created_at = at.map(|seconds| now + TimeDelta::seconds(seconds));
-        assert!(hooks.world.clock.run(hooks.webhooks.put_delivery(&one)).unwrap());
+        assert!(hooks.world.clock.run(hooks.webhooks.put_one(&one)).unwrap());
     };
     // By id they come in another order than by time; two are of one instant, and two of none.
     for (id, at) in [("b", Some(5)), ("e", None), ("c", Some(9)), ("a", Some(7)), ("f", Some(7)), ("d", None)]
@@ -399,7 +399,7 @@ fn the_newest_deliveries_of_many_are_found_though_the_store_has_them_last() {
     for number in 0..1_200_u32 {
         let mut one = WebhookDelivery::new(format!("{number:04}"), url("all.example"), json!({}), now);
         one.created_at = Some(now + TimeDelta::seconds(number.into()));
-        assert!(hooks.world.clock.run(hooks.webhooks.put_delivery(&one)).unwrap());
+        assert!(hooks.world.clock.run(hooks.webhooks.put_one(&one)).unwrap());
     }
     let query = DeliveryQuery { limit: 3, ..DeliveryQuery::default() };
     let page = hooks.world.clock.run(hooks.service.deliveries(&query)).unwrap();

@@ -1,16 +1,15 @@
-//! Attempts at deliveries: each is an item of its own beside its delivery, `attempt#<instant>`, but for the one that
-//! ended it. That one has all it needs in the delivery's own fields, for no other takes its place there until the
-//! delivery is sent anew, and is made an item before that: nearly all deliveries end with their first attempt, and so
-//! pay for one write less.
+//! Attempts at deliveries. Each is an item of its own beside its delivery, `attempt#<instant>`, except the one that
+//! ended it. The delivery's own fields hold that attempt until a replay, which first makes it an item. Nearly all
+//! deliveries end with their first attempt, so they save one write.
 //!
-//! An attempt is known by its instant, so one whose write is made again, its answer having been lost, is neither
-//! counted nor kept twice. What it makes of its delivery is written in the same request as its item. The two are not one
-//! transaction, which would cost twice the units: an attempt at a delivery that was finished meanwhile is
-//! kept all the same, for a request was made, and a failure to keep one is told in the log alone.
+//! An attempt is identified by its instant, so an attempt that is recorded again after a lost answer is neither
+//! counted nor kept twice. One request writes the item of the attempt and the change of the delivery. The two are no
+//! transaction, which would cost twice the units. So an attempt at a delivery that was finished meanwhile is
+//! kept all the same, because a request was made, and a failure to keep one is only logged.
 //!
-//! That request asks for fields that a delivery which a person put may lack, because comparing what is not there
-//! means one thing in a statement and another in an expression. Where it is refused, and not because the delivery
-//! is finished, a second request asks with an expression.
+//! That request compares fields that a delivery written by a person may lack, and a statement treats an absent field
+//! differently from an expression. If the request is refused, and not because the delivery is finished, a second
+//! request compares with an expression.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -27,20 +26,20 @@ use super::super::write::{Change, Condition, Failed, Outcome, Update, Write};
 use super::super::{Item, instant, number, text, text_of};
 use super::{CHANGED, DynamoWebhooks, KEEP, SK, delivery_key, partition, read};
 
-/// What the sort keys of attempts begin with.
+/// The beginning of the sort keys of attempts.
 const ATTEMPT: &str = "attempt#";
-/// A delivery that was put by hand may have no status, and then is pending.
+/// A delivery written by hand may have no status, and is pending then.
 const CONDITION: &str = "attribute_exists(pk) AND NOT #status IN (:delivered, :failed, :cancelled) \
                          AND NOT #lastAttemptAt = :lastAttemptAt";
 
-/// What kind of failure ended the delivery.
+/// The attribute of the kind of failure that ended the delivery.
 const LAST_ERROR_CLASS: &str = "lastErrorClass";
 
-/// An attempt on its way.
+/// An attempt, ready to be written.
 struct Prepared {
-    /// What it makes of its delivery.
+    /// The change of its delivery.
     change: Write,
-    /// The attempt as an item of its own, where it is one.
+    /// The attempt as an item of its own, unless it ends the delivery.
     kept: Option<Write>,
     /// The delivery's fields afterwards.
     changed: Item,
@@ -65,9 +64,9 @@ impl DynamoWebhooks {
                     let (change, kept) =
                         (answers.next(), prepared.kept.as_ref().and_then(|_| answers.next()));
                     if let Some(Err(failed)) = kept {
-                        tell(&attempt.delivery, &failed.error);
+                        log_unkept(&attempt.delivery, &failed.error);
                     }
-                    self.judge(attempt, &prepared, change).await
+                    self.decide(attempt, &prepared, change).await
                 }
                 Err(error) => Err(error),
             });
@@ -88,8 +87,8 @@ impl DynamoWebhooks {
         Ok(Prepared { change: self.change(id, &changed), kept: (!is_last).then_some(kept), changed })
     }
 
-    /// What the answer to an attempt's change of its delivery means.
-    async fn judge(
+    /// Whether an attempt was recorded, by the answer to the change of its delivery.
+    async fn decide(
         &self,
         attempt: &EndedAttempt,
         prepared: &Prepared,
@@ -105,7 +104,7 @@ impl DynamoWebhooks {
                 if prepared.kept.is_none()
                     && let Err(error) = self.keep(&attempt.delivery, &(&attempt.outcome).into()).await
                 {
-                    tell(&attempt.delivery, &error);
+                    log_unkept(&attempt.delivery, &error);
                 }
                 Ok(false)
             }
@@ -125,11 +124,11 @@ impl DynamoWebhooks {
     async fn keep(&self, id: &str, attempt: &DeliveryAttempt) -> Result<(), StoreError> {
         let write = self.kept(id, attempt)?;
         let answer = self.dynamo().write_all("keep an attempt in", std::slice::from_ref(&write)).await.pop();
-        // One that is kept already is the same.
+        // An attempt that is kept already is the same one.
         answer.map_or(Ok(()), |answer| answer.map(drop).map_err(StoreError::from))
     }
 
-    /// The change of a delivery that has every field, was not written since the attempt and is not finished.
+    /// The change of a delivery that has every field, was not written after the attempt and is not finished.
     fn change(&self, id: &str, changed: &Item) -> Write {
         let before = text(text_of(changed, "updatedAt"));
         let unfinished = DeliveryStatus::ALL.into_iter().filter(|status| !status.is_finished());
@@ -226,7 +225,7 @@ impl DynamoWebhooks {
     }
 }
 
-/// The attempt that ended a delivery: nothing has taken its place in the delivery's own fields.
+/// The attempt that ended a delivery, from the delivery's own fields.
 fn last_attempt(delivery: Item) -> Result<Option<DeliveryAttempt>, String> {
     let class = delivery.get(LAST_ERROR_CLASS).cloned().map(from_attribute_value).transpose();
     let error_class = class.map_err(|error| format!("{LAST_ERROR_CLASS}: {error}"))?;
@@ -241,8 +240,8 @@ fn last_attempt(delivery: Item) -> Result<Option<DeliveryAttempt>, String> {
     }))
 }
 
-fn tell(delivery: &str, error: &StoreError) {
-    tracing::error!(delivery, error = error as &dyn std::error::Error, "an attempt is not kept");
+fn log_unkept(delivery: &str, error: &StoreError) {
+    tracing::error!(delivery, error = error as &dyn std::error::Error, "can't keep an attempt");
 }
 
 /// Whether the delivery holds this attempt already: an earlier try wrote it, and its answer was lost.

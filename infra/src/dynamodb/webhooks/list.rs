@@ -1,8 +1,8 @@
-//! Looking for deliveries, whatever became of them.
+//! Lists of deliveries, of any status.
 //!
-//! No index holds what is finished, because every delivery would pay for being found again: whoever lists
-//! deliveries, or sends anew what failed, reads the table, a thousand items at a time. An answer holds no more than
-//! was asked for, so what is left of those is read again for the next page.
+//! No index holds finished deliveries, because every delivery would pay for it. So a list, and the recovery of failed
+//! deliveries, read the table, a thousand items at a time. A page holds no more than was asked for; the next page reads
+//! the rest again.
 
 use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, WebhookDelivery};
 use lambda_jobs_core::paging::Page;
@@ -12,7 +12,7 @@ use super::super::pages::{key_at, place_of};
 use super::super::{Item, text};
 use super::{DynamoWebhooks, SK, read};
 
-/// How many items a request looks at, at most; and more only where so many are asked for.
+/// The most items that a request reads, unless the page is larger.
 const LOOKED_AT: usize = 1_000;
 
 impl DynamoWebhooks {
@@ -27,8 +27,8 @@ impl DynamoWebhooks {
             match read(item) {
                 Ok(delivery) if query.asks_for(&delivery) => found.push((place, delivery)),
                 Ok(_) => {}
-                // One that a person put wrongly must not hide the others.
-                Err(reason) => tracing::error!(delivery = place, reason, "a delivery can't be read"),
+                // An invalid delivery that a person wrote must not hide the others.
+                Err(reason) => tracing::error!(delivery = place, reason, "can't read a delivery"),
             }
         }
         let is_cut = found.len() > query.page();
@@ -37,8 +37,8 @@ impl DynamoWebhooks {
         Ok(Page { items: found.into_iter().map(|(_, delivery)| delivery).collect(), cursor })
     }
 
-    /// What a request finds that may be asked for, and where it ended. Whatever it leaves out is none of those, but
-    /// what these are is not for an expression to say.
+    /// The items that may match, and where the request ended. The filter leaves out only items that do not match; the
+    /// query decides about the rest.
     async fn scan(&self, query: &DeliveryQuery) -> Result<(Vec<Item>, Option<String>), StoreError> {
         let mut filter = "sk = :delivery".to_owned();
         let mut call = self
@@ -55,7 +55,7 @@ impl DynamoWebhooks {
             call = call.expression_attribute_values(":endpoint", text(endpoint));
         }
         if let Some(wanted) = query.status {
-            // One that was put by hand may have no status.
+            // A delivery written by hand may have no status.
             let others = DeliveryStatus::ALL.into_iter().filter(|status| *status != wanted);
             let others: Vec<&str> = others.map(DeliveryStatus::as_str).collect();
             filter = format!("{filter} AND NOT #status IN (:{})", others.join(", :"));

@@ -1,29 +1,28 @@
 //! Webhook deliveries.
 //!
-//! A person may put a delivery with any SDK, so its fields are plain attributes under the names that
-//! they have in JSON, and only `pk`, `sk`, `id` and `url` need to be there. The payload may be a map,
-//! or text; text that is JSON is taken as the JSON that it is.
+//! A person may write a delivery with any SDK. So its fields are plain attributes under their names in JSON, and only
+//! `pk`, `sk`, `id` and `url` are required. The payload may be a map or text; text that is JSON counts as JSON.
 //!
-//! What a delivery costs whose payload and answer have 300 bytes together: two write units to put it, one of them for
-//! the sparse index of what waits; two for an attempt that ends it, one of them to leave the index; and four for an
-//! attempt that does not, which moves on in the index and is kept as an item of its own. With the claim and the settling
-//! of its job, one that is delivered at once costs four units, and its share of history and counters. Each further KiB of
-//! payload and answer is one more with every attempt, because both are part of the item: an answer of nearly 1 KiB makes
-//! that five. The entry in the index can't be saved: without it no sweep would find a delivery whose publisher ended
-//! before it had sent the job.
+//! The cost of a delivery whose payload and answer have 300 bytes together: 2 write units to insert it, one of them for
+//! the sparse index of waiting deliveries; 2 for an attempt that ends it, one of them to leave the index; and 4 for an
+//! attempt that does not, which moves it in the index and is an item of its own. With the claim and the settling
+//! of its job, a delivery that succeeds at once costs 4 units, and its share of history and counters. Each further KiB
+//! of payload and answer adds one unit to every attempt, because both are part of the item: an answer of nearly 1 KiB
+//! makes that 5. The index entry is necessary: without it no sweep would find a delivery whose publisher ended before
+//! it sent the job.
 //!
-//! Deliveries are read 100 to a request, and 25 attempts that end them are written with one. A finished delivery is kept
-//! for 30 days, and so is an attempt.
+//! A request reads 100 deliveries, inserts 25, or writes 25 attempts that end deliveries. At most four such writes run
+//! at once. A finished delivery is kept for 30 days, and so is an attempt.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::families::webhook::ports::{
-    DeliveryAttempt, DeliveryQuery, EndedAttempt, WaitingDelivery, WaitingQuery, WebhookDelivery, Webhooks,
+    Deliveries, DeliveryAttempt, DeliveryAttempts, DeliveryQuery, EndedAttempt, WaitingDeliveries,
+    WaitingDelivery, WaitingQuery, WebhookDelivery,
 };
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::StoreError;
@@ -38,20 +37,21 @@ use super::{Item, key, text, text_of, waiting};
 mod attempts;
 mod list;
 
-/// [`Webhooks`] in DynamoDB.
+/// [`Deliveries`], [`DeliveryAttempts`] and [`WaitingDeliveries`] in DynamoDB.
 #[derive(Clone, Debug)]
 pub struct DynamoWebhooks {
     dynamo: Dynamo,
 }
 
-/// The longest id that a delivery can have: a partition key has 2,048 bytes at most.
+/// The longest id of a delivery: a partition key has at most 2,048 bytes.
 const LONGEST_ID: usize = 2_048 - "delivery#".len();
+/// What a write of deliveries is called in errors.
+const WRITE: &str = "write a delivery to";
 /// The sort key of a delivery.
 const SK: &str = "delivery";
-/// How long a delivery is kept once it is finished, and an attempt once it was made. A delivery that is not finished
-/// is kept for as long as it waits.
+/// How long a finished delivery and an attempt are kept. An unfinished delivery is kept as long as it waits.
 const KEEP: Duration = Duration::from_hours(30 * 24);
-/// What an attempt changes, but for the number of attempts.
+/// The fields that an attempt changes, except the number of attempts.
 const CHANGED: [&str; 14] = [
     "expiresAt",
     "refusals",
@@ -95,27 +95,38 @@ impl DynamoWebhooks {
         if let Some(end) = delivery.updated_at.filter(|_| delivery.status.is_finished()) {
             item.insert("expiresAt".to_owned(), expiry(end, KEEP));
         }
-        item.extend(delivery_key(&delivery.id));
         Ok(item)
+    }
+
+    fn insert(&self, delivery: &WebhookDelivery) -> Result<Write, StoreError> {
+        Ok(Write::insert(self.table(), partition(&delivery.id), SK, self.item_of(delivery)?))
+    }
+
+    fn unanswered(&self, doing: &str) -> StoreError {
+        StoreError::new(format!("{doing} table {}", self.table()), "there was no answer")
     }
 }
 
 #[async_trait]
-impl Webhooks for DynamoWebhooks {
-    async fn put_delivery(&self, delivery: &WebhookDelivery) -> Result<bool, StoreError> {
-        let call = self.dynamo.client().put_item().table_name(self.table());
-        let call =
-            call.set_item(Some(self.item_of(delivery)?)).condition_expression("attribute_not_exists(pk)");
-        match call.send().await {
-            Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
-                Ok(false)
+impl Deliveries for DynamoWebhooks {
+    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, StoreError>> {
+        let inserts: Vec<Result<Write, StoreError>> =
+            deliveries.iter().map(|delivery| self.insert(delivery)).collect();
+        let writes: Vec<Write> = inserts.iter().flatten().cloned().collect();
+        let mut answers = self.dynamo.write_all(WRITE, &writes).await.into_iter();
+        let written = inserts.into_iter().map(|insert| {
+            insert?;
+            match answers.next() {
+                Some(Ok(Outcome::Written(_))) => Ok(true),
+                Some(Ok(Outcome::Refused { .. })) => Ok(false),
+                Some(Err(failed)) => Err(failed.into()),
+                Some(Ok(Outcome::Unknown)) | None => Err(self.unanswered(WRITE)),
             }
-            Err(error) => Err(self.dynamo.error("write a delivery to", self.table(), error)),
-        }
+        });
+        written.collect()
     }
 
-    async fn deliveries_by_id(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
+    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
         match self.find_all(ids).await {
             Ok(found) => {
                 let read = |id: &String| found.get(id).map(|item| self.read(id, item.clone())).transpose();
@@ -125,29 +136,35 @@ impl Webhooks for DynamoWebhooks {
         }
     }
 
-    async fn record_attempts(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
-        self.record_all(attempts).await
-    }
-
-    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
-        self.list_attempts(id).await
-    }
-
     async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError> {
         let Some(item) = self.find_all(&[id.to_owned()]).await?.remove(id) else { return Ok(None) };
         let before = self.read(id, item.clone())?;
         if !before.status.is_finished() {
             return Ok(None);
         }
-        // The next attempt takes the place of the last.
+        // The next attempt overwrites the fields of the last.
         self.keep_last(id, &item).await?;
         self.replace(id, &item, before.reopened(now)).await
     }
 
-    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
+    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
         self.list_deliveries(query).await
     }
+}
 
+#[async_trait]
+impl DeliveryAttempts for DynamoWebhooks {
+    async fn record(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
+        self.record_all(attempts).await
+    }
+
+    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
+        self.list_attempts(id).await
+    }
+}
+
+#[async_trait]
+impl WaitingDeliveries for DynamoWebhooks {
     async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError> {
         self.list_waiting(query).await
     }
@@ -156,7 +173,7 @@ impl Webhooks for DynamoWebhooks {
 impl DynamoWebhooks {
     /// The items of deliveries, by id.
     async fn find_all(&self, ids: &[String]) -> Result<HashMap<String, Item>, StoreError> {
-        // A call must not name an item twice, and fails for all where one key can't be.
+        // A call must not name an item twice, and one key that is too long fails the whole call.
         let wanted: BTreeSet<&String> = ids.iter().filter(|id| id.len() <= LONGEST_ID).collect();
         let keys: Vec<Item> = wanted.iter().map(|id| delivery_key(id)).collect();
         let items = self.dynamo.read_all("read a delivery from", self.table(), &keys).await?;
@@ -170,7 +187,7 @@ impl DynamoWebhooks {
         read(item).map_err(|reason| self.unreadable(id, &reason))
     }
 
-    /// Writes a delivery as it is from now on, if it still is as it was; nothing where it is not.
+    /// Replaces a delivery if nothing changed it meanwhile; returns `None` if something did.
     async fn replace(
         &self,
         id: &str,
@@ -180,24 +197,22 @@ impl DynamoWebhooks {
         let mut update = Update::default()
             .to(&self.item_of(&after)?, CHANGED.into_iter().chain(["attemptCount", "replays"]));
         for name in ["status", "updatedAt"] {
-            // One that a person put may have no instant.
+            // A delivery that a person wrote may have no instant.
             if let Some(value @ AttributeValue::S(_)) = before.get(name) {
                 update = update.when(Condition::Equals(name, value.clone()));
             }
         }
         let write = Write::update(self.table(), partition(id), SK, update);
-        let doing = "send a delivery anew in";
+        let doing = "replay a delivery in";
         match self.dynamo.write_all(doing, std::slice::from_ref(&write)).await.pop() {
             Some(Ok(Outcome::Written(_))) => Ok(Some(after)),
             Some(Ok(Outcome::Refused { item, .. })) => {
-                // An earlier try whose answer was lost left just this.
+                // An earlier try, whose answer was lost, wrote exactly this.
                 let is_written = item.is_some_and(|item| read(item).is_ok_and(|found| found == after));
                 Ok(is_written.then_some(after))
             }
             Some(Err(failed)) => Err(failed.into()),
-            Some(Ok(Outcome::Unknown)) | None => {
-                Err(StoreError::new(format!("{doing} table {}", self.table()), "there was no answer"))
-            }
+            Some(Ok(Outcome::Unknown)) | None => Err(self.unanswered(doing)),
         }
     }
 }
@@ -214,7 +229,7 @@ fn read(item: Item) -> Result<WebhookDelivery, String> {
     let mut fields = Map::new();
     for (name, value) in item {
         match value {
-            // A field that is there but empty is one that is not there.
+            // An empty field counts as absent.
             AttributeValue::Null(_) if name != "payload" => {}
             AttributeValue::S(json) if name == "payload" => {
                 let payload = serde_json::from_str(&json).unwrap_or(Value::String(json));

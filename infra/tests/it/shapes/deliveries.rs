@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use lambda_jobs_core::families::webhook::ErrorClass;
-use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, DeliveryStatus, WebhookDelivery, Webhooks};
+use lambda_jobs_core::families::webhook::ports::{
+    AttemptOutcome, Deliveries, DeliveryAttempts, DeliveryStatus, WebhookDelivery,
+};
 use lambda_jobs_infra::DynamoWebhooks;
 use serde_json::json;
 
@@ -66,22 +68,22 @@ async fn deliveries_and_attempts_are_stored_as_ever() {
     let dynamo = dynamo().await;
     let webhooks = DynamoWebhooks::new(dynamo.clone());
     for id in ["new", "tried", "delivered", "failed", "cancelled", "sent-again"] {
-        assert!(webhooks.put_delivery(&delivery(id)).await.unwrap());
+        assert!(webhooks.put_one(&delivery(id)).await.unwrap());
     }
-    assert!(webhooks.put_delivery(&full("full")).await.unwrap());
-    assert!(webhooks.put_delivery(&delivery("put-finished").after(&outcome(Failed, 1))).await.unwrap());
+    assert!(webhooks.put_one(&full("full")).await.unwrap());
+    assert!(webhooks.put_one(&delivery("put-finished").after(&outcome(Failed, 1))).await.unwrap());
     let ends =
         [("delivered", Delivered), ("failed", Failed), ("cancelled", Cancelled), ("sent-again", Failed)];
     for (id, end) in [("tried", Pending)].into_iter().chain(ends) {
-        assert!(webhooks.record_attempt(id, &outcome(Pending, 1)).await.unwrap());
-        assert!(webhooks.record_attempt(id, &outcome(end, 2)).await.unwrap());
+        assert!(webhooks.record_one(id, &outcome(Pending, 1)).await.unwrap());
+        assert!(webhooks.record_one(id, &outcome(end, 2)).await.unwrap());
     }
     webhooks.reopen("sent-again", now() + TimeDelta::hours(1)).await.unwrap().unwrap();
     check("deliveries", &dynamo, TABLE).await;
     let mut shapes = Shapes::of("deliveries-read");
     for id in ["tried", "failed", "sent-again", "full"] {
         shapes = shapes
-            .written(id, &webhooks.delivery(id).await.unwrap())
+            .written(id, &webhooks.find_one(id).await.unwrap())
             .written(format!("{id}, attempts"), &webhooks.attempts(id).await.unwrap());
     }
     shapes.check();
@@ -98,7 +100,7 @@ async fn what_a_person_put_is_read_and_tried_as_ever() {
         });
         put(&dynamo, TABLE, &item).await;
     }
-    Shapes::of("deliveries-by-hand-read").written("read", &webhooks.delivery("read").await.unwrap()).check();
-    assert!(webhooks.record_attempt("tried", &outcome(DeliveryStatus::Pending, 1)).await.unwrap());
+    Shapes::of("deliveries-by-hand-read").written("read", &webhooks.find_one("read").await.unwrap()).check();
+    assert!(webhooks.record_one("tried", &outcome(DeliveryStatus::Pending, 1)).await.unwrap());
     check("deliveries-by-hand", &dynamo, TABLE).await;
 }

@@ -122,7 +122,7 @@ async fn prepare(stack: &Stack, hook: String) {
     assert_eq!(endpoints.save(&[endpoint]).await.remove(0).unwrap(), VersionedOutcome::Saved);
     let mut delivery = WebhookDelivery::new("d1", hook, json!({}), now);
     delivery.webhook_id = Some("e1".to_owned());
-    stack.adapters().ports().webhooks.webhooks.put_delivery(&delivery).await.unwrap();
+    stack.adapters().ports().webhooks.deliveries.put_one(&delivery).await.unwrap();
     let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": "d1" });
     let deliver = json!({ "id": "deliver", "name": "webhook-delivery-job", "payload": payload });
     let sweep =

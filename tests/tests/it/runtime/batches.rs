@@ -74,7 +74,7 @@ async fn deliver(function: impl FnOnce(Function) -> Function) -> Vec<(JobStatus,
     let mut ids = Vec::new();
     for name in ["first", "second"] {
         let delivery = WebhookDelivery::new(name, receiver.url(&format!("ok/{name}")), json!({}), now);
-        rig.stack.adapters().ports().webhooks.webhooks.put_delivery(&delivery).await.unwrap();
+        rig.stack.adapters().ports().webhooks.deliveries.put_one(&delivery).await.unwrap();
         let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": name });
         let job = NewJob::new(WEBHOOK).payload(payload);
         ids.push(rig.manager.enqueue(job).await.unwrap().job_id);

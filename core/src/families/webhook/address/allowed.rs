@@ -1,8 +1,10 @@
-//! What an operator admits beyond public addresses.
+//! The addresses and hosts that an operator allows beyond public addresses.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
+
+use ipnet::IpNet;
 
 use super::plain;
 
@@ -29,12 +31,11 @@ pub struct Allowed(Kind);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    V4 { network: Ipv4Addr, prefix: u32 },
-    V6 { network: Ipv6Addr, prefix: u32 },
+    Block(IpNet),
     Host(String),
 }
 
-/// A text that names neither a host nor a block of addresses.
+/// The error of a text that is neither a host nor a block of addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, got {got:?}")]
 pub struct AllowedError {
@@ -53,17 +54,7 @@ impl AllowedError {
 impl Allowed {
     /// Whether the block holds this address.
     pub(super) fn holds(&self, address: IpAddr) -> bool {
-        match (&self.0, address) {
-            (Kind::V4 { network, prefix }, IpAddr::V4(address)) => {
-                let different = u32::from(*network) ^ u32::from(address);
-                different.leading_zeros() >= *prefix
-            }
-            (Kind::V6 { network, prefix }, IpAddr::V6(address)) => {
-                let different = u128::from(*network) ^ u128::from(address);
-                different.leading_zeros() >= *prefix
-            }
-            _ => false,
-        }
+        matches!(&self.0, Kind::Block(block) if block.contains(&address))
     }
 
     /// Whether this is the host of that name.
@@ -72,26 +63,18 @@ impl Allowed {
     }
 
     fn block(address: &str, prefix: Option<&str>) -> Option<Kind> {
-        let address = address.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
-        let bits = if matches!(address, IpAddr::V4(_)) { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(bits), str::parse).ok().filter(|prefix| *prefix <= bits)?;
-        Some(match address {
-            IpAddr::V4(network) => Kind::V4 { network, prefix },
-            IpAddr::V6(network) => Kind::V6 { network, prefix },
-        })
+        let address: IpAddr = address.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+        let block = match prefix {
+            Some(prefix) => IpNet::new(address, prefix.parse().ok()?).ok()?,
+            None => address.into(),
+        };
+        Some(Kind::Block(block))
     }
 
     /// The block from its first address on.
     fn rebased(self) -> Self {
         Self(match self.0 {
-            Kind::V4 { network, prefix } => {
-                let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or_default();
-                Kind::V4 { network: (u32::from(network) & mask).into(), prefix }
-            }
-            Kind::V6 { network, prefix } => {
-                let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or_default();
-                Kind::V6 { network: (u128::from(network) & mask).into(), prefix }
-            }
+            Kind::Block(block) => Kind::Block(block.trunc()),
             host @ Kind::Host(_) => host,
         })
     }
@@ -102,7 +85,7 @@ impl Allowed {
             let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
             (1..=63).contains(&label.len()) && label.chars().all(fits)
         };
-        // What ends in a number would be an address to a URL, so it is a misspelt one here.
+        // A URL's host that ends in a number is an address, so such a name is a mistyped address.
         let is_name = |name: &str| name.rsplit('.').next().is_some_and(|last| last.parse::<u64>().is_err());
         (name.len() <= MAX_NAME && name.split('.').all(is_label) && is_name(&name))
             .then_some(Kind::Host(name))
@@ -122,7 +105,7 @@ impl FromStr for Allowed {
             .map(Self)
             .ok_or_else(|| refuse("a host's name, an IP address or a CIDR block".to_owned()))?;
         let whole = found.clone().rebased();
-        // Whoever writes another address of a block may mean that address alone.
+        // Another address of the block may be meant alone, without its block.
         if whole == found {
             Ok(found)
         } else {
@@ -134,8 +117,7 @@ impl FromStr for Allowed {
 impl fmt::Display for Allowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::V4 { network, prefix } => write!(f, "{network}/{prefix}"),
-            Kind::V6 { network, prefix } => write!(f, "{network}/{prefix}"),
+            Kind::Block(block) => block.fmt(f),
             Kind::Host(name) => f.write_str(name),
         }
     }

@@ -1,9 +1,13 @@
 //! Which addresses a webhook may be sent to.
 //!
-//! A webhook's URL comes from a user, and the request is made from inside our network: an address that
+//! A webhook's URL comes from a user, and the request starts inside our network. An address that
 //! only we can reach (our own machine, a private network, the metadata service with its credentials)
-//! must not be reachable by way of a webhook. So only what the whole internet can reach is admitted,
-//! and an address of a kind that nobody knows yet is refused.
+//! must not be reachable through a webhook. So only addresses that the whole internet can reach are admitted,
+//! and an address of an unknown kind is refused.
+//!
+//! A name is looked up when a connection is made. One address that is not public refuses it, and the connection
+//! goes to the addresses that were checked: a name that moves between check and call gains nothing. An allowed
+//! block excuses an address as it stands, and never a metadata service.
 
 mod allowed;
 mod class;
@@ -47,30 +51,30 @@ impl AddressPolicy {
         self
     }
 
-    /// Why this address may not be called; `None` where it may.
+    /// Why this address may not be called; `None` if it may.
     #[must_use]
     pub fn refusal(&self, address: IpAddr) -> Option<AddressClass> {
-        // An IPv6 address that only maps an IPv4 address is that one. Other forms go by a translator, which a block of
-        // IPv4 addresses says nothing of.
+        // An IPv6 address that only maps an IPv4 address is that address. Other forms pass through a translator, which a
+        // block of IPv4 addresses does not cover.
         let address = address.to_canonical();
         let is_allowed = || self.allowed.iter().any(|allowed| allowed.holds(address));
         let is_own = |class| self.loopback && class == AddressClass::Loopback && is_loopback(address);
-        // No block that is allowed is meant to hold the credentials of the machine.
+        // Nobody allows a block for the machine's credentials.
         AddressClass::of(address)
             .filter(|class| *class == AddressClass::Metadata || !(is_own(*class) || is_allowed()))
     }
 
-    /// Why an address that this name resolved to may not be called; `None` where it may.
+    /// Why an address that this name resolved to may not be called; `None` if it may.
     ///
-    /// A host that is allowed by name may be anywhere but at a metadata service: whoever answers for
-    /// its name could point it there.
+    /// A host that is allowed by name may be anywhere except at a metadata service, because its name server could
+    /// point it there.
     #[must_use]
     pub fn refusal_of(&self, host: &str, address: IpAddr) -> Option<AddressClass> {
         let is_allowed = self.allows_host(host);
         self.refusal(address).filter(|class| !is_allowed || *class == AddressClass::Metadata)
     }
 
-    /// Why this name may not even be looked up; `None` where it may. Its addresses are judged one by one.
+    /// Why this name may not be looked up; `None` if it may. Its addresses are checked one by one.
     #[must_use]
     pub fn name_refusal(&self, host: &str) -> Option<AddressClass> {
         let is_local = is_localhost(host) && !self.loopback && !self.allows_host(host);
@@ -82,7 +86,7 @@ impl AddressPolicy {
     }
 }
 
-/// Whether this is loopback as it stands, and not another form that carries a loopback address.
+/// Whether this is a loopback address itself, not another form that carries one.
 const fn is_loopback(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_loopback(),
@@ -90,13 +94,13 @@ const fn is_loopback(address: IpAddr) -> bool {
     }
 }
 
-/// Whether a name is set aside for this machine, whatever a name server says.
+/// Whether a name is reserved for this machine, whatever a name server says.
 fn is_localhost(host: &str) -> bool {
     let name = plain(host);
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// A host's name without what makes no difference: case, and the dot of the root.
+/// A host's name in lower case, without the dot of the root.
 fn plain(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }

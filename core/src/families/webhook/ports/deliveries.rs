@@ -1,4 +1,4 @@
-//! Where webhook deliveries are kept.
+//! Deliveries, and where they are stored.
 
 use std::time::Duration;
 
@@ -7,63 +7,49 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Headers, Method, WaitingDelivery, WaitingQuery};
-use crate::families::webhook::ErrorClass;
+use super::{AttemptOutcome, Headers, Method};
 use crate::job::millis;
 use crate::paging::Page;
 use crate::ports::StoreError;
 
 /// A store of webhook deliveries.
 #[async_trait]
-pub trait Webhooks: Send + Sync {
-    /// Writes a delivery that must not exist yet; answers whether it was written.
-    async fn put_delivery(&self, delivery: &WebhookDelivery) -> Result<bool, StoreError>;
+pub trait Deliveries: Send + Sync {
+    /// Writes deliveries, each unless its id exists. Returns in their order whether each was written. One that can't
+    /// be written spoils no other. If an id comes twice, the first is written.
+    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, StoreError>>;
 
-    /// Reads deliveries, and answers in the order of their ids, of which one may come twice. A delivery that can't be
+    /// Reads deliveries, and returns them in the order of their ids. An id may come twice. A delivery that can't be
     /// read spoils no other.
-    async fn deliveries_by_id(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>>;
+    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>>;
 
-    /// Writes how attempts went, each unless its delivery is finished already, and keeps them; answers in their order
-    /// whether they were written. One that was not may be kept all the same. An attempt is known by its instant:
-    /// whoever had no answer can record it again. Attempts at one delivery are recorded one after the other.
-    async fn record_attempts(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>>;
-
-    /// Reads one delivery.
-    async fn delivery(&self, id: &str) -> Result<Option<WebhookDelivery>, StoreError> {
-        let found = self.deliveries_by_id(&[id.to_owned()]).await.pop();
-        found.unwrap_or_else(|| Err(unanswered("read a delivery")))
-    }
-
-    /// Writes how one attempt went.
-    async fn record_attempt(&self, id: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError> {
-        let attempt = EndedAttempt { delivery: id.to_owned(), outcome: outcome.clone() };
-        let written = self.record_attempts(&[attempt]).await.pop();
-        written.unwrap_or_else(|| Err(unanswered("record an attempt")))
-    }
-
-    /// The attempts at a delivery that were kept, in their order.
-    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError>;
-
-    /// Makes a finished delivery [wait again](WebhookDelivery::reopened), and answers with it; with nothing where it
-    /// is not finished, or does not exist.
+    /// Makes a finished delivery [wait again](WebhookDelivery::reopened), and returns it. Returns `None` if it is not
+    /// finished or does not exist.
     async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError>;
 
-    /// Deliveries, in no order that means anything: a page may be empty and not the last. Reads all there are, in
-    /// the end: what is written meanwhile may be missing.
-    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError>;
+    /// Lists deliveries in any order. A page may be empty and not the last. All pages together hold every delivery,
+    /// except perhaps those written meanwhile.
+    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError>;
 
-    /// Deliveries that wait for an attempt, the longest due first, by [`WebhookDelivery::awaits`]. One that was
-    /// written a moment ago may be missing, or stand as it was before. One that was put by hand is found once
-    /// an attempt at it was recorded.
-    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError>;
+    /// Writes one delivery.
+    async fn put_one(&self, delivery: &WebhookDelivery) -> Result<bool, StoreError> {
+        let written = self.put(std::slice::from_ref(delivery)).await.pop();
+        written.unwrap_or_else(|| Err(unanswered("write a delivery")))
+    }
+
+    /// Reads one delivery.
+    async fn find_one(&self, id: &str) -> Result<Option<WebhookDelivery>, StoreError> {
+        let found = self.find(&[id.to_owned()]).await.pop();
+        found.unwrap_or_else(|| Err(unanswered("read a delivery")))
+    }
 }
 
-/// What a store is blamed for that answers less than it was asked.
+/// The error for a store that returns fewer answers than it was asked for.
 pub(crate) fn unanswered(action: &str) -> StoreError {
     StoreError::new(action, "there was no answer")
 }
 
-/// Where a delivery stands, by the seed's names.
+/// The status of a delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryStatus {
@@ -74,9 +60,9 @@ pub enum DeliveryStatus {
     Processing,
     /// Answered with 2xx.
     Delivered,
-    /// Given up.
+    /// Failed for good.
     Failed,
-    /// Not wanted any more.
+    /// Cancelled by an operator, or because its endpoint was deleted.
     Cancelled,
 }
 
@@ -104,16 +90,16 @@ impl DeliveryStatus {
     }
 }
 
-/// One webhook to be delivered, in the seed's shape. Only `id` and `url` are required of what callers write.
+/// One webhook to be delivered. Callers must write `id` and `url`; all other fields are optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookDelivery {
     /// Its identity.
     pub id: String,
-    /// The endpoint that it goes to, where it goes to one; its terms and secrets then count.
+    /// The endpoint that it goes to, if any; its settings and secrets then apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_id: Option<String>,
-    /// The type of the event that it tells.
+    /// The type of its event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
     /// Where it goes.
@@ -127,7 +113,7 @@ pub struct WebhookDelivery {
     /// What is sent, as JSON.
     #[serde(default)]
     pub payload: Value,
-    /// Where it stands.
+    /// Its status.
     #[serde(default)]
     pub status: DeliveryStatus,
     /// How often it was tried.
@@ -136,13 +122,13 @@ pub struct WebhookDelivery {
     /// How often it may be tried.
     #[serde(default = "default_max_attempts")]
     pub max_attempts: u32,
-    /// How often in a row the receiver refused it.
+    /// How many client errors (400 to 499) it has had in a row.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refusals: u32,
-    /// How often it was sent anew after it had ended.
+    /// How often it was replayed after it had ended.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub replays: u32,
-    /// When its next attempt is due; where absent, since it was made or last tried.
+    /// When its next attempt is due; if absent, since it was last tried or made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// When it was tried last.
@@ -181,10 +167,10 @@ const fn default_max_attempts() -> u32 {
 }
 
 impl WebhookDelivery {
-    /// How often a delivery may be tried that does not say, as in the seed.
+    /// How often a delivery is tried at most, unless it says otherwise.
     pub const DEFAULT_MAX_ATTEMPTS: u32 = 4;
 
-    /// A delivery that has not been tried, with the seed's four attempts.
+    /// A delivery that has not been tried, with [`DEFAULT_MAX_ATTEMPTS`](Self::DEFAULT_MAX_ATTEMPTS).
     #[must_use]
     pub fn new(id: impl Into<String>, url: impl Into<String>, payload: Value, now: DateTime<Utc>) -> Self {
         Self {
@@ -231,7 +217,7 @@ impl WebhookDelivery {
 }
 
 impl WebhookDelivery {
-    /// The delivery as it is sent anew, with all its attempts before it; what is known of earlier ones stays.
+    /// The delivery, replayed: it has all its attempts before it, and keeps the result of its last one.
     #[must_use]
     pub fn reopened(mut self, now: DateTime<Utc>) -> Self {
         self.status = DeliveryStatus::Pending;
@@ -245,50 +231,14 @@ impl WebhookDelivery {
     }
 }
 
-/// An attempt at a delivery, as it is kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DeliveryAttempt {
-    /// When it ended.
-    pub at: DateTime<Utc>,
-    /// How long it took, in milliseconds.
-    #[serde(with = "millis")]
-    pub duration: Duration,
-    /// The status of the answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub response_status: Option<u16>,
-    /// The first 4 KiB of the answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub response_body: Option<String>,
-    /// Why it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// What kind of failure that is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error_class: Option<ErrorClass>,
-}
-
-impl From<&AttemptOutcome> for DeliveryAttempt {
-    fn from(outcome: &AttemptOutcome) -> Self {
-        Self {
-            at: outcome.at,
-            duration: outcome.duration,
-            response_status: outcome.response_status,
-            response_body: outcome.response_body.clone(),
-            error: outcome.error.clone(),
-            error_class: outcome.error_class,
-        }
-    }
-}
-
-/// Which deliveries are asked for.
+/// Which deliveries to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryQuery {
     /// To this endpoint.
     pub endpoint: Option<String>,
     /// Of this status.
     pub status: Option<DeliveryStatus>,
-    /// At most this many; 100 where it is 0.
+    /// At most this many; 0 means 100.
     pub limit: usize,
     /// Where the last page ended.
     pub cursor: Option<String>,
@@ -302,48 +252,16 @@ impl DeliveryQuery {
         Self { endpoint: Some(endpoint.to_owned()), status, ..Self::default() }
     }
 
-    /// Whether a delivery is one of these, whatever the page.
+    /// Whether the query includes a delivery, whatever the page.
     #[must_use]
     pub fn asks_for(&self, delivery: &WebhookDelivery) -> bool {
         self.endpoint.as_ref().is_none_or(|endpoint| delivery.webhook_id.as_ref() == Some(endpoint))
             && self.status.is_none_or(|status| delivery.status == status)
     }
 
-    /// How many are answered at most.
+    /// The largest page.
     #[must_use]
     pub const fn page(&self) -> usize {
         if self.limit == 0 { 100 } else { self.limit }
     }
-}
-
-/// How one attempt at a delivery went.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AttemptOutcome {
-    /// What it makes of the delivery.
-    pub status: DeliveryStatus,
-    /// When it was made.
-    pub at: DateTime<Utc>,
-    /// When the next one is made at the latest, if one is.
-    pub next_attempt_at: Option<DateTime<Utc>>,
-    /// How long it took.
-    pub duration: Duration,
-    /// The status of the answer.
-    pub response_status: Option<u16>,
-    /// The beginning of the answer.
-    pub response_body: Option<String>,
-    /// Why it failed.
-    pub error: Option<String>,
-    /// What kind of failure that is.
-    pub error_class: Option<ErrorClass>,
-    /// How often in a row the receiver has refused the delivery now.
-    pub refusals: u32,
-}
-
-/// An attempt that ended, and which delivery it was made at.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EndedAttempt {
-    /// The delivery's id.
-    pub delivery: String,
-    /// How it went.
-    pub outcome: AttemptOutcome,
 }

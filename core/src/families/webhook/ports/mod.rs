@@ -1,34 +1,38 @@
-//! What webhook delivery needs from the outside: deliveries, an HTTP client, and secrets.
+//! The ports of webhook delivery: stores of deliveries, their attempts and endpoints, an HTTP client, and secrets.
 
+mod attempts;
 mod deliveries;
 mod headers;
 mod http;
 mod secrets;
 mod waiting;
 
+pub use attempts::{AttemptOutcome, DeliveryAttempt, DeliveryAttempts, EndedAttempt};
 pub(crate) use deliveries::unanswered;
-pub use deliveries::{
-    AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, WebhookDelivery, Webhooks,
-};
+pub use deliveries::{Deliveries, DeliveryQuery, DeliveryStatus, WebhookDelivery};
 pub use headers::Headers;
 pub use http::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
 pub use secrets::{Secrets, SecretsError};
-pub use waiting::{Awaited, WaitingDelivery, WaitingQuery};
+pub use waiting::{Awaited, WaitingDeliveries, WaitingDelivery, WaitingQuery};
 
 use std::sync::Arc;
 
 use super::Endpoint;
 use crate::ports::VersionedStore;
 
-/// What webhook delivery needs from the outside, besides what the engine needs.
+/// The ports of webhook delivery, besides those of the engine.
 #[derive(Clone)]
 pub struct WebhookPorts {
-    /// Where deliveries are kept.
-    pub webhooks: Arc<dyn Webhooks>,
-    /// Where endpoints are kept.
+    /// The store of deliveries.
+    pub deliveries: Arc<dyn Deliveries>,
+    /// The store of attempts at deliveries.
+    pub attempts: Arc<dyn DeliveryAttempts>,
+    /// The index of deliveries that wait for an attempt.
+    pub waiting: Arc<dyn WaitingDeliveries>,
+    /// The store of endpoints.
     pub endpoints: Arc<dyn VersionedStore<Endpoint>>,
-    /// What makes requests.
+    /// Makes requests.
     pub http: Arc<dyn HttpSender>,
-    /// What makes secrets.
+    /// Makes secrets.
     pub secrets: Arc<dyn Secrets>,
 }

@@ -1,8 +1,20 @@
-//! Deliveries that wait for an attempt.
+//! Deliveries that wait for an attempt, and where they are found.
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::WebhookDelivery;
+use crate::paging::Page;
+use crate::ports::StoreError;
+
+/// The index of deliveries that wait for an attempt.
+#[async_trait]
+pub trait WaitingDeliveries: Send + Sync {
+    /// Lists deliveries that wait for an attempt by [`WebhookDelivery::awaits`], the longest due first. The index may
+    /// lag: a delivery written a moment ago may be missing or out of date. A delivery that a person wrote by hand is in
+    /// the index once an attempt at it was recorded.
+    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError>;
+}
 
 /// What an unfinished delivery waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +30,7 @@ impl Awaited {
     pub const ALL: [Self; 2] = [Self::First, Self::Retry];
 }
 
-/// Which waiting deliveries are asked for.
+/// Which waiting deliveries to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingQuery {
     /// Waiting for this.
@@ -31,7 +43,7 @@ pub struct WaitingQuery {
     pub cursor: Option<String>,
 }
 
-/// What is known of a delivery that waits, without what it delivers.
+/// A delivery that waits, without its payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingDelivery {
     /// Its identity.

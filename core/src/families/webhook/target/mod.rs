@@ -1,14 +1,17 @@
 //! Which URLs a webhook may be sent to.
 //!
-//! A check is worth nothing where whoever connects reads the URL in another way than whoever checked it. So a URL is
-//! read once, here, and the client is given what was read; and what parsers are known to disagree about (backslashes,
-//! what stands before an `@`) is refused before that.
+//! A webhook's URL comes from a stranger, and the request starts inside our network. A check is worth nothing
+//! if the client reads the URL in another way than the check did. So a URL is parsed once, here, with the
+//! client's own parser, and the client gets the parsed URL. What parsers disagree about (backslashes, text
+//! before an `@`) is refused first.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
 use super::{AddressClass, AddressPolicy};
+use crate::invalid::Invalid;
 
 /// The longest URL, in bytes.
 const MAX_URL: usize = 2_048;
@@ -30,53 +33,27 @@ const MAX_HOST: usize = 253;
 pub struct TargetPolicy {
     /// Which addresses may be called.
     pub addresses: AddressPolicy,
-    /// Whether `http` may be used, which anybody on the way can read and change.
+    /// Whether `http` may be used, which anybody on the path can read and change.
     pub http: bool,
 }
 
-/// Why a URL may not be called. Every later try would meet it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("url: expected {expected}, got {got}")]
-pub struct RefusedUrl {
-    expected: String,
-    got: String,
-}
-
-impl RefusedUrl {
-    fn new(expected: impl Into<String>, got: impl Into<String>) -> Self {
-        Self { expected: expected.into(), got: got.into() }
-    }
-
-    /// What was expected of the URL.
-    #[must_use]
-    pub fn expected(&self) -> &str {
-        &self.expected
-    }
-
-    /// What it is, without what may hold a token.
-    #[must_use]
-    pub fn got(&self) -> &str {
-        &self.got
-    }
-}
-
 impl TargetPolicy {
-    /// For a stack on one's own machine: receivers on the same machine may be called, by `http` too.
+    /// For a local stack: receivers on the same machine may be called, also over `http`.
     #[must_use]
     pub fn local() -> Self {
         Self { addresses: AddressPolicy::default().allowing_loopback(), http: true }
     }
 
-    /// The URL, if it may be called. A name's addresses are not known yet:
-    /// [`admit_addresses`](Self::admit_addresses) has to be asked whenever a connection is made.
-    pub fn admit(&self, text: &str) -> Result<Url, RefusedUrl> {
+    /// The URL, if it may be called. The addresses of its host are not known yet: call
+    /// [`admit_addresses`](Self::admit_addresses) for every connection.
+    pub fn admit(&self, text: &str) -> Result<Url, Invalid> {
         let url = read(text)?;
         match url.scheme() {
             "https" => {}
             "http" if self.http => {}
             other => {
                 let expected = if self.http { "http or https" } else { "https" };
-                return Err(RefusedUrl::new(expected, format!("{other:?}")));
+                return Err(refused(expected, format!("{other:?}")));
             }
         }
         let refusal = match url.host() {
@@ -85,14 +62,14 @@ impl TargetPolicy {
             }
             Some(Host::Ipv4(address)) => self.literal(address.into()),
             Some(Host::Ipv6(address)) => self.literal(address.into()),
-            None => return Err(RefusedUrl::new("a host", shown(text))),
+            None => return Err(refused("a host", shown(text))),
         };
         refusal.map_or(Ok(url), |(host, class)| Err(not_public(&format!("{host} ({class})"))))
     }
 
-    /// Checks the addresses that a name was resolved to. One that may not be called refuses the name: nobody can
-    /// tell which of them a connection would take.
-    pub fn admit_addresses(&self, host: &str, addresses: &[IpAddr]) -> Result<(), RefusedUrl> {
+    /// Checks the addresses that a name resolved to. One address that may not be called refuses the name, because the
+    /// connection could take any of them.
+    pub fn admit_addresses(&self, host: &str, addresses: &[IpAddr]) -> Result<(), Invalid> {
         let refusal = |address: &IpAddr| Some((*address, self.addresses.refusal_of(host, *address)?));
         addresses
             .iter()
@@ -105,15 +82,20 @@ impl TargetPolicy {
     }
 }
 
-fn not_public(got: &str) -> RefusedUrl {
-    RefusedUrl::new("a public address", got)
+/// Why a URL may not be called. Every later attempt would meet it.
+fn refused(expected: impl Into<String>, got: impl Display) -> Invalid {
+    Invalid::new("url", expected, got)
 }
 
-/// Reads a URL that may be one for a webhook, wherever it leads.
-pub(super) fn read(text: &str) -> Result<Url, RefusedUrl> {
-    let refuse = |expected: &str| Err(RefusedUrl::new(expected, shown(text)));
+fn not_public(got: &str) -> Invalid {
+    refused("a public address", got)
+}
+
+/// Parses a webhook's URL, wherever it leads.
+pub(super) fn read(text: &str) -> Result<Url, Invalid> {
+    let refuse = |expected: &str| Err(refused(expected, shown(text)));
     if text.len() > MAX_URL {
-        return Err(RefusedUrl::new(format!("at most {MAX_URL} bytes"), text.len().to_string()));
+        return Err(refused(format!("at most {MAX_URL} bytes"), text.len()));
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
         return refuse("visible ASCII characters without spaces and backslashes");
@@ -135,7 +117,7 @@ pub(super) fn read(text: &str) -> Result<Url, RefusedUrl> {
         return refuse("no user and no password in it");
     }
     if url.port() == Some(0) {
-        return Err(RefusedUrl::new("a port from 1 to 65535", "0"));
+        return Err(refused("a port from 1 to 65535", "0"));
     }
     if let Some(Host::Domain(name)) = url.host()
         && (name.len() > MAX_HOST || name.split('.').any(str::is_empty))
@@ -145,7 +127,8 @@ pub(super) fn read(text: &str) -> Result<Url, RefusedUrl> {
     Ok(url)
 }
 
-/// A URL as it may be shown: without what may hold a token or a password, and what could forge a line of a log.
+/// A URL as it may be shown: without query, fragment and user, which may hold secrets, and without control characters,
+/// which could forge a log line.
 pub(crate) fn shown(text: &str) -> String {
     let plain = text.split(['?', '#']).next().unwrap_or_default();
     let plain: String = plain.chars().filter(|c| !c.is_control()).take(200).collect();

@@ -1,9 +1,9 @@
-//! The store of deliveries, as the jobs of a batch use it together.
+//! The store of deliveries, as the jobs of a batch share it.
 //!
-//! A job is settled with the others of its batch anyway, at the end or after a second. So an attempt that has
-//! ended waits a moment for others that are under way, to be written with them; where none is, it is written at once.
-//! Either way it is written before its job goes on. One that has been under way for long is not waited for: it may
-//! never be answered, and then every other would wait for it in vain.
+//! Deliveries that begin together are read together. An attempt that has ended waits up to 0.2 s for others
+//! that are in flight, to be written with them; if there are none, it is written at once. Either way it is
+//! written before its job is settled. An attempt that has been in flight for more than 1 s is not waited for:
+//! it may never be answered.
 
 use std::collections::BTreeMap;
 use std::future::{poll_fn, ready};
@@ -15,61 +15,67 @@ use futures_util::future::select;
 
 use crate::clock::Clock;
 use crate::families::webhook::batcher::Batcher;
-use crate::families::webhook::ports::{AttemptOutcome, EndedAttempt, WebhookDelivery, Webhooks, unanswered};
+use crate::families::webhook::ports::{
+    AttemptOutcome, Deliveries, DeliveryAttempts, EndedAttempt, WebhookDelivery, unanswered,
+};
 use crate::handler::JobContext;
 use crate::ports::StoreError;
 
-/// How long an attempt that has ended waits for others.
+/// How long an attempt that has ended waits for others in flight.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// How long after it began an attempt is still waited for.
+/// How long an attempt may be in flight before others stop waiting for it.
 const SOON: Duration = Duration::from_secs(1);
-/// What must be left of a job's time for its attempt to wait.
+/// The time that a job must have left for its attempt to wait.
 const LEAST_TIME: Duration = Duration::from_secs(2);
 
-/// Reads and writes of many jobs, together.
-pub(super) struct Batched {
-    webhooks: Arc<dyn Webhooks>,
+/// The reads and writes of many jobs, sent together.
+pub(super) struct SharedRequests {
+    attempts: Arc<dyn DeliveryAttempts>,
     clock: Arc<dyn Clock>,
     reads: Batcher<String, Result<Option<WebhookDelivery>, StoreError>>,
     writes: Batcher<EndedAttempt, Result<bool, StoreError>>,
-    under_way: Arc<Mutex<Counted>>,
+    in_flight: Arc<Mutex<Counted>>,
 }
 
 #[derive(Default)]
 struct Counted {
-    /// When each attempt that is under way began, by the monotonic clock.
+    /// When each attempt in flight began, by the monotonic clock.
     began: BTreeMap<u64, Duration>,
-    /// How many have begun.
+    /// The number of attempts that have begun.
     all: u64,
-    /// Who waits until there are none.
+    /// The task that waits until there are none.
     waiting: Option<Waker>,
 }
 
-/// An attempt that is under way for as long as this is kept.
-pub(super) struct UnderWay {
+/// An attempt is in flight until this is dropped.
+pub(super) struct InFlight {
     counted: Arc<Mutex<Counted>>,
     number: u64,
 }
 
 impl Counted {
-    /// Whether an attempt is under way that may end soon.
+    /// Whether an attempt in flight may end soon.
     fn has_one_soon(&self, now: Duration) -> bool {
         self.began.values().any(|began| now.saturating_sub(*began) < SOON)
     }
 }
 
-impl Batched {
-    pub(super) fn new(webhooks: Arc<dyn Webhooks>, clock: Arc<dyn Clock>) -> Self {
-        let (reading, writing) = (Arc::clone(&webhooks), Arc::clone(&webhooks));
+impl SharedRequests {
+    pub(super) fn new(
+        deliveries: Arc<dyn Deliveries>,
+        attempts: Arc<dyn DeliveryAttempts>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let recording = Arc::clone(&attempts);
         let reads = Batcher::new(move |ids: Vec<String>| {
-            let webhooks = Arc::clone(&reading);
-            Box::pin(async move { webhooks.deliveries_by_id(&ids).await })
+            let deliveries = Arc::clone(&deliveries);
+            Box::pin(async move { deliveries.find(&ids).await })
         });
-        let writes = Batcher::new(move |attempts: Vec<EndedAttempt>| {
-            let webhooks = Arc::clone(&writing);
-            Box::pin(async move { webhooks.record_attempts(&attempts).await })
+        let writes = Batcher::new(move |ended: Vec<EndedAttempt>| {
+            let attempts = Arc::clone(&recording);
+            Box::pin(async move { attempts.record(&ended).await })
         });
-        Self { webhooks, clock, reads, writes, under_way: Arc::default() }
+        Self { attempts, clock, reads, writes, in_flight: Arc::default() }
     }
 
     /// Reads a delivery.
@@ -78,36 +84,36 @@ impl Batched {
         found.unwrap_or_else(|| Err(unanswered("read a delivery")))
     }
 
-    /// Says that an attempt begins for which others may wait.
-    pub(super) fn begin(&self) -> UnderWay {
+    /// Begins an attempt that others may wait for.
+    pub(super) fn begin(&self) -> InFlight {
         let now = self.clock.monotonic();
-        let mut counted = lock(&self.under_way);
+        let mut counted = lock(&self.in_flight);
         let number = counted.all;
         counted.all += 1;
         counted.began.insert(number, now);
-        UnderWay { counted: Arc::clone(&self.under_way), number }
+        InFlight { counted: Arc::clone(&self.in_flight), number }
     }
 
-    /// Writes how an attempt went that is no longer under way.
+    /// Records an attempt that has ended.
     pub(super) async fn record(
         &self,
-        attempt: UnderWay,
+        attempt: InFlight,
         id: &str,
         outcome: AttemptOutcome,
         ctx: &JobContext,
     ) -> Result<bool, StoreError> {
         if ctx.time_left() < LEAST_TIME {
-            return self.webhooks.record_attempt(id, &outcome).await;
+            return self.attempts.record_one(id, &outcome).await;
         }
         let ended = EndedAttempt { delivery: id.to_owned(), outcome };
-        let place = self.writes.join(ended, || self.gathered());
+        let ticket = self.writes.join(ended, || self.gathered());
         drop(attempt);
-        place.answer().await.unwrap_or_else(|| Err(unanswered("record an attempt")))
+        ticket.answer().await.unwrap_or_else(|| Err(unanswered("record an attempt")))
     }
 
-    /// Ends once no attempt is under way that may end soon, or after a moment.
+    /// Ends once no attempt in flight may end soon, or after [`PATIENCE`].
     fn gathered(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (counted, patience) = (Arc::clone(&self.under_way), self.clock.sleep(PATIENCE));
+        let (counted, patience) = (Arc::clone(&self.in_flight), self.clock.sleep(PATIENCE));
         let clock = Arc::clone(&self.clock);
         async move {
             let none_is_left = poll_fn(|context| {
@@ -123,7 +129,7 @@ impl Batched {
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let waiting = {
             let mut counted = lock(&self.counted);

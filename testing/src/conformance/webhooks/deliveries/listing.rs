@@ -1,21 +1,21 @@
-//! Deliveries that are looked for.
+//! Lists of deliveries.
 
 use crate::conformance::Bench;
 use crate::conformance::bench::ok;
-use crate::conformance::webhooks::{delivery, outcome};
-use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, WebhookDelivery, Webhooks};
+use crate::conformance::webhooks::{Stores, delivery, outcome};
+use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, WebhookDelivery};
 
-pub(super) async fn cases(webhooks: &dyn Webhooks, bench: &Bench) {
-    deliveries_are_found_by_endpoint_and_status(webhooks, bench).await;
-    more_than_a_page_is_found_once(webhooks, bench).await;
+pub(super) async fn cases(stores: &Stores<'_>, bench: &Bench) {
+    deliveries_are_found_by_endpoint_and_status(stores, bench).await;
+    more_than_a_page_is_found_once(stores, bench).await;
 }
 
 /// All that a query finds, by id, in pages of its size.
-async fn all(webhooks: &dyn Webhooks, query: &DeliveryQuery) -> Vec<WebhookDelivery> {
+async fn all(stores: &Stores<'_>, query: &DeliveryQuery) -> Vec<WebhookDelivery> {
     let case = "deliveries come in pages";
     let (mut query, mut found) = (query.clone(), Vec::new());
     loop {
-        let page = ok(case, webhooks.deliveries(&query).await);
+        let page = ok(case, stores.deliveries.list(&query).await);
         assert!(page.items.len() <= query.page(), "{case}: of the size that was asked for");
         found.extend(page.items);
         query.cursor = page.cursor;
@@ -27,7 +27,7 @@ async fn all(webhooks: &dyn Webhooks, query: &DeliveryQuery) -> Vec<WebhookDeliv
 }
 
 /// Deliveries to each of these endpoints, two of each status, by id; some were tried.
-async fn put(webhooks: &dyn Webhooks, bench: &Bench, endpoints: &[Option<String>]) -> Vec<WebhookDelivery> {
+async fn put(stores: &Stores<'_>, bench: &Bench, endpoints: &[Option<String>]) -> Vec<WebhookDelivery> {
     let case = "deliveries are put";
     let mut all = Vec::new();
     for endpoint in endpoints {
@@ -37,10 +37,10 @@ async fn put(webhooks: &dyn Webhooks, bench: &Bench, endpoints: &[Option<String>
                 if !is_tried {
                     one.status = status;
                 }
-                ok(case, webhooks.put_delivery(&one).await);
+                ok(case, stores.deliveries.put_one(&one).await);
                 if is_tried {
                     let attempt = outcome(bench, status, 1);
-                    ok(case, webhooks.record_attempt(&one.id, &attempt).await);
+                    ok(case, stores.attempts.record_one(&one.id, &attempt).await);
                     one = one.after(&attempt);
                 }
                 all.push(one);
@@ -51,17 +51,17 @@ async fn put(webhooks: &dyn Webhooks, bench: &Bench, endpoints: &[Option<String>
     all
 }
 
-async fn deliveries_are_found_by_endpoint_and_status(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn deliveries_are_found_by_endpoint_and_status(stores: &Stores<'_>, bench: &Bench) {
     let case = "deliveries are found by endpoint and status";
     let endpoint = bench.fresh("hook");
     let endpoints = [Some(endpoint.clone()), Some(format!("{endpoint}0")), None];
-    let put = put(webhooks, bench, &endpoints).await;
+    let put = put(stores, bench, &endpoints).await;
     for endpoint in [None, endpoints[0].clone(), endpoints[1].clone(), Some(bench.fresh("unknown"))] {
         for status in DeliveryStatus::ALL.into_iter().map(Some).chain([None]) {
             let query = DeliveryQuery { endpoint: endpoint.clone(), status, ..DeliveryQuery::default() };
             let expected: Vec<_> = put.iter().filter(|one| query.asks_for(one)).cloned().collect();
             let look = async || {
-                let mut found = all(webhooks, &query).await;
+                let mut found = all(stores, &query).await;
                 assert!(found.iter().all(|one| query.asks_for(one)), "{case}: no others, with {query:?}");
                 // Others may have put some too.
                 found.retain(|one| query.endpoint.is_some() || put.iter().any(|mine| mine.id == one.id));
@@ -72,13 +72,13 @@ async fn deliveries_are_found_by_endpoint_and_status(webhooks: &dyn Webhooks, be
     }
 }
 
-async fn more_than_a_page_is_found_once(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn more_than_a_page_is_found_once(stores: &Stores<'_>, bench: &Bench) {
     let case = "deliveries come in pages, each once";
     let endpoint = bench.fresh("hook");
-    let put = put(webhooks, bench, &[Some(endpoint.clone())]).await;
+    let put = put(stores, bench, &[Some(endpoint.clone())]).await;
     for limit in [1, 3, 5, 10, 11] {
         let query = DeliveryQuery { endpoint: Some(endpoint.clone()), limit, ..DeliveryQuery::default() };
-        let look = async || all(webhooks, &query).await;
+        let look = async || all(stores, &query).await;
         bench.eventually(&format!("{case}: {limit} each"), put.clone(), look).await;
     }
 }

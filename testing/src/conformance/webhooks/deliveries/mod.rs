@@ -1,0 +1,49 @@
+//! The promises of every store of [deliveries](lambda_jobs_core::families::webhook::ports::Deliveries).
+
+use super::{Stores, delivery, outcome};
+use crate::conformance::Bench;
+use crate::conformance::bench::{difficult_values, ok};
+use lambda_jobs_core::families::webhook::ports::{DeliveryStatus, Method, WebhookDelivery};
+
+mod listing;
+mod replays;
+mod slices;
+
+/// Runs every case. The store of attempts must record them.
+pub async fn suite(stores: &Stores<'_>, bench: &Bench) {
+    what_is_put_is_read(stores, bench).await;
+    nothing_is_overwritten(stores, bench).await;
+    slices::cases(stores, bench).await;
+    replays::cases(stores, bench).await;
+    listing::cases(stores, bench).await;
+}
+
+async fn what_is_put_is_read(stores: &Stores<'_>, bench: &Bench) {
+    let case = "a delivery is read as it was put";
+    for payload in difficult_values() {
+        let mut delivery = delivery(bench);
+        delivery.payload = payload;
+        assert!(ok(case, stores.deliveries.put_one(&delivery).await), "{case}: it is new");
+        assert_eq!(ok(case, stores.deliveries.find_one(&delivery.id).await), Some(delivery), "{case}");
+    }
+    let mut full = delivery(bench);
+    full.webhook_id = Some("hook".to_owned());
+    full.event_type = Some("invoice.paid".to_owned());
+    full.replays = 7;
+    full.method = Method::Patch;
+    full.headers =
+        [("x-one", "1"), ("x-empty", "")].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    full.max_attempts = 9;
+    let full = full.after(&outcome(bench, DeliveryStatus::Pending, 2));
+    assert!(ok(case, stores.deliveries.put_one(&full).await), "{case}: it is new");
+    assert_eq!(ok(case, stores.deliveries.find_one(&full.id).await), Some(full), "{case}: every field");
+}
+
+async fn nothing_is_overwritten(stores: &Stores<'_>, bench: &Bench) {
+    let case = "a delivery that exists is not put again";
+    let first = delivery(bench);
+    assert!(ok(case, stores.deliveries.put_one(&first).await), "{case}: it is new");
+    let second = WebhookDelivery { url: "https://example.com/other".to_owned(), ..first.clone() };
+    assert!(!ok(case, stores.deliveries.put_one(&second).await), "{case}: it exists");
+    assert_eq!(ok(case, stores.deliveries.find_one(&first.id).await), Some(first), "{case}: afterwards");
+}

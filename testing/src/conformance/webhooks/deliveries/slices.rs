@@ -1,0 +1,79 @@
+//! Deliveries that are written and read together.
+
+use crate::conformance::Bench;
+use crate::conformance::bench::ok;
+use crate::conformance::webhooks::{Stores, delivery};
+use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
+
+/// More than any call of a service reads, and more than four calls write.
+const MANY: usize = 102;
+
+pub(super) async fn cases(stores: &Stores<'_>, bench: &Bench) {
+    nothing_is_answered_with_nothing(stores).await;
+    many_are_put_and_read_in_the_order_that_was_asked(stores, bench).await;
+    one_that_exists_spoils_no_other(stores, bench).await;
+    of_one_id_that_comes_twice_the_first_is_put(stores, bench).await;
+}
+
+async fn put(case: &str, stores: &Stores<'_>, deliveries: &[WebhookDelivery]) -> Vec<bool> {
+    let written = stores.deliveries.put(deliveries).await;
+    assert_eq!(written.len(), deliveries.len(), "{case}: an answer for each");
+    written.into_iter().map(|one| ok(case, one)).collect()
+}
+
+async fn read(case: &str, stores: &Stores<'_>, ids: &[String]) -> Vec<Option<WebhookDelivery>> {
+    let found = stores.deliveries.find(ids).await;
+    assert_eq!(found.len(), ids.len(), "{case}: an answer for each");
+    found.into_iter().map(|one| ok(case, one)).collect()
+}
+
+async fn nothing_is_answered_with_nothing(stores: &Stores<'_>) {
+    let case = "no question has no answer";
+    assert!(read(case, stores, &[]).await.is_empty(), "{case}: reading");
+    assert!(put(case, stores, &[]).await.is_empty(), "{case}: writing");
+}
+
+async fn many_are_put_and_read_in_the_order_that_was_asked(stores: &Stores<'_>, bench: &Bench) {
+    let case = "many deliveries are put together";
+    let all: Vec<WebhookDelivery> = (0..MANY).map(|_| delivery(bench)).collect();
+    assert_eq!(put(case, stores, &all).await, [true; MANY], "{case}: they are new");
+    many_are_read_in_the_order_that_was_asked(stores, bench, &all).await;
+}
+
+async fn many_are_read_in_the_order_that_was_asked(
+    stores: &Stores<'_>,
+    bench: &Bench,
+    put: &[WebhookDelivery],
+) {
+    let case = "deliveries are read in the order of their ids, some of which come twice or are nobody's";
+    let mut expected: Vec<Option<WebhookDelivery>> = put.iter().rev().cloned().map(Some).collect();
+    expected.insert(3, None);
+    expected.insert(5, expected[90].clone());
+    expected.push(expected[7].clone());
+    let unknown = bench.fresh("unknown");
+    let id_of = |one: &Option<WebhookDelivery>| one.as_ref().map_or(&unknown, |one| &one.id).clone();
+    let ids: Vec<String> = expected.iter().map(id_of).collect();
+    assert_eq!(read(case, stores, &ids).await, expected, "{case}");
+}
+
+async fn one_that_exists_spoils_no_other(stores: &Stores<'_>, bench: &Bench) {
+    let case = "a delivery that exists is not put again, and the others are";
+    let [first, exists, last] = [(); 3].map(|()| delivery(bench));
+    assert!(ok(case, stores.deliveries.put_one(&exists).await), "{case}: it is new");
+    let again = WebhookDelivery { url: "https://example.com/other".to_owned(), ..exists.clone() };
+    let slice = [first.clone(), again, last.clone()];
+    assert_eq!(put(case, stores, &slice).await, [true, false, true], "{case}");
+    let ids = [&first, &exists, &last].map(|one| one.id.clone());
+    let expected = [first, exists, last].map(Some);
+    assert_eq!(read(case, stores, &ids).await, expected, "{case}: afterwards");
+}
+
+async fn of_one_id_that_comes_twice_the_first_is_put(stores: &Stores<'_>, bench: &Bench) {
+    let case = "of two deliveries with one id, the first is put";
+    let (first, other) = (delivery(bench), delivery(bench));
+    let second = WebhookDelivery { url: "https://example.com/other".to_owned(), ..first.clone() };
+    let slice = [first.clone(), second, other.clone()];
+    assert_eq!(put(case, stores, &slice).await, [true, false, true], "{case}");
+    let ids = [&first, &other].map(|one| one.id.clone());
+    assert_eq!(read(case, stores, &ids).await, [first, other].map(Some), "{case}: afterwards");
+}
