@@ -57,8 +57,8 @@ pub use handler::{
 };
 pub use invalid::Invalid;
 pub use job::{
-    JobDefinition, JobExecution, JobId, JobRecord, JobResult, JobStatus, JobType, NewJob, Priority, Queue,
-    Retention, ScheduleId,
+    JobDefinition, JobExecution, JobId, JobRecord, JobResult, JobSpec, JobStatus, JobType, NewJob, Priority,
+    Queue, Retention, ScheduleId,
 };
 pub use manager::JobManager;
 pub use processor::JobProcessor;

@@ -70,7 +70,7 @@ pub(crate) struct Fired {
 }
 
 impl JobManager {
-    /// Makes a job recur: the seed's `scheduleJob`. The schedule has the definition's id; each occurrence is
+    /// Makes a job recur. The schedule has the definition's id; each occurrence is
     /// a job of its own with the definition's name, payload and settings.
     pub async fn schedule_job(
         &self,
@@ -78,15 +78,7 @@ impl JobManager {
         cron: &str,
         zone: &str,
     ) -> Result<StoredSchedule, ScheduleError> {
-        let job = JobTemplate {
-            payload: definition.payload.clone(),
-            priority: definition.priority,
-            max_retries: definition.max_retries,
-            timeout: definition.timeout,
-            tags: definition.tags.clone(),
-            tenant: definition.tenant.clone(),
-            ..JobTemplate::new(definition.name.clone())
-        };
+        let job = JobTemplate { spec: definition.spec(), queue: None };
         let cadence = Cadence::Cron(Box::new(cron.parse::<Cron>()?));
         let spec = ScheduleSpec::new(definition.id.as_str().parse()?, job, cadence);
         self.put_schedule(Schedule::new(ScheduleSpec { zone: zone.parse()?, ..spec })?).await

@@ -1,28 +1,28 @@
-//! The message contract: what a job looks like on its way through SQS.
+//! The message contract: a job on its way through SQS.
 //!
-//! Anybody who can send an SQS message can enqueue a job, so this is the system's widest door, and
-//! whoever knocks on it can't be asked back. Two rules follow. Every message that can't be taken is
-//! refused with a [`DecodeError`] that names the field, the value and what was expected, and the
-//! worker keeps it in the dead-letter queue with that reason. And the contract is versioned: unknown
-//! fields are ignored, so that an old worker reads new messages, and a newer `version` is refused, so
-//! that it never misreads one.
+//! Anybody who can send an SQS message can enqueue a job, and nobody can ask the sender what it meant. Two rules
+//! follow. The worker refuses a message that it can't read with an [`Invalid`], which names the field, what was
+//! expected and what was found, and keeps the message in the dead-letter queue with that reason. And the contract is
+//! versioned: a worker ignores unknown fields, so an old worker reads new messages; it refuses a newer `version`, so
+//! it never misreads one.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
+use crate::invalid::Invalid;
 use crate::job::bounds::{
     MAX_BREAKERS, MAX_DELAY, MAX_NAME_BYTES, MAX_RETRIES, MAX_TAGS, MAX_TIMEOUT, MAX_UNIQUE_FOR,
     MAX_UNIQUE_KEY_BYTES, MAX_WORD_BYTES,
 };
-use crate::job::{BreakerName, JobDefinition, JobId, JobType, Priority, millis};
+use crate::job::{BreakerName, JobDefinition, JobId, JobSpec, JobType, Priority, millis};
 
 mod fields;
 mod firing;
 
-pub use fields::DecodeError;
-use fields::Fields;
+pub(crate) use fields::too_large;
+use fields::{Fields, missing, not_json, refused};
 
 /// The version of the contract that is written, and the newest that is read.
 pub const VERSION: u64 = 1;
@@ -51,7 +51,7 @@ const SURELY_COPIED_BYTES: usize = MAX_COPY_BYTES / 4 - 4 * 1024;
 ///     refused.unwrap_err().to_string(),
 ///     r#"priority: expected an integer from 1 (most urgent) to 10, got "high""#,
 /// );
-/// # Ok::<(), lambda_jobs_core::message::DecodeError>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobMessage {
@@ -69,45 +69,42 @@ impl JobMessage {
     /// Reads a message body. `message_id` names a job that has no `id` and comes from no
     /// schedule; `sent_at` is the message's
     /// `SentTimestamp`, from which `delay` counts.
-    pub fn decode(body: &str, message_id: &str, sent_at: DateTime<Utc>) -> Result<Self, DecodeError> {
+    pub fn decode(body: &str, message_id: &str, sent_at: DateTime<Utc>) -> Result<Self, Invalid> {
         if body.len() > MAX_COPY_BYTES {
-            return Err(DecodeError::too_large(body.len()));
+            return Err(too_large(body.len()));
         }
         let object: Map<String, Value> = match serde_json::from_str(body) {
             Ok(Value::Object(object)) => object,
-            Ok(other) => return Err(DecodeError::new("body", "a JSON object", &other)),
-            Err(error) => return Err(DecodeError::not_json(body, &error)),
+            Ok(other) => return Err(refused("body", "a JSON object", &other)),
+            Err(error) => return Err(not_json(body, &error)),
         };
         let message = Self::from_fields(Fields::new(object), message_id, sent_at)?;
         if body.len() > MAX_BODY_BYTES && !message.recorded {
-            return Err(DecodeError::too_large(body.len()));
+            return Err(too_large(body.len()));
         }
         if body.len() > SURELY_COPIED_BYTES {
             let copy = message.written(true).len();
             if copy > MAX_COPY_BYTES {
-                return Err(DecodeError::too_large(copy));
+                return Err(too_large(copy));
             }
         }
         Ok(message)
     }
 
-    fn from_fields(
-        mut fields: Fields,
-        message_id: &str,
-        sent_at: DateTime<Utc>,
-    ) -> Result<Self, DecodeError> {
+    fn from_fields(mut fields: Fields, message_id: &str, sent_at: DateTime<Utc>) -> Result<Self, Invalid> {
         check_version(&mut fields)?;
         let fired = firing::job_id(&mut fields)?;
         let recurs = fired.is_some();
         let id = job_id(&mut fields, fired, message_id)?;
         let name = fields
             .text("name", &format!("the name of a job, 1 to {MAX_NAME_BYTES} bytes"), 1..=MAX_NAME_BYTES)?
-            .ok_or_else(|| DecodeError::missing("name", "the name of a job"))?;
+            .ok_or_else(|| missing("name", "the name of a job"))?;
         let priority = match fields.take("priority") {
             None => Priority::default(),
-            Some(value) => value.as_u64().and_then(|number| Priority::new(number).ok()).ok_or_else(|| {
-                DecodeError::new("priority", "an integer from 1 (most urgent) to 10", &value)
-            })?,
+            Some(value) => value
+                .as_u64()
+                .and_then(|number| Priority::new(number).ok())
+                .ok_or_else(|| refused("priority", "an integer from 1 (most urgent) to 10", &value))?,
         };
         let max_retries = fields.integer("maxRetries", u64::from(MAX_RETRIES))?;
         let delay = fields.millis("delay", MAX_DELAY)?;
@@ -115,22 +112,25 @@ impl JobMessage {
         let delayed = || sent_at.checked_add_signed(TimeDelta::from_std(delay?).ok()?);
         let due_at = run_at.or_else(delayed).unwrap_or(sent_at);
         let (unique_key, unique_for) = uniqueness(&mut fields)?;
-        let definition = JobDefinition {
-            id,
+        let job_type = job_type(&mut fields, recurs, delay.is_some() || run_at.is_some())?;
+        let spec = JobSpec {
             name,
-            job_type: job_type(&mut fields, recurs, delay.is_some() || run_at.is_some())?,
             payload: fields.take("payload").unwrap_or_else(|| Value::Object(Map::new())),
             priority,
             max_retries: max_retries.map(|retries| u32::try_from(retries).unwrap_or(MAX_RETRIES)),
-            delay,
-            run_at,
             timeout: timeout(&mut fields)?,
             tags: fields.words("tags", MAX_TAGS, MAX_WORD_BYTES)?,
             tenant: fields.text("tenant", "1 to 128 bytes of text", 1..=MAX_WORD_BYTES)?,
+        };
+        let definition = JobDefinition {
+            job_type,
+            delay,
+            run_at,
             unique_key,
             unique_for,
             breakers: breakers(&mut fields)?,
             traceparent: fields.text("traceparent", "a W3C trace context", 1..=MAX_WORD_BYTES)?,
+            ..JobDefinition::of(id, spec)
         };
         Ok(Self {
             definition,
@@ -245,27 +245,27 @@ fn whole_millis(instant: DateTime<Utc>) -> DateTime<Utc> {
     earlier.checked_add_signed(rest).filter(|later| later.year() <= 9999).unwrap_or(earlier)
 }
 
-fn check_version(fields: &mut Fields) -> Result<(), DecodeError> {
+fn check_version(fields: &mut Fields) -> Result<(), Invalid> {
     match fields.take("version") {
         None => Ok(()),
         Some(value) if value.as_u64() == Some(VERSION) => Ok(()),
         Some(value) => {
             let expected = format!("{VERSION}, the newest version that this worker reads");
-            Err(DecodeError::new("version", &expected, &value))
+            Err(refused("version", &expected, &value))
         }
     }
 }
 
 /// The key that makes a job unique, and how long it keeps it.
-fn uniqueness(fields: &mut Fields) -> Result<(Option<String>, Option<Duration>), DecodeError> {
+fn uniqueness(fields: &mut Fields) -> Result<(Option<String>, Option<Duration>), Invalid> {
     let expected = format!("1 to {MAX_UNIQUE_KEY_BYTES} bytes of text");
     let key = fields.text("uniqueKey", &expected, 1..=MAX_UNIQUE_KEY_BYTES)?;
     let expected = format!("whole milliseconds from 1 to {}, which are 15 days", MAX_UNIQUE_FOR.as_millis());
     let time = match fields.millis("uniqueFor", MAX_UNIQUE_FOR) {
-        Ok(Some(Duration::ZERO)) => return Err(DecodeError::new("uniqueFor", &expected, &0.into())),
+        Ok(Some(Duration::ZERO)) => return Err(refused("uniqueFor", &expected, &0.into())),
         Ok(Some(time)) if key.is_none() => {
             let nothing = "nothing where there is no uniqueKey";
-            return Err(DecodeError::new("uniqueFor", nothing, &millis::of(time).into()));
+            return Err(refused("uniqueFor", nothing, &millis::of(time).into()));
         }
         other => other.map_err(|error| error.expecting(expected))?,
     };
@@ -273,7 +273,7 @@ fn uniqueness(fields: &mut Fields) -> Result<(Option<String>, Option<Duration>),
 }
 
 /// The breakers that a job needs.
-fn breakers(fields: &mut Fields) -> Result<Vec<BreakerName>, DecodeError> {
+fn breakers(fields: &mut Fields) -> Result<Vec<BreakerName>, Invalid> {
     let expected = format!(
         "a list of at most {MAX_BREAKERS} breakers' names, each of 1 to {} visible ASCII characters without spaces",
         BreakerName::MAX_LEN
@@ -285,17 +285,17 @@ fn breakers(fields: &mut Fields) -> Result<Vec<BreakerName>, DecodeError> {
     Ok(names.unwrap_or_default())
 }
 
-fn job_id(fields: &mut Fields, fired: Option<JobId>, message_id: &str) -> Result<JobId, DecodeError> {
+fn job_id(fields: &mut Fields, fired: Option<JobId>, message_id: &str) -> Result<JobId, Invalid> {
     let expected = "1 to 256 visible ASCII characters without spaces";
     let given = match (fields.take("id"), fired) {
         (Some(given), _) => given,
         (None, Some(fired)) => return Ok(fired),
         (None, None) => message_id.into(),
     };
-    given.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| DecodeError::new("id", expected, &given))
+    given.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| refused("id", expected, &given))
 }
 
-fn job_type(fields: &mut Fields, recurs: bool, waits: bool) -> Result<JobType, DecodeError> {
+fn job_type(fields: &mut Fields, recurs: bool, waits: bool) -> Result<JobType, Invalid> {
     match fields.take("type") {
         None if recurs => Ok(JobType::Recurring),
         None if waits => Ok(JobType::Scheduled),
@@ -304,19 +304,19 @@ fn job_type(fields: &mut Fields, recurs: bool, waits: bool) -> Result<JobType, D
             Some("immediate") => Ok(JobType::Immediate),
             Some("scheduled") => Ok(JobType::Scheduled),
             Some("recurring") => Ok(JobType::Recurring),
-            _ => Err(DecodeError::new("type", "immediate, scheduled or recurring", &value)),
+            _ => Err(refused("type", "immediate, scheduled or recurring", &value)),
         },
     }
 }
 
-fn timeout(fields: &mut Fields) -> Result<Option<Duration>, DecodeError> {
+fn timeout(fields: &mut Fields) -> Result<Option<Duration>, Invalid> {
     let expected = format!(
         "whole milliseconds from 1 to {}, which is as long as Lambda runs anything (split longer work, or chain jobs, \
          each enqueueing the next)",
         MAX_TIMEOUT.as_millis()
     );
     match fields.millis("timeout", MAX_TIMEOUT) {
-        Ok(Some(Duration::ZERO)) => Err(DecodeError::new("timeout", &expected, &0.into())),
+        Ok(Some(Duration::ZERO)) => Err(refused("timeout", &expected, &0.into())),
         Err(error) => Err(error.expecting(expected)),
         other => other,
     }

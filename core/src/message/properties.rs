@@ -37,7 +37,7 @@ fn sent_at() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_420_800, 0).unwrap()
 }
 
-fn decode(body: &str) -> Result<JobMessage, DecodeError> {
+fn decode(body: &str) -> Result<JobMessage, Invalid> {
     JobMessage::decode(body, MESSAGE_ID, sent_at())
 }
 
@@ -150,7 +150,7 @@ fn unknown_fields() -> impl Strategy<Value = Vec<(String, Value)>> {
 }
 
 /// What somebody needs who finds the message in the dead-letter queue, and no more than fits there.
-fn check_refusal(error: &DecodeError) -> Result<(), TestCaseError> {
+fn check_refusal(error: &Invalid) -> Result<(), TestCaseError> {
     let (field, text) = (error.field(), error.to_string());
     prop_assert!(field == "body" || FIELDS.contains(&field), "{}", field);
     let rest = text.strip_prefix(&format!("{field}: expected ")).unwrap_or_default();

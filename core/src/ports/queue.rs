@@ -54,8 +54,13 @@ impl Outgoing {
     /// The message of a job, hidden until the job is due, or for as long as SQS can.
     #[must_use]
     pub fn of(job: &JobMessage, queue: Queue, now: DateTime<Utc>) -> Self {
+        Self::encoded(job, job.encode(), queue, now)
+    }
+
+    /// The message of a job whose body was encoded before.
+    pub(crate) fn encoded(job: &JobMessage, body: String, queue: Queue, now: DateTime<Utc>) -> Self {
         let wait = (job.due_at - now).to_std().unwrap_or_default();
-        Self { queue, body: job.encode(), delay: wait.min(MAX_SEND_DELAY), group: job.group() }
+        Self { queue, body, delay: wait.min(MAX_SEND_DELAY), group: job.group() }
     }
 
     /// The message that makes a recorded job run once it is due.

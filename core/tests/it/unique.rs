@@ -347,8 +347,7 @@ impl JobHandler for Quick {
 
 #[test]
 fn a_handler_that_is_delivered_at_least_once_has_no_unique_jobs() {
-    let expected = "uniqueKey: expected nothing for a job of the handler \"quick\", which is delivered at least once, \
-                    got \"k\"";
+    let expected = "uniqueKey: not supported by handler \"quick\": its delivery is at-least-once";
     let world = World::new(|registry| {
         registry.register(Quick).unwrap();
     });
