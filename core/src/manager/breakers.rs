@@ -5,15 +5,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{JobManager, ManagerError};
+use super::{JobManager, ManagerError, TRIES};
 use crate::breaker::{Breaker, Counts};
 use crate::job::BreakerName;
 use crate::ports::VersionedOutcome;
 use crate::protection::event;
 use crate::versioned::VersionedState;
-
-/// How often a write is tried that somebody else's write keeps defeating.
-const TRIES: usize = 5;
 
 /// A breaker, as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -7,9 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join;
 use serde::Serialize;
 
-use super::{JobManager, TooFar, check_due};
+use super::JobManager;
 use crate::invalid::Invalid;
-use crate::job::bounds::{WAY_OUT, is_beyond_a_message};
+use crate::job::bounds::{WAY_OUT, check_due, is_beyond_a_message};
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, NewJob, Queue};
 use crate::message::{JobMessage, MAX_BODY_BYTES, too_large};
 use crate::ports::{InsertOutcome, Outgoing, QueueError, StoreError};
@@ -37,9 +37,6 @@ pub enum EnqueueError {
     /// A field of the job is wrong.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// It would be due too far ahead.
-    #[error(transparent)]
-    TooFar(#[from] TooFar),
     /// Its timeout is longer than its function can grant.
     #[error(
         "timeout: expected at most {longest_ms} ms, the function's timeout less the margins to start and settle, got \
@@ -249,9 +246,7 @@ impl JobManager {
     /// The answer for a job whose id or key is known.
     pub(super) async fn known(&self, record: JobRecord) -> Result<Enqueued, EnqueueError> {
         if record.is_unclaimed() && !record.parked {
-            let again = Outgoing::of_record(&record, self.ports.clock.now());
-            let sent = self.ports.queue.send(&[again]).await;
-            sent.into_iter().collect::<Result<Vec<()>, _>>()?;
+            self.send_again(&record).await?;
         }
         Ok(Enqueued { job_id: record.definition.id, status: record.status, duplicate: true })
     }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{CancelOutcome, EnqueueError, Enqueued, JobManager, ManagerError};
+use super::{CancelOutcome, EnqueueError, Enqueued, JobManager, ManagerError, TRIES};
 use crate::invalid::Invalid;
 use crate::job::{JobDefinition, JobId, NewJob, ScheduleId};
 use crate::ports::{Advance, StoreError, StoredSchedule};
@@ -17,8 +17,6 @@ use crate::schedule::{
     occurrences_after, plan,
 };
 
-/// How often a write is tried that somebody else's write keeps defeating.
-const TRIES: usize = 5;
 /// How many occurrences of one schedule are made at a time.
 const OCCURRENCES_AT_ONCE: usize = 100;
 /// How many occurrences one backfill makes at most.

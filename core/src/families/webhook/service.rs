@@ -20,9 +20,10 @@ use super::secret::WebhookSecret;
 use crate::families::Ports;
 use crate::families::webhook::ports::{DeliveryAttempt, DeliveryQuery, SecretsError, WebhookDelivery};
 use crate::invalid::Invalid;
+use crate::job::bounds::check_due;
 use crate::job::{JobId, NewJob};
-use crate::manager::{EnqueueError, JobManager, check_due};
-use crate::paging::{Newest, Page, Place};
+use crate::manager::{EnqueueError, JobManager};
+use crate::paging::{Cursor, LatestPage, Page};
 use crate::ports::{StoreError, VersionedOutcome};
 
 /// What can be done with webhooks.
@@ -251,19 +252,19 @@ impl WebhookService {
     /// write more for the few times that somebody looks. What is made meanwhile moves no page.
     pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, WebhookError> {
         let place =
-            |cursor: &String| Place::read(cursor).ok_or_else(|| WebhookError::Cursor(excerpt(cursor)));
-        let mut newest = Newest::new(query.cursor.as_ref().map(place).transpose()?, query.page());
+            |cursor: &String| Cursor::parse(cursor).ok_or_else(|| WebhookError::Cursor(excerpt(cursor)));
+        let mut newest = LatestPage::new(query.cursor.as_ref().map(place).transpose()?, query.page());
         let mut next = DeliveryQuery { limit: READ, cursor: None, ..query.clone() };
         loop {
             let read = self.ports.webhooks.webhooks.deliveries(&next).await?;
-            let placed = |one: WebhookDelivery| (Place::new(one.created_at, one.id.clone()), one);
-            newest.see(read.items.into_iter().map(placed));
+            let placed = |one: WebhookDelivery| (Cursor::new(one.created_at, one.id.clone()), one);
+            newest.add(read.items.into_iter().map(placed));
             next.cursor = read.cursor;
             if next.cursor.is_none() {
                 break;
             }
         }
-        let mut page = newest.page();
+        let mut page = newest.into_page();
         for delivery in &mut page.items {
             delivery.headers = delivery.headers.hidden();
         }
