@@ -20,7 +20,7 @@ use crate::ports::{InsertOutcome, Outgoing, QueueError, StoreError};
 pub struct Enqueued {
     /// Its identity.
     pub job_id: JobId,
-    /// Where it stands.
+    /// Its status.
     pub status: JobStatus,
     /// Whether a job with this id was accepted before, or another job holds its unique key. This is that job then,
     /// and the call changed nothing.

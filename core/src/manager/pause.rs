@@ -6,7 +6,7 @@ use crate::job::{JobExecution, JobStatus, Queue};
 use crate::ports::SaveOutcome;
 
 impl JobManager {
-    /// What is paused.
+    /// The control item: what is paused.
     pub async fn control(&self) -> Result<Control, ManagerError> {
         Ok(self.ports.control.load().await?)
     }

@@ -1,4 +1,4 @@
-//! The zone whose local time a schedule goes by.
+//! The time zone of a schedule.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,7 @@
 //! The schedule expressions of EventBridge rules, as the template has them.
 //!
-//! The local stack fires the template's rules by them, and a schedule of ours can be said in them and back
-//! (see [`to_eventbridge`] and [`from_eventbridge`]), as far as each can say what the other can.
+//! The local stack fires the template's rules by them. [`to_eventbridge`] and [`from_eventbridge`] convert our cadences
+//! and back, as far as both can express them.
 use std::fmt;
 
 mod convert;
