@@ -1,7 +1,7 @@
 //! A small state that the whole fleet shares, kept under a revision.
 //!
-//! Whoever changes one has seen its last revision. Two environments may make the same change of the same revision at
-//! the same moment, so a state also says who wrote it.
+//! A write is conditional on the revision that its writer has seen. Two environments may make the same change of the
+//! same revision at the same moment, so a state also names its writer.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -18,6 +18,6 @@ pub trait VersionedState: Clone + PartialEq + Serialize + DeserializeOwned + Sen
     /// How often it was written: 1 for the first time.
     fn revision(&self) -> u64;
 
-    /// From when on it is as if it had never been written; `None` where that is not known.
+    /// From when on it counts as never written; `None` if unknown.
     fn expires_at(&self) -> Option<DateTime<Utc>>;
 }

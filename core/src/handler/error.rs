@@ -124,8 +124,7 @@ impl JobError {
         self
     }
 
-    /// Says how many retries the job has in all, where its message does not: for handlers whose jobs know that
-    /// themselves. Changes nothing about a permanent error or a snooze.
+    /// Sets how many retries the job has in all, unless its message says so: for handlers that know it per job. Changes nothing about a permanent error or a snooze.
     #[must_use]
     pub const fn of_retries(mut self, all: u32) -> Self {
         if let Kind::Retryable { retries, .. } = &mut self.kind {

@@ -26,15 +26,15 @@ use fields::{Fields, missing, not_json, refused};
 
 /// The version of the contract that is written, and the newest that is read.
 pub const VERSION: u64 = 1;
-/// The largest message body that is accepted, in bytes (200 KiB): SQS would take more, but a copy
-/// must always fit with what a later version adds.
+/// The largest message body that is accepted, in bytes (200 KiB). SQS would take more, but a copy must have room for the
+/// fields that it adds.
 pub const MAX_BODY_BYTES: usize = 200 * 1024;
-/// The largest body of a copy, which carries more than the message that it was made from.
+/// The largest body of a copy, which has more fields than its original.
 const MAX_COPY_BYTES: usize = 256 * 1024;
-/// A copy is less than four times as large as its message: `1e15` is written out in full.
+/// A copy is less than four times as large as its original: `1e15` is written out in full.
 const SURELY_COPIED_BYTES: usize = MAX_COPY_BYTES / 4 - 4 * 1024;
 
-/// A decoded message: the job, when it is due, and whether a record of it was written when it was sent.
+/// A decoded message: the job, its due instant, and whether its sender recorded it.
 ///
 /// ```
 /// use chrono::{TimeZone, Utc};
@@ -57,11 +57,11 @@ const SURELY_COPIED_BYTES: usize = MAX_COPY_BYTES / 4 - 4 * 1024;
 pub struct JobMessage {
     /// The job.
     pub definition: JobDefinition,
-    /// When it becomes due: `runAt`, else `delay` after it was sent, else when it was sent.
+    /// When it becomes due: at `runAt`, otherwise `delay` after it was sent, otherwise when it was sent.
     pub due_at: DateTime<Utc>,
-    /// Whether whoever sent it wrote its record too; a claim is then an update, otherwise an insert.
+    /// Whether its sender also wrote its record. If so, a claim is an update; otherwise it is an insert.
     pub recorded: bool,
-    /// Whether it is the copy of one that was deferred for a breaker or a limit: it has waited its turn.
+    /// Whether it is the copy of a message that was deferred for a breaker or a limit: it has waited its turn.
     pub deferred: bool,
 }
 
@@ -140,8 +140,8 @@ impl JobMessage {
         })
     }
 
-    /// The body of a message for this job. It carries the due instant, so that every copy waits for the
-    /// same moment, however late it was sent.
+    /// The body of a message for this job. It carries the due instant, so every copy waits for the same moment, however
+    /// late it was sent.
     #[must_use]
     pub fn encode(&self) -> String {
         self.written(self.recorded)
@@ -191,8 +191,8 @@ impl JobMessage {
         sendable(&Value::Object(object))
     }
 
-    /// The message group that keeps one tenant's backlog from starving another's: its name, with what SQS
-    /// does not take in a group escaped.
+    /// The message group, which keeps one tenant's backlog from starving another's: the tenant's name, with the
+    /// characters escaped that SQS does not take in a group.
     #[must_use]
     pub fn group(&self) -> Option<String> {
         const MAX_GROUP_CHARS: usize = 128;
@@ -201,9 +201,8 @@ impl JobMessage {
         Some(group)
     }
 
-    /// This job's message as it came, made to name the job: sent anew it would otherwise get a new identity
-    /// with its new message id. Fields that the contract does not know are left out where it would otherwise
-    /// be too large to be read again.
+    /// This job's message as it came, with the job's id added. Otherwise it would get a new identity if it is sent again,
+    /// from its new message id. If it would become too large to be read, unknown fields are left out.
     #[must_use]
     pub fn named(&self, body: &str) -> String {
         let Ok(Value::Object(mut object)) = serde_json::from_str(body) else { return body.to_owned() };
@@ -214,8 +213,8 @@ impl JobMessage {
     }
 }
 
-/// A body that can't be read, made to name the message that it came in where it names nothing: sent anew it
-/// would otherwise get a new identity. What is no object, or is too large to be read, stays as it is.
+/// An unreadable body with its message id added, if it has no id. Otherwise it would get a new identity if it is sent
+/// again. A body that is no object, or is too large to be read, stays as it is.
 pub(crate) fn named_by_message(body: &str, message_id: &str) -> String {
     match serde_json::from_str(body) {
         Ok(Value::Object(mut object)) if body.len() <= MAX_COPY_BYTES && !object.contains_key("id") => {
@@ -230,14 +229,14 @@ fn escaped(byte: u8) -> String {
     if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
 }
 
-/// JSON without the two characters that SQS refuses and JSON does not: inside texts, where alone they can
-/// be, they have escapes.
+/// JSON without the two characters that SQS refuses and JSON allows. They can only stand in texts, and are escaped
+/// there.
 fn sendable(json: &Value) -> String {
     json.to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
-/// The first whole millisecond that is not before an instant: a copy must not be due earlier. Where that is
-/// in the year 10000, which no worker reads, it is the last one before.
+/// The first whole millisecond at or after an instant, because a copy must not be due earlier. If that would be in the
+/// year 10000, which no worker reads, the last whole millisecond before.
 fn whole_millis(instant: DateTime<Utc>) -> DateTime<Utc> {
     let beyond = i64::from(instant.timestamp_subsec_nanos() % 1_000_000);
     let earlier = instant - TimeDelta::nanoseconds(beyond);
@@ -264,7 +263,7 @@ fn uniqueness(fields: &mut Fields) -> Result<(Option<String>, Option<Duration>),
     let time = match fields.millis("uniqueFor", MAX_UNIQUE_FOR) {
         Ok(Some(Duration::ZERO)) => return Err(refused("uniqueFor", &expected, &0.into())),
         Ok(Some(time)) if key.is_none() => {
-            let nothing = "nothing where there is no uniqueKey";
+            let nothing = "no value without a uniqueKey";
             return Err(refused("uniqueFor", nothing, &millis::of(time).into()));
         }
         other => other.map_err(|error| error.expecting(expected))?,

@@ -1,4 +1,4 @@
-//! What holds for every message, however it is made. What holds for one is in `tests`.
+//! Properties of every message. `tests` has single cases.
 
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -82,7 +82,7 @@ fn millis_up_to(max: Duration) -> impl Strategy<Value = Duration> {
 }
 
 prop_compose! {
-    /// Any job that the contract can carry, but for its instants.
+    /// Any job that the contract can carry, without its instants.
     fn definition()(
         (id, name) in ("[!-~]{1,256}", printable()),
         job_type in job_type(),
@@ -105,7 +105,7 @@ prop_compose! {
     }
 }
 
-/// A key, and a time only where there is one.
+/// A key, and a time only with a key.
 fn uniqueness() -> impl Strategy<Value = (Option<String>, Option<Duration>)> {
     option::of((printable(), option::of(millis_up_to(MAX_UNIQUE_FOR)))).prop_map(|unique| match unique {
         Some((key, time)) => (Some(key), time),

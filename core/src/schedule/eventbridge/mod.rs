@@ -57,7 +57,7 @@ impl RuleExpression {
     }
 
     /// The first firing after `after`. A rate counts from when the rule was created, and fires first one
-    /// interval later. `None` where its years are over.
+    /// interval later. `None` if its years have passed.
     #[must_use]
     pub fn next_after(&self, after: DateTime<Utc>, created: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match &self.kind {

@@ -14,8 +14,8 @@ use crate::sqs::visibility::Visibility;
 /// Every call takes the present instant. Calls should come in the order of their instants; one that comes late
 /// finds what has become visible still visible.
 ///
-/// With [`journaled`](Self::journaled), each call adds to a list what it changed, which
-/// [`take_changes`](Self::take_changes) hands out; whoever writes it before answering loses nothing.
+/// With [`journaled`](Self::journaled), each call adds its changes to a list, which
+/// [`take_changes`](Self::take_changes) returns. A caller that writes them before it answers loses nothing.
 ///
 /// ```
 /// use chrono::DateTime;
