@@ -1,5 +1,5 @@
-//! Time and randomness come in through ports, so that a test can hold its breath, a simulator can let years pass, and
-//! a run can be repeated from its seed.
+//! Time and randomness, as ports: a test can stop the clock, a simulator can let years pass, and a run can be repeated
+//! from its seed.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! The settings that decide how jobs are run: the seed's `JobConfig`, and what Lambda adds to it.
+//! How jobs run, unless a job or its handler says otherwise: concurrency, timeouts, retries, retention.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::job::Retention;
 use crate::job::bounds::MAX_TIMEOUT;
 use crate::retry::RetryPolicy;
 
-/// How jobs are run where neither the job nor its handler says otherwise.
+/// How jobs run, unless a job or its handler says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobConfig {
-    /// Whether jobs are run at all; where not, their messages wait.
+    /// Whether jobs run at all. If not, their messages wait.
     pub enabled: bool,
     /// How many jobs of a batch run at once; 5 by default.
     pub concurrency: usize,
@@ -24,21 +24,21 @@ pub struct JobConfig {
     pub function_timeout: Duration,
     /// How long finished jobs are remembered; 15 days by default and at least.
     pub retention: Retention,
-    /// When breakers open that have no policy of their own.
+    /// The policy of breakers without one of their own.
     pub breaker: BreakerPolicy,
 }
 
 impl JobConfig {
-    /// What an attempt is given beyond its timeout, so that it can still be settled.
+    /// The time after an attempt's timeout in which it is settled.
     pub const SETTLE_MARGIN: Duration = Duration::from_secs(3);
-    /// How much of an invocation may pass before its first jobs start: to receive, to decode and to claim them.
+    /// The time at the beginning of an invocation to receive, decode and claim its jobs.
     pub const START_MARGIN: Duration = Duration::from_secs(2);
     /// How far the clocks of two machines may differ; added to every lease.
     pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
-    /// How often SQS may deliver a message before it would move it to the dead-letter queue itself.
+    /// How often SQS delivers a message before it moves it to the dead-letter queue itself.
     pub const MAX_RECEIVE_COUNT: u32 = 50;
 
-    /// Checks what the types can't say.
+    /// Checks what the types don't rule out.
     ///
     /// ```
     /// use lambda_jobs_core::JobConfig;

@@ -1,8 +1,8 @@
-//! The one error of input that can't be: the field, what was expected of it, and what was found.
+//! The one error of invalid input: the field, what was expected, and what was found.
 
 use std::fmt::Display;
 
-/// A value that can't be. It reads `field: expected X, got Y`.
+/// A value that is refused. It reads `field: expected X, got Y`.
 ///
 /// A field inside another is named with both, as in `cron: minute` or `job: name`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,14 +45,20 @@ impl Invalid {
         Self { field: format!("{outer}: {}", self.field), ..self }
     }
 
-    /// The field at fault.
+    /// The same fault, with more to say about what was expected.
+    #[must_use]
+    pub(crate) fn expecting(self, expected: String) -> Self {
+        Self { expected, ..self }
+    }
+
+    /// The field at fault; `body` if that is the message as a whole.
     #[must_use]
     pub fn field(&self) -> &str {
         &self.field
     }
 }
 
-/// Enough of a value to recognize it by, and what stands for the rest: what comes from outside may be huge.
+/// The beginning of a value, and what stands for the rest: input may be huge.
 fn excerpt(text: &str, most: usize) -> (&str, String) {
     match text.char_indices().nth(most) {
         None => (text, String::new()),

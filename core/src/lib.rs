@@ -1,28 +1,33 @@
 //! Everything about lambda-jobs that can be decided without AWS.
 //!
-//! | module | what lives there |
-//! | --- | --- |
-//! | [`job`] | what a job is called, carries and stands at, and every change that can happen to it |
-//! | [`message`] | the message contract: enqueue by sending an SQS message |
-//! | [`handler`], [`context`], [`registry`] | what users write: the work, what it knows, where it is found |
-//! | [`retention`] | how long finished jobs are remembered |
-//! | [`retry`] | when a failed job is tried again |
-//! | [`schedule`] | when jobs are made again and again: cron, rates, zones |
-//! | [`breaker`], [`bulkhead`], [`limit`] | what protects others from too many jobs at the wrong time |
-//! | [`control`] | what is paused, and what follows from it |
-//! | [`processor`] | a batch of messages: decode, gate, claim, run, settle |
-//! | [`dispatcher`] | what has to happen when a minute is over: parked jobs are sent |
-//! | [`explain`] | why a job is not running, and when it can start |
-//! | [`manager`] | what a caller can do: enqueue, look, list, cancel, retry, clean up |
-//! | [`families`] | the job families that come along |
-//! | [`ports`] | what all of this needs from the outside, as small traits |
-//! | [`memory`] | the ports in memory: for tests, yours too |
-//! | [`unique`] | whether the key of a unique job can be had |
-//! | [`sqs`] | the one model of SQS, shared by tests, the simulator and the local stack |
-//! | `testing` (a feature) | conformance suites for adapters, and the simulator |
+//! Core stands on floors. A module imports only from floors below its own, and no two files import each other in a
+//! circle; a test reads the imports and fails otherwise. From the top:
 //!
-//! There is no AWS crate here, no HTTP client, no runtime and no clock: time and randomness come in
-//! through ports, so that a run can be repeated from its seed.
+//! | floor | modules |
+//! | --- | --- |
+//! | families | [`families`]: the job families that come along, each with its own ports and memory adapters |
+//! | tick | [`dispatcher`]: what happens once a minute: schedules, parked jobs, event source mappings, stale messages |
+//! | engine | [`manager`]: what a caller can do with jobs · [`processor`]: a batch of messages: decode, gate, claim, run, settle |
+//! | handlers | [`handler`]: what users write · [`memory`]: the ports in memory, for tests, yours too |
+//! | views | [`explain`]: why a job is not running · [`monitoring`]: health, metrics, queue status |
+//! | protection | `protection`: the fleet's cached breakers and limits, and the locks of unique keys |
+//! | ports | [`ports`]: what core needs from outside, as small traits |
+//! | settings | [`config`]: how jobs run, unless a job or its handler says otherwise |
+//! | states | [`breaker`], [`bulkhead`], [`limit`], [`unique`]: pure states that the fleet shares |
+//! | contract | [`message`]: enqueue by sending an SQS message · [`schedule`]: cron, rates, zones · [`control`]: what is paused · [`retry`]: backoff |
+//! | jobs | [`job`]: ids, bounds, specs, records and every change of them · [`paging`]: lists page by page |
+//! | ground | [`sqs`]: the one model of SQS · [`clock`] · [`Invalid`]: the one error of invalid input · [`versioned`] |
+//!
+//! There is no AWS crate here, no HTTP client, no runtime and no clock. Time and randomness come in through ports, so a
+//! run can be repeated from its seed. The crate `lambda-jobs-testing` has the conformance suites for adapters, and the
+//! simulator.
+//!
+//! Core runs on no async runtime. It sleeps through [`Clock`](clock::Clock), polls futures in place and catches panics
+//! poll by poll. So a simulator can own the executor.
+//!
+//! The pure states of breakers, bulkheads, limits and unique keys stand below the ports. Ports speak of them, so one
+//! [`CorePorts`](ports::CorePorts) value can name `VersionedStore<Breaker>` and its siblings without type parameters.
+//! What reads, caches and writes those states is `protection`, above the ports.
 
 pub mod breaker;
 pub mod bulkhead;
@@ -58,8 +63,8 @@ pub use handler::{
 };
 pub use invalid::Invalid;
 pub use job::{
-    JobDefinition, JobExecution, JobId, JobRecord, JobResult, JobStatus, JobType, NewJob, Priority, Queue,
-    Retention, ScheduleId,
+    JobDefinition, JobExecution, JobId, JobRecord, JobResult, JobSpec, JobStatus, JobType, NewJob, Priority,
+    Queue, Retention, ScheduleId,
 };
 pub use manager::JobManager;
 pub use processor::JobProcessor;

@@ -1,7 +1,7 @@
-//! Lists that begin with the newest, page by page, of what is read in another order.
+//! Lists that begin with the latest item, page by page, from sources in another order.
 //!
-//! A page ends at a place, an instant and an id, and the next one begins after it. A place stays where it is: what is
-//! made, changes or goes meanwhile moves no page.
+//! A page ends at a cursor, an instant and an id, and the next page begins after it. A cursor stays valid: items that
+//! are added, changed or removed meanwhile shift no page.
 
 use std::cmp::Reverse;
 
@@ -10,20 +10,20 @@ use chrono::{DateTime, SecondsFormat, Utc};
 /// A part of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
-    /// What was found.
+    /// The items.
     pub items: Vec<T>,
     /// Where the next page begins; `None` at the end.
     pub cursor: Option<String>,
 }
 
-/// What a list is sorted by: the newest first, and what has no instant last; those of one instant by id.
+/// The place of an item in a list: the latest first, items without an instant last, items of one instant by id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place(Reverse<Option<DateTime<Utc>>>, String);
+pub(crate) struct Cursor(Reverse<Option<DateTime<Utc>>>, String);
 
-/// What a cursor writes for no instant.
+/// How a cursor without an instant is written.
 const NEVER: &str = "never";
 
-impl Place {
+impl Cursor {
     pub(crate) const fn new(at: Option<DateTime<Utc>>, id: String) -> Self {
         Self(Reverse(at), id)
     }
@@ -33,9 +33,9 @@ impl Place {
         self.0.0
     }
 
-    /// The place that a page ended at; `None` where that is no cursor.
-    pub(crate) fn read(cursor: &str) -> Option<Self> {
-        let (at, id) = cursor.split_once('#')?;
+    /// Reads the cursor of a page; `None` if the text is no cursor.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (at, id) = text.split_once('#')?;
         let at = match at {
             NEVER => None,
             at => Some(DateTime::parse_from_rfc3339(at).ok()?.to_utc()),
@@ -43,47 +43,47 @@ impl Place {
         Some(Self::new(at, id.to_owned()))
     }
 
-    fn cursor(&self) -> String {
+    fn text(&self) -> String {
         let at = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         format!("{}#{}", self.at().map_or_else(|| NEVER.to_owned(), at), self.1)
     }
 }
 
-/// The newest of what was seen, and no more of it than a page holds.
-pub(crate) struct Newest<T> {
-    after: Option<Place>,
-    most: usize,
-    kept: Vec<(Place, T)>,
-    /// Whether something was let go of.
-    is_cut: bool,
+/// The latest of the items that were added after a cursor, as many as a page holds.
+pub(crate) struct LatestPage<T> {
+    after: Option<Cursor>,
+    size: usize,
+    items: Vec<(Cursor, T)>,
+    /// Whether an item did not fit.
+    has_more: bool,
 }
 
-impl<T> Newest<T> {
-    /// As many as this, of those after this place.
-    pub(crate) const fn new(after: Option<Place>, most: usize) -> Self {
-        Self { after, most, kept: Vec::new(), is_cut: false }
+impl<T> LatestPage<T> {
+    /// An empty page of this size, for items after this cursor.
+    pub(crate) const fn new(after: Option<Cursor>, size: usize) -> Self {
+        Self { after, size, items: Vec::new(), has_more: false }
     }
 
-    /// Looks at some more; what was seen before is kept once.
-    pub(crate) fn see(&mut self, more: impl IntoIterator<Item = (Place, T)>) {
-        let is_after = |place: &Place| self.after.as_ref().is_none_or(|after| place > after);
-        self.kept.extend(more.into_iter().filter(|(place, _)| is_after(place)));
-        self.kept.sort_by(|(one, _), (other, _)| one.cmp(other));
-        self.kept.dedup_by(|(one, _), (other, _)| one == other);
-        self.is_cut |= self.kept.len() > self.most;
-        self.kept.truncate(self.most);
+    /// Adds items, in any order. An item that was added before is kept once.
+    pub(crate) fn add(&mut self, more: impl IntoIterator<Item = (Cursor, T)>) {
+        let is_after = |cursor: &Cursor| self.after.as_ref().is_none_or(|after| cursor > after);
+        self.items.extend(more.into_iter().filter(|(cursor, _)| is_after(cursor)));
+        self.items.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.items.dedup_by(|(one, _), (other, _)| one == other);
+        self.has_more |= self.items.len() > self.size;
+        self.items.truncate(self.size);
     }
 
-    /// Whether nothing that is at or before this instant belongs to them any more.
-    pub(crate) fn are_all_after(&self, at: DateTime<Utc>) -> bool {
-        let last = self.kept.last().filter(|_| self.kept.len() >= self.most);
-        last.is_some_and(|(place, _)| place.at() > Some(at))
+    /// Whether the page is full of items later than this instant: no item at or before it belongs to the page.
+    pub(crate) fn is_full_of_later_than(&self, at: DateTime<Utc>) -> bool {
+        let last = self.items.last().filter(|_| self.items.len() >= self.size);
+        last.is_some_and(|(cursor, _)| cursor.at() > Some(at))
     }
 
-    /// The page of them.
-    pub(crate) fn page(self) -> Page<T> {
-        let cursor = self.kept.last().filter(|_| self.is_cut).map(|(place, _)| place.cursor());
-        Page { items: self.kept.into_iter().map(|(_, one)| one).collect(), cursor }
+    /// The page, with the cursor of the next one.
+    pub(crate) fn into_page(self) -> Page<T> {
+        let cursor = self.items.last().filter(|_| self.has_more).map(|(cursor, _)| cursor.text());
+        Page { items: self.items.into_iter().map(|(_, one)| one).collect(), cursor }
     }
 }
 
@@ -99,12 +99,12 @@ mod tests {
             [None, Some(DateTime::UNIX_EPOCH), Some(DateTime::UNIX_EPOCH + TimeDelta::nanoseconds(1))];
         for at in instants {
             for id in ["d1", "with#signs#", "never#1"] {
-                let place = Place::new(at, id.to_owned());
-                assert_eq!(Place::read(&place.cursor()), Some(place));
+                let cursor = Cursor::new(at, id.to_owned());
+                assert_eq!(Cursor::parse(&cursor.text()), Some(cursor));
             }
         }
         for wrong in ["", "d1", "#d1", "2026#d1", "Never#d1"] {
-            assert_eq!(Place::read(wrong), None, "{wrong}");
+            assert_eq!(Cursor::parse(wrong), None, "{wrong}");
         }
     }
 }

@@ -5,7 +5,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::JobDefinition;
-use lambda_jobs_core::message::{DecodeError, JobMessage};
+use lambda_jobs_core::Invalid;
+use lambda_jobs_core::message::JobMessage;
 use libfuzzer_sys::fuzz_target;
 
 /// The longest reason is shorter than this, in bytes.
@@ -42,7 +43,7 @@ fn check_copies(message: &JobMessage, body: &str, sent_at: DateTime<Utc>) {
     assert_eq!(decode_later(&copy.encode()), Ok(copy));
 }
 
-fn check_refusal(error: &DecodeError) {
+fn check_refusal(error: &Invalid) {
     let reason = error.to_string();
     assert!(reason.starts_with(&format!("{}: expected ", error.field())), "{reason}");
     assert!(reason.contains(", got ") && reason.len() < ROOM_FOR_A_REASON, "{reason}");

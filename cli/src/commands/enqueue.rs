@@ -36,10 +36,10 @@ fn new_job(args: &EnqueueArgs) -> NewJob {
     job.queue = args.queue;
     job.delay = args.delay;
     job.run_at = args.run_at;
-    job.max_retries = args.max_retries;
-    job.timeout = args.timeout;
-    job.tags.clone_from(&args.tags);
-    job.tenant.clone_from(&args.tenant);
+    job.spec.max_retries = args.max_retries;
+    job.spec.timeout = args.timeout;
+    job.spec.tags.clone_from(&args.tags);
+    job.spec.tenant.clone_from(&args.tenant);
     job.unique_key.clone_from(&args.unique_key);
     job.unique_for = args.unique_for;
     job

@@ -37,7 +37,7 @@ async fn list(target: &Target) -> Result<ExitCode, Failure> {
             schedule.id.to_string(),
             schedule.cadence.to_string(),
             schedule.zone.name().to_owned(),
-            output::plain(&schedule.job.name, 40),
+            output::plain(&schedule.job.spec.name, 40),
             if schedule.enabled { "yes".to_owned() } else { "no".to_owned() },
             state.last.map_or_else(|| "-".to_owned(), seconds),
             state.next_at.map_or_else(|| "-".to_owned(), seconds),

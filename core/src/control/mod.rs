@@ -1,9 +1,12 @@
-//! What holds for all environments at once: what is paused, since when, and why.
+//! The control item: what is paused, since when, and why.
 //!
-//! There is one control item, and it is the truth. Workers look at it before they start jobs, and the
-//! event source mappings are made to follow it, so that a pause costs nothing while it lasts. Whoever
-//! changes it writes on the condition that nobody else has, so that a pause and a resume at the same
-//! moment end as one of the two and never as a mixture.
+//! There is one control item for all environments, and it is the truth. Each change is written on the condition that
+//! nobody else has changed it. So a pause and a resume at the same moment end as one of the two, never as a mixture.
+//!
+//! Three things follow the control item, each by itself. A *worker* reads it; a message of a paused queue waits
+//! as long again as the pause has lasted, at least 5 s and at most 1 minute. The *event source mappings* are
+//! compared with it at each tick of the dispatcher, so a pause costs nothing while it lasts. The *local pollers* are
+//! event sources that change at once. `ENABLE_JOBS=false` disables the same mappings; the item notes since when.
 
 mod pause_reason;
 
@@ -22,7 +25,7 @@ use crate::job::Queue;
 pub struct Pause {
     /// Since when.
     pub since: DateTime<Utc>,
-    /// Why, in the words of whoever paused.
+    /// Why, in the operator's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<PauseReason>,
 }
@@ -38,7 +41,7 @@ impl fmt::Display for Pause {
     }
 }
 
-/// What is stored in the control item.
+/// The control item.
 ///
 /// ```
 /// use lambda_jobs_core::control::Control;
@@ -53,7 +56,7 @@ impl fmt::Display for Pause {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Control {
-    /// How often it was changed; 0 where there is no item yet.
+    /// How often it was changed; 0 if there is no item yet.
     pub revision: u64,
     /// The pause of all work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,14 +64,14 @@ pub struct Control {
     /// The pauses of single queues.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub queues: BTreeMap<Queue, Pause>,
-    /// Since when `ENABLE_JOBS` is known to be `false`, as the reconciler has found it.
+    /// Since when the reconciler has seen `ENABLE_JOBS=false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_since: Option<DateTime<Utc>>,
 }
 
 impl Control {
-    /// Pauses one queue, or all work: whatever the scope names is paused afterwards. What is paused already
-    /// keeps its beginning, and its reason unless there is a new one.
+    /// Pauses one queue, or all work if `scope` is `None`. An earlier pause keeps its beginning, and its reason unless
+    /// there is a new one.
     #[must_use]
     pub fn pause(&self, scope: Option<Queue>, reason: Option<PauseReason>, now: DateTime<Utc>) -> Self {
         let mut next = self.clone();
@@ -87,8 +90,8 @@ impl Control {
         next.after(self)
     }
 
-    /// Lifts every pause of one queue, or of all: whatever the scope names is not paused afterwards. Where
-    /// all work is paused and one queue is resumed, the others stay paused as they were.
+    /// Lifts every pause of one queue, or of all queues if `scope` is `None`. If all work is paused and one queue is
+    /// resumed, the other queues stay paused.
     #[must_use]
     pub fn resume(&self, scope: Option<Queue>) -> Self {
         let mut next = self.clone();
@@ -109,7 +112,7 @@ impl Control {
         next.after(self)
     }
 
-    /// Notes whether jobs are enabled by the environment, which has no beginning of its own.
+    /// Notes whether the environment enables jobs; the environment doesn't tell since when.
     #[must_use]
     pub fn noting(&self, jobs_enabled: bool, now: DateTime<Utc>) -> Self {
         let since = if jobs_enabled { None } else { Some(self.disabled_since.unwrap_or(now)) };
@@ -128,7 +131,7 @@ impl Control {
         self.pause_of(queue).map(|pause| pause.since)
     }
 
-    /// The pause that a queue's jobs wait for: the earlier one, where there are two.
+    /// The pause that holds a queue's jobs; the earlier one if there are two.
     #[must_use]
     pub fn pause_of(&self, queue: Queue) -> Option<&Pause> {
         self.all.iter().chain(self.queues.get(&queue)).min_by_key(|pause| pause.since)
@@ -155,8 +158,8 @@ impl Control {
     }
 }
 
-/// How long something waits each time that an operator keeps from running: as long again as it has lasted, so that
-/// the end of a short pause is soon noticed and a long one costs little; 5 s to a minute.
+/// How long a paused job waits before it looks again: as long as the pause has lasted, 5 s to 1 minute. So it notices
+/// the end of a short pause soon, and a long pause costs little.
 pub(crate) fn looking_again(since: DateTime<Utc>, now: DateTime<Utc>) -> TimeDelta {
     (now - since).clamp(TimeDelta::seconds(5), TimeDelta::minutes(1))
 }

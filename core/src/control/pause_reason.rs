@@ -1,4 +1,4 @@
-//! Why something was paused, in a person's words.
+//! The reason of a pause, in an operator's words.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,8 @@ use crate::invalid::Invalid;
 
 /// A reason: 1 to 200 printable characters on one line.
 ///
-/// It is stored, logged and shown to other people, so it must not be able to break a line, a terminal or a
-/// page's layout.
+/// It is stored, logged and shown to other people, so it can't contain what breaks a line, a terminal or a page's
+/// layout.
 ///
 /// ```
 /// use lambda_jobs_core::control::PauseReason;
@@ -28,7 +28,7 @@ pub struct PauseReason(String);
 
 /// The longest reason, in characters.
 const MAX_CHARS: usize = 200;
-/// How much of a wrong reason its error shows.
+/// How much of a refused reason its error shows, in characters.
 const SHOWN: usize = 60;
 
 impl PauseReason {
@@ -53,8 +53,8 @@ impl FromStr for PauseReason {
     }
 }
 
-/// Whether a character stays where it is put: no controls, and nothing that turns the direction of writing
-/// or breaks a line.
+/// Whether a character is harmless: no control character, nothing that breaks a line or turns the direction of
+/// writing.
 fn is_printable(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')

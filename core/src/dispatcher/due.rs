@@ -1,7 +1,7 @@
 //! Sending parked jobs.
 //!
-//! Send, then update: a crash in between sends a message twice, and the claim lets one of them run. The
-//! other way round it would lose the job.
+//! The dispatcher sends first and updates second. A crash in between sends a message twice, and the claim lets only one
+//! of them run. The other way round, a crash would lose the job.
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
@@ -29,7 +29,7 @@ impl Dispatcher {
             let Page { items, cursor } = match page {
                 Ok(page) => page,
                 Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the due index can't be read");
+                    tracing::error!(error = &error as &dyn std::error::Error, "can't read the due index");
                     report.is_partial = true;
                     return;
                 }
@@ -76,7 +76,7 @@ impl Dispatcher {
         }
     }
 
-    /// How many of these were sent, and how many could not be; `None` where there was no time to begin.
+    /// How many of these jobs were sent, and how many failed; `None` if there was no time to begin.
     async fn send_chunk(&self, records: &[JobRecord], deadline: DateTime<Utc>) -> Option<(usize, usize)> {
         if self.is_late(deadline) {
             return None;
@@ -91,17 +91,17 @@ impl Dispatcher {
                 Ok(()) => sent.push(record.clone().dispatched()),
                 Err(error) => tracing::warn!(
                     job_id = %record.id(), error = &error as &dyn std::error::Error,
-                    "a parked job can't be sent; the next tick tries again"
+                    "can't send a parked job; the next tick tries again"
                 ),
             }
         }
         let (dispatched, failed) = (sent.len(), records.len() - sent.len());
         if !sent.is_empty() {
-            // A record that has changed meanwhile is right as it is: it was cancelled, or has started.
+            // A record that has changed meanwhile needs no update: its job was cancelled, or has started.
             for error in ports.store.replace_all(&sent).await.into_iter().filter_map(Result::err) {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "a job that was sent is still parked, and sent once more"
+                    "can't update a job that was sent; the next tick sends it once more"
                 );
             }
         }

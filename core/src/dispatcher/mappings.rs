@@ -1,9 +1,9 @@
-//! The event source mappings, made to follow the control item.
+//! Event source mappings that follow the control item.
 //!
-//! A mapping can't be changed while an earlier change is under way, and nobody waits for one. So there is
-//! no memory of what was asked for: each tick looks at what is wished and at what there is, and changes what
-//! stands still in the wrong state. Whatever the order of pauses, resumes and ticks, the last wish comes true
-//! once it has not changed for a while.
+//! A mapping can't be changed while an earlier change is under way, and nobody waits for one. So the reconciler
+//! remembers no requests. Each tick compares what the control item asks for with the mappings: it changes a mapping
+//! that stands still in the wrong state, and leaves one that is changing to a later tick. Whatever the order of
+//! pauses, resumes and ticks, the mappings follow the control item once it has not changed for a while.
 
 use std::sync::Arc;
 
@@ -12,19 +12,19 @@ use crate::control::Control;
 use crate::job::Queue;
 use crate::ports::{ChangeOutcome, ControlStore, EventSource, EventSources, SaveOutcome, SourceState};
 
-/// One event source that is to be changed.
+/// A change of one event source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Which one.
+    /// Its id.
     pub id: String,
     /// The queue that it takes messages from.
     pub queue: Queue,
-    /// Whether it is to take messages.
+    /// Whether it takes messages from now on.
     pub enable: bool,
 }
 
-/// The changes that make the event sources follow the control. One that is changing is left alone: what it
-/// will be is looked at when it stands still.
+/// The changes that make the event sources follow the control item. An event source that is still changing gets none:
+/// a later tick looks at it.
 #[must_use]
 pub fn reconcile(control: &Control, jobs_enabled: bool, sources: &[EventSource]) -> Vec<Change> {
     let change = |source: &EventSource| {
@@ -39,18 +39,18 @@ pub fn reconcile(control: &Control, jobs_enabled: bool, sources: &[EventSource])
     sources.iter().filter_map(change).collect()
 }
 
-/// What one tick came to.
+/// What one reconciliation did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reconciled {
     /// How many event sources were asked to change.
     pub changed: usize,
-    /// How many were still changing, and are asked again at the next tick.
+    /// How many were still changing. The next tick asks again.
     pub busy: usize,
-    /// How many calls failed; the next tick makes them again.
+    /// How many calls failed. The next tick makes them again.
     pub failed: usize,
 }
 
-/// Makes the event sources follow the control, tick by tick.
+/// Makes the event sources follow the control item, tick by tick.
 #[derive(Clone)]
 pub struct MappingReconciler {
     control: Arc<dyn ControlStore>,
@@ -69,16 +69,16 @@ impl MappingReconciler {
         Self { control, sources, clock }
     }
 
-    /// Looks at the control and at the event sources, and changes those that stand in the wrong state; with
-    /// `jobs_enabled` false, disables all. Never fails, so that it can't hold up whatever else a tick does: what
-    /// went wrong is logged, and done at the next tick.
+    /// Compares the event sources with the control item and changes those that stand in the wrong state. If
+    /// `jobs_enabled` is false, disables all. Never fails, so it can't hold up the rest of a tick: errors are logged,
+    /// and the next tick tries again.
     pub async fn reconcile_once(&self, jobs_enabled: bool) -> Reconciled {
         let mut done = Reconciled::default();
         let control = match self.control.load().await {
             Ok(control) => self.note(control, jobs_enabled).await,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "the control can't be read; the event sources stay as they are");
+                tracing::warn!(error, "can't read the control item; the event sources stay as they are");
                 return Reconciled { failed: 1, ..done };
             }
         };
@@ -86,20 +86,20 @@ impl MappingReconciler {
             Ok(sources) => sources,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "the event sources can't be listed; they stay as they are");
+                tracing::warn!(error, "can't list the event sources; they stay as they are");
                 return Reconciled { failed: 1, ..done };
             }
         };
         for Change { id, queue, enable } in reconcile(&control, jobs_enabled, &sources) {
             match self.sources.set_enabled(&id, enable).await {
                 Ok(ChangeOutcome::Accepted) => {
-                    tracing::info!(%queue, id, enable, "an event source is changed");
+                    tracing::info!(%queue, id, enable, "changed an event source");
                     done.changed += 1;
                 }
                 Ok(ChangeOutcome::Busy) => done.busy += 1,
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(%queue, id, enable, error, "an event source can't be changed yet");
+                    tracing::warn!(%queue, id, enable, error, "can't change an event source; the next tick tries again");
                     done.failed += 1;
                 }
             }
@@ -107,7 +107,7 @@ impl MappingReconciler {
         done
     }
 
-    /// Keeps since when jobs are disabled, because the environment can't say.
+    /// Notes in the control item since when jobs are disabled: the environment doesn't tell.
     async fn note(&self, control: Control, jobs_enabled: bool) -> Control {
         let noted = control.noting(jobs_enabled, self.clock.now());
         if noted == control {
@@ -115,11 +115,11 @@ impl MappingReconciler {
         }
         match self.control.save(&noted).await {
             Ok(SaveOutcome::Saved) => noted,
-            // Somebody else writes it; the next tick notes it.
+            // Another writer was faster; the next tick notes it.
             Ok(SaveOutcome::Conflict) => control,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "it can't be noted since when jobs are disabled");
+                tracing::warn!(error, "can't note since when jobs are disabled");
                 control
             }
         }

@@ -1,10 +1,13 @@
-//! What has to happen when a minute is over, though nobody sent a message.
+//! What happens once a minute.
 //!
-//! SQS holds a message for 15 minutes; DynamoDB holds everything longer and wakes nobody. So once a minute
-//! the dispatcher looks into the due index and sends what comes due soon, each message with the delay that
-//! is left: the queue, which keeps seconds, ends the wait, and a late tick delays nothing. Ticks may be
-//! doubled, late or left out, so it looks further ahead than two of them, and everything it does may be
-//! done again.
+//! SQS holds a message for 15 minutes; DynamoDB holds everything longer and wakes nobody. So once a minute the
+//! dispatcher fires schedules and sends the parked jobs that are due within 5 minutes, each message with the
+//! delay that is left. The queue ends the wait to the second, so a late tick delays nothing. Ticks may be two
+//! minutes apart, lost, doubled or killed: the dispatcher looks further ahead than two of them, and may repeat
+//! everything it does.
+//!
+//! Near its deadline it begins nothing new. What is left stands in the index, and the next tick goes on with
+//! it.
 
 mod due;
 mod mappings;
@@ -18,18 +21,18 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 pub use mappings::{Change, MappingReconciler, Reconciled, reconcile};
-pub use stale::{Freshened, REFRESH_AGE, refreshed, renew_stale_messages};
+pub use stale::{RENEW_AGE, Renewed, renew_stale_messages, renewed};
 
 use crate::manager::JobManager;
 
-/// Fires schedules, and sends what has waited in the store. One tick each minute; two at once do no harm.
+/// Fires schedules and sends parked jobs, in one tick a minute. Two ticks at once do no harm.
 pub struct Dispatcher {
     manager: Arc<JobManager>,
     mappings: Option<MappingReconciler>,
     renews_stale_messages: bool,
 }
 
-/// What a tick came to.
+/// What a tick did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TickReport {
@@ -37,22 +40,21 @@ pub struct TickReport {
     pub fired: usize,
     /// Parked jobs whose messages were sent.
     pub dispatched: usize,
-    /// Messages of paused queues that were sent anew, because SQS would forget them.
+    /// Stale messages of paused queues that were sent again, before SQS deletes them.
     pub refreshed: usize,
-    /// Schedules, parked jobs, messages and event sources for which a service did not answer; the next tick
-    /// tries again.
+    /// Schedules, parked jobs, messages and event sources for which a service failed. The next tick tries again.
     pub failed: usize,
-    /// Whether anything was left to the next tick: time ran out, or a service did not answer.
+    /// Whether work is left for the next tick: time ran out, or a service failed.
     pub is_partial: bool,
 }
 
 impl Dispatcher {
-    /// How far ahead of its time a message is sent: two ticks may be two minutes apart, one may be lost.
+    /// How far ahead of its time a message is sent. Two ticks may be two minutes apart, and one may be lost.
     pub const LOOK_AHEAD: Duration = crate::schedule::LOOK_AHEAD;
-    /// What is left of the invocation when nothing new is begun: a stalled request takes 8 s.
+    /// Nothing new begins in this last part of the invocation: a stalled request takes 8 s.
     const MARGIN: Duration = Duration::from_secs(10);
 
-    /// A dispatcher for the jobs of this manager. Makes its event sources, where it has some, follow what is paused.
+    /// A dispatcher for this manager's jobs. If there are event sources, they follow the control item.
     #[must_use]
     pub fn new(manager: Arc<JobManager>) -> Self {
         let ports = manager.ports();
@@ -62,14 +64,14 @@ impl Dispatcher {
         Self { manager, mappings, renews_stale_messages: false }
     }
 
-    /// Sends anew what has waited too long in paused queues, last thing in each tick.
+    /// Also sends stale messages of paused queues again, last in each tick.
     #[must_use]
     pub fn renewing_stale_messages(self) -> Self {
         Self { renews_stale_messages: true, ..self }
     }
 
-    /// Does what is due; begins nothing new when the deadline is near. Never fails: what did not work is
-    /// logged, and done by a later tick.
+    /// Does everything that is due, and begins nothing new near the deadline. Never fails: errors are logged, and a
+    /// later tick tries again.
     pub async fn tick(&self, deadline: DateTime<Utc>) -> TickReport {
         let mut report = TickReport::default();
         if let Some(mappings) = &self.mappings {
@@ -78,9 +80,9 @@ impl Dispatcher {
         self.fire_schedules(deadline, &mut report).await;
         self.send_due(deadline, &mut report).await;
         if self.renews_stale_messages {
-            let freshened = renew_stale_messages(self.manager.ports(), deadline).await;
-            report.refreshed += freshened.sent;
-            report.failed += freshened.failed;
+            let renewed = renew_stale_messages(self.manager.ports(), deadline).await;
+            report.refreshed += renewed.sent;
+            report.failed += renewed.failed;
         }
         report.log();
         report

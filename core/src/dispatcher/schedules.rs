@@ -12,11 +12,11 @@ const PAGE: usize = 1_000;
 const CHUNK: usize = 100;
 /// How many chunks are under way at once.
 const CONCURRENT_CHUNKS: usize = 4;
-/// How often schedules are looked at again in one tick that had too many occurrences for one look.
+/// How many rounds one tick makes if schedules have too many occurrences for one.
 const ROUNDS: usize = 10;
 
 impl Dispatcher {
-    /// Makes the jobs of all schedules that come due soon.
+    /// Makes the jobs of all occurrences that are due soon.
     pub(super) async fn fire_schedules(&self, deadline: DateTime<Utc>, report: &mut TickReport) {
         for _ in 0..ROUNDS {
             if !self.fire_round(deadline, report).await {
@@ -26,7 +26,7 @@ impl Dispatcher {
         report.is_partial = true;
     }
 
-    /// Looks at every due schedule once; whether another look would find more.
+    /// Fires every due schedule once. Returns whether another round would find more.
     async fn fire_round(&self, deadline: DateTime<Utc>, report: &mut TickReport) -> bool {
         let until = self.manager.ports().clock.now() + Self::LOOK_AHEAD;
         let mut query = DueSchedules { until, limit: PAGE, cursor: None };
@@ -39,7 +39,7 @@ impl Dispatcher {
             let page = match self.manager.ports().schedules.due(&query).await {
                 Ok(page) => page,
                 Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "schedules can't be read");
+                    tracing::error!(error = &error as &dyn std::error::Error, "can't read the schedules");
                     report.is_partial = true;
                     return false;
                 }

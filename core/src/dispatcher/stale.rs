@@ -1,9 +1,12 @@
-//! What waits too long in a queue that nobody works off.
+//! Stale messages of queues that nobody works on.
 //!
-//! SQS deletes a message 14 days after it was sent, and a pause may last longer. So a message that has waited
-//! for 10 days is sent anew, and only then is the old one deleted. Looking at messages counts as receiving
-//! them, and SQS takes one that was received often for a poison one; so one that was looked at often is sent
-//! anew as well.
+//! SQS deletes a message 14 days after its send, and a pause may last longer. So the dispatcher sends a message that is
+//! 10 days old again, with the same id and the same due instant, and only then deletes the old one. It looks in every
+//! tick once the queue has been idle for 10 days, and hourly before, because messages may have waited before the pause
+//! too.
+//!
+//! A look counts as a receive, and SQS takes a message with many receives for a poison one. So a message is
+//! also sent again after 10 looks, and no look makes a dead letter.
 
 use std::time::Duration;
 
@@ -16,22 +19,22 @@ use crate::job::bounds::MAX_SEND_DELAY;
 use crate::message::{JobMessage, MAX_BODY_BYTES, named_by_message};
 use crate::ports::{CorePorts, Outgoing, ReceivedMessage};
 
-/// How old a message becomes before it is sent anew; SQS keeps it for 14 days.
-pub const REFRESH_AGE: TimeDelta = TimeDelta::days(10);
-/// After this many receives it is sent anew, however old.
-const REFRESH_AFTER_RECEIVES: u32 = 10;
-/// How many batches without an old message end a look: SQS serves old messages first, more or less.
+/// The age at which a message is sent again; SQS keeps it for 14 days.
+pub const RENEW_AGE: TimeDelta = TimeDelta::days(10);
+/// After this many receives a message is sent again, whatever its age.
+const RENEW_AFTER_RECEIVES: u32 = 10;
+/// A look ends after so many batches without a stale message: SQS serves old messages first, roughly.
 const YOUNG_BATCHES: u32 = 3;
-/// What a batch may take; none is begun later before the deadline.
+/// The time for one batch. None begins closer to the deadline.
 const BATCH_MARGIN: TimeDelta = TimeDelta::seconds(5);
 
-/// The copy that replaces a message which has waited for too long; `None` while it may wait on.
+/// The copy that replaces a stale message; `None` if the message may wait longer.
 ///
-/// The copy is the same job: it has its id, and is due when it was. What can't be read stays what it is, so that
-/// a worker says why once it gets it.
+/// The copy is the same job, with the same id and the same due instant. The copy of an unreadable message has the same
+/// body, so that the worker that receives it says what is wrong.
 #[must_use]
-pub fn refreshed(message: &ReceivedMessage, now: DateTime<Utc>) -> Option<Outgoing> {
-    if now - message.sent_at < REFRESH_AGE && message.receive_count < REFRESH_AFTER_RECEIVES {
+pub fn renewed(message: &ReceivedMessage, now: DateTime<Utc>) -> Option<Outgoing> {
+    if now - message.sent_at < RENEW_AGE && message.receive_count < RENEW_AFTER_RECEIVES {
         return None;
     }
     let ReceivedMessage { queue, message_id, body, sent_at, group, .. } = message;
@@ -39,7 +42,7 @@ pub fn refreshed(message: &ReceivedMessage, now: DateTime<Utc>) -> Option<Outgoi
         Ok(job) => (copy(&job), (job.due_at - now).to_std().unwrap_or_default(), job.group()),
         Err(_) => (named_by_message(body, message_id), Duration::ZERO, None),
     };
-    // Whoever sent it bare may have named its tenant in the body alone.
+    // The sender of a bare message may have named its tenant in the body only.
     let group = group.clone().or(tenant);
     Some(Outgoing { queue: *queue, body, delay: delay.min(MAX_SEND_DELAY), group })
 }
@@ -49,58 +52,57 @@ fn copy(job: &JobMessage) -> String {
     if body.len() <= MAX_BODY_BYTES {
         return body;
     }
-    // Only a copy may be larger than its message was; the claim finds out if there is no record.
+    // A copy may be larger than a message only if its job is recorded; the claim corrects that if it is not.
     JobMessage { recorded: true, ..job.clone() }.encode()
 }
 
-/// Whether a queue is looked at now: in every tick once nobody has worked it off for as long as its messages may
-/// wait, and once an hour before that, because they may have waited before as well.
+/// Whether this tick looks at a queue: every tick once the queue has been idle for [`RENEW_AGE`], and hourly before.
 fn is_due(control: &Control, queue: Queue, now: DateTime<Utc>) -> bool {
     control.idle_since(queue).is_some_and(|since| {
         let idle = now - since;
-        idle >= REFRESH_AGE || (idle >= TimeDelta::hours(1) && idle.num_minutes() % 60 == 0)
+        idle >= RENEW_AGE || (idle >= TimeDelta::hours(1) && idle.num_minutes() % 60 == 0)
     })
 }
 
-/// What a look came to.
+/// What a look for stale messages did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Freshened {
-    /// How many messages were sent anew.
+pub struct Renewed {
+    /// How many messages were sent again.
     pub sent: usize,
-    /// How many messages or calls failed; a later look tries them again.
+    /// How many messages or calls failed. A later look tries them again.
     pub failed: usize,
 }
 
-/// Sends anew what has waited too long in the queues that nobody works off, until nothing is left or the
-/// deadline is near. Never fails: what went wrong is logged, and tried again at a later tick.
-pub async fn renew_stale_messages(ports: &CorePorts, deadline: DateTime<Utc>) -> Freshened {
+/// Sends the stale messages of idle queues again, until none is left or the deadline is near. Never fails: errors are
+/// logged, and a later tick tries again.
+pub async fn renew_stale_messages(ports: &CorePorts, deadline: DateTime<Utc>) -> Renewed {
     let control = match ports.control.load().await {
         Ok(control) => control,
         Err(error) => {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "the control can't be read; nothing is sent anew");
-            return Freshened { sent: 0, failed: 1 };
+            tracing::warn!(error, "can't read the control item; stale messages wait for the next tick");
+            return Renewed { sent: 0, failed: 1 };
         }
     };
     let now = ports.clock.now();
     let queues = Queue::ALL.into_iter().filter(|queue| is_due(&control, *queue, now));
-    let mut sum = Freshened::default();
-    for one in join_all(queues.map(|queue| refresh_queue(ports, queue, deadline))).await {
+    let mut sum = Renewed::default();
+    for one in join_all(queues.map(|queue| renew_queue(ports, queue, deadline))).await {
         sum.sent += one.sent;
         sum.failed += one.failed;
     }
     sum
 }
 
-async fn refresh_queue(ports: &CorePorts, queue: Queue, deadline: DateTime<Utc>) -> Freshened {
-    let mut done = Freshened::default();
+async fn renew_queue(ports: &CorePorts, queue: Queue, deadline: DateTime<Utc>) -> Renewed {
+    let mut done = Renewed::default();
     let mut young_batches = 0;
     while young_batches < YOUNG_BATCHES && ports.clock.now() + BATCH_MARGIN < deadline {
         let messages = match ports.stale.receive(queue).await {
             Ok(messages) if messages.is_empty() => break,
             Ok(messages) => messages,
             Err(error) => {
-                tracing::warn!(%queue, error = &error as &dyn std::error::Error, "a paused queue can't be looked at");
+                tracing::warn!(%queue, error = &error as &dyn std::error::Error, "can't receive from a paused queue");
                 done.failed += 1;
                 break;
             }
@@ -108,7 +110,7 @@ async fn refresh_queue(ports: &CorePorts, queue: Queue, deadline: DateTime<Utc>)
         let now = ports.clock.now();
         let (old, copies): (Vec<_>, Vec<_>) = messages
             .into_iter()
-            .filter_map(|message| refreshed(&message, now).map(|copy| (message, copy)))
+            .filter_map(|message| renewed(&message, now).map(|copy| (message, copy)))
             .unzip();
         if copies.is_empty() {
             young_batches += 1;
@@ -123,12 +125,12 @@ async fn refresh_queue(ports: &CorePorts, queue: Queue, deadline: DateTime<Utc>)
         }
     }
     if done.sent > 0 {
-        tracing::info!(%queue, sent = done.sent, "messages of a paused queue were sent anew");
+        tracing::info!(%queue, sent = done.sent, "sent stale messages of a paused queue again");
     }
     done
 }
 
-/// Sends copies, then deletes what they were made from; answers how many could not be sent. One that can't be
+/// Sends copies, then deletes their originals. Returns how many copies were not sent. An original that can't be
 /// deleted is a duplicate of its copy, and runs nothing.
 async fn replace(ports: &CorePorts, queue: Queue, old: Vec<ReceivedMessage>, copies: &[Outgoing]) -> usize {
     let outcomes = ports.queue.send(copies).await;
@@ -140,7 +142,7 @@ async fn replace(ports: &CorePorts, queue: Queue, old: Vec<ReceivedMessage>, cop
                 failed += 1;
                 tracing::warn!(
                     %queue, message_id = %message.message_id, error = &error as &dyn std::error::Error,
-                    "a message that has waited for long can't be sent anew yet"
+                    "can't send a stale message again; the next tick tries"
                 );
             }
         }
@@ -149,7 +151,7 @@ async fn replace(ports: &CorePorts, queue: Queue, old: Vec<ReceivedMessage>, cop
         return failed;
     }
     for error in ports.stale.delete(&covered).await.into_iter().filter_map(Result::err) {
-        tracing::warn!(%queue, error = &error as &dyn std::error::Error, "a message that was sent anew stays as well");
+        tracing::warn!(%queue, error = &error as &dyn std::error::Error, "can't delete the original of a renewed message; it is a duplicate");
     }
     failed
 }
@@ -177,36 +179,36 @@ mod tests {
     }
 
     fn copy_of(body: &str, age: TimeDelta) -> Option<Outgoing> {
-        refreshed(&message(body, age), now())
+        renewed(&message(body, age), now())
     }
 
     #[test]
     fn a_message_is_sent_anew_when_it_is_ten_days_old_or_was_looked_at_ten_times() {
         let body = r#"{"name":"n"}"#;
-        assert_eq!(copy_of(body, REFRESH_AGE - TimeDelta::seconds(1)), None);
-        assert!(copy_of(body, REFRESH_AGE).is_some());
+        assert_eq!(copy_of(body, RENEW_AGE - TimeDelta::seconds(1)), None);
+        assert!(copy_of(body, RENEW_AGE).is_some());
         let often = ReceivedMessage { receive_count: 10, ..message(body, TimeDelta::zero()) };
-        assert!(refreshed(&often, now()).is_some());
+        assert!(renewed(&often, now()).is_some());
     }
 
     #[test]
     fn a_copy_is_the_same_job_due_when_it_was() {
-        let copy = copy_of(r#"{"name":"n","delay":864060000,"payload":[1]}"#, REFRESH_AGE).unwrap();
+        let copy = copy_of(r#"{"name":"n","delay":864060000,"payload":[1]}"#, RENEW_AGE).unwrap();
         assert_eq!((copy.queue, copy.group.as_deref()), (Queue::Low, Some("tenant")));
         assert_eq!(copy.delay, Duration::from_mins(1));
         let again = JobMessage::decode(&copy.body, "another", now()).unwrap();
         assert_eq!((again.definition.id.as_str(), again.recorded), ("m-1", false));
         assert_eq!(again.due_at, now() + TimeDelta::minutes(1));
         assert_eq!(again.definition.payload, json!([1]));
-        let recorded = copy_of(r#"{"name":"n","recorded":true}"#, REFRESH_AGE).unwrap();
+        let recorded = copy_of(r#"{"name":"n","recorded":true}"#, RENEW_AGE).unwrap();
         assert!(JobMessage::decode(&recorded.body, "another", now()).unwrap().recorded);
     }
 
     #[test]
     fn a_copy_is_in_its_tenants_group_where_the_message_was_in_none() {
         let of = |body: &str| {
-            let bare = ReceivedMessage { group: None, ..message(body, REFRESH_AGE) };
-            refreshed(&bare, now()).unwrap().group
+            let bare = ReceivedMessage { group: None, ..message(body, RENEW_AGE) };
+            renewed(&bare, now()).unwrap().group
         };
         assert_eq!(of(r#"{"name":"n","tenant":"acme"}"#).as_deref(), Some("acme"));
         assert_eq!(of(r#"{"name":"n"}"#), None);
@@ -217,19 +219,19 @@ mod tests {
     fn a_copy_of_the_largest_message_can_be_read() {
         let rest = MAX_BODY_BYTES - json!({ "name": "n", "payload": "" }).to_string().len();
         let body = json!({ "name": "n", "payload": "x".repeat(rest) }).to_string();
-        let copy = copy_of(&body, REFRESH_AGE).unwrap();
+        let copy = copy_of(&body, RENEW_AGE).unwrap();
         let again = JobMessage::decode(&copy.body, "another", now()).unwrap();
         assert_eq!(again.definition.id.as_str(), "m-1");
     }
 
     #[test]
     fn what_cannot_be_read_stays_what_it_is_and_keeps_its_identity_where_it_can() {
-        let wrong = copy_of(r#"{"name":"n","priority":"high"}"#, REFRESH_AGE).unwrap();
+        let wrong = copy_of(r#"{"name":"n","priority":"high"}"#, RENEW_AGE).unwrap();
         let expected = json!({ "name": "n", "priority": "high", "id": "m-1" });
         assert_eq!(serde_json::from_str::<Value>(&wrong.body).unwrap(), expected);
         let large = format!(r#"{{"name":"n","payload":"{}"}}"#, "x".repeat(1024 * 1024 - 26));
         for body in ["no json", r#"{"id":7}"#, "[]", &large] {
-            assert_eq!(copy_of(body, REFRESH_AGE).unwrap().body, body);
+            assert_eq!(copy_of(body, RENEW_AGE).unwrap().body, body);
         }
     }
 }

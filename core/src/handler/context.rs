@@ -1,4 +1,4 @@
-//! What a handler knows about the attempt it is making.
+//! What a handler knows about its attempt.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::job::{JobDefinition, JobId};
 use crate::limit::Rate;
 
-/// The attempt that a handler is making. Cheap to clone.
+/// The current attempt. Cheap to clone.
 #[derive(Clone)]
 pub struct JobContext {
     inner: Arc<Inner>,
@@ -65,7 +65,7 @@ impl JobContext {
         &self.inner.definition.id
     }
 
-    /// The job as it was asked for.
+    /// The job as its caller defined it.
     #[must_use]
     pub fn definition(&self) -> &JobDefinition {
         &self.inner.definition
@@ -101,21 +101,21 @@ impl JobContext {
         (self.inner.deadline - self.inner.clock.now()).to_std().unwrap_or_default()
     }
 
-    /// The clock that the worker goes by.
+    /// The worker's clock.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.inner.clock
     }
 
-    /// The breaker of this name, through which to call what may be down. It is shared by the whole fleet.
+    /// The breaker of this name, which the whole fleet shares. Call dependencies through it.
     #[must_use]
     pub fn breaker(&self, name: &str) -> JobBreaker<'_> {
         JobBreaker::new(&self.inner.calls, name)
     }
 
-    /// Goes on if this rate, which the whole fleet shares by its name, allows it; otherwise answers a deferral: passed
-    /// on with `?`, it makes the job wait for its turn, without an attempt being spent. What is known before a job
-    /// is claimed is better said by [`HandlerOptions::limits`](crate::HandlerOptions::limits), which costs no claim.
+    /// Returns at once if this rate, which the whole fleet shares by its name, allows a start. Otherwise returns a
+    /// deferral. Passed on with `?`, it makes the job wait its turn without spending an attempt. For a rate that is known
+    /// before the claim, use [`HandlerOptions::limits`](crate::HandlerOptions::limits), which costs no claim.
     pub async fn throttle(&self, name: &str, rate: Rate) -> Result<(), JobError> {
         self.inner.calls.throttle(name, rate).await
     }
@@ -133,9 +133,9 @@ impl JobContext {
 
     /// Whether the job was cancelled while it runs. A worker finds out within about five seconds.
     ///
-    /// What the handler makes of it is its own affair: an error, whichever, ends the job as cancelled; a
-    /// result ends it as completed, for then the work is done; and if it goes on, it is stopped at its
-    /// timeout, cancelled too. It is never tried again.
+    /// The handler decides what to do. If it returns any error, the job ends as cancelled. If it returns a result, the
+    /// work is done and the job ends as completed. If it goes on, its timeout stops it, and the job ends as cancelled.
+    /// It is never retried.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancel.is_set()
@@ -169,7 +169,7 @@ impl JobContext {
     }
 }
 
-/// A signal that can be raised once and be waited for by many.
+/// A signal that is raised at most once, and that many tasks can wait for.
 #[derive(Clone)]
 pub struct StopSignal {
     raised: Arc<AtomicBool>,
@@ -216,7 +216,7 @@ impl Stopper {
     /// Raises the signal.
     pub fn raise(self) {
         self.raised.store(true, Ordering::Release);
-        // Nobody is left to hear it when every clone of the signal is gone.
+        // The send fails only if every clone of the signal is gone.
         let _ = self.sender.send(());
     }
 }

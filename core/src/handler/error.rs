@@ -1,7 +1,7 @@
 //! How an attempt failed, and what that means for the next.
 //!
-//! How a handler failed decides what happens next, so an error says whether another try makes sense; an ordinary error
-//! that `?` passes on is taken to be worth one.
+//! How a handler fails decides what happens next: an error says whether a retry makes sense. An ordinary error that `?`
+//! passes on is retried.
 
 use std::fmt;
 use std::time::Duration;
@@ -45,17 +45,17 @@ enum Until {
 }
 
 impl JobError {
-    /// A failure that another try may not meet.
+    /// A failure that a retry may not meet.
     pub fn retryable(message: impl Into<String>) -> Self {
         Self { message: message.into(), kind: Kind::Retryable { after: None, retries: None } }
     }
 
-    /// A failure that every try would meet.
+    /// A failure that every retry would meet.
     pub fn permanent(message: impl Into<String>) -> Self {
         Self { message: message.into(), kind: Kind::Permanent }
     }
 
-    /// No failure: what the job waits for is not there yet, and it wants to run again after this long.
+    /// No failure: the job is not ready yet, and runs again after this time.
     ///
     /// A snooze spends no attempt, is counted nowhere and calls no hook. A wait of more than a year is
     /// one of a year; and a job that has snoozed as often as [`HandlerOptions::max_snoozes`](super::HandlerOptions::max_snoozes) allows fails
@@ -79,14 +79,14 @@ impl JobError {
         Self { message: String::new(), kind: Kind::Snooze(Until::At(instant)) }
     }
 
-    /// No failure: a breaker or a limit does not let the job go on, and it runs again at this instant. Unlike a
-    /// snooze it is not the handler's own wish, and has no bound.
+    /// No failure: a breaker or a limit holds the job back, and it runs again at this instant. Unlike a snooze, it is not
+    /// the handler's choice, and may happen any number of times.
     pub(crate) fn deferred(until: DateTime<Utc>, by: Blocker) -> Self {
         Self { message: format!("waits for {by}"), kind: Kind::Deferred { until, by } }
     }
 
-    /// Whether it is no failure, but a breaker or a limit that does not let the job go on. A handler passes it on,
-    /// and its job waits without an attempt being spent.
+    /// Whether it is no failure, but a breaker or a limit that holds the job back. A handler passes it on, and its job
+    /// waits without spending an attempt.
     #[must_use]
     pub const fn is_deferral(&self) -> bool {
         matches!(self.kind, Kind::Deferred { .. })
@@ -100,7 +100,7 @@ impl JobError {
         }
     }
 
-    /// Says why it snoozes, for a person to read. Changes nothing about a failure, which says why already.
+    /// Adds the reason of a snooze, in words. Changes nothing about a failure, which has its reason already.
     #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         if self.is_snooze() {
@@ -109,12 +109,12 @@ impl JobError {
         self
     }
 
-    /// What it says; empty for a snooze without a reason.
+    /// The message; empty for a snooze without a reason.
     pub(crate) fn reason(&self) -> &str {
         &self.message
     }
 
-    /// Asks for the next try after this long, whatever the backoff. Changes nothing about a permanent
+    /// Asks for the retry after this time, whatever the backoff. Changes nothing about a permanent
     /// error or a snooze.
     #[must_use]
     pub fn after(mut self, wait: Duration) -> Self {
@@ -124,8 +124,7 @@ impl JobError {
         self
     }
 
-    /// Says how many retries the job has in all, where its message does not: for handlers whose jobs know that
-    /// themselves. Changes nothing about a permanent error or a snooze.
+    /// Sets how many retries the job has in all, unless its message says so: for handlers that know it per job. Changes nothing about a permanent error or a snooze.
     #[must_use]
     pub const fn of_retries(mut self, all: u32) -> Self {
         if let Kind::Retryable { retries, .. } = &mut self.kind {
@@ -142,13 +141,13 @@ impl JobError {
         }
     }
 
-    /// Whether another try is pointless.
+    /// Whether a retry is pointless.
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
         matches!(self.kind, Kind::Permanent)
     }
 
-    /// After which wait the next try was asked for.
+    /// The wait before the retry, if one was asked for.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.kind {
@@ -157,7 +156,7 @@ impl JobError {
         }
     }
 
-    /// Whether it is no failure, but the wish to run again later.
+    /// Whether it is no failure, but a request to run again later.
     #[must_use]
     pub const fn is_snooze(&self) -> bool {
         matches!(self.kind, Kind::Snooze(_))
@@ -192,7 +191,7 @@ impl fmt::Debug for JobError {
     }
 }
 
-/// `?` on any error makes a failure that is worth another try. (This is why `JobError` itself does not
+/// `?` on any error makes a failure that is retried. (This is why `JobError` itself does not
 /// implement [`std::error::Error`].)
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for JobError {
     fn from(error: E) -> Self {

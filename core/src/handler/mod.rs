@@ -1,8 +1,7 @@
 //! What a job does: the trait that users implement.
 //!
-//! A handler names itself, says how its jobs are to be run, and turns a typed payload into a typed
-//! result. How it failed decides what happens next, so a [`JobError`] says whether another try makes
-//! sense; an ordinary error that `?` passes on is taken to be worth one.
+//! A handler has a name and options, and turns a typed payload into a typed result. How it fails decides what happens
+//! next: a [`JobError`] says whether a retry makes sense. An ordinary error that `?` passes on is retried.
 
 mod calls;
 mod context;
@@ -29,8 +28,8 @@ pub(crate) use registry::{Registered, Success};
 
 /// The work of one kind of job.
 ///
-/// Delivery is at least once: after a crash an attempt may be made again, so make handlers
-/// idempotent, with [`JobContext::job_id`] as the idempotency key.
+/// Delivery is at least once: after a crash, an attempt may be made again. So make handlers idempotent, with
+/// [`JobContext::job_id`] as the idempotency key.
 ///
 /// ```
 /// use lambda_jobs_core::{JobContext, JobError, JobHandler};
@@ -56,20 +55,20 @@ pub(crate) use registry::{Registered, Success};
 /// }
 /// ```
 pub trait JobHandler: Send + Sync + 'static {
-    /// What the handler is given, read from the job's payload.
+    /// The type that the job's payload is read into.
     type Payload: DeserializeOwned + Send + Sync;
     /// What it returns, kept as the job's result.
     type Output: Serialize + Send + Sync;
 
-    /// The name that jobs call it by.
+    /// The name by which jobs refer to it.
     fn name(&self) -> &str;
 
-    /// How its jobs are run.
+    /// The options of its jobs.
     fn options(&self) -> HandlerOptions {
         HandlerOptions::default()
     }
 
-    /// Refuses a payload before any work is done; a refused job fails without another try.
+    /// Checks a payload before any work is done. A refused job fails without a retry.
     fn validate(&self, payload: &Self::Payload) -> Result<(), String> {
         let _ = payload;
         Ok(())
@@ -82,53 +81,53 @@ pub trait JobHandler: Send + Sync + 'static {
         ctx: &JobContext,
     ) -> impl Future<Output = Result<Self::Output, JobError>> + Send;
 
-    /// Told after a success, within the job's timeout. Best effort: it changes nothing about the job.
+    /// Called after a success, within the job's timeout. Best effort: it changes nothing about the job.
     fn on_success(&self, output: &Self::Output, ctx: &JobContext) -> impl Future<Output = ()> + Send {
         let _ = (output, ctx);
         async {}
     }
 
-    /// Told when the job has failed for good. Best effort.
+    /// Called when the job has failed for good. Best effort.
     fn on_failure(&self, error: &JobError, ctx: &JobContext) -> impl Future<Output = ()> + Send {
         let _ = (error, ctx);
         async {}
     }
 
-    /// Told when attempt `next` is going to be made. Best effort.
+    /// Called when attempt `next` will be made. Best effort.
     fn on_retry(&self, next: u32, ctx: &JobContext) -> impl Future<Output = ()> + Send {
         let _ = (next, ctx);
         async {}
     }
 }
 
-/// How a handler's jobs are run, where the job itself does not say.
+/// How a handler's jobs run, unless a job says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HandlerOptions {
-    /// When failed jobs are tried again.
+    /// When failed jobs are retried.
     pub retry: Option<RetryPolicy>,
     /// How long one attempt may take.
     pub timeout: Option<Duration>,
     /// The queue, whatever the priority.
     pub queue: Option<Queue>,
-    /// What is promised about running a job once.
+    /// The guarantee about running a job once.
     pub delivery: Delivery,
     /// How often a job may [snooze](JobError::snooze) before it fails for good; 100 times by default.
     pub max_snoozes: Option<u32>,
-    /// The breakers that all its jobs need closed: while one is open, they wait before they are claimed.
+    /// The breakers that all its jobs need closed: while one is open, the jobs are not claimed.
     pub breakers: Vec<BreakerName>,
-    /// When breakers open that its jobs call through, where the registry was not
-    /// [told](crate::JobRegistry::protect) otherwise; a name that ends in `*` means all that begin like it.
+    /// The policies of breakers that its jobs use, unless the registry [sets](crate::JobRegistry::protect) another. A
+    /// name that ends in `*` matches all names that begin like it.
     pub breaker_policies: Vec<(BreakerName, BreakerPolicy)>,
-    /// How many of its jobs may run, and of whose. What is over a limit waits.
+    /// How many of its jobs may run or start, in all or by tenant or key. A job over a limit waits its turn.
     pub limits: Vec<Limit>,
 }
 
 impl HandlerOptions {
-    /// How often a job may snooze where its handler does not say.
+    /// How often a job may snooze, unless its handler says otherwise.
     pub const DEFAULT_MAX_SNOOZES: u32 = 100;
 }
 
-/// What is promised about running a job once.
+/// The guarantee about running a job once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
     /// Each attempt is claimed first: a duplicate message runs nothing.

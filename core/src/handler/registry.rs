@@ -1,7 +1,7 @@
-//! Which handlers there are.
+//! The registry of handlers.
 //!
-//! Mistakes that would otherwise show in the middle of the night, two handlers of one name or a
-//! timeout that the function can't grant, are refused when the handler is registered.
+//! Registration refuses mistakes that would otherwise show in the middle of the night: two handlers with one name, or a
+//! timeout that the function can't grant.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -47,7 +47,7 @@ pub enum RegisterError {
     /// The name can't be sent in a message.
     #[error("handler name: expected 1 to {MAX_NAME_BYTES} bytes, got {0:?}")]
     BadName(String),
-    /// There is a handler of that name.
+    /// Another handler has this name.
     #[error("handler {0:?} is registered already")]
     Duplicate(String),
     /// Two of its limits would be one.
@@ -55,7 +55,7 @@ pub enum RegisterError {
         "handler {0:?}: limits: expected each to count by something else, got two of one kind, scope and key"
     )]
     Limits(String),
-    /// Its jobs could never be run.
+    /// Its jobs could never run.
     #[error(
         "handler {name:?}: timeout: expected 1 ms to {longest:?}, the function's timeout less the margins to start and \
          settle, got {timeout:?}; {WAY_OUT}"
@@ -80,7 +80,7 @@ pub struct UniqueKeyUnsupported {
 }
 
 impl JobRegistry {
-    /// No handlers yet; `config` says what holds where a handler says nothing.
+    /// An empty registry. `config` holds the defaults of handlers.
     #[must_use]
     pub fn new(config: &JobConfig) -> Self {
         Self { handlers: HashMap::new(), breakers: HashMap::new(), config: config.clone() }
@@ -130,8 +130,8 @@ impl JobRegistry {
         self.register(FnHandler { name: name.into(), execute, types: std::marker::PhantomData })
     }
 
-    /// Sets when a breaker opens; every other goes by [`JobConfig::breaker`]. A name that ends in `*` means all
-    /// breakers whose names begin like it; the longest that fits counts.
+    /// Sets the policy of a breaker. Breakers without a policy have [`JobConfig::breaker`]. A name that ends in `*`
+    /// matches all breakers whose names begin like it; the longest match counts.
     ///
     /// ```
     /// use lambda_jobs_core::breaker::BreakerPolicy;
@@ -152,20 +152,20 @@ impl JobRegistry {
         self.handlers.keys().map(String::as_str)
     }
 
-    /// The queue that a job waits in: its handler's, else by its priority.
+    /// The queue of a job: its handler's, otherwise by its priority.
     #[must_use]
     pub fn queue_for(&self, name: &str, priority: crate::job::Priority) -> Queue {
         let asked = self.handlers.get(name).and_then(|registered| registered.options.queue);
         asked.unwrap_or_else(|| Queue::for_priority(priority))
     }
 
-    /// What is promised about running the jobs of this name once; `None` where no handler has it.
+    /// The guarantee about running jobs of this name once; `None` without a handler.
     #[must_use]
     pub fn delivery(&self, name: &str) -> Option<Delivery> {
         self.get(name).map(|registered| registered.options.delivery)
     }
 
-    /// When failed jobs of this name are tried again; `None` where no handler has it.
+    /// When failed jobs of this name are retried; `None` without a handler.
     #[must_use]
     pub fn retry_policy(&self, name: &str) -> Option<&RetryPolicy> {
         self.get(name).map(|registered| registered.retry())
@@ -244,8 +244,8 @@ pub(crate) struct Success<'a> {
     pub(crate) on_success: BoxFuture<'a, ()>,
 }
 
-/// [`JobHandler`] with its types and futures erased. A handler's code runs in the futures alone, where its
-/// panics are caught, never in the call that makes them.
+/// [`JobHandler`] with its types and futures erased. A handler's code runs only in the futures, where its panics are
+/// caught, never in the call that makes them.
 trait ErasedHandler: Send + Sync {
     fn run<'a>(
         &'a self,

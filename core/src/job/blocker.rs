@@ -1,4 +1,4 @@
-//! What keeps a job from running that is neither its time nor a pause.
+//! What holds a job back besides its time and pauses: a breaker or a limit.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,8 +13,8 @@ use crate::invalid::Invalid;
 /// ```
 /// use lambda_jobs_core::job::Blocker;
 ///
-/// let obstacle: Blocker = "breaker:webhook-example.com".parse()?;
-/// assert_eq!(obstacle, Blocker::Breaker("webhook-example.com".parse()?));
+/// let blocker: Blocker = "breaker:webhook-example.com".parse()?;
+/// assert_eq!(blocker, Blocker::Breaker("webhook-example.com".parse()?));
 /// assert_eq!(
 ///     "rain".parse::<Blocker>().unwrap_err().to_string(),
 ///     r#"blocked: expected breaker:<name> or limit:<key>, got "rain""#,
@@ -26,7 +26,7 @@ use crate::invalid::Invalid;
 pub enum Blocker {
     /// A breaker is open, or half-open with its probe under way.
     Breaker(BreakerName),
-    /// As many jobs as a limit allows are under way, or were started just now.
+    /// A limit is used up: as many jobs as it allows run, or were started just now.
     Limit(LimitKey),
 }
 

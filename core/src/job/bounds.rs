@@ -1,12 +1,13 @@
-//! What a job can be at most.
+//! The bounds of a job.
 //!
-//! Every door keeps the same bounds: the message contract, the manager, schedules and the families.
+//! They hold wherever a job comes from: the message contract, the manager, schedules and the families.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::Retention;
+use crate::invalid::Invalid;
 
 /// The longest job name, in bytes.
 pub const MAX_NAME_BYTES: usize = 128;
@@ -14,7 +15,7 @@ pub const MAX_NAME_BYTES: usize = 128;
 /// The longest `timeout`: nothing outlives the 15 minutes of a Lambda invocation.
 pub const MAX_TIMEOUT: Duration = Duration::from_mins(15);
 
-/// What to do about a job that needs more time than its function grants.
+/// The advice for a job that needs more time than its function grants.
 pub const WAY_OUT: &str = "raise the function's timeout (15 minutes at most), split the work, or chain jobs, each \
                                   enqueueing the next";
 
@@ -30,7 +31,7 @@ pub const MAX_UNIQUE_KEY_BYTES: usize = 256;
 /// The longest `uniqueFor`: 15 days, as long as a finished job is remembered at least.
 pub const MAX_UNIQUE_FOR: Duration = Retention::MIN;
 
-/// How many breakers a job can need.
+/// How many breakers a job may need.
 pub const MAX_BREAKERS: usize = 5;
 
 /// How many tags a job may have.
@@ -55,4 +56,17 @@ pub const MAX_SEND_DELAY: Duration = Duration::from_mins(15);
 #[must_use]
 pub fn is_beyond_a_message(instant: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     (instant - now).to_std().is_ok_and(|wait| wait > MAX_SEND_DELAY)
+}
+
+/// Checks that a job can wait from now until it is due.
+///
+/// What a job needs has to be there when its time comes: its record, its payload, its unique key. How long they are
+/// kept follows from the longest wait, so every caller keeps the same one: [`MAX_DELAY`].
+pub(crate) fn check_due(due_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), Invalid> {
+    let wait = (due_at - now).to_std().unwrap_or_default();
+    if wait <= MAX_DELAY {
+        return Ok(());
+    }
+    let expected = format!("an instant at most {} days ahead", MAX_DELAY.as_secs() / 86_400);
+    Err(Invalid::new("runAt", expected, due_at))
 }

@@ -1,4 +1,4 @@
-//! What a caller is shown, in the flat shapes that callers of the older system read.
+//! What a caller is shown of a job, in flat JSON.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use super::{Blocker, JobId, JobRecord, JobStatus, JobType, Priority, Queue, millis};
 
-/// A job with its present state: the seed's `JobExecution`, and what we add to it.
+/// A job with its present state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobExecution {
     /// The job's identity.
     pub id: JobId,
-    /// The job's identity once more, under the name that executions have always had it.
+    /// The job's identity again, under the name that callers of executions use.
     pub job_id: JobId,
     /// The name of the handler that runs it.
     pub name: String,
@@ -25,13 +25,13 @@ pub struct JobExecution {
     pub payload: Value,
     /// How urgent it is.
     pub priority: Priority,
-    /// How often it may be tried again, where the job says so itself.
+    /// How many retries it has, if the job itself says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
-    /// How long after it was sent it became due, in milliseconds, where the job says so itself.
+    /// How long after it was sent it became due, in milliseconds, if the job itself says so.
     #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Duration>,
-    /// How long one attempt may take, in milliseconds, where the job says so itself.
+    /// How long one attempt may take, in milliseconds, if the job itself says so.
     #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
     /// Words to find it by.
@@ -40,15 +40,15 @@ pub struct JobExecution {
     /// Whose job it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
-    /// Where it stands.
+    /// Its status.
     pub status: JobStatus,
     /// The queue its messages wait in.
     pub queue: Queue,
     /// The number of the present or last attempt, from 1; 0 before the first.
     pub attempt: u32,
-    /// How often it was, or is about to be, tried again.
+    /// How many retries were made, or are about to be made.
     pub retry_count: u32,
-    /// How often its handler put it off without an attempt being spent.
+    /// How many times its handler snoozed it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub snoozes: u32,
     /// When it was first seen.
@@ -77,13 +77,13 @@ pub struct JobExecution {
     /// Why it waits, or why it was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What it was deferred for last, while it waits: `breaker:<name>` or `limit:<key>`.
+    /// The breaker or limit that deferred it last, while it waits: `breaker:<name>` or `limit:<key>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<Blocker>,
     /// Whether its message is in the dead-letter queue.
     #[serde(default)]
     pub dead_lettered: bool,
-    /// Whether a cleanup took its payload, result and error away.
+    /// Whether a cleanup removed its payload, result and error.
     #[serde(default, skip_serializing_if = "is_false")]
     pub trimmed: bool,
 }
@@ -134,7 +134,7 @@ impl From<JobRecord> for JobExecution {
     }
 }
 
-/// How a finished job ended: the seed's `JobResult`.
+/// How a finished job ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobResult {
@@ -153,7 +153,7 @@ pub struct JobResult {
     /// How long the last attempt took, in milliseconds.
     #[serde(with = "millis")]
     pub execution_time: Duration,
-    /// How often it was tried again.
+    /// How many retries were made.
     pub retry_count: u32,
     /// When it ended.
     pub completed_at: DateTime<Utc>,

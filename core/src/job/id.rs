@@ -1,4 +1,4 @@
-//! Identifiers. Two different strings must never be mixed up by position, so each kind has a type.
+//! Identifiers. Each kind has a type of its own, so that no two can be mixed up.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Entropy, whole_second};
 use crate::invalid::Invalid;
 
-/// A text that is checked when it is made, wherever it comes from, and can be written and read as text.
+/// A type for a text that is checked when it is made, and is written and read as text.
 macro_rules! checked_text {
     ($(#[$docs:meta])* $name:ident, $field:literal, $most:literal, $what:literal, $is_allowed:expr) => {
         $(#[$docs])*
@@ -21,7 +21,7 @@ macro_rules! checked_text {
             /// The most that is accepted, in bytes.
             pub const MAX_LEN: usize = $most;
 
-            /// It as text.
+            /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -111,8 +111,8 @@ checked_text!(
 );
 
 checked_text!(
-    /// The name of a breaker: 1 to [`BreakerName::MAX_LEN`] visible ASCII characters without spaces. Everybody in
-    /// the fleet who says this name means the same breaker.
+    /// The name of a breaker: 1 to [`BreakerName::MAX_LEN`] visible ASCII characters without spaces. The whole fleet
+    /// shares one breaker per name.
     ///
     /// ```
     /// use lambda_jobs_core::job::BreakerName;
@@ -132,8 +132,8 @@ checked_text!(
 );
 
 checked_text!(
-    /// The key of a limit: what has the same key shares one limit over the whole fleet. 1 to
-    /// [`LimitKey::MAX_LEN`] bytes without control characters.
+    /// The key of a limit: 1 to [`LimitKey::MAX_LEN`] bytes without control characters. The whole fleet shares one
+    /// limit per key.
     ///
     /// ```
     /// use lambda_jobs_core::job::LimitKey;
@@ -170,7 +170,7 @@ impl ScheduleId {
         format!("{}@{instant}", self.0).parse()
     }
 
-    /// The key that occurrences have in common of which only one may be unfinished.
+    /// The unique key that occurrences share if only one of them may be unfinished.
     pub(crate) fn unique_key(&self) -> String {
         format!("schedule:{}", self.0)
     }

@@ -1,10 +1,10 @@
-//! Durations on the wire are whole milliseconds; in the program they are [`Duration`]s.
+//! Durations as whole milliseconds, as the wire has them.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serializer};
 
-/// Whole milliseconds of a duration; the largest `u64` where it does not fit.
+/// Whole milliseconds of a duration; the largest `u64` if it does not fit.
 pub(crate) fn of(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

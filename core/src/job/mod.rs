@@ -1,8 +1,8 @@
 //! Jobs: what they are called, what they carry, where they stand.
 //!
-//! A [`JobDefinition`] is what a caller asked for, a [`JobRecord`] is what the store remembers, and
-//! [`JobExecution`] and [`JobResult`] are what a caller is shown, in the shapes that callers of the
-//! older system already read.
+//! A [`NewJob`] is what a caller enqueues, a [`JobDefinition`] is what the message and the record carry of it, and a
+//! [`JobSpec`] is what both have in common with a schedule's template. A [`JobRecord`] is what the store remembers.
+//! [`JobExecution`] and [`JobResult`] are what a caller is shown.
 
 mod blocker;
 pub mod bounds;
@@ -10,16 +10,20 @@ mod definition;
 mod execution;
 mod id;
 pub(crate) mod millis;
+mod new_job;
 mod priority;
 mod record;
 mod retention;
+mod spec;
 mod status;
 
 pub use blocker::Blocker;
-pub use definition::{JobDefinition, NewJob};
+pub use definition::JobDefinition;
 pub use execution::{JobExecution, JobResult};
 pub use id::{BreakerName, ClaimId, JobId, LimitKey, ScheduleId};
+pub use new_job::NewJob;
 pub use priority::{Priority, Queue, WEBHOOK_DELIVERY};
 pub use record::{Claim, JobRecord, Revision};
 pub use retention::Retention;
+pub use spec::JobSpec;
 pub use status::{JobStatus, JobType};

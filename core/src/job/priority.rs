@@ -64,7 +64,7 @@ impl From<Priority> for u8 {
     }
 }
 
-/// The name of the jobs that deliver webhooks: the one family with a queue of its own.
+/// The name of the jobs that deliver webhooks, the one family with its own queue.
 pub const WEBHOOK_DELIVERY: &str = "webhook-delivery-job";
 
 /// The queues that jobs wait in. Each has a dead-letter queue of its own.
@@ -85,7 +85,7 @@ impl Queue {
     /// Every queue, most urgent first.
     pub const ALL: [Self; 4] = [Self::High, Self::Normal, Self::Low, Self::Webhooks];
 
-    /// The queue of a job for whose handler nobody here can be asked: its family's, else by its priority.
+    /// The queue of a job whose handler is not known here: its family's, otherwise by its priority.
     ///
     /// ```
     /// use lambda_jobs_core::{Priority, Queue};
@@ -101,7 +101,7 @@ impl Queue {
         }
     }
 
-    /// The queue of a job whose handler asks for none.
+    /// The queue of a job whose handler chooses none.
     #[must_use]
     pub const fn for_priority(priority: Priority) -> Self {
         match priority.0 {

@@ -1,8 +1,11 @@
-//! What the store remembers of a job, and every change that can happen to it.
+//! What the store remembers of a job, and every change of it.
 //!
-//! Adapters never decide anything: a [`JobRecord`] changes through the functions here alone, and an
-//! adapter writes the record that they return under the condition that its port names. That keeps
-//! the rules in one place, where the tests, the simulator and the real stores share them.
+//! Adapters decide nothing: a [`JobRecord`] changes only through the functions here, and an adapter writes the record
+//! that they return under the condition that its port names. So the rules stand in one place, and the tests, the
+//! simulator and the real stores share them.
+//!
+//! A cancelled job that was dead-lettered is no longer marked `deadLettered`: its redriven message runs nothing.
+//! A dead-lettered job keeps its details through every cleanup, because it may run yet.
 
 use std::time::Duration;
 
@@ -13,7 +16,7 @@ use serde_json::Value;
 use super::{Blocker, ClaimId, JobDefinition, JobId, JobStatus, Queue, millis};
 use crate::job::bounds::is_beyond_a_message;
 
-/// Counts the writes to a record, so that one can be conditional on having seen the last.
+/// Counts the writes to a record. A write can be conditional on the revision that its writer has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub u64);
@@ -26,17 +29,17 @@ impl Revision {
     }
 }
 
-/// A worker's hold on a job.
+/// A worker's claim on a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Claim {
     /// The fence: settling is conditional on it.
     pub id: ClaimId,
-    /// Until when nobody else may run the job: the invocation's deadline plus the allowance for
-    /// clocks that differ. Never extended.
+    /// Until when nobody else may run the job: the invocation's deadline plus the allowance for clocks that differ. It
+    /// is never extended.
     pub lease_until: DateTime<Utc>,
-    /// Whether no other job of the batch was claimed. A crash is the fault of a job that ran alone; one that did not may
-    /// be innocent of it.
+    /// Whether it was the only claimed job of its batch. A crash is the fault of a job that ran alone; otherwise
+    /// another job may have caused it.
     pub alone: bool,
 }
 
@@ -48,11 +51,11 @@ pub struct Claim {
     reason = "each is a fact of its own, and any of them may hold with any other"
 )]
 pub struct JobRecord {
-    /// What was asked for.
+    /// The job as its caller defined it.
     pub definition: JobDefinition,
-    /// Where its messages wait.
+    /// The queue of its messages.
     pub queue: Queue,
-    /// Where it stands.
+    /// Its status.
     pub status: JobStatus,
     /// How often the record was written.
     pub revision: Revision,
@@ -60,12 +63,12 @@ pub struct JobRecord {
     pub created_at: DateTime<Utc>,
     /// Not to be claimed before this instant.
     pub due_at: DateTime<Utc>,
-    /// Attempts that ended in a failure it can be blamed for, or in its cancellation.
+    /// Attempts that ended in a failure of its own, or in its cancellation.
     pub failures: u32,
-    /// How often its handler put it off without an attempt being spent.
+    /// How many times its handler snoozed it, without spending an attempt.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub snoozes: u32,
-    /// The present claim, or the last one: a settle whose answer was lost recognizes itself by it.
+    /// The present or last claim. A settlement whose answer was lost recognizes itself by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
     /// When the present or last attempt began.
@@ -83,27 +86,27 @@ pub struct JobRecord {
     /// Why the last attempt failed, or why the job is in a dead-letter queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Why it waits, for a person to read.
+    /// Why it waits, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What it was deferred for last, where no worker has had it since.
+    /// What it was last deferred for, if no worker has claimed it since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<Blocker>,
-    /// Whether a crash made it a suspect: it runs alone from then on, and is forgiven no second time.
+    /// Whether a crash made it a suspect. From then on it runs alone, and the next crash is its own.
     #[serde(default)]
     pub isolated: bool,
-    /// Whether its message went to the dead-letter queue. It has not run to an end, so a message that
-    /// comes back (a redrive) may still be claimed.
+    /// Whether its message went to the dead-letter queue. The job has not run to an end, so a redriven message may still
+    /// be claimed.
     #[serde(default)]
     pub dead_lettered: bool,
-    /// Whether somebody cancelled it while it ran: no further attempt is started.
+    /// Whether somebody cancelled it while it ran. No other attempt starts.
     #[serde(default)]
     pub cancel_requested: bool,
-    /// Whether the due index covers it, and no message need do so: its time is further off than SQS can
-    /// hold a message, or somebody is about to send one.
+    /// Whether the due index covers it instead of a message: its time is further off than SQS can hold a message, or
+    /// its message is about to be sent.
     #[serde(default)]
     pub parked: bool,
-    /// Whether a cleanup took payload, result and error away: it can't be run again.
+    /// Whether a cleanup removed payload, result and error. The job can't run again.
     #[serde(default)]
     pub trimmed: bool,
 }
@@ -114,7 +117,7 @@ const fn is_zero(count: &u32) -> bool {
 }
 
 impl JobRecord {
-    /// The name on the record of a job of which nothing but its id is known.
+    /// The name on the record of a job of which only the id is known.
     pub(crate) const NAME_UNKNOWN: &str = "unknown";
 
     /// A job that was accepted and has not run: `queued`, or `scheduled` when it is due after `now`.
@@ -151,8 +154,7 @@ impl JobRecord {
         }
     }
 
-    /// The record that is written instead of this one where its time is further off than SQS can hold a
-    /// message: then the due index covers it.
+    /// This record, parked if its time is further off than SQS can hold a message: then the due index covers it.
     ///
     /// ```
     /// use chrono::{DateTime, TimeDelta};
@@ -188,7 +190,7 @@ impl JobRecord {
         self.failures + u32::from(succeeding)
     }
 
-    /// How often it was, or is about to be, tried again: the seed's `retryCount`.
+    /// How many retries were made, or are about to be made: `retryCount` in JSON.
     #[must_use]
     pub fn retry_count(&self) -> u32 {
         match self.status {
@@ -197,27 +199,26 @@ impl JobRecord {
         }
     }
 
-    /// Whether a worker may take it by the ordinary claim: it waits, it is due, and no crash has made
-    /// it a suspect.
+    /// Whether a worker may claim it as usual: it waits, it is due, and no crash has made it a suspect.
     #[must_use]
     pub fn is_claimable(&self, now: DateTime<Utc>) -> bool {
         self.status.is_waiting() && self.due_at <= now && !self.isolated
     }
 
-    /// Whether it waits and no worker has had it since it was last sent: then its message may be lost,
-    /// and sending it again can't run it twice.
+    /// Whether it waits and no worker has claimed it since it was last sent. Then its message may be lost, and sending
+    /// it again can't run it twice.
     #[must_use]
     pub const fn is_unclaimed(&self) -> bool {
         self.status.is_waiting() && self.claim.is_none()
     }
 
-    /// Whether somebody's lease on it is still held.
+    /// Whether a worker holds a lease on it.
     #[must_use]
     pub fn is_leased(&self, now: DateTime<Utc>) -> bool {
         self.status == JobStatus::Running && self.claim.as_ref().is_some_and(|claim| claim.lease_until > now)
     }
 
-    /// Whether this claim is the one it holds or held last.
+    /// Whether this is its present or last claim.
     #[must_use]
     pub fn holds(&self, claim: &ClaimId) -> bool {
         self.claim.as_ref().is_some_and(|held| held.id == *claim)
@@ -265,8 +266,7 @@ impl JobRecord {
         self.written()
     }
 
-    /// The record of a job whose handler put it off until `due_at`: no attempt is spent. The reason may be
-    /// empty.
+    /// The record of a job that its handler snoozed until `due_at`. No attempt is spent. The reason may be empty.
     #[must_use]
     pub fn snoozed(mut self, due_at: DateTime<Utc>, why: &str) -> Self {
         self.snoozes = self.snoozes.saturating_add(1);
@@ -278,7 +278,7 @@ impl JobRecord {
         self.written()
     }
 
-    /// The record of a job that was stopped on request; why is kept for a person to read.
+    /// The record of a cancelled job, with the reason in words.
     #[must_use]
     pub fn cancelled(mut self, why: impl Into<String>, at: DateTime<Utc>) -> Self {
         self.note = Some(why.into());
@@ -287,7 +287,7 @@ impl JobRecord {
         self.finished(JobStatus::Cancelled, at, took)
     }
 
-    /// The record of a job that was stopped on request while it ran, with the error of that attempt.
+    /// The record of a job that was cancelled while it ran, with the error of that attempt.
     #[must_use]
     pub fn cancelled_while_running(
         mut self,
@@ -296,21 +296,21 @@ impl JobRecord {
         at: DateTime<Utc>,
         took: Duration,
     ) -> Self {
-        // The attempt was made, and shows in the number of attempts.
+        // The attempt was made, so it counts.
         self.failures = self.failures.saturating_add(1);
         self.note = Some(why.into());
         self.error = error.or(self.error);
         self.finished(JobStatus::Cancelled, at, Some(took))
     }
 
-    /// The record of a running job that is not to be tried again.
+    /// The record of a running job with a request to cancel it.
     #[must_use]
     pub fn cancel_requested(mut self) -> Self {
         self.cancel_requested = true;
         self.written()
     }
 
-    /// The record of a claim given back unspent.
+    /// The record of a job whose claim is returned. No attempt is spent.
     #[must_use]
     pub fn released(mut self, due_at: DateTime<Utc>, why: impl Into<String>) -> Self {
         self.status = if self.failures > 0 { JobStatus::Retrying } else { JobStatus::Queued };
@@ -319,8 +319,8 @@ impl JobRecord {
         self.written()
     }
 
-    /// The record of a job that waits for a breaker or a limit: no attempt is spent. Where its instant is further
-    /// off than SQS can hold a message, the due index covers it.
+    /// The record of a job that waits for a breaker or a limit. No attempt is spent. If its instant is further off than
+    /// SQS can hold a message, the due index covers it.
     #[must_use]
     pub fn deferred(mut self, due_at: DateTime<Utc>, by: Blocker, now: DateTime<Utc>) -> Self {
         self.parked = is_beyond_a_message(due_at, now);
@@ -344,8 +344,8 @@ impl JobRecord {
         self.finished(JobStatus::Failed, at, None)
     }
 
-    /// The record of a job that an operator sends on its way again, with all its attempts before it, and
-    /// [unclaimed](Self::is_unclaimed) since. It is parked until its message is sent.
+    /// The record of a job that an operator retries, with all its attempts before it and
+    /// [unclaimed](Self::is_unclaimed). It is parked until its message is sent.
     #[must_use]
     pub fn requeued(mut self, now: DateTime<Utc>) -> Self {
         self.status = JobStatus::Scheduled;
@@ -362,7 +362,7 @@ impl JobRecord {
         self.written()
     }
 
-    /// The record of a waiting job that is due at another instant. It is parked until its message is sent.
+    /// The record of a waiting job with another due instant. It is parked until its message is sent.
     #[must_use]
     pub fn rescheduled(mut self, due_at: DateTime<Utc>) -> Self {
         self.status = if self.failures > 0 { JobStatus::Retrying } else { JobStatus::Scheduled };
@@ -373,7 +373,7 @@ impl JobRecord {
         self.written()
     }
 
-    /// The record of a waiting job that no message covers any more but the due index does.
+    /// The record of a waiting job that the due index covers, and no message any more.
     #[must_use]
     pub fn parked(mut self) -> Self {
         if self.status == JobStatus::Queued {
@@ -403,7 +403,7 @@ impl JobRecord {
         self.written()
     }
 
-    /// The record as the first that is written of its job.
+    /// This record as the first of its job.
     #[must_use]
     pub(crate) const fn first(mut self) -> Self {
         self.revision = Revision(1);

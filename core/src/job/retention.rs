@@ -1,7 +1,7 @@
 //! How long finished jobs are remembered.
 //!
-//! SQS can deliver a message again as long as it keeps it, 14 days, and only the record tells that its job
-//! has ended. So no outcome may be forgotten earlier, however little anybody cares to look at it.
+//! SQS can deliver a message again as long as it keeps it, 14 days, and only the record shows that its job has
+//! ended. So every outcome is kept for at least 15 days, a day longer, however little anybody looks at it.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl Retention {
     /// The shortest: 15 days.
     pub const MIN: Duration = Duration::from_hours(15 * 24);
 
-    /// Remembers jobs that completed, failed or were cancelled for so long after their end.
+    /// Remembers jobs that completed, failed or were cancelled for these times after their end.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl Retention {
         Ok(Self { completed, failed, cancelled })
     }
 
-    /// How long a job is remembered that ended like this; the longest for one that has not ended.
+    /// How long a job with this status is remembered; the longest time if it has not ended.
     #[must_use]
     pub fn of(&self, status: JobStatus) -> Duration {
         match status {

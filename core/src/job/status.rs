@@ -1,4 +1,4 @@
-//! Where a job stands, and what kind of job it is.
+//! The status of a job, and its kind.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::invalid::Invalid;
 
-/// Where a job stands. ARCHITECTURE.md draws the transitions.
+/// The status of a job. ARCHITECTURE.md draws the transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobStatus {
@@ -21,9 +21,9 @@ pub enum JobStatus {
     Retrying,
     /// Finished with a result.
     Completed,
-    /// Finished without one: no attempts left, a permanent error, or in a dead-letter queue.
+    /// Finished without a result: no attempts left, a permanent error, or in a dead-letter queue.
     Failed,
-    /// Finished because somebody asked for it.
+    /// Finished because somebody cancelled it.
     Cancelled,
 }
 
@@ -56,7 +56,7 @@ impl JobStatus {
         matches!(self, Self::Queued | Self::Scheduled | Self::Retrying)
     }
 
-    /// Whether a person may want to look at a job in this status: these, and only these, are indexed.
+    /// Whether jobs in this status may need a person's attention: only these are indexed.
     #[must_use]
     pub const fn needs_attention(self) -> bool {
         matches!(self, Self::Scheduled | Self::Retrying | Self::Failed)
@@ -94,7 +94,7 @@ impl FromStr for JobStatus {
     }
 }
 
-/// What kind of job it is, as the seed's callers name it.
+/// What kind of job it is, as callers name it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobType {

@@ -1,19 +1,16 @@
-//! Breakers as an operator sees them, and opens and closes them.
+//! Breakers, for operators: show, open, close, reset.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{JobManager, ManagerError};
+use super::{JobManager, ManagerError, TRIES};
 use crate::breaker::{Breaker, Counts};
 use crate::job::BreakerName;
 use crate::ports::VersionedOutcome;
 use crate::protection::event;
 use crate::versioned::VersionedState;
-
-/// How often a write is tried that somebody else's write keeps defeating.
-const TRIES: usize = 5;
 
 /// A breaker, as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,22 +20,21 @@ pub struct BreakerView {
     pub name: BreakerName,
     /// `closed`, `open` or `half_open`.
     pub state: &'static str,
-    /// Since when.
+    /// Since when it is in this state.
     pub since: DateTime<Utc>,
-    /// Whether an operator keeps it so.
+    /// Whether an operator forced this state.
     pub forced: bool,
-    /// The calls of the last while, as they were when its state was written last: the failures, and of the
-    /// successes those that somebody wrote with one.
+    /// The recent calls, as of the last write of the state: failures, and the successes that were written with one.
     pub counts: Counts,
     /// How often in a row it has opened.
     pub openings: u32,
-    /// When the next call is let through to see, where none is now; `None` where it is closed, or an operator keeps
-    /// it open.
+    /// When the next probe may start; `None` while a probe is under way, while the breaker is closed, or while an
+    /// operator keeps it open.
     pub next_probe_at: Option<DateTime<Utc>>,
-    /// How many jobs wait in its line for an instant that they were given since it opened.
+    /// How many jobs wait in its ramp, each for its own instant.
     pub deferred_jobs: u64,
-    /// How many batches wait for answers of what it protects, which does not answer promptly; where few may call it,
-    /// other jobs wait for a place, and are not counted.
+    /// How many batches hold a lease of its bulkhead, because the dependency does not answer promptly. Jobs that wait
+    /// for a lease are not counted.
     pub waiting_batches: usize,
 }
 
@@ -59,8 +55,8 @@ impl BreakerView {
 }
 
 impl JobManager {
-    /// All breakers of which there is anything to say, by name. One that never failed and whose dependency answers
-    /// promptly is not among them.
+    /// The breakers that have something to show, by name. A breaker that never failed and whose dependency answers
+    /// promptly is left out.
     pub async fn breakers(&self) -> Result<Vec<BreakerView>, ManagerError> {
         let breakers = self.ports.breakers.list().await?;
         let now = self.ports.clock.now();
@@ -69,7 +65,7 @@ impl JobManager {
         Ok(told.map(|breaker| BreakerView::of(breaker, now)).collect())
     }
 
-    /// One breaker; closed where nothing is known of it.
+    /// One breaker; closed if nothing is known of it.
     pub async fn breaker(&self, name: &BreakerName) -> Result<BreakerView, ManagerError> {
         let found = self.stored_breaker(name).await?;
         let now = self.ports.clock.now();
@@ -77,18 +73,18 @@ impl JobManager {
         Ok(BreakerView::of(&breaker.unwrap_or_else(|| Breaker::new(name.clone(), now)), now))
     }
 
-    /// Opens a breaker, for as long as nobody closes or resets it: no calls are made, and jobs that need it wait.
-    /// Workers notice within 2 s. One that nobody has heard of can be opened too, ahead of an outage.
+    /// Opens a breaker until an operator closes or resets it: no calls are made, and jobs that need it wait. Workers
+    /// notice within 2 s. A breaker that nobody has used yet can be opened too, ahead of an outage.
     pub async fn open_breaker(&self, name: &BreakerName) -> Result<BreakerView, ManagerError> {
         self.change_breaker(name, Breaker::forced_open).await
     }
 
-    /// Closes a breaker, for as long as nobody opens or resets it: calls are made, whatever fails.
+    /// Closes a breaker until an operator opens or resets it: calls are made, whatever fails.
     pub async fn close_breaker(&self, name: &BreakerName) -> Result<BreakerView, ManagerError> {
         self.change_breaker(name, Breaker::forced_closed).await
     }
 
-    /// Closes a breaker and lets it go: it forgets what it counted, and opens by its policy again.
+    /// Closes a breaker and ends an operator's hold on it. It forgets its counts, and its policy opens it again.
     pub async fn reset_breaker(&self, name: &BreakerName) -> Result<BreakerView, ManagerError> {
         self.change_breaker(name, Breaker::reset).await
     }

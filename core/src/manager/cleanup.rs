@@ -1,9 +1,11 @@
-//! Forgetting what is over.
+//! Cleaning up finished jobs.
 //!
-//! Of an old job two things are kept for different reasons. Its details (payload, result, error) are for
-//! people, who look at recent jobs; so the newest keep them and the others lose them. That it has ended
-//! must be known for as long as its message may come once more; so that stays until its retention is
-//! over, whatever the number of jobs.
+//! Two things of an old job are kept for different reasons. Its details (payload, result, error) are for
+//! people, who look at recent jobs: the newest jobs keep them, the others lose them. The fact that it has ended
+//! must be known as long as its message may come once more: the record stays until its retention ends.
+//!
+//! What a cleanup leaves of a job is a tombstone. It can't be retried, because its payload is gone. The manager decides
+//! what may go; the store removes it only if it has not changed since.
 
 use std::collections::BTreeMap;
 
@@ -14,28 +16,28 @@ use super::{JobManager, ManagerError};
 use crate::job::{JobId, Retention};
 use crate::ports::{Archived, FinishedJob, HistoryPart};
 
-/// What a cleanup came to.
+/// What a cleanup did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CleanupReport {
-    /// Finished jobs that it looked at.
+    /// Finished jobs that it examined.
     pub examined: usize,
-    /// Jobs that nothing is known of any more: their retention was over.
+    /// Jobs whose records were removed, because their retention has ended.
     pub removed: usize,
-    /// Jobs that lost payload, result and error, and are still known to have ended.
+    /// Jobs that lost payload, result and error. Their records stay.
     pub trimmed: usize,
-    /// Parts of the history that listed only jobs whose retention was over.
+    /// Parts of the history whose jobs' retention has ended, each of them.
     pub history_removed: usize,
-    /// Jobs that changed while it looked, and were left alone.
+    /// Jobs that changed meanwhile, and were left alone.
     pub changed: usize,
-    /// Whether it saw everything. If not, another call carries on.
+    /// Whether it examined everything. If not, another call goes on.
     pub complete: bool,
 }
 
-/// How many changes one call makes, more or less; the next call makes the others.
+/// About how many changes one call makes. The next call makes the others.
 const MAX_CHANGES: usize = 10_000;
 
-/// What to do about one part of what is over.
+/// What to do about one page of finished jobs and history.
 #[derive(Debug, Default, PartialEq)]
 struct Work {
     remove: Vec<FinishedJob>,
@@ -43,7 +45,7 @@ struct Work {
     remove_history: Vec<HistoryPart>,
 }
 
-/// Decides, part by part, what may be forgotten.
+/// Decides, page by page, what to remove and what to trim.
 struct Plan {
     retention: Retention,
     keep: usize,
@@ -64,7 +66,7 @@ impl Plan {
                 Archived::Job(job) if self.now >= job.completed_at + self.retention.of(job.status) => {
                     work.remove.push(job);
                 }
-                // Its message may be redriven, and then it is a job like any other.
+                // Its message may be redriven, and then the job runs.
                 Archived::Job(job) if job.dead_lettered => {}
                 Archived::Job(job) => work.trim.extend(self.displaced_by(job)),
                 Archived::History(part) if self.is_over(&part) => work.remove_history.push(part),
@@ -74,7 +76,7 @@ impl Plan {
         work
     }
 
-    /// The job that is not among the newest any more because of this one, if it has details to lose.
+    /// The job that this one displaces from the newest, if it has details to lose.
     fn displaced_by(&mut self, job: FinishedJob) -> Option<FinishedJob> {
         self.newest.insert((job.completed_at, job.id.clone()), job);
         let displaced = (self.newest.len() > self.keep).then(|| self.newest.pop_first()).flatten();
@@ -88,13 +90,12 @@ impl Plan {
 }
 
 impl JobManager {
-    /// Removes finished jobs whose retention is over, with their payloads and history, and takes payload,
-    /// result and error from all others but the newest `max_job_history`. Those are still known to have
-    /// ended, so that a late message of theirs runs nothing; but they can't be retried. A job in a
-    /// dead-letter queue keeps its details.
+    /// Removes finished jobs whose retention has ended, with their payloads and history. Of all others except the
+    /// newest `max_job_history` it removes payload, result and error. Those jobs are still known to have ended, so a
+    /// late message of theirs runs nothing; but they can't be retried. A job in a dead-letter queue keeps its details.
     ///
-    /// Never touches a job that has not finished, nor one that changes meanwhile. Reads everything there
-    /// is; what it has done is done even when it fails, or stops half-way because there was very much to do.
+    /// Never touches an unfinished job, nor one that changes meanwhile. Reads the whole table. What it has done stays
+    /// done even if it fails, or stops early because there is very much to do.
     pub async fn cleanup(&self, max_job_history: usize) -> Result<CleanupReport, ManagerError> {
         let mut plan = Plan::new(self.config.retention, max_job_history, self.ports.clock.now());
         let mut report = CleanupReport::default();

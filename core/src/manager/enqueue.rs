@@ -7,11 +7,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join;
 use serde::Serialize;
 
-use super::{JobManager, TooFar, check_due};
+use super::JobManager;
 use crate::handler::UniqueKeyUnsupported;
-use crate::job::bounds::{WAY_OUT, is_beyond_a_message};
+use crate::invalid::Invalid;
+use crate::job::bounds::{WAY_OUT, check_due, is_beyond_a_message};
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, NewJob, Queue};
-use crate::message::{DecodeError, JobMessage, MAX_BODY_BYTES};
+use crate::message::{JobMessage, MAX_BODY_BYTES, too_large};
 use crate::ports::{InsertOutcome, Outgoing, QueueError, StoreError};
 
 /// A job that was accepted.
@@ -20,24 +21,24 @@ use crate::ports::{InsertOutcome, Outgoing, QueueError, StoreError};
 pub struct Enqueued {
     /// Its identity.
     pub job_id: JobId,
-    /// Where it stands.
+    /// Its status.
     pub status: JobStatus,
-    /// Whether a job with this id was accepted before, or one with its unique key, which this is then; this
-    /// call changed nothing.
+    /// Whether a job with this id was accepted before, or another job holds its unique key. This is that job then,
+    /// and the call changed nothing.
     pub duplicate: bool,
 }
+
+/// What a caller is told of a job, with the job's place among those that came together.
+pub(super) type Answer = (usize, Result<Enqueued, EnqueueError>);
 
 /// Why a job was not accepted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnqueueError {
-    /// Something about the job is wrong.
+    /// A field of the job is wrong.
     #[error(transparent)]
-    Invalid(#[from] DecodeError),
-    /// The instant can't be waited for.
-    #[error(transparent)]
-    TooFar(#[from] TooFar),
-    /// Its timeout can't be granted.
+    Invalid(#[from] Invalid),
+    /// Its timeout is longer than its function can grant.
     #[error(
         "timeout: expected at most {longest_ms} ms, the function's timeout less the margins to start and settle, got \
          {timeout_ms} ms; {WAY_OUT}"
@@ -57,34 +58,42 @@ pub enum EnqueueError {
     /// The queue did not take it.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The store could not be asked whether the id is new.
+    /// The store did not say whether the id is new.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// A job on its way in.
+/// A job that was checked and is about to be accepted.
 pub(super) struct Entering {
     pub(super) message: JobMessage,
+    /// The message as it was encoded to be checked, and will be sent.
+    body: String,
     queue: Queue,
     /// Whether its worker takes its unique key.
     pub(super) unique_when_due: bool,
-    /// Whether its caller chose its id: a new id can't have been accepted before.
+    /// Whether its caller chose its id: a generated id can't have been accepted before.
     named: bool,
 }
 
-/// What is known of a job on its way in.
-enum Looked {
+/// What the store knows of a job that is about to be accepted.
+enum Lookup {
     New(Box<Entering>),
     Known(Enqueued),
 }
 
 impl Entering {
-    fn outgoing(&self, now: DateTime<Utc>) -> Outgoing {
-        Outgoing::of(&self.message, self.queue, now)
+    /// Its message. It is made once: the body moves into it.
+    fn outgoing(&mut self, now: DateTime<Utc>) -> Outgoing {
+        Outgoing::encoded(&self.message, std::mem::take(&mut self.body), self.queue, now)
+    }
+
+    fn record(self, now: DateTime<Utc>) -> JobRecord {
+        let due_at = self.message.due_at;
+        JobRecord::accepted(self.message.definition, self.queue, now, due_at).parked_if_far(now)
     }
 }
 
-/// The instant after a wait; `None` for a wait beyond all time, which the message contract refuses.
+/// The instant after a wait. `None` if no calendar has it; the message contract refuses such a wait.
 fn after(now: DateTime<Utc>, wait: Duration) -> Option<DateTime<Utc>> {
     now.checked_add_signed(TimeDelta::from_std(wait).ok()?)
 }
@@ -93,15 +102,15 @@ impl JobManager {
     /// Accepts one job.
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, EnqueueError> {
         let mut answers = self.enqueue_all(vec![job]).await;
-        // One job in, one answer out; without one nothing was accepted.
+        // One job in, one answer out. Without an answer, nothing was accepted.
         answers.pop().unwrap_or_else(|| Err(QueueError::new("enqueue", "there was no answer").into()))
     }
 
-    /// Accepts jobs in as few requests as possible, and answers in their order. One that is refused
-    /// does not hold up the others.
+    /// Accepts jobs in as few requests as possible, and answers in their order. A refused job does not hold up the
+    /// others.
     ///
-    /// A job with an `id` that is known is not accepted a second time; one whose message may be lost
-    /// (it was never claimed) is sent again, as it was first given.
+    /// A job whose `id` is known is not accepted a second time. If no worker has claimed it yet, its message may be
+    /// lost: it is sent again, as the job was first given.
     pub async fn enqueue_all(&self, jobs: Vec<NewJob>) -> Vec<Result<Enqueued, EnqueueError>> {
         let now = self.ports.clock.now();
         let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = Vec::with_capacity(jobs.len());
@@ -117,24 +126,25 @@ impl JobManager {
                 continue;
             }
             match self.look_up(job, &mut looked_up, now).await {
-                Ok(Looked::New(job)) => {
+                Ok(Lookup::New(job)) => {
                     entering.push((at, *job));
                     answers.push(None);
                 }
-                Ok(Looked::Known(enqueued)) => answers.push(Some(Ok(enqueued))),
+                Ok(Lookup::Known(enqueued)) => answers.push(Some(Ok(enqueued))),
                 Err(error) => answers.push(Some(Err(error))),
             }
         }
         for (at, answer) in self.accept_unique(entering, now).await {
             answers[at] = Some(answer);
         }
-        // Copies of an id or a key come after the first has its record; a write of many must not name one twice.
+        // The first job of an id or a key gets its record before its copies are looked up. One write must not name
+        // an item twice.
         for (at, job) in copies {
             let answered = match self.look_up(job, &mut None, now).await {
-                Ok(Looked::New(job)) => {
+                Ok(Lookup::New(job)) => {
                     self.accept_unique(vec![(at, *job)], now).await.pop().map(|(_, answer)| answer)
                 }
-                Ok(Looked::Known(enqueued)) => Some(Ok(enqueued)),
+                Ok(Lookup::Known(enqueued)) => Some(Ok(enqueued)),
                 Err(error) => Some(Err(error)),
             };
             answers[at] = answered;
@@ -142,8 +152,8 @@ impl JobManager {
         answers.into_iter().flatten().collect()
     }
 
-    /// The records of all ids that their callers chose, read at once; `None` where that can't be done, and
-    /// each is to be asked for by itself.
+    /// The records of all ids that callers chose, read at once. `None` if the read failed: then each job reads its
+    /// own.
     async fn records_of(&self, jobs: &[NewJob]) -> Option<HashMap<JobId, JobRecord>> {
         let ids: Vec<JobId> = jobs.iter().filter_map(|job| job.id.clone()).collect();
         if ids.is_empty() {
@@ -163,7 +173,7 @@ impl JobManager {
         job: NewJob,
         looked_up: &mut Option<HashMap<JobId, JobRecord>>,
         now: DateTime<Utc>,
-    ) -> Result<Looked, EnqueueError> {
+    ) -> Result<Lookup, EnqueueError> {
         let named = job.id.is_some();
         let entering = self.admit(job, now)?;
         let id = &entering.message.definition.id;
@@ -176,45 +186,36 @@ impl JobManager {
             Some(record) => Some(self.known(record).await?),
             None => None,
         };
-        Ok(known.map_or(Looked::New(Box::new(entering)), Looked::Known))
+        Ok(known.map_or(Lookup::New(Box::new(entering)), Lookup::Known))
     }
 
-    /// Checks a job by the same rules as a message that comes in bare, so that what is accepted here
-    /// is accepted by every worker.
+    /// Checks a job by the same rules as a bare message, so that every worker takes what is accepted here.
     fn admit(&self, job: NewJob, now: DateTime<Utc>) -> Result<Entering, EnqueueError> {
         let named = job.id.is_some();
         let due_at = job.run_at.or_else(|| job.delay.and_then(|delay| after(now, delay))).unwrap_or(now);
         let waits = job.run_at.is_some() || job.delay.is_some();
         let by_time = if waits { JobType::Scheduled } else { JobType::Immediate };
+        let id = job.id.unwrap_or_else(|| JobId::generate(now, &*self.ports.entropy));
         let definition = JobDefinition {
-            id: job.id.unwrap_or_else(|| JobId::generate(now, &*self.ports.entropy)),
-            name: job.name,
             job_type: job.job_type.unwrap_or(by_time),
-            payload: job.payload,
-            priority: job.priority,
-            max_retries: job.max_retries,
             delay: job.delay,
             run_at: job.run_at,
-            timeout: job.timeout,
-            tags: job.tags,
-            tenant: job.tenant,
             unique_key: job.unique_key,
             unique_for: job.unique_for,
             breakers: job.breakers,
-            traceparent: None,
+            ..JobDefinition::of(id, job.spec)
         };
         let message = JobMessage { definition, due_at, recorded: true, deferred: false };
-        let id = message.definition.id.as_str();
         let body = message.encode();
-        JobMessage::decode(&body, id, now)?;
+        JobMessage::decode(&body, message.definition.id.as_str(), now)?;
         if body.len() > MAX_BODY_BYTES {
-            return Err(DecodeError::too_large(body.len()).into());
+            return Err(too_large(body.len()).into());
         }
         check_due(message.due_at, now)?;
         self.check_timeout(&message.definition)?;
         self.check_unique(&message.definition)?;
         let queue = job.queue.map_or_else(|| self.queue_of(&message.definition), Ok)?;
-        Ok(Entering { message, queue, unique_when_due: job.unique_when_due, named })
+        Ok(Entering { message, body, queue, unique_when_due: job.unique_when_due, named })
     }
 
     fn check_timeout(&self, job: &JobDefinition) -> Result<(), EnqueueError> {
@@ -238,23 +239,17 @@ impl JobManager {
         }
     }
 
-    /// The answer for an id that is known.
+    /// The answer for a job whose id or key is known.
     pub(super) async fn known(&self, record: JobRecord) -> Result<Enqueued, EnqueueError> {
         if record.is_unclaimed() && !record.parked {
-            let again = Outgoing::of_record(&record, self.ports.clock.now());
-            let sent = self.ports.queue.send(&[again]).await;
-            sent.into_iter().collect::<Result<Vec<()>, _>>()?;
+            self.send_again(&record).await?;
         }
         Ok(Enqueued { job_id: record.definition.id, status: record.status, duplicate: true })
     }
 
-    /// Accepts what is not known yet: parks what is due later than SQS can hold a message, and sends, then
-    /// records, the others.
-    pub(super) async fn accept(
-        &self,
-        entering: Vec<(usize, Entering)>,
-        now: DateTime<Utc>,
-    ) -> Vec<(usize, Result<Enqueued, EnqueueError>)> {
+    /// Accepts new jobs. Parks those that are due later than SQS can hold a message; sends the others, then records
+    /// them.
+    pub(super) async fn accept(&self, entering: Vec<(usize, Entering)>, now: DateTime<Utc>) -> Vec<Answer> {
         let (parked, sent): (Vec<_>, Vec<_>) =
             entering.into_iter().partition(|(_, job)| is_beyond_a_message(job.message.due_at, now));
         let (mut answers, others) = join(self.park(parked, now), self.send_and_record(sent, now)).await;
@@ -263,69 +258,57 @@ impl JobManager {
     }
 
     /// Writes records that the due index covers.
-    async fn park(
-        &self,
-        entering: Vec<(usize, Entering)>,
-        now: DateTime<Utc>,
-    ) -> Vec<(usize, Result<Enqueued, EnqueueError>)> {
-        if entering.is_empty() {
-            return Vec::new();
-        }
-        let records: Vec<JobRecord> = entering
-            .iter()
-            .map(|(_, job)| {
-                let definition = job.message.definition.clone();
-                JobRecord::accepted(definition, job.queue, now, job.message.due_at).parked_if_far(now)
-            })
-            .collect();
-        let outcomes = self.ports.store.insert(&records).await;
-        let answer = |(((at, job), record), outcome): (((usize, Entering), JobRecord), Result<_, _>)| {
-            let enqueued = |outcome| Enqueued {
-                job_id: record.id().clone(),
-                status: record.status,
-                duplicate: job.named && outcome == InsertOutcome::Exists,
-            };
-            (at, outcome.map(enqueued).map_err(EnqueueError::from))
-        };
-        entering.into_iter().zip(records).zip(outcomes).map(answer).collect()
+    async fn park(&self, entering: Vec<(usize, Entering)>, now: DateTime<Utc>) -> Vec<Answer> {
+        let records = self.record_all(entering, now).await.into_iter();
+        records.map(|(at, enqueued, written)| (at, written.map(|()| enqueued).map_err(Into::into))).collect()
     }
 
     /// Sends, then records.
-    async fn send_and_record(
-        &self,
-        entering: Vec<(usize, Entering)>,
-        now: DateTime<Utc>,
-    ) -> Vec<(usize, Result<Enqueued, EnqueueError>)> {
+    async fn send_and_record(&self, mut entering: Vec<(usize, Entering)>, now: DateTime<Utc>) -> Vec<Answer> {
         if entering.is_empty() {
             return Vec::new();
         }
-        let outgoing: Vec<Outgoing> = entering.iter().map(|(_, job)| job.outgoing(now)).collect();
+        let outgoing: Vec<Outgoing> = entering.iter_mut().map(|(_, job)| job.outgoing(now)).collect();
         let outcomes = self.ports.queue.send(&outgoing).await;
         let mut answers = Vec::with_capacity(entering.len());
-        let mut sent = Vec::new();
+        let mut sent = Vec::with_capacity(entering.len());
         for ((at, job), outcome) in entering.into_iter().zip(outcomes) {
             match outcome {
-                Ok(()) => {
-                    let due_at = job.message.due_at;
-                    let record = JobRecord::accepted(job.message.definition, job.queue, now, due_at);
-                    sent.push((at, record, job.named));
-                }
+                Ok(()) => sent.push((at, job)),
                 Err(error) => answers.push((at, Err(error.into()))),
             }
         }
-        let records: Vec<JobRecord> = sent.iter().map(|(_, record, _)| record.clone()).collect();
-        let written = if records.is_empty() { Vec::new() } else { self.ports.store.insert(&records).await };
-        for ((at, record, named), outcome) in sent.into_iter().zip(written) {
-            // Where the id is new, a worker was faster and wrote the record itself.
-            let duplicate = named && matches!(outcome, Ok(InsertOutcome::Exists));
-            if let Err(error) = outcome {
+        for (at, enqueued, written) in self.record_all(sent, now).await {
+            if let Err(error) = written {
                 // The message is sent, so the job runs; its claim will write the record.
-                tracing::warn!(job_id = %record.id(), error = &error as &dyn std::error::Error,
+                tracing::warn!(job_id = %enqueued.job_id, error = &error as &dyn std::error::Error,
                     "the job is accepted, but not listed until a worker claims it");
             }
-            answers
-                .push((at, Ok(Enqueued { job_id: record.id().clone(), status: record.status, duplicate })));
+            answers.push((at, Ok(enqueued)));
         }
         answers
+    }
+
+    /// Writes the records of jobs. Returns for each what its caller is told, and whether its record is there.
+    async fn record_all(
+        &self,
+        entering: Vec<(usize, Entering)>,
+        now: DateTime<Utc>,
+    ) -> Vec<(usize, Enqueued, Result<(), StoreError>)> {
+        if entering.is_empty() {
+            return Vec::new();
+        }
+        let (callers, records): (Vec<(usize, bool)>, Vec<JobRecord>) =
+            entering.into_iter().map(|(at, job)| ((at, job.named), job.record(now))).unzip();
+        let outcomes = self.ports.store.insert(&records).await;
+        let written = callers.into_iter().zip(records).zip(outcomes);
+        written
+            .map(|(((at, named), record), outcome)| {
+                // If the id is new, a worker was faster and wrote the record itself.
+                let duplicate = named && matches!(outcome, Ok(InsertOutcome::Exists));
+                let enqueued = Enqueued { job_id: record.definition.id, status: record.status, duplicate };
+                (at, enqueued, outcome.map(drop))
+            })
+            .collect()
     }
 }

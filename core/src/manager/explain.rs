@@ -1,4 +1,4 @@
-//! Why a job is not running: what that takes to know, in two rounds of requests at most.
+//! Why a job is not running: reads what that takes, in two rounds of requests at most.
 
 use futures_util::future::{join, try_join};
 
@@ -7,16 +7,15 @@ use crate::explain::{Explanation, explain};
 use crate::job::{Blocker, JobId, JobRecord};
 
 impl JobManager {
-    /// Says why a job is not running, and when it can start at the earliest. An id that nobody knows has an
-    /// answer too.
+    /// Says why a job is not running, and when it can start at the earliest. An unknown id gets an answer too.
     ///
-    /// The breakers that a handler needs, beside those of its jobs, are known where the manager
-    /// [knows the handlers](Self::with_registry), and otherwise once a job was deferred for one.
+    /// A manager [with a registry](Self::with_registry) knows the breakers that handlers declare. Any other manager
+    /// learns of one only after a job was deferred for it.
     pub async fn explain(&self, id: &JobId) -> Result<Explanation, ManagerError> {
         let ids = std::slice::from_ref(id);
         let (found, control) = try_join(self.ports.store.get(ids), self.ports.control.load()).await?;
         let record = found.into_iter().flatten().next();
-        let (breakers, limits) = record.as_ref().map(|record| self.obstacles(record)).unwrap_or_default();
+        let (breakers, limits) = record.as_ref().map(|record| self.blockers(record)).unwrap_or_default();
         let (breakers, limits) = join(
             async {
                 if breakers.is_empty() { Ok(Vec::new()) } else { self.ports.breakers.load(&breakers).await }
@@ -29,8 +28,8 @@ impl JobManager {
         Ok(explain(record.as_ref(), &control, &breakers, &limits, self.ports.clock.now()))
     }
 
-    /// The names of the breakers and of the limits that may keep a job.
-    fn obstacles(&self, record: &JobRecord) -> (Vec<String>, Vec<String>) {
+    /// The names of the breakers and limits that may hold a job back.
+    fn blockers(&self, record: &JobRecord) -> (Vec<String>, Vec<String>) {
         if record.status.is_finished() {
             return (Vec::new(), Vec::new());
         }

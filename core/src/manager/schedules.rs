@@ -1,14 +1,14 @@
-//! Jobs that are made again and again.
+//! Schedules.
 //!
-//! A schedule makes each occurrence's job a few minutes ahead, under an id that follows from the occurrence:
-//! whoever fires it once more, or after a crash, makes nothing new. So the jobs come first and the
-//! schedule's state second.
+//! A schedule makes each occurrence's job a few minutes ahead, under an id that follows from the occurrence. Firing it
+//! once more, or after a crash, makes nothing new. So the manager makes the jobs first and writes the schedule's state
+//! second.
 
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{CancelOutcome, EnqueueError, Enqueued, JobManager, ManagerError};
+use super::{CancelOutcome, EnqueueError, Enqueued, JobManager, ManagerError, TRIES};
 use crate::invalid::Invalid;
 use crate::job::{JobDefinition, JobId, NewJob, ScheduleId};
 use crate::ports::{Advance, StoreError, StoredSchedule};
@@ -17,18 +17,16 @@ use crate::schedule::{
     occurrences_after, plan,
 };
 
-/// How often a write is tried that somebody else's write keeps defeating.
-const TRIES: usize = 5;
-/// How many occurrences of one schedule are made at a time.
+/// How many occurrences of one schedule are made at once.
 const OCCURRENCES_AT_ONCE: usize = 100;
 /// How many occurrences one backfill makes at most.
 pub const MAX_BACKFILL: usize = 10_000;
 
-/// Why something can't be done with a schedule.
+/// Why a call about a schedule failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleError {
-    /// The schedule, or the id of an occurrence, can't be.
+    /// The schedule or an argument is wrong.
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// Its jobs would be refused.
@@ -37,63 +35,45 @@ pub enum ScheduleError {
     /// There is no such schedule.
     #[error("id: expected the id of a schedule, got {0:?}")]
     Unknown(String),
-    /// The range of a backfill can't be.
-    #[error("{field}: expected {expected}, got {got}")]
-    Range {
-        /// The bound at fault.
-        field: &'static str,
-        /// What it can be.
-        expected: String,
-        /// What it was.
-        got: String,
-    },
-    /// The store did not answer as it should.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A job that was made ahead can't be cancelled.
+    /// A job that was made ahead could not be cancelled.
     #[error(transparent)]
     Cancel(#[from] ManagerError),
-    /// The schedule changed again and again while it was to be written.
-    #[error("schedule {0}: it keeps changing; try again")]
+    /// Other writers of the schedule were faster, each time.
+    #[error("schedule {0}: lost every write conflict; try again")]
     Contended(ScheduleId),
 }
 
-/// What firing schedules came to.
+/// What firing schedules did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fired {
     /// Jobs that were made.
     pub(crate) jobs: usize,
-    /// Schedules that could not be fired; the next tick tries again.
+    /// Schedules that failed to fire; the next tick tries again.
     pub(crate) failed: usize,
-    /// Schedules that were fired and have more occurrences to be made at once.
+    /// Schedules that fired and have more occurrences that are due.
     pub(crate) more: usize,
 }
 
 impl JobManager {
-    /// Makes a job recur: the seed's `scheduleJob`. The schedule has the definition's id; each occurrence is
-    /// a job of its own with the definition's name, payload and settings.
+    /// Makes a job recur. The schedule has the definition's id; each occurrence is a job of its own with the
+    /// definition's name, payload and settings.
     pub async fn schedule_job(
         &self,
         definition: &JobDefinition,
         cron: &str,
         zone: &str,
     ) -> Result<StoredSchedule, ScheduleError> {
-        let job = JobTemplate {
-            payload: definition.payload.clone(),
-            priority: definition.priority,
-            max_retries: definition.max_retries,
-            timeout: definition.timeout,
-            tags: definition.tags.clone(),
-            tenant: definition.tenant.clone(),
-            ..JobTemplate::new(definition.name.clone())
-        };
+        let job = JobTemplate { spec: definition.spec(), queue: None };
         let cadence = Cadence::Cron(Box::new(cron.parse::<Cron>()?));
         let spec = ScheduleSpec::new(definition.id.as_str().parse()?, job, cadence);
         self.put_schedule(Schedule::new(ScheduleSpec { zone: zone.parse()?, ..spec })?).await
     }
 
-    /// Writes a schedule, new or changed. What comes due within minutes is made at once; what an earlier
-    /// version of it made ahead, and this one would not, is cancelled.
+    /// Writes a schedule, new or changed. Makes the occurrences of the next minutes at once, and cancels the jobs that an
+    /// earlier version made ahead and this one would not make.
     pub async fn put_schedule(&self, schedule: Schedule) -> Result<StoredSchedule, ScheduleError> {
         self.check_template(&schedule)?;
         for _ in 0..TRIES {
@@ -101,7 +81,7 @@ impl JobManager {
             let old = self.ports.schedules.get(&schedule.id).await?;
             let state = match &old {
                 Some(old) => old.state.revised(&old.schedule, &schedule, now),
-                // Revisions of an earlier schedule of this name must not be taken for those of this one.
+                // Revisions of an earlier, deleted schedule with this id must not repeat.
                 None => ScheduleState {
                     revision: now.timestamp_micros().unsigned_abs(),
                     ..ScheduleState::new(&schedule, now)
@@ -131,16 +111,15 @@ impl JobManager {
         found.ok_or_else(|| ScheduleError::Unknown(id.to_string()))
     }
 
-    /// Deletes a schedule, and cancels what it made ahead.
+    /// Deletes a schedule, and cancels the jobs that it made ahead.
     pub async fn delete_schedule(&self, id: &ScheduleId) -> Result<(), ScheduleError> {
         let stored = self.schedule(id).await?;
         self.ports.schedules.delete(id).await?;
         self.cancel_ahead(&stored.schedule, None).await
     }
 
-    /// Makes the occurrences from `from` to `to`, both included, that do not exist yet, whatever the schedule
-    /// does about missed and overlapping ones. Answers all of them, in order; one that existed says
-    /// `duplicate`.
+    /// Makes the occurrences from `from` to `to`, both included, whatever the schedule does about missed and
+    /// overlapping ones. Returns all of them, in order; one that existed before is a `duplicate`.
     pub async fn backfill(
         &self,
         id: &ScheduleId,
@@ -158,14 +137,14 @@ impl JobManager {
                     "a range of at most {MAX_BACKFILL} occurrences, such as up to {}",
                     occurrence.instant.to_rfc3339()
                 );
-                return Err(ScheduleError::Range { field: "to", expected, got: to.to_rfc3339() });
+                return Err(Invalid::new("to", expected, to.to_rfc3339()).into());
             }
             jobs.push(schedule.job(occurrence.instant)?);
         }
         Ok(self.enqueue_all(jobs).await)
     }
 
-    /// Makes the jobs of these schedules that come due soon, and lets the schedules go on.
+    /// Makes the jobs of these schedules that are due soon, and advances the schedules.
     pub(crate) async fn fire(&self, schedules: Vec<StoredSchedule>) -> Fired {
         let now = self.ports.clock.now();
         let (mut jobs, mut plans) = (Vec::new(), Vec::with_capacity(schedules.len()));
@@ -174,7 +153,7 @@ impl JobManager {
             if let Some(passed) = &planned.passed_over {
                 tracing::warn!(
                     schedule = %schedule.id, from = %passed.from, before = %passed.before, missed = %schedule.missed,
-                    "occurrences were missed and are left out"
+                    "skipped missed occurrences"
                 );
             }
             let made: Vec<NewJob> =
@@ -195,10 +174,13 @@ impl JobManager {
             }
         }
         if !advances.is_empty() {
-            // One that somebody else advanced or changed meanwhile is right as it is.
+            // A schedule that somebody else advanced or changed meanwhile needs no advance.
             for error in self.ports.schedules.advance(&advances).await.into_iter().filter_map(Result::err) {
                 fired.failed += 1;
-                tracing::warn!(error = &error as &dyn std::error::Error, "a schedule is fired once more");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "can't advance a schedule; the next tick fires it once more"
+                );
             }
         }
         fired
@@ -210,7 +192,7 @@ impl JobManager {
         self.check(occurrence_job(schedule, now)?, now).map_err(ScheduleError::Job)
     }
 
-    /// Cancels jobs that a schedule made ahead of their time, and that it would not make as it is now.
+    /// Cancels jobs that the old schedule made ahead and the new one would not make.
     async fn cancel_ahead(&self, old: &Schedule, new: Option<&Schedule>) -> Result<(), ScheduleError> {
         let now = self.ports.clock.now();
         let until = now + LOOK_AHEAD;
@@ -228,15 +210,15 @@ impl JobManager {
         let made = if gone.is_empty() { Vec::new() } else { self.ports.store.get(&gone).await? };
         for record in made.into_iter().flatten().filter(|record| record.status.is_waiting()) {
             if self.cancel(record.id()).await? == CancelOutcome::Requested {
-                tracing::info!(job_id = %record.id(), "it began before its schedule was changed");
+                tracing::info!(job_id = %record.id(), "the job began before its schedule was changed");
             }
         }
         Ok(())
     }
 }
 
-/// The job of an occurrence. One that comes while the last is unfinished is told from it when it is due, by a
-/// key that both want.
+/// The job of an occurrence. If the schedule skips overlapping occurrences, they share a unique key, which each takes
+/// when it is due.
 fn occurrence_job(schedule: &Schedule, instant: DateTime<Utc>) -> Result<NewJob, Invalid> {
     let job = schedule.job(instant)?;
     Ok(match schedule.overlap {
@@ -245,7 +227,7 @@ fn occurrence_job(schedule: &Schedule, instant: DateTime<Utc>) -> Result<NewJob,
     })
 }
 
-/// As [`occurrence_job`]; an instant that no id can name is told in the log.
+/// As [`occurrence_job`]. Logs an instant that no id can name.
 fn made(schedule: &Schedule, instant: DateTime<Utc>) -> Option<NewJob> {
     let job = occurrence_job(schedule, instant);
     if let Err(error) = &job {
@@ -256,23 +238,22 @@ fn made(schedule: &Schedule, instant: DateTime<Utc>) -> Option<NewJob> {
     job.ok()
 }
 
-/// Whether what went wrong may be over by the next tick. A job that is refused now would be refused then.
+/// Whether the next tick may succeed. A job that is refused now would be refused then.
 fn may_pass(id: &ScheduleId, error: &EnqueueError) -> bool {
     let may_pass = matches!(error, EnqueueError::Queue(_) | EnqueueError::Store(_));
     tracing::error!(
-        schedule = %id, error = error as &dyn std::error::Error, "an occurrence can't be made"
+        schedule = %id, error = error as &dyn std::error::Error, "can't make an occurrence"
     );
     may_pass
 }
 
-fn check_range(from: DateTime<Utc>, to: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), ScheduleError> {
-    let refuse = |field, expected: String, got: DateTime<Utc>| {
-        Err(ScheduleError::Range { field, expected, got: got.to_rfc3339() })
-    };
+fn check_range(from: DateTime<Utc>, to: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), Invalid> {
+    let refuse =
+        |field, expected: String, got: DateTime<Utc>| Err(Invalid::new(field, expected, got.to_rfc3339()));
     let oldest = now - TimeDelta::from_std(Schedule::MAX_WINDOW).unwrap_or(TimeDelta::MAX);
     if from < oldest {
         let expected = format!(
-            "an instant from {} on: what ran before may be forgotten, and would run again",
+            "an instant from {} on, because earlier jobs may be forgotten and would run again",
             oldest.to_rfc3339()
         );
         return refuse("from", expected, from);

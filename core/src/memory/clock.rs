@@ -1,4 +1,4 @@
-//! Time that stands still until everybody waits for it.
+//! A clock that stands still until every task waits for it.
 
 use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
@@ -11,8 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock::{BoxFuture, Clock};
 
-/// A clock for tests: [`run`](Self::run) moves it on only when nothing else can happen, so a test of
-/// an hour's wait takes no time and always ends the same way.
+/// A clock for tests. [`run`](Self::run) advances it only when nothing else can happen, so a test of an hour's wait
+/// takes no time and always ends the same way.
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,18 +45,17 @@ impl PausedClock {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Moves the clock on, and wakes whoever waited for that.
+    /// Advances the clock, and wakes the sleepers whose time has come.
     pub fn advance(&self, by: Duration) {
         let until = self.now() + by;
         self.move_to(until);
     }
 
-    /// Polls a future to its end, moving the clock on to the next sleeper whenever nothing can happen
-    /// before.
+    /// Polls a future to its end. Whenever nothing else can happen, advances the clock to the next sleeper.
     ///
     /// # Panics
     ///
-    /// When the future waits for something that can't come: nothing woke it and nobody sleeps.
+    /// If the future waits for something that can't come: nothing woke it, and nothing sleeps.
     #[allow(clippy::panic, reason = "a test that would hang for ever has failed")]
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
         let woken = Arc::new(Woken(AtomicBool::new(true)));

@@ -1,4 +1,4 @@
-//! Event sources in memory, which take their time as the real ones do.
+//! Event sources in memory. A change takes a while, as with the real ones.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,8 +9,8 @@ use crate::clock::Clock;
 use crate::job::Queue;
 use crate::ports::{ChangeOutcome, EventSource, EventSourceError, EventSources, SourceState};
 
-/// An [`EventSources`] in memory, one event source for each queue; a change takes a while, and until it has
-/// taken effect no other is accepted.
+/// [`EventSources`] in memory, one event source per queue. A change takes a while, and until then no other change is
+/// accepted.
 pub struct MemoryEventSources {
     clock: Arc<dyn Clock>,
     takes: TimeDelta,
@@ -21,7 +21,7 @@ struct Source {
     id: String,
     queue: Queue,
     enabled: bool,
-    /// Until when the last change is under way.
+    /// When the last change takes effect.
     changing_until: Option<DateTime<Utc>>,
 }
 
@@ -38,7 +38,7 @@ impl Source {
 }
 
 impl MemoryEventSources {
-    /// Enabled event sources whose changes take so long.
+    /// Enabled event sources whose changes take this long.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, takes: TimeDelta) -> Self {
         let source = |queue: Queue| Source {

@@ -7,20 +7,20 @@ use async_trait::async_trait;
 
 use crate::ports::{EventKind, EventSink, JobEvent};
 
-/// An [`EventSink`] in memory: it keeps what it is told.
+/// An [`EventSink`] in memory: it keeps every event.
 #[derive(Debug, Default)]
 pub struct MemoryEvents {
     events: Mutex<Vec<JobEvent>>,
 }
 
 impl MemoryEvents {
-    /// A sink that was told nothing yet.
+    /// An empty sink.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What it was told, in order.
+    /// The events, in order.
     #[must_use]
     pub fn all(&self) -> Vec<JobEvent> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()

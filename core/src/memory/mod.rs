@@ -1,7 +1,7 @@
 //! The ports in memory.
 //!
-//! These are real adapters, not mocks: they pass the same conformance suites as the ones on AWS, so a
-//! test of your handlers with them shows what will happen there. Nothing here outlives the process.
+//! These are real adapters, not mocks: they pass the same conformance suites as the adapters for AWS. So a test of your
+//! handlers with them shows what will happen there. Nothing here outlives the process.
 
 mod clock;
 mod control;

@@ -12,7 +12,7 @@ use crate::limit::LimitState;
 use crate::ports::CorePorts;
 use crate::sqs::SqsError;
 
-/// The engine's ports in memory, each at hand for a test that wants to look into it.
+/// The engine's ports in memory, each open to tests.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,28 +30,28 @@ use crate::sqs::SqsError;
 pub struct MemoryPorts {
     /// The time.
     pub clock: PausedClock,
-    /// Where jobs are remembered.
+    /// The store of job records.
     pub store: Arc<MemoryJobStore>,
-    /// Where they wait.
+    /// The queues.
     pub queue: Arc<MemoryQueue>,
-    /// What is to be made again and again.
+    /// The store of schedules.
     pub schedules: Arc<MemorySchedules>,
-    /// What is paused.
+    /// The store of the control item.
     pub control: Arc<MemoryControlStore>,
-    /// What makes unique jobs unique.
+    /// The store of unique keys.
     pub unique: Arc<MemoryUniqueKeys>,
     /// The fleet's breakers.
     pub breakers: Arc<MemoryVersioned<Breaker>>,
     /// The fleet's limits.
     pub limits: Arc<MemoryVersioned<LimitState>>,
-    /// What has happened.
+    /// The events.
     pub events: Arc<MemoryEvents>,
     /// Randomness.
     pub entropy: Arc<SeededEntropy>,
 }
 
 impl MemoryPorts {
-    /// Ports in which nothing has happened yet. Received messages are hidden for `visibility`.
+    /// Empty ports. Received messages are hidden for `visibility`.
     pub fn new(clock: PausedClock, visibility: Duration) -> Result<Self, SqsError> {
         Ok(Self {
             store: Arc::default(),
@@ -67,7 +67,7 @@ impl MemoryPorts {
         })
     }
 
-    /// All of them, as the engine takes them. There are no event sources.
+    /// All of them as [`CorePorts`], without event sources.
     #[must_use]
     pub fn ports(&self) -> CorePorts {
         CorePorts {

@@ -1,4 +1,4 @@
-//! Forgetting records in memory.
+//! Removing records in memory.
 
 use async_trait::async_trait;
 
@@ -6,7 +6,7 @@ use crate::memory::store::{MemoryJobStore, State};
 use crate::paging::Page;
 use crate::ports::{Archived, FinishedJob, HistoryEntry, HistoryPart, JobPruner, StoreError};
 
-/// How many things a page holds: few, so that tests see several.
+/// How many items a page holds: few, so that tests see several pages.
 const PAGE: usize = 10;
 
 fn place(entry: &HistoryEntry) -> String {
@@ -14,7 +14,7 @@ fn place(entry: &HistoryEntry) -> String {
 }
 
 impl State {
-    /// Everything that is over, by where it is.
+    /// All finished jobs and history, by their place.
     fn archived(&self) -> Vec<(String, Archived)> {
         let jobs = self.records.values().filter_map(FinishedJob::of);
         let jobs = jobs.map(|job| (format!("job {}", job.id), Archived::Job(job)));

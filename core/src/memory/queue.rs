@@ -49,7 +49,7 @@ impl MemoryQueue {
         Ok(Self { sqs: Mutex::new(sqs), clock })
     }
 
-    /// Sends a bare message, as anybody with access to the queue can.
+    /// Sends a bare message, as any sender with access to the queue can.
     pub fn send_body(&self, queue: Queue, body: &str) -> Result<String, SqsError> {
         let now = self.clock.now();
         self.sqs().send(queue.as_str(), SendRequest::new(body), now).map(|message| message.id)
@@ -79,7 +79,7 @@ impl MemoryQueue {
     }
 }
 
-/// What a simulated SQS does of its own accord.
+/// What a simulated SQS does by itself.
 impl MemoryQueue {
     /// Receives up to `max` messages in an order of the caller's, each as SQS keeps it and as a worker gets it.
     pub fn receive_by(
@@ -182,7 +182,7 @@ impl JobQueue for MemoryQueue {
         deferrals.iter().map(defer).collect()
     }
 
-    async fn acknowledge(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
         let delete = |one: &Receipt| {
             sqs.delete(one.queue.as_str(), &one.receipt_handle, now)

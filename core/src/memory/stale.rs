@@ -1,4 +1,4 @@
-//! What waits in the queues in memory.
+//! Queue depths and stale messages in memory.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::memory::queue::{failed, received_message};
 use crate::ports::{QueueDepth, QueueError, QueueStats, ReceivedMessage, StaleMessages};
 use crate::sqs::ReceiveRequest;
 
-/// How long a look hides what it has received.
+/// How long a look hides the messages that it receives.
 const LOOK: Duration = Duration::from_mins(1);
 
 #[async_trait]

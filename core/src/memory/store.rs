@@ -32,7 +32,7 @@ impl MemoryJobStore {
         Self::default()
     }
 
-    /// Deletes what had ended by this instant, as the time to live does.
+    /// Deletes records that expired by this instant, as the time to live does.
     pub fn forget(&self, ended_by: chrono::DateTime<chrono::Utc>) {
         self.state().records.retain(|_, record| record.completed_at.is_none_or(|ended| ended > ended_by));
     }

@@ -15,7 +15,7 @@ pub struct MemoryUniqueKeys {
 }
 
 impl MemoryUniqueKeys {
-    /// A store in which nobody holds a key.
+    /// A store in which no key is held.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -15,7 +15,7 @@ pub struct MemoryVersioned<T> {
 }
 
 impl<T> MemoryVersioned<T> {
-    /// A store without states.
+    /// An empty store.
     #[must_use]
     pub const fn new() -> Self {
         Self { states: Mutex::new(BTreeMap::new()) }

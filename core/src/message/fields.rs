@@ -1,4 +1,4 @@
-//! Reading one JSON object field by field, each with an error that says what is wrong with it.
+//! Reading a message's JSON object field by field. Each error names the field, what was expected and what was found.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -6,50 +6,34 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-/// Why a message is refused: the field, what was expected, and what was found.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: expected {expected}, got {found}")]
-pub struct DecodeError {
-    field: &'static str,
-    expected: String,
-    found: String,
+use crate::invalid::Invalid;
+
+/// The refusal of a field whose value can't be read.
+pub(super) fn refused(field: &str, expected: &str, found: &Value) -> Invalid {
+    Invalid::new(field, expected, excerpt(&found.to_string()))
 }
 
-impl DecodeError {
-    pub(super) fn new(field: &'static str, expected: &str, found: &Value) -> Self {
-        Self { field, expected: expected.to_owned(), found: excerpt(&found.to_string()) }
-    }
-
-    /// The same fault, with more to say about what was expected.
-    pub(super) fn expecting(self, expected: String) -> Self {
-        Self { expected, ..self }
-    }
-
-    pub(super) fn missing(field: &'static str, expected: &str) -> Self {
-        Self { field, expected: expected.to_owned(), found: "nothing".to_owned() }
-    }
-
-    pub(super) fn not_json(body: &str, error: &serde_json::Error) -> Self {
-        let expected = format!("a JSON object nested at most 127 deep ({error})");
-        Self { field: "body", expected, found: excerpt(&format!("{body:?}")) }
-    }
-
-    pub(crate) fn too_large(bytes: usize) -> Self {
-        let expected = format!(
-            "at most {} bytes; keep large data elsewhere and send a reference to it",
-            super::MAX_BODY_BYTES
-        );
-        Self { field: "body", expected, found: format!("{bytes} bytes") }
-    }
-
-    /// The field at fault; `body` where the message as a whole is.
-    #[must_use]
-    pub const fn field(&self) -> &'static str {
-        self.field
-    }
+/// The refusal of a message that lacks a field.
+pub(super) fn missing(field: &str, expected: &str) -> Invalid {
+    Invalid::new(field, expected, "nothing")
 }
 
-/// Enough of a value to recognize it by; job data is hostile and may be huge.
+/// The refusal of a body that is no JSON.
+pub(super) fn not_json(body: &str, error: &serde_json::Error) -> Invalid {
+    let expected = format!("a JSON object nested at most 127 deep ({error})");
+    Invalid::new("body", expected, excerpt(&format!("{body:?}")))
+}
+
+/// The refusal of a body that is larger than a message may be.
+pub(crate) fn too_large(bytes: usize) -> Invalid {
+    let expected = format!(
+        "at most {} bytes; keep large data elsewhere and send a reference to it",
+        super::MAX_BODY_BYTES
+    );
+    Invalid::new("body", expected, format!("{bytes} bytes"))
+}
+
+/// The beginning of a value: job data is hostile and may be huge.
 fn excerpt(text: &str) -> String {
     const LIMIT: usize = 80;
     let short = match text.char_indices().nth(LIMIT) {
@@ -60,7 +44,7 @@ fn excerpt(text: &str) -> String {
     short.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
-/// The fields of a message that have not been read yet. `null` counts as absent.
+/// The fields of a message that are still to be read. `null` counts as absent.
 pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
@@ -77,12 +61,12 @@ impl Fields {
         field: &'static str,
         expected: &str,
         parse: impl FnOnce(&Value) -> Option<T>,
-    ) -> Result<Option<T>, DecodeError> {
+    ) -> Result<Option<T>, Invalid> {
         match self.take(field) {
             None => Ok(None),
             Some(value) => match parse(&value) {
                 Some(parsed) => Ok(Some(parsed)),
-                None => Err(DecodeError::new(field, expected, &value)),
+                None => Err(refused(field, expected, &value)),
             },
         }
     }
@@ -92,7 +76,7 @@ impl Fields {
         field: &'static str,
         expected: &str,
         bytes: RangeInclusive<usize>,
-    ) -> Result<Option<String>, DecodeError> {
+    ) -> Result<Option<String>, Invalid> {
         self.read(field, expected, |value| {
             let text = value.as_str()?;
             let printable = !text.chars().any(char::is_control);
@@ -100,16 +84,12 @@ impl Fields {
         })
     }
 
-    pub(super) fn integer(&mut self, field: &'static str, max: u64) -> Result<Option<u64>, DecodeError> {
+    pub(super) fn integer(&mut self, field: &'static str, max: u64) -> Result<Option<u64>, Invalid> {
         let expected = format!("an integer from 0 to {max}");
         self.read(field, &expected, |value| value.as_u64().filter(|number| *number <= max))
     }
 
-    pub(super) fn millis(
-        &mut self,
-        field: &'static str,
-        max: Duration,
-    ) -> Result<Option<Duration>, DecodeError> {
+    pub(super) fn millis(&mut self, field: &'static str, max: Duration) -> Result<Option<Duration>, Invalid> {
         let max = max.as_millis();
         let expected = format!("whole milliseconds from 0 to {max}");
         self.read(field, &expected, |value| {
@@ -117,7 +97,7 @@ impl Fields {
         })
     }
 
-    pub(super) fn instant(&mut self, field: &'static str) -> Result<Option<DateTime<Utc>>, DecodeError> {
+    pub(super) fn instant(&mut self, field: &'static str) -> Result<Option<DateTime<Utc>>, Invalid> {
         let expected = "an RFC 3339 instant of the years 1970 to 9999, such as 2026-11-23T08:00:00Z";
         self.read(field, expected, |value| {
             let instant = DateTime::parse_from_rfc3339(value.as_str()?).ok()?.to_utc();
@@ -130,7 +110,7 @@ impl Fields {
         field: &'static str,
         max: usize,
         bytes: usize,
-    ) -> Result<Vec<String>, DecodeError> {
+    ) -> Result<Vec<String>, Invalid> {
         let expected = format!("a list of at most {max} texts of at most {bytes} bytes each");
         let words = self.read(field, &expected, |value| {
             let list = value.as_array().filter(|list| list.len() <= max)?;
@@ -141,7 +121,7 @@ impl Fields {
         Ok(words.unwrap_or_default())
     }
 
-    pub(super) fn flag(&mut self, field: &'static str) -> Result<bool, DecodeError> {
+    pub(super) fn flag(&mut self, field: &'static str) -> Result<bool, Invalid> {
         Ok(self.read(field, "true or false", Value::as_bool)?.unwrap_or(false))
     }
 }

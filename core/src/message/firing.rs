@@ -1,34 +1,39 @@
-//! The identity of what a schedule fires.
+//! The identity of a job that an EventBridge rule fires.
 //!
-//! An EventBridge rule can't choose an id, and may fire twice for one instant; all that it can say is its
-//! name and when it fired. Both together name the job, so that however often it fires it is one job.
+//! A rule can't choose an id, and may fire twice for one instant. It can only tell its name and when it fired. Both
+//! together name the job: however often the rule fires, it is one job.
+//!
+//! That is why the rules of the template take `cron(...)` only. A `rate(...)` fires at a second that depends on
+//! when the rule was made, so two firings could fall into one minute and become one job. The target of a rule
+//! is a queue: no function stands between, so none can fail.
 
 use chrono::{DateTime, Utc};
 
-use super::fields::{DecodeError, Fields};
+use super::fields::{Fields, missing, refused};
+use crate::invalid::Invalid;
 use crate::job::{JobId, ScheduleId};
 
-/// The job of a schedule's firing, `<schedule>@<minute>`; `None` where a message comes from no schedule. Rules
-/// fire by the minute, some seconds late.
-pub(super) fn job_id(fields: &mut Fields) -> Result<Option<JobId>, DecodeError> {
+/// The job of a schedule's firing, `<schedule>@<minute>`; `None` if the message comes from no schedule. Rules fire
+/// by the minute, some seconds late.
+pub(super) fn job_id(fields: &mut Fields) -> Result<Option<JobId>, Invalid> {
     let schedule = schedule(fields)?;
     let fired_at = fields.instant("firedAt")?;
     match (schedule, fired_at) {
         (None, None) => Ok(None),
-        (Some(_), None) => Err(DecodeError::missing("firedAt", "the instant at which the schedule fired")),
-        (None, Some(_)) => Err(DecodeError::missing("schedule", "the schedule that fired at firedAt")),
+        (Some(_), None) => Err(missing("firedAt", "the instant at which the schedule fired")),
+        (None, Some(_)) => Err(missing("schedule", "the schedule that fired at firedAt")),
         (Some(schedule), Some(fired_at)) => {
-            let refuse = |_| DecodeError::new("firedAt", "an instant", &fired_at.to_rfc3339().into());
+            let refuse = |_| refused("firedAt", "an instant", &fired_at.to_rfc3339().into());
             schedule.job_at(minute_of(fired_at)).map(Some).map_err(refuse)
         }
     }
 }
 
-fn schedule(fields: &mut Fields) -> Result<Option<ScheduleId>, DecodeError> {
+fn schedule(fields: &mut Fields) -> Result<Option<ScheduleId>, Invalid> {
     let expected = "the name of a schedule, 1 to 100 visible ASCII characters without spaces, @ and #";
     let Some(value) = fields.take("schedule") else { return Ok(None) };
     let id = value.as_str().and_then(|text| text.parse().ok());
-    id.map(Some).ok_or_else(|| DecodeError::new("schedule", expected, &value))
+    id.map(Some).ok_or_else(|| refused("schedule", expected, &value))
 }
 
 fn minute_of(instant: DateTime<Utc>) -> DateTime<Utc> {
@@ -44,7 +49,7 @@ mod tests {
     use crate::job::JobType;
     use crate::message::JobMessage;
 
-    fn decode(body: &Value) -> Result<JobMessage, DecodeError> {
+    fn decode(body: &Value) -> Result<JobMessage, Invalid> {
         JobMessage::decode(&body.to_string(), "message-1", DateTime::UNIX_EPOCH)
     }
 

@@ -1,40 +1,40 @@
-//! The message contract: what a job looks like on its way through SQS.
+//! The message contract: a job on its way through SQS.
 //!
-//! Anybody who can send an SQS message can enqueue a job, so this is the system's widest door, and
-//! whoever knocks on it can't be asked back. Two rules follow. Every message that can't be taken is
-//! refused with a [`DecodeError`] that names the field, the value and what was expected, and the
-//! worker keeps it in the dead-letter queue with that reason. And the contract is versioned: unknown
-//! fields are ignored, so that an old worker reads new messages, and a newer `version` is refused, so
-//! that it never misreads one.
+//! Anybody who can send an SQS message can enqueue a job, and nobody can ask the sender what it meant. Two rules
+//! follow. The worker refuses a message that it can't read with an [`Invalid`], which names the field, what was
+//! expected and what was found, and keeps the message in the dead-letter queue with that reason. And the contract is
+//! versioned: a worker ignores unknown fields, so an old worker reads new messages; it refuses a newer `version`, so
+//! it never misreads one.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
+use crate::invalid::Invalid;
 use crate::job::bounds::{
     MAX_BREAKERS, MAX_DELAY, MAX_NAME_BYTES, MAX_RETRIES, MAX_TAGS, MAX_TIMEOUT, MAX_UNIQUE_FOR,
     MAX_UNIQUE_KEY_BYTES, MAX_WORD_BYTES,
 };
-use crate::job::{BreakerName, JobDefinition, JobId, JobType, Priority, millis};
+use crate::job::{BreakerName, JobDefinition, JobId, JobSpec, JobType, Priority, millis};
 
 mod fields;
 mod firing;
 
-pub use fields::DecodeError;
-use fields::Fields;
+pub(crate) use fields::too_large;
+use fields::{Fields, missing, not_json, refused};
 
 /// The version of the contract that is written, and the newest that is read.
 pub const VERSION: u64 = 1;
-/// The largest message body that is accepted, in bytes (200 KiB): SQS would take more, but a copy
-/// must always fit with what a later version adds.
+/// The largest message body that is accepted, in bytes (200 KiB). SQS would take more, but a copy must have room for the
+/// fields that it adds.
 pub const MAX_BODY_BYTES: usize = 200 * 1024;
-/// The largest body of a copy, which carries more than the message that it was made from.
+/// The largest body of a copy, which has more fields than its original.
 const MAX_COPY_BYTES: usize = 256 * 1024;
-/// A copy is less than four times as large as its message: `1e15` is written out in full.
+/// A copy is less than four times as large as its original: `1e15` is written out in full.
 const SURELY_COPIED_BYTES: usize = MAX_COPY_BYTES / 4 - 4 * 1024;
 
-/// A decoded message: the job, when it is due, and whether a record of it was written when it was sent.
+/// A decoded message: the job, its due instant, and whether its sender recorded it.
 ///
 /// ```
 /// use chrono::{TimeZone, Utc};
@@ -51,17 +51,17 @@ const SURELY_COPIED_BYTES: usize = MAX_COPY_BYTES / 4 - 4 * 1024;
 ///     refused.unwrap_err().to_string(),
 ///     r#"priority: expected an integer from 1 (most urgent) to 10, got "high""#,
 /// );
-/// # Ok::<(), lambda_jobs_core::message::DecodeError>(())
+/// # Ok::<(), lambda_jobs_core::Invalid>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobMessage {
     /// The job.
     pub definition: JobDefinition,
-    /// When it becomes due: `runAt`, else `delay` after it was sent, else when it was sent.
+    /// When it becomes due: at `runAt`, otherwise `delay` after it was sent, otherwise when it was sent.
     pub due_at: DateTime<Utc>,
-    /// Whether whoever sent it wrote its record too; a claim is then an update, otherwise an insert.
+    /// Whether its sender also wrote its record. If so, a claim is an update; otherwise it is an insert.
     pub recorded: bool,
-    /// Whether it is the copy of one that was deferred for a breaker or a limit: it has waited its turn.
+    /// Whether it is the copy of a message that was deferred for a breaker or a limit: it has waited its turn.
     pub deferred: bool,
 }
 
@@ -69,45 +69,42 @@ impl JobMessage {
     /// Reads a message body. `message_id` names a job that has no `id` and comes from no
     /// schedule; `sent_at` is the message's
     /// `SentTimestamp`, from which `delay` counts.
-    pub fn decode(body: &str, message_id: &str, sent_at: DateTime<Utc>) -> Result<Self, DecodeError> {
+    pub fn decode(body: &str, message_id: &str, sent_at: DateTime<Utc>) -> Result<Self, Invalid> {
         if body.len() > MAX_COPY_BYTES {
-            return Err(DecodeError::too_large(body.len()));
+            return Err(too_large(body.len()));
         }
         let object: Map<String, Value> = match serde_json::from_str(body) {
             Ok(Value::Object(object)) => object,
-            Ok(other) => return Err(DecodeError::new("body", "a JSON object", &other)),
-            Err(error) => return Err(DecodeError::not_json(body, &error)),
+            Ok(other) => return Err(refused("body", "a JSON object", &other)),
+            Err(error) => return Err(not_json(body, &error)),
         };
         let message = Self::from_fields(Fields::new(object), message_id, sent_at)?;
         if body.len() > MAX_BODY_BYTES && !message.recorded {
-            return Err(DecodeError::too_large(body.len()));
+            return Err(too_large(body.len()));
         }
         if body.len() > SURELY_COPIED_BYTES {
             let copy = message.written(true).len();
             if copy > MAX_COPY_BYTES {
-                return Err(DecodeError::too_large(copy));
+                return Err(too_large(copy));
             }
         }
         Ok(message)
     }
 
-    fn from_fields(
-        mut fields: Fields,
-        message_id: &str,
-        sent_at: DateTime<Utc>,
-    ) -> Result<Self, DecodeError> {
+    fn from_fields(mut fields: Fields, message_id: &str, sent_at: DateTime<Utc>) -> Result<Self, Invalid> {
         check_version(&mut fields)?;
         let fired = firing::job_id(&mut fields)?;
         let recurs = fired.is_some();
         let id = job_id(&mut fields, fired, message_id)?;
         let name = fields
             .text("name", &format!("the name of a job, 1 to {MAX_NAME_BYTES} bytes"), 1..=MAX_NAME_BYTES)?
-            .ok_or_else(|| DecodeError::missing("name", "the name of a job"))?;
+            .ok_or_else(|| missing("name", "the name of a job"))?;
         let priority = match fields.take("priority") {
             None => Priority::default(),
-            Some(value) => value.as_u64().and_then(|number| Priority::new(number).ok()).ok_or_else(|| {
-                DecodeError::new("priority", "an integer from 1 (most urgent) to 10", &value)
-            })?,
+            Some(value) => value
+                .as_u64()
+                .and_then(|number| Priority::new(number).ok())
+                .ok_or_else(|| refused("priority", "an integer from 1 (most urgent) to 10", &value))?,
         };
         let max_retries = fields.integer("maxRetries", u64::from(MAX_RETRIES))?;
         let delay = fields.millis("delay", MAX_DELAY)?;
@@ -115,22 +112,25 @@ impl JobMessage {
         let delayed = || sent_at.checked_add_signed(TimeDelta::from_std(delay?).ok()?);
         let due_at = run_at.or_else(delayed).unwrap_or(sent_at);
         let (unique_key, unique_for) = uniqueness(&mut fields)?;
-        let definition = JobDefinition {
-            id,
+        let job_type = job_type(&mut fields, recurs, delay.is_some() || run_at.is_some())?;
+        let spec = JobSpec {
             name,
-            job_type: job_type(&mut fields, recurs, delay.is_some() || run_at.is_some())?,
             payload: fields.take("payload").unwrap_or_else(|| Value::Object(Map::new())),
             priority,
             max_retries: max_retries.map(|retries| u32::try_from(retries).unwrap_or(MAX_RETRIES)),
-            delay,
-            run_at,
             timeout: timeout(&mut fields)?,
             tags: fields.words("tags", MAX_TAGS, MAX_WORD_BYTES)?,
             tenant: fields.text("tenant", "1 to 128 bytes of text", 1..=MAX_WORD_BYTES)?,
+        };
+        let definition = JobDefinition {
+            job_type,
+            delay,
+            run_at,
             unique_key,
             unique_for,
             breakers: breakers(&mut fields)?,
             traceparent: fields.text("traceparent", "a W3C trace context", 1..=MAX_WORD_BYTES)?,
+            ..JobDefinition::of(id, spec)
         };
         Ok(Self {
             definition,
@@ -140,8 +140,8 @@ impl JobMessage {
         })
     }
 
-    /// The body of a message for this job. It carries the due instant, so that every copy waits for the
-    /// same moment, however late it was sent.
+    /// The body of a message for this job. It carries the due instant, so every copy waits for the same moment, however
+    /// late it was sent.
     #[must_use]
     pub fn encode(&self) -> String {
         self.written(self.recorded)
@@ -191,8 +191,8 @@ impl JobMessage {
         sendable(&Value::Object(object))
     }
 
-    /// The message group that keeps one tenant's backlog from starving another's: its name, with what SQS
-    /// does not take in a group escaped.
+    /// The message group, which keeps one tenant's backlog from starving another's: the tenant's name, with the
+    /// characters escaped that SQS does not take in a group.
     #[must_use]
     pub fn group(&self) -> Option<String> {
         const MAX_GROUP_CHARS: usize = 128;
@@ -201,9 +201,8 @@ impl JobMessage {
         Some(group)
     }
 
-    /// This job's message as it came, made to name the job: sent anew it would otherwise get a new identity
-    /// with its new message id. Fields that the contract does not know are left out where it would otherwise
-    /// be too large to be read again.
+    /// This job's message as it came, with the job's id added. Otherwise it would get a new identity if it is sent again,
+    /// from its new message id. If it would become too large to be read, unknown fields are left out.
     #[must_use]
     pub fn named(&self, body: &str) -> String {
         let Ok(Value::Object(mut object)) = serde_json::from_str(body) else { return body.to_owned() };
@@ -214,8 +213,8 @@ impl JobMessage {
     }
 }
 
-/// A body that can't be read, made to name the message that it came in where it names nothing: sent anew it
-/// would otherwise get a new identity. What is no object, or is too large to be read, stays as it is.
+/// An unreadable body with its message id added, if it has no id. Otherwise it would get a new identity if it is sent
+/// again. A body that is no object, or is too large to be read, stays as it is.
 pub(crate) fn named_by_message(body: &str, message_id: &str) -> String {
     match serde_json::from_str(body) {
         Ok(Value::Object(mut object)) if body.len() <= MAX_COPY_BYTES && !object.contains_key("id") => {
@@ -230,14 +229,14 @@ fn escaped(byte: u8) -> String {
     if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
 }
 
-/// JSON without the two characters that SQS refuses and JSON does not: inside texts, where alone they can
-/// be, they have escapes.
+/// JSON without the two characters that SQS refuses and JSON allows. They can only stand in texts, and are escaped
+/// there.
 fn sendable(json: &Value) -> String {
     json.to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
-/// The first whole millisecond that is not before an instant: a copy must not be due earlier. Where that is
-/// in the year 10000, which no worker reads, it is the last one before.
+/// The first whole millisecond at or after an instant, because a copy must not be due earlier. If that would be in the
+/// year 10000, which no worker reads, the last whole millisecond before.
 fn whole_millis(instant: DateTime<Utc>) -> DateTime<Utc> {
     let beyond = i64::from(instant.timestamp_subsec_nanos() % 1_000_000);
     let earlier = instant - TimeDelta::nanoseconds(beyond);
@@ -245,27 +244,27 @@ fn whole_millis(instant: DateTime<Utc>) -> DateTime<Utc> {
     earlier.checked_add_signed(rest).filter(|later| later.year() <= 9999).unwrap_or(earlier)
 }
 
-fn check_version(fields: &mut Fields) -> Result<(), DecodeError> {
+fn check_version(fields: &mut Fields) -> Result<(), Invalid> {
     match fields.take("version") {
         None => Ok(()),
         Some(value) if value.as_u64() == Some(VERSION) => Ok(()),
         Some(value) => {
             let expected = format!("{VERSION}, the newest version that this worker reads");
-            Err(DecodeError::new("version", &expected, &value))
+            Err(refused("version", &expected, &value))
         }
     }
 }
 
 /// The key that makes a job unique, and how long it keeps it.
-fn uniqueness(fields: &mut Fields) -> Result<(Option<String>, Option<Duration>), DecodeError> {
+fn uniqueness(fields: &mut Fields) -> Result<(Option<String>, Option<Duration>), Invalid> {
     let expected = format!("1 to {MAX_UNIQUE_KEY_BYTES} bytes of text");
     let key = fields.text("uniqueKey", &expected, 1..=MAX_UNIQUE_KEY_BYTES)?;
     let expected = format!("whole milliseconds from 1 to {}, which are 15 days", MAX_UNIQUE_FOR.as_millis());
     let time = match fields.millis("uniqueFor", MAX_UNIQUE_FOR) {
-        Ok(Some(Duration::ZERO)) => return Err(DecodeError::new("uniqueFor", &expected, &0.into())),
+        Ok(Some(Duration::ZERO)) => return Err(refused("uniqueFor", &expected, &0.into())),
         Ok(Some(time)) if key.is_none() => {
-            let nothing = "nothing where there is no uniqueKey";
-            return Err(DecodeError::new("uniqueFor", nothing, &millis::of(time).into()));
+            let nothing = "no value without a uniqueKey";
+            return Err(refused("uniqueFor", nothing, &millis::of(time).into()));
         }
         other => other.map_err(|error| error.expecting(expected))?,
     };
@@ -273,7 +272,7 @@ fn uniqueness(fields: &mut Fields) -> Result<(Option<String>, Option<Duration>),
 }
 
 /// The breakers that a job needs.
-fn breakers(fields: &mut Fields) -> Result<Vec<BreakerName>, DecodeError> {
+fn breakers(fields: &mut Fields) -> Result<Vec<BreakerName>, Invalid> {
     let expected = format!(
         "a list of at most {MAX_BREAKERS} breakers' names, each of 1 to {} visible ASCII characters without spaces",
         BreakerName::MAX_LEN
@@ -285,17 +284,17 @@ fn breakers(fields: &mut Fields) -> Result<Vec<BreakerName>, DecodeError> {
     Ok(names.unwrap_or_default())
 }
 
-fn job_id(fields: &mut Fields, fired: Option<JobId>, message_id: &str) -> Result<JobId, DecodeError> {
+fn job_id(fields: &mut Fields, fired: Option<JobId>, message_id: &str) -> Result<JobId, Invalid> {
     let expected = "1 to 256 visible ASCII characters without spaces";
     let given = match (fields.take("id"), fired) {
         (Some(given), _) => given,
         (None, Some(fired)) => return Ok(fired),
         (None, None) => message_id.into(),
     };
-    given.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| DecodeError::new("id", expected, &given))
+    given.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| refused("id", expected, &given))
 }
 
-fn job_type(fields: &mut Fields, recurs: bool, waits: bool) -> Result<JobType, DecodeError> {
+fn job_type(fields: &mut Fields, recurs: bool, waits: bool) -> Result<JobType, Invalid> {
     match fields.take("type") {
         None if recurs => Ok(JobType::Recurring),
         None if waits => Ok(JobType::Scheduled),
@@ -304,19 +303,19 @@ fn job_type(fields: &mut Fields, recurs: bool, waits: bool) -> Result<JobType, D
             Some("immediate") => Ok(JobType::Immediate),
             Some("scheduled") => Ok(JobType::Scheduled),
             Some("recurring") => Ok(JobType::Recurring),
-            _ => Err(DecodeError::new("type", "immediate, scheduled or recurring", &value)),
+            _ => Err(refused("type", "immediate, scheduled or recurring", &value)),
         },
     }
 }
 
-fn timeout(fields: &mut Fields) -> Result<Option<Duration>, DecodeError> {
+fn timeout(fields: &mut Fields) -> Result<Option<Duration>, Invalid> {
     let expected = format!(
         "whole milliseconds from 1 to {}, which is as long as Lambda runs anything (split longer work, or chain jobs, \
          each enqueueing the next)",
         MAX_TIMEOUT.as_millis()
     );
     match fields.millis("timeout", MAX_TIMEOUT) {
-        Ok(Some(Duration::ZERO)) => Err(DecodeError::new("timeout", &expected, &0.into())),
+        Ok(Some(Duration::ZERO)) => Err(refused("timeout", &expected, &0.into())),
         Err(error) => Err(error.expecting(expected)),
         other => other,
     }

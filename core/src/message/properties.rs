@@ -1,4 +1,4 @@
-//! What holds for every message, however it is made. What holds for one is in `tests`.
+//! Properties of every message. `tests` has single cases.
 
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -37,7 +37,7 @@ fn sent_at() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_420_800, 0).unwrap()
 }
 
-fn decode(body: &str) -> Result<JobMessage, DecodeError> {
+fn decode(body: &str) -> Result<JobMessage, Invalid> {
     JobMessage::decode(body, MESSAGE_ID, sent_at())
 }
 
@@ -82,7 +82,7 @@ fn millis_up_to(max: Duration) -> impl Strategy<Value = Duration> {
 }
 
 prop_compose! {
-    /// Any job that the contract can carry, but for its instants.
+    /// Any job that the contract can carry, without its instants.
     fn definition()(
         (id, name) in ("[!-~]{1,256}", printable()),
         job_type in job_type(),
@@ -105,7 +105,7 @@ prop_compose! {
     }
 }
 
-/// A key, and a time only where there is one.
+/// A key, and a time only with a key.
 fn uniqueness() -> impl Strategy<Value = (Option<String>, Option<Duration>)> {
     option::of((printable(), option::of(millis_up_to(MAX_UNIQUE_FOR)))).prop_map(|unique| match unique {
         Some((key, time)) => (Some(key), time),
@@ -150,7 +150,7 @@ fn unknown_fields() -> impl Strategy<Value = Vec<(String, Value)>> {
 }
 
 /// What somebody needs who finds the message in the dead-letter queue, and no more than fits there.
-fn check_refusal(error: &DecodeError) -> Result<(), TestCaseError> {
+fn check_refusal(error: &Invalid) -> Result<(), TestCaseError> {
     let (field, text) = (error.field(), error.to_string());
     prop_assert!(field == "body" || FIELDS.contains(&field), "{}", field);
     let rest = text.strip_prefix(&format!("{field}: expected ")).unwrap_or_default();

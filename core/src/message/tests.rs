@@ -74,7 +74,7 @@ fn every_refusal_names_the_field_the_value_and_what_was_expected() {
             r#"{"name":"n","uniqueKey":"k","uniqueFor":1296000001}"#,
             "uniqueFor: expected whole milliseconds from 1 to 1296000000, which are 15 days, got 1296000001",
         ),
-        (r#"{"name":"n","uniqueFor":5}"#, "uniqueFor: expected nothing where there is no uniqueKey, got 5"),
+        (r#"{"name":"n","uniqueFor":5}"#, "uniqueFor: expected no value without a uniqueKey, got 5"),
     ];
     for (body, expected) in cases {
         assert_eq!(refusal(body), expected, "{body}");

@@ -1,4 +1,4 @@
-//! How the whole is doing: figures of all jobs, and what is not as it should be.
+//! The health of the system: figures of all jobs, and issues.
 //!
 //! Everything here is a pure function of what was measured.
 
@@ -16,7 +16,7 @@ const LARGE_QUEUE: u64 = 1000;
 /// A lower success rate than this is an issue.
 const LOW_SUCCESS_RATE: f64 = 0.9;
 
-/// How much waits and runs: the seed's queue status, and its parts.
+/// How many jobs wait and run, in all and by queue.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueStatus {
@@ -28,30 +28,30 @@ pub struct QueueStatus {
     pub completed: u64,
     /// Jobs that have failed.
     pub failed: u64,
-    /// Whether no job is started: everything is paused.
+    /// Whether all work is paused.
     pub paused: bool,
     /// The same for each queue.
     pub queues: Vec<OneQueue>,
 }
 
-/// How much waits and runs in one queue.
+/// How many jobs wait and run in one queue.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OneQueue {
-    /// Which queue.
+    /// The queue.
     pub queue: Queue,
     /// Jobs whose messages wait, approximately.
     pub size: u64,
     /// Jobs whose messages are with a worker, or come back to one soon, approximately.
     pub processing: u64,
-    /// Whether none of its jobs is started.
+    /// Whether the queue is paused.
     pub paused: bool,
     /// The pause.
     #[serde(flatten)]
     pub pause: Option<Pause>,
 }
 
-/// The figures of all jobs: the seed's `JobMetrics`.
+/// The figures of all jobs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobMetrics {
@@ -65,25 +65,25 @@ pub struct JobMetrics {
     pub failed_jobs: u64,
     /// Jobs that wait.
     pub queued_jobs: u64,
-    /// How long an attempt takes in the mean, in milliseconds.
+    /// The mean time of an attempt, in milliseconds.
     #[serde(with = "millis")]
     pub average_execution_time: Duration,
-    /// The part of the ended jobs that have completed, 0 to 1; 1 where none has ended.
+    /// The part of the ended jobs that completed, 0 to 1; 1 if none has ended.
     pub success_rate: f64,
-    /// When a job ended last.
+    /// When the last job ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_processed_at: Option<DateTime<Utc>>,
 }
 
-/// How the whole is doing.
+/// The health of the system.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// Whether there are no issues.
     pub healthy: bool,
-    /// What is not as it should be.
+    /// The issues, in words.
     pub issues: Vec<String>,
-    /// The figures that this goes by.
+    /// The figures behind it.
     pub metrics: JobMetrics,
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn metrics(status: &QueueStatus, counters: &Counters, last: Option<Da
     }
 }
 
-/// What is not as it should be.
+/// The issues, in words.
 pub(crate) fn issues(
     control: &Control,
     status: &QueueStatus,
@@ -112,7 +112,7 @@ pub(crate) fn issues(
     concurrency: usize,
 ) -> Vec<String> {
     let mut issues = Vec::new();
-    // The workers' environment is not this one: the reconciler has noted what it is there.
+    // This is not the workers' environment. The reconciler notes what it finds there.
     match control.disabled_since.map(shown) {
         Some(since) => issues.push(format!("not running: ENABLE_JOBS is false since {since}")),
         None if !is_enabled => issues.push("not running: ENABLE_JOBS is false".to_owned()),
@@ -129,7 +129,7 @@ pub(crate) fn issues(
         issues.push(format!("queue size: expected at most {LARGE_QUEUE}, got {}", status.size));
     }
     if metrics.success_rate < LOW_SUCCESS_RATE {
-        // Rounded down, so that what is too low never reads as if it were not.
+        // Rounded down, so that a rate below the bound never reads as the bound.
         let percent = (metrics.success_rate * 1000.0).floor() / 10.0;
         issues.push(format!("success rate: expected at least 90 %, got {percent:.1} %"));
     }

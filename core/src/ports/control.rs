@@ -1,4 +1,4 @@
-//! Where the control item is kept.
+//! The store of the control item.
 
 use async_trait::async_trait;
 
@@ -8,19 +8,19 @@ use crate::control::Control;
 /// A store of the one control item.
 #[async_trait]
 pub trait ControlStore: Send + Sync {
-    /// The control as it was written last; the default where there is none.
+    /// The control item as it was last written; the default if there is none.
     async fn load(&self) -> Result<Control, StoreError>;
 
-    /// Writes a control, on the condition that the stored one is still the revision that it was made from.
-    /// A try whose answer was lost and that is made again succeeds.
+    /// Writes the control item, on the condition that the stored one still has the revision before. Repeating a try
+    /// whose answer was lost succeeds.
     async fn save(&self, control: &Control) -> Result<SaveOutcome, StoreError>;
 }
 
-/// What became of a save.
+/// The answer to a save.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaveOutcome {
     /// It was written.
     Saved,
-    /// Somebody else has written in between.
+    /// Another writer was faster.
     Conflict,
 }

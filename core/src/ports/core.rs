@@ -1,4 +1,4 @@
-//! The one value in which the engine's ports are handed around.
+//! The ports of the engine, in one value.
 
 use std::sync::Arc;
 
@@ -10,38 +10,38 @@ use crate::breaker::Breaker;
 use crate::clock::{Clock, Entropy};
 use crate::limit::LimitState;
 
-/// What the engine needs from the outside. A process makes it once; whoever needs some of it takes that from here.
+/// The ports of the engine. A process makes this value once, and everything takes its ports from it.
 ///
-/// Knows no family: what a family needs besides stands in [`families::Ports`](crate::families::Ports).
+/// It knows no family: [`families::Ports`](crate::families::Ports) adds the ports of the families.
 #[derive(Clone)]
 pub struct CorePorts {
-    /// Where jobs are remembered.
+    /// The store of job records.
     pub store: Arc<dyn JobStore>,
-    /// Where they are found.
+    /// Finds jobs.
     pub index: Arc<dyn JobIndex>,
-    /// Where what has ended is removed.
+    /// Removes finished jobs.
     pub pruner: Arc<dyn JobPruner>,
-    /// Where jobs wait.
+    /// The queues.
     pub queue: Arc<dyn JobQueue>,
-    /// Where messages are that nobody could process.
+    /// The dead-letter queues.
     pub dead_letters: Arc<dyn DeadLetterQueue>,
-    /// How many messages wait.
+    /// Queue depths.
     pub stats: Arc<dyn QueueStats>,
-    /// Messages that have waited for too long.
+    /// Stale messages of idle queues.
     pub stale: Arc<dyn StaleMessages>,
-    /// What feeds messages to the workers, where that can be turned off.
+    /// The event sources of the workers, if they can be disabled.
     pub event_sources: Option<Arc<dyn EventSources>>,
-    /// What is to be made again and again.
+    /// The store of schedules.
     pub schedules: Arc<dyn ScheduleStore>,
-    /// What is paused.
+    /// The store of the control item.
     pub control: Arc<dyn ControlStore>,
-    /// What makes unique jobs unique.
+    /// The store of unique keys.
     pub unique: Arc<dyn UniqueKeys>,
     /// The fleet's breakers.
     pub breakers: Arc<dyn VersionedStore<Breaker>>,
     /// The fleet's limits.
     pub limits: Arc<dyn VersionedStore<LimitState>>,
-    /// Who is told what happens.
+    /// Takes events.
     pub events: Arc<dyn EventSink>,
     /// The time.
     pub clock: Arc<dyn Clock>,

@@ -1,7 +1,7 @@
-//! What feeds messages to the worker function.
+//! Event sources: what feeds messages to the worker function.
 //!
-//! On AWS these are event source mappings. Changing one takes effect some time later, and until then it
-//! can't be changed again.
+//! On AWS these are event source mappings. A change takes effect some time later, and until then the mapping can't be
+//! changed again.
 
 use async_trait::async_trait;
 
@@ -10,10 +10,10 @@ use crate::job::Queue;
 /// The event sources of the worker function.
 #[async_trait]
 pub trait EventSources: Send + Sync {
-    /// Every event source that is fed from one of the queues.
+    /// Every event source of one of the queues.
     async fn list(&self) -> Result<Vec<EventSource>, EventSourceError>;
 
-    /// Asks for an event source to be enabled or disabled; the change itself may take a while.
+    /// Asks the service to enable or disable an event source. The change itself may take a while.
     async fn set_enabled(&self, id: &str, enabled: bool) -> Result<ChangeOutcome, EventSourceError>;
 }
 
@@ -24,31 +24,31 @@ pub struct EventSource {
     pub id: String,
     /// The queue that it takes messages from.
     pub queue: Queue,
-    /// What it does.
+    /// Its state.
     pub state: SourceState,
 }
 
-/// What an event source does.
+/// The state of an event source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceState {
     /// It takes messages.
     Enabled,
-    /// It takes none.
+    /// It takes no messages.
     Disabled,
-    /// It is about to take messages.
+    /// It will take messages soon.
     Enabling,
-    /// It is about to take no more.
+    /// It will take no more messages soon.
     Disabling,
-    /// It is being made, changed or deleted.
+    /// It is being created, updated or deleted.
     Other,
 }
 
-/// What became of a wish.
+/// The answer to a request for a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeOutcome {
-    /// It was taken, and comes true.
+    /// The service accepted it and will carry it out.
     Accepted,
-    /// An earlier change is still under way: nothing was taken.
+    /// An earlier change is still under way. The service did not accept this one.
     Busy,
 }
 

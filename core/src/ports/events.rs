@@ -1,4 +1,4 @@
-//! Where it is told what happens.
+//! Events, for whatever listens outside.
 
 use std::fmt;
 
@@ -9,47 +9,47 @@ use serde_json::Value;
 
 use crate::job::JobId;
 
-/// Takes events. Best effort: nothing that a job is promised depends on one.
+/// Takes events. Best effort: no guarantee about jobs depends on one.
 #[async_trait]
 pub trait EventSink: Send + Sync {
-    /// Publishes events, in their order. Whoever calls does not wait for long and asks no second time.
+    /// Publishes events, in order. The caller does not wait long and does not retry.
     async fn publish(&self, events: &[JobEvent]);
 }
 
-/// Something that happened, in the seed's shape.
+/// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobEvent {
     /// What happened.
     #[serde(rename = "type")]
     pub kind: EventKind,
-    /// To which job, where it is about one.
+    /// The job, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<JobId>,
     /// When.
     pub timestamp: DateTime<Utc>,
-    /// What else is known: an object.
+    /// More about it: an object.
     pub data: Value,
 }
 
-/// What can happen.
+/// The kinds of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum EventKind {
     /// A breaker opened: `data` has its `breaker`, how often it opened in a row, `openings`, and `nextProbeAt`, which
-    /// is `null` where an operator keeps it open.
+    /// is `null` if an operator keeps it open.
     #[serde(rename = "breaker.opened")]
     BreakerOpened,
-    /// A breaker lets one call through to see whether its dependency is back: `data` has its `breaker`.
+    /// A breaker lets one probe through: `data` has its `breaker`.
     #[serde(rename = "breaker.half_opened")]
     BreakerHalfOpened,
     /// A breaker closed: `data` has its `breaker`.
     #[serde(rename = "breaker.closed")]
     BreakerClosed,
-    /// An endpoint of webhooks has done nothing but fail for half the time after which it is disabled: `data` has
-    /// the `endpoint` and `failingSince`.
+    /// A webhook endpoint has only failed for half the time after which it is disabled: `data` has the `endpoint` and
+    /// `failingSince`.
     #[serde(rename = "webhook.endpoint_failing")]
     EndpointFailing,
-    /// An endpoint of webhooks was disabled: `data` has the `endpoint` and the `reason`.
+    /// A webhook endpoint was disabled: `data` has the `endpoint` and the `reason`.
     #[serde(rename = "webhook.endpoint_disabled")]
     EndpointDisabled,
     /// A limit deferred jobs: `data` has its `limit` and how many, `jobs`.
@@ -58,7 +58,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// What it is called, in events and as a metric that counts it.
+    /// Its name, in events and as a metric.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

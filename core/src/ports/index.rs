@@ -1,8 +1,7 @@
-//! Finding jobs without knowing their ids.
+//! Finding jobs without their ids.
 //!
-//! An index costs a write for every change, so only what needs attention is indexed; finished jobs
-//! are found in the history that settling writes anyway, and what is queued or running by reading
-//! the table.
+//! An index costs a write for every change, so it holds only jobs that need attention. Finished jobs are found in the
+//! history, which settling writes anyway. Queued and running jobs are found by reading the table.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -11,15 +10,15 @@ use crate::job::{JobRecord, JobStatus};
 use crate::paging::Page;
 use crate::ports::{Counters, HistoryEntry, StoreError};
 
-/// A way to find jobs.
+/// Finds jobs.
 #[async_trait]
 pub trait JobIndex: Send + Sync {
-    /// Records of one status, payloads not included: those that need attention by the time they are
-    /// due or ended, latest first; the others in no order, by reading the table.
+    /// Records of one status, without payloads. Statuses that need attention are sorted by when the job is due or ended,
+    /// latest first. Others come in no order, by reading the table.
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError>;
 
-    /// Parked records that are due by an instant, payloads included, roughly the soonest first. One that
-    /// was dispatched a moment ago may still be among them.
+    /// Parked records that are due by an instant, with payloads, roughly the soonest first. One that was dispatched a
+    /// moment ago may still be among them.
     async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError>;
 
     /// Finished jobs, latest first.
@@ -29,23 +28,23 @@ pub trait JobIndex: Send + Sync {
     async fn counters(&self) -> Result<Vec<(String, Counters)>, StoreError>;
 }
 
-/// Which records are asked for.
+/// Which records to list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListQuery {
     /// Of this status.
     pub status: JobStatus,
     /// Of this name only.
     pub name: Option<String>,
-    /// Ended, or due where they have not ended, at or before this instant only.
+    /// Only records that ended at or before this instant; if unfinished, that are due by then.
     pub until: Option<DateTime<Utc>>,
     /// At most this many.
     pub limit: usize,
-    /// Where the last page ended.
+    /// The cursor of the last page.
     pub cursor: Option<String>,
 }
 
 impl ListQuery {
-    /// Whether a record is one of these, whatever the page.
+    /// Whether a record belongs to the list, on any page.
     #[must_use]
     pub fn asks_for(&self, record: &JobRecord) -> bool {
         self.status == record.status
@@ -54,18 +53,18 @@ impl ListQuery {
     }
 }
 
-/// Which parked records are asked for.
+/// Which parked records to return.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DueQuery {
     /// Due at or before this instant.
     pub until: DateTime<Utc>,
     /// About this many; a page may hold a few more or less, and be empty though others follow.
     pub limit: usize,
-    /// Where the last page ended.
+    /// The cursor of the last page.
     pub cursor: Option<String>,
 }
 
-/// Which history is asked for.
+/// Which history to list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryQuery {
     /// Ended at or after this instant.
@@ -81,7 +80,7 @@ pub struct HistoryQuery {
 }
 
 impl HistoryQuery {
-    /// Whether an entry is asked for.
+    /// Whether an entry belongs to the list.
     #[must_use]
     pub fn matches(&self, entry: &HistoryEntry) -> bool {
         (self.since..self.until).contains(&entry.completed_at)

@@ -1,8 +1,12 @@
-//! The ports: what the core needs from the outside world, as small traits without SDK types.
+//! The ports: what core needs from outside, as small traits without SDK types.
 //!
 //! Each has an in-memory adapter in [`crate::memory`], real adapters in the `infra` crate, and one conformance suite
-//! in `lambda_jobs_testing::conformance` that all of them pass. Ports take slices where a service can batch, because
-//! requests are what costs money.
+//! in `lambda_jobs_testing::conformance` that all of them pass. A port takes slices where a service can batch, because
+//! each request costs money.
+//!
+//! `CorePorts` holds what the engine needs and knows no job family. A family defines its own ports, and
+//! `families::Ports` adds one field for each. Whatever needs a port takes it from there: a new family adds a
+//! field, not a bag of its own.
 
 mod control;
 mod core;

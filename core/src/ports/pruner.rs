@@ -1,8 +1,8 @@
-//! What is over, and what may be forgotten of it.
+//! Removing finished jobs and their details.
 //!
-//! DynamoDB deletes what has expired by itself, days later, and a local database never does. A cleanup
-//! does it now, and goes further: it takes the details of old jobs away long before the rest. It reads
-//! everything there is, so it is a thing for an operator, or for once a day.
+//! DynamoDB deletes expired items by itself, days later; a local database never does. A cleanup deletes them now, and
+//! also removes the details of old jobs long before their records. It reads the whole table, so it is for an operator,
+//! or for once a day.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -11,31 +11,31 @@ use crate::job::{JobId, JobRecord, JobStatus, Revision};
 use crate::paging::Page;
 use crate::ports::{HistoryEntry, StoreError};
 
-/// A way to forget finished jobs. Whoever asks has decided that they may be forgotten; an adapter checks
-/// that they still are what they were when that was decided, and touches nothing else.
+/// Removes finished jobs. The caller decides which; an adapter checks that they have not changed since, and touches
+/// nothing else.
 #[async_trait]
 pub trait JobPruner: Send + Sync {
-    /// A part of everything that is over, in no order. Its cursor stays good while things are removed.
+    /// A page of finished jobs and history, in no order. Its cursor stays valid while items are removed.
     async fn page(&self, cursor: Option<&str>) -> Result<Page<Archived>, StoreError>;
 
-    /// Deletes the records of these jobs and their payloads, each if its record has not changed since.
-    /// Answers in their order whether it was deleted.
+    /// Deletes the records and payloads of these jobs, each if its record has not changed since. Returns, in order,
+    /// whether it was deleted.
     async fn remove(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, StoreError>>;
 
-    /// Takes the details of these jobs away, as [`JobRecord::trimmed`] says, each if its record has not
-    /// changed since. Answers in their order whether that was done.
+    /// Removes the details of these jobs, as [`JobRecord::trimmed`] does, each if its record has not changed since.
+    /// Returns, in order, whether they were removed.
     async fn trim(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, StoreError>>;
 
-    /// Deletes parts of the history. Answers in their order.
+    /// Deletes parts of the history. The answers are in order.
     async fn remove_history(&self, parts: &[HistoryPart]) -> Vec<Result<(), StoreError>>;
 }
 
-/// Something that is over.
+/// An item that a cleanup examines.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Archived {
     /// The record of a finished job.
     Job(FinishedJob),
-    /// What lists some.
+    /// A part of the history.
     History(HistoryPart),
 }
 
@@ -48,18 +48,18 @@ pub struct FinishedJob {
     pub status: JobStatus,
     /// When.
     pub completed_at: DateTime<Utc>,
-    /// Its record, as it was when this was read.
+    /// The revision of its record when it was read.
     pub revision: Revision,
-    /// Whether its message is in a dead-letter queue, and may yet come back.
+    /// Whether its message is in a dead-letter queue, and may be redriven.
     pub dead_lettered: bool,
-    /// Whether its details were taken away before.
+    /// Whether its details were removed before.
     pub trimmed: bool,
     /// Where the adapter keeps its payload, if not in the record: for the adapter alone.
     pub payload_place: Option<String>,
 }
 
 impl FinishedJob {
-    /// What a cleanup sees of this record; nothing if the job has not finished.
+    /// The finished job of a record; `None` if it has not finished.
     #[must_use]
     pub fn of(record: &JobRecord) -> Option<Self> {
         let completed_at = record.completed_at.filter(|_| record.status.is_finished())?;
@@ -86,6 +86,6 @@ impl FinishedJob {
 pub struct HistoryPart {
     /// Where it is: for the adapter alone.
     pub place: String,
-    /// What it lists.
+    /// Its entries.
     pub entries: Vec<HistoryEntry>,
 }

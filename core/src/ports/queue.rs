@@ -1,8 +1,7 @@
-//! Where jobs wait.
+//! The queues in which jobs wait.
 //!
-//! A job whose record is unfinished is always covered by a message (or, once parked, by an entry in
-//! the due index). The order in which a worker uses these calls keeps that true: it makes the new
-//! cover before it lets go of the old.
+//! An unfinished job is always covered by a message, or by an entry in the due index once it is parked. The order of a
+//! worker's calls keeps that true: it makes the new cover before it drops the old.
 
 use std::time::Duration;
 
@@ -14,23 +13,23 @@ use crate::job::bounds::MAX_SEND_DELAY;
 use crate::job::{JobRecord, Queue};
 use crate::message::JobMessage;
 
-/// A set of queues, each with its dead-letter queue. Answers are in the order of what was asked.
+/// The queues, each with its dead-letter queue. Answers are in the order of the requests.
 #[async_trait]
 pub trait JobQueue: Send + Sync {
     /// Sends messages.
     async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>>;
 
-    /// Hides received messages from everybody for a while longer.
+    /// Changes the visibility timeout of received messages.
     async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), QueueError>>;
 
-    /// Deletes received messages before their batch is answered, which deletes whatever is left of them.
-    async fn acknowledge(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>>;
+    /// Deletes received messages before their batch is answered; the answer deletes the others.
+    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>>;
 
-    /// Copies messages to the dead-letter queues of their queues, the reason as a message attribute.
+    /// Copies messages to the dead-letter queues of their queues, with the reason as a message attribute.
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>>;
 }
 
-/// Looking at what could not be run.
+/// Reads dead-letter queues.
 #[async_trait]
 pub trait DeadLetterQueue: Send + Sync {
     /// Some of the messages in a queue's dead-letter queue, at most `limit`; they stay there.
@@ -40,7 +39,7 @@ pub trait DeadLetterQueue: Send + Sync {
 /// A message to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// To which queue.
+    /// The queue.
     pub queue: Queue,
     /// Its body, by the message contract.
     pub body: String,
@@ -54,11 +53,16 @@ impl Outgoing {
     /// The message of a job, hidden until the job is due, or for as long as SQS can.
     #[must_use]
     pub fn of(job: &JobMessage, queue: Queue, now: DateTime<Utc>) -> Self {
-        let wait = (job.due_at - now).to_std().unwrap_or_default();
-        Self { queue, body: job.encode(), delay: wait.min(MAX_SEND_DELAY), group: job.group() }
+        Self::encoded(job, job.encode(), queue, now)
     }
 
-    /// The message that makes a recorded job run once it is due.
+    /// The message of a job whose body was encoded before.
+    pub(crate) fn encoded(job: &JobMessage, body: String, queue: Queue, now: DateTime<Utc>) -> Self {
+        let wait = (job.due_at - now).to_std().unwrap_or_default();
+        Self { queue, body, delay: wait.min(MAX_SEND_DELAY), group: job.group() }
+    }
+
+    /// The message of a recorded job.
     #[must_use]
     pub fn of_record(record: &JobRecord, now: DateTime<Utc>) -> Self {
         let job = JobMessage {
@@ -78,7 +82,7 @@ pub struct ReceivedMessage {
     pub queue: Queue,
     /// Its identity in SQS.
     pub message_id: String,
-    /// What deletes or defers it.
+    /// The handle to delete it or to change its visibility.
     pub receipt_handle: String,
     /// Its body.
     pub body: String,
@@ -90,27 +94,27 @@ pub struct ReceivedMessage {
     pub group: Option<String>,
 }
 
-/// A received message that is to come back later.
+/// A new visibility timeout of a received message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VisibilityChange {
     /// The queue it came from.
     pub queue: Queue,
-    /// Which message.
+    /// The receipt handle of the message.
     pub receipt_handle: String,
     /// How long from now; whole seconds, rounded up, at most 12 hours.
     pub wait: Duration,
 }
 
-/// A received message that nobody needs any more.
+/// A received message to delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The queue it came from.
     pub queue: Queue,
-    /// Which message.
+    /// The receipt handle of the message.
     pub receipt_handle: String,
 }
 
-/// A received message that goes to the dead-letter queue, and why.
+/// A received message for the dead-letter queue, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The message.
@@ -127,10 +131,10 @@ pub struct DeadLettered {
     pub queue: Queue,
     /// Its identity in the dead-letter queue.
     pub message_id: String,
-    /// Its identity in the queue it came from, where the worker noted it.
+    /// Its identity in the queue it came from, if the worker noted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original_message_id: Option<String>,
-    /// Why it is there; absent where SQS moved it by itself.
+    /// Why it is there; absent if SQS moved it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When it was put there.

@@ -1,8 +1,8 @@
-//! Where schedules are kept.
+//! The store of schedules.
 //!
-//! Whoever fires schedules may be doubled, or die half way, so the state of a schedule is written on
-//! condition of the revision that it was made from. What is to be fired next is found by its instant: looking
-//! at every schedule each minute would cost a read for each.
+//! Two ticks may fire schedules at once, or one may die half way. So a schedule's state is written on the condition of
+//! the revision that it was made from. A tick finds the schedules that are due by their next instant: reading every
+//! schedule each minute would cost a read for each.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -15,8 +15,8 @@ use crate::schedule::{Schedule, ScheduleState};
 /// A store of schedules.
 #[async_trait]
 pub trait ScheduleStore: Send + Sync {
-    /// Writes a schedule and its state: a new one where `replacing` is `None`, else over the one that has
-    /// this revision. Answers whether it was written; it is not where somebody else wrote in between.
+    /// Writes a schedule and its state: a new one if `replacing` is `None`, otherwise over the one with this revision.
+    /// Returns whether it was written; it is not if another writer was faster.
     async fn put(&self, stored: &StoredSchedule, replacing: Option<u64>) -> Result<bool, StoreError>;
 
     /// Reads one.
@@ -25,43 +25,43 @@ pub trait ScheduleStore: Send + Sync {
     /// Reads all, by their ids.
     async fn list(&self) -> Result<Vec<StoredSchedule>, StoreError>;
 
-    /// Deletes one; answers whether it was there.
+    /// Deletes one. Returns whether it was there.
     async fn delete(&self, id: &ScheduleId) -> Result<bool, StoreError>;
 
-    /// Those whose next occurrence is at or before an instant, roughly the soonest first. One that was
-    /// advanced a moment ago may still be among them, as it was before.
+    /// Schedules whose next occurrence is at or before an instant, roughly the soonest first. One that was advanced a
+    /// moment ago may still be among them, in its old state.
     async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, StoreError>;
 
-    /// Writes the states of schedules, each if it still has the revision before its new one. Answers, in
-    /// order, which were written; one that an earlier try wrote counts.
+    /// Writes the states of schedules, each if it still has the revision before its new one. Returns, in order, which
+    /// were written. One that an earlier try wrote counts as written.
     async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, StoreError>>;
 }
 
-/// A schedule and where it stands.
+/// A schedule and its state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredSchedule {
     /// The schedule.
     pub schedule: Schedule,
-    /// What is remembered from one firing to the next.
+    /// Its state between firings.
     pub state: ScheduleState,
 }
 
-/// A schedule that goes on.
+/// The new state of a schedule that fired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advance {
-    /// Which.
+    /// The schedule's id.
     pub id: ScheduleId,
-    /// What to remember of it.
+    /// Its new state.
     pub state: ScheduleState,
 }
 
-/// Which schedules are asked for.
+/// Which schedules to return.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueSchedules {
     /// Their next occurrence is at or before this instant.
     pub until: DateTime<Utc>,
     /// About this many; a page may hold a few more or less, and be empty though others follow.
     pub limit: usize,
-    /// Where the last page ended.
+    /// The cursor of the last page.
     pub cursor: Option<String>,
 }

@@ -1,23 +1,23 @@
-//! What waits in the queues: how much, and what has waited for too long.
+//! Queue depths, and messages that have waited too long.
 
 use async_trait::async_trait;
 
 use crate::job::Queue;
 use crate::ports::{QueueError, ReceivedMessage};
 
-/// How much waits in the queues. The figures of a real queue are approximate.
+/// How many messages the queues hold. The figures of a real queue are approximate.
 #[async_trait]
 pub trait QueueStats: Send + Sync {
     /// The depths of these queues, in their order.
     async fn depths(&self, queues: &[Queue]) -> Vec<Result<QueueDepth, QueueError>>;
 }
 
-/// How much waits in one queue.
+/// How many messages one queue holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueDepth {
     /// Messages that can be received.
     pub visible: u64,
-    /// Messages that were sent with a delay which is not over.
+    /// Messages whose delay has not ended.
     pub delayed: u64,
     /// Messages that were received, and are neither deleted nor visible again.
     pub in_flight: u64,
@@ -31,12 +31,12 @@ impl QueueDepth {
     }
 }
 
-/// Messages of a queue that nobody works off, taken out by somebody who puts copies of them back.
+/// Stale messages of idle queues. The caller receives them, sends copies, and deletes the originals.
 #[async_trait]
 pub trait StaleMessages: Send + Sync {
     /// Receives some messages, at most ten, and hides them for about a minute.
     async fn receive(&self, queue: Queue) -> Result<Vec<ReceivedMessage>, QueueError>;
 
-    /// Deletes received messages. Answers are in their order.
+    /// Deletes received messages. The answers are in order.
     async fn delete(&self, messages: &[ReceivedMessage]) -> Vec<Result<(), QueueError>>;
 }

@@ -1,9 +1,8 @@
-//! Where jobs are remembered.
+//! The store of job records.
 //!
-//! Every write is conditional, because at any moment somebody else may hold the same job. The
-//! conditions are few and are named here; what to write under them is decided by
-//! [`JobRecord`]'s own functions. A write whose condition fails answers with the record that is
-//! there, so that the caller can decide what it means.
+//! Every write is conditional, because at any moment another worker may hold the same job. The conditions are few and
+//! are named here; [`JobRecord`]'s own functions decide what to write. If its condition fails, a write returns the
+//! stored record, and the caller decides what that means.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -16,32 +15,30 @@ use crate::job::{Claim, ClaimId, JobId, JobRecord, JobStatus, Queue, Revision, m
 
 /// A store of job records.
 ///
-/// The outer error of a method says that nothing is known of the whole call. An inner error says so of
-/// one record; the others are as their own answers say. Either way a write may have happened: every
-/// one can be made again safely.
+/// An outer error means that nothing is known of the whole call. An inner error means that of one record. Either way
+/// the write may have happened. Every write can be repeated safely.
 #[async_trait]
 pub trait JobStore: Send + Sync {
     /// Writes records that must not exist yet, payloads included.
     async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>>;
 
-    /// Claims records that are [claimable](JobRecord::is_claimable) and have the name that the
-    /// request expects, as [`JobRecord::claimed`] says.
+    /// Claims records that are [claimable](JobRecord::is_claimable) and have the requested name, as
+    /// [`JobRecord::claimed`] does.
     ///
-    /// The record that comes back need not hold the payload: the message does.
+    /// The returned record may lack the payload: the message has it.
     async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>>;
 
-    /// Writes how claimed jobs ended, each under its fence, with the history entries and counters of
-    /// those that it wrote, all in as few requests as the service allows. The answers are in the
-    /// order of the settlements.
+    /// Writes how claimed jobs ended, each under its fence, with their history entries and counters, in as few requests
+    /// as the service allows. The answers are in the order of the settlements.
     ///
-    /// A settlement that an earlier try wrote is settled, and is neither listed nor counted again; nor
-    /// is one whose lease was lost.
+    /// A settlement that an earlier try wrote is settled, and is not listed or counted again. Nor is one whose lease was
+    /// lost.
     ///
     /// Never writes a definition or `cancel_requested`: those may have changed meanwhile.
     async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>>;
 
-    /// Writes whole records but their payloads, each if it still has the revision that its replacement was
-    /// made from (one less than its own). One that an earlier try wrote counts as replaced.
+    /// Writes whole records except their payloads, each if the stored one still has the revision before. One that an
+    /// earlier try wrote counts as replaced.
     async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>>;
 
     /// [Replaces](Self::replace_all) one record.
@@ -55,12 +52,12 @@ pub trait JobStore: Send + Sync {
 
     /// Which of these jobs somebody has asked to [cancel](JobRecord::cancel_requested) while they run.
     ///
-    /// Asked every few seconds about the same jobs, so it need not see the latest writes, and may leave
-    /// out what the service did not answer.
+    /// Workers ask every few seconds about the same jobs. So the read may miss the latest writes, and may leave out jobs
+    /// that the service did not return.
     async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError>;
 }
 
-/// What became of one insert.
+/// The answer to one insert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InsertOutcome {
     /// It was written.
@@ -69,31 +66,31 @@ pub enum InsertOutcome {
     Exists,
 }
 
-/// A wish to run a job.
+/// A request to claim a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClaimRequest {
     /// The job.
     pub id: JobId,
-    /// The name that the message gives it: an id that belongs to a job of another name is not claimed.
+    /// The name in the message. A record with another name is not claimed.
     pub name: String,
-    /// The claim to put on it.
+    /// The claim to write.
     pub claim: Claim,
     /// The claiming environment's time.
     pub now: DateTime<Utc>,
 }
 
-/// What became of one claim.
+/// The answer to one claim.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClaimOutcome {
-    /// The job is ours; this is its record with our claim on it.
+    /// The job is claimed; this is its record with the claim.
     Claimed(Box<JobRecord>),
-    /// The job can't be claimed as things stand; this is its record.
+    /// The job can't be claimed now; this is its record.
     Refused(Box<JobRecord>),
     /// There is no such record.
     Missing,
 }
 
-/// Under which condition a settlement is written.
+/// The condition of a settlement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fence {
     /// The record is running under this claim.
@@ -102,7 +99,7 @@ pub enum Fence {
     Absent,
 }
 
-/// How one job ended, or why it goes back.
+/// How one job ended, or why it waits again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settlement {
     /// The condition.
@@ -112,8 +109,8 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// Whether the record that is there shows that an earlier try wrote this settlement, and that its
-    /// answer was lost: the same claim ended in the same way.
+    /// Whether the stored record shows that an earlier try wrote this settlement and its answer was lost: the same claim
+    /// ended in the same way.
     #[must_use]
     pub fn is_written_in(&self, current: &JobRecord) -> bool {
         let claim = self.record.claim.as_ref();
@@ -121,10 +118,10 @@ impl Settlement {
     }
 }
 
-/// What a worker writes at once: settlements, with the history and counters that go with them.
+/// Settlements that a worker writes at once, with their history and counters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SettleBatch {
-    /// A random number that identifies the batch, so that its history is written once.
+    /// A random number that identifies the batch, so that its history is written only once.
     pub id: u64,
     /// When it is written.
     pub at: DateTime<Utc>,
@@ -192,7 +189,7 @@ impl HistoryEntry {
     }
 }
 
-/// What has happened to the jobs of one name, counted when it was settled.
+/// The counters of one job name. A settlement adds to them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counters {
@@ -202,9 +199,9 @@ pub struct Counters {
     pub failed: u64,
     /// Jobs that were cancelled while a worker had them.
     pub cancelled: u64,
-    /// Attempts that failed and were to be made again.
+    /// Attempts that failed and were retried.
     pub retried: u64,
-    /// The time that all counted attempts took, in milliseconds.
+    /// The time of all counted attempts, in milliseconds.
     pub execution_millis: u64,
 }
 
@@ -234,27 +231,27 @@ impl Counters {
     }
 }
 
-/// What became of one settlement.
+/// The answer to one settlement.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SettleOutcome {
     /// It was written, now or by an earlier try whose answer was lost.
     Settled,
-    /// The lease was lost to somebody else; this is the record they left, if any.
+    /// The lease was lost to another worker; this is the stored record, if any.
     Fenced(Option<Box<JobRecord>>),
 }
 
-/// What became of one replacement.
+/// The answer to one replacement.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReplaceOutcome {
     /// It was written.
     Replaced,
-    /// The record has changed, or is gone; this is what is there.
+    /// The record has changed or is gone; this is the stored one.
     Conflict(Option<Box<JobRecord>>),
 }
 
 impl ReplaceOutcome {
-    /// What it means that `record` was refused, given what is there: an earlier try whose answer was
-    /// lost left just that record, its payload aside.
+    /// The outcome of a refused replacement, given the stored record. If both are equal except for the payload, an
+    /// earlier try wrote it and its answer was lost.
     #[must_use]
     pub fn refused(record: &JobRecord, found: Option<JobRecord>) -> Self {
         let Some(current) = found else { return Self::Conflict(None) };

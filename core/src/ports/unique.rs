@@ -1,4 +1,4 @@
-//! Where unique keys are kept.
+//! The store of unique keys.
 
 use async_trait::async_trait;
 
@@ -8,27 +8,27 @@ use crate::unique::KeyHold;
 /// A store of the keys of unique jobs.
 #[async_trait]
 pub trait UniqueKeys: Send + Sync {
-    /// Takes keys, each on its condition, and answers in their order. Names no key twice.
+    /// Takes keys, each on its condition. The answers are in order. No key may be named twice.
     ///
-    /// A key that is held in just this way is held: so a try whose answer was lost, and that is made again,
-    /// succeeds. An earlier hold of the same job is answered like another's; the job may replace it.
+    /// A key that is already held exactly as requested counts as taken, so repeating a try whose answer was lost
+    /// succeeds. An earlier hold of the same job is answered like another job's hold; the job may replace it.
     async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, StoreError>>;
 }
 
-/// A key that is to be taken.
+/// A request for a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyClaim {
-    /// How it is to be held.
+    /// The hold to write.
     pub hold: KeyHold,
-    /// The hold that it takes over, and that must be the stored one still; absent where nobody may hold it.
+    /// The hold that it replaces, which must still be the stored one; `None` if the key must be free.
     pub replacing: Option<KeyHold>,
 }
 
-/// What became of a claim on a key.
+/// The answer to a request for a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyOutcome {
-    /// It is held as it was asked for.
+    /// It is held as requested.
     Held,
-    /// It is held otherwise: by another job, or by the same since earlier.
+    /// It is held otherwise: by another job, or by the same job since an earlier time.
     Taken(KeyHold),
 }

@@ -19,7 +19,7 @@ use crate::invalid::Invalid;
 pub enum Cadence {
     /// At the local times that match.
     Cron(Box<Cron>),
-    /// Every so often, counted from the schedule's start, or from 1970 where it has none.
+    /// At a fixed interval, counted from the schedule's start, or from 1970 if it has none.
     Rate(Interval),
 }
 

@@ -1,39 +1,23 @@
-//! A schedule as it was asked for.
+//! A schedule as its owner defined it.
 
 use std::ops::Deref;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use super::{Cadence, Gap, Missed, Overlap, Repeat, Zone};
 use crate::clock::whole_second;
 use crate::invalid::Invalid;
-use crate::job::bounds::{MAX_NAME_BYTES, MAX_RETRIES, MAX_TIMEOUT};
-use crate::job::{JobDefinition, JobId, JobType, NewJob, Priority, Queue, Retention, ScheduleId};
+use crate::job::bounds::{MAX_NAME_BYTES, MAX_RETRIES, MAX_TAGS, MAX_TIMEOUT, MAX_WORD_BYTES};
+use crate::job::{JobDefinition, JobId, JobSpec, JobType, NewJob, Queue, Retention, ScheduleId};
 use crate::message::{JobMessage, MAX_BODY_BYTES};
-
-const MAX_TAGS: usize = 50;
-const MAX_WORD_BYTES: usize = 128;
 
 /// The job that each occurrence of a schedule makes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobTemplate {
-    /// The name of its handler.
-    pub name: String,
-    /// What the handler is given; `{}` by default.
-    pub payload: Value,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// How often it may be tried again; the handler's own where absent.
-    pub max_retries: Option<u32>,
-    /// How long one attempt may take; the handler's own where absent.
-    pub timeout: Option<Duration>,
-    /// Words to find it by.
-    pub tags: Vec<String>,
-    /// Whose job it is.
-    pub tenant: Option<String>,
-    /// The queue it waits in; its handler's, its family's or its priority's where absent.
+    /// Its handler, its payload and its terms.
+    pub spec: JobSpec,
+    /// The queue it waits in; if absent, its handler, its family or its priority decides.
     pub queue: Option<Queue>,
 }
 
@@ -41,47 +25,23 @@ impl JobTemplate {
     /// A job for the handler of this name, with a default for everything else.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            payload: Value::Object(serde_json::Map::new()),
-            priority: Priority::default(),
-            max_retries: None,
-            timeout: None,
-            tags: Vec::new(),
-            tenant: None,
-            queue: None,
-        }
+        Self { spec: JobSpec::new(name), queue: None }
     }
 
     fn check(&self, id: &ScheduleId) -> Result<(), Invalid> {
-        let printable = |text: &str| !text.chars().any(char::is_control);
-        if self.name.is_empty() || self.name.len() > MAX_NAME_BYTES || !printable(&self.name) {
-            let expected = format!("the name of a job, 1 to {MAX_NAME_BYTES} bytes");
-            return Err(Invalid::text("name", expected, &self.name));
+        let JobSpec { name, max_retries, timeout, tags, tenant, .. } = &self.spec;
+        let expected = format!("the name of a job, 1 to {MAX_NAME_BYTES} bytes");
+        check_text("name", name, MAX_NAME_BYTES, expected)?;
+        if let Some(retries) = max_retries.filter(|retries| *retries > MAX_RETRIES) {
+            return Err(Invalid::new("maxRetries", format!("an integer from 0 to {MAX_RETRIES}"), retries));
         }
-        if let Some(retries) = self.max_retries.filter(|retries| *retries > MAX_RETRIES) {
-            let expected = format!("an integer from 0 to {MAX_RETRIES}");
-            return Err(Invalid::new("maxRetries", expected, retries));
-        }
-        if let Some(timeout) = self.timeout.filter(|timeout| timeout.is_zero() || *timeout > MAX_TIMEOUT) {
-            let expected = format!(
-                "1 to {} ms, the most that Lambda grants; split the work into several jobs or let one \
-                 enqueue the next",
-                MAX_TIMEOUT.as_millis()
-            );
-            return Err(Invalid::new("timeout", expected, format!("{} ms", timeout.as_millis())));
-        }
-        if self.tags.len() > MAX_TAGS || self.tags.iter().any(|tag| tag.len() > MAX_WORD_BYTES) {
+        timeout.map_or(Ok(()), check_timeout)?;
+        if tags.len() > MAX_TAGS || tags.iter().any(|tag| tag.len() > MAX_WORD_BYTES) {
             let expected = format!("at most {MAX_TAGS} texts of at most {MAX_WORD_BYTES} bytes each");
-            return Err(Invalid::new("tags", expected, format!("{:?}", self.tags)));
+            return Err(Invalid::new("tags", expected, format!("{tags:?}")));
         }
-        if let Some(tenant) = self
-            .tenant
-            .as_ref()
-            .filter(|tenant| tenant.is_empty() || tenant.len() > MAX_WORD_BYTES || !printable(tenant))
-        {
-            let expected = format!("1 to {MAX_WORD_BYTES} bytes of text");
-            return Err(Invalid::text("tenant", expected, tenant));
+        if let Some(tenant) = tenant {
+            check_text("tenant", tenant, MAX_WORD_BYTES, format!("1 to {MAX_WORD_BYTES} bytes of text"))?;
         }
         let bytes = self.message_bytes(id);
         if bytes > MAX_BODY_BYTES {
@@ -95,30 +55,35 @@ impl JobTemplate {
 
     /// How large the message of an occurrence is.
     fn message_bytes(&self, schedule: &ScheduleId) -> usize {
-        let Ok(id) = schedule.job_at(DateTime::UNIX_EPOCH) else { return usize::MAX };
-        let unique_key = schedule.unique_key();
+        let due_at = DateTime::UNIX_EPOCH;
+        let Ok(id) = schedule.job_at(due_at) else { return usize::MAX };
         let definition = JobDefinition {
-            id,
-            name: self.name.clone(),
             job_type: JobType::Recurring,
-            payload: self.payload.clone(),
-            priority: self.priority,
-            max_retries: self.max_retries,
-            delay: None,
-            run_at: Some(DateTime::UNIX_EPOCH),
-            timeout: self.timeout,
-            tags: self.tags.clone(),
-            tenant: self.tenant.clone(),
-            // It has one if it is skipped while another is unfinished.
-            unique_key: Some(unique_key),
-            unique_for: None,
-            breakers: Vec::new(),
-            traceparent: None,
+            run_at: Some(due_at),
+            // It has a key if the schedule skips it while another occurrence is unfinished.
+            unique_key: Some(schedule.unique_key()),
+            ..JobDefinition::of(id, self.spec.clone())
         };
-        JobMessage { definition, due_at: DateTime::UNIX_EPOCH, recorded: true, deferred: false }
-            .encode()
-            .len()
+        JobMessage { definition, due_at, recorded: true, deferred: false }.encode().len()
     }
+}
+
+fn check_text(field: &str, text: &str, max_bytes: usize, expected: String) -> Result<(), Invalid> {
+    if (1..=max_bytes).contains(&text.len()) && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Invalid::text(field, expected, text))
+}
+
+fn check_timeout(timeout: Duration) -> Result<(), Invalid> {
+    if !timeout.is_zero() && timeout <= MAX_TIMEOUT {
+        return Ok(());
+    }
+    let expected = format!(
+        "1 to {} ms, the most that Lambda grants; split the work into several jobs or let one enqueue the next",
+        MAX_TIMEOUT.as_millis()
+    );
+    Err(Invalid::new("timeout", expected, format!("{} ms", timeout.as_millis())))
 }
 
 /// What a schedule is made of; [`Schedule::new`] checks it.
@@ -130,15 +95,15 @@ pub struct ScheduleSpec {
     pub job: JobTemplate,
     /// When its occurrences are.
     pub cadence: Cadence,
-    /// The zone whose local time a cron goes by.
+    /// The time zone of a cron.
     pub zone: Zone,
-    /// What becomes of a local time that a change of the clocks skips.
+    /// What happens to a local time that a clock change skips.
     pub gap: Gap,
-    /// What becomes of a local time that comes twice.
+    /// What happens to a local time that comes twice.
     pub repeat: Repeat,
-    /// What becomes of an occurrence while the last one is unfinished.
+    /// What happens to an occurrence while the last one is unfinished.
     pub overlap: Overlap,
-    /// What becomes of occurrences that could not be made in time.
+    /// What happens to occurrences that could not be made in time.
     pub missed: Missed,
     /// How far back missed occurrences are made, 1 s to [`Schedule::MAX_WINDOW`].
     pub window: Duration,
@@ -171,7 +136,7 @@ impl ScheduleSpec {
     }
 }
 
-/// A schedule that was checked: what it is made of can be read, and changed by making a new one.
+/// A checked schedule. Its spec can be read; to change it, make a new schedule.
 ///
 /// ```
 /// use lambda_jobs_core::schedule::{JobTemplate, Schedule, ScheduleSpec};
@@ -185,11 +150,11 @@ impl ScheduleSpec {
 pub struct Schedule(ScheduleSpec);
 
 impl Schedule {
-    /// The longest window for missed occurrences. An older occurrence may have been made and forgotten: no
-    /// tombstone of it need be left that would keep it from running again.
+    /// The longest window for missed occurrences. An older occurrence may have run and been forgotten: no tombstone
+    /// would stop it from running again.
     pub const MAX_WINDOW: Duration = Retention::MIN;
 
-    /// Checks what the types can't say.
+    /// Checks what the types don't rule out.
     pub fn new(spec: ScheduleSpec) -> Result<Self, Invalid> {
         spec.job.check(&spec.id).map_err(|error| error.inside("job"))?;
         let longest = Self::MAX_WINDOW.as_millis();
@@ -225,27 +190,13 @@ impl Schedule {
 
     /// The job of the occurrence at this instant, due then.
     pub fn job(&self, instant: DateTime<Utc>) -> Result<NewJob, Invalid> {
-        let JobTemplate { name, payload, priority, max_retries, timeout, tags, tenant, queue } =
-            self.0.job.clone();
-        let id = Some(self.job_id(instant)?);
-        let run_at = Some(whole_second(instant));
+        let JobTemplate { spec, queue } = self.0.job.clone();
         Ok(NewJob {
-            id,
-            name,
-            payload,
-            priority,
-            max_retries,
-            delay: None,
-            run_at,
-            timeout,
-            tags,
-            tenant,
-            unique_key: None,
-            unique_for: None,
-            unique_when_due: false,
-            breakers: Vec::new(),
+            id: Some(self.job_id(instant)?),
+            run_at: Some(whole_second(instant)),
             queue,
             job_type: Some(JobType::Recurring),
+            ..NewJob::of(spec)
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Rates: every so many seconds, minutes, hours or days, counted from an anchor.
+//! Rates: a fixed number of seconds, minutes, hours or days, counted from an anchor.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use crate::invalid::Invalid;
 
 /// An interval of elapsed time, as in `rate(5 minutes)`: whole seconds, from one second to 366 days.
 ///
-/// A day is 24 hours here, whatever a zone does with its clocks.
+/// A day is 24 hours here, whatever clock changes a zone has.
 ///
 /// ```
 /// use lambda_jobs_core::schedule::Interval;
@@ -47,7 +47,7 @@ impl Interval {
         DateTime::from_timestamp(seconds, 0)
     }
 
-    /// In whole minutes, where it is some.
+    /// In whole minutes, if it is a number of them.
     pub(super) fn in_minutes(self) -> Option<u32> {
         self.0.is_multiple_of(60).then_some(self.0 / 60)
     }

@@ -89,20 +89,20 @@ fn cadence(fields: &mut Fields) -> Result<Cadence, Invalid> {
 fn job_template(mut fields: Fields, unknown: Unknown) -> Result<JobTemplate, Invalid> {
     let mut job = JobTemplate::new(fields.required("name", "the name of a job")?);
     if let Some(payload) = fields.take("payload") {
-        job.payload = payload;
+        job.spec.payload = payload;
     }
     let priority = |value: &Value| Priority::new(value.as_u64()?).ok();
     if let Some(priority) = fields.read("priority", "an integer from 1 (most urgent) to 10", priority)? {
-        job.priority = priority;
+        job.spec.priority = priority;
     }
     let retries = |value: &Value| u32::try_from(value.as_u64()?).ok();
-    job.max_retries = fields.read("maxRetries", "an integer from 0 to 100", retries)?;
-    job.timeout = fields.millis("timeout")?;
+    job.spec.max_retries = fields.read("maxRetries", "an integer from 0 to 100", retries)?;
+    job.spec.timeout = fields.millis("timeout")?;
     let words = |value: &Value| {
         value.as_array()?.iter().map(|word| word.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
     };
-    job.tags = fields.read("tags", "a list of texts", words)?.unwrap_or_default();
-    job.tenant = fields.text("tenant")?;
+    job.spec.tags = fields.read("tags", "a list of texts", words)?.unwrap_or_default();
+    job.spec.tenant = fields.text("tenant")?;
     let queue = |value: &Value| Queue::deserialize(value).ok();
     job.queue = fields.read("queue", "high, normal, low or webhooks", queue)?;
     fields.finish("fields", unknown)?;
@@ -205,7 +205,8 @@ impl From<&Schedule> for Value {
 }
 
 impl From<&JobTemplate> for Value {
-    fn from(job: &JobTemplate) -> Self {
+    fn from(template: &JobTemplate) -> Self {
+        let job = &template.spec;
         let mut object = Map::new();
         let mut put = |field: &str, value: Self| object.insert(field.to_owned(), value);
         put("name", job.name.as_str().into());
@@ -223,7 +224,7 @@ impl From<&JobTemplate> for Value {
         if let Some(tenant) = &job.tenant {
             put("tenant", tenant.as_str().into());
         }
-        if let Some(queue) = job.queue {
+        if let Some(queue) = template.queue {
             put("queue", serde_json::to_value(queue).unwrap_or_default());
         }
         Self::Object(object)

@@ -1,10 +1,13 @@
-//! Schedules: when a job is to be made again and again.
+//! Schedules: when jobs recur.
 //!
-//! Everything here is a pure function of a schedule and of instants that are passed in. The hard part is
-//! that people mean local times, and that zones skip and repeat them: see [`Gap`] and [`Repeat`] for what a
-//! schedule can do about it, and [`preview`] for how it tells. The other hard part is that whoever fires
-//! schedules may come late, twice or not at all: [`plan`] decides what to make, and since an occurrence's
-//! job is named after its instant, making it once more makes nothing new.
+//! Everything here is a pure function of a schedule and of instants that are passed in. Two things are hard. People
+//! mean local times, and time zones skip and repeat them: [`Gap`] and [`Repeat`] say what a schedule does then, and
+//! [`preview`] shows it. And a tick may come late, twice or never: [`plan`] decides what to make, and an occurrence's
+//! job is named after its instant, so making it again makes nothing new.
+//!
+//! A missed occurrence follows the schedule's `missed` policy, no further back than tombstones last: an older
+//! job id would not be recognized as a duplicate. A schedule that is changed, disabled or deleted cancels the
+//! jobs that it made ahead and would not make any more.
 //!
 //! | defaults | |
 //! | --- | --- |
@@ -12,7 +15,7 @@
 //! | `gap` | `next`: a daily job runs every day |
 //! | `repeat` | `first`: and once a day only |
 //! | `overlap` | `allow` |
-//! | `missed` | `latest`: what was missed is made up for once |
+//! | `missed` | `latest`: of missed occurrences, one runs |
 //! | `window` | 15 days |
 
 mod cadence;

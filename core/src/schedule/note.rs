@@ -1,10 +1,10 @@
-//! What is unusual about an occurrence, in words for people.
+//! What is unusual about an occurrence, in words.
 
 use std::fmt;
 
 use chrono::{NaiveDate, NaiveDateTime, Timelike};
 
-/// Why an occurrence is not quite as the expression says.
+/// Why an occurrence differs from its expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
@@ -19,7 +19,7 @@ pub enum Note {
     FirstPass,
     /// The local time comes twice; this is the second time.
     SecondPass,
-    /// Months between this occurrence and the next lack the day that was meant.
+    /// Months between this occurrence and the next lack the intended day.
     ShortMonths(
         /// Each of them.
         Vec<MissingDay>,
@@ -61,7 +61,7 @@ impl fmt::Display for MissingDay {
     }
 }
 
-/// Something in the time of a preview that whoever made the schedule may not expect.
+/// Something in the time of a preview that the schedule's owner may not expect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {

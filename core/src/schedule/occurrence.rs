@@ -1,9 +1,9 @@
 //! The occurrences of a schedule, in order.
 //!
-//! Cron speaks of local times, and a zone is a map from local times to instants with holes and folds in
-//! it. So the local times that match are taken one by one from a calendar without a zone, and each becomes
-//! no instant, one or two, as the policies say. The result depends on the schedule alone and never on where
-//! the walk began, which is what makes an occurrence's id the same however often it is calculated.
+//! Cron speaks of local times, and a zone maps local times to instants with holes and folds. So the walk takes the
+//! matching local times one by one from a calendar without a zone, and the policies turn each into no instant, one or
+//! two. The result depends only on the schedule, never on where the walk began: that makes an occurrence's id the same
+//! however often it is calculated.
 
 use std::collections::VecDeque;
 
@@ -80,7 +80,7 @@ pub(super) fn just_before(instant: DateTime<Utc>) -> DateTime<Utc> {
     instant.checked_sub_signed(TimeDelta::nanoseconds(1)).unwrap_or(instant)
 }
 
-/// What a schedule comes to: an occurrence, or a local time that has none.
+/// One step of a schedule: an occurrence, or a local time that has none.
 #[derive(Debug)]
 pub(super) enum Firing {
     At(Occurrence),

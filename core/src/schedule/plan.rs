@@ -1,9 +1,9 @@
-//! What to do when a schedule is looked at: which occurrences to make now, and what to remember.
+//! What one tick does for a schedule: which occurrences to make now, and what to remember.
 //!
-//! Ticks come about each minute, may be late, doubled or lost, and may have died half way. So the state is a
-//! cursor and nothing else: every occurrence before [`ScheduleState::next_at`] was decided, none from it on
-//! was. Whoever plans makes the jobs first and writes the state after, on condition of its revision: a crash
-//! between the two makes the same occurrences again, under the same ids.
+//! Ticks come about once a minute. They may be late, doubled, lost or killed half way. So the state is only a cursor:
+//! every occurrence before [`ScheduleState::next_at`] is decided, and none from it on. The dispatcher makes the jobs
+//! first and writes the state second, on the condition of its revision. A crash in between makes the same occurrences
+//! again, under the same ids.
 
 use std::time::Duration;
 
@@ -13,34 +13,33 @@ use serde::{Deserialize, Serialize};
 use super::occurrence::just_before;
 use super::{Missed, Occurrence, Schedule, latest_between, next, occurrences_after};
 
-/// How late an occurrence can be made and still not count as missed: ticks may be two minutes apart.
+/// How late an occurrence may be made without being missed: ticks may be two minutes apart.
 pub const GRACE: Duration = Duration::from_mins(3);
 
-/// What is remembered of a schedule from one firing to the next.
+/// The state of a schedule between firings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduleState {
-    /// Counts the changes, so that a write can be made on condition that nobody else wrote.
+    /// Counts the changes. A write is conditional on it, so nobody's change is lost.
     pub revision: u64,
     /// The last occurrence that was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<DateTime<Utc>>,
-    /// The next occurrence to be made; none while the schedule is disabled, and after its end.
+    /// The next occurrence to make; none while the schedule is disabled and after its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<DateTime<Utc>>,
 }
 
 impl ScheduleState {
-    /// The state of a new schedule: its first occurrence is the first one after now. What lies between its
-    /// start and now was not missed by anybody.
+    /// The state of a new schedule. Its first occurrence is the first one after now: nothing between its start and now
+    /// counts as missed.
     #[must_use]
     pub fn new(schedule: &Schedule, now: DateTime<Utc>) -> Self {
         Self { revision: 0, last: None, next_at: next_if_enabled(schedule, now) }
     }
 
-    /// The state after a schedule was changed. Where its times are the same as before, nothing is lost or
-    /// begun anew; otherwise it goes on with the first of the new ones after now, and what fell into a time
-    /// in which it was disabled was not missed.
+    /// The state after a change of the schedule. If its times stay the same, it goes on where it was. Otherwise it goes
+    /// on with the first new occurrence after now. Occurrences while it was disabled don't count as missed.
     #[must_use]
     pub fn revised(&self, old: &Schedule, new: &Schedule, now: DateTime<Utc>) -> Self {
         let next_at =
@@ -60,7 +59,7 @@ fn same_times(old: &Schedule, new: &Schedule) -> bool {
     old.cadence == new.cadence && times(old) == times(new)
 }
 
-/// Occurrences that were left out because they were missed.
+/// Missed occurrences that are not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassedOver {
     /// The first of them.
@@ -69,23 +68,23 @@ pub struct PassedOver {
     pub before: DateTime<Utc>,
 }
 
-/// What to do now.
+/// What one tick does for a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The occurrences whose jobs are to be made, in order; some may be due a little later.
+    /// The occurrences to make, in order; some may be due a little later.
     pub due: Vec<Occurrence>,
-    /// What was missed and is not made.
+    /// The missed occurrences that are not made.
     pub passed_over: Option<PassedOver>,
-    /// Whether the limit held something back: plan again with the next state, at once if there is time.
+    /// Whether the limit cut the plan short: plan again with the next state, at once if there is time.
     pub more: bool,
-    /// What to remember once the jobs are made; the same as before where nothing changed.
+    /// The state once the jobs are made; the same as before if nothing changed.
     pub next: ScheduleState,
 }
 
-/// Decides what becomes due up to `now + look_ahead`, at most `limit` occurrences at a time, one at least.
+/// Plans the occurrences that are due up to `now + look_ahead`: at most `limit` at a time, and at least one.
 ///
-/// What is more than [`GRACE`] late was missed and follows the schedule's policy, no further back than its
-/// window. With an occurrence that is not late at hand, `latest` makes no missed one.
+/// An occurrence that is more than [`GRACE`] late is missed. It follows the schedule's policy, no further back than the
+/// schedule's window. `latest` makes no missed occurrence if one that is not late is due too.
 #[must_use]
 pub fn plan(
     schedule: &Schedule,
@@ -115,8 +114,8 @@ pub fn plan(
     settled(state, due, passed_over, next_at, next_at.is_some_and(|at| at <= until))
 }
 
-/// The missed occurrence that stands for the others, where the policy wants one, and the instant from which
-/// on occurrences are made one by one.
+/// The missed occurrence that runs for all others, if the policy wants one, and the instant from which on occurrences
+/// are made one by one.
 fn missed(
     schedule: &Schedule,
     cursor: DateTime<Utc>,

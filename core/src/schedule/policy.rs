@@ -1,4 +1,4 @@
-//! What a schedule does where time is not as regular as it is.
+//! What a schedule does about clock changes, overlaps and missed occurrences.
 
 use std::fmt;
 use std::str::FromStr;
@@ -81,7 +81,7 @@ policy! {
     /// A local time that comes twice, because the clocks are put back over it. Holds for a cron with fixed
     /// hours, like [`Gap`].
     Repeat, "repeat", {
-        /// It has one occurrence, the first time.
+        /// It has one occurrence, at its first pass.
         #[default]
         First = "first",
         /// It has two.
@@ -101,12 +101,12 @@ policy! {
 }
 
 policy! {
-    /// Occurrences that could not be made when they were due, because nothing ran or could be reached.
+    /// Occurrences that were not made in time, because no tick ran or a service failed.
     Missed, "missed", {
         /// They are left out.
         Skip = "skip",
-        /// The latest of them is made, unless a newer one has become due as well: a report that was missed
-        /// for three days is written once.
+        /// The latest of them is made, unless a newer one is due too: a report that was missed for three days is
+        /// written once.
         #[default]
         Latest = "latest",
         /// All of them are made.

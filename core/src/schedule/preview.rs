@@ -1,4 +1,4 @@
-//! What a schedule will do, for people to look at before it does.
+//! What a schedule will do, for people to check before it does.
 
 use std::collections::VecDeque;
 
@@ -13,12 +13,12 @@ use super::{Cadence, Note, Occurrence, Schedule, Warning};
 /// The most occurrences that a preview lists.
 pub const MAX_PREVIEW: usize = 1000;
 
-/// The next occurrences of a schedule, and what is unusual about the time that they span.
+/// The next occurrences of a schedule, and warnings about the time that they span.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Preview {
     /// The occurrences, in order.
     pub occurrences: Vec<PreviewItem>,
-    /// What whoever made the schedule may not expect, in order.
+    /// What the schedule's owner may not expect, in order.
     #[serde(serialize_with = "as_texts")]
     pub warnings: Vec<Warning>,
 }
@@ -31,7 +31,7 @@ pub struct PreviewItem {
     /// The instant.
     #[serde(serialize_with = "as_seconds")]
     pub utc: DateTime<Utc>,
-    /// Why it is not quite as the expression says.
+    /// Why it differs from the expression.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
     pub note: Option<Note>,
 }

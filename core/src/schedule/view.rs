@@ -1,11 +1,11 @@
-//! A schedule as callers of the older system read it.
+//! A schedule as callers are shown it.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Schedule, ScheduleState, Zone};
 
-/// A schedule and where it stands: the seed's `JobSchedule`.
+/// A schedule and its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobSchedule {
@@ -21,7 +21,7 @@ pub struct JobSchedule {
     /// Its next occurrence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_run: Option<DateTime<Utc>>,
-    /// The zone it goes by.
+    /// Its time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<Zone>,
 }

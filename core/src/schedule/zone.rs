@@ -1,4 +1,4 @@
-//! The zone whose local time a schedule goes by.
+//! The time zone of a schedule.
 
 use std::fmt;
 use std::str::FromStr;
@@ -74,8 +74,8 @@ impl Zone {
         }
     }
 
-    /// A local time before every one that is still to come after `instant`: earlier than the present one
-    /// where the clocks are about to be put back.
+    /// A local time before every one that comes after `instant`: earlier than the present one if the clocks are about to
+    /// be put back.
     pub(super) fn earliest_local_after(self, instant: DateTime<Utc>) -> Option<NaiveDateTime> {
         // No zone has ever been two days from another, nor kept an offset for less than three hours.
         let ahead = (0..=16).map(|step| instant.checked_add_signed(TimeDelta::hours(3 * step)));

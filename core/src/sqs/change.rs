@@ -1,7 +1,7 @@
-//! What a call changed, for whoever keeps the queues on disk.
+//! What a call changed, for a caller that keeps the queues on disk.
 //!
-//! The model holds everything in memory. A keeper that writes each change before it answers loses nothing to a
-//! crash, and writes no more than what changed: one record for a queue, one for a message.
+//! The model holds everything in memory. A caller that writes each change before it answers loses nothing in a crash,
+//! and writes only what changed: one record for a queue, one for a message.
 
 use super::{Message, QueueState};
 

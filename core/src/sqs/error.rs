@@ -1,8 +1,8 @@
 //! What SQS refuses, in its own words.
 //!
-//! SDKs choose the typed error by a code, and people read the message. Both are AWS's own where they are known,
-//! so that code written against the model or the local endpoint meets nothing new on AWS. Where AWS's
-//! message names neither the value nor what was expected, ours adds them after AWS's sentence.
+//! SDKs choose the typed error by a code, and people read the message. Both are AWS's own, as far as they are known, so
+//! code that was written against the model or the local endpoint meets nothing new on AWS. If AWS's message names
+//! neither the value nor what was expected, ours adds them after AWS's sentence.
 
 /// A refusal by SQS.
 ///

@@ -1,10 +1,10 @@
 //! The one model of SQS standard queues.
 //!
 //! Three places need to know how SQS behaves: the in-memory queue of users' tests, the local endpoint that any
-//! SDK talks to, and a simulator that explores deliveries no real queue would show on demand. Three
-//! imitations would disagree with each other before they disagreed with AWS, so there is one, and it is pure: the
-//! time of each call is an argument, ids come from a seeded generator, and nothing here waits, locks or
-//! does I/O. The same calls with the same seed and instants give the same answers.
+//! SDK talks to, and a simulator that explores rare deliveries. Three models would disagree with each other before they
+//! disagreed with AWS, so there is one. It is pure: the time of each call is an argument, ids come from a seeded
+//! generator, and nothing here waits, locks or does I/O. The same calls with the same seed and instants give the same
+//! answers.
 //!
 //! The rules it keeps, and where they come from:
 //!

@@ -1,4 +1,4 @@
-//! One queue: its settings, its messages, and where each of them stands.
+//! One queue: its settings, its messages, and the visibility of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Message, QueueAttributes};
-use crate::sqs::visibility::{Place, Shelves, Slot};
+use crate::sqs::visibility::{Slot, Visibility, VisibilityIndex};
 
 /// A queue without its messages: what is shown, and what is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub struct Counts {
 #[derive(Clone, Debug)]
 struct Entry {
     message: Message,
-    place: Place,
+    visibility: Visibility,
 }
 
 /// The messages are kept by sequence; every other structure is an index into them.
@@ -48,7 +48,7 @@ pub(super) struct Queue {
     entries: BTreeMap<u64, Entry>,
     by_id: BTreeMap<String, u64>,
     by_age: BTreeSet<Slot>,
-    shelves: Shelves,
+    index: VisibilityIndex,
 }
 
 impl Queue {
@@ -58,34 +58,34 @@ impl Queue {
             entries: BTreeMap::new(),
             by_id: BTreeMap::new(),
             by_age: BTreeSet::new(),
-            shelves: Shelves::default(),
+            index: VisibilityIndex::default(),
         }
     }
 
     /// Adds a message; one with the same id is replaced.
-    pub(super) fn put(&mut self, message: Message, place: Place) {
+    pub(super) fn put(&mut self, message: Message, visibility: Visibility) {
         if let Some(old) = self.by_id.get(&message.id).copied() {
             self.take(old);
         }
-        self.shelves.put(place, &message);
+        self.index.put(visibility, &message);
         self.by_id.insert(message.id.clone(), message.sequence);
         self.by_age.insert((message.sent_at, message.sequence));
-        self.entries.insert(message.sequence, Entry { message, place });
+        self.entries.insert(message.sequence, Entry { message, visibility });
     }
 
     /// Removes a message from the queue and every index.
     pub(super) fn take(&mut self, sequence: u64) -> Option<Message> {
-        let Entry { message, place } = self.entries.remove(&sequence)?;
-        self.shelves.take(place, &message);
+        let Entry { message, visibility } = self.entries.remove(&sequence)?;
+        self.index.take(visibility, &message);
         self.by_id.remove(&message.id);
         self.by_age.remove(&(message.sent_at, sequence));
         Some(message)
     }
 
-    /// Makes visible what fell due, and removes and returns what was kept for its whole retention.
+    /// Makes messages visible that are due, and removes and returns those whose retention has ended.
     pub(super) fn settle(&mut self, now: DateTime<Utc>) -> Vec<Message> {
-        while let Some(message) = self.shelves.due(now).and_then(|sequence| self.take(sequence)) {
-            self.put(message, Place::Visible);
+        while let Some(message) = self.index.due(now).and_then(|sequence| self.take(sequence)) {
+            self.put(message, Visibility::Visible);
         }
         let retention = self.state.attributes.retention;
         let mut expired = Vec::new();
@@ -102,18 +102,18 @@ impl Queue {
         self.entries.get(&sequence).map(|entry| &entry.message)
     }
 
-    pub(super) fn find(&self, id: &str) -> Option<(u64, Place)> {
+    pub(super) fn find(&self, id: &str) -> Option<(u64, Visibility)> {
         let sequence = *self.by_id.get(id)?;
-        self.entries.get(&sequence).map(|entry| (sequence, entry.place))
+        self.entries.get(&sequence).map(|entry| (sequence, entry.visibility))
     }
 
     pub(super) fn fairest(&self) -> Option<u64> {
-        self.shelves.fairest()
+        self.index.fairest()
     }
 
     /// The visible messages, the longest visible first.
     pub(super) fn visible(&self) -> Vec<&Message> {
-        self.shelves.visible().into_iter().filter_map(|sequence| self.get(sequence)).collect()
+        self.index.visible().into_iter().filter_map(|sequence| self.get(sequence)).collect()
     }
 
     /// All messages, in the order in which they came to this queue.
@@ -122,17 +122,17 @@ impl Queue {
     }
 
     pub(super) fn next_visible_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        match self.shelves.visible_count() {
-            0 => self.shelves.next_due(),
+        match self.index.visible_count() {
+            0 => self.index.next_due(),
             _ => Some(now),
         }
     }
 
     pub(super) fn counts(&self) -> Counts {
         Counts {
-            visible: self.shelves.visible_count(),
-            in_flight: self.shelves.in_flight_count(),
-            delayed: self.shelves.delayed_count(),
+            visible: self.index.visible_count(),
+            in_flight: self.index.in_flight_count(),
+            delayed: self.index.delayed_count(),
         }
     }
 }

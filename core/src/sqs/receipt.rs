@@ -1,8 +1,8 @@
 //! Receipt handles.
 //!
-//! AWS's are opaque; these can be read, which helps whoever looks at a log. A handle names the queue, the
-//! message and the receive it came from, so that a handle of another queue, or no handle at all, is told from one whose
-//! message is gone: the first two are errors, the third is a delete that has nothing to do.
+//! AWS's handles are opaque. These are readable, which helps in a log. A handle names its queue, its message and its
+//! receive. So the model can tell a handle of another queue, or a text that is no handle, from a handle whose message is
+//! gone: the first two are errors, the third is a delete that has nothing to do.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Where messages go that were received too often.
+//! The redrive policy: where messages go that were received too often.
 //!
 //! On the wire a redrive policy is JSON inside a string, written by hand in templates and command lines. It is
 //! parsed once, where it enters, so that every mistake in it is found there and not at the first poison message.

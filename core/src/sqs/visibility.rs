@@ -1,8 +1,8 @@
 //! Which messages of a queue are visible, delayed or in flight, and which visible one is next.
 //!
-//! Kept apart from the messages, as three ordered shelves, because a receive must not look at a whole backlog: it moves
-//! what fell due, and takes from the front. Fairness lives here too, since it needs exactly these
-//! two things: who waits, and who is in flight.
+//! Three ordered sets, kept apart from the messages: a receive must not look at all of them. It moves the ones that
+//! fell due and takes from the front. Fairness stands here too, because it needs to know just this: which messages
+//! wait, and which groups have messages in flight.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +13,9 @@ use crate::sqs::Message;
 /// From when a message is visible, and its sequence: the order of delivery.
 pub(super) type Slot = (DateTime<Utc>, u64);
 
-/// A message's place.
+/// Whether a message can be received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Visibility {
     /// May be received.
     Visible,
     /// Was sent with a delay, and never received.
@@ -24,8 +24,8 @@ pub(super) enum Place {
     InFlight,
 }
 
-impl Place {
-    /// Where a message belongs at this instant.
+impl Visibility {
+    /// The visibility of a message at this instant.
     pub(super) fn of(message: &Message, now: DateTime<Utc>) -> Self {
         match message.visible_at <= now {
             true => Self::Visible,
@@ -35,8 +35,9 @@ impl Place {
     }
 }
 
+/// The messages of a queue by visibility.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shelves {
+pub(super) struct VisibilityIndex {
     /// Visible messages by group; those without one come under `None`.
     visible: BTreeMap<Option<String>, BTreeSet<Slot>>,
     visible_count: usize,
@@ -46,18 +47,18 @@ pub(super) struct Shelves {
     busy: BTreeMap<String, usize>,
 }
 
-impl Shelves {
-    pub(super) fn put(&mut self, place: Place, message: &Message) {
+impl VisibilityIndex {
+    pub(super) fn put(&mut self, visibility: Visibility, message: &Message) {
         let slot = slot(message);
-        match place {
-            Place::Visible => {
+        match visibility {
+            Visibility::Visible => {
                 self.visible.entry(message.content.group.clone()).or_default().insert(slot);
                 self.visible_count += 1;
             }
-            Place::Delayed => {
+            Visibility::Delayed => {
                 self.delayed.insert(slot);
             }
-            Place::InFlight => {
+            Visibility::InFlight => {
                 self.in_flight.insert(slot);
                 if let Some(group) = &message.content.group {
                     *self.busy.entry(group.clone()).or_default() += 1;
@@ -66,14 +67,14 @@ impl Shelves {
         }
     }
 
-    pub(super) fn take(&mut self, place: Place, message: &Message) {
+    pub(super) fn take(&mut self, visibility: Visibility, message: &Message) {
         let slot = slot(message);
-        match place {
-            Place::Visible => self.take_visible(slot, message),
-            Place::Delayed => {
+        match visibility {
+            Visibility::Visible => self.take_visible(slot, message),
+            Visibility::Delayed => {
                 self.delayed.remove(&slot);
             }
-            Place::InFlight => {
+            Visibility::InFlight => {
                 self.in_flight.remove(&slot);
                 self.one_less_busy(message.content.group.as_ref());
             }

@@ -549,5 +549,5 @@ fn an_operators_word_holds_though_others_write_at_the_same_time_or_he_is_told() 
     assert_eq!((stored[0].revision, stored[0].is_forced()), (5, true));
     store.defeats.store(5, Ordering::SeqCst);
     let error = world.clock.run(manager.reset_breaker(&mail())).unwrap_err();
-    assert_eq!(error.to_string(), "breaker mail: it keeps changing; try again");
+    assert_eq!(error.to_string(), "breaker mail: lost every write conflict; try again");
 }

@@ -282,8 +282,9 @@ fn what_has_ended_beside_a_slow_job_is_in_flight_no_longer() {
     let world = World::new(|registry| drop(scripted(registry)));
     let run = |jobs: [(Option<&str>, u64); 3]| {
         for (tenant, work) in jobs {
-            let job = NewJob::new("script").payload(json!({ "work": work }));
-            enqueued(&world, NewJob { tenant: tenant.map(str::to_owned), ..job });
+            let mut job = NewJob::new("script").payload(json!({ "work": work }));
+            job.spec.tenant = tenant.map(str::to_owned);
+            enqueued(&world, job);
         }
         let before = world.sends.acknowledged.load(Ordering::SeqCst);
         assert_eq!(world.step(Queue::Normal).retained, [""; 0]);

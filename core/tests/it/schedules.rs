@@ -228,8 +228,8 @@ fn a_backfill_makes_what_is_missing_and_nothing_twice() {
     let refusal = |from, to| backfill(from, to).unwrap_err().to_string();
     assert_eq!(
         refusal("2026-11-01T00:00:00Z", "2026-11-23T12:00:00Z"),
-        "from: expected an instant from 2026-11-08T13:01:00+00:00 on: what ran before may be forgotten, and would \
-         run again, got 2026-11-01T00:00:00+00:00"
+        "from: expected an instant from 2026-11-08T13:01:00+00:00 on, because earlier jobs may be forgotten and \
+         would run again, got 2026-11-01T00:00:00+00:00"
     );
     assert_eq!(
         refusal("2026-11-23T09:00:00Z", "2026-11-24T09:00:00Z"),

@@ -368,7 +368,7 @@ fn a_key_that_no_worker_would_take_is_refused_at_once() {
     let refusal = |job| world.clock.run(world.manager.enqueue(job)).unwrap_err().to_string();
     assert_eq!(
         refusal(NewJob::new("script").unique_for(Duration::from_millis(5))),
-        "uniqueFor: expected nothing where there is no uniqueKey, got 5"
+        "uniqueFor: expected no value without a uniqueKey, got 5"
     );
     let long = "k".repeat(257);
     assert!(

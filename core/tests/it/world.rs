@@ -277,9 +277,9 @@ impl JobQueue for Sends {
         self.inner.change_visibility(deferrals).await
     }
 
-    async fn acknowledge(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
         self.acknowledged.fetch_add(receipts.len(), Ordering::SeqCst);
-        self.inner.acknowledge(receipts).await
+        JobQueue::delete(&*self.inner, receipts).await
     }
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>> {

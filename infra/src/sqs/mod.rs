@@ -49,7 +49,7 @@ impl JobQueue for SqsJobQueue {
         send::defer_all(&self.client, deferrals).await
     }
 
-    async fn acknowledge(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
         acknowledge::delete_all(&self.client, receipts).await
     }
 

@@ -23,7 +23,7 @@ async fn an_unreachable_endpoint_is_named_for_every_message() {
     let deferral =
         VisibilityChange { queue: Queue::High, receipt_handle: "r".to_owned(), wait: Duration::ZERO };
     let receipt = Receipt { queue: Queue::High, receipt_handle: "r".to_owned() };
-    let deleted = queue.acknowledge(&[receipt]).await;
+    let deleted = queue.delete(&[receipt]).await;
     for answer in answers.into_iter().chain(queue.change_visibility(&[deferral]).await).chain(deleted) {
         let error = answer.unwrap_err().to_string();
         assert!(error.contains("queue lambda-jobs-high"), "{error}");

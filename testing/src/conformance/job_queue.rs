@@ -114,7 +114,7 @@ async fn nothing_in_nothing_out(setup: &Setup<'_>) {
     let case = "an empty call";
     assert!(setup.queue.send(&[]).await.is_empty(), "{case}: send");
     assert!(setup.queue.change_visibility(&[]).await.is_empty(), "{case}: defer");
-    assert!(setup.queue.acknowledge(&[]).await.is_empty(), "{case}: acknowledge");
+    assert!(setup.queue.delete(&[]).await.is_empty(), "{case}: delete");
     assert!(setup.queue.dead_letter(&[]).await.is_empty(), "{case}: dead letter");
 }
 
@@ -276,7 +276,7 @@ async fn an_acknowledged_message_is_gone(setup: &Setup<'_>, bench: &Bench) {
         queue: message.queue,
         receipt_handle: message.receipt_handle.clone(),
     };
-    let answers = setup.queue.acknowledge(&[receipt(&received[0]), receipt(&received[2])]).await;
+    let answers = setup.queue.delete(&[receipt(&received[0]), receipt(&received[2])]).await;
     assert_eq!(answers.len(), 2, "{case}: answers");
     all_ok(case, answers);
     bench.clock().sleep(LONGER).await;

@@ -46,8 +46,8 @@ impl History {
         job.id = Some(id.clone());
         self.jobs.insert(number, id.clone());
         let asked =
-            job.max_retries.map_or(Value::Null, |retries| serde_json::json!({ "maxRetries": retries }));
-        self.expect(&id, &job.name, &asked, expected, due);
+            job.spec.max_retries.map_or(Value::Null, |retries| serde_json::json!({ "maxRetries": retries }));
+        self.expect(&id, &job.spec.name, &asked, expected, due);
         let work = async move {
             match manager.enqueue(job).await {
                 Ok(enqueued) => Answer::Enqueued(enqueued.job_id),

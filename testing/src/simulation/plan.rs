@@ -155,7 +155,7 @@ impl fmt::Display for What {
         match self {
             Self::Send { queue, body, .. } => write!(f, "send to {queue}: {body}"),
             Self::Poison { queue, body, .. } => write!(f, "send to {queue}: {body}"),
-            Self::Enqueue { job, .. } => write!(f, "enqueue {} {}", job.name, job.payload),
+            Self::Enqueue { job, .. } => write!(f, "enqueue {} {}", job.spec.name, job.spec.payload),
             Self::Schedule { every, times } => write!(f, "schedule a job every {every:?}, {times} times"),
             Self::Again { of } => write!(f, "the job of step {of} once more"),
             Self::Cancel { of } => write!(f, "cancel the job of step {of}"),

@@ -56,7 +56,7 @@ pub(super) fn swept_id(delivery: &WebhookDelivery) -> Result<JobId, Invalid> {
 /// let now = "2026-11-23T08:00:00Z".parse::<chrono::DateTime<chrono::Utc>>()?;
 /// let delivery = WebhookDelivery::new("d1", "https://example.com/hook", serde_json::json!({}), now);
 /// let job = delivery_job(&delivery, "d1".parse()?);
-/// assert_eq!((job.max_retries, job.tenant.as_deref()), (Some(3), Some("example.com")));
+/// assert_eq!((job.spec.max_retries, job.spec.tenant.as_deref()), (Some(3), Some("example.com")));
 /// assert_eq!(job.breakers[0].as_str(), "webhook-example.com");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -46,7 +46,7 @@ impl Unit {
         named.map(|(_, number)| number).or_else(number)
     }
 
-    /// A step, as in `*/5`: less than a whole round, for a longer one would start anew with each round.
+    /// A step, as in `*/5`: less than a whole round, because a longer one would start again with each round.
     pub(super) fn step(&self, text: &str, item: &str) -> Result<usize, Invalid> {
         let longest = self.max - self.min;
         digits(text)

@@ -1,8 +1,8 @@
-//! Cron expressions: what they say, and which local times match.
+//! Cron expressions, and the local times that match them.
 //!
-//! The text is taken apart here, so that an error can name the field and what was expected of it, and so
-//! that an expression can be said again in another dialect. Which times match is croner's business: it is
-//! asked for times without a zone only, because what a zone does to them follows our own policies.
+//! The text is parsed here, so that an error can name the field and what was expected, and so that an expression can be
+//! written in another dialect. `croner` finds the times that match. It is asked for times without a zone only, because
+//! our own policies decide what a zone does to them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -126,11 +126,10 @@ pub struct Cron {
 }
 
 impl Cron {
-    /// Whether it goes by elapsed time: its hour field is `*` or a step, as in `0 */30 * * * *`.
+    /// Whether it means elapsed time: its hour field is `*` or a step, as in `0 */30 * * * *`.
     ///
-    /// Such an expression speaks of an interval, and a zone that puts its clocks back or forward neither
-    /// shortens nor moves it: it fires in both passes of a repeated hour. One with fixed hours speaks of
-    /// times of the day.
+    /// Such an expression means an interval, and a clock change neither shortens nor moves it: it fires in both passes
+    /// of a repeated hour. An expression with fixed hours means times of the day.
     #[must_use]
     pub const fn goes_by_elapsed_time(&self) -> bool {
         self.fields.hours.stepped

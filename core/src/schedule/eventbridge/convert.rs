@@ -1,4 +1,4 @@
-//! Our cadences in EventBridge's words, and its expressions in ours.
+//! Converts our cadences to EventBridge's expressions, and back.
 
 use super::{Kind, RuleExpression};
 use crate::invalid::Invalid;

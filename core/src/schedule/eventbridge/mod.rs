@@ -1,7 +1,7 @@
 //! The schedule expressions of EventBridge rules, as the template has them.
 //!
-//! The local stack fires the template's rules by them, and a schedule of ours can be said in them and back
-//! (see [`to_eventbridge`] and [`from_eventbridge`]), as far as each can say what the other can.
+//! The local stack fires the template's rules by them. [`to_eventbridge`] and [`from_eventbridge`] convert our cadences
+//! and back, as far as both can express them.
 use std::fmt;
 
 mod convert;
@@ -57,7 +57,7 @@ impl RuleExpression {
     }
 
     /// The first firing after `after`. A rate counts from when the rule was created, and fires first one
-    /// interval later. `None` where its years are over.
+    /// interval later. `None` if its years have passed.
     #[must_use]
     pub fn next_after(&self, after: DateTime<Utc>, created: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match &self.kind {

@@ -40,7 +40,7 @@ fn a_schedule_survives_a_round_trip() {
     let job = schedule.job(utc("2026-11-23T08:00:00Z")).unwrap();
     assert_eq!(job.id.unwrap().as_str(), "daily@2026-11-23T08:00:00Z");
     assert_eq!((job.run_at, job.queue), (Some(utc("2026-11-23T08:00:00Z")), Some(Queue::Low)));
-    assert_eq!(job.tenant.as_deref(), Some("acme"));
+    assert_eq!(job.spec.tenant.as_deref(), Some("acme"));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn the_least_that_is_a_schedule_has_a_default_for_the_rest() {
             "job": { "name": "poll", "payload": {}, "priority": 5 },
         }),
     );
-    assert_eq!((schedule.missed, schedule.job.priority), (Missed::Latest, Priority::default()));
+    assert_eq!((schedule.missed, schedule.job.spec.priority), (Missed::Latest, Priority::default()));
 }
 
 #[test]

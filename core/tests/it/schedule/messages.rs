@@ -144,28 +144,28 @@ fn a_job_that_could_not_be_enqueued_is_refused_with_its_schedule() {
         refused(spec)
     };
     assert_eq!(
-        with(&|job| job.name.clear()),
+        with(&|job| job.spec.name.clear()),
         r#"job: name: expected the name of a job, 1 to 128 bytes, got """#,
     );
     assert_eq!(
-        with(&|job| job.max_retries = Some(101)),
+        with(&|job| job.spec.max_retries = Some(101)),
         "job: maxRetries: expected an integer from 0 to 100, got 101",
     );
     assert_eq!(
-        with(&|job| job.timeout = Some(Duration::from_secs(901))),
+        with(&|job| job.spec.timeout = Some(Duration::from_secs(901))),
         "job: timeout: expected 1 to 900000 ms, the most that Lambda grants; split the work into several jobs \
          or let one enqueue the next, got 901000 ms",
     );
     assert_eq!(
-        with(&|job| job.tags = vec!["x".to_owned(); 51]).split(", got").next().unwrap(),
+        with(&|job| job.spec.tags = vec!["x".to_owned(); 51]).split(", got").next().unwrap(),
         "job: tags: expected at most 50 texts of at most 128 bytes each",
     );
     assert_eq!(
-        with(&|job| job.tenant = Some(String::new())),
+        with(&|job| job.spec.tenant = Some(String::new())),
         r#"job: tenant: expected 1 to 128 bytes of text, got """#,
     );
     assert_eq!(
-        with(&|job| job.payload = json!("x".repeat(200 * 1024))),
+        with(&|job| job.spec.payload = json!("x".repeat(200 * 1024))),
         "job: payload: expected a job whose message has at most 204800 bytes; send a reference to its data, \
          got 204983 bytes",
     );

@@ -158,7 +158,7 @@ fn a_disabled_schedule_makes_nothing_and_misses_nothing() {
 fn a_change_that_leaves_the_times_alone_loses_none() {
     let daily = schedule("0 8 * * *", "UTC");
     let mut other = spec("0 8 * * *", "UTC");
-    other.job.name = "other".to_owned();
+    other.job.spec.name = "other".to_owned();
     let state = ScheduleState::new(&daily, utc("2026-11-23T07:00:00Z"));
     let renamed = state.revised(&daily, &Schedule::new(other).unwrap(), utc("2026-11-23T08:00:30Z"));
     assert_eq!(renamed.next_at, Some(utc("2026-11-23T08:00:00Z")));

@@ -1,28 +1,29 @@
-//! Finding jobs.
+//! Listing jobs.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::{JobManager, ManagerError};
+use crate::invalid::Invalid;
 use crate::job::{JobId, JobRecord, JobStatus, Queue};
-use crate::paging::{Newest, Page, Place};
+use crate::paging::{Cursor, LatestPage, Page};
 use crate::ports::{HistoryEntry, HistoryQuery, ListQuery};
 
 /// How far back finished jobs are listed.
 const HISTORY: TimeDelta = TimeDelta::days(15);
-/// How many records are read together that come in no order.
+/// How many records of a status without an order are read at once.
 const READ: usize = 1_000;
 
-/// Which jobs are asked for.
+/// Which jobs to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobFilter {
-    /// Of this status only; of any where absent.
+    /// Of this status only; of any status if absent.
     pub status: Option<JobStatus>,
     /// Of this name only.
     pub name: Option<String>,
     /// At most this many.
     pub limit: usize,
-    /// Where the last page ended; the first page where absent.
+    /// The cursor of the last page; the first page if absent.
     pub cursor: Option<String>,
 }
 
@@ -34,7 +35,7 @@ pub struct JobSummary {
     pub job_id: JobId,
     /// Its handler.
     pub name: String,
-    /// Where it stands.
+    /// Its status.
     pub status: JobStatus,
     /// Its queue.
     pub queue: Queue,
@@ -42,7 +43,7 @@ pub struct JobSummary {
     pub attempt: u32,
     /// When it ended, else when it is or was due.
     pub at: DateTime<Utc>,
-    /// Why it failed last, where that is known.
+    /// Why it failed last, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -76,27 +77,24 @@ impl From<HistoryEntry> for JobSummary {
 }
 
 impl JobSummary {
-    fn placed(self) -> (Place, Self) {
-        (Place::new(Some(self.at), self.job_id.to_string()), self)
+    fn with_cursor(self) -> (Cursor, Self) {
+        (Cursor::new(Some(self.at), self.job_id.to_string()), self)
     }
 }
 
 impl JobManager {
-    /// Jobs by status and name, the latest first, those of one instant by id. `completed` comes from the history that
-    /// workers write, `scheduled`, `retrying` and `failed` from an index, and each of the others by reading the table,
-    /// which costs a read of every item in it, for every page.
+    /// Jobs by status and name, the latest first; jobs of one instant by id. `completed` jobs come from the history
+    /// that workers write, and `scheduled`, `retrying` and `failed` jobs from an index. For any other status each page
+    /// reads the whole table, at the cost of every item in it.
     ///
-    /// A job that gets another instant meanwhile, because it is tried again or has ended, may come on two pages or on
-    /// none; no other does. Bare messages that no worker has seen yet have no record, and are not listed.
+    /// A job whose instant changes meanwhile, because it is retried or has ended, may be on two pages or on none; no
+    /// other job is. A bare message that no worker has seen yet has no record, and is not listed.
     pub async fn list(&self, filter: &JobFilter) -> Result<Page<JobSummary>, ManagerError> {
-        let after = match &filter.cursor {
-            Some(cursor) => Some(place(cursor).ok_or_else(|| ManagerError::Cursor(excerpt(cursor)))?),
-            None => None,
-        };
-        let until = after.as_ref().and_then(Place::at);
-        let mut newest = Newest::new(after, filter.limit);
+        let after = filter.cursor.as_deref().map(cursor_of).transpose()?;
+        let until = after.as_ref().and_then(Cursor::at);
+        let mut latest = LatestPage::new(after, filter.limit);
         if filter.limit == 0 {
-            return Ok(newest.page());
+            return Ok(latest.into_page());
         }
         let statuses: Vec<JobStatus> = match filter.status {
             Some(status) => vec![status],
@@ -104,46 +102,46 @@ impl JobManager {
         };
         for status in statuses {
             if status == JobStatus::Completed {
-                self.look_into_history(until, filter, &mut newest).await?;
+                self.add_history(until, filter, &mut latest).await?;
             } else {
-                self.look_through(status, until, filter, &mut newest).await?;
+                self.add_records(status, until, filter, &mut latest).await?;
             }
         }
-        Ok(newest.page())
+        Ok(latest.into_page())
     }
 
-    /// Reads records of one status for as long as there may be some that belong to the newest.
-    async fn look_through(
+    /// Adds records of one status, as many as may belong to the page.
+    async fn add_records(
         &self,
         status: JobStatus,
         until: Option<DateTime<Utc>>,
         filter: &JobFilter,
-        newest: &mut Newest<JobSummary>,
+        latest: &mut LatestPage<JobSummary>,
     ) -> Result<(), ManagerError> {
         let is_ordered = status.needs_attention();
-        // What is in no order is read to its end, and the larger its pages are, the fewer items are read twice.
+        // Records in no order are read to the end; larger pages read fewer items twice.
         let limit = if is_ordered { filter.limit.saturating_add(1) } else { READ };
         let mut query = ListQuery { status, name: filter.name.clone(), until, limit, cursor: None };
         loop {
             let page = self.ports.index.list(&query).await?;
             let jobs: Vec<JobSummary> = page.items.into_iter().map(JobSummary::from).collect();
             let oldest = jobs.last().map(|job| job.at);
-            newest.see(jobs.into_iter().map(JobSummary::placed));
+            latest.add(jobs.into_iter().map(JobSummary::with_cursor));
             query.cursor = page.cursor;
-            let is_enough = is_ordered && oldest.is_some_and(|oldest| newest.are_all_after(oldest));
+            let is_enough = is_ordered && oldest.is_some_and(|oldest| latest.is_full_of_later_than(oldest));
             if query.cursor.is_none() || is_enough {
                 return Ok(());
             }
         }
     }
 
-    /// Reads as much of the history as there may be in it that belongs to the newest. It has no pages, so where too
-    /// many jobs ended at one instant, more of it is read from its beginning.
-    async fn look_into_history(
+    /// Adds history entries, as many as may belong to the page. The history has no pages. So if too many jobs ended at
+    /// one instant, it is read again from its beginning, twice as much of it.
+    async fn add_history(
         &self,
         until: Option<DateTime<Utc>>,
         filter: &JobFilter,
-        newest: &mut Newest<JobSummary>,
+        latest: &mut LatestPage<JobSummary>,
     ) -> Result<(), ManagerError> {
         let now = self.ports.clock.now();
         let end = until.and_then(|until| until.checked_add_signed(TimeDelta::nanoseconds(1)));
@@ -158,8 +156,8 @@ impl JobManager {
             let entries = self.ports.index.history(&query).await?;
             let is_all = entries.len() < query.limit;
             let oldest = entries.last().map(|entry| entry.completed_at);
-            newest.see(entries.into_iter().map(|entry| JobSummary::from(entry).placed()));
-            if is_all || oldest.is_none_or(|oldest| newest.are_all_after(oldest)) {
+            latest.add(entries.into_iter().map(|entry| JobSummary::from(entry).with_cursor()));
+            if is_all || oldest.is_none_or(|oldest| latest.is_full_of_later_than(oldest)) {
                 return Ok(());
             }
             query.limit = query.limit.saturating_mul(2);
@@ -167,12 +165,7 @@ impl JobManager {
     }
 }
 
-/// The place of a job that a page ended at.
-fn place(cursor: &str) -> Option<Place> {
-    Place::read(cursor).filter(|place| place.at().is_some())
-}
-
-/// Enough of what is no cursor to recognize it by.
-fn excerpt(text: &str) -> String {
-    text.chars().take(80).collect()
+fn cursor_of(text: &str) -> Result<Cursor, Invalid> {
+    let cursor = Cursor::parse(text).filter(|cursor| cursor.at().is_some());
+    cursor.ok_or_else(|| Invalid::text("cursor", "one that came with a page of jobs", text))
 }

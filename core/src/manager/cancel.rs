@@ -1,0 +1,61 @@
+//! Cancelling jobs.
+//!
+//! A waiting job ends at once. A running job gets a mark, which its worker reads within 5 s. An id that nobody
+//! has heard of gets a record too: if its message comes yet, it runs nothing. A dead-lettered job is cancelled
+//! as well, so its redriven message runs nothing.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::{JobManager, ManagerError, TRIES};
+use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, Queue};
+use crate::ports::{InsertOutcome, ReplaceOutcome};
+
+/// What a cancellation did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelOutcome {
+    /// The job will not run.
+    Cancelled,
+    /// The job is running. Its handler learns of the cancellation within seconds and may stop; no other attempt is
+    /// made.
+    Requested,
+    /// The job had already ended, with this status.
+    Finished(JobStatus),
+}
+
+impl JobManager {
+    /// Cancels a job. A running job learns of it within seconds, through its context, and ends as cancelled unless
+    /// it completes. An id that nobody has heard of is recorded as cancelled: if its message comes yet, it runs
+    /// nothing. A job in a dead-letter queue is cancelled too, and stays so if its message is redriven.
+    pub async fn cancel(&self, id: &JobId) -> Result<CancelOutcome, ManagerError> {
+        for _ in 0..TRIES {
+            let now = self.ports.clock.now();
+            let Some(record) = self.record(id).await? else {
+                let tombstone = unknown_job(id, now).cancelled("cancelled before it was seen", now);
+                match self.ports.store.insert(&[tombstone]).await.pop() {
+                    Some(Ok(InsertOutcome::Inserted)) => return Ok(CancelOutcome::Cancelled),
+                    Some(Err(error)) => return Err(error.into()),
+                    _ => continue,
+                }
+            };
+            let (next, outcome) = match record.status {
+                JobStatus::Running => (record.cancel_requested(), CancelOutcome::Requested),
+                status if status.is_finished() && !record.dead_lettered => {
+                    return Ok(CancelOutcome::Finished(status));
+                }
+                _ => (record.cancelled("cancelled by an operator", now), CancelOutcome::Cancelled),
+            };
+            if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {
+                return Ok(outcome);
+            }
+        }
+        Err(ManagerError::Contended(id.clone()))
+    }
+}
+
+/// The record of an id of which nothing else is known.
+fn unknown_job(id: &JobId, now: DateTime<Utc>) -> JobRecord {
+    let mut definition = JobDefinition::new(id.clone(), JobRecord::NAME_UNKNOWN);
+    definition.payload = Value::Null;
+    JobRecord::accepted(definition, Queue::Normal, now, now)
+}

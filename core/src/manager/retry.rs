@@ -1,0 +1,48 @@
+//! Sending a failed job again.
+//!
+//! The write order is: a due entry, the message, then the entry's removal. The other way round, a worker could
+//! see the message before the record, take it for a duplicate of the failed job, and nothing would be left to
+//! run it. A crash in between leaves the job to the dispatcher.
+
+use super::{JobManager, ManagerError, TRIES};
+use crate::job::{JobId, JobStatus};
+use crate::ports::ReplaceOutcome;
+
+/// What an operator's retry did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryOutcome {
+    /// The job will run again, with all its attempts before it.
+    Requeued,
+    /// The job has not failed; this is its status.
+    NotFailed(JobStatus),
+    /// The job has failed, but a cleanup removed its payload. Enqueue it as a new job.
+    Trimmed,
+    /// Nothing is known of such a job.
+    Unknown,
+}
+
+impl JobManager {
+    /// Sends a failed job again, with all its attempts before it. After a crash in between, another call sends the
+    /// message at once.
+    pub async fn retry(&self, id: &JobId) -> Result<RetryOutcome, ManagerError> {
+        for _ in 0..TRIES {
+            let Some(record) = self.record(id).await? else { return Ok(RetryOutcome::Unknown) };
+            if record.status != JobStatus::Failed {
+                let status = record.status;
+                if record.is_unclaimed() {
+                    self.send_again(&record).await?;
+                }
+                return Ok(RetryOutcome::NotFailed(status));
+            }
+            if record.trimmed {
+                return Ok(RetryOutcome::Trimmed);
+            }
+            let next = record.requeued(self.ports.clock.now());
+            if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {
+                self.dispatch(next).await?;
+                return Ok(RetryOutcome::Requeued);
+            }
+        }
+        Err(ManagerError::Contended(id.clone()))
+    }
+}
