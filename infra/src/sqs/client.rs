@@ -1,4 +1,4 @@
-//! The client, the URLs of the queues, and errors that a person can act on.
+//! The client, the URLs of the queues, and its errors.
 
 use std::collections::HashMap;
 use std::sync::Arc;

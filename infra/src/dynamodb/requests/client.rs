@@ -1,4 +1,4 @@
-//! The client that all stores share, and errors that a person can act on.
+//! The client that all stores share, and its errors.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,13 +22,13 @@ pub struct Dynamo {
 }
 
 impl Dynamo {
-    /// A connection by the shared configuration, or one like it.
+    /// A connection with the shared configuration, or one like it.
     #[must_use]
     pub fn new(config: &SdkConfig, tables: Tables) -> Self {
         Self::from_conf(Builder::from(config), tables)
     }
 
-    /// A connection by a service configuration, for interceptors and the like.
+    /// A connection with a service configuration, for example with interceptors.
     #[must_use]
     pub fn from_conf(config: Builder, tables: Tables) -> Self {
         let address = Address::default();
@@ -48,18 +48,18 @@ impl Dynamo {
         &self.tables
     }
 
-    /// Whether the endpoint has been found to lack `BatchExecuteStatement`.
-    pub(super) fn writes_singly(&self) -> bool {
+    /// Whether the endpoint lacks `BatchExecuteStatement`, as far as known.
+    pub(in crate::dynamodb) fn writes_singly(&self) -> bool {
         self.single_writes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn write_singly(&self) {
+    pub(in crate::dynamodb) fn write_singly(&self) {
         if !self.single_writes.swap(true, Ordering::Relaxed) {
-            tracing::info!("the endpoint has no BatchExecuteStatement; records are written one by one");
+            tracing::info!("the endpoint has no BatchExecuteStatement; writing records one by one");
         }
     }
 
-    pub(super) fn failure<E>(&self, error: &SdkError<E>) -> Failure
+    pub(in crate::dynamodb) fn failure<E>(&self, error: &SdkError<E>) -> Failure
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
@@ -67,7 +67,7 @@ impl Dynamo {
     }
 
     /// The error of a whole call; `doing` reads like "claim jobs in".
-    pub(super) fn error<E>(&self, doing: &str, table: &str, error: SdkError<E>) -> StoreError
+    pub(in crate::dynamodb) fn error<E>(&self, doing: &str, table: &str, error: SdkError<E>) -> StoreError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         SdkError<E>: Send + Sync,
@@ -76,8 +76,8 @@ impl Dynamo {
         self.store_error(doing, table, &failure).with_source(error)
     }
 
-    /// The error of a call or statement that failed in this way.
-    pub(super) fn store_error(&self, doing: &str, table: &str, failure: &Failure) -> StoreError {
+    /// The error of a call or statement with this failure.
+    pub(in crate::dynamodb) fn store_error(&self, doing: &str, table: &str, failure: &Failure) -> StoreError {
         let action = format!("{doing} table {table}");
         if failure.code.starts_with("ResourceNotFound") {
             let variable = self.tables.variable(table);

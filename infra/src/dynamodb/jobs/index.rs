@@ -1,4 +1,4 @@
-//! Finding jobs: history, counters, and lists by status.
+//! Finds jobs: history, counters, and lists by status.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -14,9 +14,10 @@ use lambda_jobs_core::ports::{
 
 use super::record::SHARDS;
 use super::store::DynamoJobStore;
-use super::{Item, counters, history, instant, text};
+use super::{counters, history};
+use crate::dynamodb::{Item, instant, text};
 
-/// The longest that a job can have ended before its batch was written: an invocation's life.
+/// The longest time from a job's end to the write of its batch: the life of an invocation.
 const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
 #[async_trait]
@@ -44,7 +45,7 @@ impl JobIndex for DynamoJobStore {
             let shards = (0..SHARDS).map(|shard| self.history_of(date, shard, query));
             found.extend(try_join_all(shards).await?.into_iter().flatten());
             tidy(&mut found);
-            // A batch of an earlier day holds nothing that ended on this one.
+            // A batch of an earlier day holds no job that ended on this one.
             let start = date.and_time(chrono::NaiveTime::MIN).and_utc();
             if found.get(query.limit - 1).is_some_and(|last| last.completed_at >= start) {
                 break;
@@ -70,7 +71,7 @@ fn tidy(found: &mut Vec<HistoryEntry>) {
 }
 
 impl DynamoJobStore {
-    /// Enough of one shard's matching entries of a day, latest first.
+    /// The latest matching entries of one shard and day, as many as the query needs.
     async fn history_of(
         &self,
         day: NaiveDate,
@@ -88,7 +89,7 @@ impl DynamoJobStore {
             }
             start = page.1;
             tidy(&mut found);
-            // What follows was written before `oldest`, so it ended before that too.
+            // All further items were written before `oldest`, so their jobs ended before it too.
             let last = found.get(query.limit - 1).map(|entry| entry.completed_at);
             if start.is_none() || last.zip(oldest).is_some_and(|(last, oldest)| last >= oldest) {
                 return Ok(found);
@@ -112,7 +113,7 @@ impl DynamoJobStore {
             .key_condition_expression("pk = :pk AND sk BETWEEN :since AND :until")
             .expression_attribute_values(":pk", text(history::pk(day, shard)))
             .expression_attribute_values(":since", text(instant::write(query.since)))
-            // `~` comes after everything that a key holds.
+            // `~` sorts after every character of a key.
             .expression_attribute_values(":until", text(instant::write(query.until + SETTLED_WITHIN) + "~"))
             .scan_index_forward(false)
             .set_exclusive_start_key(start);

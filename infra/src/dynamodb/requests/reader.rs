@@ -6,19 +6,19 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::future::try_join_all;
 use lambda_jobs_core::ports::StoreError;
 
-use super::Item;
 use super::client::Dynamo;
+use crate::dynamodb::Item;
 
 /// The most keys that one call takes.
-pub(super) const MAX_KEYS: usize = 100;
-/// How often keys are asked for in all that the service leaves out.
+pub(in crate::dynamodb) const MAX_KEYS: usize = 100;
+/// How often a read asks for keys that the service left out, in all.
 const READS: u32 = 5;
-/// The wait before the second call for what was left out; doubled for each further one.
+/// The wait before the second read; doubled for each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 impl Dynamo {
-    /// Reads items as they are now, in no order; no key may come twice. `doing` names what is being done, for errors.
-    pub(super) async fn read_all(
+    /// Reads items consistently, in no order. No key may come twice. `doing` names the action, for errors.
+    pub(in crate::dynamodb) async fn read_all(
         &self,
         doing: &str,
         table: &str,
@@ -40,11 +40,11 @@ impl Dynamo {
                 return Ok(found);
             }
         }
-        Err(StoreError::new(format!("{doing} table {table}"), "the service keeps leaving items out")
+        Err(StoreError::new(format!("{doing} table {table}"), "the service left items out of every answer")
             .throttled())
     }
 
-    /// Reads what one call gives, and answers the keys that it left out.
+    /// Reads with one call, and returns the keys that the service left out.
     async fn read_once(
         &self,
         doing: &str,

@@ -1,4 +1,8 @@
-//! Writing one item at a time.
+//! Single writes: `PutItem` and `UpdateItem` instead of `BatchExecuteStatement`.
+//!
+//! AWS, the local stack and every endpoint of `docs/endpoints.md` have `BatchExecuteStatement`. This fallback is for
+//! endpoints without PartiQL, such as ScyllaDB's Alternator and dynalite. Neither was tried; the conformance suites run
+//! against the fallback itself (`infra/tests/it/fallback.rs`).
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::SdkError;
@@ -10,10 +14,10 @@ use super::attempt::Attempt;
 use super::client::Dynamo;
 use super::render::Expressions;
 use super::write::{Change, Update, Write};
-use super::{Item, key};
+use crate::dynamodb::{Item, key};
 
-/// Tries a write by itself.
-pub(super) async fn send(dynamo: &Dynamo, doing: &str, write: &Write) -> Attempt {
+/// Tries one write.
+pub(in crate::dynamodb) async fn send(dynamo: &Dynamo, doing: &str, write: &Write) -> Attempt {
     match &write.change {
         Change::Insert(item) => insert(dynamo, doing, write, item).await,
         Change::Update(change) => update(dynamo, doing, write, change).await,
@@ -72,7 +76,7 @@ async fn update(dynamo: &Dynamo, doing: &str, write: &Write, update: &Update) ->
     }
 }
 
-/// No retries by the SDK: which write may be repeated is known here alone.
-pub(super) fn once() -> aws_sdk_dynamodb::config::Builder {
+/// No retries by the SDK: only the writer knows which write may be repeated.
+pub(in crate::dynamodb) fn once() -> aws_sdk_dynamodb::config::Builder {
     aws_sdk_dynamodb::config::Builder::new().retry_config(RetryConfig::disabled())
 }

@@ -1,8 +1,11 @@
 //! Finished jobs, one item per settle call.
 //!
-//! Ten jobs must fit into 1 KB, which is what a write unit pays for, so each is a line of text:
-//! `<id> <name> <queue> <status> <attempt> <ms> <offset>`, where the name is a position in the item's
-//! list of names and the offset is how many nanoseconds before the batch the job ended.
+//! A write unit pays for 1 KB. Ten jobs must fit into it, so each is a line of text:
+//! `<id> <name> <queue> <status> <attempt> <ms> <offset>`. The name is a position in the item's list of names. The
+//! offset is the time from the job's end to the batch's, in nanoseconds.
+//!
+//! History is kept by day and shard, sorted by time. Partitions by minute would spread no better, because at any moment
+//! one minute is as hot as one day, and a list of a quiet system would cost a query per minute.
 
 use std::time::Duration;
 
@@ -11,12 +14,11 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use lambda_jobs_core::ports::{HistoryEntry, SettleBatch, StoreError};
 use lambda_jobs_core::{JobStatus, Queue, Retention};
 
-use super::client::Dynamo;
-use super::record::{SHARDS, expiry};
-use super::write::Write;
-use super::{Item, instant, key, text, text_of};
+use super::record::SHARDS;
+use crate::dynamodb::requests::{Dynamo, Write};
+use crate::dynamodb::{Item, expiry, instant, key, text, text_of};
 
-/// What the partition keys of history begin with, and no others.
+/// The prefix of history's partition keys, which no other key has.
 pub(super) const PREFIX: &str = "history#";
 
 /// The partition of a day and a shard.
@@ -40,7 +42,7 @@ pub(super) fn write(
     (!entries.is_empty()).then(|| Write::insert(table, pk, sk, encode(batch.at, entries, retention)))
 }
 
-/// Makes a batch's history what it should have been.
+/// Corrects a batch's history.
 pub(super) async fn correct(
     dynamo: &Dynamo,
     batch: &SettleBatch,
@@ -96,8 +98,8 @@ fn letter(word: &str) -> char {
     }
 }
 
-/// The entries in a history item, and when it was written. What can't be read is left out: a release
-/// to come may write what this one does not know.
+/// The entries in a history item, and when it was written. Leaves out entries that it can't read, because a later
+/// release may write others.
 pub(super) fn decode(item: &Item) -> Option<(DateTime<Utc>, Vec<HistoryEntry>)> {
     let at = instant::read(text_of(item, "sk").split('#').next()?)?;
     let names = item.get("names").and_then(|names| names.as_l().ok())?;

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::{DateTime, Utc};
 use lambda_jobs_core::job::{Blocker, BreakerName, Claim, ClaimId, Revision};
 use lambda_jobs_core::ports::FinishedJob;
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue, Retention};
@@ -11,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use serde_json::Value;
 
-use super::instant::{self, Instant};
-use super::{Item, key, number, text, text_of};
+use crate::dynamodb::instant::{self, Instant};
+use crate::dynamodb::{Item, expiry, hash, key, text, text_of};
 
-/// The largest payload that stays in the record, in bytes of JSON: every update of an item is charged
-/// for all of it, and with this a record usually stays under 1 KB.
+/// The largest payload that stays in the record, in bytes of JSON. DynamoDB charges an update for the whole item, and
+/// with this bound a record usually stays under 1 KB.
 pub(super) const MAX_INLINE_PAYLOAD: usize = 512;
-/// Over how many partitions each status of the index is spread.
+/// The number of partitions of each status in the index.
 pub(super) const SHARDS: u64 = 4;
-/// Over how many partitions parked records are spread: those of one minute leave the index together.
+/// The number of partitions of parked records: those of one minute leave the index together.
 pub(super) const PARKED_SHARDS: u16 = 16;
 /// The sort key of a record.
 pub(super) const RECORD: &str = "job";
 
-/// The attributes of a record that only a whole replacement changes. The payload, which nothing changes,
+/// The attributes of a record that only a replacement of the whole record changes. Nothing changes the payload, so it
 /// is in neither list.
 pub(super) const DEFINITION: [&str; 13] = [
     "name",
@@ -133,7 +131,7 @@ struct Stored {
     note: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     blocked: Option<Blocker>,
-    /// Always there, because a claim's condition asks for it.
+    /// Always written, because a claim's condition reads it.
     #[serde(default)]
     isolated: bool,
     #[serde(default, skip_serializing_if = "is_false")]
@@ -154,7 +152,7 @@ enum Company {
     Shared,
 }
 
-/// What a cleanup reads of a finished record.
+/// The part of a finished record that a cleanup reads.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Finished {
@@ -180,15 +178,15 @@ const fn is_zero(count: &u32) -> bool {
 
 /// A payload that is too large for its record.
 pub(super) struct ApartPayload {
-    /// Its sort key, which follows from its content: writing it twice changes nothing, and a leftover
-    /// of a job that was never recorded is not taken for it.
+    /// Its sort key, made from its content. So writing it twice changes nothing, and a leftover of a job that was never
+    /// recorded is not mistaken for it.
     pub(super) sk: String,
     /// Its JSON.
     pub(super) json: String,
 }
 
 impl ApartPayload {
-    /// The payload of a job, if it is kept apart.
+    /// The payload, if it needs an item of its own.
     pub(super) fn of(payload: &Value) -> Option<Self> {
         let json = payload.to_string();
         (json.len() > MAX_INLINE_PAYLOAD)
@@ -196,14 +194,14 @@ impl ApartPayload {
     }
 }
 
-/// A record that was read, and where the rest of it is.
+/// A record, and the key of its payload.
 pub(super) struct Loaded {
     pub(super) record: JobRecord,
-    /// The sort key of the payload's own item, where it has one.
+    /// The sort key of the payload's own item, if it has one.
     pub(super) payload_key: Option<String>,
 }
 
-/// The partition key of everything about a job.
+/// The partition key of all items of a job.
 pub(super) fn job_pk(id: &JobId) -> String {
     format!("job#{id}")
 }
@@ -211,18 +209,6 @@ pub(super) fn job_pk(id: &JobId) -> String {
 /// The key of a job's record.
 pub(super) fn record_key(id: &JobId) -> Item {
     key(job_pk(id), RECORD)
-}
-
-/// A stable hash (64-bit FNV-1a), for shards and names: it must be the same in every release.
-pub(super) fn hash(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// Seconds since 1970 at which DynamoDB may delete something.
-pub(super) fn expiry(from: DateTime<Utc>, keep: Duration) -> AttributeValue {
-    number((from + keep).timestamp())
 }
 
 /// The partition of the index that a status and a job belong to.
@@ -235,7 +221,7 @@ pub(super) fn parked(shard: u16) -> String {
     format!("parked#{shard}")
 }
 
-/// The attributes of a record, its key not included.
+/// The attributes of a record, without its key.
 pub(super) fn encode(record: &JobRecord, retention: &Retention) -> Result<Item, serde_dynamo::Error> {
     let mut item = to_item(Stored::from(record))?;
     if record.status.needs_attention() {
@@ -256,7 +242,7 @@ pub(super) fn encode(record: &JobRecord, retention: &Retention) -> Result<Item, 
     Ok(item)
 }
 
-/// The record in an item, with the payload where it is in the record itself and `null` where not.
+/// The record in an item. Its payload is `null` if it is in an item of its own.
 pub(super) fn decode(item: Item) -> Result<Loaded, String> {
     let (pk, id) = identity(&item)?;
     let stored: Stored = from_item(item).map_err(|error| format!("item {pk:?}: {error}"))?;
@@ -281,7 +267,7 @@ fn identity(item: &Item) -> Result<(String, JobId), String> {
     Ok((pk, id))
 }
 
-/// What a cleanup must know of the finished record in an item.
+/// The finished record in an item, as a cleanup needs it.
 pub(super) fn decode_finished(item: Item) -> Result<FinishedJob, String> {
     let (pk, id) = identity(&item)?;
     let finished: Finished = from_item(item).map_err(|error| format!("item {pk:?}: {error}"))?;

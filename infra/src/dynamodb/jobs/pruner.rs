@@ -1,8 +1,7 @@
-//! Forgetting what is over.
+//! Removes and trims finished jobs.
 //!
-//! No index holds what has completed, so a cleanup reads the whole table, one page after the other. A
-//! record goes before its payload: a payload that is left over has an expiry of its own, but a record
-//! must never point to a payload that is not there.
+//! No index holds completed jobs, so a cleanup reads the whole table, page by page. It deletes a record before its
+//! payload, because a record must never point to a missing payload. A payload that is left over expires by itself.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
@@ -12,17 +11,17 @@ use lambda_jobs_core::JobStatus;
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{Archived, FinishedJob, HistoryPart, JobPruner, StoreError};
 
-use super::pages::{key_at, place_of};
+use super::history;
 use super::record::{RECORD, decode_finished, job_pk, record_key};
 use super::store::DynamoJobStore;
-use super::write::{Condition, Failed, Outcome, Set, Update, Write};
-use super::{Item, history, key, text, text_of};
+use crate::dynamodb::requests::{Condition, Failed, Outcome, Set, Update, Write, key_at, place_of};
+use crate::dynamodb::{Item, key, text, text_of};
 
 /// How many items are deleted at once.
 const CONCURRENT: usize = 8;
 
 const FINISHED: [JobStatus; 3] = [JobStatus::Completed, JobStatus::Failed, JobStatus::Cancelled];
-/// What a trim takes from a record.
+/// The attributes that a trim removes from a record.
 const DETAILS: [&str; 4] = ["payload", "payloadKey", "result", "error"];
 
 #[async_trait]
@@ -74,7 +73,7 @@ impl JobPruner for DynamoJobStore {
 }
 
 impl DynamoJobStore {
-    /// What an item of the table is to a cleanup; nothing where a release to come wrote it.
+    /// An item as a cleanup needs it; `None` for an item of a later release.
     fn archived(&self, item: Item) -> Result<Option<Archived>, StoreError> {
         if text_of(&item, "sk") == RECORD {
             return decode_finished(item).map(Archived::Job).map(Some).map_err(|why| self.unreadable(why));
@@ -117,7 +116,7 @@ impl DynamoJobStore {
     async fn delete(&self, key: Item) -> Result<(), StoreError> {
         let table = self.jobs();
         let sent = self.dynamo.client().delete_item().table_name(table).set_key(Some(key)).send().await;
-        sent.map(|_| ()).map_err(|error| self.dynamo.error("remove something from", table, error))
+        sent.map(|_| ()).map_err(|error| self.dynamo.error("remove an item from", table, error))
     }
 
     fn trim_write(&self, job: &FinishedJob) -> Write {
@@ -134,7 +133,7 @@ impl DynamoJobStore {
         let is_done = match outcome? {
             Outcome::Written(_) => true,
             Outcome::Unknown => false,
-            // An earlier try whose answer was lost left just this.
+            // An earlier try whose answer was lost may have written this.
             Outcome::Refused { item, .. } => self.found(&job.id, item).await?.is_some_and(|record| {
                 record.trimmed && !job.trimmed && record.revision == job.revision.next()
             }),

@@ -1,4 +1,4 @@
-//! A write as a PartiQL statement, and as the expressions of a single write.
+//! A write as a PartiQL statement, or as the expressions of a single write.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::write::{Change, Condition, Set, Update, Write};
-use super::{Item, key, text};
+use crate::dynamodb::{Item, key, text};
 
 /// A PartiQL statement and its parameters.
 pub(super) struct Statement {
@@ -15,7 +15,7 @@ pub(super) struct Statement {
 }
 
 impl Statement {
-    /// The statement for a write. Names are ours and hold no quotes; values are all parameters.
+    /// The statement for a write. Names come from this crate and hold no quotes. All values are parameters.
     pub(super) fn of(write: &Write) -> Self {
         let mut statement = Self { text: String::new(), parameters: Vec::new() };
         match &write.change {
@@ -103,7 +103,7 @@ pub(super) struct Expressions {
 }
 
 impl Expressions {
-    /// The expressions for an update. It is no upsert: the item must exist.
+    /// The expressions for an update. The item must exist: an update never inserts.
     pub(super) fn of(update: &Update) -> Self {
         let mut expressions = Self::default();
         let mut sets = Vec::new();

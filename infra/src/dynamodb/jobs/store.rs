@@ -13,10 +13,9 @@ use lambda_jobs_core::ports::{
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, Retention};
 use serde_json::Value;
 
-use super::client::Dynamo;
-use super::record::{ApartPayload, DEFINITION, RECORD, STATE, decode, encode, expiry, job_pk, record_key};
-use super::write::{Condition, Failed, Outcome, Update, Write};
-use super::{Item, instant, key, text, text_of};
+use super::record::{ApartPayload, DEFINITION, RECORD, STATE, decode, encode, job_pk, record_key};
+use crate::dynamodb::requests::{Condition, Dynamo, Failed, Outcome, Update, Write};
+use crate::dynamodb::{Item, expiry, instant, key, text, text_of};
 
 /// A [`JobStore`] and [`JobIndex`](lambda_jobs_core::ports::JobIndex) in DynamoDB.
 #[derive(Clone, Debug)]
@@ -25,12 +24,12 @@ pub struct DynamoJobStore {
     pub(super) retention: Retention,
 }
 
-/// How much longer than its job's due instant and the retention a payload is kept: it is written once,
-/// before anybody can know when its job will end.
+/// How long a payload is kept after its job's due instant and the retention. It is written once, before anybody knows
+/// when its job ends.
 const PAYLOAD_GRACE: Duration = Duration::from_hours(24 * 90);
 
 impl DynamoJobStore {
-    /// A store that remembers finished jobs for so long (`JobConfig::retention`).
+    /// A store that keeps finished jobs for this retention (`JobConfig::retention`).
     #[must_use]
     pub const fn new(dynamo: Dynamo, retention: Retention) -> Self {
         Self { dynamo, retention }
@@ -53,9 +52,9 @@ impl DynamoJobStore {
         decode(item).map(|loaded| loaded.record).map_err(|reason| self.unreadable(reason))
     }
 
-    /// Writes the payloads that are kept apart, and answers what went wrong, by position.
+    /// Writes the payloads with an item of their own, and returns the errors by position.
     ///
-    /// They go first: a record must never point to a payload that is not there.
+    /// Payloads go before records, because a record must never point to a missing payload.
     pub(super) async fn put_payloads(&self, records: &[&JobRecord]) -> HashMap<usize, StoreError> {
         let (positions, writes): (Vec<usize>, Vec<Write>) = records
             .iter()
@@ -77,7 +76,7 @@ impl DynamoJobStore {
         Some(Write::insert(self.jobs(), job_pk(record.id()), sk, item))
     }
 
-    /// What a refused write found: the item that came along, or else what a read finds.
+    /// The record that a refused write found: from the answer's item, or else from a read.
     pub(super) async fn found(
         &self,
         id: &JobId,
@@ -234,7 +233,7 @@ impl DynamoJobStore {
         Ok(if written { ClaimOutcome::Claimed(record) } else { ClaimOutcome::Refused(record) })
     }
 
-    /// Adds the payloads with these keys to their records, and answers whose is not there.
+    /// Adds the payloads with these keys to their records, and returns the jobs whose payload is missing.
     async fn add_payloads(
         &self,
         records: &mut HashMap<JobId, JobRecord>,
@@ -257,8 +256,8 @@ impl DynamoJobStore {
         Ok(missing.iter().filter_map(|pk| pk.strip_prefix("job#")?.parse().ok()).collect())
     }
 
-    /// The records in items, with their payloads. One that can't be read, or whose payload is gone, is left
-    /// out, so that it does not stand in the way of the others.
+    /// The records in items, with their payloads. Leaves out a record that can't be read or whose payload is missing,
+    /// so that it does not block the others.
     pub(super) async fn whole_records(&self, items: Vec<Item>) -> Result<Vec<JobRecord>, StoreError> {
         let mut order = Vec::with_capacity(items.len());
         let mut records = HashMap::with_capacity(items.len());
@@ -303,7 +302,7 @@ impl DynamoJobStore {
         Ok(ReplaceOutcome::refused(record, self.found(record.id(), item).await?))
     }
 
-    /// Reads a record once more whose payload is gone: a cleanup may have taken either meanwhile.
+    /// Reads a record again whose payload is missing: a cleanup may have removed one of them meanwhile.
     async fn look_again(&self, records: &mut HashMap<JobId, JobRecord>, id: JobId) -> Result<(), StoreError> {
         records.remove(&id);
         let Some(item) = self.read_items(vec![record_key(&id)]).await?.pop() else { return Ok(()) };
@@ -316,7 +315,7 @@ impl DynamoJobStore {
     }
 }
 
-/// A record that has everything which a claim may take away, and nothing that it puts there.
+/// A record with every attribute that a claim removes, and none that it sets.
 fn full_record(request: &ClaimRequest) -> JobRecord {
     let long_ago = chrono::DateTime::UNIX_EPOCH;
     let nobody =

@@ -1,4 +1,4 @@
-//! Unique keys: `job` holds the key, `since` and perhaps `until`.
+//! Unique keys: `job` holds the key `since` an instant, and `until` another if the key outlives the job.
 
 use std::time::Duration;
 
@@ -6,15 +6,14 @@ use async_trait::async_trait;
 use lambda_jobs_core::ports::{KeyClaim, KeyOutcome, StoreError, UniqueKeys};
 use lambda_jobs_core::unique::KeyHold;
 
-use super::record::expiry;
-use super::write::{Condition, Failed, Outcome, Update, Write};
-use super::{Dynamo, Item, instant, key, text, text_of};
+use crate::dynamodb::requests::{Condition, Failed, Outcome, Update, Write};
+use crate::dynamodb::{Dynamo, Item, expiry, instant, key, text, text_of};
 
 /// The sort key.
 const KEY: &str = "unique";
 /// The attributes of a hold.
 const HOLD: [&str; 4] = ["job", "since", "until", "expiresAt"];
-/// How long an item is kept: a job may wait for 366 days, be tried and snooze for 90, and be remembered for 15.
+/// How long an item is kept. A job may wait for 366 days, run and snooze for 90, and be remembered for 15.
 const KEEP: Duration = Duration::from_hours((366 + 90 + 15) * 24);
 
 /// [`UniqueKeys`] in DynamoDB.
@@ -97,9 +96,10 @@ impl DynamoUniqueKeys {
             None => self.find(&hold.key).await?,
         };
         let doing = || format!("take a unique key in table {}", self.table());
-        let found = found.ok_or_else(|| StoreError::new(doing(), "it was there, and is not any more"))?;
+        let found = found
+            .ok_or_else(|| StoreError::new(doing(), "another job held it, and it is gone now; try again"))?;
         let found = read(&hold.key, &found).map_err(|reason| StoreError::new(doing(), reason))?;
-        // An earlier try whose answer was lost left just this.
+        // An earlier try whose answer was lost may have written this.
         Ok(if found == *hold { KeyOutcome::Held } else { KeyOutcome::Taken(found) })
     }
 }

@@ -1,13 +1,14 @@
-//! States that the fleet shares: breakers and limits in the state table, webhooks' endpoints in the data table.
+//! Versioned states: breakers and limits in the state table, webhook endpoints in the data table.
 //!
-//! `state` is the state as JSON, `revision` what its next writer must have seen, `expiresAt` when DynamoDB may
-//! forget it.
+//! `state` is the state as JSON, `revision` is its version, and `expiresAt` is when DynamoDB may delete it.
 //!
-//! Up to 100 are read, and up to 25 written, in one request; one whose write another was faster with may cost a read
-//! more. A breaker is written for one write unit however much it has counted, where its name has at most 64
-//! bytes and no batch has a place at what it protects; each of these is some 130 bytes more. So is a limit on a rate,
-//! and one on concurrency of which up to four batches hold places; where a hundred do, it is 13 units. A limit with so
-//! many holders is better split, by tenant for example.
+//! Each write carries a random number of its writer. Two environments that count the same failure at the same moment
+//! make the same change of the same revision; only that number shows which of them wrote it.
+//!
+//! One request reads up to 100 states or writes up to 25. A write that loses a conflict may cost one more read. A
+//! breaker costs one write unit, however much it has counted, if its name has at most 64 bytes and no batch holds a
+//! lease of its bulkhead; each lease adds some 130 bytes. So does a limit on a rate, and a limit on concurrency with up
+//! to four leases. With a hundred leases it costs 13 units. Split a limit with so many holders, for example by tenant.
 
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
@@ -17,14 +18,13 @@ use futures_util::future::{join_all, try_join_all};
 use lambda_jobs_core::ports::{StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::versioned::VersionedState;
 
-use super::record::hash;
-use super::write::{Condition, Failed, Outcome, Update, Write};
-use super::{Dynamo, Item, key, number, text, text_of};
+use crate::dynamodb::requests::{Condition, Failed, Outcome, Update, Write};
+use crate::dynamodb::{Dynamo, Item, hash, key, number, text, text_of};
 use crate::settings::Tables;
 
-/// Over how many partitions the states of one kind are spread.
+/// The number of partitions of the states of one kind.
 const SHARDS: u64 = 16;
-/// And what is listed often, and seldom written: one request lists it.
+/// The same for states that are listed often and seldom written: one query lists them.
 const SHARDS_OF_DATA: u64 = 1;
 /// The attributes of a state.
 const STATE: [&str; 3] = ["state", "revision", "expiresAt"];

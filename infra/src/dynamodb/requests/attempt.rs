@@ -1,21 +1,21 @@
-//! What one try of one write came to, whichever way it was sent.
+//! The outcome of one try of one write, in a batch or alone.
 
 use lambda_jobs_core::ports::StoreError;
 
-use super::Item;
 use super::client::Dynamo;
 use super::write::{Outcome, Write};
 use crate::address::{Failure, Fate};
+use crate::dynamodb::Item;
 
-/// What one try came to.
+/// The outcome of one try.
 pub(super) enum Attempt {
-    /// It is decided.
+    /// The service decided.
     Done(Result<Outcome, StoreError>),
-    /// It had no effect, and is worth another try.
+    /// It had no effect. Another try may succeed.
     Unheard(StoreError),
-    /// It may have had its effect, and is worth another try if it can be repeated.
+    /// It may have had its effect. Another try may succeed, if the write can be repeated.
     Unknown(StoreError),
-    /// The endpoint does not know the call.
+    /// The endpoint lacks the call.
     Unsupported,
 }
 
@@ -28,7 +28,7 @@ impl Attempt {
         Self::Done(Ok(Outcome::Refused { item, resent: false }))
     }
 
-    /// What a failed call, or a failed statement, means for this write.
+    /// The outcome of a failed call or statement for this write.
     pub(super) fn failed(dynamo: &Dynamo, doing: &str, write: &Write, failure: &Failure) -> Self {
         let error = dynamo.store_error(doing, &write.table, failure);
         match failure.fate {
@@ -39,7 +39,7 @@ impl Attempt {
     }
 }
 
-/// Whether this failure means that the endpoint does not know the call.
+/// Whether this failure means that the endpoint lacks the call.
 pub(super) fn is_unsupported(failure: &Failure) -> bool {
     let codes = ["UnknownOperation", "InvalidAction", "NotImplemented", "UnsupportedOperation"];
     codes.iter().any(|code| failure.code.contains(code))

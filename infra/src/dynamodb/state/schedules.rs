@@ -2,9 +2,12 @@
 //!
 //! | attribute | |
 //! | --- | --- |
-//! | `schedule` | the schedule, as the JSON that a user writes |
+//! | `schedule` | the schedule, in the JSON that a user writes |
 //! | `revision`, `last`, `nextAt` | its state |
-//! | `due`, `dueAt` | its place in the sparse index `due` of the state table: `schedule#<shard>`, `<nextAt>#<id>` |
+//! | `due`, `dueAt` | its keys in the sparse index `due` of the state table: `schedule#<shard>`, `<nextAt>#<id>` |
+//!
+//! The sparse index finds schedules by their next occurrence, so a tick reads only those that fire. Putting a schedule
+//! writes it whole; a firing writes its state alone.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
@@ -15,12 +18,9 @@ use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{Advance, DueSchedules, ScheduleStore, StoreError, StoredSchedule};
 use lambda_jobs_core::schedule::{Schedule, ScheduleState};
 
-use super::client::Dynamo;
-use super::pages::Shards;
-use super::record::hash;
-use super::tables::DUE_INDEX;
-use super::write::{Condition, Failed, Outcome, Update, Write};
-use super::{Item, instant, key, text, text_of};
+use crate::dynamodb::requests::{Condition, Dynamo, Failed, Outcome, Shards, Update, Write};
+use crate::dynamodb::tables::DUE_INDEX;
+use crate::dynamodb::{Item, hash, instant, key, text, text_of};
 
 /// [`ScheduleStore`] in DynamoDB.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct DynamoSchedules {
     dynamo: Dynamo,
 }
 
-/// Over how many partitions schedules are spread, in the table and in the index.
+/// The number of partitions of schedules, in the table and in the index.
 const SHARDS: u16 = 4;
 /// The attributes of a state.
 const STATE: [&str; 5] = ["revision", "last", "nextAt", "due", "dueAt"];
@@ -100,8 +100,7 @@ impl DynamoSchedules {
         StoreError::new(format!("read schedule {id} from table {}", self.table()), reason)
     }
 
-    /// The schedules in items. One that can't be read is left out, so that it does not keep the others from
-    /// being fired.
+    /// The schedules in items. Leaves out a schedule that can't be read, so that the others fire.
     fn readable(items: &[Item]) -> Vec<StoredSchedule> {
         let mut found = Vec::with_capacity(items.len());
         for item in items {
@@ -204,7 +203,7 @@ impl ScheduleStore for DynamoSchedules {
         };
         match call.send().await {
             Ok(_) => Ok(true),
-            // A try whose answer was lost may have written it, and the client tries again by itself.
+            // The SDK's own retry may have found what a try with a lost answer wrote.
             Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
                 Ok(self.get(id).await?.as_ref() == Some(stored))
             }

@@ -1,15 +1,15 @@
 //! Pages over several partitions of an index at once, and over a whole table.
 //!
-//! What is due is spread over partitions, and a page asks all of them together, so its cursor is the place
-//! in each of them. The places are sort keys that begin with an instant: `<instant>#<id>`.
+//! Due jobs and schedules are spread over partitions, and a page queries all partitions together. So its cursor holds
+//! a sort key for each partition: `<instant>#<id>`.
 
 use chrono::{DateTime, Utc};
 
-use super::{Item, instant, key, text_of};
+use crate::dynamodb::{Item, instant, key, text_of};
 
 /// Where a page begins in each partition.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Shards(Vec<ShardCursor>);
+pub(in crate::dynamodb) struct Shards(Vec<ShardCursor>);
 
 #[derive(Clone, Debug, PartialEq)]
 enum ShardCursor {
@@ -23,8 +23,8 @@ const SEPARATOR: char = '\n';
 const END: &str = "~";
 
 impl Shards {
-    /// The places in a cursor; the beginning of every partition where there is none.
-    pub(super) fn read(cursor: Option<&str>, partitions: u16) -> Self {
+    /// Reads a cursor; without one, every partition begins at its start.
+    pub(in crate::dynamodb) fn read(cursor: Option<&str>, partitions: u16) -> Self {
         let count = usize::from(partitions);
         let Some(cursor) = cursor else { return Self(vec![ShardCursor::Start; count]) };
         let place = |text: &str| match text {
@@ -37,15 +37,15 @@ impl Shards {
     }
 
     /// The cursor of the next page, from the last key of each partition that has more; `None` at the end.
-    pub(super) fn cursor(last: Vec<Option<String>>) -> Option<String> {
+    pub(in crate::dynamodb) fn cursor(last: Vec<Option<String>>) -> Option<String> {
         let more = last.iter().any(Option::is_some);
         let places: Vec<String> = last.into_iter().map(|key| key.unwrap_or_else(|| END.to_owned())).collect();
         more.then(|| places.join(&SEPARATOR.to_string()))
     }
 
-    /// After which key a partition is read; `None` where it was read to its end.
-    #[allow(clippy::option_option, reason = "to be read from the start, after a key, or not at all")]
-    pub(super) fn start(&self, partition: u16) -> Option<Option<&str>> {
+    /// The key after which to read a partition; `None` if it was read to its end.
+    #[allow(clippy::option_option, reason = "read from the start, after a key, or not at all")]
+    pub(in crate::dynamodb) fn start(&self, partition: u16) -> Option<Option<&str>> {
         match self.0.get(usize::from(partition)) {
             Some(ShardCursor::Start) => Some(None),
             Some(ShardCursor::After(key)) => Some(Some(key)),
@@ -54,24 +54,23 @@ impl Shards {
     }
 
     /// Each partition's share of a page.
-    pub(super) fn share(&self, limit: usize) -> i32 {
+    pub(in crate::dynamodb) fn share(&self, limit: usize) -> i32 {
         i32::try_from(limit.div_ceil(self.0.len().max(1)).max(1)).unwrap_or(i32::MAX)
     }
 
-    /// The greatest sort key at an instant: `#` comes before the fraction of a later one, and `~` after every
-    /// id.
-    pub(super) fn until(instant: DateTime<Utc>) -> String {
+    /// The greatest sort key at an instant: `#` sorts before the fraction of a later one, and `~` after every id.
+    pub(in crate::dynamodb) fn until(instant: DateTime<Utc>) -> String {
         instant::write(instant) + "#~"
     }
 }
 
-/// Where a page of a whole table ended, as text: no sort key holds a line break.
-pub(super) fn place_of(item: &Item) -> String {
+/// The key at which a page of a whole table ended, as text. No sort key holds a line break.
+pub(in crate::dynamodb) fn place_of(item: &Item) -> String {
     format!("{}\n{}", text_of(item, "sk"), text_of(item, "pk"))
 }
 
-/// The key that a place was made of.
-pub(super) fn key_at(place: &str) -> Option<Item> {
+/// The key in such a text.
+pub(in crate::dynamodb) fn key_at(place: &str) -> Option<Item> {
     place.split_once('\n').map(|(sk, pk)| key(pk, sk))
 }
 

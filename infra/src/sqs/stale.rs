@@ -1,4 +1,4 @@
-//! Messages that are taken out of a paused queue, to be sent anew.
+//! Stale messages: receives old messages of a paused queue, so that the dispatcher sends them again.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::SqsJobQueue;
 use super::batch::{Sized, parts};
 use super::send::{all_failed, in_order, some_failed, whole_seconds};
 
-/// How long a look hides what it has received.
+/// How long received messages stay hidden.
 const LOOK: Duration = Duration::from_mins(1);
 
 #[async_trait]
@@ -23,7 +23,7 @@ impl StaleMessages for SqsJobQueue {
         let call = self.client.client().receive_message().queue_url(url).max_number_of_messages(10);
         let received = call
             .visibility_timeout(whole_seconds(LOOK))
-            // A long poll asks every server of the queue; a short one may miss what is there.
+            // A long poll asks every server of the queue; a short one may miss messages.
             .wait_time_seconds(1)
             .message_system_attribute_names(Name::All)
             .send()
@@ -81,7 +81,7 @@ fn read(queue: Queue, message: Message) -> ReceivedMessage {
     let receives = number(Name::ApproximateReceiveCount).and_then(|count| u32::try_from(count).ok());
     ReceivedMessage {
         queue,
-        // Without its instant a message counts as old: to send it anew early does no harm.
+        // A message without this attribute counts as old: sending it again early does no harm.
         sent_at: sent_at.unwrap_or(DateTime::UNIX_EPOCH),
         receive_count: receives.unwrap_or(1),
         group: attribute(Name::MessageGroupId).cloned(),

@@ -1,20 +1,21 @@
-//! Writing how jobs ended, with their history and counters, in one call while it fits.
+//! Writes how jobs ended, with their history and counters, in one call if they fit.
 //!
-//! History and counters go out before anybody knows which settlements will be written. Nearly always
-//! all are; what was not is taken back afterwards, so that a lost lease counts for nothing.
+//! History and counters go out before the store knows which settlements succeed. Nearly always all do. Afterwards the
+//! store takes back the entries of the others, so that a job whose lease was lost is not counted.
 
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::ports::{Fence, SettleBatch, SettleOutcome, Settlement, StoreError};
 
 use super::record::{RECORD, STATE, job_pk};
 use super::store::DynamoJobStore;
-use super::write::{Condition, Failed, Outcome, Update, Write};
-use super::{counters, history, text};
+use super::{counters, history};
+use crate::dynamodb::requests::{Condition, Failed, Outcome, Update, Write};
+use crate::dynamodb::text;
 
-/// What is known of one settlement.
+/// The outcome of one settlement.
 struct Answer {
     outcome: Result<SettleOutcome, StoreError>,
-    /// Whether its history and counters stand: this very batch wrote it, or may have.
+    /// Whether its history and counters stay: this batch wrote the settlement, or may have.
     stands: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Deleting what has ended in a batch that goes on.
+//! Early acks: deletes the messages of jobs that ended while their batch goes on.
 
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use lambda_jobs_core::ports::{QueueError, Receipt};
@@ -7,13 +7,13 @@ use super::batch::{Sized, parts};
 use super::client::SqsClient;
 use super::send::{Answers, all_failed, in_order, some_failed};
 
-/// Deletes messages, and answers in their order.
+/// Deletes messages, and returns the outcomes in order.
 pub(super) async fn delete_all(client: &SqsClient, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
     let queues: Vec<String> = receipts.iter().map(|receipt| client.names().queue(receipt.queue)).collect();
     let sized: Vec<Sized<'_>> =
         queues.iter().enumerate().map(|(at, queue)| Sized { at, queue, bytes: 0 }).collect();
     let mut answers = Vec::new();
-    // One after the other: all of a batch come from one queue, and fit into a call or two.
+    // One after the other, because all messages of a batch come from one queue and fit into a call or two.
     for (queue, part) in parts(&sized) {
         answers.push(delete_part(client, &queue, part, receipts).await);
     }

@@ -1,7 +1,7 @@
-//! Asking whether running jobs are cancelled.
+//! Cancellation requests for running jobs.
 //!
-//! Asked every few seconds, so it is kept cheap: one call for all of a batch, without the consistency
-//! that costs double, and without a second try for what was left out.
+//! A worker asks every few seconds, so the read is cheap: one call for the whole batch, eventually consistent (which
+//! costs half), and without a second try for keys that the service left out.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,10 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use lambda_jobs_core::JobId;
 use lambda_jobs_core::ports::StoreError;
 
-use super::reader::MAX_KEYS;
 use super::record::record_key;
 use super::store::DynamoJobStore;
-use super::text_of;
+use crate::dynamodb::requests::MAX_KEYS;
+use crate::dynamodb::text_of;
 
 impl DynamoJobStore {
     pub(super) async fn cancelled_among(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {

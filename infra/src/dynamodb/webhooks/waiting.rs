@@ -10,10 +10,12 @@ use lambda_jobs_core::ports::StoreError;
 use serde::Deserialize;
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 
-use super::record::{SHARDS, hash};
-use super::tables::ATTENTION_INDEX;
-use super::webhooks::DynamoWebhooks;
-use super::{Item, instant, text, text_of};
+use super::DynamoWebhooks;
+use crate::dynamodb::tables::ATTENTION_INDEX;
+use crate::dynamodb::{Item, hash, instant, text, text_of};
+
+/// Over how many partitions each kind of waiting delivery is spread.
+const SHARDS: u64 = 4;
 
 /// What the index holds of a delivery besides its keys, by which a sweep knows it.
 #[derive(Deserialize)]

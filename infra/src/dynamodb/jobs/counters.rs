@@ -3,9 +3,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_jobs_core::ports::{Counters, StoreError};
 
-use super::client::Dynamo;
-use super::write::{Failed, Outcome, Update, Write};
-use super::{Item, key, number, single, text, text_of};
+use crate::dynamodb::requests::{Dynamo, Failed, Outcome, Update, Write, once};
+use crate::dynamodb::{Item, key, number, text, text_of};
 
 const PREFIX: &str = "counter#";
 const SK: &str = "counter";
@@ -77,7 +76,7 @@ async fn add(dynamo: &Dynamo, name: &str, added: &Counters, sign: i64) -> Result
             .expression_attribute_values(format!(":{figure}"), number(by));
     }
     let call = call.update_expression(format!("ADD {}", parts.join(", ")));
-    let sent = call.customize().config_override(single::once()).send().await;
+    let sent = call.customize().config_override(once()).send().await;
     sent.map(|_| ()).map_err(|error| dynamo.error("count jobs in", table, error))
 }
 

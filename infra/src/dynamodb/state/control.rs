@@ -1,8 +1,7 @@
-//! The control item: what holds for all environments at once.
+//! The control item, which holds for all environments.
 //!
-//! `revision` (a number) makes writers wait for each other. `all` and each entry of `queues` (maps with
-//! `since` and perhaps `reason`) say what is paused, `disabledSince` since when jobs are disabled. Fields that
-//! are not known here stay as they are.
+//! `revision` (a number) orders writers. `all` and each entry of `queues` (maps with `since` and an optional `reason`)
+//! are the pauses. `disabledSince` is the instant since when jobs are disabled. A write leaves unknown fields alone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -19,9 +18,9 @@ use lambda_jobs_core::Queue;
 use lambda_jobs_core::control::{Control, Pause};
 use lambda_jobs_core::ports::{ControlStore, SaveOutcome, StoreError};
 
-use super::{Dynamo, Item, instant, key, number, text, text_of};
+use crate::dynamodb::{Dynamo, Item, instant, key, number, text, text_of};
 
-/// The one key, of both parts.
+/// The value of both the partition and the sort key.
 const KEY: &str = "control";
 
 /// [`ControlStore`] in DynamoDB.
@@ -101,7 +100,7 @@ impl ControlStore for DynamoControlStore {
                     UpdateItemError::ConditionalCheckFailedException(refused) => refused.item,
                     _ => None,
                 };
-                // An earlier try whose answer was lost left just what was to be written.
+                // An earlier try whose answer was lost may have written exactly this.
                 let is_written = found.is_some_and(|item| read(&item).is_ok_and(|found| found == *control));
                 Ok(if is_written { SaveOutcome::Saved } else { SaveOutcome::Conflict })
             }
@@ -130,13 +129,13 @@ fn queues(control: &Control) -> AttributeValue {
 fn read(item: &Item) -> Result<Control, String> {
     let revision = item.get("revision").and_then(|value| value.as_n().ok());
     let revision = match revision {
-        // Somebody made an item without one: it is as if there were none.
+        // Somebody wrote an item without one; it counts as no item.
         None => 0,
         Some(text) => text.parse().map_err(|_| format!("revision: expected a whole number, got {text:?}"))?,
     };
     let mut queues = BTreeMap::new();
     for (name, value) in item.get("queues").and_then(|value| value.as_m().ok()).into_iter().flatten() {
-        // A queue that is not known here is another version's.
+        // An unknown queue belongs to another version.
         if let Some(queue) = Queue::from_name(name) {
             queues.insert(queue, read_pause(&format!("queues.{name}"), value)?);
         }

@@ -23,16 +23,20 @@ const MAX_STATEMENTS: usize = 25;
 const CONCURRENT_CALLS: usize = 4;
 /// How many single writes of one request are under way at once.
 const CONCURRENT_WRITES: usize = 8;
-/// How often a write is tried in all.
+/// How many tries a write gets in all.
 const TRIES: u32 = 4;
 /// The wait before the second try; doubled for each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 impl Dynamo {
-    /// Sends writes, and answers in their order. `doing` names what is being done, for errors.
+    /// Sends writes, and returns their outcomes in order. `doing` names the action, for errors.
     ///
-    /// Writes of one item are sent one after the other: a call must not name an item twice.
-    pub(super) async fn write_all(&self, doing: &str, writes: &[Write]) -> Vec<Result<Outcome, Failed>> {
+    /// Writes of one item go out one after the other, because a call must not name an item twice.
+    pub(in crate::dynamodb) async fn write_all(
+        &self,
+        doing: &str,
+        writes: &[Write],
+    ) -> Vec<Result<Outcome, Failed>> {
         let mut answers: Vec<Option<Result<Outcome, Failed>>> = Vec::new();
         answers.resize_with(writes.len(), || None);
         for wave in waves(writes) {
@@ -48,11 +52,11 @@ impl Dynamo {
                 }
             }
         }
-        let lost = || Err(Failed { error: StoreError::new(doing, "there was no answer"), lost: true });
+        let lost = || Err(Failed { error: StoreError::new(doing, "no answer came"), lost: true });
         answers.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect()
     }
 
-    /// Sends one call's worth of writes, again and again while that may help.
+    /// Sends the writes of one call, and repeats those that another try may help.
     async fn write_chunk(
         &self,
         doing: &str,
@@ -68,7 +72,7 @@ impl Dynamo {
             let unsupported = attempts.iter().any(|attempt| matches!(attempt, Attempt::Unsupported));
             let mut again = Vec::new();
             for (mut one, attempt) in pending.into_iter().zip(attempts) {
-                match one.judge(attempt, tries == TRIES) {
+                match one.outcome(attempt, tries == TRIES) {
                     Some(answer) => decided.push((one.at, answer)),
                     None => again.push(one),
                 }
@@ -111,13 +115,13 @@ impl Dynamo {
         }
     }
 
-    /// What the answer to one statement means.
+    /// The outcome of one statement.
     fn answered(&self, doing: &str, write: &Write, response: Option<BatchStatementResponse>) -> Attempt {
         match response {
             Some(BatchStatementResponse { error: None, item, .. }) => Attempt::written(item),
             Some(BatchStatementResponse { error: Some(error), .. }) => self.refused(doing, write, error),
             None => {
-                let reason = "the service answered fewer statements than it was sent".to_owned();
+                let reason = "the service answered fewer statements than it got".to_owned();
                 let failure = Failure { code: String::new(), reason, fate: Fate::Unknown };
                 Attempt::failed(self, doing, write, &failure)
             }
@@ -140,17 +144,17 @@ impl Dynamo {
     }
 }
 
-/// A write on its way.
+/// A write without an outcome yet.
 struct Pending<'a> {
     at: usize,
     write: &'a Write,
-    /// Whether an earlier try may have been carried out.
+    /// Whether an earlier try may have had its effect.
     resent: bool,
 }
 
 impl Pending<'_> {
-    /// The answer that a try amounts to; `None` if there is to be another.
-    fn judge(&mut self, attempt: Attempt, is_last: bool) -> Option<Result<Outcome, Failed>> {
+    /// The outcome after a try; `None` if the write needs another.
+    fn outcome(&mut self, attempt: Attempt, is_last: bool) -> Option<Result<Outcome, Failed>> {
         match attempt {
             Attempt::Done(Ok(Outcome::Refused { item, .. })) => {
                 Some(Ok(Outcome::Refused { item, resent: self.resent }))
@@ -187,16 +191,16 @@ fn waves(writes: &[Write]) -> Vec<Vec<usize>> {
 fn request(write: &Write) -> Option<BatchStatementRequest> {
     let Statement { text, parameters } = Statement::of(write);
     let mut request = BatchStatementRequest::builder().statement(text).set_parameters(Some(parameters));
-    // On an insert the service refuses to be asked for the item: it has none to give.
+    // The service refuses this option on an insert.
     if matches!(write.change, Change::Update(_)) {
         request =
             request.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     }
-    // The statement is the only field that must be there, and it is.
+    // The builder requires the statement alone, and it is set.
     request.build().ok()
 }
 
-/// Half of a wait and up to half more, so that those who failed together do not come back together.
+/// Half of a wait plus a random part of the other half, so that writers that failed together retry apart.
 fn spread(wait: Duration) -> Duration {
     let half = wait / 2;
     let share = u32::try_from(getrandom::u64().unwrap_or_default() % 1000).unwrap_or_default();

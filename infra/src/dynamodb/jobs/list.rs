@@ -9,20 +9,20 @@ use serde_json::Value;
 
 use super::record::{PARKED_SHARDS, RECORD, SHARDS, attention, parked};
 use super::store::DynamoJobStore;
-use super::tables::ATTENTION_INDEX;
-use super::{Item, instant, text, text_of};
+use crate::dynamodb::tables::ATTENTION_INDEX;
+use crate::dynamodb::{Item, instant, key, text, text_of};
 
-/// What comes in the index after everything until an instant, and before all else.
+/// A sort key after all keys until an instant, and before all later ones.
 fn before(until: Option<DateTime<Utc>>) -> String {
     match until {
-        // `$` comes after the `#` at which the instant of a place ends, and before whatever goes on with a later one.
+        // `$` sorts after the `#` that ends the instant of a key, and before the fraction of a later instant.
         Some(until) => instant::write(until) + "$",
-        // `~` comes after everything that a place begins with.
+        // `~` sorts after every character of a key.
         None => "~".to_owned(),
     }
 }
 
-/// Whether a record ended, or is due where it has not ended, at or before an instant.
+/// Whether a record ended at or before an instant; an unfinished one, whether it is due by then.
 fn is_until(record: &Item, until: Option<&str>) -> bool {
     let ended = text_of(record, "completedAt");
     let at = if ended.is_empty() { text_of(record, "dueAt") } else { ended };
@@ -30,7 +30,7 @@ fn is_until(record: &Item, until: Option<&str>) -> bool {
 }
 
 impl DynamoJobStore {
-    /// Records of the sparse index, latest first. The cursor is the last one's place in it.
+    /// Records of the sparse index, latest first. The cursor is the last one's sort key.
     pub(super) async fn list_attention(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
         let waiting = (0..SHARDS).map(|shard| attention(query.status, shard));
         let apart = if query.status.is_waiting() { PARKED_SHARDS } else { 0 };
@@ -41,7 +41,7 @@ impl DynamoJobStore {
         self.page(items, query, |item| text_of(item, "attentionAt").to_owned())
     }
 
-    /// As many of one shard as a page and one more can need.
+    /// One page of one shard, and one record more.
     async fn attention_of(&self, partition: String, query: &ListQuery) -> Result<Vec<Item>, StoreError> {
         let table = self.jobs();
         let mut found = Vec::new();
@@ -81,10 +81,10 @@ impl DynamoJobStore {
         }
     }
 
-    /// Records that no index holds. The cursor is the last one's id.
+    /// Records of a status without an index, by a scan. The cursor is the last one's id.
     pub(super) async fn list_by_scan(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
         let table = self.jobs();
-        let mut start = query.cursor.as_ref().map(|cursor| super::key(cursor, RECORD));
+        let mut start = query.cursor.as_ref().map(|cursor| key(cursor, RECORD));
         let until = query.until.map(instant::write);
         let mut found = Vec::new();
         loop {
@@ -115,7 +115,7 @@ impl DynamoJobStore {
         }
     }
 
-    /// The first of the items that were found, and where the next page begins.
+    /// One page of the items, and the cursor of the next page.
     fn page(
         &self,
         mut items: Vec<Item>,
