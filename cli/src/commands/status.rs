@@ -1,22 +1,18 @@
-//! `status` and `list`.
+//! `status`.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use lambda_jobs_core::manager::JobFilter;
-use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::{JobExecution, JobStatus};
-use lambda_jobs_infra::Settings;
 
-use super::{Failure, connect, exit};
-use crate::args::{ListArgs, StatusArgs};
+use super::{Failure, connect, exit, time};
+use crate::args::StatusArgs;
 use crate::output;
 
-/// How often `--watch` looks.
+/// How often `--watch` reads the job.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Shows where a job stands.
+/// Shows a job, once or until it ends.
 pub(super) async fn status(args: StatusArgs) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(&args.job.target).await?;
     let id = &args.job.id;
@@ -28,8 +24,8 @@ pub(super) async fn status(args: StatusArgs) -> Result<ExitCode, Failure> {
             Some(job) if found != shown => show(job, args.job.target.json)?,
             None if !args.watch => {
                 eprintln!(
-                    "{id}: nothing is known of such a job. A bare message is known once a worker has seen it; \
-                     if none could run it, look into: lambda-jobs dead-letters list"
+                    "{id}: no such job. A job from a plain SQS message is known only after a worker received it. If no \
+                     worker could run it, it is among: lambda-jobs dead-letters list"
                 );
                 return Ok(ExitCode::FAILURE);
             }
@@ -84,40 +80,4 @@ fn show(job: &JobExecution, json: bool) -> Result<(), Failure> {
     }
     output::line(&format!("{table}\n"))?;
     Ok(())
-}
-
-/// Lists jobs.
-pub(super) async fn list(args: ListArgs) -> Result<ExitCode, Failure> {
-    let (_, manager) = connect(&args.target).await?;
-    let limit = args.limit.min(Settings::from_env()?.max_job_history);
-    let filter = JobFilter { status: args.status, name: args.name, limit, cursor: args.cursor };
-    let Page { items: jobs, cursor } = manager.list(&filter).await?;
-    if let Some(cursor) = cursor {
-        eprintln!("there are more: --cursor '{cursor}'");
-    }
-    if args.target.json {
-        output::json(&jobs)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if jobs.is_empty() {
-        eprintln!("no such jobs; bare messages are listed once a worker has seen them");
-    }
-    let mut table = output::table(&["job", "name", "status", "queue", "attempt", "at (utc)", "error"]);
-    for job in jobs {
-        table.add_row([
-            job.job_id.to_string(),
-            output::plain(&job.name, 40),
-            job.status.to_string(),
-            job.queue.to_string(),
-            job.attempt.to_string(),
-            time(job.at),
-            output::plain(&job.error.unwrap_or_default(), 60),
-        ]);
-    }
-    output::line(&table.to_string())?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn time(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M:%S%.3f").to_string()
 }

@@ -1,5 +1,5 @@
-//! A small demo that shows every way a job can end, over the same paths that any job takes: messages
-//! in SQS, webhooks over HTTP, records in DynamoDB. Its receiver of webhooks is there to be tried, too.
+//! A small demo that shows how jobs end. Its jobs take the same paths as all jobs: messages in SQS, webhooks over HTTP,
+//! records in DynamoDB. You can send webhooks to its receiver, too.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,9 +23,9 @@ use tokio::task::JoinHandle;
 
 use super::{Progress, Stack};
 
-/// How often the demo looks at its jobs.
+/// How often the demo reads its jobs.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
-/// How many webhooks simply succeed.
+/// How many webhooks succeed at once.
 const PLAIN: usize = 6;
 
 /// A server for webhooks: `/ok/...` answers 204, `/flaky/...` 500 at first, `/down/...` always 500.
@@ -34,7 +34,7 @@ pub struct Receiver {
     server: JoinHandle<()>,
 }
 
-/// Demo jobs on their way.
+/// Enqueued demo jobs.
 #[derive(Default)]
 pub struct Demo {
     jobs: Vec<DemoJob>,
@@ -48,18 +48,18 @@ struct DemoJob {
 
 /// How one demo job ended.
 pub struct DemoOutcome {
-    /// The job; absent where nothing is known of it.
+    /// The job, if it is known.
     pub job: Option<JobExecution>,
     /// Its id.
     pub id: JobId,
-    /// What it was to show.
+    /// What it shows.
     pub what: &'static str,
-    /// How it was to end.
+    /// The status that it should end with.
     pub expected: JobStatus,
 }
 
 impl DemoOutcome {
-    /// Whether it ended as it was to.
+    /// Whether it ended with that status.
     #[must_use]
     pub fn as_expected(&self) -> bool {
         self.job.as_ref().is_some_and(|job| job.status == self.expected)
@@ -167,19 +167,19 @@ impl Demo {
         Ok(())
     }
 
-    /// A bare message, as any program can send one, that no handler can run.
+    /// A plain SQS message, as any program can send one, that no handler can run.
     async fn bare(&mut self, stack: &Stack) -> Result<(), crate::commands::Failure> {
         let id = JobId::generate(Utc::now(), &OsEntropy);
         let body = json!({ "id": id, "name": "no-such-job" }).to_string();
         let message = Outgoing { queue: Queue::Low, body, delay: Duration::ZERO, group: None };
         let sent = stack.adapters().ports().core.clone().queue.send(&[message]).await;
         sent.into_iter().collect::<Result<Vec<()>, _>>()?;
-        let what = "nobody can run it: a dead letter with its reason";
+        let what = "no worker can run it: a dead letter with its reason";
         self.jobs.push(DemoJob { id, what, expected: JobStatus::Failed });
         Ok(())
     }
 
-    /// Shows the jobs until all have ended, or `patience` has.
+    /// Shows the jobs until all have ended, or `patience` has passed.
     pub async fn watch(
         self,
         manager: &JobManager,
@@ -219,7 +219,7 @@ impl Demo {
     }
 }
 
-/// Answers webhooks: well, badly at first, or badly for ever.
+/// Answers webhooks: always with success, with one failure first, or always with failure.
 fn receiver() -> Router {
     let seen: Arc<Mutex<HashSet<String>>> = Arc::default();
     Router::new()

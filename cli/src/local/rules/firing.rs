@@ -1,4 +1,4 @@
-//! Keeping the rules' time.
+//! Fires the rules on time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,12 @@ use lambda_jobs_core::ports::JobQueue;
 
 use super::Rule;
 
-/// How late a firing may be. EventBridge makes up for none that it missed; a machine that slept for a night
-/// must not fire all of them at once.
+/// How late a firing may be. A machine that slept for a night must not fire all missed ones at once.
 const LATE: TimeDelta = TimeDelta::minutes(1);
-/// The longest wait in one piece: the wall clock may be set, and a machine may sleep.
+/// The longest single wait, because the wall clock may be set and the machine may sleep.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// The rules, and what firing them needs.
+/// The enabled rules, with the queue and the clock to fire them.
 pub struct Rules {
     enabled: Vec<Rule>,
     queue: Arc<dyn JobQueue>,
@@ -26,29 +25,29 @@ pub struct Rules {
 /// A rule that fired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fired<'a> {
-    /// Which rule.
+    /// The rule's name.
     pub rule: &'a str,
-    /// At which instant.
+    /// When it fired.
     pub at: DateTime<Utc>,
-    /// Why its message was not sent.
+    /// Why its message was not sent, if it failed.
     pub error: Option<String>,
 }
 
 impl Rules {
-    /// Those of the rules that are enabled, from now on.
+    /// The enabled ones of these rules, from now on.
     #[must_use]
     pub fn new(rules: Vec<Rule>, queue: Arc<dyn JobQueue>, clock: Arc<dyn Clock>) -> Self {
         let enabled = rules.into_iter().filter(|rule| rule.enabled).collect();
         Self { enabled, queue, started: clock.now(), clock }
     }
 
-    /// Each rule with its next firing after an instant; absent where it never fires again.
+    /// Each rule with its next firing after an instant, if it fires again.
     pub fn upcoming(&self, after: DateTime<Utc>) -> impl Iterator<Item = (&Rule, Option<DateTime<Utc>>)> {
         self.enabled.iter().map(move |rule| (rule, rule.expression.next_after(after, self.started)))
     }
 
-    /// Fires each rule at its time, and tells of it, for as long as any has a time to come. A firing that was
-    /// missed, because nobody ran, is missed.
+    /// Fires each rule at its time and reports each firing, until no rule fires again. A firing that was missed while
+    /// nothing ran stays missed.
     pub async fn run(&self, tell: impl Fn(&Fired<'_>)) {
         let mut after = self.started;
         while let Some(at) = self.upcoming(after).filter_map(|(_, at)| at).min() {

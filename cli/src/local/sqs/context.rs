@@ -1,7 +1,7 @@
-//! Where a request meets the queues.
+//! What an action works on.
 //!
-//! Every action is a plain function of a desk and a request: the desk holds the model under its lock and the instant of
-//! the call, so an action can't wait, and can't see time pass.
+//! Every action is a plain function of a context and a request. The context holds the locked model and the instant of
+//! the call, so an action can't wait, and sees one time.
 
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::sqs::{Sqs, SqsError};
@@ -11,20 +11,21 @@ use super::wire::required;
 /// The account in queue URLs, as in the model's ARNs.
 const ACCOUNT: &str = "000000000000";
 
-pub(super) struct Desk<'a> {
+/// The locked model, and the instant of the call.
+pub(super) struct ActionContext<'a> {
     pub(super) sqs: &'a mut Sqs,
     pub(super) now: DateTime<Utc>,
     pub(super) base_url: &'a str,
 }
 
-impl Desk<'_> {
+impl ActionContext<'_> {
     pub(super) fn url(&self, queue: &str) -> String {
         format!("{}/{ACCOUNT}/{queue}", self.base_url)
     }
 }
 
-/// The queue that a URL names by its last segment, whatever host and account are before it: a client may
-/// reach this endpoint under another address than the one it prints.
+/// The queue in the last segment of a URL. Host and account don't matter, because a client may reach this endpoint under
+/// another address than the one that it prints.
 pub(super) fn queue_name(url: Option<String>) -> Result<String, SqsError> {
     let url = required(url, "QueueUrl")?;
     let name = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
