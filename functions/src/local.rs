@@ -24,8 +24,8 @@ pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4566";
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 /// How many invocations of one queue run at once.
 const CONCURRENCY: usize = 2;
-/// How many invocations of the queue for webhooks run at once: the template's default. A host that does not answer holds
-/// a few of them.
+/// How many invocations of the queue for webhooks run at once: the template's default. A host that does not answer
+/// holds a few of them.
 const WEBHOOKS_CONCURRENCY: usize = 10;
 
 /// The SDK configuration for a local endpoint. It takes any region and credentials, and must not use those of the

@@ -176,7 +176,10 @@ impl EventSourceMapping {
         let call = self.client.change_message_visibility_batch().queue_url(&self.queue_url);
         if let Err(error) = call.set_entries(Some(entries.collect())).send().await {
             let error = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
-            tracing::warn!(queue = %self.queue_url, error, "can't make messages visible; they come back after their visibility timeout");
+            tracing::warn!(
+                queue = %self.queue_url, error,
+                "can't make messages visible; they come back after their visibility timeout"
+            );
         }
     }
 

@@ -6,8 +6,8 @@ use lambda_jobs_core::Queue;
 use lambda_jobs_core::ports::ReceivedMessage;
 use lambda_jobs_core::processor::BatchReport;
 
-/// The messages of an event. `queue_of` finds the queue by its real name. Leaves out a message from an unknown queue, or
-/// one without the fields of every SQS message. [`response`] then reports it as failed, so it stays in its queue.
+/// The messages of an event. `queue_of` finds the queue by its real name. Leaves out a message from an unknown queue,
+/// or one without the fields of every SQS message. [`response`] then reports it as failed, so it stays in its queue.
 pub fn messages(event: SqsEvent, queue_of: impl Fn(&str) -> Option<Queue>) -> Vec<ReceivedMessage> {
     event.records.into_iter().filter_map(|record| message(record, &queue_of)).collect()
 }

@@ -1,10 +1,10 @@
 //! Reports a job that blocks its thread.
 //!
-//! A timeout stops a future at its next `await`. Nothing inside the process can stop a handler that never reaches one (a
-//! tight loop, a blocking call), and its batch would miss the deadline without a log line. So the watchdog's own thread
-//! watches: it logs the job while it blocks, and ends the process half a second before the deadline, when it can still
-//! write a log line. (The batch itself is answered one second before the deadline.) After such a crash the leases
-//! decide: the other jobs of the batch are not blamed, and the job that blocked runs alone next.
+//! A timeout stops a future at its next `await`. Nothing inside the process can stop a handler that never reaches one
+//! (a tight loop, a blocking call), and its batch would miss the deadline without a log line. So the watchdog's own
+//! thread watches: it logs the job while it blocks, and ends the process half a second before the deadline, when it
+//! can still write a log line. (The batch itself is answered one second before the deadline.) After such a crash the
+//! leases decide: the other jobs of the batch are not blamed, and the job that blocked runs alone next.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

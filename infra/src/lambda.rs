@@ -1,7 +1,7 @@
 //! The event source mappings of the worker function.
 //!
-//! Lambda names a mapping's queue by its ARN, and the settings name it by its name. A change takes effect within about a
-//! minute. Until then Lambda refuses another change; that is no failure, the caller tries again.
+//! Lambda names a mapping's queue by its ARN, and the settings name it by its name. A change takes effect within
+//! about a minute. Until then Lambda refuses another change; that is no failure, the caller tries again.
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;

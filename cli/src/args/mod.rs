@@ -117,7 +117,8 @@ pub struct StackArgs {
     /// How many jobs of a batch run at once [env: `LAMBDA_JOBS_CONCURRENCY`; default: 5].
     #[arg(long, value_name = "N")]
     pub concurrency: Option<String>,
-    /// The wait before the first retry, in milliseconds; doubled for each further one [env: `LAMBDA_JOBS_RETRY_DELAY_MS`; default: 5000].
+    /// The wait before the first retry, in milliseconds; doubled for each further one [env:
+    /// `LAMBDA_JOBS_RETRY_DELAY_MS`; default: 5000].
     #[arg(long, value_name = "MS")]
     pub retry_delay_ms: Option<String>,
     /// How often a failed job is retried [env: `LAMBDA_JOBS_MAX_RETRIES`; default: 3].

@@ -96,7 +96,8 @@ pub struct PutEndpointArgs {
     /// The HTTP method: POST, PUT or PATCH.
     #[arg(long, value_parser = method, default_value = "POST")]
     pub method: Method,
-    /// How many further attempts must confirm a refusal (a 4xx answer) before the delivery fails, 0 to 10; by default 2.
+    /// How many further attempts must confirm a refusal (a 4xx answer) before the delivery fails, 0 to 10; by default
+    /// 2.
     #[arg(long, value_name = "N")]
     pub confirmations: Option<u32>,
     /// Where to find it.

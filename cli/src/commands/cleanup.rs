@@ -18,8 +18,8 @@ pub(super) async fn cleanup(target: &Target) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     output::line(&format!(
-        "checked {} finished jobs: removed {} past their retention, and {} parts of the history; removed payload, result \
-         and error of {} jobs older than the newest {keep}; skipped {} that changed meanwhile",
+        "checked {} finished jobs: removed {} past their retention, and {} parts of the history; removed payload, \
+         result and error of {} jobs older than the newest {keep}; skipped {} that changed meanwhile",
         report.examined, report.removed, report.history_removed, report.trimmed, report.changed
     ))?;
     if !report.complete {

@@ -13,7 +13,6 @@ use axum::routing::post;
 use chrono::Utc;
 use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
 use lambda_jobs_core::families::webhook::{NAME, WebhookPayload};
-use lambda_jobs_core::manager::EnqueueError;
 use lambda_jobs_core::ports::Outgoing;
 use lambda_jobs_core::{JobExecution, JobId, JobManager, JobStatus, NewJob, Queue};
 use lambda_jobs_infra::OsEntropy;
@@ -35,7 +34,6 @@ pub struct Receiver {
 }
 
 /// Enqueued demo jobs.
-#[derive(Default)]
 pub struct Demo {
     jobs: Vec<DemoJob>,
 }
@@ -92,6 +90,66 @@ impl Drop for Receiver {
     }
 }
 
+/// Makes the demo's jobs.
+struct Setup<'a> {
+    stack: &'a Stack,
+    manager: &'a JobManager,
+    receiver: &'a Receiver,
+    jobs: Vec<DemoJob>,
+}
+
+impl Setup<'_> {
+    /// A job that sends a webhook to a path of the receiver, and retries once.
+    async fn webhook(
+        &mut self,
+        path: &str,
+        what: &'static str,
+        expected: JobStatus,
+    ) -> Result<(), crate::commands::Failure> {
+        let job = self.delivery(path).await?.max_retries(1);
+        self.enqueue(job, what, expected).await
+    }
+
+    async fn delayed(&mut self) -> Result<(), crate::commands::Failure> {
+        let job = self.delivery("ok/delayed").await?.delay(Duration::from_secs(3));
+        self.enqueue(job, "a webhook is due in 3 seconds", JobStatus::Completed).await
+    }
+
+    /// Stores a delivery, and returns the job that sends it.
+    async fn delivery(&self, path: &str) -> Result<NewJob, crate::commands::Failure> {
+        let (stack, receiver) = (self.stack, self.receiver);
+        let now = Utc::now();
+        let id = JobId::generate(now, &OsEntropy);
+        let delivery = WebhookDelivery::new(id.as_str(), receiver.url(path), json!({ "demo": path }), now);
+        stack.adapters().ports().webhooks.webhooks.put_delivery(&delivery).await?;
+        let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id };
+        Ok(NewJob::new(NAME).id(id).payload(serde_json::to_value(payload)?).tag("demo"))
+    }
+
+    async fn enqueue(
+        &mut self,
+        job: NewJob,
+        what: &'static str,
+        expected: JobStatus,
+    ) -> Result<(), crate::commands::Failure> {
+        let id = self.manager.enqueue(job).await?.job_id;
+        self.jobs.push(DemoJob { id, what, expected });
+        Ok(())
+    }
+
+    /// A plain SQS message, as any program can send one, that no handler can run.
+    async fn plain_message(&mut self) -> Result<(), crate::commands::Failure> {
+        let id = JobId::generate(Utc::now(), &OsEntropy);
+        let body = json!({ "id": id, "name": "no-such-job" }).to_string();
+        let message = Outgoing { queue: Queue::Low, body, delay: Duration::ZERO, group: None };
+        let sent = self.stack.adapters().ports().core.queue.send(&[message]).await;
+        sent.into_iter().collect::<Result<Vec<()>, _>>()?;
+        let what = "no worker can run it: a dead letter with its reason";
+        self.jobs.push(DemoJob { id, what, expected: JobStatus::Failed });
+        Ok(())
+    }
+}
+
 impl Demo {
     /// Enqueues the jobs.
     pub async fn start(
@@ -99,84 +157,16 @@ impl Demo {
         manager: &JobManager,
         receiver: &Receiver,
     ) -> Result<Self, crate::commands::Failure> {
-        let mut demo = Self::default();
+        let mut setup = Setup { stack, manager, receiver, jobs: Vec::new() };
         for number in 0..PLAIN {
-            let path = format!("ok/{number}");
-            demo.webhook(stack, manager, receiver, &path, "a webhook is delivered", JobStatus::Completed)
-                .await?;
+            setup.webhook(&format!("ok/{number}"), "a webhook is delivered", JobStatus::Completed).await?;
         }
         let flaky = "the first answer is 500, the retry succeeds";
-        demo.webhook(stack, manager, receiver, "flaky/1", flaky, JobStatus::Completed).await?;
-        demo.webhook(stack, manager, receiver, "down/1", "every answer is 500", JobStatus::Failed).await?;
-        demo.delayed(stack, manager, receiver).await?;
-        demo.bare(stack).await?;
-        Ok(demo)
-    }
-
-    async fn delivery(
-        stack: &Stack,
-        receiver: &Receiver,
-        path: &str,
-    ) -> Result<(JobId, serde_json::Value), crate::commands::Failure> {
-        let now = Utc::now();
-        let id = JobId::generate(now, &OsEntropy);
-        let delivery = WebhookDelivery::new(id.as_str(), receiver.url(path), json!({ "demo": path }), now);
-        stack.adapters().ports().webhooks.webhooks.put_delivery(&delivery).await?;
-        let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id };
-        Ok((id, serde_json::to_value(payload)?))
-    }
-
-    async fn webhook(
-        &mut self,
-        stack: &Stack,
-        manager: &JobManager,
-        receiver: &Receiver,
-        path: &str,
-        what: &'static str,
-        expected: JobStatus,
-    ) -> Result<(), crate::commands::Failure> {
-        let (id, payload) = Self::delivery(stack, receiver, path).await?;
-        let job = NewJob::new(NAME).id(id.clone()).payload(payload).max_retries(1).tag("demo");
-        self.enqueue(manager, job, id, what, expected).await?;
-        Ok(())
-    }
-
-    async fn delayed(
-        &mut self,
-        stack: &Stack,
-        manager: &JobManager,
-        receiver: &Receiver,
-    ) -> Result<(), crate::commands::Failure> {
-        let (id, payload) = Self::delivery(stack, receiver, "ok/delayed").await?;
-        let delay = Duration::from_secs(3);
-        let job = NewJob::new(NAME).id(id.clone()).payload(payload).delay(delay).tag("demo");
-        self.enqueue(manager, job, id, "a webhook is due in 3 seconds", JobStatus::Completed).await?;
-        Ok(())
-    }
-
-    async fn enqueue(
-        &mut self,
-        manager: &JobManager,
-        job: NewJob,
-        id: JobId,
-        what: &'static str,
-        expected: JobStatus,
-    ) -> Result<(), EnqueueError> {
-        manager.enqueue(job).await?;
-        self.jobs.push(DemoJob { id, what, expected });
-        Ok(())
-    }
-
-    /// A plain SQS message, as any program can send one, that no handler can run.
-    async fn bare(&mut self, stack: &Stack) -> Result<(), crate::commands::Failure> {
-        let id = JobId::generate(Utc::now(), &OsEntropy);
-        let body = json!({ "id": id, "name": "no-such-job" }).to_string();
-        let message = Outgoing { queue: Queue::Low, body, delay: Duration::ZERO, group: None };
-        let sent = stack.adapters().ports().core.clone().queue.send(&[message]).await;
-        sent.into_iter().collect::<Result<Vec<()>, _>>()?;
-        let what = "no worker can run it: a dead letter with its reason";
-        self.jobs.push(DemoJob { id, what, expected: JobStatus::Failed });
-        Ok(())
+        setup.webhook("flaky/1", flaky, JobStatus::Completed).await?;
+        setup.webhook("down/1", "every answer is 500", JobStatus::Failed).await?;
+        setup.delayed().await?;
+        setup.plain_message().await?;
+        Ok(Self { jobs: setup.jobs })
     }
 
     /// Shows the jobs until all have ended, or `patience` has passed.

@@ -1,7 +1,8 @@
 //! The local stack: the AWS services that lambda-jobs uses, in this process.
 //!
-//! It is no mock. The adapters, the worker and any SDK talk to it over HTTP, as they talk to AWS. DynamoDB is an embedded
-//! database, SQS an endpoint over core's model of SQS, and the poller reads answers as strictly as Lambda does.
+//! It is no mock. The adapters, the worker and any SDK talk to it over HTTP, as they talk to AWS. DynamoDB is an
+//! embedded database, SQS an endpoint over core's model of SQS, and the poller reads answers as strictly as Lambda
+//! does.
 
 mod demo;
 mod front;

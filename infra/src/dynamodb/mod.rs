@@ -30,12 +30,12 @@
 //! Parked records have partitions of their own there (`parked#<shard>`): the due index. The index of the same name of
 //! the data table (`attention` = `delivery-pending#<shard>` or `delivery-retry#<shard>`) holds unfinished deliveries.
 //!
-//! `expiresAt` (seconds since 1970) lets DynamoDB delete finished items after their retention. A cleanup deletes them at
-//! once, and marks records with `trimmed` if it removed their payload, result and error.
+//! `expiresAt` (seconds since 1970) lets DynamoDB delete finished items after their retention. A cleanup deletes them
+//! at once, and marks records with `trimmed` if it removed their payload, result and error.
 //!
 //! Instants in the jobs and state tables are UTC, without a zone and without trailing zeros
-//! (`2026-11-23T08:00:00.25`). As text they sort by time, to the nanosecond. Payloads and results are JSON text, because
-//! DynamoDB's numbers and maps can't hold all of JSON.
+//! (`2026-11-23T08:00:00.25`). As text they sort by time, to the nanosecond. Payloads and results are JSON text,
+//! because DynamoDB's numbers and maps can't hold all of JSON.
 //!
 //! Inserts, claims and settlements go out as `BatchExecuteStatement`, 25 to a call, each with its own condition. If an
 //! endpoint lacks that call, they go out one by one under the same conditions. The first refusal is remembered.

@@ -16,7 +16,7 @@ const ORIGINAL_ID: &str = "originalMessageId";
 const ORIGINAL_QUEUE: &str = "originalQueue";
 /// The most bytes of a message, attributes included.
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
-/// The longest reason that is kept, in bytes.
+/// The longest reason, in bytes.
 const MAX_REASON_BYTES: usize = 2 * 1024;
 /// How long listed messages stay hidden if the listing ends before it returns them.
 const LOOK: Duration = Duration::from_secs(20);
@@ -40,7 +40,7 @@ pub(super) fn entry(letter: &DeadLetter, from: &str) -> Entry {
     Entry { body: message.body.clone(), delay: Duration::ZERO, group: message.group.clone(), attributes }
 }
 
-/// As much of a text as fits into so many bytes, without the characters that SQS refuses.
+/// A text cut to this many bytes, without the characters that SQS refuses.
 fn fitting(text: &str, room: usize) -> String {
     let mut kept = String::new();
     for c in text.chars() {
@@ -54,7 +54,7 @@ fn fitting(text: &str, room: usize) -> String {
     kept
 }
 
-/// Some of the messages in a dead-letter queue.
+/// Lists messages of a dead-letter queue, up to a limit.
 pub(super) async fn list(
     client: &SqsClient,
     queue: Queue,

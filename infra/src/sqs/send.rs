@@ -153,7 +153,7 @@ async fn hide_part(
     handles: &[&str],
     waits: &[Duration],
 ) -> Answers {
-    let failed = |reason: String| QueueError::new(format!("defer in queue {queue}"), reason);
+    let failed = |reason: String| QueueError::new(format!("change visibility in queue {queue}"), reason);
     let url = match client.url(&queue).await {
         Ok(url) => url,
         Err(error) => return all_failed(&part, || failed(error.to_string())),
@@ -174,8 +174,8 @@ async fn hide_part(
     };
     let call = client.client().change_message_visibility_batch().queue_url(url);
     match call.set_entries(Some(requests)).send().await {
-        Ok(output) => some_failed(&part, &output.failed, &format!("defer in queue {queue}")),
-        Err(error) => all_failed(&part, || client.shared_error("defer in", &queue, &error)),
+        Ok(output) => some_failed(&part, &output.failed, &format!("change visibility in queue {queue}")),
+        Err(error) => all_failed(&part, || client.shared_error("change visibility in", &queue, &error)),
     }
 }
 

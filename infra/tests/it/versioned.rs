@@ -1,4 +1,4 @@
-//! What shared states cost, and what becomes of one that can't be read.
+//! The cost of versioned states, and a state that can't be read.
 
 use std::time::Duration;
 

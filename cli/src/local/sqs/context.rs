@@ -24,8 +24,8 @@ impl ActionContext<'_> {
     }
 }
 
-/// The queue in the last segment of a URL. Host and account don't matter, because a client may reach this endpoint under
-/// another address than the one that it prints.
+/// The queue in the last segment of a URL. Host and account don't matter, because a client may reach this endpoint
+/// under another address than the one that it prints.
 pub(super) fn queue_name(url: Option<String>) -> Result<String, SqsError> {
     let url = required(url, "QueueUrl")?;
     let name = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Queues kept in a table of the embedded database.
 //!
-//! The local stack has a database already, so one file holds everything that `--data` keeps. Each queue and each message
-//! is an item, and a change writes its own item alone. An item carries the version of its format; the log refuses a
-//! newer one instead of misreading it.
+//! The local stack has a database already, so one file holds everything that `--data` keeps. Each queue and each
+//! message is an item, and a change writes its own item alone. An item carries the version of its format; the log
+//! refuses a newer one instead of misreading it.
 //!
 //! After a restart, messages that were in flight are visible again. Their jobs then wait for the lease that the dead
 //! worker held.

@@ -77,8 +77,8 @@ impl Template {
         these.map(|(id, resource)| (id.as_str(), self.resolved(&resource["Properties"]))).collect()
     }
 
-    /// A value with every parameter at its default. Replaces parameters, mappings and the names of queues and tables, and
-    /// leaves values that only AWS knows.
+    /// A value with every parameter at its default. Replaces parameters, mappings and the names of queues and tables,
+    /// and leaves values that only AWS knows.
     #[must_use]
     pub fn resolved(&self, value: &Value) -> Value {
         match value {

@@ -1,4 +1,4 @@
-//! What was counted, by job name.
+//! Counters, by job name.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_jobs_core::ports::{Counters, StoreError};
@@ -9,7 +9,7 @@ use crate::dynamodb::{Item, key, number, text, text_of};
 const PREFIX: &str = "counter#";
 const SK: &str = "counter";
 
-/// The figures under the names of their attributes.
+/// The figures and their attributes.
 fn figures(counters: &Counters) -> [(&'static str, u64); 5] {
     [
         ("completed", counters.completed),
@@ -20,8 +20,8 @@ fn figures(counters: &Counters) -> [(&'static str, u64); 5] {
     ]
 }
 
-/// The write that adds to the counters of a name. It fails where nothing was counted for the name yet,
-/// because a statement can't add to what does not exist.
+/// The write that adds to the counters of a name. It fails for a new name, because a statement can't add to a missing
+/// attribute.
 pub(super) fn write(table: &str, name: &str, added: &Counters) -> Write {
     let update = figures(added)
         .into_iter()
@@ -31,7 +31,7 @@ pub(super) fn write(table: &str, name: &str, added: &Counters) -> Write {
     Write { once: true, ..write }
 }
 
-/// Counts what could not be counted because the name is new. Answers the names that are counted now.
+/// Adds the counts whose write was refused because the name is new. Returns the names whose counters now hold the batch.
 pub(super) async fn complete(
     dynamo: &Dynamo,
     outcomes: Vec<((String, Counters), Result<Outcome, Failed>)>,
@@ -49,20 +49,19 @@ pub(super) async fn complete(
             Ok(false) => tracing::debug!(job = %name, "a counter's answer was lost"),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(job = %name, error, "a batch of jobs is not counted");
+                tracing::warn!(job = %name, error, "can't count a batch of jobs");
             }
         }
     }
     counted
 }
 
-/// Takes back what was counted too much.
+/// Subtracts counts again.
 pub(super) async fn subtract(dynamo: &Dynamo, name: &str, counted: &Counters) -> Result<(), StoreError> {
     add(dynamo, name, counted, -1).await
 }
 
-/// Adds to the counters of a name, whether it was counted before or not. Adds all figures, so that each
-/// exists afterwards.
+/// Adds to the counters of a name, new or not. Adds all figures, so that each attribute exists afterwards.
 async fn add(dynamo: &Dynamo, name: &str, added: &Counters, sign: i64) -> Result<(), StoreError> {
     let table = &dynamo.tables().state;
     let mut call =
@@ -80,7 +79,7 @@ async fn add(dynamo: &Dynamo, name: &str, added: &Counters, sign: i64) -> Result
     sent.map(|_| ()).map_err(|error| dynamo.error("count jobs in", table, error))
 }
 
-/// Every counter there is.
+/// All counters.
 pub(super) async fn read_all(dynamo: &Dynamo) -> Result<Vec<(String, Counters)>, StoreError> {
     let table = &dynamo.tables().state;
     let mut found = Vec::new();

@@ -17,8 +17,8 @@ use crate::dynamodb::{Item, key, text, text_of};
 
 impl DynamoJobStore {
     pub(super) async fn find_due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
-        let places = Shards::read(query.cursor.as_deref(), PARKED_SHARDS);
-        let asked = (0..PARKED_SHARDS).map(|shard| self.due_of(shard, &places, query));
+        let shards = Shards::read(query.cursor.as_deref(), PARKED_SHARDS);
+        let asked = (0..PARKED_SHARDS).map(|shard| self.due_of(shard, &shards, query));
         let (items, last): (Vec<Vec<Item>>, Vec<Option<String>>) =
             try_join_all(asked).await?.into_iter().unzip();
         let mut items: Vec<Item> = items.into_iter().flatten().collect();
@@ -29,10 +29,10 @@ impl DynamoJobStore {
     async fn due_of(
         &self,
         shard: u16,
-        places: &Shards,
+        shards: &Shards,
         query: &DueQuery,
     ) -> Result<(Vec<Item>, Option<String>), StoreError> {
-        let Some(start) = places.start(shard) else { return Ok((Vec::new(), None)) };
+        let Some(start) = shards.start(shard) else { return Ok((Vec::new(), None)) };
         let table = self.jobs();
         let call = self
             .dynamo
@@ -43,7 +43,7 @@ impl DynamoJobStore {
             .key_condition_expression("attention = :parked AND attentionAt <= :until")
             .expression_attribute_values(":parked", text(parked(shard)))
             .expression_attribute_values(":until", text(Shards::until(query.until)))
-            .limit(places.share(query.limit))
+            .limit(shards.share(query.limit))
             .set_exclusive_start_key(start.map(|at| place_key(shard, at)));
         let page = call.send().await.map_err(|error| self.dynamo.error("find due jobs in", table, error))?;
         let last = page.last_evaluated_key.filter(|key| !key.is_empty());
@@ -52,7 +52,7 @@ impl DynamoJobStore {
     }
 }
 
-/// The key of a record in the index, from its place there: `<instant>#<id>`.
+/// The key of a record in the index, from its sort key there: `<instant>#<id>`.
 fn place_key(shard: u16, at: &str) -> Item {
     let id = at.split_once('#').map_or("", |(_, id)| id);
     let mut start = key(format!("job#{id}"), RECORD);

@@ -90,7 +90,7 @@ fn line(at: DateTime<Utc>, entry: &HistoryEntry, names: &[&str]) -> String {
     )
 }
 
-/// The first letter of a word; those of the queues differ, and so do those of the statuses but one.
+/// One letter for a queue or a final status: its first, and `x` for `cancelled`, because `completed` has the same.
 fn letter(word: &str) -> char {
     match word {
         "cancelled" => 'x',

@@ -70,10 +70,7 @@ pub(super) const STATE: [&str; 25] = [
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own, and any of them may hold with any other"
-)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an independent fact")]
 struct Stored {
     name: String,
     #[serde(rename = "type")]
@@ -144,7 +141,7 @@ struct Stored {
     trimmed: bool,
 }
 
-/// Who else was running, as it is written.
+/// A blocker, as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Company {

@@ -50,11 +50,11 @@ impl DynamoJobStore {
             }
         }
         let unnoted = noted.into_iter().filter_map(|outcome| outcome.err().map(StoreError::from));
-        warn(unnoted, "the history of a batch is not written");
+        warn(unnoted, "can't write the history of a batch");
         let counted = counted.into_iter().zip(counter_outcomes).collect();
         let counted = counters::complete(&self.dynamo, counted).await;
         self.take_back(batch, &answers, &counted).await;
-        let lost = || Err(self.unreadable("there was no answer".to_owned()));
+        let lost = || Err(self.unreadable("no answer came".to_owned()));
         answers.into_iter().map(|answer| answer.map_or_else(lost, |answer| answer.outcome)).collect()
     }
 
@@ -118,12 +118,18 @@ impl DynamoJobStore {
         let (written, unwritten) = (only(written), only(unwritten));
         if !unwritten.history().is_empty() {
             let corrected = history::correct(&self.dynamo, batch, &written.history(), &self.retention).await;
-            warn(corrected.err(), "the history of a batch lists jobs that it did not finish");
+            warn(
+                corrected.err(),
+                "can't correct the history of a batch: it lists jobs that the batch did not finish",
+            );
         }
         for (name, added) in unwritten.counters() {
             if counted.contains(&name) {
                 let corrected = counters::subtract(&self.dynamo, &name, &added).await;
-                warn(corrected.err(), "a counter counts jobs that this batch did not finish");
+                warn(
+                    corrected.err(),
+                    "can't correct a counter: it counts jobs that this batch did not finish",
+                );
             }
         }
     }

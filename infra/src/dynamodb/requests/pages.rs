@@ -31,16 +31,16 @@ impl Shards {
             END => ShardCursor::End,
             key => ShardCursor::After(key.to_owned()),
         };
-        let mut places: Vec<ShardCursor> = cursor.split(SEPARATOR).map(place).collect();
-        places.resize(count, ShardCursor::End);
-        Self(places)
+        let mut shards: Vec<ShardCursor> = cursor.split(SEPARATOR).map(place).collect();
+        shards.resize(count, ShardCursor::End);
+        Self(shards)
     }
 
     /// The cursor of the next page, from the last key of each partition that has more; `None` at the end.
     pub(in crate::dynamodb) fn cursor(last: Vec<Option<String>>) -> Option<String> {
         let more = last.iter().any(Option::is_some);
-        let places: Vec<String> = last.into_iter().map(|key| key.unwrap_or_else(|| END.to_owned())).collect();
-        more.then(|| places.join(&SEPARATOR.to_string()))
+        let shards: Vec<String> = last.into_iter().map(|key| key.unwrap_or_else(|| END.to_owned())).collect();
+        more.then(|| shards.join(&SEPARATOR.to_string()))
     }
 
     /// The key after which to read a partition; `None` if it was read to its end.
@@ -81,9 +81,9 @@ mod tests {
     #[test]
     fn a_cursor_leads_back_to_every_place_and_ends_when_all_partitions_have() {
         let last = vec![Some("2026-11-23T08:00:00#a\"b".to_owned()), None, Some("x#y".to_owned())];
-        let places = Shards::read(Shards::cursor(last).as_deref(), 3);
-        assert_eq!(places.start(0), Some(Some("2026-11-23T08:00:00#a\"b")));
-        assert_eq!((places.start(1), places.start(2)), (None, Some(Some("x#y"))));
+        let shards = Shards::read(Shards::cursor(last).as_deref(), 3);
+        assert_eq!(shards.start(0), Some(Some("2026-11-23T08:00:00#a\"b")));
+        assert_eq!((shards.start(1), shards.start(2)), (None, Some(Some("x#y"))));
         assert_eq!(Shards::cursor(vec![None, None]), None);
         assert_eq!(Shards::read(None, 2).start(1), Some(None));
     }

@@ -1,4 +1,4 @@
-//! Reading many items in few calls.
+//! Reads many items in few calls.
 
 use std::time::Duration;
 

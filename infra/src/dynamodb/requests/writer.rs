@@ -1,4 +1,4 @@
-//! Sending many conditional writes in few calls.
+//! Sends many conditional writes in few calls.
 
 use std::collections::HashMap;
 use std::time::Duration;

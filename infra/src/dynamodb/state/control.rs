@@ -96,17 +96,22 @@ impl ControlStore for DynamoControlStore {
         match call.update_expression(update).send().await {
             Ok(_) => Ok(SaveOutcome::Saved),
             Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
-                let found = match service.into_err() {
-                    UpdateItemError::ConditionalCheckFailedException(refused) => refused.item,
-                    _ => None,
-                };
-                // An earlier try whose answer was lost may have written exactly this.
-                let is_written = found.is_some_and(|item| read(&item).is_ok_and(|found| found == *control));
-                Ok(if is_written { SaveOutcome::Saved } else { SaveOutcome::Conflict })
+                Ok(refused(control, service.into_err()))
             }
             Err(error) => Err(self.dynamo.error("write the control to", self.table(), error)),
         }
     }
+}
+
+/// The outcome of a write that found another revision than it expected.
+fn refused(control: &Control, error: UpdateItemError) -> SaveOutcome {
+    let found = match error {
+        UpdateItemError::ConditionalCheckFailedException(refused) => refused.item,
+        _ => None,
+    };
+    // An earlier try whose answer was lost may have written exactly this.
+    let is_written = found.is_some_and(|item| read(&item).is_ok_and(|found| found == *control));
+    if is_written { SaveOutcome::Saved } else { SaveOutcome::Conflict }
 }
 
 fn revision(revision: u64) -> AttributeValue {
@@ -151,7 +156,7 @@ fn read(item: &Item) -> Result<Control, String> {
 fn read_pause(field: &str, value: &AttributeValue) -> Result<Pause, String> {
     let Ok(map) = value.as_m() else { return Err(format!("{field}: expected a map, got {value:?}")) };
     let since = read_instant(&format!("{field}.since"), text_of(map, "since"))?;
-    // A reason that can't be shown is left out: the pause holds all the same.
+    // The pause holds even if its reason can't be read.
     let reason = text_of(map, "reason").parse().ok();
     Ok(Pause { since, reason })
 }
@@ -162,8 +167,8 @@ fn read_instant(field: &str, text: &str) -> Result<DateTime<Utc>, String> {
 }
 
 impl Dynamo {
-    /// Reads the control item for the sake of the reading alone: credentials, the TLS handshake and the
-    /// connection are then there for whatever comes first. Made once, and given up after `limit`.
+    /// Reads the control item to open a connection: credentials, TLS handshake and connection are then ready for the
+    /// first batch. Tries once, and gives up after `limit`.
     pub async fn warm_up(&self, limit: Duration) -> Result<(), StoreError> {
         let table = &self.tables().state;
         let once = Config::builder()

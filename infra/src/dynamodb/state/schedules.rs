@@ -77,7 +77,7 @@ fn read(item: &Item) -> Result<StoredSchedule, String> {
     };
     let revision = item.get("revision").and_then(|value| value.as_n().ok()?.parse().ok());
     let state = ScheduleState {
-        revision: revision.ok_or("revision: not a number")?,
+        revision: revision.ok_or("revision: expected a number")?,
         last: instant_of("last")?,
         next_at: instant_of("nextAt")?,
     };
@@ -140,10 +140,10 @@ impl DynamoSchedules {
     async fn due_of(
         &self,
         shard: u16,
-        places: &Shards,
+        shards: &Shards,
         query: &DueSchedules,
     ) -> Result<(Vec<Item>, Option<String>), StoreError> {
-        let Some(start) = places.start(shard) else { return Ok((Vec::new(), None)) };
+        let Some(start) = shards.start(shard) else { return Ok((Vec::new(), None)) };
         let start = start.map(|at| {
             let id = at.split_once('#').map_or("", |(_, id)| id);
             let mut start = key(partition(shard), id);
@@ -160,7 +160,7 @@ impl DynamoSchedules {
             .key_condition_expression("due = :partition AND dueAt <= :until")
             .expression_attribute_values(":partition", text(partition(shard)))
             .expression_attribute_values(":until", text(Shards::until(query.until)))
-            .limit(places.share(query.limit))
+            .limit(shards.share(query.limit))
             .set_exclusive_start_key(start);
         let page = call.send().await;
         let page = page.map_err(|error| self.dynamo.error("find due schedules in", self.table(), error))?;
@@ -229,14 +229,15 @@ impl ScheduleStore for DynamoSchedules {
     async fn delete(&self, id: &ScheduleId) -> Result<bool, StoreError> {
         let call = self.dynamo.client().delete_item().table_name(self.table());
         let call = call.set_key(Some(schedule_key(id))).return_values(ReturnValue::AllOld);
-        let gone = call.send().await;
-        let gone = gone.map_err(|error| self.dynamo.error("delete a schedule from", self.table(), error))?;
-        Ok(gone.attributes.is_some_and(|item| !item.is_empty()))
+        let deleted = call.send().await;
+        let deleted =
+            deleted.map_err(|error| self.dynamo.error("delete a schedule from", self.table(), error))?;
+        Ok(deleted.attributes.is_some_and(|item| !item.is_empty()))
     }
 
     async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, StoreError> {
-        let places = Shards::read(query.cursor.as_deref(), SHARDS);
-        let asked = (0..SHARDS).map(|shard| self.due_of(shard, &places, query));
+        let shards = Shards::read(query.cursor.as_deref(), SHARDS);
+        let asked = (0..SHARDS).map(|shard| self.due_of(shard, &shards, query));
         let (items, last): (Vec<Vec<Item>>, Vec<Option<String>>) =
             try_join_all(asked).await?.into_iter().unzip();
         let mut items: Vec<Item> = items.into_iter().flatten().collect();

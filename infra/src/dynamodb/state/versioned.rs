@@ -64,7 +64,7 @@ impl<T: VersionedState> DynamoVersioned<T> {
         Self { dynamo, table: |tables| &tables.state, shards: SHARDS, kind: PhantomData }
     }
 
-    /// The states in the data table, where they are few, and listed often.
+    /// The states in the data table, for a kind with few states that are listed often.
     #[must_use]
     pub const fn in_data(dynamo: Dynamo) -> Self {
         Self { dynamo, table: |tables| &tables.data, shards: SHARDS_OF_DATA, kind: PhantomData }
@@ -89,7 +89,7 @@ impl<T: VersionedState> DynamoVersioned<T> {
     fn write(&self, state: &T) -> Result<Write, StoreError> {
         let name = state.name();
         let (item, partition) = (item(state)?, self.partition(&name));
-        // There is none before revision 0, so it is never written.
+        // No revision comes before 0, so no write can expect one.
         let before = match state.revision().checked_sub(1) {
             Some(0) => return Ok(Write::insert(self.table(), partition, name, item)),
             Some(before) => revision(before),
@@ -113,7 +113,7 @@ impl<T: VersionedState> DynamoVersioned<T> {
             Some(item) => Some(self.read(&item)?),
             None => self.load(&[state.name()]).await?.pop().flatten(),
         };
-        // An earlier try whose answer was lost left just this.
+        // An earlier try whose answer was lost may have written this.
         if found.as_ref() == Some(state) {
             return Ok(VersionedOutcome::Saved);
         }
@@ -181,7 +181,7 @@ impl<T: VersionedState> VersionedStore<T> for DynamoVersioned<T> {
             for item in items {
                 match self.read(&item) {
                     Ok(state) => found.push(state),
-                    // The others are to be seen all the same.
+                    // The list still shows the others.
                     Err(error) => tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "a {} can't be read",
