@@ -17,6 +17,11 @@ fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
+fn switched(mut rule: Rule, on: bool) -> Rule {
+    rule.enabled = on;
+    rule
+}
+
 struct Bench {
     clock: PausedClock,
     queue: Arc<MemoryQueue>,
@@ -33,7 +38,7 @@ impl Bench {
     fn rules(&self, names: &[&str]) -> Rules {
         let all = Rule::of(&Template::own().unwrap(), &QueueNames::default()).unwrap();
         let on = all.into_iter().filter(|rule| names.iter().any(|name| rule.name.ends_with(name)));
-        let on = on.map(|rule| Rule { enabled: true, ..rule }).collect();
+        let on = on.map(|rule| switched(rule, true)).collect();
         Rules::new(on, self.queue.clone(), Arc::new(self.clock.clone()))
     }
 
@@ -120,7 +125,7 @@ fn a_firing_of_the_past_is_not_repeated_after_a_restart_nor_made_up_for_after_a_
 fn a_rule_that_is_disabled_does_not_fire() {
     let bench = Bench::starting("2026-11-23T07:59:30Z");
     let all = Rule::of(&Template::own().unwrap(), &QueueNames::default()).unwrap();
-    let off = all.into_iter().map(|rule| Rule { enabled: false, ..rule }).collect();
+    let off = all.into_iter().map(|rule| switched(rule, false)).collect();
     let rules = Rules::new(off, bench.queue.clone(), Arc::new(bench.clock.clone()));
     assert_eq!(rules.upcoming(bench.clock.now()).count(), 0);
 }
