@@ -1,7 +1,6 @@
 //! The `lambda-jobs` command: a local stack without containers, and the operator's tools.
 //!
-//! The library is what the command is made of, so that a test can start a [`local::Stack`] in its own
-//! process.
+//! The command is a library too, so that a test can start a [`local::Stack`] in its own process.
 
 pub mod args;
 pub mod commands;

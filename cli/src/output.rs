@@ -1,4 +1,4 @@
-//! How answers are printed: tables for people, JSON for programs.
+//! Printing: tables for people, JSON for programs.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     line(&text)
 }
 
-/// Prints one line to standard output. A reader that has seen enough, as `head` has, is no failure.
+/// Prints one line to standard output. A reader that stops early, such as `head`, is no error.
 pub(crate) fn line(text: &str) -> io::Result<()> {
     match writeln!(io::stdout().lock(), "{text}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -19,7 +19,7 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     }
 }
 
-/// A table with this header, or none.
+/// A table with this header; an empty header shows none.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

@@ -1,4 +1,4 @@
-//! The dispatcher function: invoked each minute by a rule, it sends what has waited in the store.
+//! The dispatcher function. A rule invokes it each minute, and it sends jobs that are due.
 
 use std::sync::Arc;
 
@@ -12,15 +12,14 @@ use serde::de::IgnoredAny;
 use crate::logging;
 use crate::worker::WorkerError;
 
-/// A dispatcher on these ports. It makes event sources follow what is paused if the ports have some.
+/// A dispatcher on these ports. If they have event sources, it disables those of paused queues.
 #[must_use]
 pub fn dispatcher(settings: &Settings, ports: &CorePorts) -> Dispatcher {
     let manager = JobManager::new(settings.jobs.clone(), ports.clone());
     Dispatcher::new(Arc::new(manager)).renewing_stale_messages()
 }
 
-/// Serves ticks on Lambda, for as long as the environment lives. What the event says does not matter: the
-/// time that counts is the dispatcher's own.
+/// Serves ticks on Lambda as long as the environment lives. It ignores the event: the dispatcher uses its own clock.
 pub async fn run_dispatcher() -> Result<(), WorkerError> {
     logging::init_json();
     let settings = Settings::from_env()?;

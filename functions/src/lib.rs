@@ -1,19 +1,24 @@
 //! The Lambda functions of lambda-jobs, and the library to run a worker with your own handlers.
 //!
-//! A function is thin: it reads the settings, builds the adapters, and hands every event to the core.
-//! With [`run_worker`] your own worker is about as long as its handlers; see the example
-//! `greet` of the README. Outside Lambda the same binary polls the queues of the local stack itself.
+//! A function reads the settings, builds the adapters, and passes every event to core. With [`run_worker`] your own
+//! worker is about as long as its handlers: see the example `greet` of the README. Outside Lambda the same binary polls
+//! the queues of the local stack.
+//!
+//! Imports go down only: `run` > `local`, `dispatcher` > `worker`, `local_sources` > `poller`, `sqs_event`, `watchdog`,
+//! `logging`.
 
 mod dispatcher;
 pub mod local;
 mod local_sources;
 pub mod logging;
 pub mod poller;
+mod run;
 pub mod sqs_event;
 mod watchdog;
 mod worker;
 
 pub use dispatcher::{dispatcher, run_dispatcher};
 pub use lambda_jobs_infra::Adapters;
+pub use run::run_worker;
 pub use watchdog::{BlockedJob, OnBlocked, Watchdog};
-pub use worker::{Worker, WorkerError, run_worker};
+pub use worker::{Worker, WorkerError};

@@ -1,4 +1,4 @@
-//! A worker outside Lambda: it polls the queues of the local stack itself.
+//! A worker outside Lambda: it polls the queues of the local stack.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,18 +18,18 @@ use crate::watchdog::OnBlocked;
 use crate::worker::{Worker, WorkerError};
 use lambda_jobs_infra::Adapters;
 
-/// Where the local stack listens unless `AWS_ENDPOINT_URL` says otherwise.
+/// The address of the local stack, unless `AWS_ENDPOINT_URL` sets another.
 pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4566";
-/// How often the pollers are made to follow the control item.
+/// How often the pollers follow the control item.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 /// How many invocations of one queue run at once.
 const CONCURRENCY: usize = 2;
-/// How many invocations for webhooks run at once: as many as by the template's default, of which a host that does not
-/// answer holds a few.
+/// How many invocations of the queue for webhooks run at once: the template's default. A host that does not answer
+/// holds a few of them.
 const WEBHOOKS_CONCURRENCY: usize = 10;
 
-/// The SDK configuration for a local endpoint: any region and any credentials do there, and it must not
-/// take what the environment holds for the real AWS.
+/// The SDK configuration for a local endpoint. It takes any region and credentials, and must not use those of the
+/// environment, which are for AWS.
 pub async fn sdk_config(endpoint: &str) -> SdkConfig {
     lambda_jobs_infra::aws::loader()
         .endpoint_url(endpoint)
@@ -59,7 +59,7 @@ pub(crate) async fn run_worker(
     polling.await
 }
 
-/// Polls every queue for a worker until `stop` is raised and what runs has ended or was handed back.
+/// Polls every queue for a worker until `stop` is raised and every running job has ended or was returned.
 pub async fn poll(worker: Arc<Worker>, adapters: Arc<Adapters>, stop: StopSignal) -> Result<(), WorkerError> {
     let sources = Arc::new(LocalEventSources::default());
     let reconciler = {
@@ -67,7 +67,7 @@ pub async fn poll(worker: Arc<Worker>, adapters: Arc<Adapters>, stop: StopSignal
         MappingReconciler::new(core.control.clone(), sources.clone(), core.clock.clone())
     };
     let is_enabled = worker.settings().jobs.enabled;
-    // Before anything is polled, so that a stack which starts paused starts nothing.
+    // Before the first poll, so that a paused stack starts no job.
     reconciler.reconcile_once(is_enabled).await;
     let mut mappings = Vec::with_capacity(Queue::ALL.len());
     for queue in Queue::ALL {
@@ -101,7 +101,7 @@ pub async fn poll(worker: Arc<Worker>, adapters: Arc<Adapters>, stop: StopSignal
     Ok(())
 }
 
-/// The function as Lambda calls it: JSON in, JSON out, in a task of its own.
+/// Calls the function as Lambda does: JSON in, JSON out, in a task of its own.
 async fn invoke(
     worker: Arc<Worker>,
     event: Value,

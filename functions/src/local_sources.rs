@@ -1,4 +1,4 @@
-//! The local pollers as event sources, so that a pause takes the same way as on AWS.
+//! The local pollers as event sources, so that a pause works the same way as on AWS.
 
 use std::collections::HashMap;
 
@@ -38,7 +38,7 @@ impl EventSources for LocalEventSources {
     async fn set_enabled(&self, id: &str, enabled: bool) -> Result<ChangeOutcome, EventSourceError> {
         let found = Queue::from_name(id).and_then(|queue| self.0.get(&queue));
         let Some(switch) = found else {
-            return Err(EventSourceError::new(format!("change event source {id}"), "there is none"));
+            return Err(EventSourceError::new(format!("change event source {id}"), "no such event source"));
         };
         switch.set(enabled);
         Ok(ChangeOutcome::Accepted)

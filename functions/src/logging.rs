@@ -1,4 +1,4 @@
-//! Log lines as JSON on a function, for people on a terminal.
+//! Log lines: JSON on a function, plain text on a terminal.
 
 use std::io::IsTerminal;
 
@@ -6,12 +6,12 @@ use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Writes JSON lines to standard output, at level `info` unless `RUST_LOG` says otherwise, and says of every
-/// panic where it was. Does nothing where a subscriber is set already.
+/// Writes JSON lines to standard output, at level `info` unless `RUST_LOG` sets another, and logs the place of every
+/// panic. Does nothing if a subscriber is set already.
 pub fn init_json() {
-    // Somebody else's subscriber stays: theirs is the process.
+    // A subscriber that the process set itself stays.
     if tracing::subscriber::set_global_default(json(std::io::stdout, "info")).is_ok() {
-        // The default hook writes several lines of plain text. What a job panicked with is in its own line.
+        // The default hook writes several lines of plain text. The job's own line holds the panic's message.
         std::panic::set_hook(Box::new(|panic| {
             let location = panic.location().map(ToString::to_string);
             tracing::error!(location, "panicked");
@@ -20,7 +20,7 @@ pub fn init_json() {
 }
 
 /// A subscriber that writes one JSON object a line: `timestamp`, `level`, `message` and the event's own
-/// fields, and in `span` the job that a handler's own lines belong to.
+/// fields, and in `span` the job of a handler's own lines.
 pub fn json<W>(writer: W, default_level: &str) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -36,7 +36,7 @@ where
         .finish()
 }
 
-/// Writes readable lines to standard error, at this level unless `RUST_LOG` says otherwise.
+/// Writes readable lines to standard error, at this level unless `RUST_LOG` sets another.
 pub fn init_terminal(default_level: &str) {
     let text = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)

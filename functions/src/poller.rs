@@ -1,10 +1,9 @@
-//! What Lambda's poller does, for a worker that runs outside Lambda.
+//! A poller like Lambda's event source mapping, for a worker outside Lambda.
 //!
-//! An event source mapping receives messages, hands them to the function as an event, and deletes
-//! what the answer does not name as failed. Its reading of that answer is strict in a way that has
-//! surprised many: an answer that it does not understand fails the whole batch, and one that it finds
-//! empty deletes all of it. A worker that runs locally must meet the same strictness, or it meets it
-//! for the first time in production.
+//! Lambda's poller receives messages, calls the function with an event, and deletes the messages that the answer does
+//! not list as failed. It reads the answer strictly: an answer that it can't read fails the whole batch, and an empty
+//! one deletes the whole batch. This poller is as strict, so that a wrong answer shows locally and not first in
+//! production.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -24,9 +23,9 @@ use serde_json::{Map, Value, json};
 
 /// How long a receive waits for a message.
 const LONG_POLL_SECONDS: i32 = 10;
-/// How often a switch that is off is looked at.
+/// How often the poller checks a switch that is off.
 const SWITCH_LOOK: Duration = Duration::from_millis(250);
-/// How long to wait after a receive that failed.
+/// How long to wait after a failed receive.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
 /// One queue, and how it is polled.
@@ -36,9 +35,9 @@ pub struct EventSourceMapping {
     pub client: aws_sdk_sqs::Client,
     /// The queue's URL.
     pub queue_url: String,
-    /// The queue's ARN, by which the function tells queues apart.
+    /// The queue's ARN, which tells the function the queue.
     pub queue_arn: String,
-    /// How many messages an event holds at most, 1 to 10.
+    /// The most messages of an event, 1 to 10.
     pub batch_size: i32,
     /// How many invocations run at once: the mapping's maximum concurrency.
     pub concurrency: usize,
@@ -66,15 +65,15 @@ impl Switch {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Has the queue polled from now on, or not.
+    /// Switches polling on or off.
     pub fn set(&self, on: bool) {
         self.0.store(on, Ordering::Relaxed);
     }
 }
 
 impl EventSourceMapping {
-    /// Polls until `stop` is raised and every invocation has ended. `invoke` is the function: given
-    /// an event and its deadline, it answers JSON or fails.
+    /// Polls until `stop` is raised and every invocation has ended. `invoke` is the function: it takes an event and its
+    /// deadline, and returns JSON or fails.
     pub async fn run<F, Fut>(&self, invoke: F, stop: &StopSignal)
     where
         F: Fn(Value, DateTime<Utc>) -> Fut,
@@ -104,8 +103,8 @@ impl EventSourceMapping {
                 continue;
             }
             if !self.switch.is_on() {
-                // They came while the receive outlasted the switch; nobody is to start them.
-                self.give_back(&messages).await;
+                // The switch went off during the receive, so these messages must not start.
+                self.make_visible(&messages).await;
                 continue;
             }
             let timeout = TimeDelta::from_std(self.function_timeout).unwrap_or(TimeDelta::MAX);
@@ -128,7 +127,7 @@ impl EventSourceMapping {
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .message_attribute_names("All")
             .customize()
-            // A long poll outlasts the timeouts that suit every other call.
+            // A long poll takes longer than the timeouts of all other calls.
             .config_override(Config::builder().timeout_config(long_poll_timeouts()))
             .send()
             .await;
@@ -165,7 +164,7 @@ impl EventSourceMapping {
     }
 
     /// Makes received messages visible again at once.
-    async fn give_back(&self, messages: &[Message]) {
+    async fn make_visible(&self, messages: &[Message]) {
         let entries = messages.iter().enumerate().filter_map(|(at, message)| {
             ChangeMessageVisibilityBatchRequestEntry::builder()
                 .id(at.to_string())
@@ -177,7 +176,10 @@ impl EventSourceMapping {
         let call = self.client.change_message_visibility_batch().queue_url(&self.queue_url);
         if let Err(error) = call.set_entries(Some(entries.collect())).send().await {
             let error = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
-            tracing::warn!(queue = %self.queue_url, error, "can't give messages back; they come later");
+            tracing::warn!(
+                queue = %self.queue_url, error,
+                "can't make messages visible; they come back after their visibility timeout"
+            );
         }
     }
 
@@ -198,7 +200,7 @@ impl EventSourceMapping {
         let call = self.client.delete_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
         if let Err(error) = call.send().await {
             let error = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
-            tracing::warn!(queue = %self.queue_url, error, "can't delete; the messages come again");
+            tracing::warn!(queue = %self.queue_url, error, "can't delete messages; they will be delivered again");
         }
     }
 }
@@ -234,7 +236,7 @@ pub enum Unreadable {
     /// The function failed.
     #[error("the function failed: {0}")]
     Failed(String),
-    /// `batchItemFailures` is no list.
+    /// `batchItemFailures` is not a list.
     #[error("batchItemFailures: expected a list, got {0}")]
     NotAList(String),
     /// An entry has no usable `itemIdentifier`.
@@ -242,8 +244,8 @@ pub enum Unreadable {
     BadIdentifier(String),
 }
 
-/// The messages that an answer names as failed, read as Lambda reads it: nothing at all (null, an
-/// empty object, an empty list) means that none failed, and anything out of order that all did.
+/// The messages that an answer lists as failed, read like Lambda does: an empty answer (null, an empty object, an empty
+/// list) means that none failed, and a malformed one that all did.
 ///
 /// ```
 /// use lambda_jobs_functions::poller::failed_items;

@@ -1,4 +1,4 @@
-//! Between Lambda's event and the core's messages.
+//! Translates Lambda's SQS event into core's messages, and core's report into Lambda's answer.
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use chrono::{DateTime, Utc};
@@ -6,9 +6,8 @@ use lambda_jobs_core::Queue;
 use lambda_jobs_core::ports::ReceivedMessage;
 use lambda_jobs_core::processor::BatchReport;
 
-/// The messages of an event. `queue_of` finds the queue by its real name; a message from a queue that
-/// it does not know, or without what every SQS message has, is left out here, and so reported as
-/// failed by [`response`]: it stays in its queue.
+/// The messages of an event. `queue_of` finds the queue by its real name. Leaves out a message from an unknown queue,
+/// or one without the fields of every SQS message. [`response`] then reports it as failed, so it stays in its queue.
 pub fn messages(event: SqsEvent, queue_of: impl Fn(&str) -> Option<Queue>) -> Vec<ReceivedMessage> {
     event.records.into_iter().filter_map(|record| message(record, &queue_of)).collect()
 }
@@ -17,7 +16,7 @@ fn message(record: SqsMessage, queue_of: &impl Fn(&str) -> Option<Queue>) -> Opt
     let arn = record.event_source_arn.unwrap_or_default();
     let name = arn.rsplit(':').next().unwrap_or_default();
     let Some(queue) = queue_of(name) else {
-        tracing::error!(%arn, "a message from a queue that is none of ours stays there; check the queue settings");
+        tracing::error!(%arn, "a message from an unknown queue stays there; check the queue settings");
         return None;
     };
     let attribute = |name: &str| record.attributes.get(name).map(String::as_str);
@@ -35,8 +34,8 @@ fn message(record: SqsMessage, queue_of: &impl Fn(&str) -> Option<Queue>) -> Opt
     })
 }
 
-/// Lambda's answer for a batch of which `ids` were received: every message that the report does not
-/// release is a failure, those that never reached it included.
+/// Lambda's answer for a batch with these `ids`: a failure for each message that the report does not ack, including
+/// those that never reached the processor.
 #[must_use]
 pub fn response(ids: &[String], known: &[String], report: &BatchReport) -> SqsBatchResponse {
     let stays = |id: &&String| report.retained.contains(id) || !known.contains(id);

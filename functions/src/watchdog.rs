@@ -1,10 +1,10 @@
-//! Naming the job that blocks.
+//! Reports a job that blocks its thread.
 //!
-//! A timeout stops a future at its next `await`. A handler that never reaches one (a tight loop, a
-//! blocking call) can't be stopped by anything inside the process, and would take its batch past the
-//! deadline without a word. So a thread of its own looks on: it names the job while it blocks, and
-//! ends the process shortly before the deadline, while the log line can still be written. The crash
-//! is then sorted out by the leases: batch mates are forgiven, and the culprit runs alone next.
+//! A timeout stops a future at its next `await`. Nothing inside the process can stop a handler that never reaches one
+//! (a tight loop, a blocking call), and its batch would miss the deadline without a log line. So the watchdog's own
+//! thread watches: it logs the job while it blocks, and ends the process half a second before the deadline, when it
+//! can still write a log line. (The batch itself is answered one second before the deadline.) After such a crash the
+//! leases decide: the other jobs of the batch are not blamed, and the job that blocked runs alone next.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,32 +14,32 @@ use std::time::{Duration, Instant};
 use lambda_jobs_core::JobId;
 use lambda_jobs_core::processor::RunObserver;
 
-/// After which time in one poll a job is said to block.
+/// How long one poll may take before the job counts as blocking.
 const SUSPICION: Duration = Duration::from_secs(2);
-/// How long before the deadline the process is ended.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long before the deadline the process ends.
+const END_BEFORE: Duration = Duration::from_millis(500);
 
-/// What happens when a job still blocks at the deadline.
+/// What to do when a job still blocks at the deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnBlocked {
-    /// The process ends: what Lambda would do a moment later, without a word.
+    /// End the process. Lambda would end it a moment later, without a log line.
     EndProcess,
-    /// It is only reported: where the process does more than run jobs.
+    /// Only log it, in a process that does more than run jobs.
     Report,
 }
 
 /// A job that blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockedJob {
-    /// Its identity.
+    /// Its id.
     pub job: JobId,
-    /// Its handler.
+    /// The name of its handler.
     pub name: String,
-    /// For how long it has not yielded.
+    /// How long it has blocked.
     pub blocked_for: Duration,
 }
 
-/// Looks on while jobs are polled.
+/// Watches the polls of jobs.
 #[derive(Clone)]
 pub struct Watchdog {
     shared: Arc<Shared>,
@@ -67,15 +67,15 @@ struct Poll {
 }
 
 impl Watchdog {
-    /// A watchdog with its thread.
+    /// Starts a watchdog and its thread.
     pub fn start(on_blocked: OnBlocked) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), on_blocked });
         let watched = Arc::clone(&shared);
-        std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watched.look_on())?;
+        std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watched.watch_polls())?;
         Ok(Self { shared })
     }
 
-    /// A batch begins that must be answered within `time_left`.
+    /// Watches a batch that must be answered within `time_left`.
     pub fn watch(&self, time_left: Duration) {
         let mut state = self.shared.state();
         state.batches += 1;
@@ -83,7 +83,7 @@ impl Watchdog {
         self.shared.changed.notify_all();
     }
 
-    /// The batch is answered.
+    /// Ends the watch of a batch.
     pub fn rest(&self) {
         let mut state = self.shared.state();
         state.batches = state.batches.saturating_sub(1);
@@ -92,7 +92,7 @@ impl Watchdog {
         }
     }
 
-    /// The job that has blocked longest at present, if one does.
+    /// The job that has blocked longest, if one blocks now.
     #[must_use]
     pub fn blocked(&self) -> Option<BlockedJob> {
         self.shared.state().longest_blocked(Instant::now()).map(Poll::as_blocked)
@@ -117,7 +117,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look_on(&self) {
+    fn watch_polls(&self) {
         let mut state = self.state();
         while !state.closed {
             let Some(deadline) = state.deadline else {
@@ -126,9 +126,9 @@ impl Shared {
             };
             let now = Instant::now();
             if let Some(poll) = state.longest_blocked(now) {
-                self.report(poll, now + LAST_WORDS >= deadline);
+                self.report(poll, now + END_BEFORE >= deadline);
             }
-            let nap = deadline.saturating_duration_since(now).min(SUSPICION / 4).max(LAST_WORDS / 10);
+            let nap = deadline.saturating_duration_since(now).min(SUSPICION / 4).max(END_BEFORE / 10);
             state = self.changed.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -165,7 +165,7 @@ impl RunObserver for Watchdog {
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        // The thread's own handle and this one are the last two.
+        // The thread holds one handle, so this one is the last besides it.
         if Arc::strong_count(&self.shared) <= 2 {
             self.shared.state().closed = true;
             self.shared.changed.notify_all();

@@ -1,7 +1,6 @@
-//! The worker function.
+//! A worker: a processor with the built-in job families, behind Lambda's events.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, Utc};
@@ -9,17 +8,12 @@ use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
 use lambda_jobs_core::ports::QueueError;
 use lambda_jobs_core::processor::{Invocation, JobProcessor};
 use lambda_jobs_core::{Invalid, JobManager, JobRegistry, Queue, RegisterError, StopSignal};
-use lambda_jobs_infra::{Settings, SettingsError};
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_jobs_infra::{Adapters, Settings, SettingsError};
 
+use crate::sqs_event;
 use crate::watchdog::{OnBlocked, Watchdog};
-use crate::{local, logging, sqs_event};
-use lambda_jobs_infra::Adapters;
 
-/// How long INIT waits for an answer that it can do without.
-const WARM_UP_LIMIT: Duration = Duration::from_secs(1);
-
-/// A worker: a processor, with Lambda's events as its way in and out.
+/// A worker: it takes Lambda's events, runs their jobs, and reports which messages failed.
 pub struct Worker {
     processor: JobProcessor,
     watchdog: Watchdog,
@@ -28,7 +22,7 @@ pub struct Worker {
 
 /// Why a worker, or the dispatcher, can't run.
 ///
-/// Its `Debug` form is its message too, because that is what a `main` that returns it prints.
+/// Its `Debug` form is its message, because a `main` that returns an error prints that.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
@@ -59,7 +53,7 @@ impl std::fmt::Debug for WorkerError {
 }
 
 impl Worker {
-    /// A worker with the job families that come along and what `register` adds to them.
+    /// A worker with the built-in job families and the handlers that `register` adds.
     pub fn new(
         settings: Settings,
         adapters: &Adapters,
@@ -79,13 +73,13 @@ impl Worker {
         Ok(Self { processor, watchdog, settings })
     }
 
-    /// The settings that it goes by.
+    /// Its settings.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Runs a batch. Never fails for a job's sake: what can't be answered for stays in its queue.
+    /// Runs a batch. A failed job never fails the call; a message without an outcome stays in its queue.
     pub async fn handle(
         &self,
         event: SqsEvent,
@@ -103,46 +97,5 @@ impl Worker {
 
     fn queue_of(&self, name: &str) -> Option<Queue> {
         Queue::ALL.into_iter().find(|queue| self.settings.queues.queue(*queue) == name)
-    }
-}
-
-/// Runs a worker with the job families that come along and your own handlers: on Lambda for as long
-/// as the environment lives, elsewhere against the local stack until Ctrl-C.
-///
-/// Settings come from the environment; see `lambda_jobs_infra::Settings`.
-pub async fn run_worker(
-    register: impl FnOnce(&mut JobRegistry) -> Result<(), RegisterError>,
-) -> Result<(), WorkerError> {
-    // On the heap, because the stack of `main` is where every caller would carry these futures.
-    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
-        Box::pin(local::run_worker(register)).await
-    } else {
-        Box::pin(serve(register)).await
-    }
-}
-
-async fn serve(
-    register: impl FnOnce(&mut JobRegistry) -> Result<(), RegisterError>,
-) -> Result<(), WorkerError> {
-    logging::init_json();
-    let settings = Settings::from_env()?;
-    let adapters = Adapters::new(lambda_jobs_infra::aws::shared_config().await, &settings);
-    let worker = Worker::new(settings, &adapters, OnBlocked::EndProcess, register)?;
-    warm_up(&adapters).await;
-    let serve = async |event: LambdaEvent<SqsEvent>| {
-        let deadline = DateTime::<Utc>::from(event.context.deadline());
-        Ok::<_, std::convert::Infallible>(worker.handle(event.payload, deadline, StopSignal::never()).await)
-    };
-    lambda_runtime::run(service_fn(serve)).await.map_err(WorkerError::Runtime)
-}
-
-/// Makes one cheap call, so that the first batch finds what every first call has to wait for. Lambda lends
-/// a whole processor for this part of an environment's life.
-async fn warm_up(adapters: &Adapters) {
-    if let Err(error) = adapters.dynamo().warm_up(WARM_UP_LIMIT).await {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "no answer during INIT; the first batch connects"
-        );
     }
 }

@@ -23,7 +23,7 @@ pub struct Adapters {
 }
 
 impl Adapters {
-    /// Adapters for the tables, queues and function that the settings name. Nothing is connected to yet.
+    /// Adapters for the tables, queues and function in the settings. Connects to nothing yet.
     #[must_use]
     pub fn new(sdk: &SdkConfig, settings: &Settings) -> Self {
         let dynamo = Dynamo::new(sdk, settings.tables.clone());

@@ -1,7 +1,7 @@
-//! Where requests really went, for errors that a person can act on.
+//! The address of a client's latest request, and failures sorted by their effect.
 //!
-//! An endpoint comes from a profile, from one of two environment variables or from the region, and
-//! the SDK's errors do not say which. So each client notes the address of its latest request.
+//! An endpoint comes from a profile, from one of two environment variables or from the region. The SDK's errors don't
+//! name it, so each client notes the address of its latest request.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,16 +49,16 @@ impl Intercept for Address {
     }
 }
 
-/// What went wrong with a call, sorted by what it means.
+/// A failed call, and its effect.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
-    /// The service's code, or the empty string where it gave none.
+    /// The service's error code, or the empty string if it gave none.
     #[cfg_attr(
         not(any(feature = "dynamodb", feature = "sqs")),
         expect(dead_code, reason = "Lambda's codes are read from its typed errors")
     )]
     pub(crate) code: String,
-    /// The code and message of the service, or what kept it from answering.
+    /// The code and message of the service, or the reason why no answer came.
     pub(crate) reason: String,
     /// Whether the request may have had its effect.
     #[cfg_attr(
@@ -68,14 +68,14 @@ pub(crate) struct Failure {
     pub(crate) fate: Fate,
 }
 
-/// What is known of a failed request's effect.
+/// The effect of a failed request, as far as known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// The service said no: it would say so again.
+    /// The service refused it, and would refuse it again.
     Refused,
-    /// It had no effect, and may have one when it is made again.
+    /// It had no effect, and may succeed if repeated.
     Unheard,
-    /// Its answer was lost: it may have had its effect.
+    /// Its answer was lost, so it may have had its effect.
     Unknown,
 }
 
@@ -123,7 +123,7 @@ impl Failure {
         Self { code, reason, fate }
     }
 
-    /// Whether the service asked for less.
+    /// Whether the service throttled the call.
     #[cfg(feature = "dynamodb")]
     pub(crate) fn is_throttled(&self) -> bool {
         is_throttle(&self.code)
@@ -136,7 +136,7 @@ fn is_throttle(code: &str) -> bool {
         .any(|word| code.contains(word))
 }
 
-/// The innermost cause, which names the real trouble ("connection refused").
+/// The innermost cause, which names the real problem ("connection refused").
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {

@@ -1,8 +1,7 @@
 //! The one configuration that every AWS client shares.
 //!
-//! Finding credentials and a region takes requests and files, and is the same for every client, so it
-//! is done once per process, when the first client asks. The endpoint follows `AWS_ENDPOINT_URL`
-//! where that is set.
+//! Finding credentials and a region takes requests and file reads, and gives every client the same answer. So it
+//! happens once per process, for the first client. `AWS_ENDPOINT_URL`, if set, decides the endpoint.
 
 use std::time::Duration;
 
@@ -18,8 +17,7 @@ pub async fn shared_config() -> &'static SdkConfig {
     SHARED.get_or_init(|| async { loader().load().await }).await
 }
 
-/// A loader with the project's timeouts and retries, for callers that set a region, an endpoint or
-/// credentials of their own.
+/// A loader with the project's timeouts and retries, for callers with their own region, endpoint or credentials.
 #[must_use]
 pub fn loader() -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
@@ -27,8 +25,7 @@ pub fn loader() -> ConfigLoader {
         .retry_config(RetryConfig::standard())
 }
 
-/// Short enough that a stalled request leaves a job's batch time to recover: 1 s to connect, 3 s for
-/// an attempt, 8 s in all.
+/// 1 s to connect, 3 s for an attempt, 8 s in all: short enough that a batch can recover from a stalled request.
 #[must_use]
 pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()

@@ -7,8 +7,8 @@ use lambda_jobs_core::clock::{BoxFuture, Clock};
 
 /// The machine's clock. Needs a tokio runtime with time enabled to sleep.
 ///
-/// Instants are whole milliseconds: that is what SQS stamps messages with and what callers read in
-/// JSON, and an instant that is finer than the one it is compared with is never due on time.
+/// Instants are whole milliseconds, like SQS's timestamps and the instants in JSON. A finer instant would never be due
+/// on time when compared with those.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     start: Instant,

@@ -11,8 +11,8 @@ pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
     fn next_u64(&self) -> u64 {
-        // Ids need to differ, not to be secret: where the system's source fails, the standard
-        // library's own seeds, new for each call, still differ.
+        // Ids must differ, and need not be secret. If the system's source fails, the standard library's seeds still
+        // differ, because each call makes new ones.
         getrandom::u64().unwrap_or_else(|_| RandomState::new().hash_one(std::time::Instant::now()))
     }
 }

@@ -1,5 +1,5 @@
-//! Events as log lines: what happens to breakers and limits is rare, and whoever reads the log of a job that
-//! waits wants to see it there.
+//! Events as log lines. Events of breakers and limits are rare, and a reader who looks for the reason of a waiting job
+//! wants them in the log.
 
 use async_trait::async_trait;
 use lambda_jobs_core::ports::{EventSink, JobEvent};

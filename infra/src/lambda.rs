@@ -1,7 +1,7 @@
 //! The event source mappings of the worker function.
 //!
-//! Lambda knows a mapping by the ARN of its queue, and we know the queue by its name. A change takes effect
-//! within a minute or so; until then Lambda refuses another, which is no failure but a matter of waiting.
+//! Lambda names a mapping's queue by its ARN, and the settings name it by its name. A change takes effect within
+//! about a minute. Until then Lambda refuses another change; that is no failure, the caller tries again.
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -25,14 +25,14 @@ pub struct LambdaEventSources {
 }
 
 impl LambdaEventSources {
-    /// The mappings of a function (its name or ARN) from queues of these names, by the shared configuration or
-    /// one like it.
+    /// The mappings of a function (its name or ARN) from queues of these names, with the shared configuration or one
+    /// like it.
     #[must_use]
     pub fn new(config: &SdkConfig, function: impl Into<String>, names: QueueNames) -> Self {
         Self::from_conf(Builder::from(config), function, names)
     }
 
-    /// The same by a service configuration, for interceptors and the like.
+    /// The same with a service configuration, for example with interceptors.
     #[must_use]
     pub fn from_conf(config: Builder, function: impl Into<String>, names: QueueNames) -> Self {
         let address = Address::default();
@@ -40,7 +40,7 @@ impl LambdaEventSources {
         Self { client, function: function.into(), names, address }
     }
 
-    /// The event source of a mapping; `None` where it is fed by something else.
+    /// The event source of a mapping; `None` if its source is none of the queues.
     fn read(&self, mapping: EventSourceMappingConfiguration) -> Option<EventSource> {
         let arn = mapping.event_source_arn?;
         let name = arn.strip_prefix("arn:")?.rsplit(':').next()?;
@@ -63,7 +63,7 @@ fn state(state: Option<&str>) -> SourceState {
         Some("Disabled") => SourceState::Disabled,
         Some("Enabling") => SourceState::Enabling,
         Some("Disabling") => SourceState::Disabling,
-        // Creating, Updating, Deleting, and what may come.
+        // Creating, Updating, Deleting, or a state that Lambda may add.
         _ => SourceState::Other,
     }
 }

@@ -1,10 +1,10 @@
 //! The ports of lambda-jobs on real services, and its settings from the environment.
 //!
-//! Core decides and this crate only carries out: an adapter turns what a port asks for into as few
-//! requests as its service allows, and turns the answers back into what the port promises. Each
-//! service has a cargo feature, so that a function carries only the clients it uses.
+//! Core decides; this crate carries out. An adapter turns a port's call into as few requests as its service allows, and
+//! turns the answers into the port's outcomes. Each service has a cargo feature, so that a function carries only the
+//! clients that it uses.
 //!
-//! | module | feature | what lives there |
+//! | module | feature | content |
 //! | --- | --- | --- |
 //! | [`dynamodb`] | `dynamodb` | job records, their index and history, counters, the control item, webhook deliveries |
 //! | [`sqs`] | `sqs` | the queues and their dead-letter queues |

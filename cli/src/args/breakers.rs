@@ -1,31 +1,31 @@
-//! What `breakers` takes.
+//! The arguments of `breakers`.
 
 use clap::{Args, Subcommand};
 use lambda_jobs_core::job::BreakerName;
 
 use super::Target;
 
-/// Breakers.
+/// The breaker commands.
 #[derive(Debug, Subcommand)]
 pub enum BreakersCommand {
-    /// List those that have ever opened or counted a failure, with what each stands at.
+    /// List every breaker that has opened or counted a failure, with its state and counts.
     List {
         /// Where they are.
         #[command(flatten)]
         target: Target,
     },
-    /// Open one: no calls are made and its jobs wait, until `close` or `reset`.
+    /// Open a breaker: its jobs wait, and make no calls, until `close` or `reset`.
     Open(OneBreaker),
-    /// Close one: calls are made whatever fails, until `open` or `reset`.
+    /// Close a breaker: its jobs run, however many calls fail, until `open` or `reset`.
     Close(OneBreaker),
-    /// Close one, and let it open by itself again.
+    /// Close a breaker, and let it open again on failures.
     Reset(OneBreaker),
 }
 
 /// One breaker.
 #[derive(Clone, Debug, Args)]
 pub struct OneBreaker {
-    /// Its name, such as webhook-example.com.
+    /// The breaker's name, such as webhook-example.com.
     pub name: BreakerName,
     /// Where it is.
     #[command(flatten)]

@@ -22,68 +22,68 @@ pub use webhooks::{
 
 /// Background jobs on AWS with no server to run.
 ///
-/// Without a command it starts the local stack with a small demo, as `dev` does.
+/// Without a command, it starts the local stack with a small demo, like `dev`.
 #[derive(Debug, Parser)]
 #[command(name = "lambda-jobs", version, propagate_version = true)]
 pub struct Cli {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What the command can do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start the local stack: DynamoDB and SQS on one port, a worker, a demo.
+    /// Start a local stack: DynamoDB and SQS on one port, a worker and a small demo.
     Dev(DevArgs),
-    /// Start the local stack, run the demo, show how it ended, and stop.
+    /// Start a local stack, run the demo, show its results, and stop.
     Demo(StackArgs),
-    /// Enqueue a job; prints its id.
+    /// Enqueue a job and print its id.
     Enqueue(EnqueueArgs),
-    /// Show where a job stands.
+    /// Show a job: its status, times, attempts, result or error.
     Status(StatusArgs),
-    /// Say why a job is not running, and when it can start at the earliest.
+    /// Show why a job is not running, and the earliest time it can start.
     Explain(OneJob),
     /// List jobs, latest first.
     List(ListArgs),
-    /// Stop a job; one that runs is told within seconds and not tried again.
+    /// Cancel a job. A running job is told within seconds, and is not retried.
     Cancel(OneJob),
-    /// Send a failed job on its way again.
+    /// Enqueue a failed job again, under the same id.
     Retry(OneJob),
-    /// Make a job that waits due at another instant.
+    /// Change when a waiting job is due.
     Reschedule(RescheduleArgs),
-    /// Jobs that are made again and again.
+    /// Manage schedules: jobs that recur.
     #[command(subcommand)]
     Schedules(SchedulesCommand),
-    /// Pause all work or one queue: jobs that run go on, no other is started until `resume`.
+    /// Pause all queues or one: running jobs go on, and no other job starts until `resume`.
     Pause(PauseArgs),
-    /// Resume all work, or one queue.
+    /// Resume all queues, or one.
     Resume(ResumeArgs),
-    /// What keeps jobs from calling what is down.
+    /// Show circuit breakers, or open and close them by hand.
     #[command(subcommand)]
     Breakers(BreakersCommand),
-    /// Show how much waits and runs, and what is paused.
+    /// Show how many jobs wait and run in each queue, and which queues are paused.
     Queue(Target),
-    /// Show what is not as it should be; fails if anything is.
+    /// Check the system and show its figures; fails if it finds a problem.
     Health(Target),
-    /// Remove finished jobs whose retention is over, and the details of all but the newest.
+    /// Remove finished jobs past their retention, and the payloads, results and errors of all but the newest.
     Cleanup(Target),
-    /// What could not be run.
+    /// Show dead letters: messages that no worker could run.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
-    /// Webhooks: where they go, and how they fare.
+    /// Manage webhooks: endpoints, events and deliveries.
     #[command(subcommand)]
     Webhooks(WebhooksCommand),
 }
 
-/// Which AWS is talked to, and how answers are printed.
+/// Where to find the jobs, and how to print the answer.
 #[derive(Clone, Debug, Args)]
 pub struct Target {
-    /// Talk to the local stack, on port 4566 unless said otherwise; without this, to AWS as it is
-    /// configured (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL` ...).
+    /// Use the local stack, on port 4566 or the given one. By default the command uses AWS, configured as usual
+    /// (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL` ...).
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "4566")]
     pub local: Option<u16>,
-    /// Print JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     pub json: bool,
 }
@@ -97,39 +97,40 @@ pub struct DevArgs {
     /// Start without the demo.
     #[arg(long)]
     pub no_demo: bool,
-    /// Start without a worker: yours polls the queues.
+    /// Start without a worker, to run your own.
     #[arg(long)]
     pub no_worker: bool,
-    /// Start without firing the template's rules.
+    /// Start without the EventBridge rules of the template.
     #[arg(long)]
     pub no_rules: bool,
 }
 
-/// Where the local stack listens, what it keeps, and how its worker runs jobs.
+/// How the local stack listens, keeps data, and runs jobs.
 #[derive(Clone, Debug, Args)]
 pub struct StackArgs {
-    /// The port of DynamoDB and SQS on 127.0.0.1; 0 takes a free one.
+    /// The port on 127.0.0.1 for DynamoDB and SQS; 0 picks a free one.
     #[arg(long, default_value_t = 4566)]
     pub port: u16,
-    /// Keep tables and queued messages in this folder over a restart.
+    /// Keep tables and queued messages in this folder between runs; by default nothing is kept.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Jobs of a batch that run at once [env: `LAMBDA_JOBS_CONCURRENCY`; default: 5].
+    /// How many jobs of a batch run at once [env: `LAMBDA_JOBS_CONCURRENCY`; default: 5].
     #[arg(long, value_name = "N")]
     pub concurrency: Option<String>,
-    /// The wait before the first retry, in milliseconds [env: `LAMBDA_JOBS_RETRY_DELAY_MS`; default: 5000].
+    /// The wait before the first retry, in milliseconds; doubled for each further one [env:
+    /// `LAMBDA_JOBS_RETRY_DELAY_MS`; default: 5000].
     #[arg(long, value_name = "MS")]
     pub retry_delay_ms: Option<String>,
-    /// Retries after the first attempt [env: `LAMBDA_JOBS_MAX_RETRIES`; default: 3].
+    /// How often a failed job is retried [env: `LAMBDA_JOBS_MAX_RETRIES`; default: 3].
     #[arg(long, value_name = "N")]
     pub max_retries: Option<String>,
-    /// How long one attempt may take, in milliseconds [env: `LAMBDA_JOBS_TIMEOUT_MS`; default: 30000].
+    /// The timeout of one attempt, in milliseconds [env: `LAMBDA_JOBS_TIMEOUT_MS`; default: 30000].
     #[arg(long, value_name = "MS")]
     pub timeout_ms: Option<String>,
 }
 
 impl Default for DevArgs {
-    /// What a bare `lambda-jobs` means.
+    /// The options of `lambda-jobs` without a command.
     fn default() -> Self {
         let stack = StackArgs {
             port: 4566,
@@ -144,7 +145,7 @@ impl Default for DevArgs {
 }
 
 impl StackArgs {
-    /// What the flags say about a setting, by the name of its environment variable.
+    /// The value that a flag gives to a setting, by the setting's environment variable.
     #[must_use]
     pub fn setting(&self, variable: &str) -> Option<String> {
         match variable {
@@ -160,45 +161,46 @@ impl StackArgs {
 /// A job to enqueue.
 #[derive(Clone, Debug, Args)]
 pub struct EnqueueArgs {
-    /// The name of its handler.
+    /// The name of the handler that runs the job.
     pub name: String,
-    /// What the handler is given, as JSON.
+    /// The input of the handler, as JSON.
     #[arg(long, value_parser = json, default_value = "{}")]
     pub payload: Value,
-    /// Its id: enqueueing it twice runs it once.
+    /// The job's id. Enqueueing the same id twice runs one job. By default a new id.
     #[arg(long)]
     pub id: Option<JobId>,
-    /// 1 (most urgent) to 10.
+    /// The priority, from 1 (most urgent) to 10.
     #[arg(long, value_parser = priority, default_value = "5")]
     pub priority: Priority,
-    /// The queue, whatever the priority: high, normal, low or webhooks.
+    /// The queue: high, normal, low or webhooks. By default the priority decides.
     #[arg(long, value_parser = queue)]
     pub queue: Option<Queue>,
-    /// How long from now it becomes due, such as "90s" or "1h 30m"; up to 366 days.
+    /// Start the job after this time, such as "90s" or "1h 30m"; at most 366 days.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub delay: Option<Duration>,
-    /// When it becomes due, such as 2026-11-23T08:00:00Z; at most 366 days ahead.
+    /// Start the job at this time, such as 2026-11-23T08:00:00Z; at most 366 days ahead.
     #[arg(long)]
     pub run_at: Option<DateTime<Utc>>,
-    /// Retries after the first attempt.
+    /// How often the job is retried. By default the handler decides, then the settings.
     #[arg(long)]
     pub max_retries: Option<u32>,
-    /// How long one attempt may take, such as "10s".
+    /// The timeout of one attempt, such as "10s". By default the handler decides, then the settings.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
-    /// A word to find it by; may be repeated.
+    /// A tag of the job; may be repeated.
     #[arg(long = "tag")]
     pub tags: Vec<String>,
-    /// Whose job it is.
+    /// The tenant that the job belongs to.
     #[arg(long)]
     pub tenant: Option<String>,
-    /// Of the jobs with one such key there is one at a time: while it is unfinished, its id is printed.
+    /// Allow one unfinished job with this key. While there is one, the command enqueues nothing and prints that job's
+    /// id.
     #[arg(long, value_name = "KEY")]
     pub unique_key: Option<String>,
-    /// How long it keeps its unique key even if it ends before, such as "1h"; 15 days at most.
+    /// Keep the unique key for this time even if the job ends earlier, such as "1h"; at most 15 days.
     #[arg(long, value_name = "DURATION", requires = "unique_key", value_parser = humantime::parse_duration)]
     pub unique_for: Option<Duration>,
-    /// Where it goes.
+    /// Where to enqueue it.
     #[command(flatten)]
     pub target: Target,
 }
@@ -206,35 +208,35 @@ pub struct EnqueueArgs {
 /// One job.
 #[derive(Clone, Debug, Args)]
 pub struct OneJob {
-    /// Its id.
+    /// The job's id.
     pub id: JobId,
     /// Where it is.
     #[command(flatten)]
     pub target: Target,
 }
 
-/// One job, and when it is to be due.
+/// A job, and when it is due.
 #[derive(Clone, Debug, Args)]
 #[group(id = "when", required = true, multiple = false, args = ["run_at", "delay"])]
 pub struct RescheduleArgs {
     /// The job.
     #[command(flatten)]
     pub job: OneJob,
-    /// When, such as 2026-11-23T08:00:00Z.
+    /// Start the job at this time, such as 2026-11-23T08:00:00Z.
     #[arg(long)]
     pub run_at: Option<DateTime<Utc>>,
-    /// How long from now, such as "90s" or "1h 30m"; "0s" is at once.
+    /// Start the job after this time, such as "90s" or "1h 30m"; "0s" means now.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub delay: Option<Duration>,
 }
 
-/// One job, and whether to wait for it.
+/// A job, and whether to watch it.
 #[derive(Clone, Debug, Args)]
 pub struct StatusArgs {
     /// The job.
     #[command(flatten)]
     pub job: OneJob,
-    /// Show every change until it has ended.
+    /// Show every change until the job ends; fails if the job failed.
     #[arg(long)]
     pub watch: bool,
 }
@@ -242,16 +244,16 @@ pub struct StatusArgs {
 /// Which jobs to list.
 #[derive(Clone, Debug, Args)]
 pub struct ListArgs {
-    /// Of this status only; queued, running and cancelled are found by reading the whole table.
+    /// List jobs of this status only. For queued, running and cancelled the command reads the whole table.
     #[arg(long)]
     pub status: Option<JobStatus>,
-    /// Of this name only.
+    /// List jobs of this handler only.
     #[arg(long)]
     pub name: Option<String>,
-    /// At most this many.
+    /// The most jobs to list.
     #[arg(long, default_value_t = 20)]
     pub limit: usize,
-    /// What a list before this one has named: the jobs after those.
+    /// Continue an earlier list at the cursor that it printed.
     #[arg(long)]
     pub cursor: Option<String>,
     /// Where they are.
@@ -259,13 +261,13 @@ pub struct ListArgs {
     pub target: Target,
 }
 
-/// What to pause, and why.
+/// The queues to pause, and the reason.
 #[derive(Clone, Debug, Args)]
 pub struct PauseArgs {
-    /// This queue only: high, normal, low or webhooks.
+    /// Pause this queue only: high, normal, low or webhooks.
     #[arg(long, value_parser = queue)]
     pub queue: Option<Queue>,
-    /// Why, for whoever looks next: at most 200 characters.
+    /// The reason, shown by `queue`, `explain` and `health`; at most 200 characters.
     #[arg(long)]
     pub reason: Option<PauseReason>,
     /// Where it is.
@@ -273,10 +275,10 @@ pub struct PauseArgs {
     pub target: Target,
 }
 
-/// What to resume.
+/// The queues to resume.
 #[derive(Clone, Debug, Args)]
 pub struct ResumeArgs {
-    /// This queue only: high, normal, low or webhooks.
+    /// Resume this queue only: high, normal, low or webhooks.
     #[arg(long, value_parser = queue)]
     pub queue: Option<Queue>,
     /// Where it is.
@@ -284,15 +286,15 @@ pub struct ResumeArgs {
     pub target: Target,
 }
 
-/// Dead letters.
+/// The dead letter commands.
 #[derive(Debug, Subcommand)]
 pub enum DeadLettersCommand {
-    /// List some of them, with the reason of each.
+    /// List dead letters with their reasons.
     List {
-        /// Of this queue only: high, normal, low or webhooks.
+        /// List dead letters of this queue only: high, normal, low or webhooks.
         #[arg(long, value_parser = queue)]
         queue: Option<Queue>,
-        /// At most this many of each queue.
+        /// The most dead letters to list of each queue.
         #[arg(long, default_value_t = 10)]
         limit: usize,
         /// Where they are.

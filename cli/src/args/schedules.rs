@@ -1,4 +1,4 @@
-//! What `schedules` takes.
+//! The arguments of `schedules`.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Target;
 
-/// Jobs that are made again and again.
+/// The schedule commands.
 #[derive(Debug, Subcommand)]
 pub enum SchedulesCommand {
     /// List all schedules, with their last and next occurrences.
@@ -17,96 +17,96 @@ pub enum SchedulesCommand {
         #[command(flatten)]
         target: Target,
     },
-    /// Make a schedule, or change the one that has this id.
+    /// Create a schedule, or replace the one with this id.
     Put(Box<PutScheduleArgs>),
-    /// Delete a schedule; what it made ahead of its time is cancelled.
+    /// Delete a schedule, and cancel the jobs that it enqueued ahead of time.
     Delete {
-        /// Its id.
+        /// The schedule's id.
         id: String,
         /// Where it is.
         #[command(flatten)]
         target: Target,
     },
-    /// Show the next occurrences, and where a change of the clocks or a short month touches them.
+    /// Show the next occurrences, and those that a clock change or a short month moves or skips.
     Preview(PreviewArgs),
-    /// Enqueue the occurrences of a range that were missed; none is made twice.
+    /// Enqueue the missed occurrences of a time range; none is enqueued twice.
     Backfill(BackfillArgs),
 }
 
-/// When a schedule has its occurrences.
+/// When a schedule fires.
 #[derive(Clone, Debug, Args)]
 pub struct TimesArgs {
-    /// Five or six fields, seconds first where there are six: "0 8 * * 1-5" or "0 0 8 * * 1-5".
+    /// A cron expression of five fields, or six with seconds first: "0 8 * * 1-5" or "0 0 8 * * 1-5".
     #[arg(long, value_name = "EXPR", conflicts_with = "rate")]
     pub cron: Option<String>,
-    /// An interval: "rate(5 minutes)", "rate(1 hour)", "rate(1 day)".
+    /// An interval, such as "rate(5 minutes)", "rate(1 hour)" or "rate(1 day)".
     #[arg(long, value_name = "RATE")]
     pub rate: Option<String>,
-    /// The zone whose local time a cron goes by, such as Europe/London; UTC where absent.
+    /// The time zone of the cron expression, such as Europe/London; by default UTC.
     #[arg(long)]
     pub zone: Option<String>,
-    /// What becomes of a local time that a change of the clocks skips: skip, or next (the default).
+    /// When a clock change skips a local time: skip the occurrence, or fire at the next valid time (next, the default).
     #[arg(long)]
     pub gap: Option<String>,
-    /// What becomes of a local time that comes twice: first (the default), or both.
+    /// When a clock change repeats a local time: fire at the first (the default), or at both.
     #[arg(long)]
     pub repeat: Option<String>,
-    /// The first instant at which it may fire, such as 2026-11-23T08:00:00Z.
+    /// Fire no earlier than this time, such as 2026-11-23T08:00:00Z.
     #[arg(long)]
     pub start: Option<String>,
-    /// The last instant at which it may fire.
+    /// Fire no later than this time.
     #[arg(long)]
     pub end: Option<String>,
 }
 
-/// A schedule to make or change.
+/// A schedule to create or replace.
 #[derive(Clone, Debug, Args)]
 pub struct PutScheduleArgs {
-    /// Its id; the job of an occurrence is called `<id>@<instant>`.
+    /// The schedule's id. Each occurrence enqueues a job with the id `<id>@<instant>`.
     pub id: String,
-    /// When.
+    /// When it fires.
     #[command(flatten)]
     pub times: TimesArgs,
-    /// The schedule as a JSON file, all of it but the id, instead of flags.
+    /// Read the whole schedule, except the id, from this JSON file instead of flags.
     #[arg(long, conflicts_with_all = ["cron", "rate", "job"])]
     pub file: Option<PathBuf>,
-    /// The name of the job's handler.
+    /// The name of the handler that runs its jobs.
     #[arg(long, required_unless_present = "file")]
     pub job: Option<String>,
-    /// What the handler is given, as JSON.
+    /// The input of the handler, as JSON.
     #[arg(long, value_parser = super::json)]
     pub payload: Option<Value>,
-    /// 1 (most urgent) to 10.
+    /// The priority of its jobs, from 1 (most urgent) to 10.
     #[arg(long)]
     pub priority: Option<u64>,
-    /// Retries after the first attempt.
+    /// How often a job is retried. By default the handler decides, then the settings.
     #[arg(long)]
     pub max_retries: Option<u64>,
-    /// How long one attempt may take, such as "10s".
+    /// The timeout of one attempt, such as "10s". By default the handler decides, then the settings.
     #[arg(long, value_parser = millis)]
     pub timeout: Option<u64>,
-    /// A word to find its jobs by; may be repeated.
+    /// A tag of its jobs; may be repeated.
     #[arg(long = "tag")]
     pub tags: Vec<String>,
-    /// Whose jobs they are.
+    /// The tenant that its jobs belong to.
     #[arg(long)]
     pub tenant: Option<String>,
-    /// The queue, whatever the priority: high, normal, low or webhooks.
+    /// The queue of its jobs: high, normal, low or webhooks. By default the priority decides.
     #[arg(long)]
     pub queue: Option<String>,
-    /// What becomes of an occurrence while the last one is unfinished: allow (the default), or skip.
+    /// When the last occurrence is unfinished: allow another (the default), or skip it.
     #[arg(long)]
     pub overlap: Option<String>,
-    /// What becomes of occurrences that were missed: skip, latest (the default), or all.
+    /// Which missed occurrences to enqueue afterwards: none (skip), the latest (the default), or all.
     #[arg(long)]
     pub missed: Option<String>,
-    /// How far back missed occurrences are made, such as "1h"; 15 days at most, and by default.
+    /// How far back to enqueue missed occurrences, such as "1h"; at most 15 days, which is the default.
     #[arg(long, value_parser = millis)]
     pub window: Option<u64>,
-    /// Keep it, and don't fire it.
+    /// Store the schedule without firing it.
     #[arg(long)]
     pub disabled: bool,
-    /// Where it is kept.
+    /// Where to find it.
     #[command(flatten)]
     pub target: Target,
 }
@@ -114,41 +114,41 @@ pub struct PutScheduleArgs {
 /// Which occurrences to show.
 #[derive(Clone, Debug, Args)]
 pub struct PreviewArgs {
-    /// A stored schedule; without it, one by --cron or --rate.
+    /// The id of a stored schedule. Without it, give --cron or --rate.
     #[arg(conflicts_with_all = ["cron", "rate", "zone", "gap", "repeat", "start", "end"])]
     pub id: Option<String>,
-    /// When.
+    /// When it fires.
     #[command(flatten)]
     pub times: TimesArgs,
-    /// From when on, such as 2027-03-27T00:00:00Z; now where absent.
+    /// Show occurrences from this time on, such as 2027-03-27T00:00:00Z; by default from now.
     #[arg(long)]
     pub from: Option<DateTime<Utc>>,
-    /// How many.
+    /// How many occurrences to show.
     #[arg(long, default_value_t = 10)]
     pub count: usize,
-    /// Where it is kept.
+    /// Where to find it.
     #[command(flatten)]
     pub target: Target,
 }
 
-/// Which occurrences to make.
+/// Which occurrences to enqueue.
 #[derive(Clone, Debug, Args)]
 pub struct BackfillArgs {
-    /// The schedule.
+    /// The schedule's id.
     pub id: String,
-    /// The first instant, at most 15 days ago.
+    /// The begin of the range, at most 15 days ago.
     #[arg(long)]
     pub from: DateTime<Utc>,
-    /// The last instant; now where absent.
+    /// The end of the range; by default now.
     #[arg(long)]
     pub to: Option<DateTime<Utc>>,
-    /// Where it is kept.
+    /// Where to find it.
     #[command(flatten)]
     pub target: Target,
 }
 
 impl TimesArgs {
-    /// The fields of the schedule's JSON that these are.
+    /// These options as fields of a schedule's JSON.
     pub(crate) fn fields(&self) -> Map<String, Value> {
         let given = [
             ("cron", &self.cron),
@@ -167,7 +167,7 @@ impl TimesArgs {
 }
 
 impl PutScheduleArgs {
-    /// The schedule's JSON; one rule reads it, wherever a schedule comes from.
+    /// The schedule's JSON. Core reads and checks it, as it does for a schedule from a file.
     pub(crate) fn fields(&self) -> Map<String, Value> {
         let mut fields = self.times.fields();
         let mut put = |name: &str, value: Value| {

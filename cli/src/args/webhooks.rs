@@ -1,4 +1,4 @@
-//! What `webhooks` takes.
+//! The arguments of `webhooks`.
 
 use std::time::Duration;
 
@@ -11,27 +11,27 @@ use serde_json::Value;
 
 use super::Target;
 
-/// Webhooks.
+/// The webhook commands.
 #[derive(Debug, Subcommand)]
 pub enum WebhooksCommand {
-    /// Where webhooks go.
+    /// Manage endpoints: the URLs that receive webhooks.
     #[command(subcommand)]
     Endpoints(EndpointsCommand),
-    /// Send an event to every endpoint that wants it; prints its deliveries and their jobs.
+    /// Send an event to every endpoint that wants it. Prints each delivery and its job.
     Publish(PublishArgs),
-    /// List deliveries, the latest first; reads the whole table.
+    /// List deliveries, latest first. Reads the whole table.
     Deliveries(DeliveriesArgs),
-    /// List the attempts at a delivery, the first first.
+    /// List the attempts of a delivery, earliest first.
     Attempts(OneDelivery),
-    /// Send a delivery once more that has ended, under the same id.
+    /// Send a finished delivery again, under the same id.
     Replay(OneDelivery),
-    /// Send everything once more that failed at an endpoint since an instant.
+    /// Send again all deliveries to an endpoint that failed since a given time.
     Recover(RecoverArgs),
-    /// Put a delivery to a URL that is no endpoint's, and enqueue its job; prints the job's id.
+    /// Send one webhook to any URL, without an endpoint. Prints the job's id.
     Deliver(DeliverArgs),
 }
 
-/// Endpoints.
+/// The endpoint commands.
 #[derive(Debug, Subcommand)]
 pub enum EndpointsCommand {
     /// List all endpoints, without their secrets.
@@ -40,78 +40,78 @@ pub enum EndpointsCommand {
         #[command(flatten)]
         target: Target,
     },
-    /// Make an endpoint, or change the one that has this id: all that is not given is as by default.
-    /// The secret of a new one is shown this once.
+    /// Create an endpoint, or replace the one with this id. Options that you leave out get their defaults. The command
+    /// prints the secret of a new endpoint, and never shows it again.
     Put(Box<PutEndpointArgs>),
-    /// Forget an endpoint, and its secrets; what is still due to it is cancelled.
+    /// Delete an endpoint and its secrets, and cancel its open deliveries.
     Delete(OneEndpoint),
-    /// Make a new secret, which is shown this once; the old one signs too until the overlap is over. At most five are in
-    /// use at once.
+    /// Create a new secret for an endpoint. The command prints it, and never shows it again. The old secret signs too
+    /// until the overlap ends. An endpoint has at most five secrets at once.
     RotateSecret(RotateArgs),
-    /// Let an endpoint get webhooks again.
+    /// Send webhooks to a disabled endpoint again.
     Enable(OneEndpoint),
-    /// Keep webhooks from an endpoint; what is still due to it fails.
+    /// Stop sending webhooks to an endpoint. Its open deliveries fail.
     Disable(OneEndpoint),
 }
 
 /// One endpoint.
 #[derive(Clone, Debug, Args)]
 pub struct OneEndpoint {
-    /// Its id.
+    /// The endpoint's id.
     pub id: EndpointId,
     /// Where it is.
     #[command(flatten)]
     pub target: Target,
 }
 
-/// An endpoint to make or change.
+/// An endpoint to create or replace.
 #[derive(Clone, Debug, Args)]
 pub struct PutEndpointArgs {
-    /// Its id.
+    /// The endpoint's id.
     pub id: EndpointId,
-    /// Where its webhooks go.
+    /// The URL that receives the webhooks.
     #[arg(long)]
     pub url: String,
-    /// Which events it wants, such as "invoice.paid,user.*"; "*" is all.
+    /// The event types to send, such as "invoice.paid,user.*"; "*" means all.
     #[arg(long, value_name = "TYPES", value_delimiter = ',', required = true)]
     pub event_types: Vec<String>,
-    /// Whose it is: it gets the events of this tenant alone.
+    /// Send only events of this tenant.
     #[arg(long)]
     pub tenant: Option<String>,
-    /// What it is, for a person to read.
+    /// A description for people.
     #[arg(long)]
     pub description: Option<String>,
-    /// A header to send along; may be repeated. Its value is never shown again.
+    /// An HTTP header to add to each request; may be repeated. Its value is never shown again.
     #[arg(long = "header", value_name = "NAME=VALUE")]
     pub headers: Vec<String>,
-    /// How many deliveries it gets in how long, such as "100/1m".
+    /// The most deliveries in a time, such as "100/1m".
     #[arg(long, value_name = "N/DURATION", value_parser = rate)]
     pub rate: Option<RateLimit>,
-    /// When failed deliveries are tried again: short (as jobs are), or long (for three days).
+    /// How to retry failed deliveries: short (like jobs), or long (for three days).
     #[arg(long, value_name = "SCHEDULE", value_parser = schedule, default_value = "short")]
     pub retry: RetrySchedule,
-    /// How often a delivery is tried at most; by default 4 times by the short schedule, 10 by the long one.
+    /// The most attempts of a delivery; by default 4 for short, 10 for long.
     #[arg(long, value_name = "N")]
     pub max_attempts: Option<u32>,
-    /// How they are sent: POST, PUT or PATCH.
+    /// The HTTP method: POST, PUT or PATCH.
     #[arg(long, value_parser = method, default_value = "POST")]
     pub method: Method,
-    /// How often a refusal (a client error) is confirmed by another try before it is believed: 0 to 10 times; twice by
-    /// default.
+    /// How many further attempts must confirm a refusal (a 4xx answer) before the delivery fails, 0 to 10; by default
+    /// 2.
     #[arg(long, value_name = "N")]
     pub confirmations: Option<u32>,
-    /// Where it is kept.
+    /// Where to find it.
     #[command(flatten)]
     pub target: Target,
 }
 
-/// Whose secret is replaced, and for how long the old one signs.
+/// An endpoint, and how long its old secret signs.
 #[derive(Clone, Debug, Args)]
 pub struct RotateArgs {
     /// The endpoint.
     #[command(flatten)]
     pub endpoint: OneEndpoint,
-    /// For how long the old secret signs too, such as "1h"; "0s" ends it at once.
+    /// How long the old secret signs too, such as "1h"; "0s" ends it now.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = overlap)]
     pub overlap: Duration,
 }
@@ -119,22 +119,22 @@ pub struct RotateArgs {
 /// An event to publish.
 #[derive(Clone, Debug, Args)]
 pub struct PublishArgs {
-    /// Its type, by which endpoints choose, such as invoice.paid.
+    /// The event's type, such as invoice.paid.
     #[arg(value_name = "TYPE")]
     pub event_type: String,
-    /// What is sent, as JSON.
+    /// The body to send, as JSON.
     #[arg(long, value_parser = super::json, default_value = "{}")]
     pub payload: Value,
-    /// Whose it is.
+    /// The tenant that the event belongs to.
     #[arg(long)]
     pub tenant: Option<String>,
-    /// Its id, of at most 150 bytes: publishing it twice delivers it once.
+    /// The event's id, at most 150 bytes. Publishing the same id twice delivers once. By default a new id.
     #[arg(long)]
     pub id: Option<JobId>,
-    /// How long from now it becomes due, such as "90s" or "1h 30m"; up to 366 days.
+    /// Deliver after this time, such as "90s" or "1h 30m"; at most 366 days.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub delay: Option<Duration>,
-    /// Where it goes.
+    /// Where to publish it.
     #[command(flatten)]
     pub target: Target,
 }
@@ -142,13 +142,13 @@ pub struct PublishArgs {
 /// Which deliveries to list.
 #[derive(Clone, Debug, Args)]
 pub struct DeliveriesArgs {
-    /// To this endpoint only.
+    /// List deliveries to this endpoint only.
     #[arg(long, value_name = "ID")]
     pub endpoint: Option<EndpointId>,
-    /// Of this status only: pending, processing, delivered, failed or cancelled.
+    /// List deliveries of this status only: pending, processing, delivered, failed or cancelled.
     #[arg(long, value_parser = status)]
     pub status: Option<DeliveryStatus>,
-    /// At most this many.
+    /// The most deliveries to list.
     #[arg(long, default_value_t = 20)]
     pub limit: usize,
     /// Where they are.
@@ -159,7 +159,7 @@ pub struct DeliveriesArgs {
 /// One delivery.
 #[derive(Clone, Debug, Args)]
 pub struct OneDelivery {
-    /// Its id, which its receiver knows as `webhook-id`.
+    /// The delivery's id, which its receiver gets as the header `webhook-id`.
     #[arg(value_name = "DELIVERY")]
     pub id: String,
     /// Where it is.
@@ -167,35 +167,35 @@ pub struct OneDelivery {
     pub target: Target,
 }
 
-/// What to send once more.
+/// What to send again.
 #[derive(Clone, Debug, Args)]
 pub struct RecoverArgs {
     /// The endpoint.
     #[command(flatten)]
     pub endpoint: OneEndpoint,
-    /// From when on: an instant such as 2026-11-23T08:00:00Z, or how long ago, such as "2h".
+    /// A time such as 2026-11-23T08:00:00Z, or how long ago, such as "2h".
     #[arg(long, value_name = "INSTANT|DURATION", value_parser = since)]
     pub since: DateTime<Utc>,
 }
 
-/// A delivery to make.
+/// A webhook to send.
 #[derive(Clone, Debug, Args)]
 pub struct DeliverArgs {
-    /// Where it goes.
+    /// The URL to send to.
     pub url: String,
-    /// What is sent, as JSON.
+    /// The body to send, as JSON.
     #[arg(long, value_parser = super::json, default_value = "{}")]
     pub payload: Value,
-    /// How often it is tried at most.
+    /// The most attempts.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=101))]
     pub max_attempts: u32,
-    /// Where it is kept.
+    /// Where to find it.
     #[command(flatten)]
     pub target: Target,
 }
 
 impl PutEndpointArgs {
-    /// The endpoint that is meant. What it may be is for the core to say; headers are only taken apart.
+    /// The endpoint that these options describe. This splits the headers; core checks everything else.
     pub(crate) fn spec(&self) -> Result<EndpointSpec, String> {
         let given = self.clone();
         Ok(EndpointSpec {
@@ -213,7 +213,7 @@ impl PutEndpointArgs {
     }
 }
 
-/// A value may be a secret, and is in no message, not even where it is given in another way than expected.
+/// A value may be a secret, so no message quotes one, even if its header is malformed.
 fn headers(given: &[String]) -> Result<Headers, String> {
     let mut headers = Headers::new();
     for header in given {
@@ -266,7 +266,7 @@ fn status(text: &str) -> Result<DeliveryStatus, String> {
     })
 }
 
-/// The longest overlap: receivers that have not changed their secret by then will not.
+/// The longest overlap. A receiver that has not changed its secret by then never will.
 const LONGEST_OVERLAP: Duration = Duration::from_hours(30 * 24);
 
 fn overlap(text: &str) -> Result<Duration, String> {

@@ -9,7 +9,7 @@ use super::{Failure, connect};
 use crate::args::{BreakersCommand, OneBreaker, Target};
 use crate::output;
 
-/// Carries out one of the commands.
+/// Runs a breaker command.
 pub(super) async fn run(command: BreakersCommand) -> Result<ExitCode, Failure> {
     match command {
         BreakersCommand::List { target } => list(&target).await,
@@ -36,7 +36,7 @@ async fn list(target: &Target) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     if breakers.is_empty() {
-        eprintln!("no breakers; one is known once it has counted a failure, or somebody has opened it");
+        eprintln!("no breakers; a breaker is listed once it counted a failure or somebody opened it");
         return Ok(ExitCode::SUCCESS);
     }
     let header =

@@ -8,7 +8,7 @@ use super::{Failure, connect};
 use crate::args::Target;
 use crate::output;
 
-/// Forgets what is over, and says what that was.
+/// Removes finished jobs past their retention, and prints how many.
 pub(super) async fn cleanup(target: &Target) -> Result<ExitCode, Failure> {
     let keep = Settings::from_env()?.max_job_history;
     let (_, manager) = connect(target).await?;
@@ -18,12 +18,12 @@ pub(super) async fn cleanup(target: &Target) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     output::line(&format!(
-        "looked at {} finished jobs: removed {} whose retention is over, with {} parts of the history; took payload, \
-         result and error from {} older than the newest {keep}; left {} alone that changed meanwhile",
+        "checked {} finished jobs: removed {} past their retention, and {} parts of the history; removed payload, \
+         result and error of {} jobs older than the newest {keep}; skipped {} that changed meanwhile",
         report.examined, report.removed, report.history_removed, report.trimmed, report.changed
     ))?;
     if !report.complete {
-        output::line("there is more to clean up; run it again")?;
+        output::line("more jobs are left to clean up; run the command again")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use super::{Failure, connect};
 use crate::args::Target;
 use crate::output;
 
-/// Lists what could not be run, with the reason of each.
+/// Lists dead letters with their reasons.
 pub(super) async fn list(queue: Option<Queue>, limit: usize, target: &Target) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(target).await?;
     let mut letters = Vec::new();

@@ -14,9 +14,9 @@ use crate::args::{DevArgs, StackArgs};
 use crate::local::{Demo, DemoOutcome, Fired, Progress, Receiver, Rules, Stack, StackOptions};
 use crate::output;
 
-/// How long the demo may take; its slowest job waits for one backoff of 5 s.
+/// How long the demo may take. Its slowest job waits one backoff of 5 s.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How often the counters are looked at.
+/// How often the command reads the counters.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts the stack, a worker and the demo, and serves until Ctrl-C.
@@ -54,7 +54,7 @@ pub(super) async fn dev(args: DevArgs) -> Result<ExitCode, Failure> {
     if let Some(worker) = worker {
         progress.end();
         eprintln!(
-            "stopping: what runs has {} s to end",
+            "stopping: running jobs have {} s to end",
             lambda_jobs_core::JobProcessor::STOP_GRACE.as_secs()
         );
         worker.stop().await?;
@@ -97,7 +97,7 @@ fn init_logging(progress: &Progress) {
         .with_target(false)
         .with_env_filter(filter)
         .finish();
-    // Only a test that set its own can be in the way, and then its own is wanted.
+    // Only a test can have set another subscriber, and then the test wants that one.
     let _ = tracing::subscriber::set_global_default(text);
 }
 
@@ -128,7 +128,9 @@ fn show_firing(fired: &Fired<'_>, progress: &Progress) {
     let time = fired.at.format("%H:%M:%S");
     match &fired.error {
         None => progress.line(&format!("{time}  rule {} fired", fired.rule)),
-        Some(error) => progress.line(&format!("{time}  rule {} fired in vain: {error}", fired.rule)),
+        Some(error) => {
+            progress.line(&format!("{time}  rule {} could not send its message: {error}", fired.rule))
+        }
     }
 }
 
@@ -143,7 +145,7 @@ fn print_next_steps(port: &str, receiver: &Receiver) {
 }
 
 fn summarize(outcomes: &[DemoOutcome]) -> Result<(), Failure> {
-    let mut table = output::table(&["what it shows", "status", "attempts", "took", "as expected"]);
+    let mut table = output::table(&["demo", "status", "attempts", "took", "as expected"]);
     for outcome in outcomes {
         let job = outcome.job.as_ref();
         table.add_row([
@@ -182,8 +184,8 @@ async fn show_activity(manager: &JobManager) -> Result<(), Failure> {
     }
 }
 
-/// Completes at Ctrl-C, or when the system asks the process to end: from the call on, not from the first poll, so
-/// that whoever reads an address can end what answers there.
+/// Completes at Ctrl-C, or when the system asks the process to end. It listens from the call on, not from the first
+/// poll, so that a program that reads the printed address can end the stack at once.
 fn stop_asked() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let signals = {

@@ -8,7 +8,7 @@ use super::{Failure, connect};
 use crate::args::EnqueueArgs;
 use crate::output;
 
-/// Enqueues a job, and prints its id alone, so that a script can keep it.
+/// Enqueues a job. Prints nothing but its id, so that a script can store it.
 pub(super) async fn enqueue(args: EnqueueArgs) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(&args.target).await?;
     let enqueued = manager.enqueue(new_job(&args)).await?;
@@ -18,10 +18,10 @@ pub(super) async fn enqueue(args: EnqueueArgs) -> Result<ExitCode, Failure> {
         output::line(enqueued.job_id.as_str())?;
         if enqueued.duplicate {
             if args.id.as_ref() == Some(&enqueued.job_id) {
-                eprintln!("duplicate: this id was enqueued before; it is {}", enqueued.status);
+                eprintln!("duplicate: a job with this id exists, with status {}", enqueued.status);
             } else {
                 eprintln!(
-                    "duplicate of {}: it has this unique key; it is {}",
+                    "duplicate of {}: that job holds this unique key, with status {}",
                     enqueued.job_id, enqueued.status
                 );
             }

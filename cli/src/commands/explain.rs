@@ -8,7 +8,7 @@ use super::{Failure, connect};
 use crate::args::OneJob;
 use crate::output;
 
-/// Says why a job is not running. That nothing is known of it is an answer too.
+/// Shows why a job is not running. An unknown job is an answer too, and no failure.
 pub(super) async fn explain(args: OneJob) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(&args.target).await?;
     let explanation = manager.explain(&args.id).await?;
@@ -19,7 +19,7 @@ pub(super) async fn explain(args: OneJob) -> Result<ExitCode, Failure> {
     output::line(&format!("{}: {}: {}", args.id, explanation.reason, explanation.detail))?;
     if let Some(at) = explanation.next_eligible_at {
         let at = at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-        output::line(&format!("it can start at {at} at the earliest"))?;
+        output::line(&format!("earliest start: {at}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use super::pause::told;
+use super::pause::state;
 use super::{Failure, connect, exit};
 use crate::args::Target;
 use crate::output;
 
-/// Shows how much waits and runs, in each queue and in all.
+/// Shows how many jobs wait and run, in each queue and in all.
 pub(super) async fn queue(target: &Target) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(target).await?;
     let status = manager.queue_status().await?;
@@ -18,7 +18,7 @@ pub(super) async fn queue(target: &Target) -> Result<ExitCode, Failure> {
     let mut table = output::table(&["queue", "size", "processing", "state"]);
     for one in &status.queues {
         let (size, processing) = (one.size.to_string(), one.processing.to_string());
-        table.add_row([one.queue.to_string(), size, processing, told(one.pause.as_ref())]);
+        table.add_row([one.queue.to_string(), size, processing, state(one.pause.as_ref())]);
     }
     let (size, processing) = (status.size.to_string(), status.processing.to_string());
     let ended = format!("{} completed, {} failed", status.completed, status.failed);
@@ -27,7 +27,7 @@ pub(super) async fn queue(target: &Target) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows what is not as it should be, and the figures; fails if anything is.
+/// Shows problems and figures; fails if there is a problem.
 pub(super) async fn health(target: &Target) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(target).await?;
     let health = manager.health().await?;
@@ -49,7 +49,7 @@ pub(super) async fn health(target: &Target) -> Result<ExitCode, Failure> {
         ("completed", metrics.completed_jobs.to_string()),
         ("failed", metrics.failed_jobs.to_string()),
         ("mean attempt", format!("{} ms", metrics.average_execution_time.as_millis())),
-        // Rounded down, so that what is too low never reads as if it were not.
+        // Rounded down, so that a rate below a threshold never reads as if it reached it.
         ("success rate", format!("{:.1} %", (metrics.success_rate * 1000.0).floor() / 10.0)),
         ("last processed", last.unwrap_or_else(|| "never".to_owned())),
     ];

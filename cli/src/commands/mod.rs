@@ -1,42 +1,48 @@
 //! The commands.
 
 mod breakers;
+mod cancel;
 mod cleanup;
 mod dead_letters;
 mod dev;
 mod enqueue;
 mod explain;
-mod find;
 mod health;
+mod list;
 mod pause;
+mod reschedule;
+mod retry;
 mod schedules;
-mod steer;
+mod status;
 mod webhooks;
 
 use std::process::ExitCode;
 
+use chrono::{DateTime, Utc};
 use lambda_jobs_core::JobManager;
 use lambda_jobs_functions::Adapters;
 use lambda_jobs_infra::Settings;
+use serde_json::json;
 
-use crate::args::{Cli, Command, DeadLettersCommand, DevArgs, Target};
+use crate::args::{Cli, Command, DeadLettersCommand, DevArgs, OneJob, Target};
+use crate::output;
 
-/// What ends a command with a message; any error can be one.
+/// An error that ends a command; any error can be one.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Carries out a command line.
+/// Runs a command line.
 pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         None => dev::dev(DevArgs::default()).await,
         Some(Command::Dev(args)) => dev::dev(args).await,
         Some(Command::Demo(args)) => dev::demo(args).await,
         Some(Command::Enqueue(args)) => enqueue::enqueue(args).await,
-        Some(Command::Status(args)) => find::status(args).await,
+        Some(Command::Status(args)) => status::status(args).await,
         Some(Command::Explain(args)) => explain::explain(args).await,
-        Some(Command::List(args)) => find::list(args).await,
-        Some(Command::Cancel(args)) => steer::cancel(args).await,
-        Some(Command::Retry(args)) => steer::retry(args).await,
-        Some(Command::Reschedule(args)) => steer::reschedule(args).await,
+        Some(Command::List(args)) => list::list(args).await,
+        Some(Command::Cancel(args)) => cancel::cancel(args).await,
+        Some(Command::Retry(args)) => retry::retry(args).await,
+        Some(Command::Reschedule(args)) => reschedule::reschedule(args).await,
         Some(Command::Schedules(command)) => schedules::run(command).await,
         Some(Command::Pause(args)) => pause::pause(args).await,
         Some(Command::Resume(args)) => pause::resume(args).await,
@@ -51,7 +57,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
 }
 
-/// The adapters of the AWS that a command talks to, and a manager on them.
+/// Adapters for the target of a command, and a manager on them.
 async fn connect(target: &Target) -> Result<(Adapters, JobManager), Failure> {
     let settings = Settings::from_env()?;
     let sdk = match target.local {
@@ -63,7 +69,22 @@ async fn connect(target: &Target) -> Result<(Adapters, JobManager), Failure> {
     Ok((adapters, manager))
 }
 
-/// An exit code that tells a script whether the command did what it was asked to.
+/// The exit code: success only if the command did its work.
 fn exit(done: bool) -> ExitCode {
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints what a command changed about a job; fails if it changed nothing.
+fn report_change(args: &OneJob, done: bool, status: &str, text: &str) -> Result<ExitCode, Failure> {
+    if args.target.json {
+        output::json(&json!({ "jobId": args.id, "done": done, "status": status, "detail": text }))?;
+    } else {
+        output::line(&format!("{}: {text}", args.id))?;
+    }
+    Ok(exit(done))
+}
+
+/// An instant in a job's table, in UTC.
+fn time(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S%.3f").to_string()
 }

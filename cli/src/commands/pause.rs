@@ -24,7 +24,7 @@ pub(super) async fn resume(args: ResumeArgs) -> Result<ExitCode, Failure> {
     report(&control, args.target.json)
 }
 
-/// Says of each queue whether it is paused now.
+/// Prints for each queue whether it is paused now.
 fn report(control: &Control, json: bool) -> Result<ExitCode, Failure> {
     if json {
         let queue = |queue: Queue| {
@@ -42,14 +42,14 @@ fn report(control: &Control, json: bool) -> Result<ExitCode, Failure> {
         output::json(&json!({ "paused": control.is_all_paused(), "queues": queues }))?;
     } else {
         for queue in Queue::ALL {
-            output::line(&format!("{queue}: {}", told(control.pause_of(queue))))?;
+            output::line(&format!("{queue}: {}", state(control.pause_of(queue))))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether a queue's jobs are started, in words.
-pub(super) fn told(pause: Option<&Pause>) -> String {
+/// Whether a queue runs or is paused, in words.
+pub(super) fn state(pause: Option<&Pause>) -> String {
     let Some(Pause { since, reason }) = pause else { return "running".to_owned() };
     let since = since.format("%Y-%m-%d %H:%M:%S");
     match reason {

@@ -13,7 +13,7 @@ use super::{Failure, connect, exit};
 use crate::args::{BackfillArgs, PreviewArgs, PutScheduleArgs, SchedulesCommand, Target};
 use crate::output;
 
-/// Carries out one of the commands.
+/// Runs a schedule command.
 pub(super) async fn run(command: SchedulesCommand) -> Result<ExitCode, Failure> {
     match command {
         SchedulesCommand::List { target } => list(&target).await,
@@ -107,7 +107,7 @@ async fn show_preview(args: &PreviewArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What whoever made the schedule may not expect, beside the answer, so that a script can read that alone.
+/// Prints warnings to standard error, so that a script reads the answer alone.
 fn warn(shown: &Preview) {
     for warning in &shown.warnings {
         eprintln!("warning: {warning}");
@@ -116,7 +116,7 @@ fn warn(shown: &Preview) {
 
 async fn backfill(args: &BackfillArgs) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(&args.target).await?;
-    // By the clock that it is checked by, which counts whole milliseconds.
+    // The manager checks it by this clock, which counts whole milliseconds.
     let to = args.to.unwrap_or_else(|| SystemClock::new().now());
     let answers = manager.backfill(&args.id.parse()?, args.from, to).await?;
     let (mut enqueued, mut duplicates, mut errors) = (Vec::new(), 0, Vec::new());
@@ -131,7 +131,7 @@ async fn backfill(args: &BackfillArgs) -> Result<ExitCode, Failure> {
         output::json(&json!({ "enqueued": enqueued, "duplicates": duplicates, "errors": errors }))?;
     } else {
         enqueued.iter().try_for_each(|id| output::line(id))?;
-        eprintln!("{} enqueued, {duplicates} existed before", enqueued.len());
+        eprintln!("{} enqueued, {duplicates} existed already", enqueued.len());
         for error in &errors {
             eprintln!("error: {error}");
         }

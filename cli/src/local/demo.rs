@@ -1,5 +1,5 @@
-//! A small demo that shows every way a job can end, over the same paths that any job takes: messages
-//! in SQS, webhooks over HTTP, records in DynamoDB. Its receiver of webhooks is there to be tried, too.
+//! A small demo that shows how jobs end. Its jobs take the same paths as all jobs: messages in SQS, webhooks over HTTP,
+//! records in DynamoDB. You can send webhooks to its receiver, too.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,7 +13,6 @@ use axum::routing::post;
 use chrono::Utc;
 use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
 use lambda_jobs_core::families::webhook::{NAME, WebhookPayload};
-use lambda_jobs_core::manager::EnqueueError;
 use lambda_jobs_core::ports::Outgoing;
 use lambda_jobs_core::{JobExecution, JobId, JobManager, JobStatus, NewJob, Queue};
 use lambda_jobs_infra::OsEntropy;
@@ -23,9 +22,9 @@ use tokio::task::JoinHandle;
 
 use super::{Progress, Stack};
 
-/// How often the demo looks at its jobs.
+/// How often the demo reads its jobs.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
-/// How many webhooks simply succeed.
+/// How many webhooks succeed at once.
 const PLAIN: usize = 6;
 
 /// A server for webhooks: `/ok/...` answers 204, `/flaky/...` 500 at first, `/down/...` always 500.
@@ -34,8 +33,7 @@ pub struct Receiver {
     server: JoinHandle<()>,
 }
 
-/// Demo jobs on their way.
-#[derive(Default)]
+/// Enqueued demo jobs.
 pub struct Demo {
     jobs: Vec<DemoJob>,
 }
@@ -48,18 +46,18 @@ struct DemoJob {
 
 /// How one demo job ended.
 pub struct DemoOutcome {
-    /// The job; absent where nothing is known of it.
+    /// The job, if it is known.
     pub job: Option<JobExecution>,
     /// Its id.
     pub id: JobId,
-    /// What it was to show.
+    /// What it shows.
     pub what: &'static str,
-    /// How it was to end.
+    /// The status that it should end with.
     pub expected: JobStatus,
 }
 
 impl DemoOutcome {
-    /// Whether it ended as it was to.
+    /// Whether it ended with that status.
     #[must_use]
     pub fn as_expected(&self) -> bool {
         self.job.as_ref().is_some_and(|job| job.status == self.expected)
@@ -92,6 +90,66 @@ impl Drop for Receiver {
     }
 }
 
+/// Makes the demo's jobs.
+struct Setup<'a> {
+    stack: &'a Stack,
+    manager: &'a JobManager,
+    receiver: &'a Receiver,
+    jobs: Vec<DemoJob>,
+}
+
+impl Setup<'_> {
+    /// A job that sends a webhook to a path of the receiver, and retries once.
+    async fn webhook(
+        &mut self,
+        path: &str,
+        what: &'static str,
+        expected: JobStatus,
+    ) -> Result<(), crate::commands::Failure> {
+        let job = self.delivery(path).await?.max_retries(1);
+        self.enqueue(job, what, expected).await
+    }
+
+    async fn delayed(&mut self) -> Result<(), crate::commands::Failure> {
+        let job = self.delivery("ok/delayed").await?.delay(Duration::from_secs(3));
+        self.enqueue(job, "a webhook is due in 3 seconds", JobStatus::Completed).await
+    }
+
+    /// Stores a delivery, and returns the job that sends it.
+    async fn delivery(&self, path: &str) -> Result<NewJob, crate::commands::Failure> {
+        let (stack, receiver) = (self.stack, self.receiver);
+        let now = Utc::now();
+        let id = JobId::generate(now, &OsEntropy);
+        let delivery = WebhookDelivery::new(id.as_str(), receiver.url(path), json!({ "demo": path }), now);
+        stack.adapters().ports().webhooks.webhooks.put_delivery(&delivery).await?;
+        let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id };
+        Ok(NewJob::new(NAME).id(id).payload(serde_json::to_value(payload)?).tag("demo"))
+    }
+
+    async fn enqueue(
+        &mut self,
+        job: NewJob,
+        what: &'static str,
+        expected: JobStatus,
+    ) -> Result<(), crate::commands::Failure> {
+        let id = self.manager.enqueue(job).await?.job_id;
+        self.jobs.push(DemoJob { id, what, expected });
+        Ok(())
+    }
+
+    /// A plain SQS message, as any program can send one, that no handler can run.
+    async fn plain_message(&mut self) -> Result<(), crate::commands::Failure> {
+        let id = JobId::generate(Utc::now(), &OsEntropy);
+        let body = json!({ "id": id, "name": "no-such-job" }).to_string();
+        let message = Outgoing { queue: Queue::Low, body, delay: Duration::ZERO, group: None };
+        let sent = self.stack.adapters().ports().core.queue.send(&[message]).await;
+        sent.into_iter().collect::<Result<Vec<()>, _>>()?;
+        let what = "no worker can run it: a dead letter with its reason";
+        self.jobs.push(DemoJob { id, what, expected: JobStatus::Failed });
+        Ok(())
+    }
+}
+
 impl Demo {
     /// Enqueues the jobs.
     pub async fn start(
@@ -99,87 +157,19 @@ impl Demo {
         manager: &JobManager,
         receiver: &Receiver,
     ) -> Result<Self, crate::commands::Failure> {
-        let mut demo = Self::default();
+        let mut setup = Setup { stack, manager, receiver, jobs: Vec::new() };
         for number in 0..PLAIN {
-            let path = format!("ok/{number}");
-            demo.webhook(stack, manager, receiver, &path, "a webhook is delivered", JobStatus::Completed)
-                .await?;
+            setup.webhook(&format!("ok/{number}"), "a webhook is delivered", JobStatus::Completed).await?;
         }
         let flaky = "the first answer is 500, the retry succeeds";
-        demo.webhook(stack, manager, receiver, "flaky/1", flaky, JobStatus::Completed).await?;
-        demo.webhook(stack, manager, receiver, "down/1", "every answer is 500", JobStatus::Failed).await?;
-        demo.delayed(stack, manager, receiver).await?;
-        demo.bare(stack).await?;
-        Ok(demo)
+        setup.webhook("flaky/1", flaky, JobStatus::Completed).await?;
+        setup.webhook("down/1", "every answer is 500", JobStatus::Failed).await?;
+        setup.delayed().await?;
+        setup.plain_message().await?;
+        Ok(Self { jobs: setup.jobs })
     }
 
-    async fn delivery(
-        stack: &Stack,
-        receiver: &Receiver,
-        path: &str,
-    ) -> Result<(JobId, serde_json::Value), crate::commands::Failure> {
-        let now = Utc::now();
-        let id = JobId::generate(now, &OsEntropy);
-        let delivery = WebhookDelivery::new(id.as_str(), receiver.url(path), json!({ "demo": path }), now);
-        stack.adapters().ports().webhooks.deliveries.put_one(&delivery).await?;
-        let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id };
-        Ok((id, serde_json::to_value(payload)?))
-    }
-
-    async fn webhook(
-        &mut self,
-        stack: &Stack,
-        manager: &JobManager,
-        receiver: &Receiver,
-        path: &str,
-        what: &'static str,
-        expected: JobStatus,
-    ) -> Result<(), crate::commands::Failure> {
-        let (id, payload) = Self::delivery(stack, receiver, path).await?;
-        let job = NewJob::new(NAME).id(id.clone()).payload(payload).max_retries(1).tag("demo");
-        self.enqueue(manager, job, id, what, expected).await?;
-        Ok(())
-    }
-
-    async fn delayed(
-        &mut self,
-        stack: &Stack,
-        manager: &JobManager,
-        receiver: &Receiver,
-    ) -> Result<(), crate::commands::Failure> {
-        let (id, payload) = Self::delivery(stack, receiver, "ok/delayed").await?;
-        let delay = Duration::from_secs(3);
-        let job = NewJob::new(NAME).id(id.clone()).payload(payload).delay(delay).tag("demo");
-        self.enqueue(manager, job, id, "a webhook is due in 3 seconds", JobStatus::Completed).await?;
-        Ok(())
-    }
-
-    async fn enqueue(
-        &mut self,
-        manager: &JobManager,
-        job: NewJob,
-        id: JobId,
-        what: &'static str,
-        expected: JobStatus,
-    ) -> Result<(), EnqueueError> {
-        manager.enqueue(job).await?;
-        self.jobs.push(DemoJob { id, what, expected });
-        Ok(())
-    }
-
-    /// A bare message, as any program can send one, that no handler can run.
-    async fn bare(&mut self, stack: &Stack) -> Result<(), crate::commands::Failure> {
-        let id = JobId::generate(Utc::now(), &OsEntropy);
-        let body = json!({ "id": id, "name": "no-such-job" }).to_string();
-        let message = Outgoing { queue: Queue::Low, body, delay: Duration::ZERO, group: None };
-        let sent = stack.adapters().ports().core.clone().queue.send(&[message]).await;
-        sent.into_iter().collect::<Result<Vec<()>, _>>()?;
-        let what = "nobody can run it: a dead letter with its reason";
-        self.jobs.push(DemoJob { id, what, expected: JobStatus::Failed });
-        Ok(())
-    }
-
-    /// Shows the jobs until all have ended, or `patience` has.
+    /// Shows the jobs until all have ended, or `patience` has passed.
     pub async fn watch(
         self,
         manager: &JobManager,
@@ -219,7 +209,7 @@ impl Demo {
     }
 }
 
-/// Answers webhooks: well, badly at first, or badly for ever.
+/// Answers webhooks: always with success, with one failure first, or always with failure.
 fn receiver() -> Router {
     let seen: Arc<Mutex<HashSet<String>>> = Arc::default();
     Router::new()

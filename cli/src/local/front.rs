@@ -1,7 +1,7 @@
 //! One port for two services.
 //!
-//! SDKs name the service and the action in one header, so one address can answer for both, and one
-//! `AWS_ENDPOINT_URL` is all that a client needs.
+//! SDKs name the service and the action in one header. So one address serves both, and a client needs only one
+//! `AWS_ENDPOINT_URL`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,12 +17,12 @@ use super::sqs::{Meter, SqsEndpoint};
 /// DynamoDB accepts bodies up to 16 MB, SQS less.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
-/// What came through the front, by action.
+/// Counts the requests, by action.
 #[derive(Debug, Default)]
 pub struct FrontMeter {
     /// Requests to DynamoDB.
     pub dynamodb: Meter,
-    /// Those of them that read one item: on the way of a job these are reads of the control item.
+    /// Those that read one item: while jobs run, these are reads of the control item.
     pub item_reads: AtomicU64,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Front {
     pub(super) meter: Arc<FrontMeter>,
 }
 
-/// A router that hands every request to its service.
+/// A router that passes every request to its service.
 pub(super) fn router(front: Front) -> Router {
     Router::new().fallback(answer).layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES)).with_state(Arc::new(front))
 }

@@ -1,8 +1,8 @@
-//! The local stack: AWS's side of the conversation, in this process.
+//! The local stack: the AWS services that lambda-jobs uses, in this process.
 //!
-//! Nothing about it is a mock. The adapters, the worker and any SDK speak to it over HTTP as they would
-//! speak to AWS: DynamoDB is an embedded database, SQS an endpoint over the one model of SQS, and the
-//! event source mapping reads answers as strictly as Lambda does.
+//! It is no mock. The adapters, the worker and any SDK talk to it over HTTP, as they talk to AWS. DynamoDB is an
+//! embedded database, SQS an endpoint over core's model of SQS, and the poller reads answers as strictly as Lambda
+//! does.
 
 mod demo;
 mod front;

@@ -1,4 +1,4 @@
-//! Live progress: a bar on a terminal, plain lines where the output goes to a file or a pipe.
+//! Live progress: a bar on a terminal, plain lines in a file or a pipe.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -18,7 +18,7 @@ const SHOWN: [JobStatus; 6] = [
     JobStatus::Failed,
 ];
 
-/// Shows how many jobs stand where. Clones share one bar, so that log lines can go around it.
+/// Shows how many jobs have each status. Clones share one bar, so that log lines can go around it.
 #[derive(Clone, Default)]
 pub struct Progress {
     bar: Arc<Mutex<Option<ProgressBar>>>,
@@ -36,7 +36,7 @@ impl Progress {
         }
     }
 
-    /// Shows these figures. Without a terminal every call is a line, so call it when they have changed.
+    /// Shows these figures. Without a terminal every call prints a line, so call it only when they changed.
     pub fn show(&self, counts: &BTreeMap<JobStatus, usize>) {
         let count = |status: &JobStatus| counts.get(status).copied().unwrap_or_default();
         let text: Vec<String> = SHOWN.iter().map(|status| format!("{status} {}", count(status))).collect();
@@ -51,7 +51,7 @@ impl Progress {
         }
     }
 
-    /// Prints a line, around the bar where there is one.
+    /// Prints a line, above the bar if there is one.
     pub fn line(&self, text: &str) {
         match &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
@@ -67,7 +67,7 @@ impl Progress {
     }
 }
 
-/// Standard error, written to around the bar.
+/// Standard error, written above the bar.
 pub struct AroundBar(Option<ProgressBar>);
 
 impl Write for AroundBar {

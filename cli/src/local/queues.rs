@@ -1,4 +1,4 @@
-//! The queues, as the template makes them.
+//! Creates the queues with the template's settings.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use serde_json::json;
 
 use super::StackError;
 
-/// How long messages are kept: 14 days, the most that SQS grants.
+/// How long queues keep messages: 14 days, SQS's maximum.
 const RETENTION_SECONDS: u64 = 14 * 24 * 60 * 60;
-/// How many function timeouts a message stays hidden for, as AWS advises.
+/// The visibility timeout in function timeouts, as AWS advises.
 const VISIBILITY_FACTOR: u32 = 6;
 
-/// Creates the queues that are missing, and their dead-letter queues.
+/// Creates missing queues and their dead-letter queues.
 pub(super) async fn create(client: &Client, settings: &Settings) -> Result<(), StackError> {
     let visibility = settings.jobs.function_timeout.saturating_mul(VISIBILITY_FACTOR);
     for queue in Queue::ALL {
@@ -47,7 +47,7 @@ async fn create_one(
     }
     match call.send().await {
         Ok(_) => Ok(()),
-        // Kept from an earlier start with other settings; they are good enough to go on with.
+        // The queue exists from an earlier start with other settings. It keeps those.
         Err(error)
             if error.as_service_error().is_some_and(
                 aws_sdk_sqs::operation::create_queue::CreateQueueError::is_queue_name_exists,

@@ -1,4 +1,4 @@
-//! The stack itself: started, used, stopped.
+//! Starts and stops the local stack.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -21,12 +21,12 @@ use super::rules::{Rule, Rules};
 use super::sqs::{EndpointSettings, LogError, Meter, SqsEndpoint, TableLog};
 use super::template::{Template, TemplateError};
 
-/// Where a stack listens and what it keeps.
+/// The port and folder of a stack.
 #[derive(Clone, Debug, Default)]
 pub struct StackOptions {
     /// The port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
-    /// The folder that keeps tables and queued messages over a restart; nothing is kept where absent.
+    /// The folder that keeps tables and queued messages between runs. Without one, nothing is kept.
     pub data: Option<PathBuf>,
 }
 
@@ -34,15 +34,15 @@ pub struct StackOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StackError {
-    /// Somebody listens there already.
+    /// Another program listens on the port.
     #[error(
-        "port {port} on 127.0.0.1 is taken ({source}); stop what listens there (another stack, LocalStack?), \
-         or choose another with --port, or a free one with --port 0"
+        "port {port} on 127.0.0.1 is taken ({source}); stop the program that listens there (another stack, LocalStack?), or \
+         choose another port with --port, or any free one with --port 0"
     )]
     PortTaken {
         /// The port.
         port: u16,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The folder can't be used.
@@ -56,10 +56,10 @@ pub enum StackError {
     /// The kept queues can't be read.
     #[error("read the kept queues: {0}")]
     Log(#[from] LogError),
-    /// The tables can't be made.
+    /// The tables can't be created.
     #[error("create the tables: {0}")]
     Tables(#[from] lambda_jobs_core::ports::StoreError),
-    /// The queues can't be made.
+    /// The queues can't be created.
     #[error("create the queues: {0}")]
     Queues(String),
     /// The template's rules can't be fired.
@@ -88,7 +88,7 @@ pub struct RunningWorker {
 }
 
 impl Stack {
-    /// Starts a stack, and makes its tables and queues.
+    /// Starts a stack, and creates its tables and queues.
     pub async fn start(options: &StackOptions, settings: Settings) -> Result<Self, StackError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
             .await
@@ -148,7 +148,7 @@ impl Stack {
         &self.adapters
     }
 
-    /// The settings that it was made with.
+    /// Its settings.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
@@ -166,7 +166,7 @@ impl Stack {
         &self.meter.dynamodb
     }
 
-    /// The template's rules that enqueue; they fire while they are run.
+    /// The template's rules that enqueue. They fire while [`Rules::run`] runs.
     pub fn rules(&self) -> Result<Rules, StackError> {
         let rules = Rule::of(&Template::own()?, &self.settings.queues)?;
         let ports = self.adapters.ports().core.clone();
@@ -179,19 +179,19 @@ impl Stack {
         self.meter.item_reads.load(Ordering::Relaxed)
     }
 
-    /// Starts a worker with the job families that come along and what `register` adds to them.
+    /// Starts a worker with the built-in job families and the handlers that `register` adds.
     pub fn start_worker(
         &self,
         register: impl FnOnce(&mut JobRegistry) -> Result<(), RegisterError>,
     ) -> Result<RunningWorker, StackError> {
-        // The stack lives in this process too, so a job that blocks must not take it along.
+        // The stack shares this process, so a job that blocks must not end it.
         let worker = Worker::new(self.settings.clone(), &self.adapters, OnBlocked::Report, register)?;
         let (stopper, stop) = StopSignal::new();
         let polling = lambda_jobs_functions::local::poll(Arc::new(worker), self.adapters.clone(), stop);
         Ok(RunningWorker { stopper, polling: tokio::spawn(polling) })
     }
 
-    /// Starts the dispatcher; it stops when the answer is dropped.
+    /// Starts the dispatcher. Dropping the returned value stops it.
     #[must_use]
     pub fn start_dispatcher(&self) -> RunningDispatcher {
         let dispatcher = lambda_jobs_functions::dispatcher(&self.settings, &self.adapters.ports().core);
@@ -210,13 +210,13 @@ pub struct RunningDispatcher {
     ticking: JoinHandle<()>,
 }
 
-/// How often it ticks: more often than on AWS, so that whoever watches need not wait.
+/// How often it ticks: more often than on AWS, so that a person who watches need not wait.
 const TICK_EVERY: Duration = Duration::from_secs(10);
 /// How long a tick may take, as on AWS.
 const TICK_LIMIT: Duration = Duration::from_secs(55);
 
 impl Drop for RunningDispatcher {
-    /// What a tick was about to do is done by the next one, whenever that is.
+    /// The next tick does the work of an interrupted one.
     fn drop(&mut self) {
         self.ticking.abort();
     }
@@ -229,7 +229,7 @@ impl Drop for Stack {
 }
 
 impl RunningWorker {
-    /// Stops polling, and waits until what runs has ended or was handed back.
+    /// Stops polling, and waits until every running job has ended or was returned.
     pub async fn stop(self) -> Result<(), WorkerError> {
         self.stopper.raise();
         match self.polling.await {

@@ -9,7 +9,7 @@ fn an_operator_opens_a_breaker_ahead_of_an_outage_and_sees_it_until_it_is_reset(
     let stack = Running::start(&["--no-demo", "--no-worker"]);
     assert_eq!(stack.json(&["breakers", "list"]), json!([]));
     let none = String::from_utf8(stack.run(&["breakers", "list"]).stderr).unwrap();
-    assert!(none.contains("no breakers; one is known once it has counted a failure"), "{none}");
+    assert!(none.contains("no breakers; a breaker is listed once it counted a failure"), "{none}");
 
     let told = stack.text(&["breakers", "open", "mail"]);
     assert!(told.starts_with("mail: open (by an operator) since 20"), "{told}");
@@ -50,7 +50,7 @@ fn a_job_is_explained_and_so_is_one_that_nobody_knows() {
         json!({ "reason": "delayed", "detail": format!("it is due at {due}"), "nextEligibleAt": due });
     assert_eq!(said, expected);
     let lines = stack.text(&["explain", &id]);
-    let expected = format!("{id}: delayed: it is due at {due}\nit can start at {due} at the earliest");
+    let expected = format!("{id}: delayed: it is due at {due}\nearliest start: {due}");
     assert_eq!(lines, expected);
 
     stack.text(&["pause"]);

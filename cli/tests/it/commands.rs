@@ -60,13 +60,13 @@ fn a_job_can_be_enqueued_found_watched_listed_and_retried() {
 
     let listed = stack.json(&["list", "--status", "failed"]);
     assert_eq!(listed[0]["jobId"], json!(id));
-    assert!(stack.text(&["retry", &id]).contains("sent on its way again"));
+    assert!(stack.text(&["retry", &id]).contains("enqueued again"));
     stack.run(&["status", &id, "--watch"]);
     assert_eq!(stack.json(&["status", &id])["status"], json!("failed"));
 
     let unknown = stack.run(&["status", "nobody"]);
     assert!(!unknown.status.success());
-    assert!(String::from_utf8(unknown.stderr).unwrap().contains("nothing is known of such a job"));
+    assert!(String::from_utf8(unknown.stderr).unwrap().contains("no such job"));
 }
 
 #[test]
@@ -79,7 +79,9 @@ fn a_job_with_the_unique_key_of_an_unfinished_one_is_its_duplicate() {
     assert_eq!(String::from_utf8(second.stdout).unwrap().trim(), first);
     let said = String::from_utf8(second.stderr).unwrap();
     assert!(
-        said.contains(&format!("duplicate of {first}: it has this unique key; it is scheduled")),
+        said.contains(&format!(
+            "duplicate of {first}: that job holds this unique key, with status scheduled"
+        )),
         "{said}"
     );
 
@@ -118,7 +120,7 @@ fn a_list_that_is_cut_short_says_where_it_goes_on() {
     let jobs: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!((&jobs[0]["jobId"], jobs.as_array().unwrap().len()), (&json!(second), 1));
     let said = String::from_utf8(listed.stderr).unwrap();
-    let cursor = said.trim().strip_prefix("there are more: --cursor '").unwrap().strip_suffix('\'').unwrap();
+    let cursor = said.trim().strip_prefix("more jobs: --cursor '").unwrap().strip_suffix('\'').unwrap();
     let rest = stack.run(&[&list[..], &["--cursor", cursor]].concat());
     let jobs: Value = serde_json::from_slice(&rest.stdout).unwrap();
     assert_eq!(jobs[0]["jobId"], json!(first));
@@ -140,7 +142,7 @@ fn a_job_that_waits_for_days_is_listed_and_runs_at_once_when_it_is_rescheduled()
     assert_eq!(stack.json(&["status", &id])["status"], json!("failed"));
     let late = stack.run(&["reschedule", &id, "--delay", "1h"]);
     assert!(!late.status.success());
-    assert!(String::from_utf8(late.stdout).unwrap().contains("only a job that waits can be rescheduled"));
+    assert!(String::from_utf8(late.stdout).unwrap().contains("only a waiting job can be rescheduled"));
     let vague = stack.run(&["reschedule", &id]);
     assert!(String::from_utf8(vague.stderr).unwrap().contains("--run-at"));
 }
@@ -185,7 +187,7 @@ fn a_webhook_that_is_under_way_is_given_up_within_seconds_when_it_is_cancelled()
     let url = format!("http://{}/hook", silent.local_addr().unwrap());
     let id = stack.text(&["webhooks", "deliver", &url]);
     let request = silent.accept().unwrap();
-    assert!(stack.text(&["cancel", &id]).contains("it runs, and is told within seconds"));
+    assert!(stack.text(&["cancel", &id]).contains("the job is running; its handler is told within seconds"));
     stack.run(&["status", &id, "--watch"]);
     let job = stack.json(&["status", &id]);
     assert_eq!((&job["status"], &job["attempt"]), (&json!("cancelled"), &json!(1)));
@@ -207,7 +209,7 @@ fn a_cleanup_takes_the_details_of_all_but_the_newest_and_says_what_it_did() {
     assert_eq!(stack.json(&["cleanup"]), expected);
     let report = stack.run_with(&[("LAMBDA_JOBS_MAX_JOB_HISTORY", "1")], &["cleanup"]);
     let text = String::from_utf8(report.stdout).unwrap();
-    assert!(text.starts_with("looked at 1 finished jobs: removed 0 whose retention is over"), "{text}");
+    assert!(text.starts_with("checked 1 finished jobs: removed 0 past their retention"), "{text}");
     let other = stack.text(&["enqueue", "webhook-delivery-job", "--payload", payload]);
     stack.run(&["status", &other, "--watch"]);
     stack.run_with(&[("LAMBDA_JOBS_MAX_JOB_HISTORY", "1")], &["cleanup"]);
@@ -218,7 +220,7 @@ fn a_cleanup_takes_the_details_of_all_but_the_newest_and_says_what_it_did() {
     );
     let retried = stack.run(&["retry", &id]);
     assert!(!retried.status.success());
-    assert!(String::from_utf8(retried.stdout).unwrap().contains("a cleanup took its payload away"));
+    assert!(String::from_utf8(retried.stdout).unwrap().contains("a cleanup removed its payload"));
 }
 
 #[test]

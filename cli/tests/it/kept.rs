@@ -1,4 +1,4 @@
-//! What a folder keeps over the death of its stack.
+//! A folder keeps its queues and tables when its stack is killed.
 
 use serde_json::json;
 

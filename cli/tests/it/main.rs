@@ -12,6 +12,7 @@ mod commands;
 mod kept;
 mod process;
 mod receiver;
+mod rules;
 mod schedules;
 mod sqs_endpoint;
 mod webhooks;

@@ -75,7 +75,7 @@ fn people_read_the_secret_with_a_line_that_it_is_shown_once() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "all: * to https://a.example/hook, enabled");
     assert!(lines[1].starts_with("secret: whsec_"), "{text}");
-    assert_eq!(lines[2..], ["The secret is shown this once: give it to the receiver now."]);
+    assert_eq!(lines[2..], ["This secret is not shown again: give it to the receiver now."]);
     assert_eq!(stack.text(&put), lines[0]);
     let rotated = stack.run(&["webhooks", "endpoints", "rotate-secret", "all"]);
     let said = String::from_utf8(rotated.stderr).unwrap();

@@ -39,7 +39,7 @@ impl Batch<'_> {
         if receipts.is_empty() {
             return;
         }
-        for error in self.processor.queue.acknowledge(&receipts).await.into_iter().filter_map(Result::err) {
+        for error in self.processor.queue.delete(&receipts).await.into_iter().filter_map(Result::err) {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "a message of a job that has ended is deleted with its batch");
         }

@@ -6,12 +6,12 @@
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// An instant as it is stored.
+/// An instant as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Instant(pub(super) DateTime<Utc>);
 
 pub(super) fn write(instant: DateTime<Utc>) -> String {
-    // Nine digits are always there, so that what is trimmed is the fraction's zeros and no others.
+    // With nine digits always written, only zeros of the fraction are trimmed.
     let text = instant.to_rfc3339_opts(SecondsFormat::Nanos, true);
     text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -1,4 +1,4 @@
-//! Making the tables, for the local stack and for tests; on AWS the template makes them.
+//! Creates the tables for the local stack and for tests. On AWS the template creates them.
 
 use std::time::Duration;
 
@@ -10,20 +10,19 @@ use aws_sdk_dynamodb::types::{
 };
 use lambda_jobs_core::ports::StoreError;
 
-use super::client::Dynamo;
+use super::requests::Dynamo;
 
-/// The sparse index of what needs attention.
+/// The sparse index of jobs that need attention, and of unfinished deliveries.
 pub(super) const ATTENTION_INDEX: &str = "attention";
-/// The sparse index of schedules that have an occurrence to come.
+/// The sparse index of schedules with a next occurrence.
 pub(super) const DUE_INDEX: &str = "due";
-/// What the index of the data table holds besides its keys: enough to know what is to be done.
+/// The attributes in the index of the data table besides its keys: all that a sweep needs.
 const INCLUDED: [&str; 3] = ["id", "attemptCount", "maxAttempts"];
-/// How often a new table is looked at, and how long in between, until it is active: half a minute in all.
+/// How often to check whether a new table is active, and how long to wait in between: 30 s in all.
 const LOOKS: u32 = 150;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Creates the tables that are missing, paid per request, and waits until they can be used. Leaves those
-/// that exist as they are.
+/// Creates the missing tables, with on-demand billing, and waits until they are active. Does not change existing ones.
 pub async fn create_tables(dynamo: &Dynamo) -> Result<(), StoreError> {
     let tables = dynamo.tables();
     let create = || dynamo.client().create_table().billing_mode(BillingMode::PayPerRequest);
@@ -73,7 +72,7 @@ async fn wait_until_active(dynamo: &Dynamo, table: &str) -> Result<(), StoreErro
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    Err(StoreError::new(format!("create table {table}"), "it is not active after half a minute"))
+    Err(StoreError::new(format!("create table {table}"), "it is not active after 30 s"))
 }
 
 fn with_key(
@@ -88,7 +87,7 @@ fn with_key(
         .key_schema(part(range, KeyType::Range)?))
 }
 
-/// With a sparse index, which has its name from its hash key, and from that the name of its range key.
+/// Adds a sparse index. Its hash key has the index's name; its range key has that name and `At`.
 fn with_index(
     call: CreateTableFluentBuilder,
     name: &str,

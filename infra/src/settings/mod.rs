@@ -1,13 +1,13 @@
 //! Settings from environment variables.
 //!
-//! A setting that is misspelt or out of range must not be found out by a job that behaves strangely,
-//! so everything is read and checked at once, before anything runs, and every mistake is reported
-//! with its variable, its value and what was expected. A variable that is empty counts as not set.
+//! A misspelt setting must not show as a job that behaves strangely. So all settings are read and checked together
+//! before anything runs, and every mistake is reported with its variable, its value and the expected one. An empty
+//! variable counts as not set.
 //!
 //! | variable | default | meaning |
 //! | --- | --- | --- |
 //! | `ENABLE_JOBS` | `true` | `false` stops all work |
-//! | `LAMBDA_JOBS_CONCURRENCY` | 5 | jobs of a batch that run at once |
+//! | `LAMBDA_JOBS_CONCURRENCY` | 5 | how many jobs of a batch run at once |
 //! | `LAMBDA_JOBS_RETRY_DELAY_MS` | 5000 | the wait before the first retry; doubled for each further one |
 //! | `LAMBDA_JOBS_RETRY_JITTER` | `full` | `none` makes the waits exact |
 //! | `LAMBDA_JOBS_MAX_RETRIES` | 3 | retries after the first attempt |
@@ -15,16 +15,16 @@
 //! | `LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS` | 90 | how long the function may run |
 //! | `LAMBDA_JOBS_RETENTION_DAYS` | 15 | how long finished jobs are remembered |
 //! | `LAMBDA_JOBS_RETENTION_COMPLETED_DAYS`, `_FAILED_DAYS`, `_CANCELLED_DAYS` | as above | and by how they ended |
-//! | `LAMBDA_JOBS_MAX_JOB_HISTORY` | 1000 | how many finished jobs a listing shows, and keep their details over a cleanup |
+//! | `LAMBDA_JOBS_MAX_JOB_HISTORY` | 1000 | how many finished jobs a list shows, and how many keep payload, result and error in a cleanup |
 //! | `LAMBDA_JOBS_BREAKER_FAILURE_THRESHOLD` | 5 | failures within the window that open a breaker |
-//! | `LAMBDA_JOBS_BREAKER_RECOVERY_MS` | 60000 | how long it stays open before one call is let through |
+//! | `LAMBDA_JOBS_BREAKER_RECOVERY_MS` | 60000 | how long a breaker stays open before it lets one probe through |
 //! | `LAMBDA_JOBS_BREAKER_WINDOW_MS` | 300000 | how far back failures count |
-//! | `LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK` | `false` | `true` lets webhooks be sent to the worker's own machine |
-//! | `LAMBDA_JOBS_WEBHOOK_ALLOW_HTTP` | `false` | `true` lets webhooks be sent without TLS |
-//! | `LAMBDA_JOBS_WEBHOOK_ALLOWED_HOSTS` | | hosts, addresses and blocks that may be called though they are not public, with commas between them |
-//! | `LAMBDA_JOBS_WEBHOOK_BULKHEAD` | 3 | how many batches call a host at once that has not answered within 2 s yet, or has stalled |
+//! | `LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK` | `false` | `true` lets webhooks call the worker's own machine |
+//! | `LAMBDA_JOBS_WEBHOOK_ALLOW_HTTP` | `false` | `true` lets webhooks use `http`, without TLS |
+//! | `LAMBDA_JOBS_WEBHOOK_ALLOWED_HOSTS` | | hosts, addresses and CIDR blocks that webhooks may call though they are not public, separated by commas |
+//! | `LAMBDA_JOBS_WEBHOOK_BULKHEAD` | 3 | how many batches at once may call a host that has not answered within 2 s, or has stalled |
 //! | `LAMBDA_JOBS_JOBS_TABLE`, `_STATE_TABLE`, `_DATA_TABLE` | `lambda-jobs-jobs`, `-state`, `-data` | table names |
-//! | `LAMBDA_JOBS_QUEUE_PREFIX` | `lambda-jobs-` | what queue names begin with |
+//! | `LAMBDA_JOBS_QUEUE_PREFIX` | `lambda-jobs-` | the prefix of queue names |
 //! | `LAMBDA_JOBS_WORKER_FUNCTION` | | the function whose event source mappings a pause disables |
 
 mod names;
@@ -41,22 +41,22 @@ pub use names::{QueueNames, Tables};
 use reader::Reader;
 pub use reader::SettingsError;
 
-/// Everything that the environment decides.
+/// The settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How jobs are run.
+    /// How jobs run.
     pub jobs: JobConfig,
-    /// How many finished jobs a listing shows at most, and keep payload, result and error over a cleanup.
+    /// How many finished jobs a list shows at most, and how many keep payload, result and error in a cleanup.
     pub max_job_history: usize,
     /// Where webhooks may be sent.
     pub webhooks: TargetPolicy,
-    /// How many batches call a host at once that does not answer promptly.
+    /// How many batches at once may call a host that does not answer promptly.
     pub webhook_bulkhead: u32,
-    /// Where things are kept.
+    /// The table names.
     pub tables: Tables,
-    /// Where jobs wait.
+    /// The queue names.
     pub queues: QueueNames,
-    /// The function whose event source mappings a pause disables; none where there is none to disable.
+    /// The function whose event source mappings a pause disables, if any.
     pub worker_function: Option<String>,
 }
 
@@ -91,9 +91,9 @@ impl Settings {
         reader.finish(settings)
     }
 
-    /// The settings that `look_up` finds, for a stack on one's own machine: where nothing else is said, webhooks may
-    /// be sent to receivers on the same machine, by `http` too. `LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK=false` makes them as
-    /// strict as on AWS.
+    /// The settings that `look_up` finds, for a local stack. Unless a variable says otherwise, webhooks may call
+    /// receivers on the same machine, by `http` too. `LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK=false` makes them as strict as
+    /// on AWS.
     ///
     /// ```
     /// use lambda_jobs_infra::Settings;
@@ -107,7 +107,7 @@ impl Settings {
         Self::read(|name| webhooks::local(name, &look_up))
     }
 
-    /// The settings of a stack on one's own machine in an empty environment.
+    /// The settings of a local stack in an empty environment.
     #[must_use]
     pub fn local() -> Self {
         Self { webhooks: TargetPolicy::local(), ..Self::default() }

@@ -1,4 +1,4 @@
-//! What tables and queues are called.
+//! The names of tables and queues.
 
 use lambda_jobs_core::Queue;
 
@@ -11,7 +11,7 @@ pub struct Tables {
     pub jobs: String,
     /// Counters and other state that all environments share.
     pub state: String,
-    /// Webhook deliveries and whatever else jobs work on.
+    /// Webhook deliveries, and other data that jobs work on.
     pub data: String,
 }
 
@@ -26,7 +26,7 @@ impl Default for Tables {
 }
 
 impl Tables {
-    /// The environment variable that names this table, for errors that say what to change.
+    /// The environment variable that sets this table's name, for errors that advise.
     #[must_use]
     pub fn variable(&self, table: &str) -> &'static str {
         if table == self.jobs {
@@ -51,7 +51,7 @@ impl Tables {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueNames {
-    /// What every name begins with.
+    /// The prefix of every name.
     pub prefix: String,
 }
 
@@ -87,7 +87,7 @@ pub(super) fn tables(reader: &mut Reader<'_>) -> Tables {
 fn table(reader: &mut Reader<'_>, variable: &str, default: String) -> String {
     let Some(name) = reader.text(variable) else { return default };
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    // Names end up in statements, quoted, so this check is for safety as much as for clarity.
+    // Statements quote these names, so this check is for safety too.
     if !(3..=255).contains(&name.len()) || !name.chars().all(fits) {
         reader.refuse(
             variable,

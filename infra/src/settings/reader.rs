@@ -1,10 +1,10 @@
-//! Reading variables one by one, mistakes kept for the end.
+//! Reads variables one by one, and collects the mistakes.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Every mistake that was found, each with its variable, its value and what was expected.
+/// All mistakes, each with its variable, its value and the expected one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsError {
     mistakes: Vec<String>,
@@ -26,7 +26,7 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// Looks variables up, and notes what is wrong with them.
+/// Looks variables up, and notes their mistakes.
 pub(super) struct Reader<'a> {
     look_up: &'a dyn Fn(&str) -> Option<String>,
     mistakes: Vec<String>,
@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
         Self { look_up, mistakes: Vec::new() }
     }
 
-    /// The settings, unless anything was wrong.
+    /// The settings, unless there was a mistake.
     pub(super) fn finish<T>(self, settings: T) -> Result<T, SettingsError> {
         if self.mistakes.is_empty() { Ok(settings) } else { Err(SettingsError { mistakes: self.mistakes }) }
     }

@@ -29,8 +29,8 @@ pub(super) fn bulkhead(reader: &mut Reader<'_>) -> u32 {
     reader.number("LAMBDA_JOBS_WEBHOOK_BULKHEAD", 1..=1000, WebhookDeliveryHandler::DEFAULT_BULKHEAD)
 }
 
-/// What a variable says on one's own machine where it is not set: receivers there may be called, and by `http`,
-/// unless they may not be called at all.
+/// The value of an unset variable on the local stack: webhooks may call receivers on this machine, by `http` too,
+/// unless loopback is forbidden.
 pub(super) fn local(variable: &str, look_up: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let set = |variable| look_up(variable).filter(|text| !text.trim().is_empty());
     let default = || (variable == ALLOW_LOOPBACK || variable == ALLOW_HTTP).then(|| "true".to_owned());

@@ -1,22 +1,21 @@
-//! Splitting work into batches that SQS takes, and putting the answers back in order.
+//! Splits entries into batches within SQS's limits.
 
 use std::collections::BTreeMap;
 
 /// The most entries that a batch takes.
 const MAX_ENTRIES: usize = 10;
-/// The most bytes that we put into a batch. SQS takes 1 MiB, but charges for each 64 KiB, so more would
-/// save nothing, and endpoints that keep the older limit take this.
+/// The most bytes of a batch. SQS takes 1 MiB, but charges for each 64 KiB, so a larger batch saves nothing. Endpoints
+/// with SQS's older limit take this one.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// One entry of a batch: where it stood among all, its queue's name, its size in bytes.
+/// One entry of a batch: its position among all entries, its queue's name, its size in bytes.
 pub(super) struct Sized<'a> {
     pub(super) at: usize,
     pub(super) queue: &'a str,
     pub(super) bytes: usize,
 }
 
-/// Positions that go out together, by queue, each part within what a batch takes. An entry that is too
-/// large for any company goes alone.
+/// The positions of each batch, by queue, each within SQS's limits. An entry that is too large for a batch goes alone.
 pub(super) fn parts(entries: &[Sized<'_>]) -> Vec<(String, Vec<usize>)> {
     let mut by_queue: BTreeMap<&str, Vec<&Sized<'_>>> = BTreeMap::new();
     for entry in entries {

@@ -1,4 +1,4 @@
-//! The client, the URLs of the queues, and errors that a person can act on.
+//! The client, the URLs of the queues, and its errors.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,13 +23,13 @@ pub struct SqsClient {
 }
 
 impl SqsClient {
-    /// A connection by the shared configuration, or one like it.
+    /// A connection with the shared configuration, or one like it.
     #[must_use]
     pub fn new(config: &SdkConfig, names: QueueNames) -> Self {
         Self::from_conf(Builder::from(config), names)
     }
 
-    /// A connection by a service configuration, for interceptors and the like.
+    /// A connection with a service configuration, for example with interceptors.
     #[must_use]
     pub fn from_conf(config: Builder, names: QueueNames) -> Self {
         let address = Address::default();

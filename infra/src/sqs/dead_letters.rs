@@ -1,4 +1,4 @@
-//! Dead letters: written with their reason, and looked at.
+//! Dead letters: sends them with their reasons, and lists them.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -16,9 +16,9 @@ const ORIGINAL_ID: &str = "originalMessageId";
 const ORIGINAL_QUEUE: &str = "originalQueue";
 /// The most bytes of a message, attributes included.
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
-/// The longest reason that is kept, in bytes.
+/// The longest reason, in bytes.
 const MAX_REASON_BYTES: usize = 2 * 1024;
-/// How long a listing hides what it has received, should it die before it gives it back.
+/// How long listed messages stay hidden if the listing ends before it returns them.
 const LOOK: Duration = Duration::from_secs(20);
 
 /// The message to send for a dead letter that came from the queue of this name.
@@ -40,7 +40,7 @@ pub(super) fn entry(letter: &DeadLetter, from: &str) -> Entry {
     Entry { body: message.body.clone(), delay: Duration::ZERO, group: message.group.clone(), attributes }
 }
 
-/// As much of a text as fits into so many bytes, without the characters that SQS refuses.
+/// A text cut to this many bytes, without the characters that SQS refuses.
 fn fitting(text: &str, room: usize) -> String {
     let mut kept = String::new();
     for c in text.chars() {
@@ -54,7 +54,7 @@ fn fitting(text: &str, room: usize) -> String {
     kept
 }
 
-/// Some of the messages in a dead-letter queue.
+/// Lists messages of a dead-letter queue, up to a limit.
 pub(super) async fn list(
     client: &SqsClient,
     queue: Queue,
@@ -98,7 +98,7 @@ async fn receive(client: &SqsClient, name: &str, limit: usize) -> Result<Vec<Mes
         .queue_url(url)
         .max_number_of_messages(i32::try_from(limit.min(10)).unwrap_or(10))
         .visibility_timeout(super::send::whole_seconds(LOOK))
-        // A long poll asks every server of the queue; a short one may miss what is there.
+        // A long poll asks every server of the queue; a short one may miss messages.
         .wait_time_seconds(1)
         .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
         .message_attribute_names("All")

@@ -1,4 +1,4 @@
-//! How much waits in the queues.
+//! How many messages wait in the queues.
 
 use async_trait::async_trait;
 use aws_sdk_sqs::types::QueueAttributeName as Name;

@@ -1,18 +1,18 @@
 //! The queues, on SQS.
 //!
-//! SQS is paid per request, so everything goes out in batches of ten; a batch can fail in parts, so
-//! every entry has an answer of its own. A queue's URL is asked for once and kept.
+//! SQS charges per request, so messages go out in batches of ten. A batch can fail in parts, so every entry has its own
+//! outcome. The client asks for a queue's URL once and keeps it.
 //!
-//! A dead letter is a copy that the worker sends, because SQS's own redrive can't say why: the message
-//! attributes `reason`, `originalMessageId` and `originalQueue` do.
+//! A dead letter is a copy that the worker sends, because SQS's own redrive can't give a reason. The message attributes
+//! are `reason`, `originalMessageId` and `originalQueue`.
 
-mod acknowledge;
-mod backlog;
 mod batch;
 mod client;
 mod dead_letters;
+mod delete;
 mod depth;
 mod send;
+mod stale;
 
 use async_trait::async_trait;
 use lambda_jobs_core::Queue;
@@ -22,14 +22,14 @@ use lambda_jobs_core::ports::{
 
 pub use client::SqsClient;
 
-/// [`JobQueue`], [`DeadLetterQueue`], and what a pause needs of the queues, on SQS.
+/// [`JobQueue`], [`DeadLetterQueue`], queue depths and stale messages, on SQS.
 #[derive(Clone, Debug)]
 pub struct SqsJobQueue {
     client: SqsClient,
 }
 
 impl SqsJobQueue {
-    /// The queues of this client's names.
+    /// The queues with this client's names.
     #[must_use]
     pub const fn new(client: SqsClient) -> Self {
         Self { client }
@@ -45,12 +45,12 @@ impl JobQueue for SqsJobQueue {
         send::send_all(&self.client, entries.collect()).await
     }
 
-    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), QueueError>> {
-        send::defer_all(&self.client, deferrals).await
+    async fn change_visibility(&self, changes: &[VisibilityChange]) -> Vec<Result<(), QueueError>> {
+        send::change_visibility(&self.client, changes).await
     }
 
     async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
-        acknowledge::delete_all(&self.client, receipts).await
+        delete::delete_all(&self.client, receipts).await
     }
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>> {
@@ -65,9 +65,9 @@ impl JobQueue for SqsJobQueue {
 
 #[async_trait]
 impl DeadLetterQueue for SqsJobQueue {
-    /// SQS can't show a message without receiving it. Each is received with a visibility timeout long
-    /// enough not to come twice in one listing, and is given back as soon as the listing ends. While
-    /// somebody lists, another listing, or a redrive, can miss messages for a moment.
+    /// SQS can't show a message without receiving it. So a listing receives each message with a visibility timeout long
+    /// enough not to get it twice, and makes it visible again as it ends. Meanwhile another listing, or a redrive, can
+    /// miss messages.
     async fn list(&self, queue: Queue, limit: usize) -> Result<Vec<DeadLettered>, QueueError> {
         dead_letters::list(&self.client, queue, limit).await
     }

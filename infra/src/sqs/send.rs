@@ -1,4 +1,4 @@
-//! Sending and deferring in batches.
+//! Sends messages and changes visibility timeouts, in batches.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl Entry {
         }
     }
 
-    /// What counts towards the limits: the body, and the names, types and values of the attributes.
+    /// The size that counts towards the limits: the body, and the names, types and values of the attributes.
     fn bytes(&self) -> usize {
         let attributes = self.attributes.iter().map(|(name, value)| attribute_bytes(name, value));
         self.body.len() + attributes.sum::<usize>()
@@ -60,12 +60,12 @@ impl Entry {
     }
 }
 
-/// What an attribute counts for, in bytes.
+/// The size of an attribute, in bytes.
 pub(super) fn attribute_bytes(name: &str, value: &str) -> usize {
     name.len() + "String".len() + value.len()
 }
 
-/// A duration in whole seconds, rounded up: a wait never ends early.
+/// A duration in whole seconds, rounded up so that a wait never ends early.
 pub(super) fn whole_seconds(duration: Duration) -> i32 {
     let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     i32::try_from(seconds).unwrap_or(i32::MAX)
@@ -73,7 +73,7 @@ pub(super) fn whole_seconds(duration: Duration) -> i32 {
 
 pub(super) type Answers = Vec<(usize, Result<(), QueueError>)>;
 
-/// Sends entries, each to the queue of its name, and answers in their order.
+/// Sends entries, each to the queue of its name, and returns the outcomes in order.
 pub(super) async fn send_all(
     client: &SqsClient,
     entries: Vec<(String, Entry)>,
@@ -118,18 +118,18 @@ async fn send_part(
     }
 }
 
-/// Hides messages for longer, and answers in their order.
-pub(super) async fn defer_all(
+/// Changes visibility timeouts, and returns the outcomes in order.
+pub(super) async fn change_visibility(
     client: &SqsClient,
-    deferrals: &[VisibilityChange],
+    changes: &[VisibilityChange],
 ) -> Vec<Result<(), QueueError>> {
-    let names: Vec<String> = deferrals.iter().map(|deferral| client.names().queue(deferral.queue)).collect();
-    let handles: Vec<&str> = deferrals.iter().map(|deferral| deferral.receipt_handle.as_str()).collect();
-    let waits: Vec<Duration> = deferrals.iter().map(|deferral| deferral.wait).collect();
+    let names: Vec<String> = changes.iter().map(|change| client.names().queue(change.queue)).collect();
+    let handles: Vec<&str> = changes.iter().map(|change| change.receipt_handle.as_str()).collect();
+    let waits: Vec<Duration> = changes.iter().map(|change| change.wait).collect();
     hide_all(client, &names, &handles, &waits).await
 }
 
-/// Sets how long received messages stay hidden, from now.
+/// Sets visibility timeouts, counted from now.
 pub(super) async fn hide_all(
     client: &SqsClient,
     queues: &[String],
@@ -153,7 +153,7 @@ async fn hide_part(
     handles: &[&str],
     waits: &[Duration],
 ) -> Answers {
-    let failed = |reason: String| QueueError::new(format!("defer in queue {queue}"), reason);
+    let failed = |reason: String| QueueError::new(format!("change visibility in queue {queue}"), reason);
     let url = match client.url(&queue).await {
         Ok(url) => url,
         Err(error) => return all_failed(&part, || failed(error.to_string())),
@@ -174,8 +174,8 @@ async fn hide_part(
     };
     let call = client.client().change_message_visibility_batch().queue_url(url);
     match call.set_entries(Some(requests)).send().await {
-        Ok(output) => some_failed(&part, &output.failed, &format!("defer in queue {queue}")),
-        Err(error) => all_failed(&part, || client.shared_error("defer in", &queue, &error)),
+        Ok(output) => some_failed(&part, &output.failed, &format!("change visibility in queue {queue}")),
+        Err(error) => all_failed(&part, || client.shared_error("change visibility in", &queue, &error)),
     }
 }
 
@@ -202,7 +202,7 @@ pub(super) fn in_order(length: usize, answers: Vec<Answers>) -> Vec<Result<(), Q
     for (at, answer) in answers.into_iter().flatten() {
         ordered[at] = Some(answer);
     }
-    let lost = || Err(QueueError::new("call SQS", "there was no answer"));
+    let lost = || Err(QueueError::new("call SQS", "no answer came"));
     ordered.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect()
 }
 

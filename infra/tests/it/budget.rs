@@ -1,4 +1,4 @@
-//! What a batch of ten jobs may cost.
+//! The cost of a batch of ten jobs stays within its budget.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a person reads when a service is not there.
+//! Errors when a service can't be reached.
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use chrono::{DateTime, TimeDelta, Utc};

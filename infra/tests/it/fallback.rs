@@ -1,4 +1,4 @@
-//! Endpoints that lack a call, lose answers or ask for less.
+//! Endpoints without `BatchExecuteStatement`, and endpoints that lose answers or throttle.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The event source mappings, of a Lambda that is played here.
+//! The event source mappings, against a simulated Lambda.
 
 use std::sync::Arc;
 

@@ -17,6 +17,6 @@ mod lambda;
 mod meter;
 mod settings;
 mod shapes;
-mod shared;
 mod sqs;
+mod versioned;
 mod webhooks;

@@ -1,4 +1,4 @@
-//! Counting what a client asks for and what it is charged.
+//! Counts a client's requests and their charged units.
 
 use std::sync::{Arc, Mutex};
 

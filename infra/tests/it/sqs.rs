@@ -1,4 +1,4 @@
-//! The queues where there is no SQS to talk to.
+//! The queues without a reachable SQS.
 
 use std::time::Duration;
 

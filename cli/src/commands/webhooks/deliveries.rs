@@ -19,7 +19,7 @@ pub(super) async fn list(args: &DeliveriesArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     if found.is_empty() {
-        eprintln!("no such deliveries");
+        eprintln!("no deliveries found");
         return Ok(ExitCode::SUCCESS);
     }
     let header =
@@ -50,7 +50,7 @@ pub(super) async fn attempts(OneDelivery { id, target }: &OneDelivery) -> Result
         return Ok(ExitCode::SUCCESS);
     }
     if attempts.is_empty() {
-        eprintln!("{id}: no attempt was made yet");
+        eprintln!("{id}: no attempt yet");
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = output::table(&["attempt", "at (utc)", "took", "status", "class", "error", "answer"]);
@@ -69,7 +69,7 @@ pub(super) async fn attempts(OneDelivery { id, target }: &OneDelivery) -> Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// The kind of failure, as it is called in JSON too.
+/// The class of a failure, by its name in JSON.
 fn class(attempt: &DeliveryAttempt) -> Option<String> {
     match serde_json::to_value(attempt.error_class).ok()? {
         Value::String(name) => Some(name),

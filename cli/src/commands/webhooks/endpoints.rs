@@ -10,7 +10,7 @@ use super::{Failure, service, time};
 use crate::args::{EndpointsCommand, OneEndpoint, PutEndpointArgs, RotateArgs, Target};
 use crate::output;
 
-/// Carries out one of the commands.
+/// Runs an endpoint command.
 pub(super) async fn run(command: EndpointsCommand) -> Result<ExitCode, Failure> {
     match command {
         EndpointsCommand::List { target } => list(&target).await,
@@ -57,7 +57,7 @@ async fn list(target: &Target) -> Result<ExitCode, Failure> {
 
 async fn put(args: &PutEndpointArgs) -> Result<ExitCode, Failure> {
     let spec = args.spec()?;
-    // Before anything is connected to, so that what is wrong is said even where nothing can be reached.
+    // Before connecting, so that a mistake is reported even without a connection.
     spec.check().map_err(WebhookError::from)?;
     let endpoint = service(&args.target).await?.put_endpoint(&args.id, spec).await?;
     report(&endpoint, &args.target)
@@ -69,7 +69,7 @@ async fn rotate(args: &RotateArgs) -> Result<ExitCode, Failure> {
     report(&endpoint, target)?;
     if !target.json {
         let overlap = humantime::format_duration(args.overlap);
-        eprintln!("what is sent is signed with the old secret too, for {overlap}");
+        eprintln!("requests are signed with the old secret too, for {overlap}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -95,7 +95,7 @@ fn report(endpoint: &EndpointView, target: &Target) -> Result<ExitCode, Failure>
     output::line(&format!("{id}: {types} to {url}, {state}"))?;
     if let Some(secret) = &endpoint.secret {
         output::line(&format!("secret: {}", secret.reveal()))?;
-        output::line("The secret is shown this once: give it to the receiver now.")?;
+        output::line("This secret is not shown again: give it to the receiver now.")?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -104,8 +104,8 @@ fn state(disabled: Option<&Disabled>) -> String {
     let Some(Disabled { at, reason }) = disabled else { return "enabled".to_owned() };
     let why = match reason {
         DisabledReason::Operator => "by an operator",
-        DisabledReason::Gone => "it is gone (410)",
-        DisabledReason::Failing => "it did nothing but fail",
+        DisabledReason::Gone => "the receiver answered 410 Gone",
+        DisabledReason::Failing => "every delivery failed",
     };
     format!("disabled since {} UTC: {why}", time(*at))
 }

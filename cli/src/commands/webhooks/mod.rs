@@ -17,7 +17,7 @@ use super::{Failure, connect};
 use crate::args::{DeliverArgs, OneDelivery, OneEndpoint, PublishArgs, RecoverArgs, Target, WebhooksCommand};
 use crate::output;
 
-/// Carries out one of the commands.
+/// Runs a webhook command.
 pub(super) async fn run(command: WebhooksCommand) -> Result<ExitCode, Failure> {
     match command {
         WebhooksCommand::Endpoints(command) => endpoints::run(command).await,
@@ -38,7 +38,7 @@ async fn service(target: &Target) -> Result<WebhookService, Failure> {
 async fn publish(args: PublishArgs) -> Result<ExitCode, Failure> {
     let delayed =
         |delay| TimeDelta::from_std(delay).ok().and_then(|delay| Utc::now().checked_add_signed(delay));
-    // What is beyond all time is refused like what is too far off.
+    // A time that does not fit the calendar is refused like one too far ahead.
     let run_at = args.delay.map(|delay| delayed(delay).unwrap_or(DateTime::<Utc>::MAX_UTC));
     let PublishArgs { event_type, payload, tenant, id, target, .. } = args;
     let event = NewEvent { event_type, payload, tenant, id, run_at };
@@ -48,7 +48,7 @@ async fn publish(args: PublishArgs) -> Result<ExitCode, Failure> {
     } else {
         lines(&published.deliveries)?;
         let (id, number) = (&published.event_id, published.deliveries.len());
-        eprintln!("event {id}: {number} deliveries, each with its job; one for each endpoint that wants it");
+        eprintln!("event {id}: {number} deliveries, one for each endpoint that wants it");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -70,11 +70,7 @@ async fn recover(RecoverArgs { endpoint, since }: &RecoverArgs) -> Result<ExitCo
         output::json(&json!({ "deliveries": again }))?;
     } else {
         lines(&again)?;
-        eprintln!(
-            "{id}: {} deliveries that failed since {} UTC are sent once more",
-            again.len(),
-            time(*since)
-        );
+        eprintln!("{id}: sending {} deliveries again that failed since {} UTC", again.len(), time(*since));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -84,7 +80,7 @@ fn lines(deliveries: &[PublishedDelivery]) -> std::io::Result<()> {
     deliveries.iter().try_for_each(|one| output::line(&format!("{} {}", one.delivery_id, one.job_id)))
 }
 
-/// Puts a delivery and enqueues its job, which has the delivery's id; prints it.
+/// Stores a delivery and enqueues its job, which has the same id. Prints the id.
 async fn deliver(args: DeliverArgs) -> Result<ExitCode, Failure> {
     let (adapters, manager) = connect(&args.target).await?;
     let now = Utc::now();

@@ -1,4 +1,4 @@
-//! Keeping the rules' time.
+//! Fires the rules on time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,12 @@ use lambda_jobs_core::ports::JobQueue;
 
 use super::Rule;
 
-/// How late a firing may be. EventBridge makes up for none that it missed; a machine that slept for a night
-/// must not fire all of them at once.
+/// How late a firing may be. A machine that slept for a night must not fire all missed ones at once.
 const LATE: TimeDelta = TimeDelta::minutes(1);
-/// The longest wait in one piece: the wall clock may be set, and a machine may sleep.
+/// The longest single wait, because the wall clock may be set and the machine may sleep.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// The rules, and what firing them needs.
+/// The enabled rules, with the queue and the clock to fire them.
 pub struct Rules {
     enabled: Vec<Rule>,
     queue: Arc<dyn JobQueue>,
@@ -26,29 +25,29 @@ pub struct Rules {
 /// A rule that fired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fired<'a> {
-    /// Which rule.
+    /// The rule's name.
     pub rule: &'a str,
-    /// At which instant.
+    /// When it fired.
     pub at: DateTime<Utc>,
-    /// Why its message was not sent.
+    /// Why its message was not sent, if it failed.
     pub error: Option<String>,
 }
 
 impl Rules {
-    /// Those of the rules that are enabled, from now on.
+    /// The enabled ones of these rules, from now on.
     #[must_use]
     pub fn new(rules: Vec<Rule>, queue: Arc<dyn JobQueue>, clock: Arc<dyn Clock>) -> Self {
         let enabled = rules.into_iter().filter(|rule| rule.enabled).collect();
         Self { enabled, queue, started: clock.now(), clock }
     }
 
-    /// Each rule with its next firing after an instant; absent where it never fires again.
+    /// Each rule with its next firing after an instant, if it fires again.
     pub fn upcoming(&self, after: DateTime<Utc>) -> impl Iterator<Item = (&Rule, Option<DateTime<Utc>>)> {
         self.enabled.iter().map(move |rule| (rule, rule.expression.next_after(after, self.started)))
     }
 
-    /// Fires each rule at its time, and tells of it, for as long as any has a time to come. A firing that was
-    /// missed, because nobody ran, is missed.
+    /// Fires each rule at its time and reports each firing, until no rule fires again. A firing that was missed while
+    /// nothing ran stays missed.
     pub async fn run(&self, tell: impl Fn(&Fired<'_>)) {
         let mut after = self.started;
         while let Some(at) = self.upcoming(after).filter_map(|(_, at)| at).min() {
@@ -73,132 +72,5 @@ impl Rules {
             let error = outcome.err().map(|error| error.to_string());
             tell(&Fired { rule: &rule.name, at, error });
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::sync::Mutex;
-
-    use lambda_jobs_core::Queue;
-    use lambda_jobs_core::memory::{MemoryQueue, PausedClock};
-    use lambda_jobs_core::message::JobMessage;
-    use lambda_jobs_infra::QueueNames;
-
-    use super::*;
-    use crate::local::template::Template;
-
-    fn at(text: &str) -> DateTime<Utc> {
-        text.parse().unwrap()
-    }
-
-    struct Bench {
-        clock: PausedClock,
-        queue: Arc<MemoryQueue>,
-    }
-
-    impl Bench {
-        fn starting(start: &str) -> Self {
-            let clock = PausedClock::at(at(start));
-            let queue = MemoryQueue::new(clock.clone(), Duration::from_secs(30)).unwrap();
-            Self { clock, queue: Arc::new(queue) }
-        }
-
-        /// These rules of the template, switched on.
-        fn rules(&self, names: &[&str]) -> Rules {
-            let all = Rule::of(&Template::own().unwrap(), &QueueNames::default()).unwrap();
-            let on = all.into_iter().filter(|rule| names.iter().any(|name| rule.name.ends_with(name)));
-            let on = on.map(|rule| Rule { enabled: true, ..rule }).collect();
-            Rules::new(on, self.queue.clone(), Arc::new(self.clock.clone()))
-        }
-
-        /// Runs for a while; answers what fired when.
-        fn run(&self, rules: &Rules, time: Duration) -> Vec<(String, DateTime<Utc>)> {
-            let fired = Mutex::new(Vec::new());
-            let tell = |firing: &Fired<'_>| {
-                assert_eq!(firing.error, None);
-                assert_eq!(firing.at, self.clock.now(), "it is not late");
-                fired.lock().unwrap().push((firing.rule.to_owned(), firing.at));
-            };
-            self.clock.run(async {
-                let running = std::pin::pin!(rules.run(tell));
-                futures_util::future::select(running, self.clock.sleep(time)).await;
-            });
-            fired.into_inner().unwrap()
-        }
-
-        /// The ids of the jobs in the queue for webhooks.
-        fn jobs(&self) -> Vec<String> {
-            let received = self.queue.receive(Queue::Webhooks, 10).unwrap();
-            let id = |message: &lambda_jobs_core::ports::ReceivedMessage| {
-                let job = JobMessage::decode(&message.body, &message.message_id, message.sent_at).unwrap();
-                job.definition.id.as_str().to_owned()
-            };
-            received.iter().map(id).collect()
-        }
-    }
-
-    #[test]
-    fn each_rule_fires_at_its_minutes_once_with_the_id_of_that_minute() {
-        let bench = Bench::starting("2026-11-23T07:58:30Z");
-        let rules = bench.rules(&["webhook-pending", "webhook-retries"]);
-        let fired = bench.run(&rules, Duration::from_secs(250));
-        let expected = [
-            ("lambda-jobs-webhook-pending", "2026-11-23T08:00:00Z"),
-            ("lambda-jobs-webhook-retries", "2026-11-23T08:00:00Z"),
-            ("lambda-jobs-webhook-pending", "2026-11-23T08:02:00Z"),
-        ];
-        assert_eq!(fired, expected.map(|(rule, time)| (rule.to_owned(), at(time))));
-        let jobs: BTreeSet<String> = bench.jobs().into_iter().collect();
-        let expected = [
-            "webhook-pending@2026-11-23T08:00:00Z",
-            "webhook-pending@2026-11-23T08:02:00Z",
-            "webhook-retries@2026-11-23T08:00:00Z",
-        ];
-        assert_eq!(jobs, expected.map(str::to_owned).into());
-    }
-
-    #[test]
-    fn two_stacks_that_fire_at_one_minute_make_the_same_job() {
-        let bench = Bench::starting("2026-11-23T07:59:00Z");
-        let (one, other) = (bench.rules(&["webhook-pending"]), bench.rules(&["webhook-pending"]));
-        bench.clock.run(async {
-            let both = futures_util::future::join(one.run(|_| ()), other.run(|_| ()));
-            futures_util::future::select(std::pin::pin!(both), bench.clock.sleep(Duration::from_mins(2)))
-                .await;
-        });
-        let jobs = bench.jobs();
-        assert_eq!(jobs, ["webhook-pending@2026-11-23T08:00:00Z"; 2]);
-    }
-
-    #[test]
-    fn a_firing_of_the_past_is_not_repeated_after_a_restart_nor_made_up_for_after_a_sleep() {
-        let bench = Bench::starting("2026-11-23T08:00:00Z");
-        let rules = bench.rules(&["webhook-pending"]);
-        assert!(bench.run(&rules, Duration::from_secs(119)).is_empty(), "08:00 was before its time");
-        // The machine sleeps over thirty firings while the rules wait for one.
-        let rules = bench.rules(&["webhook-pending"]);
-        let fired = Mutex::new(Vec::new());
-        bench.clock.run(async {
-            let running = std::pin::pin!(rules.run(|firing| fired.lock().unwrap().push(firing.at)));
-            let night = async {
-                bench.clock.sleep(Duration::from_millis(1)).await;
-                bench.clock.advance(Duration::from_hours(1));
-                bench.clock.sleep(Duration::from_mins(2)).await;
-            };
-            futures_util::future::select(running, std::pin::pin!(night)).await;
-        });
-        let fired = fired.into_inner().unwrap();
-        assert_eq!(fired, [at("2026-11-23T08:02:00Z"), at("2026-11-23T09:02:00Z")], "{fired:?}");
-    }
-
-    #[test]
-    fn a_rule_that_is_disabled_does_not_fire() {
-        let bench = Bench::starting("2026-11-23T07:59:30Z");
-        let all = Rule::of(&Template::own().unwrap(), &QueueNames::default()).unwrap();
-        let off = all.into_iter().map(|rule| Rule { enabled: false, ..rule }).collect();
-        let rules = Rules::new(off, bench.queue.clone(), Arc::new(bench.clock.clone()));
-        assert_eq!(rules.upcoming(bench.clock.now()).count(), 0);
     }
 }

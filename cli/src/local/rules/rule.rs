@@ -1,4 +1,4 @@
-//! One rule, as the template has it.
+//! One rule of the template.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use lambda_jobs_core::Queue;
@@ -24,8 +24,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The rules of a template whose target is a queue, by their names, as they are when the template is
-    /// deployed with the prefix of these queues.
+    /// The rules of a template whose target is a queue, sorted by name, as deployed with the prefix of these queues.
     pub fn of(template: &Template, queues: &QueueNames) -> Result<Vec<Self>, TemplateError> {
         let template = template.clone().with_parameter("Prefix", &queues.prefix);
         let mut rules = Vec::new();
@@ -49,14 +48,18 @@ impl Rule {
     ) -> Result<Self, TemplateError> {
         let text = |of: &Value, field: &str| {
             let text = of[field].as_str().map(str::to_owned);
-            text.ok_or_else(|| TemplateError::new(format!("{id}: {field}"), "a text", &of[field]))
+            text.ok_or_else(|| TemplateError::new(format!("{id}: {field}"), "text", &of[field]))
         };
         let expression = text(properties, "ScheduleExpression")?;
         let expression = RuleExpression::parse(&expression).map_err(|error| {
-            TemplateError::new(format!("{id}: ScheduleExpression"), "one that EventBridge takes", error)
+            TemplateError::new(
+                format!("{id}: ScheduleExpression"),
+                "an expression that EventBridge takes",
+                error,
+            )
         })?;
         let transformer = &target["InputTransformer"];
-        // All that a firing has to tell.
+        // A firing knows its time alone.
         let paths = &transformer["InputPathsMap"];
         if *paths != json!({ "time": "$.time" }) {
             return Err(TemplateError::new(format!("{id}: InputPathsMap"), "time: $.time alone", paths));
@@ -67,24 +70,24 @@ impl Rule {
             expression,
             enabled: properties["State"] != "DISABLED",
             queue: known
-                .ok_or_else(|| TemplateError::new(format!("{id}: Arn"), "one of our queues", queue))?,
+                .ok_or_else(|| TemplateError::new(format!("{id}: Arn"), "a queue of the template", queue))?,
             input: text(transformer, "InputTemplate")?,
         };
         let body = rule.body(DateTime::UNIX_EPOCH);
         JobMessage::decode(&body, "none", DateTime::UNIX_EPOCH).map_err(|error| {
-            TemplateError::new(format!("{id}: InputTemplate"), "a message that workers read", error)
+            TemplateError::new(format!("{id}: InputTemplate"), "a message that workers can read", error)
         })?;
         Ok(rule)
     }
 
-    /// What it sends when it fires at this instant.
+    /// The message of a firing at this instant.
     #[must_use]
     pub fn message(&self, at: DateTime<Utc>) -> Outgoing {
         let delay = std::time::Duration::ZERO;
         Outgoing { queue: self.queue, body: self.body(at), delay, group: None }
     }
 
-    /// EventBridge puts quotes around a text where a variable stands by itself.
+    /// EventBridge puts quotes around a variable that stands by itself.
     fn body(&self, at: DateTime<Utc>) -> String {
         let time = at.to_rfc3339_opts(SecondsFormat::Secs, true);
         self.input.replace("<time>", &Value::String(time).to_string())

@@ -1,4 +1,4 @@
-//! Answers in the form that SDKs read.
+//! Answers in the form that SDKs expect.
 //!
 //! An error has three names: the shape in the body's `__type`, the older query protocol's code in the
 //! header `x-amzn-query-error`, which SDKs prefer, and the HTTP status.
@@ -15,7 +15,7 @@ use super::LogError;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
 
-/// Why a request got no answer of its own.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error(transparent)]
@@ -31,7 +31,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// The causes go into the message: whoever runs a local stack sees the client's side first.
+    /// The message holds the causes, because a person who runs a local stack sees the client's side first.
     pub(super) fn not_kept(error: &LogError) -> Self {
         let mut text = error.to_string();
         let mut cause = std::error::Error::source(error);
@@ -72,7 +72,7 @@ struct ErrorBody {
     message: String,
 }
 
-/// The answer to a request, in JSON that is written already.
+/// The HTTP response for an answer in JSON.
 pub(super) fn answer(result: Result<Vec<u8>, Fault>, request_id: &str) -> Response {
     let mut response = match result {
         Ok(json) => Response::new(Body::from(json)),

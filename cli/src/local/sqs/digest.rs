@@ -13,7 +13,7 @@ pub(super) fn of_body(body: &str) -> String {
     hex(Md5::new_with_prefix(body))
 }
 
-/// The digest of message attributes, in hexadecimal; none of none.
+/// The digest of message attributes, in hexadecimal; `None` without attributes.
 ///
 /// In order of name: name, type and value, each after its length in four bytes, and a byte before the value
 /// that tells text (1) from binary (2).
@@ -60,7 +60,7 @@ mod tests {
         of_attributes(owned.iter().map(|(name, value)| (name, value)))
     }
 
-    // Values that AWS gave, as other implementations' tests record them.
+    // Values of AWS, as tests of other implementations record them.
     #[test]
     fn digests_are_those_of_aws() {
         assert_eq!(of_body("This is a test message"), "fafb00f5732ab283681e124bf8747ed1");

@@ -1,4 +1,4 @@
-//! Requests in, answers out: which action, under which lock, and how a receive waits.
+//! The endpoint: it picks the action of a request, locks the model, and lets a receive wait.
 
 use std::{
     collections::HashMap,
@@ -19,38 +19,38 @@ use super::{
     Forgetful, LogError, MessageLog, Meter,
     answer::{Fault, answer},
     batches,
-    desk::Desk,
+    context::ActionContext,
     messages, meter, queues,
     receive::{Look, Poll},
     wire::{Messages, ReceiveMessage},
 };
 
-/// The longest request body that a server in front should let through, in bytes: a message of 1 MiB whose every byte
-/// JSON writes as six.
+/// The longest request body that a server in front should accept, in bytes: JSON may write each byte of a message of
+/// 1 MiB as six.
 pub const MAX_REQUEST_BYTES: usize = 8 * 1024 * 1024;
 
-/// What an endpoint is made of.
+/// The parts of an endpoint.
 #[derive(Clone)]
 pub struct EndpointSettings {
     /// Tells the time, and waits for it.
     pub clock: Arc<dyn Clock>,
-    /// Keeps the queues.
+    /// Stores the queues.
     pub log: Arc<dyn MessageLog>,
-    /// Where message ids come from; a stack that keeps its queues needs a new one at each start.
+    /// The seed of message ids. A stack that stores its queues needs a new one at each start.
     pub seed: u64,
-    /// What queue URLs begin with: `http://127.0.0.1:4566`, without a slash at the end.
+    /// The begin of queue URLs: `http://127.0.0.1:4566`, without a slash at the end.
     pub base_url: String,
 }
 
 impl EndpointSettings {
-    /// An endpoint that forgets its queues when it ends.
+    /// Settings of an endpoint that stores nothing.
     #[must_use]
     pub fn forgetful(clock: Arc<dyn Clock>, seed: u64, base_url: impl Into<String>) -> Self {
         Self { clock, log: Arc::new(Forgetful), seed, base_url: base_url.into() }
     }
 }
 
-/// SQS, as its clients see it; clones share their queues.
+/// SQS as its clients see it. Clones share their queues.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -75,7 +75,7 @@ pub struct SqsEndpoint {
 
 struct Shared {
     sqs: Mutex<Sqs>,
-    /// One for each queue that somebody has waited on.
+    /// One for each queue that a receive has waited on.
     bells: Mutex<HashMap<String, Arc<Notify>>>,
     settings: EndpointSettings,
     meter: Meter,
@@ -91,8 +91,8 @@ impl std::fmt::Debug for SqsEndpoint {
 }
 
 impl SqsEndpoint {
-    /// An endpoint with the queues that the log has kept. Messages that were in flight are visible: who had received
-    /// them is gone.
+    /// An endpoint with the stored queues. Messages that were in flight are visible again, because their receivers are
+    /// gone.
     pub fn open(settings: EndpointSettings) -> Result<Self, LogError> {
         let mut sqs = Sqs::restore(settings.log.load()?, settings.seed, settings.clock.now());
         let strays = sqs.take_changes();
@@ -153,27 +153,27 @@ impl SqsEndpoint {
     async fn call<Q, A>(
         &self,
         request: Q,
-        action: fn(&mut Desk<'_>, Q) -> Result<A, SqsError>,
+        action: fn(&mut ActionContext<'_>, Q) -> Result<A, SqsError>,
     ) -> Result<Vec<u8>, Fault>
     where
         Q: Send + 'static,
         A: Serialize + Send + 'static,
     {
-        write(&self.at_desk(move |desk| action(desk, request)).await?)
+        write(&self.with_queues(move |context| action(context, request)).await?)
     }
 
-    /// Looks; while there is nothing, waits for a change of the queue, for the next hidden message or for the end
-    /// of the wait, whatever comes first, and looks again.
+    /// Reads the queue. If it is empty, waits for a change, for the next hidden message or for the end of the wait,
+    /// whichever comes first, and reads again.
     async fn receive(&self, request: ReceiveMessage) -> Result<Vec<u8>, Fault> {
         let poll = Arc::new(Poll::read(request)?);
         let bell = self.shared.bell(&poll.queue);
         let mut until: Option<DateTime<Utc>> = None;
         loop {
-            // Listening begins before the look, so that nothing is missed in between.
+            // Listening begins before reading, so that no change in between is missed.
             let mut rung = std::pin::pin!(bell.notified());
             rung.as_mut().enable();
             let looking = Arc::clone(&poll);
-            let (queue_wait, next, at) = match self.at_desk(move |desk| looking.look(desk)).await? {
+            let (queue_wait, next, at) = match self.with_queues(move |context| looking.look(context)).await? {
                 Look::Found(messages) => return write(&Messages { messages }),
                 Look::Empty { queue_wait, next, at } => (queue_wait, next, at),
             };
@@ -189,10 +189,10 @@ impl SqsEndpoint {
         }
     }
 
-    /// Runs an action under the lock and keeps what it changed, on a thread that may block.
-    async fn at_desk<T: Send + 'static>(
+    /// Runs an action under the lock and stores its changes, on a thread that may block.
+    async fn with_queues<T: Send + 'static>(
         &self,
-        action: impl FnOnce(&mut Desk<'_>) -> Result<T, SqsError> + Send + 'static,
+        action: impl FnOnce(&mut ActionContext<'_>) -> Result<T, SqsError> + Send + 'static,
     ) -> Result<T, Fault> {
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || shared.run(action)).await.map_err(|_| Fault::Interrupted)?
@@ -200,14 +200,14 @@ impl SqsEndpoint {
 }
 
 impl Shared {
-    /// The log is written under the lock, so that it has the changes in the order in which they were made.
+    /// The log is written under the lock, so that it has the changes in their order.
     ///
-    /// If it fails, the queues in memory are ahead of it: a message that was sent may be delivered though its
-    /// sender got an error, and one that was deleted may come back after a restart. Both are what SQS allows.
-    fn run<T>(&self, action: impl FnOnce(&mut Desk<'_>) -> Result<T, SqsError>) -> Result<T, Fault> {
+    /// If it fails, the queues in memory are ahead of it. A sent message may be delivered although its sender got an
+    /// error, and a deleted one may come back after a restart. SQS allows both.
+    fn run<T>(&self, action: impl FnOnce(&mut ActionContext<'_>) -> Result<T, SqsError>) -> Result<T, Fault> {
         let mut sqs = lock(&self.sqs);
         let now = self.settings.clock.now();
-        let result = action(&mut Desk { sqs: &mut sqs, now, base_url: &self.settings.base_url });
+        let result = action(&mut ActionContext { sqs: &mut sqs, now, base_url: &self.settings.base_url });
         let changes = sqs.take_changes();
         if !changes.is_empty() {
             self.settings.log.apply(&changes).map_err(|error| {
@@ -225,7 +225,7 @@ impl Shared {
         Arc::clone(lock(&self.bells).entry(queue.to_owned()).or_default())
     }
 
-    /// Wakes whoever waits on a queue in which a message may have become visible, or will sooner than thought.
+    /// Wakes the receives that wait on a queue with a message that is visible, or will be sooner than they expect.
     fn ring(&self, changes: &[Change]) {
         let mut bells = lock(&self.bells);
         for change in changes {
@@ -239,12 +239,12 @@ impl Shared {
                 bell.notify_waiters();
             }
         }
-        // Names of queues that nobody waits on any more don't pile up.
+        // Drops the names of queues that no receive waits on.
         bells.retain(|_, bell| Arc::strong_count(bell) > 1);
     }
 }
 
-/// A panic elsewhere leaves the model as it was between two calls, or one call ahead of the log.
+/// A panic elsewhere leaves the model between two calls, or one call ahead of the log.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,25 +1,25 @@
-//! What survives a restart.
+//! The log that stores queues and messages.
 //!
-//! The endpoint writes each change before it answers the request that made it: what a sender was told is sent
-//! survives a `kill -9` in the next instant.
+//! The endpoint writes each change before it answers the request. So a message whose sender got an answer survives a
+//! `kill -9` a moment later.
 
 use std::error::Error;
 
 use lambda_jobs_core::sqs::{Change, Snapshot};
 
-/// Where queues and messages are kept.
+/// Stores queues and messages.
 ///
-/// Calls may block; the endpoint makes them away from the runtime's own threads, one at a time and in order.
+/// Calls may block. The endpoint makes them on threads for blocking work, one at a time and in order.
 pub trait MessageLog: Send + Sync {
-    /// Everything that was kept.
+    /// Reads everything that was stored.
     fn load(&self) -> Result<Snapshot, LogError>;
 
-    /// Keeps these changes; they are safe when it returns. A crash in between may have kept some of them, what was
-    /// added before what was removed.
+    /// Stores these changes. They are durable when it returns. A crash before that may have stored some of them,
+    /// additions before removals.
     fn apply(&self, changes: &[Change]) -> Result<(), LogError>;
 }
 
-/// The queues could not be kept, or not be read.
+/// The queues could not be written or read.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct LogError {
@@ -28,20 +28,20 @@ pub struct LogError {
 }
 
 impl LogError {
-    /// With what was tried, as in "failed to read the queue table".
+    /// An error with the failed action, such as "failed to read the queue table".
     #[must_use]
     pub fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), source: None }
     }
 
-    /// With the cause.
+    /// Adds the cause.
     #[must_use]
     pub fn because(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { source: Some(source.into()), ..self }
     }
 }
 
-/// Keeps nothing: the queues live as long as the process.
+/// Stores nothing: the queues live as long as the process.
 ///
 /// ```
 /// use lambda_jobs::local::sqs::{Forgetful, MessageLog};

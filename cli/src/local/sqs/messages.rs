@@ -5,43 +5,54 @@ use std::collections::BTreeMap;
 use lambda_jobs_core::sqs::{AttributeValue, MessageContent, SendRequest, SqsError, limits};
 
 use super::{
-    desk::{Desk, queue_name},
+    context::{ActionContext, queue_name},
     wire::{Nothing, OfReceipt, SendEntry, SendMessage, Sent, TRACE, WireAttribute, required},
 };
 
-pub(super) fn send(desk: &mut Desk<'_>, request: SendMessage) -> Result<Sent, SqsError> {
+pub(super) fn send(context: &mut ActionContext<'_>, request: SendMessage) -> Result<Sent, SqsError> {
     let queue = queue_name(request.queue_url.clone())?;
-    send_one(desk, &queue, request_of(request.into())?)
+    send_one(context, &queue, request_of(request.into())?)
 }
 
-pub(super) fn send_one(desk: &mut Desk<'_>, queue: &str, request: SendRequest) -> Result<Sent, SqsError> {
-    let message = desk.sqs.send(queue, request, desk.now)?;
+pub(super) fn send_one(
+    context: &mut ActionContext<'_>,
+    queue: &str,
+    request: SendRequest,
+) -> Result<Sent, SqsError> {
+    let message = context.sqs.send(queue, request, context.now)?;
     Ok(Sent::new(message.id, &message.content))
 }
 
-pub(super) fn delete(desk: &mut Desk<'_>, request: OfReceipt) -> Result<Nothing, SqsError> {
+pub(super) fn delete(context: &mut ActionContext<'_>, request: OfReceipt) -> Result<Nothing, SqsError> {
     let queue = queue_name(request.queue_url)?;
-    delete_one(desk, &queue, request.receipt_handle).map(|()| Nothing {})
+    delete_one(context, &queue, request.receipt_handle).map(|()| Nothing {})
 }
 
-pub(super) fn delete_one(desk: &mut Desk<'_>, queue: &str, handle: Option<String>) -> Result<(), SqsError> {
-    desk.sqs.delete(queue, &required(handle, "ReceiptHandle")?, desk.now)
+pub(super) fn delete_one(
+    context: &mut ActionContext<'_>,
+    queue: &str,
+    handle: Option<String>,
+) -> Result<(), SqsError> {
+    context.sqs.delete(queue, &required(handle, "ReceiptHandle")?, context.now)
 }
 
-pub(super) fn change_visibility(desk: &mut Desk<'_>, request: OfReceipt) -> Result<Nothing, SqsError> {
+pub(super) fn change_visibility(
+    context: &mut ActionContext<'_>,
+    request: OfReceipt,
+) -> Result<Nothing, SqsError> {
     let queue = queue_name(request.queue_url)?;
-    change_one(desk, &queue, request.receipt_handle, request.visibility_timeout).map(|()| Nothing {})
+    change_one(context, &queue, request.receipt_handle, request.visibility_timeout).map(|()| Nothing {})
 }
 
 pub(super) fn change_one(
-    desk: &mut Desk<'_>,
+    context: &mut ActionContext<'_>,
     queue: &str,
     handle: Option<String>,
     timeout: Option<i64>,
 ) -> Result<(), SqsError> {
     let handle = required(handle, "ReceiptHandle")?;
     let timeout = limits::VISIBILITY_TIMEOUT.seconds(required(timeout, "VisibilityTimeout")?)?;
-    desk.sqs.change_visibility(queue, &handle, timeout, desk.now)
+    context.sqs.change_visibility(queue, &handle, timeout, context.now)
 }
 
 impl From<SendMessage> for SendEntry {
@@ -58,7 +69,7 @@ impl From<SendMessage> for SendEntry {
     }
 }
 
-/// What the model is to send.
+/// The model's request for an entry.
 pub(super) fn request_of(entry: SendEntry) -> Result<SendRequest, SqsError> {
     if let Some(value) = entry.message_deduplication_id {
         let reason = "The request include parameter that is not valid for this queue type".to_owned();

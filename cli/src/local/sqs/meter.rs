@@ -1,6 +1,6 @@
-//! How many requests came, by action.
+//! Counts requests by action.
 //!
-//! On AWS every request is paid for, so a test that asserts what a job costs counts them here.
+//! AWS charges for every request, so a test of a job's cost counts them here.
 
 use std::sync::{
     Arc,
@@ -30,7 +30,7 @@ pub(super) const ACTIONS: [&str; 19] = [
     UNKNOWN,
 ];
 
-/// Under which actions are counted that the endpoint doesn't know.
+/// The name under which unknown actions are counted.
 const UNKNOWN: &str = "unknown";
 
 /// Counts requests by action; clones count together.
@@ -57,13 +57,13 @@ impl Meter {
         }
     }
 
-    /// How many requests of this action came; all unknown ones count as one action.
+    /// The number of requests of this action. All unknown actions count as one.
     #[must_use]
     pub fn requests(&self, action: &str) -> u64 {
         self.counter(action).map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 
-    /// How many requests came.
+    /// The number of all requests.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.counts.iter().map(|counter| counter.load(Ordering::Relaxed)).sum()

@@ -1,25 +1,24 @@
-//! SQS on this machine: what SDKs say to SQS, answered from the model of SQS.
+//! SQS on this machine: the service's wire protocol over core's model of SQS.
 //!
-//! A local stack is worth having if the code that talks to it is the code that talks to AWS. So this is no test
-//! double behind our own port but the service's wire protocol: AWS JSON 1.0, one HTTP request per action,
-//! named by the header `X-Amz-Target: AmazonSQS.<Action>`. What the queues do is decided by
-//! [`lambda_jobs_core::sqs`]; here is only what a wire needs: reading and writing JSON, checksums,
-//! waiting for messages, and keeping the queues.
+//! The code that talks to the local stack is the code that talks to AWS. So this is no test double behind a port but
+//! SQS's protocol: AWS JSON 1.0, one HTTP request per action, named by the header
+//! `X-Amz-Target: AmazonSQS.<Action>`. [`lambda_jobs_core::sqs`] decides what the queues do. This module reads and
+//! writes JSON, computes checksums, waits for messages, and stores the queues.
 //!
 //! | module | subject |
 //! | --- | --- |
-//! | [`SqsEndpoint`] | takes a request, gives an answer |
+//! | [`SqsEndpoint`] | takes a request, returns an answer |
 //! | [`MessageLog`], [`TableLog`] | what survives a restart, and where |
-//! | [`Meter`] | how many requests of each action came |
+//! | [`Meter`] | counts the requests of each action |
 //!
 //! Answered: `CreateQueue`, `GetQueueUrl`, `ListQueues`, `GetQueueAttributes`, `SetQueueAttributes`, `DeleteQueue`,
 //! `PurgeQueue`, `ListDeadLetterSourceQueues`, `TagQueue`, `UntagQueue`, `ListQueueTags`, `SendMessage`,
 //! `ReceiveMessage`, `DeleteMessage`, `ChangeMessageVisibility`, and the batches of the last three and of
-//! `SendMessage`. Signatures are not checked: any credentials do.
+//! `SendMessage`. It checks no signatures, so any credentials work.
 
 mod answer;
 mod batches;
-mod desk;
+mod context;
 mod digest;
 mod endpoint;
 mod log;

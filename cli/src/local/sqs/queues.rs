@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lambda_jobs_core::sqs::{AttributeMap, SqsError, queue_arn};
 
 use super::{
-    desk::{Desk, queue_name},
+    context::{ActionContext, queue_name},
     wire::{
         Attributes, CreateQueue, GetQueueAttributes, GetQueueUrl, ListDeadLetterSourceQueues, ListQueues,
         Nothing, OfQueue, QueueUrl, QueueUrls, SetQueueAttributes, SourceUrls, TagQueue, Tags, UntagQueue,
@@ -16,58 +16,61 @@ use super::{
 /// Most queues of one page.
 const PAGE: usize = 1000;
 
-pub(super) fn create(desk: &mut Desk<'_>, request: CreateQueue) -> Result<QueueUrl, SqsError> {
+pub(super) fn create(context: &mut ActionContext<'_>, request: CreateQueue) -> Result<QueueUrl, SqsError> {
     let name = required(request.queue_name, "QueueName")?;
-    desk.sqs.create_queue(&name, &AttributeMap(request.attributes.unwrap_or_default()), desk.now)?;
+    context.sqs.create_queue(&name, &AttributeMap(request.attributes.unwrap_or_default()), context.now)?;
     if let Some(tags) = request.tags.filter(|tags| !tags.is_empty()) {
-        desk.sqs.tag_queue(&name, tags)?;
+        context.sqs.tag_queue(&name, tags)?;
     }
-    Ok(QueueUrl { queue_url: desk.url(&name) })
+    Ok(QueueUrl { queue_url: context.url(&name) })
 }
 
-pub(super) fn get_url(desk: &mut Desk<'_>, request: GetQueueUrl) -> Result<QueueUrl, SqsError> {
+pub(super) fn get_url(context: &mut ActionContext<'_>, request: GetQueueUrl) -> Result<QueueUrl, SqsError> {
     let name = required(request.queue_name, "QueueName")?;
-    desk.sqs.queue_state(&name)?;
-    Ok(QueueUrl { queue_url: desk.url(&name) })
+    context.sqs.queue_state(&name)?;
+    Ok(QueueUrl { queue_url: context.url(&name) })
 }
 
-pub(super) fn list(desk: &mut Desk<'_>, request: ListQueues) -> Result<QueueUrls, SqsError> {
+pub(super) fn list(context: &mut ActionContext<'_>, request: ListQueues) -> Result<QueueUrls, SqsError> {
     let prefix = request.queue_name_prefix.unwrap_or_default();
     let names: Vec<String> =
-        desk.sqs.queue_names().filter(|name| name.starts_with(&prefix)).map(str::to_owned).collect();
+        context.sqs.queue_names().filter(|name| name.starts_with(&prefix)).map(str::to_owned).collect();
     let (page, next_token) = page(names, request.max_results, request.next_token.as_deref())?;
-    Ok(QueueUrls { queue_urls: page.iter().map(|name| desk.url(name)).collect(), next_token })
+    Ok(QueueUrls { queue_urls: page.iter().map(|name| context.url(name)).collect(), next_token })
 }
 
 pub(super) fn list_sources(
-    desk: &mut Desk<'_>,
+    context: &mut ActionContext<'_>,
     request: ListDeadLetterSourceQueues,
 ) -> Result<SourceUrls, SqsError> {
     let queue = queue_name(request.queue_url)?;
-    let names = desk.sqs.dead_letter_sources(&queue)?.into_iter().map(str::to_owned).collect();
+    let names = context.sqs.dead_letter_sources(&queue)?.into_iter().map(str::to_owned).collect();
     let (page, next_token) = page(names, request.max_results, request.next_token.as_deref())?;
-    Ok(SourceUrls { queue_urls: page.iter().map(|name| desk.url(name)).collect(), next_token })
+    Ok(SourceUrls { queue_urls: page.iter().map(|name| context.url(name)).collect(), next_token })
 }
 
-pub(super) fn delete(desk: &mut Desk<'_>, request: OfQueue) -> Result<Nothing, SqsError> {
-    desk.sqs.delete_queue(&queue_name(request.queue_url)?).map(|()| Nothing {})
+pub(super) fn delete(context: &mut ActionContext<'_>, request: OfQueue) -> Result<Nothing, SqsError> {
+    context.sqs.delete_queue(&queue_name(request.queue_url)?).map(|()| Nothing {})
 }
 
-pub(super) fn purge(desk: &mut Desk<'_>, request: OfQueue) -> Result<Nothing, SqsError> {
-    desk.sqs.purge(&queue_name(request.queue_url)?).map(|()| Nothing {})
+pub(super) fn purge(context: &mut ActionContext<'_>, request: OfQueue) -> Result<Nothing, SqsError> {
+    context.sqs.purge(&queue_name(request.queue_url)?).map(|()| Nothing {})
 }
 
-pub(super) fn set_attributes(desk: &mut Desk<'_>, request: SetQueueAttributes) -> Result<Nothing, SqsError> {
+pub(super) fn set_attributes(
+    context: &mut ActionContext<'_>,
+    request: SetQueueAttributes,
+) -> Result<Nothing, SqsError> {
     let queue = queue_name(request.queue_url)?;
     let attributes = AttributeMap(required(request.attributes, "Attributes")?);
-    desk.sqs.set_attributes(&queue, &attributes, desk.now).map(|()| Nothing {})
+    context.sqs.set_attributes(&queue, &attributes, context.now).map(|()| Nothing {})
 }
 
 pub(super) fn get_attributes(
-    desk: &mut Desk<'_>,
+    context: &mut ActionContext<'_>,
     request: GetQueueAttributes,
 ) -> Result<Attributes, SqsError> {
-    let all = attributes(desk, &queue_name(request.queue_url)?)?;
+    let all = attributes(context, &queue_name(request.queue_url)?)?;
     let names = request.attribute_names.unwrap_or_default();
     if let Some(unknown) = names.iter().find(|name| !KNOWN.contains(&name.as_str())) {
         let expected = "All, or the names in the API reference of GetQueueAttributes";
@@ -77,18 +80,18 @@ pub(super) fn get_attributes(
     Ok(Attributes { attributes: all.into_iter().filter(|(name, _)| wanted(name)).collect() })
 }
 
-pub(super) fn tag(desk: &mut Desk<'_>, request: TagQueue) -> Result<Nothing, SqsError> {
+pub(super) fn tag(context: &mut ActionContext<'_>, request: TagQueue) -> Result<Nothing, SqsError> {
     let queue = queue_name(request.queue_url)?;
-    desk.sqs.tag_queue(&queue, required(request.tags, "Tags")?).map(|()| Nothing {})
+    context.sqs.tag_queue(&queue, required(request.tags, "Tags")?).map(|()| Nothing {})
 }
 
-pub(super) fn untag(desk: &mut Desk<'_>, request: UntagQueue) -> Result<Nothing, SqsError> {
+pub(super) fn untag(context: &mut ActionContext<'_>, request: UntagQueue) -> Result<Nothing, SqsError> {
     let queue = queue_name(request.queue_url)?;
-    desk.sqs.untag_queue(&queue, &required(request.tag_keys, "TagKeys")?).map(|()| Nothing {})
+    context.sqs.untag_queue(&queue, &required(request.tag_keys, "TagKeys")?).map(|()| Nothing {})
 }
 
-pub(super) fn list_tags(desk: &mut Desk<'_>, request: OfQueue) -> Result<Tags, SqsError> {
-    let state = desk.sqs.queue_state(&queue_name(request.queue_url)?)?;
+pub(super) fn list_tags(context: &mut ActionContext<'_>, request: OfQueue) -> Result<Tags, SqsError> {
+    let state = context.sqs.queue_state(&queue_name(request.queue_url)?)?;
     Ok(Tags { tags: state.tags.clone() })
 }
 
@@ -118,9 +121,9 @@ const KNOWN: [&str; 22] = [
     "VisibilityTimeout",
 ];
 
-fn attributes(desk: &mut Desk<'_>, queue: &str) -> Result<BTreeMap<String, String>, SqsError> {
-    let counts = desk.sqs.counts(queue, desk.now)?;
-    let state = desk.sqs.queue_state(queue)?;
+fn attributes(context: &mut ActionContext<'_>, queue: &str) -> Result<BTreeMap<String, String>, SqsError> {
+    let counts = context.sqs.counts(queue, context.now)?;
+    let state = context.sqs.queue_state(queue)?;
     let mut attributes = state.attributes.to_map().0;
     attributes.extend(
         [

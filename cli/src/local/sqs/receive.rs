@@ -1,6 +1,6 @@
-//! `ReceiveMessage`: what it may ask for, and what it shows of a message.
+//! `ReceiveMessage`: its request, one read of the queue, and the messages of the answer.
 //!
-//! The waiting itself is the endpoint's; here is one look at the queue.
+//! The endpoint does the waiting.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,34 +9,34 @@ use chrono::{DateTime, Utc};
 use lambda_jobs_core::sqs::{Message, MessageAttribute, ReceiveRequest, Received, SqsError, limits};
 
 use super::{
-    desk::{Desk, queue_name},
+    context::{ActionContext, queue_name},
     digest,
     wire::{ReceiveMessage, TRACE, WireAttribute, WireMessage},
 };
 
-/// A request, read and checked as far as that goes without the queue.
+/// A request, checked as far as possible without the queue.
 #[derive(Clone, Debug)]
 pub(super) struct Poll {
     pub(super) queue: String,
     request: ReceiveRequest,
-    /// How long to wait; the queue's own time if absent.
+    /// How long to wait; the queue's own wait if absent.
     wait: Option<Duration>,
     system: Vec<String>,
     attributes: Vec<String>,
 }
 
-/// What one look at the queue found.
+/// The result of one read of the queue.
 #[derive(Debug)]
 pub(super) enum Look {
     /// Messages.
     Found(Vec<WireMessage>),
     /// Nothing.
     Empty {
-        /// The queue's own time to wait.
+        /// The queue's own wait.
         queue_wait: Duration,
-        /// When a hidden message will be visible.
+        /// When the next hidden message becomes visible.
         next: Option<DateTime<Utc>>,
-        /// When the look was.
+        /// When the queue was read.
         at: DateTime<Utc>,
     },
 }
@@ -52,7 +52,7 @@ impl Poll {
         Ok(Self {
             queue: queue_name(request.queue_url)?,
             request: ReceiveRequest {
-                // What is no count at all is out of range in any case.
+                // A number that is no count is out of range in any case.
                 max: usize::try_from(max).unwrap_or(0),
                 visibility: seconds(limits::VISIBILITY_TIMEOUT, request.visibility_timeout)?,
             },
@@ -66,15 +66,15 @@ impl Poll {
         self.wait.unwrap_or(queue_wait)
     }
 
-    pub(super) fn look(&self, desk: &mut Desk<'_>) -> Result<Look, SqsError> {
-        let received = desk.sqs.receive(&self.queue, self.request, desk.now)?;
+    pub(super) fn look(&self, context: &mut ActionContext<'_>) -> Result<Look, SqsError> {
+        let received = context.sqs.receive(&self.queue, self.request, context.now)?;
         if !received.is_empty() {
             return Ok(Look::Found(received.into_iter().map(|received| self.show(received)).collect()));
         }
         Ok(Look::Empty {
-            queue_wait: desk.sqs.queue_state(&self.queue)?.attributes.receive_wait,
-            next: desk.sqs.next_visible_at(&self.queue, desk.now)?,
-            at: desk.now,
+            queue_wait: context.sqs.queue_state(&self.queue)?.attributes.receive_wait,
+            next: context.sqs.next_visible_at(&self.queue, context.now)?,
+            at: context.now,
         })
     }
 
@@ -89,7 +89,7 @@ impl Poll {
                 .into_iter()
                 .filter(|(name, _)| self.system.iter().any(|wanted| wanted == "All" || wanted == name))
                 .collect(),
-            // Of those shown, not of all: that is what a client can check.
+            // The digest of the returned attributes, because a client can check no others.
             md5_of_message_attributes: digest::of_attributes(
                 wanted.iter().map(|(name, value)| (*name, *value)),
             ),
@@ -125,7 +125,7 @@ const SYSTEM_NAMES: [&str; 10] = [
     "SequenceNumber",
 ];
 
-/// Queue attributes may be asked for too, for old clients' sake; there are none in the answer.
+/// Old clients may ask for queue attributes too; the answer never holds them.
 fn check_system_names(names: &[String]) -> Result<(), SqsError> {
     match names.iter().find(|name| !SYSTEM_NAMES.contains(&name.as_str())) {
         None => Ok(()),

@@ -1,8 +1,11 @@
 //! Queues kept in a table of the embedded database.
 //!
-//! The local stack has a database already, so one file holds everything that `--data` promises to keep. One
-//! item per queue and one per message: a change writes its own item and nothing else. The item's format is
-//! ours, so it carries a version, and a newer one is refused instead of misread.
+//! The local stack has a database already, so one file holds everything that `--data` keeps. Each queue and each
+//! message is an item, and a change writes its own item alone. An item carries the version of its format; the log
+//! refuses a newer one instead of misreading it.
+//!
+//! After a restart, messages that were in flight are visible again. Their jobs then wait for the lease that the dead
+//! worker held.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -32,10 +35,10 @@ const VERSION: &str = "version";
 const CURRENT: &str = "1";
 const QUEUE: &str = "queue#";
 const MESSAGE: &str = "message#";
-/// Most deletions of one transaction.
+/// The most deletions of one transaction.
 const DELETIONS: usize = 100;
 
-/// Keeps queues and messages in the table [`TABLE`] of an embedded database.
+/// Stores queues and messages in the table [`TABLE`] of an embedded database.
 ///
 /// ```
 /// use lambda_jobs::local::sqs::{MessageLog, TableLog};
@@ -59,7 +62,7 @@ impl std::fmt::Debug for TableLog {
 }
 
 impl TableLog {
-    /// Uses the table of this database, and creates it if it isn't there.
+    /// Opens the table of this database, and creates it if it is missing.
     pub fn open(database: Database) -> Result<Self, LogError> {
         let log = Self { database };
         if !log.has_table()? {
@@ -96,7 +99,7 @@ impl TableLog {
         Ok(())
     }
 
-    /// One transaction, and no limit of 400 KB: a message may be longer.
+    /// Writes in one transaction, without the limit of 400 KB, because a message may be longer.
     fn put(&self, items: Vec<Item>) -> Result<(), LogError> {
         if items.is_empty() {
             return Ok(());
@@ -105,7 +108,7 @@ impl TableLog {
         written.map(drop).map_err(|error| failed("write to the queue table", error))
     }
 
-    /// Transactions too: each is one write to the disk, however many items it deletes.
+    /// Deletes in transactions: each is one write to the disk, however many items it deletes.
     fn delete(&self, keys: &[String]) -> Result<(), LogError> {
         for keys in keys.chunks(DELETIONS) {
             let deletions = keys.iter().map(|key| TransactWriteItem {
@@ -148,7 +151,7 @@ impl MessageLog for TableLog {
     }
 
     fn apply(&self, changes: &[Change]) -> Result<(), LogError> {
-        // The last change of a record is the one that counts.
+        // Only the last change of a record counts.
         let mut records: BTreeMap<String, Option<Item>> = BTreeMap::new();
         for change in changes {
             let (key, item) = record(change)?;

@@ -1,7 +1,7 @@
-//! Requests and replies as AWS JSON 1.0 has them.
+//! Requests and replies in AWS JSON 1.0.
 //!
-//! Everything in a request is optional here, though not to SQS: what is missing is then named by SQS's own error and
-//! not by a parser's.
+//! Every field of a request is optional here, though not in SQS. So SQS's own error names a missing field, not a
+//! parser's.
 
 use std::collections::BTreeMap;
 

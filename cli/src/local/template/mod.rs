@@ -1,8 +1,7 @@
 //! The deployment template as data.
 //!
-//! The local stack does what the template says, so that there is one source of truth for both. The template
-//! writes functions as YAML tags (`!Ref Prefix`); here they stand in the long form that means the same
-//! (`{"Ref": "Prefix"}`), so that the rest is plain JSON.
+//! The local stack reads the deployed template, so that both follow one source. The template writes functions as YAML
+//! tags (`!Ref Prefix`). Here they have their long form (`{"Ref": "Prefix"}`), so that everything is plain JSON.
 
 mod yaml;
 
@@ -12,10 +11,10 @@ use serde_json::Value;
 
 /// The template, as it is deployed.
 const TEXT: &str = include_str!("../../../../template.yaml");
-/// By which property another resource's `!Ref` is known here: AWS answers with an address or a name of this.
+/// The property that stands for a resource's `!Ref` here: on AWS it is an address or a name made of it.
 const NAMES: [&str; 3] = ["QueueName", "TableName", "LogGroupName"];
 
-/// A template that was read.
+/// A parsed template.
 #[derive(Clone, Debug)]
 pub struct Template(Value);
 
@@ -78,8 +77,8 @@ impl Template {
         these.map(|(id, resource)| (id.as_str(), self.resolved(&resource["Properties"]))).collect()
     }
 
-    /// A value as it is when every parameter has its default: parameters, mappings and the names of queues
-    /// and tables are put in; what only AWS knows is left as it is.
+    /// A value with every parameter at its default. Replaces parameters, mappings and the names of queues and tables,
+    /// and leaves values that only AWS knows.
     #[must_use]
     pub fn resolved(&self, value: &Value) -> Value {
         match value {
@@ -125,7 +124,7 @@ impl Template {
     }
 }
 
-/// A text or a number as text, which is what a deployment makes of every parameter.
+/// A text or a number as text, because a deployment turns every parameter into text.
 #[must_use]
 pub fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)

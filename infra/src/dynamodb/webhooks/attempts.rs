@@ -21,10 +21,9 @@ use lambda_jobs_core::ports::StoreError;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_attribute_value, from_item, to_item};
 use serde_json::Value;
 
-use super::super::record::expiry;
-use super::super::write::{Change, Condition, Failed, Outcome, Update, Write};
-use super::super::{Item, instant, number, text, text_of};
 use super::{CHANGED, DynamoWebhooks, KEEP, SK, delivery_key, partition, read};
+use crate::dynamodb::requests::{Change, Condition, Failed, Outcome, Update, Write};
+use crate::dynamodb::{Item, expiry, instant, number, text, text_of};
 
 /// The beginning of the sort keys of attempts.
 const ATTEMPT: &str = "attempt#";

@@ -8,9 +8,9 @@ use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, 
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::StoreError;
 
-use super::super::pages::{key_at, place_of};
-use super::super::{Item, text};
 use super::{DynamoWebhooks, SK, read};
+use crate::dynamodb::requests::{key_at, place_of};
+use crate::dynamodb::{Item, text};
 
 /// The most items that a request reads, unless the page is larger.
 const LOOKED_AT: usize = 1_000;

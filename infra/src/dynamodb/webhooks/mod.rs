@@ -29,13 +29,12 @@ use lambda_jobs_core::ports::StoreError;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_attribute_value, to_item};
 use serde_json::{Map, Value};
 
-use super::client::Dynamo;
-use super::record::expiry;
-use super::write::{Condition, Outcome, Update, Write};
-use super::{Item, key, text, text_of, waiting};
+use crate::dynamodb::requests::{Condition, Dynamo, Outcome, Update, Write};
+use crate::dynamodb::{Item, expiry, key, text, text_of};
 
 mod attempts;
 mod list;
+mod waiting;
 
 /// [`Deliveries`], [`DeliveryAttempts`] and [`WaitingDeliveries`] in DynamoDB.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use crate::families::webhook::endpoint::{EndpointId, excerpt};
 use crate::families::webhook::job::{LONGEST_DELIVERY, delivery_job, fits, own_id};
 use crate::families::webhook::ports::{DeliveryAttempt, DeliveryQuery, WebhookDelivery};
 use crate::invalid::Invalid;
-use crate::paging::{Newest, Page, Place};
+use crate::paging::{Cursor, LatestPage, Page};
 
 /// How many deliveries a list reads at a time.
 const READ: usize = 500;
@@ -19,20 +19,20 @@ impl WebhookService {
     pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, WebhookError> {
         let expected = "one that came with a page of deliveries";
         let place = |cursor: &String| {
-            Place::read(cursor).ok_or_else(|| Invalid::new("cursor", expected, excerpt(cursor)))
+            Cursor::parse(cursor).ok_or_else(|| Invalid::new("cursor", expected, excerpt(cursor)))
         };
-        let mut newest = Newest::new(query.cursor.as_ref().map(place).transpose()?, query.page());
+        let mut newest = LatestPage::new(query.cursor.as_ref().map(place).transpose()?, query.page());
         let mut next = DeliveryQuery { limit: READ, cursor: None, ..query.clone() };
         loop {
             let read = self.ports.webhooks.deliveries.list(&next).await?;
-            let placed = |one: WebhookDelivery| (Place::new(one.created_at, one.id.clone()), one);
-            newest.see(read.items.into_iter().map(placed));
+            let placed = |one: WebhookDelivery| (Cursor::new(one.created_at, one.id.clone()), one);
+            newest.add(read.items.into_iter().map(placed));
             next.cursor = read.cursor;
             if next.cursor.is_none() {
                 break;
             }
         }
-        let mut page = newest.page();
+        let mut page = newest.into_page();
         for delivery in &mut page.items {
             delivery.headers = delivery.headers.hidden();
         }

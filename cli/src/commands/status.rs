@@ -1,0 +1,83 @@
+//! `status`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use lambda_jobs_core::{JobExecution, JobStatus};
+
+use super::{Failure, connect, exit, time};
+use crate::args::StatusArgs;
+use crate::output;
+
+/// How often `--watch` reads the job.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Shows a job, once or until it ends.
+pub(super) async fn status(args: StatusArgs) -> Result<ExitCode, Failure> {
+    let (_, manager) = connect(&args.job.target).await?;
+    let id = &args.job.id;
+    let mut shown: Option<JobExecution> = None;
+    loop {
+        let found = manager.status(id).await?;
+        let ended = found.as_ref().is_some_and(|job| job.status.is_finished());
+        match &found {
+            Some(job) if found != shown => show(job, args.job.target.json)?,
+            None if !args.watch => {
+                eprintln!(
+                    "{id}: no such job. A job from a plain SQS message is known only after a worker received it. If no \
+                     worker could run it, it is among: lambda-jobs dead-letters list"
+                );
+                return Ok(ExitCode::FAILURE);
+            }
+            _ => {}
+        }
+        if ended || !args.watch {
+            let failed = found.is_some_and(|job| job.status == JobStatus::Failed);
+            return Ok(exit(!(args.watch && failed)));
+        }
+        shown = found;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn show(job: &JobExecution, json: bool) -> Result<(), Failure> {
+    if json {
+        output::json(job)?;
+        return Ok(());
+    }
+    let mut table = output::table(&[]);
+    let mut row = |title: &str, text: String| {
+        table.add_row([title.to_owned(), output::plain(&text, 300)]);
+    };
+    row("job", job.job_id.to_string());
+    row("name", job.name.clone());
+    row("status", job.status.to_string());
+    row("queue", job.queue.to_string());
+    row("attempt", job.attempt.to_string());
+    let times = [
+        ("created", Some(job.created_at)),
+        ("due", job.run_at.or(job.next_retry_at)),
+        ("started", job.started_at),
+        ("ended", job.completed_at),
+    ];
+    for (title, at) in times {
+        if let Some(at) = at {
+            row(title, time(at));
+        }
+    }
+    if let Some(took) = job.execution_time {
+        row("took", format!("{} ms", took.as_millis()));
+    }
+    let texts = [
+        ("result", job.result.as_ref().map(ToString::to_string)),
+        ("error", job.error.clone()),
+        ("note", job.note.clone()),
+    ];
+    for (title, text) in texts {
+        if let Some(text) = text {
+            row(title, text);
+        }
+    }
+    output::line(&format!("{table}\n"))?;
+    Ok(())
+}

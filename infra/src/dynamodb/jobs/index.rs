@@ -1,0 +1,123 @@
+//! Finds jobs: history, counters, and lists by status.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use futures_util::future::try_join_all;
+use lambda_jobs_core::JobRecord;
+use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::{
+    Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, StoreError,
+};
+
+use super::record::SHARDS;
+use super::store::DynamoJobStore;
+use super::{counters, history};
+use crate::dynamodb::{Item, instant, text};
+
+/// The longest time from a job's end to the write of its batch: the life of an invocation.
+const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
+
+#[async_trait]
+impl JobIndex for DynamoJobStore {
+    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+        if query.status.needs_attention() {
+            self.list_attention(query).await
+        } else {
+            self.list_by_scan(query).await
+        }
+    }
+
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
+        self.find_due(query).await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError> {
+        let mut found: Vec<HistoryEntry> = Vec::new();
+        if query.since >= query.until || query.limit == 0 {
+            return Ok(found);
+        }
+        let first = query.since.date_naive();
+        let mut day = Some((query.until + SETTLED_WITHIN).date_naive());
+        while let Some(date) = day.filter(|date| *date >= first) {
+            let shards = (0..SHARDS).map(|shard| self.history_of(date, shard, query));
+            found.extend(try_join_all(shards).await?.into_iter().flatten());
+            tidy(&mut found);
+            // A batch of an earlier day holds no job that ended on this one.
+            let start = date.and_time(chrono::NaiveTime::MIN).and_utc();
+            if found.get(query.limit - 1).is_some_and(|last| last.completed_at >= start) {
+                break;
+            }
+            day = date.pred_opt();
+        }
+        found.truncate(query.limit);
+        Ok(found)
+    }
+
+    async fn counters(&self) -> Result<Vec<(String, Counters)>, StoreError> {
+        counters::read_all(&self.dynamo).await
+    }
+}
+
+/// Latest first, each once: a batch that was settled in two steps may list a job in both.
+fn tidy(found: &mut Vec<HistoryEntry>) {
+    found.sort_by(|one, other| {
+        (Reverse(one.completed_at), &one.id).cmp(&(Reverse(other.completed_at), &other.id))
+    });
+    let mut seen = HashSet::new();
+    found.retain(|entry| seen.insert((entry.completed_at, entry.id.clone())));
+}
+
+impl DynamoJobStore {
+    /// The latest matching entries of one shard and day, as many as the query needs.
+    async fn history_of(
+        &self,
+        day: NaiveDate,
+        shard: u64,
+        query: &HistoryQuery,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        let mut found: Vec<HistoryEntry> = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let page = self.history_page(day, shard, query, start).await?;
+            let mut oldest: Option<DateTime<Utc>> = None;
+            for (at, entries) in page.0.iter().filter_map(history::decode) {
+                oldest = Some(at);
+                found.extend(entries.into_iter().filter(|entry| query.matches(entry)));
+            }
+            start = page.1;
+            tidy(&mut found);
+            // All further items were written before `oldest`, so their jobs ended before it too.
+            let last = found.get(query.limit - 1).map(|entry| entry.completed_at);
+            if start.is_none() || last.zip(oldest).is_some_and(|(last, oldest)| last >= oldest) {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn history_page(
+        &self,
+        day: NaiveDate,
+        shard: u64,
+        query: &HistoryQuery,
+        start: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
+        let table = self.jobs();
+        let call = self
+            .dynamo
+            .client()
+            .query()
+            .table_name(table)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :since AND :until")
+            .expression_attribute_values(":pk", text(history::pk(day, shard)))
+            .expression_attribute_values(":since", text(instant::write(query.since)))
+            // `~` sorts after every character of a key.
+            .expression_attribute_values(":until", text(instant::write(query.until + SETTLED_WITHIN) + "~"))
+            .scan_index_forward(false)
+            .set_exclusive_start_key(start);
+        let page = call.send().await.map_err(|error| self.dynamo.error("read history from", table, error))?;
+        Ok((page.items.unwrap_or_default(), page.last_evaluated_key.filter(|key| !key.is_empty())))
+    }
+}

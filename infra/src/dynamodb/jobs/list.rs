@@ -1,0 +1,136 @@
+//! Lists of records by status.
+
+use chrono::{DateTime, Utc};
+use futures_util::future::try_join_all;
+use lambda_jobs_core::JobRecord;
+use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::{ListQuery, StoreError};
+use serde_json::Value;
+
+use super::record::{PARKED_SHARDS, RECORD, SHARDS, attention, parked};
+use super::store::DynamoJobStore;
+use crate::dynamodb::tables::ATTENTION_INDEX;
+use crate::dynamodb::{Item, instant, key, text, text_of};
+
+/// A sort key after all keys until an instant, and before all later ones.
+fn before(until: Option<DateTime<Utc>>) -> String {
+    match until {
+        // `$` sorts after the `#` that ends the instant of a key, and before the fraction of a later instant.
+        Some(until) => instant::write(until) + "$",
+        // `~` sorts after every character of a key.
+        None => "~".to_owned(),
+    }
+}
+
+/// Whether a record ended at or before an instant; an unfinished one, whether it is due by then.
+fn is_until(record: &Item, until: Option<&str>) -> bool {
+    let ended = text_of(record, "completedAt");
+    let at = if ended.is_empty() { text_of(record, "dueAt") } else { ended };
+    until.is_none_or(|until| at <= until)
+}
+
+impl DynamoJobStore {
+    /// Records of the sparse index, latest first. The cursor is the last one's sort key.
+    pub(super) async fn list_attention(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+        let waiting = (0..SHARDS).map(|shard| attention(query.status, shard));
+        let apart = if query.status.is_waiting() { PARKED_SHARDS } else { 0 };
+        let partitions = waiting.chain((0..apart).map(parked));
+        let shards = partitions.map(|partition| self.attention_of(partition, query));
+        let mut items: Vec<Item> = try_join_all(shards).await?.into_iter().flatten().collect();
+        items.sort_by(|one, other| text_of(other, "attentionAt").cmp(text_of(one, "attentionAt")));
+        self.page(items, query, |item| text_of(item, "attentionAt").to_owned())
+    }
+
+    /// One page of one shard, and one record more.
+    async fn attention_of(&self, partition: String, query: &ListQuery) -> Result<Vec<Item>, StoreError> {
+        let table = self.jobs();
+        let mut found = Vec::new();
+        let mut start: Option<Item> = None;
+        let before = query.cursor.clone().unwrap_or_else(|| before(query.until));
+        // Parked records of either status share their partitions.
+        let filter =
+            if query.name.is_some() { "#status = :status AND #name = :name" } else { "#status = :status" };
+        loop {
+            let mut call = self
+                .dynamo
+                .client()
+                .query()
+                .table_name(table)
+                .index_name(ATTENTION_INDEX)
+                .key_condition_expression("attention = :attention AND attentionAt < :before")
+                .expression_attribute_values(":attention", text(&partition))
+                .filter_expression(filter)
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":status", text(query.status.as_str()))
+                .expression_attribute_values(":before", text(&before))
+                .scan_index_forward(false)
+                .set_exclusive_start_key(start);
+            if let Some(name) = &query.name {
+                call = call
+                    .expression_attribute_names("#name", "name")
+                    .expression_attribute_values(":name", text(name));
+            } else {
+                call = call.limit(i32::try_from(query.limit + 1).unwrap_or(i32::MAX));
+            }
+            let page = call.send().await.map_err(|error| self.dynamo.error("list jobs in", table, error))?;
+            found.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() || found.len() > query.limit {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Records of a status without an index, by a scan. The cursor is the last one's id.
+    pub(super) async fn list_by_scan(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+        let table = self.jobs();
+        let mut start = query.cursor.as_ref().map(|cursor| key(cursor, RECORD));
+        let until = query.until.map(instant::write);
+        let mut found = Vec::new();
+        loop {
+            let mut call = self
+                .dynamo
+                .client()
+                .scan()
+                .table_name(table)
+                .filter_expression("sk = :record AND #status = :status")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":record", text(RECORD))
+                .expression_attribute_values(":status", text(query.status.as_str()))
+                .set_exclusive_start_key(start);
+            if let Some(name) = &query.name {
+                call = call
+                    .filter_expression("sk = :record AND #status = :status AND #name = :name")
+                    .expression_attribute_names("#name", "name")
+                    .expression_attribute_values(":name", text(name));
+            }
+            let page = call.send().await.map_err(|error| self.dynamo.error("list jobs in", table, error))?;
+            found.extend(
+                page.items.unwrap_or_default().into_iter().filter(|item| is_until(item, until.as_deref())),
+            );
+            start = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() || found.len() > query.limit {
+                return self.page(found, query, |item| text_of(item, "pk").to_owned());
+            }
+        }
+    }
+
+    /// One page of the items, and the cursor of the next page.
+    fn page(
+        &self,
+        mut items: Vec<Item>,
+        query: &ListQuery,
+        cursor: impl Fn(&Item) -> String,
+    ) -> Result<Page<JobRecord>, StoreError> {
+        let more = items.len() > query.limit;
+        items.truncate(query.limit);
+        let cursor = items.last().filter(|_| more).map(cursor);
+        let without_payload = |item| {
+            let mut record = self.record_in(item)?;
+            record.definition.payload = Value::Null;
+            Ok(record)
+        };
+        let items = items.into_iter().map(without_payload).collect::<Result<_, StoreError>>()?;
+        Ok(Page { items, cursor })
+    }
+}

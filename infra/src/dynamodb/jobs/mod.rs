@@ -1,0 +1,14 @@
+//! Jobs: their records, lists, history and counters.
+
+mod cancellations;
+mod counters;
+mod due;
+mod history;
+mod index;
+mod list;
+mod pruner;
+mod record;
+mod settle;
+mod store;
+
+pub use store::DynamoJobStore;

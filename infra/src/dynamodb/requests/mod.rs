@@ -1,0 +1,17 @@
+//! Requests to DynamoDB that every store makes: reads and conditional writes in batches, pages over partitions.
+
+mod attempt;
+mod client;
+mod pages;
+mod reader;
+mod render;
+mod single;
+mod write;
+mod writer;
+
+pub use client::Dynamo;
+
+pub(super) use pages::{Shards, key_at, place_of};
+pub(super) use reader::MAX_KEYS;
+pub(super) use single::once;
+pub(super) use write::{Change, Condition, Failed, Outcome, Set, Update, Write};

@@ -1,0 +1,63 @@
+//! Reads many items in few calls.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use futures_util::future::try_join_all;
+use lambda_jobs_core::ports::StoreError;
+
+use super::client::Dynamo;
+use crate::dynamodb::Item;
+
+/// The most keys that one call takes.
+pub(in crate::dynamodb) const MAX_KEYS: usize = 100;
+/// How often a read asks for keys that the service left out, in all.
+const READS: u32 = 5;
+/// The wait before the second read; doubled for each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+impl Dynamo {
+    /// Reads items consistently, in no order. No key may come twice. `doing` names the action, for errors.
+    pub(in crate::dynamodb) async fn read_all(
+        &self,
+        doing: &str,
+        table: &str,
+        keys: &[Item],
+    ) -> Result<Vec<Item>, StoreError> {
+        let parts =
+            try_join_all(keys.chunks(MAX_KEYS).map(|part| self.read_some(doing, table, part))).await?;
+        Ok(parts.into_iter().flatten().collect())
+    }
+
+    async fn read_some(&self, doing: &str, table: &str, keys: &[Item]) -> Result<Vec<Item>, StoreError> {
+        let (mut asked, mut found) = (keys.to_vec(), Vec::with_capacity(keys.len()));
+        for tried in 0..READS {
+            if tried > 0 {
+                tokio::time::sleep(FIRST_WAIT * 2_u32.pow(tried - 1)).await;
+            }
+            asked = self.read_once(doing, table, asked, &mut found).await?;
+            if asked.is_empty() {
+                return Ok(found);
+            }
+        }
+        Err(StoreError::new(format!("{doing} table {table}"), "the service left items out of every answer")
+            .throttled())
+    }
+
+    /// Reads with one call, and returns the keys that the service left out.
+    async fn read_once(
+        &self,
+        doing: &str,
+        table: &str,
+        keys: Vec<Item>,
+        found: &mut Vec<Item>,
+    ) -> Result<Vec<Item>, StoreError> {
+        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let wanted =
+            wanted.map_err(|error| StoreError::new(format!("{doing} table {table}"), error.to_string()))?;
+        let call = self.client().batch_get_item().request_items(table, wanted);
+        let output = call.send().await.map_err(|error| self.error(doing, table, error))?;
+        found.extend(output.responses.unwrap_or_default().into_values().flatten());
+        Ok(output.unprocessed_keys.unwrap_or_default().into_values().flat_map(|left| left.keys).collect())
+    }
+}
