@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 
-use crate::conformance::{Bench, webhooks};
+use crate::conformance::{Fixture, webhooks};
 use lambda_jobs_core::families::webhook::ports::{
     AttemptOutcome, DeliveryAttempt, DeliveryQuery, DeliveryStatus, EndedAttempt, WaitingDelivery,
     WaitingQuery, WebhookDelivery, Webhooks,
@@ -345,7 +345,7 @@ impl Webhooks for Broken {
 
 fn passes(fault: Fault) -> bool {
     let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
-    let bench = Bench::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
+    let bench = Fixture::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
     let broken = Broken::new(fault);
     catch_unwind(AssertUnwindSafe(|| clock.run(webhooks::suite(&broken, &bench)))).is_ok()
 }

@@ -50,45 +50,43 @@
 //! .unwrap_or_else(|breach| panic!("{breach}"));
 //! ```
 
-mod archive;
 mod callers;
 mod dice;
+mod facts;
 mod faults;
 mod fleet;
 mod guarded;
 mod history;
 mod invariants;
-mod judge;
 mod link;
 mod mappings;
 mod outside;
 mod plan;
 mod replay;
 mod scenario;
-mod shared;
 mod shrink;
-mod stored;
 mod summary;
-mod switches;
+mod terms;
 mod ticks;
 mod timeline;
 mod watch;
+mod weather;
 mod workload;
 mod world;
 
 use std::collections::BTreeSet;
 
 pub use dice::Dice;
+pub use facts::Broken;
 pub use faults::{Fault, FaultCounts};
 pub use replay::Replay;
 pub use scenario::{Planned, Scenario};
 pub use summary::{Breach, Summary};
-pub use watch::Broken;
 
 use history::{History, Outcome};
 use plan::Step;
-use scenario::Weather;
 use timeline::Timeline;
+use weather::Weather;
 
 /// Histories of one kind of scenario.
 pub struct Simulation {

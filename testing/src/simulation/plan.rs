@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::simulation::Dice;
+use crate::simulation::dice::Dice;
 use crate::simulation::faults::Fault;
 use crate::simulation::outside::{Outside, Trouble};
 use lambda_jobs_core::job::{NewJob, Queue};

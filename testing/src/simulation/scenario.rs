@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::simulation::Dice;
-use crate::simulation::guarded::Allowed;
+use crate::simulation::dice::Dice;
+use crate::simulation::facts::Broken;
 use crate::simulation::outside::Outside;
 use crate::simulation::plan::{Expected, Step, What};
-use crate::simulation::watch::Broken;
+use crate::simulation::terms::Allowed;
+use crate::simulation::weather::Weather;
 use lambda_jobs_core::breaker::BulkheadTerms;
 use lambda_jobs_core::config::JobConfig;
 use lambda_jobs_core::handler::{JobHandler, JobRegistry, RegisterError};
@@ -51,17 +52,6 @@ pub(super) enum Doom {
     Crash,
     /// It never yields again.
     Block,
-}
-
-/// How much goes wrong in a history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Weather {
-    /// Everything that can.
-    Rough,
-    /// Nothing, but handlers misbehave: costs are judged.
-    Calm,
-    /// Nothing at all, and there is little to do: promptness is judged.
-    Quiet,
 }
 
 /// A job that is going to be sent, by which other steps name it.

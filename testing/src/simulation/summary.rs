@@ -4,10 +4,10 @@ use std::fmt;
 
 use chrono::TimeDelta;
 
+use crate::simulation::facts::Broken;
 use crate::simulation::faults::{Fault, FaultCounts};
 use crate::simulation::history::Outcome;
 use crate::simulation::replay::Replay;
-use crate::simulation::watch::Broken;
 
 /// What a number of histories came to that broke nothing.
 #[derive(Clone, Debug, Default)]

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use futures_util::FutureExt;
 use serde_json::Value;
 
-use crate::simulation::Dice;
+use crate::simulation::dice::Dice;
 use crate::simulation::faults::{Fault, FaultCounts};
 use crate::simulation::timeline::Timeline;
 use crate::simulation::watch::Watch;

@@ -24,9 +24,9 @@ const SUITES: [Suite; 9] = [
     Suite { name: "job_store", needs: &[Service::DynamoDb], run: stores::job_store },
     Suite { name: "job_index", needs: &[Service::DynamoDb], run: stores::job_index },
     Suite { name: "schedules", needs: &[Service::DynamoDb], run: stores::schedules },
-    Suite { name: "job_archive", needs: &[Service::DynamoDb], run: stores::job_archive },
+    Suite { name: "job_pruner", needs: &[Service::DynamoDb], run: stores::job_pruner },
     Suite { name: "unique_keys", needs: &[Service::DynamoDb], run: stores::unique_keys },
-    Suite { name: "shared", needs: &[Service::DynamoDb], run: stores::shared },
+    Suite { name: "versioned", needs: &[Service::DynamoDb], run: stores::versioned },
     Suite { name: "webhooks", needs: &[Service::DynamoDb], run: stores::webhooks },
     Suite { name: "schedule", needs: &[Service::Sqs, Service::EventBridge], run: schedule::run },
 ];

@@ -1,11 +1,11 @@
 //! Deliveries that are looked for.
 
-use crate::conformance::Bench;
-use crate::conformance::bench::ok;
+use crate::conformance::Fixture;
+use crate::conformance::fixture::ok;
 use crate::conformance::webhooks::{delivery, outcome};
 use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, WebhookDelivery, Webhooks};
 
-pub(super) async fn cases(webhooks: &dyn Webhooks, bench: &Bench) {
+pub(super) async fn cases(webhooks: &dyn Webhooks, bench: &Fixture) {
     deliveries_are_found_by_endpoint_and_status(webhooks, bench).await;
     more_than_a_page_is_found_once(webhooks, bench).await;
 }
@@ -27,7 +27,7 @@ async fn all(webhooks: &dyn Webhooks, query: &DeliveryQuery) -> Vec<WebhookDeliv
 }
 
 /// Deliveries to each of these endpoints, two of each status, by id; some were tried.
-async fn put(webhooks: &dyn Webhooks, bench: &Bench, endpoints: &[Option<String>]) -> Vec<WebhookDelivery> {
+async fn put(webhooks: &dyn Webhooks, bench: &Fixture, endpoints: &[Option<String>]) -> Vec<WebhookDelivery> {
     let case = "deliveries are put";
     let mut all = Vec::new();
     for endpoint in endpoints {
@@ -51,7 +51,7 @@ async fn put(webhooks: &dyn Webhooks, bench: &Bench, endpoints: &[Option<String>
     all
 }
 
-async fn deliveries_are_found_by_endpoint_and_status(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn deliveries_are_found_by_endpoint_and_status(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "deliveries are found by endpoint and status";
     let endpoint = bench.fresh("hook");
     let endpoints = [Some(endpoint.clone()), Some(format!("{endpoint}0")), None];
@@ -72,7 +72,7 @@ async fn deliveries_are_found_by_endpoint_and_status(webhooks: &dyn Webhooks, be
     }
 }
 
-async fn more_than_a_page_is_found_once(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn more_than_a_page_is_found_once(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "deliveries come in pages, each once";
     let endpoint = bench.fresh("hook");
     let put = put(webhooks, bench, &[Some(endpoint.clone())]).await;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::conformance::Bench;
-use crate::conformance::bench::{difficult_values, ok};
+use crate::conformance::Fixture;
+use crate::conformance::fixture::{difficult_values, ok};
 use lambda_jobs_core::families::webhook::ErrorClass;
 use lambda_jobs_core::families::webhook::ports::{
     AttemptOutcome, Awaited, DeliveryAttempt, DeliveryStatus, Method, WaitingDelivery, WaitingQuery,
@@ -17,7 +17,7 @@ mod replays;
 mod slices;
 
 /// Runs every case.
-pub async fn suite(webhooks: &dyn Webhooks, bench: &Bench) {
+pub async fn suite(webhooks: &dyn Webhooks, bench: &Fixture) {
     what_is_put_is_read(webhooks, bench).await;
     nothing_is_overwritten(webhooks, bench).await;
     attempts_are_recorded(webhooks, bench).await;
@@ -33,7 +33,7 @@ pub async fn suite(webhooks: &dyn Webhooks, bench: &Bench) {
     slices::cases(webhooks, bench).await;
 }
 
-fn delivery(bench: &Bench) -> WebhookDelivery {
+fn delivery(bench: &Fixture) -> WebhookDelivery {
     let id = bench.fresh("delivery");
     WebhookDelivery::new(
         id,
@@ -43,7 +43,7 @@ fn delivery(bench: &Bench) -> WebhookDelivery {
     )
 }
 
-fn outcome(bench: &Bench, status: DeliveryStatus, seconds: i64) -> AttemptOutcome {
+fn outcome(bench: &Fixture, status: DeliveryStatus, seconds: i64) -> AttemptOutcome {
     let delivered = status == DeliveryStatus::Delivered;
     AttemptOutcome {
         status,
@@ -58,7 +58,7 @@ fn outcome(bench: &Bench, status: DeliveryStatus, seconds: i64) -> AttemptOutcom
     }
 }
 
-async fn what_is_put_is_read(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn what_is_put_is_read(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "a delivery is read as it was put";
     for payload in difficult_values() {
         let mut delivery = delivery(bench);
@@ -79,7 +79,7 @@ async fn what_is_put_is_read(webhooks: &dyn Webhooks, bench: &Bench) {
     assert_eq!(ok(case, webhooks.delivery(&full.id).await), Some(full), "{case}: every field");
 }
 
-async fn nothing_is_overwritten(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn nothing_is_overwritten(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "a delivery that exists is not put again";
     let first = delivery(bench);
     assert!(ok(case, webhooks.put_delivery(&first).await), "{case}: it is new");
@@ -88,7 +88,7 @@ async fn nothing_is_overwritten(webhooks: &dyn Webhooks, bench: &Bench) {
     assert_eq!(ok(case, webhooks.delivery(&first.id).await), Some(first), "{case}: afterwards");
 }
 
-async fn attempts_are_recorded(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn attempts_are_recorded(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "attempts change a delivery as WebhookDelivery::after says";
     for last in [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Cancelled] {
         let mut expected = delivery(bench);
@@ -103,7 +103,7 @@ async fn attempts_are_recorded(webhooks: &dyn Webhooks, bench: &Bench) {
     }
 }
 
-async fn a_finished_delivery_is_left_alone(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn a_finished_delivery_is_left_alone(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "no attempt changes a delivery that is finished";
     for status in [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Cancelled] {
         let finished = WebhookDelivery { status, ..delivery(bench) };
@@ -114,7 +114,7 @@ async fn a_finished_delivery_is_left_alone(webhooks: &dyn Webhooks, bench: &Benc
     }
 }
 
-async fn an_unknown_delivery_is_not_made(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn an_unknown_delivery_is_not_made(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "an attempt at an unknown delivery makes none";
     let id = bench.fresh("unknown");
     let attempt = outcome(bench, DeliveryStatus::Delivered, 0);
@@ -122,7 +122,7 @@ async fn an_unknown_delivery_is_not_made(webhooks: &dyn Webhooks, bench: &Bench)
     assert_eq!(ok(case, webhooks.delivery(&id).await), None, "{case}: afterwards");
 }
 
-async fn attempts_are_kept_in_their_order(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn attempts_are_kept_in_their_order(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "each attempt is kept as it was, the first first";
     let one = delivery(bench);
     ok(case, webhooks.put_delivery(&one).await);
@@ -160,7 +160,7 @@ async fn attempts_are_kept_in_their_order(webhooks: &dyn Webhooks, bench: &Bench
     assert_eq!(ok(case, webhooks.attempts(&one.id).await), expected, "{case}");
 }
 
-async fn an_attempt_that_is_recorded_again_counts_once(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn an_attempt_that_is_recorded_again_counts_once(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "an attempt is recorded again after its answer was lost";
     let mut expected = delivery(bench);
     ok(case, webhooks.put_delivery(&expected).await);
@@ -177,7 +177,7 @@ async fn an_attempt_that_is_recorded_again_counts_once(webhooks: &dyn Webhooks, 
     }
 }
 
-async fn attempts_of_one_delivery_are_no_others(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn attempts_of_one_delivery_are_no_others(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "attempts belong to one delivery, however alike the ids of others are";
     let one = delivery(bench);
     let others = ["0", "#", "#attempt#0", ".replay-1", "\u{10ffff}"];
@@ -211,7 +211,7 @@ async fn waiting(webhooks: &dyn Webhooks, awaited: Awaited, before: DateTime<Utc
     }
 }
 
-async fn what_waits_is_found_in_its_order(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn what_waits_is_found_in_its_order(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "what waits is found, the longest due first, before an instant";
     let (mut expected, now) = (Vec::new(), bench.now());
     // Whole seconds and fractions have the order of time, not of text.
@@ -232,7 +232,7 @@ async fn what_waits_is_found_in_its_order(webhooks: &dyn Webhooks, bench: &Bench
     assert_eq!(look(Awaited::Retry).await, [], "{case}: not among retries");
 }
 
-async fn what_is_finished_does_not_wait(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn what_is_finished_does_not_wait(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "a delivery waits for its first attempt, then for a retry, then no more";
     let one = delivery(bench);
     ok(case, webhooks.put_delivery(&one).await);

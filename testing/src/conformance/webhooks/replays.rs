@@ -2,20 +2,20 @@
 
 use chrono::TimeDelta;
 
-use crate::conformance::Bench;
-use crate::conformance::bench::ok;
+use crate::conformance::Fixture;
+use crate::conformance::fixture::ok;
 use crate::conformance::webhooks::{delivery, outcome, waiting};
 use lambda_jobs_core::families::webhook::ports::{
     Awaited, DeliveryAttempt, DeliveryStatus, WaitingDelivery, WebhookDelivery, Webhooks,
 };
 
-pub(super) async fn cases(webhooks: &dyn Webhooks, bench: &Bench) {
+pub(super) async fn cases(webhooks: &dyn Webhooks, bench: &Fixture) {
     a_finished_delivery_is_reopened(webhooks, bench).await;
     what_is_reopened_waits_again(webhooks, bench).await;
     what_is_not_finished_is_not_reopened(webhooks, bench).await;
 }
 
-async fn a_finished_delivery_is_reopened(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn a_finished_delivery_is_reopened(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "a finished delivery is made WebhookDelivery::reopened, with its attempts kept";
     for last in [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Cancelled] {
         let mut expected = delivery(bench);
@@ -44,7 +44,7 @@ async fn a_finished_delivery_is_reopened(webhooks: &dyn Webhooks, bench: &Bench)
     assert_eq!(answered, Some(put.reopened(now)), "{case}: one that was never tried");
 }
 
-async fn what_is_reopened_waits_again(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn what_is_reopened_waits_again(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "a delivery that is sent anew waits for its first attempt, then no more";
     let one = delivery(bench);
     ok(case, webhooks.put_delivery(&one).await);
@@ -67,7 +67,7 @@ async fn what_is_reopened_waits_again(webhooks: &dyn Webhooks, bench: &Bench) {
     bench.eventually(&format!("{case}: at last"), Vec::new(), &look).await;
 }
 
-async fn what_is_not_finished_is_not_reopened(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn what_is_not_finished_is_not_reopened(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "what is not finished, or not there, is not reopened";
     let unknown = bench.fresh("unknown");
     assert_eq!(ok(case, webhooks.reopen(&unknown, bench.now()).await), None, "{case}: unknown");

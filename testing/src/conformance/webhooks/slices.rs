@@ -1,7 +1,7 @@
 //! Deliveries and attempts that are read and written together.
 
-use crate::conformance::Bench;
-use crate::conformance::bench::ok;
+use crate::conformance::Fixture;
+use crate::conformance::fixture::ok;
 use crate::conformance::webhooks::{delivery, outcome};
 use lambda_jobs_core::families::webhook::ports::{
     AttemptOutcome, DeliveryAttempt, DeliveryStatus, EndedAttempt, WebhookDelivery, Webhooks,
@@ -12,7 +12,7 @@ const MANY: usize = 102;
 /// More than any call of a service writes.
 const MANY_WRITTEN: usize = 27;
 
-pub(super) async fn cases(webhooks: &dyn Webhooks, bench: &Bench) {
+pub(super) async fn cases(webhooks: &dyn Webhooks, bench: &Fixture) {
     nothing_is_answered_with_nothing(webhooks).await;
     let put = put(webhooks, bench, MANY).await;
     many_are_read_in_the_order_that_was_asked(webhooks, bench, &put).await;
@@ -21,7 +21,7 @@ pub(super) async fn cases(webhooks: &dyn Webhooks, bench: &Bench) {
     attempts_at_one_delivery_follow_each_other(webhooks, bench).await;
 }
 
-async fn put(webhooks: &dyn Webhooks, bench: &Bench, count: usize) -> Vec<WebhookDelivery> {
+async fn put(webhooks: &dyn Webhooks, bench: &Fixture, count: usize) -> Vec<WebhookDelivery> {
     let case = "deliveries are put";
     let mut all = Vec::with_capacity(count);
     for _ in 0..count {
@@ -56,7 +56,7 @@ async fn nothing_is_answered_with_nothing(webhooks: &dyn Webhooks) {
 
 async fn many_are_read_in_the_order_that_was_asked(
     webhooks: &dyn Webhooks,
-    bench: &Bench,
+    bench: &Fixture,
     put: &[WebhookDelivery],
 ) {
     let case = "deliveries are read in the order of their ids, some of which come twice or are nobody's";
@@ -72,7 +72,7 @@ async fn many_are_read_in_the_order_that_was_asked(
 
 async fn many_attempts_are_recorded_together(
     webhooks: &dyn Webhooks,
-    bench: &Bench,
+    bench: &Fixture,
     put: &[WebhookDelivery],
 ) {
     let case = "attempts at many deliveries are recorded together";
@@ -94,7 +94,7 @@ async fn many_attempts_are_recorded_together(
     }
 }
 
-async fn one_that_is_refused_spoils_no_other(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn one_that_is_refused_spoils_no_other(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "an attempt that is not written leaves the others alone";
     let mut put = put(webhooks, bench, 3).await;
     let early = outcome(bench, DeliveryStatus::Failed, 1);
@@ -110,7 +110,7 @@ async fn one_that_is_refused_spoils_no_other(webhooks: &dyn Webhooks, bench: &Be
     assert_eq!(read(case, webhooks, &ids).await, expected, "{case}: afterwards");
 }
 
-async fn attempts_at_one_delivery_follow_each_other(webhooks: &dyn Webhooks, bench: &Bench) {
+async fn attempts_at_one_delivery_follow_each_other(webhooks: &dyn Webhooks, bench: &Fixture) {
     let case = "attempts at one delivery that come together are recorded one after the other";
     let put = put(webhooks, bench, 1).await;
     let [first, second] = [1, 2].map(|seconds| outcome(bench, DeliveryStatus::Pending, seconds));

@@ -13,7 +13,7 @@ use lambda_jobs_core::ports::{ClaimRequest, Fence, JobStore, SettleBatch, Settle
 
 /// A clock, randomness, and what follows from them: names that nobody has used.
 #[derive(Clone)]
-pub struct Bench {
+pub struct Fixture {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -22,7 +22,7 @@ pub struct Bench {
 const LOOKS: u32 = 50;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-impl Bench {
+impl Fixture {
     /// The adapter's clock, and randomness that is new for every run against the same backend.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use crate::simulation::fleet::Figures;
 use crate::simulation::history::History;
 use crate::simulation::invariants;
-use crate::simulation::scenario::Weather;
+use crate::simulation::weather::Weather;
 use crate::simulation::world::at_once;
 use lambda_jobs_core::job::{JobId, Queue};
 use lambda_jobs_core::message::JobMessage;
@@ -74,7 +74,7 @@ impl History {
             let Figures { invocations, messages, waits, .. } = self.fleet.figures;
             // A caller looks, sends and records, and a worker may come in between; a batch is claimed and settled, in two calls each where some of
             // its jobs are known and some new, or some are slower than others; and what waits is put off.
-            let allowed = 4 * self.next_caller as u64 + 2 * invocations + messages + waits;
+            let allowed = 4 * self.callers.begun as u64 + 2 * invocations + messages + waits;
             let requests = state.requests - state.control_reads;
             checks.push(invariants::requests_stay_within_the_budget(requests, allowed));
             // A tick asks what is due, twice, and sends and updates all of it together.

@@ -1,5 +1,8 @@
 //! One history, from its first step until nothing is left to do.
 
+mod acts;
+mod judge;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -7,21 +10,21 @@ use std::task::Poll;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
 
-use crate::simulation::callers::{Answer, Caller};
+use crate::simulation::callers::Callers;
+use crate::simulation::facts::Broken;
 use crate::simulation::faults::{Fault, FaultCounts};
 use crate::simulation::fleet::{Figures, Fleet};
 use crate::simulation::invariants;
-use crate::simulation::plan::{Expected, Order, Step, What};
-use crate::simulation::scenario::{Scenario, Weather};
+use crate::simulation::plan::{Order, Step};
+use crate::simulation::scenario::Scenario;
 use crate::simulation::ticks::Ticks;
 use crate::simulation::timeline::Timeline;
-use crate::simulation::watch::{Broken, Counts};
+use crate::simulation::watch::Counts;
+use crate::simulation::weather::Weather;
 use crate::simulation::world::World;
-use lambda_jobs_core::clock::{BoxFuture, Clock};
+use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::job::{JobId, Queue};
-use lambda_jobs_core::message::JobMessage;
 
 /// How long it may take after the last job is due, once nothing fails any more, until all have ended: every
 /// retry with its backoff, and every lease and visibility timeout that has to run out in between.
@@ -31,34 +34,31 @@ const TIME_TO_REST: TimeDelta = TimeDelta::hours(6);
 const MOST_BATCHES: u64 = 2_000;
 
 /// What a history came to.
-pub(super) struct Outcome {
-    pub(super) broken: Option<Broken>,
-    pub(super) lines: Vec<String>,
-    pub(super) counts: FaultCounts,
-    pub(super) figures: Figures,
-    pub(super) jobs: u64,
-    pub(super) attempts: u64,
-    pub(super) protection: Counts,
-    pub(super) took: TimeDelta,
+pub(in crate::simulation) struct Outcome {
+    pub(in crate::simulation) broken: Option<Broken>,
+    pub(in crate::simulation) lines: Vec<String>,
+    pub(in crate::simulation) counts: FaultCounts,
+    pub(in crate::simulation) figures: Figures,
+    pub(in crate::simulation) jobs: u64,
+    pub(in crate::simulation) attempts: u64,
+    pub(in crate::simulation) protection: Counts,
+    pub(in crate::simulation) took: TimeDelta,
 }
 
-pub(super) struct History {
-    pub(super) world: Arc<World>,
-    pub(super) scenario: Scenario,
-    pub(super) fleet: Fleet,
-    pub(super) ticks: Ticks,
-    pub(super) callers: Vec<Caller>,
-    /// Futures of callers that were cut off.
-    pub(super) cut_off: Vec<BoxFuture<'static, Answer>>,
-    pub(super) next_caller: usize,
+pub(in crate::simulation) struct History {
+    world: Arc<World>,
+    scenario: Scenario,
+    fleet: Fleet,
+    ticks: Ticks,
+    callers: Callers,
     /// The job of each step that has one.
-    pub(super) jobs: HashMap<usize, JobId>,
+    jobs: HashMap<usize, JobId>,
     /// How many messages were sent that nobody can run, by the reason.
-    pub(super) poison: BTreeMap<(Queue, &'static str), usize>,
+    poison: BTreeMap<(Queue, &'static str), usize>,
 }
 
 impl History {
-    pub(super) fn new(
+    pub(in crate::simulation) fn new(
         seed: u64,
         mut scenario: Scenario,
         allowed: BTreeSet<Fault>,
@@ -73,22 +73,13 @@ impl History {
         }
         let fleet = Fleet::new(Arc::clone(&world), &mut scenario);
         let is_calm = scenario.weather != Weather::Rough;
+        let callers = Callers::new(Arc::clone(&world), scenario.config.clone());
         let ticks = Ticks::new(Arc::clone(&world), scenario.config.clone(), is_calm);
-        Self {
-            world,
-            scenario,
-            fleet,
-            ticks,
-            callers: Vec::new(),
-            cut_off: Vec::new(),
-            next_caller: 0,
-            jobs: HashMap::new(),
-            poison: BTreeMap::new(),
-        }
+        Self { world, scenario, fleet, ticks, callers, jobs: HashMap::new(), poison: BTreeMap::new() }
     }
 
     /// Lets everything happen whose step is kept.
-    pub(super) fn unfold(mut self, steps: &[(usize, Step)]) -> Outcome {
+    pub(in crate::simulation) fn unfold(mut self, steps: &[(usize, Step)]) -> Outcome {
         let clock = self.world.clock.clone();
         clock.run(self.happen(steps));
         let took = self.world.now() - self.world.start;
@@ -108,7 +99,7 @@ impl History {
         // The destructors of what was killed run at last, when nobody looks any more.
         self.fleet.clear();
         self.ticks.clear();
-        self.cut_off.clear();
+        self.callers.clear();
         outcome
     }
 
@@ -134,102 +125,6 @@ impl History {
         state.watch.broken().is_some()
     }
 
-    fn take(&mut self, number: usize, what: &What) {
-        let fault = what.fault();
-        if fault.is_some_and(|fault| !self.world.state().allowed.contains(&fault)) {
-            return;
-        }
-        self.world.tell(|| "step".to_owned(), || format!("{number}: {what}"));
-        let happened = if fault.is_some() { self.go_wrong(what) } else { self.act(number, what) };
-        self.world.expire();
-        let mut state = self.world.state();
-        state.stirred = true;
-        if happened && let Some(fault) = fault {
-            state.counts.note(fault);
-        }
-    }
-
-    /// Somebody does something.
-    fn act(&mut self, number: usize, what: &What) -> bool {
-        match what {
-            What::Send { queue, body, expected } => {
-                self.send(number, *queue, body, *expected);
-                if body.get("id").is_some() && self.world.state().strikes(Fault::FiredTwice, 3) {
-                    self.send(number, *queue, body, *expected);
-                }
-            }
-            What::Poison { queue, body, reason } => {
-                let is_sent = self.world.queue.send_body(*queue, body).is_ok();
-                *self.poison.entry((*queue, reason)).or_default() += usize::from(is_sent);
-            }
-            What::Enqueue { job, expected } => self.enqueue(number, (**job).clone(), *expected),
-            What::Schedule { every, times } => return self.schedule(number, *every, *times),
-            What::Trouble { dependency, trouble, lasts } => {
-                self.scenario.outside.trouble(*dependency, *trouble, self.world.clock.monotonic() + *lasts);
-            }
-            What::Order { dependency, order } => self.order(*dependency, *order),
-            What::Again { of } => self.again(*of),
-            What::Cancel { of } => return self.steer(*of, false),
-            What::Retry { of } => return self.steer(*of, true),
-            What::Redrive => Queue::ALL.iter().for_each(|queue| self.world.queue.redrive(*queue)),
-            _ => return false,
-        }
-        true
-    }
-
-    /// Something goes wrong; whether it has, by now.
-    fn go_wrong(&mut self, what: &What) -> bool {
-        let now = self.world.now();
-        match what {
-            What::Kill { pick, polls } => {
-                self.fleet.kill(*pick, *polls);
-                // Counted when it happens.
-                return false;
-            }
-            What::Stall { pick, lasts } => return self.fleet.stall(*pick, now + *lasts),
-            What::DeliverAgain { pick } => return self.fleet.deliver_again(*pick),
-            What::StoreOutage { lasts } => self.world.state().store_back = now + *lasts,
-            What::SharedOutage { lasts } => self.world.state().shared_back = now + *lasts,
-            What::QueueOutage { lasts } => self.world.state().queue_back = now + *lasts,
-            What::Pause { scope, lasts } => self.fleet.mappings.pause(*scope, now + *lasts),
-            What::TurnOff { lasts } => self.fleet.turn_off(now + *lasts),
-            _ => return false,
-        }
-        true
-    }
-
-    pub(super) fn send(&mut self, number: usize, queue: Queue, body: &Value, expected: Expected) {
-        let Ok(message_id) = self.world.queue.send_body(queue, &body.to_string()) else { return };
-        let now = self.world.now();
-        let Ok(message) = JobMessage::decode(&body.to_string(), &message_id, now) else { return };
-        let id = message.definition.id;
-        let delay = body.get("delay").and_then(Value::as_u64).unwrap_or_default();
-        self.jobs.insert(number, id.clone());
-        self.expect(&id, &message.definition.name, body, expected, now + Duration::from_millis(delay));
-        self.world.state().watch.job(&id).is_accepted = true;
-    }
-
-    /// Notes what is known about a job from outside.
-    pub(super) fn expect(
-        &self,
-        id: &JobId,
-        name: &str,
-        body: &Value,
-        expected: Expected,
-        due: DateTime<Utc>,
-    ) {
-        let registered = self.fleet.registered(name);
-        let mut state = self.world.state();
-        let job = state.watch.job(id);
-        job.expected.get_or_insert(expected);
-        job.due = Some(job.due.map_or(due, |earlier| earlier.min(due)));
-        if let Some((is_claimed, max_retries)) = registered {
-            let asked = body.get("maxRetries").and_then(Value::as_u64);
-            job.max_retries = asked.and_then(|asked| u32::try_from(asked).ok()).unwrap_or(max_retries);
-            job.is_claimed = is_claimed;
-        }
-    }
-
     /// Lets time pass, and everybody work.
     async fn pass_until(&mut self, until: DateTime<Utc>) {
         while !self.is_broken() {
@@ -247,7 +142,7 @@ impl History {
             let mut timer = self.world.clock.sleep(wait);
             poll_fn(|context| {
                 let has_ended =
-                    self.fleet.poll(context) | self.poll_callers(context) | self.ticks.poll(context);
+                    self.fleet.poll(context) | self.callers.poll(context) | self.ticks.poll(context);
                 if has_ended || self.world.state().stirred || self.world.state().watch.broken().is_some() {
                     return Poll::Ready(());
                 }
@@ -298,7 +193,7 @@ impl History {
 
     fn is_at_rest(&self) -> bool {
         let is_empty = |queue| self.world.queue.next_visible_at(queue).is_ok_and(|next| next.is_none());
-        self.callers.is_empty()
+        self.callers.is_idle()
             && self.fleet.is_idle()
             && self.ticks.is_idle()
             && Queue::ALL.into_iter().all(is_empty)
