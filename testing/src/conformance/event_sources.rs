@@ -1,6 +1,6 @@
-//! What [`EventSources`] promise.
+//! What every [`EventSources`] promises.
 //!
-//! The suite needs at least one event source, and leaves all enabled.
+//! The suite needs at least one event source, and leaves all of them enabled.
 
 use crate::conformance::Fixture;
 use crate::conformance::fixture::ok;

@@ -1,4 +1,4 @@
-//! What every [`JobPruner`] promises, over the store that it forgets and the index that lists it.
+//! What every [`JobPruner`] promises, over the store that it prunes and the index that lists it.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use lambda_jobs_core::ports::{
 /// The sides of one backend.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
-    /// Where records are.
+    /// Holds the records.
     pub store: &'a dyn JobStore,
-    /// Where they are listed.
+    /// Lists them.
     pub index: &'a dyn JobIndex,
-    /// Where they are forgotten.
+    /// Removes and trims them.
     pub pruner: &'a dyn JobPruner,
 }
 

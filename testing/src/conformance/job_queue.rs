@@ -1,7 +1,7 @@
 //! What every [`JobQueue`] and its [`DeadLetterQueue`] promise.
 //!
-//! Receiving is not on the port, because Lambda does it; the caller brings a [`Receiver`]. The suite
-//! counts on a visibility timeout of at least ten seconds.
+//! The port does not receive, because Lambda does; the caller brings a [`Receiver`]. The suite needs a visibility
+//! timeout of at least 10 s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use lambda_jobs_core::ports::{
     DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, Receipt, ReceivedMessage, VisibilityChange,
 };
 
-/// What receives and deletes, as Lambda would.
+/// Receives and deletes, as Lambda would.
 #[async_trait]
 pub trait Receiver: Send + Sync {
     /// Receives what is visible now, up to ten messages, without waiting long.
@@ -26,13 +26,13 @@ pub trait Receiver: Send + Sync {
     async fn delete(&self, message: &ReceivedMessage);
 }
 
-/// The adapter under test, and what receives from it.
+/// The ports under test, and a receiver of the same queues.
 pub struct Setup<'a> {
-    /// Sends, defers and buries.
+    /// Sends messages, changes their visibility, deletes and dead-letters them.
     pub queue: &'a dyn JobQueue,
-    /// Lists what is buried.
+    /// Lists dead letters.
     pub dead_letters: &'a dyn DeadLetterQueue,
-    /// Receives.
+    /// Receives messages.
     pub receiver: &'a dyn Receiver,
 }
 
@@ -69,9 +69,9 @@ async fn send(setup: &Setup<'_>, case: &str, messages: &[Outgoing]) {
     all_ok(case, answers);
 }
 
-/// Receives the messages whose bodies hold the token, until there are as many or no more come. Each counts
-/// once, as it came first: SQS promises to deliver a message at least once, so what has the id of a message
-/// that is there is that message again, and what was sent twice has another id.
+/// Receives messages whose bodies hold the token, until there are as many or no more come. Each counts once, as it came
+/// first: SQS delivers at least once, so the same message id is the same message again. A message that was sent
+/// twice has two ids.
 async fn receive(
     setup: &Setup<'_>,
     fixture: &Fixture,

@@ -1,7 +1,6 @@
-//! What [`QueueStats`] and a [`StaleMessages`] promise.
+//! What every [`QueueStats`] and [`StaleMessages`] promise.
 //!
-//! The suite measures the queues as a whole, so nobody else may use them meanwhile. It takes out what it has
-//! put in.
+//! The suite measures whole queues, so nobody else may use them meanwhile. It deletes the messages that it sends.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,20 +12,20 @@ use crate::conformance::fixture::{all_ok, ok};
 use lambda_jobs_core::job::Queue;
 use lambda_jobs_core::ports::{JobQueue, Outgoing, QueueDepth, QueueStats, ReceivedMessage, StaleMessages};
 
-/// What is looked at: three ports of the same queues.
+/// Three ports of the same queues.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
-    /// Where messages are sent.
+    /// Sends messages.
     pub queue: &'a dyn JobQueue,
-    /// What measures them.
+    /// Counts messages.
     pub stats: &'a dyn QueueStats,
-    /// What takes them out.
+    /// Receives and deletes stale messages.
     pub stale: &'a dyn StaleMessages,
 }
 
 /// How many messages are sent: more than one receive brings.
 const COUNT: usize = 13;
-/// How often a queue is looked at that may not show everything at once.
+/// How often to receive, because one receive may not show all messages.
 const LOOKS: usize = 50;
 
 /// Runs every case.

@@ -12,16 +12,16 @@ use lambda_jobs_core::limit::{LimitRequest, LimitState, Quota};
 use lambda_jobs_core::ports::{VersionedOutcome, VersionedStore};
 use lambda_jobs_core::versioned::VersionedState;
 
-/// A kind of states that the suite can make.
+/// A kind of state that the suite can make.
 pub trait Sample: VersionedState + Debug {
-    /// One that was never written.
+    /// A state that was never written.
     fn unwritten(name: &str, now: DateTime<Utc>) -> Self;
 
-    /// Its next revision, by this writer. Two writers of one instant make the same change.
+    /// The next revision, by this writer. Two writers at one instant make the same change.
     #[must_use]
     fn changed(&self, writer: u64, now: DateTime<Utc>) -> Self;
 
-    /// Names that are hard to keep apart or to write, all beginning with a fresh one.
+    /// Names that are hard to store or to tell apart. Each begins with `fresh`.
     fn difficult(fresh: &str) -> Vec<String>;
 }
 
@@ -109,7 +109,7 @@ pub async fn suite<T: Sample>(store: &dyn VersionedStore<T>, fixture: &Fixture) 
     all_are_listed_by_name(store, fixture).await;
 }
 
-/// Runs the case that takes stores of both kinds: they may use the same names.
+/// Runs the case that needs a store of breakers and one of limits: both may use the same names.
 pub async fn both_kinds(
     breakers: &dyn VersionedStore<Breaker>,
     limits: &dyn VersionedStore<LimitState>,

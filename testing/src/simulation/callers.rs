@@ -16,11 +16,11 @@ use lambda_jobs_core::manager::JobManager;
 pub(super) enum Answer {
     Enqueued(JobId),
     Cancelled(JobId),
-    /// All of these will be made.
+    /// All of these jobs will be sent.
     Scheduled(Vec<JobId>),
-    /// Whatever was asked for is done.
+    /// The request is done.
     Done,
-    /// Nobody knows whether it is.
+    /// Nobody knows whether the request is done.
     Nothing,
 }
 

@@ -1,6 +1,6 @@
-//! What is known about a history from outside, and what a guarantee says of it.
+//! Facts about the jobs of a history, as seen from outside.
 //!
-//! The watch collects these facts; the invariants judge them. Neither needs the other for that.
+//! The watch collects them, and the invariants judge them.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use lambda_jobs_core::job::JobStatus;
 pub struct Broken {
     /// The name of the guarantee.
     pub guarantee: &'static str,
-    /// What was seen.
+    /// What was seen instead.
     pub what: String,
 }
 

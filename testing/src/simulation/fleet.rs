@@ -24,7 +24,7 @@ use lambda_jobs_core::sqs::Message;
 /// How many batches of one queue run at once.
 const MAX_CONCURRENCY: usize = 3;
 
-/// What an environment that has less time left need not do everything for.
+/// An environment with less time left than this may give up what it would do otherwise.
 const GIVES_UP_BEFORE: TimeDelta = TimeDelta::seconds(3);
 
 /// One that stands still from here on can't answer in time.
@@ -60,7 +60,7 @@ pub(super) struct Fleet {
     next_kill: Option<u32>,
     /// What the handler that was polled last asked to be done to its environment.
     doom: Arc<Mutex<Option<Doom>>>,
-    /// Whether nothing goes wrong, so that nothing excuses anybody.
+    /// Without faults nothing excuses a late answer.
     is_calm: bool,
     /// Until when `ENABLE_JOBS` is `false`.
     off_until: DateTime<Utc>,
@@ -70,7 +70,7 @@ pub(super) struct Fleet {
     killed: Vec<BoxFuture<'static, BatchReport>>,
     /// Messages that were delivered, for late second deliveries.
     delivered: Vec<Message>,
-    /// Messages that a worker has let go of.
+    /// Messages that a worker has acked.
     released: HashSet<String>,
     /// When each queue is looked at next.
     look_at: HashMap<Queue, DateTime<Utc>>,

@@ -1,4 +1,4 @@
-//! What is known of breakers and limits before a history begins.
+//! The terms of breakers and limits, known before a history begins.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub(super) struct Allowed {
     pub(super) rate: Option<Rate>,
 }
 
-/// What is known beforehand.
+/// Known before the history begins.
 #[derive(Debug, Default)]
 pub(super) struct Terms {
     /// When the history begins.

@@ -3,7 +3,7 @@
 /// How much goes wrong in a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Weather {
-    /// Everything that can.
+    /// Every kind of fault.
     Rough,
     /// Nothing, but handlers misbehave: costs are judged.
     Calm,

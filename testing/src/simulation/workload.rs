@@ -1,4 +1,4 @@
-//! The scenario that the project itself is held to: jobs of every kind, callers and operators of every mood.
+//! The scenario that this project must pass: jobs of every kind, among callers and operators.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};

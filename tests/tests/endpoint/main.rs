@@ -1,8 +1,8 @@
-//! The conformance suites of every port, through the SDK adapters, against the AWS endpoints that the
-//! environment names; `docs/endpoints.md` says which pass.
+//! The conformance suites of every port, through the SDK adapters, against the AWS endpoints that the environment
+//! names. `docs/endpoints.md` lists which pass.
 //!
-//! An endpoint must be named even for AWS itself, so that nothing is ever made in an account by accident.
-//! Every suite makes tables or queues of its own, under a new name, and deletes them, whatever comes of it.
+//! Even AWS itself must be named, so that no run creates resources in an account by accident. Every suite creates its
+//! own tables or queues under new names, and deletes them whether it passes or fails.
 
 mod queue;
 mod schedule;

@@ -35,8 +35,7 @@ impl Suite {
     }
 }
 
-/// What begins the names of everything that a suite makes: nobody has used it, and what a killed run
-/// leaves behind can be told by it.
+/// The prefix of all names that a suite makes. It is new in every run, and it marks the leftovers of a killed run.
 pub(crate) fn fresh_prefix() -> String {
     format!("lambda-jobs-test-{:016x}-", OsEntropy.next_u64())
 }

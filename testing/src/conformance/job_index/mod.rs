@@ -7,7 +7,7 @@ mod lists;
 use crate::conformance::Fixture;
 use lambda_jobs_core::ports::{JobIndex, JobStore};
 
-/// Runs every case. The two are the two sides of one backend.
+/// Runs every case. `index` lists the records of `store`.
 pub async fn suite(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
     lists::suite(store, index, fixture).await;
     due::suite(store, index, fixture).await;

@@ -33,7 +33,7 @@ impl History {
         }
     }
 
-    /// Somebody does something.
+    /// A caller or an operator acts. Returns whether there was anything to do.
     fn act(&mut self, number: usize, what: &What) -> bool {
         match what {
             What::Send { queue, body, expected } => {
@@ -53,15 +53,15 @@ impl History {
             }
             What::Order { dependency, order } => self.order(*dependency, *order),
             What::Again { of } => self.again(*of),
-            What::Cancel { of } => return self.steer(*of, false),
-            What::Retry { of } => return self.steer(*of, true),
+            What::Cancel { of } => return self.cancel(*of),
+            What::Retry { of } => return self.retry(*of),
             What::Redrive => Queue::ALL.iter().for_each(|queue| self.world.queue.redrive(*queue)),
             _ => return false,
         }
         true
     }
 
-    /// Something goes wrong; whether it has, by now.
+    /// A fault happens. Returns whether it already has.
     fn go_wrong(&mut self, what: &What) -> bool {
         let now = self.world.now();
         match what {
@@ -137,15 +137,17 @@ impl History {
         }
     }
 
-    fn steer(&mut self, of: usize, retry: bool) -> bool {
-        let Some(id) = self.jobs.get(&of).cloned() else { return false };
-        // However healthy it is, it may end as somebody wishes.
+    /// The job of a step that somebody cancels or retries. However healthy it is, it may then end in any way.
+    fn meddle(&self, of: usize) -> Option<JobId> {
+        let id = self.jobs.get(&of).cloned()?;
         self.world.state().watch.job(&id).expected = Some(Expected::Anything);
+        Some(id)
+    }
+
+    fn cancel(&mut self, of: usize) -> bool {
+        let Some(id) = self.meddle(of) else { return false };
         let (manager, link) = self.callers.begin();
         let work = async move {
-            if retry {
-                return manager.retry(&id).await.map_or(Answer::Nothing, |_| Answer::Done);
-            }
             match manager.cancel(&id).await {
                 Ok(CancelOutcome::Cancelled) => Answer::Cancelled(id),
                 _ => Answer::Nothing,
@@ -155,7 +157,15 @@ impl History {
         true
     }
 
-    /// An operator has a breaker opened, closed or reset.
+    fn retry(&mut self, of: usize) -> bool {
+        let Some(id) = self.meddle(of) else { return false };
+        let (manager, link) = self.callers.begin();
+        let work = async move { manager.retry(&id).await.map_or(Answer::Nothing, |_| Answer::Done) };
+        self.callers.ask(link, Box::pin(work));
+        true
+    }
+
+    /// An operator opens, closes or resets a breaker.
     pub(super) fn order(&mut self, dependency: usize, order: Order) {
         let Ok(name) = Outside::name(dependency).parse() else { return };
         let (manager, link) = self.callers.begin();
@@ -180,7 +190,7 @@ impl History {
         self.callers.ask(link, Box::pin(work));
     }
 
-    /// Somebody makes a job recur, some times in all.
+    /// Somebody puts a schedule that makes so many jobs.
     fn schedule(&mut self, number: usize, every: Duration, times: u32) -> bool {
         let start = self.world.now() + TimeDelta::minutes(1);
         let until = start + every * (times - 1);

@@ -1,4 +1,4 @@
-//! One history, from its first step until nothing is left to do.
+//! One history, from its first step until all work has ended.
 
 mod acts;
 mod judge;
@@ -33,7 +33,7 @@ const TIME_TO_REST: TimeDelta = TimeDelta::hours(6);
 /// How many batches that may take: far more than any job needs, and few enough to find out that one goes round.
 const MOST_BATCHES: u64 = 2_000;
 
-/// What a history came to.
+/// The outcome of a history.
 pub(in crate::simulation) struct Outcome {
     pub(in crate::simulation) broken: Option<Broken>,
     pub(in crate::simulation) lines: Vec<String>,

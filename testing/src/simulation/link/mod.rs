@@ -1,4 +1,4 @@
-//! One machine's way to the services: the ports, with everything that can happen in between.
+//! One machine's way to the services: the ports, with every fault that can happen in between.
 
 mod control;
 mod jobs;
@@ -42,7 +42,7 @@ pub(in crate::simulation) struct Link {
     pub(in crate::simulation) control_read_at: Mutex<Option<Duration>>,
 }
 
-/// How often the store fails by chance in a row; whoever asks once more has an answer. An outage may last longer.
+/// How often the store fails by chance in a row. The next call has an answer. An outage may last longer.
 const MOST_FAILURES: u32 = 3;
 /// How long a client waits for the store.
 const CLIENT_TIMEOUT_MS: u64 = 8_000;
@@ -55,7 +55,7 @@ pub(in crate::simulation) enum Fate {
     AnswerLost,
 }
 
-/// The ports of whoever is at the end of a link.
+/// The ports of the machine at the end of a link.
 pub(in crate::simulation) fn core_ports(link: &Arc<Link>) -> CorePorts {
     CorePorts {
         store: link.clone(),

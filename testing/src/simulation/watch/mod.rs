@@ -1,7 +1,7 @@
-//! What is seen from outside while a history unfolds: every write to a record, every start of an attempt.
+//! Watches a history from outside: every write to a record, every start of an attempt.
 //!
-//! It knows nothing of how the processor decides. What it sees is held against the guarantees, each of which is
-//! one function in [`invariants`](super::invariants).
+//! It does not know how the processor decides. It holds each fact against the guarantees, one function each in
+//! [`invariants`](super::invariants).
 
 mod places;
 mod protection;
