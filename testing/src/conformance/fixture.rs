@@ -18,7 +18,7 @@ pub struct Fixture {
     entropy: Arc<dyn Entropy>,
 }
 
-/// How often, and with what wait in between, a suite looks for what may appear late.
+/// How often a suite looks for what may appear late, and how long it waits between two looks.
 const LOOKS: u32 = 50;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -141,7 +141,7 @@ pub(super) fn settlement(record: JobRecord) -> Settlement {
     Settlement { fence: claim.map_or(Fence::Absent, Fence::Claim), record }
 }
 
-/// The value, or the end of the suite.
+/// The value. An error fails the suite.
 pub(super) fn ok<T, E: std::error::Error>(case: &str, result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,
@@ -149,7 +149,7 @@ pub(super) fn ok<T, E: std::error::Error>(case: &str, result: Result<T, E>) -> T
     }
 }
 
-/// The values, or the end of the suite.
+/// The values. An error fails the suite.
 pub(super) fn all_ok<T, E: std::error::Error>(case: &str, results: Vec<Result<T, E>>) -> Vec<T> {
     results.into_iter().map(|result| ok(case, result)).collect()
 }

@@ -29,7 +29,7 @@ const SIZES: [usize; 2] = [1, 60];
 
 /// Runs every case.
 pub async fn suite(setup: Setup<'_>, fixture: &Fixture) {
-    what_is_over_is_found_once_and_nothing_else(setup, fixture).await;
+    finished_jobs_are_found_once_and_nothing_else(setup, fixture).await;
     a_removed_job_is_gone_with_its_payload(setup, fixture).await;
     a_trimmed_job_is_a_tombstone(setup, fixture).await;
     what_has_changed_is_left_alone(setup, fixture).await;
@@ -64,7 +64,7 @@ async fn finished(
     ended
 }
 
-/// Everything that is over, over all pages.
+/// All finished jobs, over all pages.
 async fn all(setup: Setup<'_>, case: &str) -> Vec<Archived> {
     let mut found = Vec::new();
     let mut cursor: Option<String> = None;
@@ -92,7 +92,7 @@ async fn seen(setup: Setup<'_>, case: &str, records: &[JobRecord]) -> Vec<Finish
     records.iter().map(find).collect()
 }
 
-async fn what_is_over_is_found_once_and_nothing_else(setup: Setup<'_>, fixture: &Fixture) {
+async fn finished_jobs_are_found_once_and_nothing_else(setup: Setup<'_>, fixture: &Fixture) {
     let case = "every finished job is found once, as its record is, and no other";
     let ended = finished(setup, fixture, case, "over", 30).await;
     let letter = fixture.record("over").dead_lettered("why".to_owned(), fixture.now());

@@ -288,7 +288,7 @@ async fn an_acknowledged_message_is_gone(setup: &Setup<'_>, fixture: &Fixture) {
 }
 
 /// Lists the dead letters that hold a token, once there are as many.
-async fn buried(
+async fn dead_letters(
     setup: &Setup<'_>,
     fixture: &Fixture,
     queue: Queue,
@@ -323,7 +323,7 @@ async fn dead_letters_tell_why(setup: &Setup<'_>, fixture: &Fixture) {
             .collect();
         all_ok(&case, setup.queue.dead_letter(&letters).await);
         delete(setup, &received).await;
-        let listed = buried(setup, fixture, Queue::Webhooks, &token, size).await;
+        let listed = dead_letters(setup, fixture, Queue::Webhooks, &token, size).await;
         assert_eq!(listed.len(), size, "{case}");
         for letter in listed {
             let message = received.iter().find(|message| message.body == letter.body);
@@ -350,7 +350,7 @@ async fn dead_letters_stay(setup: &Setup<'_>, fixture: &Fixture) {
     let letter = DeadLetter { message, reason: "x".repeat(20_000) };
     all_ok(case, setup.queue.dead_letter(&[letter.clone(), letter]).await);
     for time in ["first", "second"] {
-        let listed = buried(setup, fixture, Queue::Low, &token, 2).await;
+        let listed = dead_letters(setup, fixture, Queue::Low, &token, 2).await;
         assert_eq!(listed.len(), 2, "{case}: the {time} time");
         let told = listed[0].reason.as_ref().is_some_and(|reason| reason.starts_with("xxx"));
         assert!(told, "{case}: a long reason is cut, not lost");

@@ -51,7 +51,7 @@ impl Callers {
         self.active.is_empty()
     }
 
-    /// Drops the dead: the history is over.
+    /// Drops the dead callers: the history has ended.
     pub(super) fn clear(&mut self) {
         self.dead.clear();
     }

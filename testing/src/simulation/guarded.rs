@@ -161,8 +161,8 @@ pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
     }
 }
 
-/// Operators open and close breakers, and let go of them before long: now and then a message that waits becomes two,
-/// and a job that waits for days would have more of them than can be told.
+/// Operators open and close breakers, and reset them soon: sometimes a waiting message becomes two, and a job that waits
+/// for days would have too many.
 fn orders(scenario: &mut Scenario, dependencies: usize) {
     for _ in 0..=scenario.dice().below(3) {
         let dependency = scenario.dice().index(dependencies);

@@ -61,6 +61,7 @@
 
 mod callers;
 mod dice;
+mod environment;
 mod facts;
 mod faults;
 mod fleet;
@@ -73,6 +74,7 @@ mod outside;
 mod plan;
 mod replay;
 mod scenario;
+mod scripted;
 mod shrink;
 mod summary;
 mod terms;

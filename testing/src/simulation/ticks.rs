@@ -52,7 +52,7 @@ impl Ticks {
         Self { world, config, is_calm, running: Vec::new(), killed: Vec::new(), begun: 0, next }
     }
 
-    /// When something that is stored comes due, if anything does.
+    /// When the first parked job or schedule comes due.
     fn first_due(&self) -> Option<DateTime<Utc>> {
         let all = DueQuery { until: DateTime::<Utc>::MAX_UTC, limit: 1, cursor: None };
         let parked = at_once(self.world.store.due(&all)).ok()?.items.into_iter().map(|record| record.due_at);
@@ -73,7 +73,7 @@ impl Ticks {
         self.running.is_empty() && self.first_due().is_none()
     }
 
-    /// Drops what was killed: the history is over.
+    /// Drops the killed ticks: the history has ended.
     pub(super) fn clear(&mut self) {
         self.killed.clear();
         self.running.clear();

@@ -21,7 +21,7 @@ fn parked(fixture: &Fixture, name: &str, due_at: DateTime<Utc>) -> JobRecord {
     JobRecord { due_at, status: JobStatus::Scheduled, parked: true, ..fixture.record(name) }
 }
 
-/// Everything of a name that is due, in pages of this size; a record that comes twice ends the suite.
+/// All due records of a name, in pages of this size. A record that comes twice fails the suite.
 async fn find(
     index: &dyn JobIndex,
     case: &str,

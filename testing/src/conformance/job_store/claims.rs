@@ -90,8 +90,8 @@ fn refusals(fixture: &Fixture) -> Vec<(&'static str, JobRecord, ClaimRequest)> {
     let took = Duration::from_millis(1);
     let mut isolated = fixture.record("refused");
     isolated.isolated = true;
-    let mut buried = running().failed("why".to_owned(), now, None);
-    buried.dead_lettered = true;
+    let mut dead_lettered = running().failed("why".to_owned(), now, None);
+    dead_lettered.dead_lettered = true;
     let other_name = fixture.record("refused");
     let misnamed = ClaimRequest { name: "another".to_owned(), ..fixture.request(&other_name) };
     let early = fixture.record("refused");
@@ -100,7 +100,7 @@ fn refusals(fixture: &Fixture) -> Vec<(&'static str, JobRecord, ClaimRequest)> {
         with("running", running()),
         with("completed", running().completed(json!(1), now, took)),
         with("failed", running().failed("why".to_owned(), now, Some(took))),
-        with("dead-lettered", buried),
+        with("dead-lettered", dead_lettered),
         with("cancelled", fixture.record("refused").cancelled("why", now)),
         with("isolated", isolated),
         ("of another name", other_name, misnamed),

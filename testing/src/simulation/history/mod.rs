@@ -26,11 +26,11 @@ use crate::simulation::world::World;
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::job::{JobId, Queue};
 
-/// How long it may take after the last job is due, once nothing fails any more, until all have ended: every
-/// retry with its backoff, and every lease and visibility timeout that has to run out in between.
+/// Once the faults end, all jobs must end within this time after the last is due. It covers every retry with its
+/// backoff, and every lease and visibility timeout in between.
 const TIME_TO_REST: TimeDelta = TimeDelta::hours(6);
 
-/// How many batches that may take: far more than any job needs, and few enough to find out that one goes round.
+/// How many batches that may take: far more than any job needs, and few enough to notice a job that never ends.
 const MOST_BATCHES: u64 = 2_000;
 
 /// The outcome of a history.
@@ -53,7 +53,7 @@ pub(in crate::simulation) struct History {
     callers: Callers,
     /// The job of each step that has one.
     jobs: HashMap<usize, JobId>,
-    /// How many messages were sent that nobody can run, by the reason.
+    /// How many messages that nobody can run were sent, by reason.
     poison: BTreeMap<(Queue, &'static str), usize>,
 }
 
@@ -78,7 +78,7 @@ impl History {
         Self { world, scenario, fleet, ticks, callers, jobs: HashMap::new(), poison: BTreeMap::new() }
     }
 
-    /// Lets everything happen whose step is kept.
+    /// Runs the history with these steps.
     pub(in crate::simulation) fn unfold(mut self, steps: &[(usize, Step)]) -> Outcome {
         let clock = self.world.clock.clone();
         clock.run(self.happen(steps));
@@ -96,7 +96,7 @@ impl History {
             took,
         };
         drop(state);
-        // The destructors of what was killed run at last, when nobody looks any more.
+        // The destructors of killed futures run only now, when nobody watches.
         self.fleet.clear();
         self.ticks.clear();
         self.callers.clear();
@@ -152,7 +152,7 @@ impl History {
         }
     }
 
-    /// Nothing fails any more, and all that waits has its time.
+    /// Ends all faults, and waits until all work has ended.
     async fn come_to_rest(&mut self) {
         self.world.tell(|| "step".to_owned(), || "from here on nothing fails".to_owned());
         let now = self.world.now();
