@@ -1,4 +1,4 @@
-//! The README's receiver in Rust.
+//! The receiver of docs/webhooks.md in Rust.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! One Lambda environment: a function binary in a process of its own, with the variables that Lambda
-//! sets and nothing else of this process's environment.
+//! One Lambda environment: a function binary in its own process, with the variables that Lambda sets and nothing
+//! else from this process's environment.
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::runtime_api::{Answer, RuntimeApi};
 
-/// What Lambda sets besides the address of its Runtime API. The credentials are anybody's.
+/// The variables that Lambda sets besides the address of its Runtime API. The credentials are made up.
 const VARIABLES: [(&str, &str); 14] = [
     ("AWS_LAMBDA_FUNCTION_NAME", "lambda-jobs-worker"),
     ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -46,7 +46,7 @@ pub struct Environment {
     readers: Vec<JoinHandle<()>>,
 }
 
-/// Why there is no response to an invocation.
+/// Why an invocation has no response.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Interrupted {
     /// The function reported an error; its process lives on.

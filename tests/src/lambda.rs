@@ -1,4 +1,4 @@
-//! Lambda as an event source mapping sees it: a function that always has an environment to run in.
+//! Lambda as an event source mapping sees it: a function that always has an environment.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,8 +8,8 @@ use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use crate::environment::{Environment, Function, Interrupted};
 
-/// A function with room for one environment at a time. It starts with the first invocation, and anew
-/// whenever the last process is gone.
+/// A function with room for one environment at a time. It starts with the first invocation, and again
+/// whenever the last process has ended.
 pub struct Lambda {
     function: Function,
     environment: AsyncMutex<Option<Environment>>,
@@ -17,7 +17,7 @@ pub struct Lambda {
     deaths: Mutex<Vec<Death>>,
 }
 
-/// How a process ended that was to answer an invocation.
+/// The end of a process that had an invocation to answer.
 #[derive(Clone, Debug)]
 pub struct Death {
     /// Why.

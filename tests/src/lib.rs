@@ -1,4 +1,4 @@
-//! What crosses the crates of lambda-jobs: end to end, on the wire, budgets, the benchmark.
+//! Helpers for tests and benchmarks that cross the crates: a local stack, Lambda environments, a TLS front.
 
 mod environment;
 mod lambda;

@@ -1,4 +1,4 @@
-//! Receiving as Lambda would: not on any port, because there Lambda does it.
+//! Receives as Lambda would. No port does, because on AWS Lambda receives.
 
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as Attribute};

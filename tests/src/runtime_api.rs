@@ -1,8 +1,7 @@
-//! Lambda's side of the Runtime API: what a function binary asks for its invocations, and answers.
+//! Lambda's side of the Runtime API: it hands out invocations and takes their answers.
 //!
-//! With that side played here, tests drive the very binary that is deployed, and have a say in what
-//! Lambda decides: each invocation's deadline, and when a process dies. One server serves one process,
-//! as on Lambda.
+//! With it a test drives the very binary that is deployed, and decides what Lambda decides: each invocation's deadline,
+//! and when a process dies. One server serves one process, as on Lambda.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// What a function made of an invocation.
+/// A function's answer to an invocation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// Its response.

@@ -1,4 +1,4 @@
-//! TLS in front of a local server, because a cold start without a handshake is half the story.
+//! TLS in front of a local server, because a cold start includes the handshake.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// A port that speaks TLS with a certificate of its own, and hands on what it decrypts.
+/// A port that speaks TLS with its own certificate, and forwards the decrypted bytes.
 pub struct TlsFront {
     address: SocketAddr,
     certificate: String,

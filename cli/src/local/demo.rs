@@ -121,7 +121,7 @@ impl Setup<'_> {
         let now = Utc::now();
         let id = JobId::generate(now, &OsEntropy);
         let delivery = WebhookDelivery::new(id.as_str(), receiver.url(path), json!({ "demo": path }), now);
-        stack.adapters().ports().webhooks.webhooks.put_delivery(&delivery).await?;
+        stack.adapters().ports().webhooks.deliveries.put_one(&delivery).await?;
         let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id };
         Ok(NewJob::new(NAME).id(id).payload(serde_json::to_value(payload)?).tag("demo"))
     }

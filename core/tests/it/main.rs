@@ -21,6 +21,7 @@ mod fairness;
 mod floors;
 mod guarantees;
 mod handlers;
+mod imports;
 mod limits;
 mod manager;
 mod pause;

@@ -13,7 +13,7 @@ use lambda_jobs_infra::{
     DynamoWebhooks, OsEntropy, SystemClock, Tables, create_tables,
 };
 use lambda_jobs_testing::conformance::{
-    Bench, control_store, job_archive, job_index, job_store, schedules, shared, unique_keys, webhooks,
+    Fixture, control_store, job_index, job_pruner, job_store, schedules, unique_keys, versioned, webhooks,
 };
 use tokio::net::TcpListener;
 
@@ -49,8 +49,8 @@ pub(crate) fn store(dynamo: &Dynamo) -> DynamoJobStore {
 }
 
 /// A bench by the machine's clock.
-pub(crate) fn bench() -> Bench {
-    Bench::new(Arc::new(SystemClock::new()), Arc::new(OsEntropy))
+pub(crate) fn bench() -> Fixture {
+    Fixture::new(Arc::new(SystemClock::new()), Arc::new(OsEntropy))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,12 +68,12 @@ async fn the_job_index_conforms() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_job_archive_conforms() {
+async fn the_job_pruner_conforms() {
     let dynamo = dynamo().await;
     let store = store(&dynamo);
-    let setup = job_archive::Setup { store: &store, index: &store, archive: &store };
+    let setup = job_pruner::Setup { store: &store, index: &store, pruner: &store };
     for _ in 0..2 {
-        job_archive::suite(setup, &bench()).await;
+        job_pruner::suite(setup, &bench()).await;
     }
 }
 
@@ -104,10 +104,10 @@ async fn the_unique_keys_conform() {
 /// Runs the suite of shared states with every kind.
 pub(crate) async fn shared_states(dynamo: &Dynamo) {
     let (breakers, limits) = (DynamoVersioned::new(dynamo.clone()), DynamoVersioned::new(dynamo.clone()));
-    shared::suite::<Breaker>(&breakers, &bench()).await;
-    shared::suite::<LimitState>(&limits, &bench()).await;
-    shared::suite::<Endpoint>(&DynamoVersioned::in_data(dynamo.clone()), &bench()).await;
-    shared::both_kinds(&breakers, &limits, &bench()).await;
+    versioned::suite::<Breaker>(&breakers, &bench()).await;
+    versioned::suite::<LimitState>(&limits, &bench()).await;
+    versioned::suite::<Endpoint>(&DynamoVersioned::in_data(dynamo.clone()), &bench()).await;
+    versioned::both_kinds(&breakers, &limits, &bench()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

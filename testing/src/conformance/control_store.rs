@@ -2,20 +2,20 @@
 //!
 //! There is one control item, so the suite changes the one that is there, and leaves it without a pause.
 
-use crate::conformance::Bench;
-use crate::conformance::bench::ok;
+use crate::conformance::Fixture;
+use crate::conformance::fixture::ok;
 use lambda_jobs_core::control::Control;
 use lambda_jobs_core::job::Queue;
 use lambda_jobs_core::ports::{ControlStore, SaveOutcome};
 
 /// Runs every case.
-pub async fn suite(store: &dyn ControlStore, bench: &Bench) {
-    what_is_saved_is_loaded(store, bench).await;
-    only_the_next_revision_is_saved(store, bench).await;
-    the_first_of_two_writers_wins(store, bench).await;
-    a_save_that_is_made_again_succeeds(store, bench).await;
+pub async fn suite(store: &dyn ControlStore, fixture: &Fixture) {
+    what_is_saved_is_loaded(store, fixture).await;
+    only_the_next_revision_is_saved(store, fixture).await;
+    the_first_of_two_writers_wins(store, fixture).await;
+    a_save_that_is_made_again_succeeds(store, fixture).await;
     let control = ok("the last resume", store.load().await);
-    let free = control.resume(None).noting(true, bench.now());
+    let free = control.resume(None).noting(true, fixture.now());
     ok("the last resume", store.save(&free).await);
 }
 
@@ -23,9 +23,9 @@ async fn load(store: &dyn ControlStore, case: &str) -> Control {
     ok(case, store.load().await)
 }
 
-async fn what_is_saved_is_loaded(store: &dyn ControlStore, bench: &Bench) {
+async fn what_is_saved_is_loaded(store: &dyn ControlStore, fixture: &Fixture) {
     let case = "a control is loaded as it was saved";
-    let now = bench.now();
+    let now = fixture.now();
     let reason = || "Grüße \"quoted\" \\ 日本語 🦀".parse().ok();
     let free = load(store, case).await.resume(None).noting(true, now);
     let steps = [
@@ -42,10 +42,10 @@ async fn what_is_saved_is_loaded(store: &dyn ControlStore, bench: &Bench) {
     }
 }
 
-async fn only_the_next_revision_is_saved(store: &dyn ControlStore, bench: &Bench) {
+async fn only_the_next_revision_is_saved(store: &dyn ControlStore, fixture: &Fixture) {
     let case = "a control is saved only as the next revision of the stored one";
     let stored = load(store, case).await;
-    let next = stored.resume(None).pause(None, None, bench.now());
+    let next = stored.resume(None).pause(None, None, fixture.now());
     for revision in [stored.revision.saturating_sub(1), stored.revision, stored.revision + 2] {
         let wrong = Control { revision, ..next.clone() };
         assert_eq!(ok(case, store.save(&wrong).await), SaveOutcome::Conflict, "{case}: {revision}");
@@ -53,11 +53,11 @@ async fn only_the_next_revision_is_saved(store: &dyn ControlStore, bench: &Bench
     }
 }
 
-async fn the_first_of_two_writers_wins(store: &dyn ControlStore, bench: &Bench) {
+async fn the_first_of_two_writers_wins(store: &dyn ControlStore, fixture: &Fixture) {
     let case = "of two changes of one revision the first is kept";
     let stored = load(store, case).await.resume(None);
-    let first = stored.pause(Some(Queue::High), None, bench.now());
-    let second = stored.pause(Some(Queue::Low), None, bench.now());
+    let first = stored.pause(Some(Queue::High), None, fixture.now());
+    let second = stored.pause(Some(Queue::Low), None, fixture.now());
     let revision = load(store, case).await.revision + 1;
     let (first, second) = (Control { revision, ..first }, Control { revision, ..second });
     assert_eq!(ok(case, store.save(&first).await), SaveOutcome::Saved, "{case}: the first");
@@ -65,10 +65,10 @@ async fn the_first_of_two_writers_wins(store: &dyn ControlStore, bench: &Bench) 
     assert_eq!(load(store, case).await, first, "{case}: afterwards");
 }
 
-async fn a_save_that_is_made_again_succeeds(store: &dyn ControlStore, bench: &Bench) {
+async fn a_save_that_is_made_again_succeeds(store: &dyn ControlStore, fixture: &Fixture) {
     let case = "a save is made again after its answer was lost";
     let stored = load(store, case).await;
-    let next = stored.resume(None).pause(Some(Queue::Normal), "again".parse().ok(), bench.now());
+    let next = stored.resume(None).pause(Some(Queue::Normal), "again".parse().ok(), fixture.now());
     let next = Control { revision: stored.revision + 1, ..next };
     for time in 1..=2 {
         assert_eq!(ok(case, store.save(&next).await), SaveOutcome::Saved, "{case}: time {time}");

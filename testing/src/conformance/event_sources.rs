@@ -1,17 +1,17 @@
-//! What [`EventSources`] promise.
+//! What every [`EventSources`] promises.
 //!
-//! The suite needs at least one event source, and leaves all enabled.
+//! The suite needs at least one event source, and leaves all of them enabled.
 
-use crate::conformance::Bench;
-use crate::conformance::bench::ok;
+use crate::conformance::Fixture;
+use crate::conformance::fixture::ok;
 use lambda_jobs_core::ports::{ChangeOutcome, EventSources, SourceState};
 
 /// Runs every case.
-pub async fn suite(sources: &dyn EventSources, bench: &Bench) {
+pub async fn suite(sources: &dyn EventSources, fixture: &Fixture) {
     each_has_an_identity_of_its_own(sources).await;
-    a_wish_comes_true(sources, bench).await;
-    a_wish_during_a_change_is_accepted_or_busy_and_never_half_taken(sources, bench).await;
-    an_unknown_one_is_an_error(sources, bench).await;
+    a_wish_comes_true(sources, fixture).await;
+    a_wish_during_a_change_is_accepted_or_busy_and_never_half_taken(sources, fixture).await;
+    an_unknown_one_is_an_error(sources, fixture).await;
 }
 
 async fn state(sources: &dyn EventSources, case: &str, id: &str) -> Option<SourceState> {
@@ -32,20 +32,20 @@ async fn each_has_an_identity_of_its_own(sources: &dyn EventSources) {
     assert!(count > 0 && ids.len() == count, "{case}: {ids:?}");
 }
 
-async fn a_wish_comes_true(sources: &dyn EventSources, bench: &Bench) {
+async fn a_wish_comes_true(sources: &dyn EventSources, fixture: &Fixture) {
     let case = "an event source that stands still is changed";
     for source in ok(case, sources.list().await) {
         for enabled in [false, false, true, true] {
             let asked = ok(case, sources.set_enabled(&source.id, enabled).await);
             assert_eq!(asked, ChangeOutcome::Accepted, "{case}: {enabled}");
-            bench.eventually(case, Some(steady(enabled)), || state(sources, case, &source.id)).await;
+            fixture.eventually(case, Some(steady(enabled)), || state(sources, case, &source.id)).await;
         }
     }
 }
 
 async fn a_wish_during_a_change_is_accepted_or_busy_and_never_half_taken(
     sources: &dyn EventSources,
-    bench: &Bench,
+    fixture: &Fixture,
 ) {
     let case = "a wish during a change is taken or not";
     for source in ok(case, sources.list().await) {
@@ -53,15 +53,15 @@ async fn a_wish_during_a_change_is_accepted_or_busy_and_never_half_taken(
         assert_eq!(first, ChangeOutcome::Accepted, "{case}: the first");
         let during = ok(case, sources.set_enabled(&source.id, true).await);
         let expected = steady(during == ChangeOutcome::Accepted);
-        bench.eventually(case, Some(expected), || state(sources, case, &source.id)).await;
+        fixture.eventually(case, Some(expected), || state(sources, case, &source.id)).await;
         ok(case, sources.set_enabled(&source.id, true).await);
-        bench.eventually(case, Some(SourceState::Enabled), || state(sources, case, &source.id)).await;
+        fixture.eventually(case, Some(SourceState::Enabled), || state(sources, case, &source.id)).await;
     }
 }
 
-async fn an_unknown_one_is_an_error(sources: &dyn EventSources, bench: &Bench) {
+async fn an_unknown_one_is_an_error(sources: &dyn EventSources, fixture: &Fixture) {
     let case = "an event source that does not exist can't be changed";
-    let id = bench.id().to_string();
+    let id = fixture.id().to_string();
     match sources.set_enabled(&id, false).await {
         Ok(outcome) => panic!("{case}: {outcome:?}"),
         Err(error) => assert!(error.to_string().contains(&id), "{case}: the error names it, got {error}"),

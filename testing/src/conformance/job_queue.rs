@@ -1,7 +1,7 @@
 //! What every [`JobQueue`] and its [`DeadLetterQueue`] promise.
 //!
-//! Receiving is not on the port, because Lambda does it; the caller brings a [`Receiver`]. The suite
-//! counts on a visibility timeout of at least ten seconds.
+//! The port does not receive, because Lambda does; the caller brings a [`Receiver`]. The suite needs a visibility
+//! timeout of at least 10 s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,14 +9,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 
-use crate::conformance::Bench;
-use crate::conformance::bench::{all_ok, ok};
+use crate::conformance::Fixture;
+use crate::conformance::fixture::{all_ok, ok};
 use lambda_jobs_core::job::Queue;
 use lambda_jobs_core::ports::{
     DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, Receipt, ReceivedMessage, VisibilityChange,
 };
 
-/// What receives and deletes, as Lambda would.
+/// Receives and deletes, as Lambda would.
 #[async_trait]
 pub trait Receiver: Send + Sync {
     /// Receives what is visible now, up to ten messages, without waiting long.
@@ -26,29 +26,29 @@ pub trait Receiver: Send + Sync {
     async fn delete(&self, message: &ReceivedMessage);
 }
 
-/// The adapter under test, and what receives from it.
+/// The ports under test, and a receiver of the same queues.
 pub struct Setup<'a> {
-    /// Sends, defers and buries.
+    /// Sends messages, changes their visibility, deletes and dead-letters them.
     pub queue: &'a dyn JobQueue,
-    /// Lists what is buried.
+    /// Lists dead letters.
     pub dead_letters: &'a dyn DeadLetterQueue,
-    /// Receives.
+    /// Receives messages.
     pub receiver: &'a dyn Receiver,
 }
 
 /// Runs every case.
-pub async fn suite(setup: &Setup<'_>, bench: &Bench) {
+pub async fn suite(setup: &Setup<'_>, fixture: &Fixture) {
     nothing_in_nothing_out(setup).await;
-    every_message_arrives(setup, bench).await;
-    messages_keep_their_form(setup, bench).await;
-    each_queue_gets_its_own(setup, bench).await;
-    a_delay_is_kept(setup, bench).await;
-    one_bad_message_harms_no_other(setup, bench).await;
-    a_deferred_message_comes_back_later(setup, bench).await;
-    a_bad_receipt_harms_no_other(setup, bench).await;
-    an_acknowledged_message_is_gone(setup, bench).await;
-    dead_letters_tell_why(setup, bench).await;
-    dead_letters_stay(setup, bench).await;
+    every_message_arrives(setup, fixture).await;
+    messages_keep_their_form(setup, fixture).await;
+    each_queue_gets_its_own(setup, fixture).await;
+    a_delay_is_kept(setup, fixture).await;
+    one_bad_message_harms_no_other(setup, fixture).await;
+    a_deferred_message_comes_back_later(setup, fixture).await;
+    a_bad_receipt_harms_no_other(setup, fixture).await;
+    an_acknowledged_message_is_gone(setup, fixture).await;
+    dead_letters_tell_why(setup, fixture).await;
+    dead_letters_stay(setup, fixture).await;
 }
 
 /// Sizes at which batches of SQS split.
@@ -69,12 +69,12 @@ async fn send(setup: &Setup<'_>, case: &str, messages: &[Outgoing]) {
     all_ok(case, answers);
 }
 
-/// Receives the messages whose bodies hold the token, until there are as many or no more come. Each counts
-/// once, as it came first: SQS promises to deliver a message at least once, so what has the id of a message
-/// that is there is that message again, and what was sent twice has another id.
+/// Receives messages whose bodies hold the token, until there are as many or no more come. Each counts once, as it came
+/// first: SQS delivers at least once, so the same message id is the same message again. A message that was sent
+/// twice has two ids.
 async fn receive(
     setup: &Setup<'_>,
-    bench: &Bench,
+    fixture: &Fixture,
     queue: Queue,
     token: &str,
     count: usize,
@@ -92,7 +92,7 @@ async fn receive(
             break;
         }
         if empty {
-            bench.clock().sleep(Duration::from_millis(50)).await;
+            fixture.clock().sleep(Duration::from_millis(50)).await;
         }
     }
     found
@@ -118,14 +118,14 @@ async fn nothing_in_nothing_out(setup: &Setup<'_>) {
     assert!(setup.queue.dead_letter(&[]).await.is_empty(), "{case}: dead letter");
 }
 
-async fn every_message_arrives(setup: &Setup<'_>, bench: &Bench) {
+async fn every_message_arrives(setup: &Setup<'_>, fixture: &Fixture) {
     for size in SIZES {
         let case = format!("{size} messages in a call all arrive, once");
-        let token = bench.fresh("many");
+        let token = fixture.fresh("many");
         let bodies: Vec<String> = (0..size).map(|at| format!("{{\"{token}\":{at}}}")).collect();
         let messages: Vec<_> = bodies.iter().map(|body| outgoing(Queue::Normal, body.clone())).collect();
         send(setup, &case, &messages).await;
-        let received = receive(setup, bench, Queue::Normal, &token, size).await;
+        let received = receive(setup, fixture, Queue::Normal, &token, size).await;
         delete(setup, &received).await;
         let mut found: Vec<String> = received.into_iter().map(|message| message.body).collect();
         let mut expected = bodies;
@@ -135,10 +135,10 @@ async fn every_message_arrives(setup: &Setup<'_>, bench: &Bench) {
     }
 }
 
-async fn messages_keep_their_form(setup: &Setup<'_>, bench: &Bench) {
+async fn messages_keep_their_form(setup: &Setup<'_>, fixture: &Fixture) {
     let case = "a message arrives as it was sent";
-    let token = bench.fresh("form");
-    let now = bench.now();
+    let token = fixture.fresh("form");
+    let now = fixture.now();
     let bodies = [
         format!("{token} Grüße 日本語 🦀 \"quoted\" <&>\n\t"),
         format!("{token}{}", "x".repeat(150 * 1024)),
@@ -147,7 +147,7 @@ async fn messages_keep_their_form(setup: &Setup<'_>, bench: &Bench) {
     let mut messages: Vec<Outgoing> = bodies.iter().map(|body| outgoing(Queue::High, body.clone())).collect();
     messages[0].group = Some("tenant-1".to_owned());
     send(setup, case, &messages).await;
-    let received = receive(setup, bench, Queue::High, &token, bodies.len()).await;
+    let received = receive(setup, fixture, Queue::High, &token, bodies.len()).await;
     delete(setup, &received).await;
     let found: BTreeSet<&str> = received.iter().map(|message| message.body.as_str()).collect();
     assert!(found == bodies.iter().map(String::as_str).collect(), "{case}: bodies");
@@ -161,13 +161,13 @@ async fn messages_keep_their_form(setup: &Setup<'_>, bench: &Bench) {
     }
 }
 
-async fn each_queue_gets_its_own(setup: &Setup<'_>, bench: &Bench) {
+async fn each_queue_gets_its_own(setup: &Setup<'_>, fixture: &Fixture) {
     let case = "messages for several queues in one call reach each its own";
-    let token = bench.fresh("queues");
+    let token = fixture.fresh("queues");
     let messages: Vec<_> = (0..12).map(|at| outgoing(Queue::ALL[at % 4], format!("{token} {at}"))).collect();
     send(setup, case, &messages).await;
     for (at, queue) in Queue::ALL.into_iter().enumerate() {
-        let received = receive(setup, bench, queue, &token, 3).await;
+        let received = receive(setup, fixture, queue, &token, 3).await;
         delete(setup, &received).await;
         let found: BTreeSet<String> = received.into_iter().map(|message| message.body).collect();
         let expected = [at, at + 4, at + 8].map(|at| format!("{token} {at}"));
@@ -175,9 +175,9 @@ async fn each_queue_gets_its_own(setup: &Setup<'_>, bench: &Bench) {
     }
 }
 
-async fn a_delay_is_kept(setup: &Setup<'_>, bench: &Bench) {
+async fn a_delay_is_kept(setup: &Setup<'_>, fixture: &Fixture) {
     let case = "a delayed message comes after its delay, not before";
-    let token = bench.fresh("delay");
+    let token = fixture.fresh("delay");
     let body = |word: &str| format!("{token} {word}");
     let messages = [
         Outgoing { delay: WAIT, ..outgoing(Queue::Low, body("whole")) },
@@ -188,44 +188,44 @@ async fn a_delay_is_kept(setup: &Setup<'_>, bench: &Bench) {
         outgoing(Queue::Low, body("none")),
     ];
     send(setup, case, &messages).await;
-    let at_once = receive(setup, bench, Queue::Low, &token, 1).await;
+    let at_once = receive(setup, fixture, Queue::Low, &token, 1).await;
     delete(setup, &at_once).await;
     let bodies: Vec<&str> = at_once.iter().map(|message| message.body.as_str()).collect();
     assert_eq!(bodies, [body("none")], "{case}: at once");
-    bench.clock().sleep(LONGER).await;
-    let later = receive(setup, bench, Queue::Low, &token, 2).await;
+    fixture.clock().sleep(LONGER).await;
+    let later = receive(setup, fixture, Queue::Low, &token, 2).await;
     delete(setup, &later).await;
     let found: BTreeSet<String> = later.into_iter().map(|message| message.body).collect();
     assert_eq!(found, [body("whole"), body("part")].into(), "{case}: later");
 }
 
-async fn one_bad_message_harms_no_other(setup: &Setup<'_>, bench: &Bench) {
+async fn one_bad_message_harms_no_other(setup: &Setup<'_>, fixture: &Fixture) {
     let case = "a message that the service refuses is answered with an error, in its place";
-    let token = bench.fresh("refused");
+    let token = fixture.fresh("refused");
     let mut messages: Vec<_> = (0..4).map(|at| outgoing(Queue::Normal, format!("{token} {at}"))).collect();
     messages[2].body = format!("{token}{}", "x".repeat(1024 * 1024));
     let answers = setup.queue.send(&messages).await;
     let errors: Vec<bool> = answers.iter().map(Result::is_err).collect();
     assert_eq!(errors, [false, false, true, false], "{case}: {answers:?}");
-    let received = receive(setup, bench, Queue::Normal, &token, 3).await;
+    let received = receive(setup, fixture, Queue::Normal, &token, 3).await;
     delete(setup, &received).await;
     assert_eq!(received.len(), 3, "{case}: the others arrive");
 }
 
-async fn a_deferred_message_comes_back_later(setup: &Setup<'_>, bench: &Bench) {
+async fn a_deferred_message_comes_back_later(setup: &Setup<'_>, fixture: &Fixture) {
     for size in [1, 11] {
         let case = format!("{size} deferred messages come back after their waits, not before");
-        let token = bench.fresh("defer");
+        let token = fixture.fresh("defer");
         let messages: Vec<_> = (0..size).map(|at| outgoing(Queue::Normal, format!("{token} {at}"))).collect();
         send(setup, &case, &messages).await;
-        let received = receive(setup, bench, Queue::Normal, &token, size).await;
+        let received = receive(setup, fixture, Queue::Normal, &token, size).await;
         assert_eq!(received.len(), size, "{case}: received");
         let deferrals: Vec<VisibilityChange> =
             received.iter().map(|message| deferral(message, WAIT)).collect();
         all_ok(&case, setup.queue.change_visibility(&deferrals).await);
         assert!(receive_now(setup, Queue::Normal, &token).await.is_empty(), "{case}: at once");
-        bench.clock().sleep(LONGER).await;
-        let again = receive(setup, bench, Queue::Normal, &token, size).await;
+        fixture.clock().sleep(LONGER).await;
+        let again = receive(setup, fixture, Queue::Normal, &token, size).await;
         let counts = |messages: &[ReceivedMessage]| -> BTreeMap<String, u32> {
             messages.iter().map(|message| (message.message_id.clone(), message.receive_count)).collect()
         };
@@ -236,7 +236,7 @@ async fn a_deferred_message_comes_back_later(setup: &Setup<'_>, bench: &Bench) {
         let at_once: Vec<VisibilityChange> =
             again.iter().map(|message| deferral(message, Duration::ZERO)).collect();
         all_ok(&case, setup.queue.change_visibility(&at_once).await);
-        let last = receive(setup, bench, Queue::Normal, &token, size).await;
+        let last = receive(setup, fixture, Queue::Normal, &token, size).await;
         delete(setup, &last).await;
         assert_eq!(last.len(), size, "{case}: a wait of nothing ends at once");
     }
@@ -246,12 +246,12 @@ fn deferral(message: &ReceivedMessage, wait: Duration) -> VisibilityChange {
     VisibilityChange { queue: message.queue, receipt_handle: message.receipt_handle.clone(), wait }
 }
 
-async fn a_bad_receipt_harms_no_other(setup: &Setup<'_>, bench: &Bench) {
+async fn a_bad_receipt_harms_no_other(setup: &Setup<'_>, fixture: &Fixture) {
     let case = "a deferral that the service refuses is answered with an error, in its place";
-    let token = bench.fresh("receipts");
+    let token = fixture.fresh("receipts");
     send(setup, case, &[outgoing(Queue::Normal, token.clone()), outgoing(Queue::Normal, token.clone())])
         .await;
-    let received = receive(setup, bench, Queue::Normal, &token, 2).await;
+    let received = receive(setup, fixture, Queue::Normal, &token, 2).await;
     assert_eq!(received.len(), 2, "{case}: received");
     let mut deferrals: Vec<VisibilityChange> =
         received.iter().map(|message| deferral(message, WAIT)).collect();
@@ -263,12 +263,12 @@ async fn a_bad_receipt_harms_no_other(setup: &Setup<'_>, bench: &Bench) {
     assert_eq!(errors, [false, true, false], "{case}: {answers:?}");
 }
 
-async fn an_acknowledged_message_is_gone(setup: &Setup<'_>, bench: &Bench) {
+async fn an_acknowledged_message_is_gone(setup: &Setup<'_>, fixture: &Fixture) {
     let case = "of received messages, those that are acknowledged don't come back";
-    let token = bench.fresh("done");
+    let token = fixture.fresh("done");
     let messages: Vec<_> = (0..3).map(|at| outgoing(Queue::Normal, format!("{token} {at}"))).collect();
     send(setup, case, &messages).await;
-    let received = receive(setup, bench, Queue::Normal, &token, 3).await;
+    let received = receive(setup, fixture, Queue::Normal, &token, 3).await;
     assert_eq!(received.len(), 3, "{case}: received");
     let deferrals: Vec<VisibilityChange> = received.iter().map(|message| deferral(message, WAIT)).collect();
     all_ok(case, setup.queue.change_visibility(&deferrals).await);
@@ -279,8 +279,8 @@ async fn an_acknowledged_message_is_gone(setup: &Setup<'_>, bench: &Bench) {
     let answers = setup.queue.delete(&[receipt(&received[0]), receipt(&received[2])]).await;
     assert_eq!(answers.len(), 2, "{case}: answers");
     all_ok(case, answers);
-    bench.clock().sleep(LONGER).await;
-    let left = receive(setup, bench, Queue::Normal, &token, 1).await;
+    fixture.clock().sleep(LONGER).await;
+    let left = receive(setup, fixture, Queue::Normal, &token, 1).await;
     let more = receive_now(setup, Queue::Normal, &token).await;
     delete(setup, &left).await;
     let bodies: Vec<&str> = left.iter().chain(&more).map(|message| message.body.as_str()).collect();
@@ -288,9 +288,9 @@ async fn an_acknowledged_message_is_gone(setup: &Setup<'_>, bench: &Bench) {
 }
 
 /// Lists the dead letters that hold a token, once there are as many.
-async fn buried(
+async fn dead_letters(
     setup: &Setup<'_>,
-    bench: &Bench,
+    fixture: &Fixture,
     queue: Queue,
     token: &str,
     count: usize,
@@ -302,19 +302,19 @@ async fn buried(
         if found.len() >= count {
             break;
         }
-        bench.clock().sleep(Duration::from_millis(100)).await;
+        fixture.clock().sleep(Duration::from_millis(100)).await;
     }
     found
 }
 
-async fn dead_letters_tell_why(setup: &Setup<'_>, bench: &Bench) {
+async fn dead_letters_tell_why(setup: &Setup<'_>, fixture: &Fixture) {
     for size in SIZES {
         let case = format!("{size} dead letters are listed, each with its reason");
-        let token = bench.fresh("dead");
+        let token = fixture.fresh("dead");
         let messages: Vec<_> =
             (0..size).map(|at| outgoing(Queue::Webhooks, format!("{token} {at}"))).collect();
         send(setup, &case, &messages).await;
-        let received = receive(setup, bench, Queue::Webhooks, &token, size).await;
+        let received = receive(setup, fixture, Queue::Webhooks, &token, size).await;
         let reason =
             |message: &ReceivedMessage| format!("name: missing — “{}” \n{}", message.body, "ä".repeat(100));
         let letters: Vec<DeadLetter> = received
@@ -323,7 +323,7 @@ async fn dead_letters_tell_why(setup: &Setup<'_>, bench: &Bench) {
             .collect();
         all_ok(&case, setup.queue.dead_letter(&letters).await);
         delete(setup, &received).await;
-        let listed = buried(setup, bench, Queue::Webhooks, &token, size).await;
+        let listed = dead_letters(setup, fixture, Queue::Webhooks, &token, size).await;
         assert_eq!(listed.len(), size, "{case}");
         for letter in listed {
             let message = received.iter().find(|message| message.body == letter.body);
@@ -335,22 +335,22 @@ async fn dead_letters_tell_why(setup: &Setup<'_>, bench: &Bench) {
     }
 }
 
-async fn dead_letters_stay(setup: &Setup<'_>, bench: &Bench) {
+async fn dead_letters_stay(setup: &Setup<'_>, fixture: &Fixture) {
     let case = "looking at dead letters takes none away, and shows no more than asked for";
-    let token = bench.fresh("stay");
+    let token = fixture.fresh("stay");
     let message = ReceivedMessage {
         queue: Queue::Low,
         message_id: token.clone(),
         receipt_handle: String::new(),
         body: token.clone(),
-        sent_at: bench.now(),
+        sent_at: fixture.now(),
         receive_count: 1,
         group: None,
     };
     let letter = DeadLetter { message, reason: "x".repeat(20_000) };
     all_ok(case, setup.queue.dead_letter(&[letter.clone(), letter]).await);
     for time in ["first", "second"] {
-        let listed = buried(setup, bench, Queue::Low, &token, 2).await;
+        let listed = dead_letters(setup, fixture, Queue::Low, &token, 2).await;
         assert_eq!(listed.len(), 2, "{case}: the {time} time");
         let told = listed[0].reason.as_ref().is_some_and(|reason| reason.starts_with("xxx"));
         assert!(told, "{case}: a long reason is cut, not lost");

@@ -5,40 +5,40 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use crate::conformance::Bench;
-use crate::conformance::bench::{all_ok, ok};
+use crate::conformance::Fixture;
+use crate::conformance::fixture::{all_ok, ok};
 use lambda_jobs_core::job::ScheduleId;
 use lambda_jobs_core::ports::{Advance, DueSchedules, ScheduleStore, StoredSchedule};
 use lambda_jobs_core::schedule::{Schedule, ScheduleState};
 
 /// Runs every case.
-pub async fn suite(store: &dyn ScheduleStore, bench: &Bench) {
-    a_schedule_is_kept_as_it_is(store, bench).await;
-    a_write_needs_the_revision_that_it_was_made_from(store, bench).await;
-    a_deleted_schedule_is_gone(store, bench).await;
-    what_is_due_is_found(store, bench).await;
-    pages_hold_each_once(store, bench).await;
-    an_advance_is_conditional_and_can_be_made_again(store, bench).await;
+pub async fn suite(store: &dyn ScheduleStore, fixture: &Fixture) {
+    a_schedule_is_kept_as_it_is(store, fixture).await;
+    a_write_needs_the_revision_that_it_was_made_from(store, fixture).await;
+    a_deleted_schedule_is_gone(store, fixture).await;
+    what_is_due_is_found(store, fixture).await;
+    pages_hold_each_once(store, fixture).await;
+    an_advance_is_conditional_and_can_be_made_again(store, fixture).await;
 }
 
-fn schedule(bench: &Bench, word: &str) -> Schedule {
-    let id = bench.fresh(word);
+fn schedule(fixture: &Fixture, word: &str) -> Schedule {
+    let id = fixture.fresh(word);
     let text = json!({ "id": id, "cron": "0 0 8 * * *", "job": { "name": "digest" } });
     ok(word, Schedule::from_json(text))
 }
 
-fn stored(bench: &Bench, word: &str, next_at: Option<DateTime<Utc>>) -> StoredSchedule {
+fn stored(fixture: &Fixture, word: &str, next_at: Option<DateTime<Utc>>) -> StoredSchedule {
     let state = ScheduleState { revision: 7, last: None, next_at };
-    StoredSchedule { schedule: schedule(bench, word), state }
+    StoredSchedule { schedule: schedule(fixture, word), state }
 }
 
 async fn put_new(store: &dyn ScheduleStore, case: &str, stored: &StoredSchedule) {
     assert!(ok(case, store.put(stored, None).await), "{case}: a new schedule is written");
 }
 
-async fn a_schedule_is_kept_as_it_is(store: &dyn ScheduleStore, bench: &Bench) {
+async fn a_schedule_is_kept_as_it_is(store: &dyn ScheduleStore, fixture: &Fixture) {
     let case = "a schedule is read as it was written";
-    let id = bench.fresh("whole");
+    let id = fixture.fresh("whole");
     let text = json!({
         "id": id, "rate": "rate(5 minutes)", "zone": "Europe/London", "gap": "skip", "repeat": "both",
         "overlap": "skip", "missed": "all", "window": 3_600_000, "enabled": true,
@@ -51,13 +51,13 @@ async fn a_schedule_is_kept_as_it_is(store: &dyn ScheduleStore, bench: &Bench) {
     let schedule = ok(case, Schedule::from_json(text));
     let state = ScheduleState {
         revision: 12,
-        last: Some(bench.now()),
-        next_at: Some(bench.now() + TimeDelta::nanoseconds(1)),
+        last: Some(fixture.now()),
+        next_at: Some(fixture.now() + TimeDelta::nanoseconds(1)),
     };
     let whole = StoredSchedule { schedule, state };
     put_new(store, case, &whole).await;
     assert_eq!(ok(case, store.get(&whole.schedule.id).await).as_ref(), Some(&whole), "{case}");
-    let idle = stored(bench, "idle", None);
+    let idle = stored(fixture, "idle", None);
     put_new(store, case, &idle).await;
     let listed = ok(case, store.list().await);
     let mine: Vec<&StoredSchedule> = listed.iter().filter(|one| **one == whole || **one == idle).collect();
@@ -65,14 +65,14 @@ async fn a_schedule_is_kept_as_it_is(store: &dyn ScheduleStore, bench: &Bench) {
     assert!(listed.is_sorted_by(|one, other| one.schedule.id <= other.schedule.id), "{case}: by id");
 }
 
-async fn a_write_needs_the_revision_that_it_was_made_from(store: &dyn ScheduleStore, bench: &Bench) {
+async fn a_write_needs_the_revision_that_it_was_made_from(store: &dyn ScheduleStore, fixture: &Fixture) {
     let case = "a schedule is written over the revision that was seen, and over no other";
-    let first = stored(bench, "revised", None);
+    let first = stored(fixture, "revised", None);
     assert!(!ok(case, store.put(&first, Some(6)).await), "{case}: there is nothing to replace");
     put_new(store, case, &first).await;
     let mut second = first.clone();
     second.state.revision = 8;
-    second.state.last = Some(bench.now());
+    second.state.last = Some(fixture.now());
     for wrong in [None, Some(6), Some(8)] {
         assert!(!ok(case, store.put(&second, wrong).await), "{case}: {wrong:?}");
     }
@@ -81,23 +81,23 @@ async fn a_write_needs_the_revision_that_it_was_made_from(store: &dyn ScheduleSt
     assert_eq!(ok(case, store.get(&first.schedule.id).await), Some(second), "{case}: changed");
 }
 
-async fn a_deleted_schedule_is_gone(store: &dyn ScheduleStore, bench: &Bench) {
+async fn a_deleted_schedule_is_gone(store: &dyn ScheduleStore, fixture: &Fixture) {
     let case = "a deleted schedule is gone, and not due";
-    let gone = stored(bench, "gone", Some(bench.now()));
+    let gone = stored(fixture, "gone", Some(fixture.now()));
     put_new(store, case, &gone).await;
     assert!(ok(case, store.delete(&gone.schedule.id).await), "{case}: it was there");
     assert!(!ok(case, store.delete(&gone.schedule.id).await), "{case}: it is not");
     assert_eq!(ok(case, store.get(&gone.schedule.id).await), None, "{case}");
     let ids = BTreeSet::from([gone.schedule.id.clone()]);
     let none: Vec<StoredSchedule> = Vec::new();
-    bench.eventually(case, none, || find(store, case, &ids, bench.now(), 100)).await;
+    fixture.eventually(case, none, || find(store, case, &ids, fixture.now(), 100)).await;
     let mut advance = Advance { id: gone.schedule.id.clone(), state: gone.state };
     advance.state.revision += 1;
     assert!(!all_ok(case, store.advance(&[advance]).await)[0], "{case}: it can't go on");
     assert_eq!(ok(case, store.get(&gone.schedule.id).await), None, "{case}: and does not come back");
 }
 
-/// Those of these ids that are due, by their ids; one that comes twice ends the suite.
+/// The due ones of these ids. A schedule that comes twice fails the suite.
 async fn find(
     store: &dyn ScheduleStore,
     case: &str,
@@ -123,13 +123,13 @@ async fn find(
     panic!("{case}: the pages do not end");
 }
 
-async fn what_is_due_is_found(store: &dyn ScheduleStore, bench: &Bench) {
+async fn what_is_due_is_found(store: &dyn ScheduleStore, fixture: &Fixture) {
     let case = "a schedule is found once its next occurrence is due, and not before";
-    let now = bench.now();
+    let now = fixture.now();
     let at = |offset: Option<i64>| offset.map(|nanos| now + TimeDelta::nanoseconds(nanos));
     let mut all = Vec::new();
     for offset in [Some(-86_400_000_000_000), Some(0), Some(1), Some(250_000_000), None] {
-        all.push(stored(bench, "due", at(offset)));
+        all.push(stored(fixture, "due", at(offset)));
     }
     for one in &all {
         put_new(store, case, one).await;
@@ -138,32 +138,32 @@ async fn what_is_due_is_found(store: &dyn ScheduleStore, bench: &Bench) {
     for (until, count) in [(now, 2), (now + TimeDelta::nanoseconds(1), 3), (now + TimeDelta::seconds(1), 4)] {
         let mut expected = all[..count].to_vec();
         expected.sort_by(|one, other| one.schedule.id.cmp(&other.schedule.id));
-        bench.eventually(case, expected, || find(store, case, &ids, until, 100)).await;
+        fixture.eventually(case, expected, || find(store, case, &ids, until, 100)).await;
     }
 }
 
-async fn pages_hold_each_once(store: &dyn ScheduleStore, bench: &Bench) {
+async fn pages_hold_each_once(store: &dyn ScheduleStore, fixture: &Fixture) {
     let case = "pages of due schedules hold each once";
-    let now = bench.now();
+    let now = fixture.now();
     let mut ids = BTreeSet::new();
     for second in 0..30 {
-        let one = stored(bench, "paged", Some(now - TimeDelta::seconds(second % 4)));
+        let one = stored(fixture, "paged", Some(now - TimeDelta::seconds(second % 4)));
         put_new(store, case, &one).await;
         ids.insert(one.schedule.id.clone());
     }
     let found = || async { find(store, case, &ids, now, 100).await.len() };
-    bench.eventually(case, 30, found).await;
+    fixture.eventually(case, 30, found).await;
     for limit in [1, 7, 30] {
         assert_eq!(find(store, case, &ids, now, limit).await.len(), 30, "{case}: pages of {limit}");
     }
 }
 
-async fn an_advance_is_conditional_and_can_be_made_again(store: &dyn ScheduleStore, bench: &Bench) {
+async fn an_advance_is_conditional_and_can_be_made_again(store: &dyn ScheduleStore, fixture: &Fixture) {
     let case = "a state is written over the one that it was made from; making it again changes nothing";
-    let now = bench.now();
+    let now = fixture.now();
     let mut all = Vec::new();
     for _ in 0..30 {
-        let one = stored(bench, "advanced", Some(now));
+        let one = stored(fixture, "advanced", Some(now));
         put_new(store, case, &one).await;
         all.push(one);
     }
@@ -186,5 +186,5 @@ async fn an_advance_is_conditional_and_can_be_made_again(store: &dyn ScheduleSto
     assert_eq!(found, Some(expected), "{case}: the schedule itself is as it was");
     let ids: BTreeSet<ScheduleId> = all.iter().map(|one| one.schedule.id.clone()).collect();
     let none: Vec<StoredSchedule> = Vec::new();
-    bench.eventually(case, none, || find(store, case, &ids, now, 100)).await;
+    fixture.eventually(case, none, || find(store, case, &ids, now, 100)).await;
 }

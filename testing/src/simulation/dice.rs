@@ -1,4 +1,4 @@
-//! Everything that is left to chance in a history, following from its seed.
+//! Seeded chance: everything random in a history follows from its seed.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use fastrand::Rng;
 pub struct Dice(Rng);
 
 impl Dice {
-    /// The chances of this seed.
+    /// The dice of this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Rng::with_seed(seed))
     }
 
-    /// A number below `sides`; 0 where there is none.
+    /// A number below `sides`; 0 if `sides` is 0.
     pub fn below(&mut self, sides: u64) -> u64 {
         if sides == 0 { 0 } else { self.0.u64(..sides) }
     }
@@ -41,18 +41,18 @@ impl Dice {
     ///
     /// # Panics
     ///
-    /// Where there is none to choose from.
+    /// If there is none to choose from.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         let at = self.index(from.len());
         &from[at]
     }
 
-    /// A place among so many; 0 where there is none.
+    /// An index below `length`; 0 if `length` is 0.
     pub fn index(&mut self, length: usize) -> usize {
         if length == 0 { 0 } else { self.0.usize(..length) }
     }
 
-    /// Chances of their own, so that drawing more of one kind leaves the other as it was.
+    /// Dice of their own: how often one is drawn does not change what the other draws.
     #[must_use]
     pub fn fork(&mut self) -> Self {
         Self(self.0.fork())

@@ -1,7 +1,7 @@
-//! What can go wrong between a worker and AWS, by kind.
+//! The kinds of faults between a worker and AWS.
 //!
-//! Each kind is something that AWS documents, or that anybody who runs Lambda functions meets. A history
-//! may have any of them or none, so that a breach can be traced to the few that it needs.
+//! AWS documents each kind, or everybody who runs Lambda functions meets it. A history may have any of them or none, so
+//! a breach can be traced to the few kinds that it needs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 macro_rules! faults {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
-        /// One kind of thing that goes wrong.
+        /// One kind of fault.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Fault { $($(#[doc = $doc])+ $name,)+ }
 
@@ -31,7 +31,7 @@ faults! {
     StoreUnreachable = "store-unreachable",
     /// A call to the store takes effect, and its answer is lost.
     StoreAnswerLost = "store-answer-lost",
-    /// The store asks for less: no effect.
+    /// The store throttles a call: no effect.
     StoreThrottled = "store-throttled",
     /// A call to the store takes as long as a client waits.
     StoreSlow = "store-slow",
@@ -39,7 +39,7 @@ faults! {
     StorePartly = "store-partly",
     /// The store does not answer anybody for some time.
     StoreOutage = "store-outage",
-    /// The store asks for less of breakers and limits alone, for some time: many want the same few.
+    /// The store throttles calls for breakers and limits alone, for some time: many workers want the same few.
     SharedOutage = "shared-outage",
     /// A call to the queue fails before it has an effect.
     QueueUnreachable = "queue-unreachable",
@@ -55,11 +55,11 @@ faults! {
     Reordered = "reordered",
     /// A deleted message is delivered once more, up to 14 days after it was sent.
     DeliveredAgain = "delivered-again",
-    /// A message that was dealt with is not deleted.
+    /// The deletion of an acked message is lost.
     DeletionLost = "deletion-lost",
     /// The answer to a batch never arrives, so that none of its messages is deleted.
     BatchAnswerLost = "batch-answer-lost",
-    /// A worker is killed at some await; none of its destructors runs.
+    /// A worker is killed at some await. None of its destructors runs.
     Killed = "killed",
     /// A worker stands still for some seconds.
     Stalled = "stalled",
@@ -67,9 +67,9 @@ faults! {
     CallerCutOff = "caller-cut-off",
     /// Clocks differ, by less than the allowance for it.
     ClocksDiffer = "clocks-differ",
-    /// Something that is sent once a firing is sent twice.
+    /// A firing sends its message twice.
     FiredTwice = "fired-twice",
-    /// All work is turned off for some time.
+    /// `ENABLE_JOBS` is `false` for some time.
     TurnedOff = "turned-off",
     /// All work or one queue is paused for some time, up to days.
     Paused = "paused",
@@ -122,7 +122,7 @@ impl FaultCounts {
         self.0.get(&fault).copied().unwrap_or_default()
     }
 
-    /// How many there were in all.
+    /// How many faults happened in all.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.values().sum()

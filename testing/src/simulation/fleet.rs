@@ -1,4 +1,4 @@
-//! The function's environments, and the event source mappings that feed them.
+//! The worker's environments, and the event source mappings that feed them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,49 +6,28 @@ use std::task::{Context, Poll};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::simulation::environment::{Busy, Environment};
 use crate::simulation::faults::Fault;
 use crate::simulation::invariants;
-use crate::simulation::link::{Link, Party, core_ports};
 use crate::simulation::mappings::Mappings;
-use crate::simulation::scenario::{Doom, Scenario, Weather};
+use crate::simulation::scenario::{Doom, Scenario};
+use crate::simulation::weather::Weather;
 use crate::simulation::world::World;
-use lambda_jobs_core::clock::{BoxFuture, Clock};
-use lambda_jobs_core::config::JobConfig;
-use lambda_jobs_core::handler::{Delivery, JobRegistry, StopSignal};
+use lambda_jobs_core::clock::BoxFuture;
+use lambda_jobs_core::handler::{Delivery, JobRegistry};
 use lambda_jobs_core::job::Queue;
 use lambda_jobs_core::ports::ReceivedMessage;
-use lambda_jobs_core::processor::{BatchReport, Invocation, JobProcessor};
+use lambda_jobs_core::processor::BatchReport;
 use lambda_jobs_core::sqs::Message;
 
 /// How many batches of one queue run at once.
 const MAX_CONCURRENCY: usize = 3;
 
-/// What an environment that has less time left need not do everything for.
+/// An environment with less time left than this may give up what it would do otherwise.
 const GIVES_UP_BEFORE: TimeDelta = TimeDelta::seconds(3);
 
 /// One that stands still from here on can't answer in time.
 const CUT_BEFORE: TimeDelta = TimeDelta::seconds(1);
-
-/// One environment of the worker function.
-struct Environment {
-    id: usize,
-    is_enabled: bool,
-    link: Arc<Link>,
-    processor: Arc<JobProcessor>,
-    busy: Option<Busy>,
-}
-
-/// A batch in an environment.
-struct Busy {
-    queue: Queue,
-    messages: Vec<ReceivedMessage>,
-    deadline: DateTime<Utc>,
-    work: BoxFuture<'static, BatchReport>,
-    /// After how many more polls it is killed.
-    polls_left: Option<u32>,
-    stands_still_until: Option<DateTime<Utc>>,
-    is_blocked: bool,
-}
 
 pub(super) struct Fleet {
     world: Arc<World>,
@@ -57,9 +36,9 @@ pub(super) struct Fleet {
     next_id: usize,
     /// After how many polls the next environment that gets a batch is killed.
     next_kill: Option<u32>,
-    /// What the handler that was polled last asked to be done to its environment.
+    /// What the handler that was polled last asks the simulator to do to its environment.
     doom: Arc<Mutex<Option<Doom>>>,
-    /// Whether nothing goes wrong, so that nothing excuses anybody.
+    /// Without faults nothing excuses a late answer.
     is_calm: bool,
     /// Until when `ENABLE_JOBS` is `false`.
     off_until: DateTime<Utc>,
@@ -69,8 +48,8 @@ pub(super) struct Fleet {
     killed: Vec<BoxFuture<'static, BatchReport>>,
     /// Messages that were delivered, for late second deliveries.
     delivered: Vec<Message>,
-    /// Messages that a worker has let go of.
-    released: HashSet<String>,
+    /// Messages that a worker has acked.
+    acked: HashSet<String>,
     /// When each queue is looked at next.
     look_at: HashMap<Queue, DateTime<Utc>>,
     pub(super) figures: Figures,
@@ -103,7 +82,7 @@ impl Fleet {
             off_until,
             killed: Vec::new(),
             delivered: Vec::new(),
-            released: HashSet::new(),
+            acked: HashSet::new(),
             look_at: HashMap::new(),
             figures: Figures::default(),
         }
@@ -119,7 +98,7 @@ impl Fleet {
         Some((is_claimed, self.registry.retry_policy(name)?.max_retries()))
     }
 
-    /// Drops what was killed: the history is over.
+    /// Drops the killed environments: the history has ended.
     pub(super) fn clear(&mut self) {
         self.killed.clear();
         self.environments.clear();
@@ -129,7 +108,7 @@ impl Fleet {
         self.off_until = until;
     }
 
-    /// Has one of the busy environments killed after so many more polls, or the next that is.
+    /// Kills one of the busy environments after so many more polls; if none is busy, the next that gets a batch.
     pub(super) fn kill(&mut self, pick: usize, polls: u32) {
         match self.busy(pick) {
             Some(busy) => busy.polls_left = Some(polls),
@@ -220,7 +199,7 @@ impl Fleet {
                 .iter()
                 .filter_map(|one| one.busy.as_ref())
                 .any(|busy| busy.messages.iter().any(|held| held.message_id == message.id));
-            self.figures.duplicates += u64::from(is_in_hand || self.released.contains(&message.id));
+            self.figures.duplicates += u64::from(is_in_hand || self.acked.contains(&message.id));
             self.delivered.push(message);
             batch.push(received);
         }
@@ -238,37 +217,16 @@ impl Fleet {
             Some(at) => at,
             None => self.start(is_enabled),
         };
-        let environment = &mut self.environments[at];
-        // Lambda tells the deadline by the clock of the machine on which the environment is.
-        let time = TimeDelta::from_std(self.world.config.function_timeout).unwrap_or_default();
-        let invocation = Invocation { deadline: environment.link.now() + time, stop: StopSignal::never() };
-        environment.link.tell(|| format!("gets {} of {queue}", told(&messages)));
-        self.world.state().watch.begun(environment.id, self.world.clock.monotonic());
-        let (processor, batch) = (Arc::clone(&environment.processor), messages.clone());
-        let work: BoxFuture<'static, BatchReport> =
-            Box::pin(async move { processor.process(batch, &invocation).await });
-        environment.busy = Some(Busy {
-            queue,
-            messages,
-            deadline: now + time,
-            work,
-            polls_left: self.next_kill.take(),
-            stands_still_until: None,
-            is_blocked: false,
-        });
+        let polls_left = self.next_kill.take();
+        self.environments[at].invoke(queue, messages, polls_left);
     }
 
     /// A cold start.
     fn start(&mut self, is_enabled: bool) -> usize {
         let id = self.next_id;
         self.next_id += 1;
-        let link = Arc::new(Link::new(Arc::clone(&self.world), Party::Worker(id)));
-        let ports = core_ports(&link);
-        let config = JobConfig { enabled: is_enabled, ..self.world.config.clone() };
-        let processor =
-            JobProcessor::new(Arc::clone(&self.registry), config, &ports).with_observer(link.clone());
-        let processor = Arc::new(processor);
-        self.environments.push(Environment { id, is_enabled, link, processor, busy: None });
+        let environment = Environment::start(&self.world, &self.registry, id, is_enabled);
+        self.environments.push(environment);
         self.environments.len() - 1
     }
 
@@ -304,7 +262,7 @@ impl Fleet {
         has_ended
     }
 
-    /// Does to an environment what is to be done to it after a poll; whether it has ended.
+    /// Kills or blocks an environment after a poll, if it is due. Returns whether it has ended.
     fn strike(&mut self, at: usize) -> bool {
         let doom = self.doom.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(busy) = &mut self.environments[at].busy else { return false };
@@ -356,11 +314,11 @@ impl Fleet {
             return;
         }
         for message in &busy.messages {
-            let is_released = !report.retained.contains(&message.message_id);
-            if is_released {
-                self.released.insert(message.message_id.clone());
+            let is_acked = !report.retained.contains(&message.message_id);
+            if is_acked {
+                self.acked.insert(message.message_id.clone());
             }
-            if is_released && !state.strikes(Fault::DeletionLost, 40) {
+            if is_acked && !state.strikes(Fault::DeletionLost, 40) {
                 // One that is gone already stays so.
                 let _ = self.world.queue.delete(message);
             }
@@ -386,17 +344,4 @@ impl Fleet {
         };
         Queue::ALL.into_iter().filter(has_room).filter_map(next).min()
     }
-}
-
-fn told(messages: &[ReceivedMessage]) -> String {
-    let ids: Vec<String> = messages
-        .iter()
-        .map(|message| format!("{}#{}", short(&message.message_id), message.receive_count))
-        .collect();
-    ids.join(" ")
-}
-
-/// Enough of an id to tell it from the others.
-fn short(id: &str) -> &str {
-    id.get(..8).unwrap_or(id)
 }

@@ -9,10 +9,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::simulation::dice::Dice;
 use crate::simulation::outside::{AtEnd, Outside, Seen, Trouble};
 use crate::simulation::plan::{Expected, Order, Step, What};
-use crate::simulation::scenario::{Planned, Scenario, Weather};
-use crate::simulation::watch::Terms;
+use crate::simulation::scenario::{Planned, Scenario};
+use crate::simulation::terms::{Allowed, Terms};
+use crate::simulation::weather::Weather;
 use crate::simulation::world::MAX_SKEW;
 use lambda_jobs_core::Invalid;
 use lambda_jobs_core::breaker::{BreakerPolicy, Trip};
@@ -40,15 +42,6 @@ impl Scenario {
 /// How long the ramp takes in which few jobs start after the probe, each of which may meet another's probe, and how
 /// late messages come in whole seconds.
 const RAMP: Duration = Duration::from_secs(15);
-
-/// What limits allow of the jobs of one handler.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Allowed {
-    /// How many of one tenant run at once.
-    pub(super) at_once: Option<u32>,
-    /// How many of one tenant start in a time.
-    pub(super) rate: Option<Rate>,
-}
 
 /// What such a job does: it works, and then calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,8 +161,8 @@ pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
     }
 }
 
-/// Operators open and close breakers, and let go of them before long: now and then a message that waits becomes two,
-/// and a job that waits for days would have more of them than can be told.
+/// Operators open and close breakers, and reset them soon: sometimes a waiting message becomes two, and a job that waits
+/// for days would have too many.
 fn orders(scenario: &mut Scenario, dependencies: usize) {
     for _ in 0..=scenario.dice().below(3) {
         let dependency = scenario.dice().index(dependencies);
@@ -212,9 +205,9 @@ fn operators(scenario: &mut Scenario, jobs: &[Planned], mood: Mood) {
 
 fn policy(scenario: &mut Scenario, mood: Mood) -> Result<BreakerPolicy, Invalid> {
     let dice = scenario.dice();
-    let seconds = |dice: &mut super::Dice, most: u64| Duration::from_secs(1 + dice.below(most));
-    let count = |dice: &mut super::Dice, most: u64| 1 + u32::try_from(dice.below(most)).unwrap_or_default();
-    let few = |dice: &mut super::Dice| u8::try_from(20 + dice.below(70)).unwrap_or(50);
+    let seconds = |dice: &mut Dice, most: u64| Duration::from_secs(1 + dice.below(most));
+    let count = |dice: &mut Dice, most: u64| 1 + u32::try_from(dice.below(most)).unwrap_or_default();
+    let few = |dice: &mut Dice| u8::try_from(20 + dice.below(70)).unwrap_or(50);
     let mut policy = BreakerPolicy::default().window(seconds(dice, 300))?;
     policy = if dice.one_in(2) {
         policy.failure_count(count(dice, 4))?
@@ -256,7 +249,7 @@ fn trouble(scenario: &mut Scenario, dependency: usize, mood: Mood) {
 
 fn register(scenario: &mut Scenario) {
     let dice = scenario.dice();
-    let few = |dice: &mut super::Dice| 1 + u32::try_from(dice.below(3)).unwrap_or_default();
+    let few = |dice: &mut Dice| 1 + u32::try_from(dice.below(3)).unwrap_or_default();
     let at_once = (!dice.one_in(3)).then(|| few(dice));
     let per = Duration::from_secs(1 + dice.below(10));
     let rate = Rate::new(few(dice), per).and_then(|rate| rate.burst(few(dice)));

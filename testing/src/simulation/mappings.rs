@@ -1,7 +1,7 @@
-//! The dispatcher's ticks, as far as a pause is concerned: event source mappings that follow the control item.
+//! Event source mappings that follow the control item, as the dispatcher switches them in a pause.
 //!
-//! Ticks come twice, late or not at all, and a mapping takes its time to change. A pause lasts up to days, and
-//! nobody polls for most of it.
+//! Ticks come twice, late or not at all, and a mapping takes 40 s to change. A pause lasts up to days. For most of it
+//! nobody polls.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use lambda_jobs_core::ports::{ControlStore, EventSources, SourceState};
 
 /// How long a mapping takes to change.
 const TAKES: TimeDelta = TimeDelta::seconds(40);
-/// How often the dispatcher is to come.
+/// The time between two ticks of the dispatcher.
 const TICK: Duration = Duration::from_mins(1);
 
 /// The mappings, and who switches them.

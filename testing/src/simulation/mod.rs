@@ -1,12 +1,21 @@
-//! Thousands of histories, each from its seed, in which everything goes wrong that AWS lets go wrong.
+//! Thousands of histories in which everything goes wrong that AWS allows.
 //!
-//! The real processor and the real manager run here against SQS, DynamoDB and Lambda as they are *promised*, not
-//! as they usually behave: messages come twice, late and in any order; writes take effect and are not
-//! answered; workers are killed at any await, and none of their destructors runs; clocks differ. Time is virtual,
-//! so that days take milliseconds. Whatever happens, the guarantees must hold, and once nothing fails any
-//! more, all work must end.
+//! The real processor, manager and dispatcher run against SQS, DynamoDB and Lambda as AWS *promises* them, not as they
+//! usually behave. Messages come twice, late and in any order. Writes take effect although no answer arrives. Workers
+//! die at any await, and no destructor runs. Clocks differ. Time is virtual: days take milliseconds. Whatever
+//! happens, the guarantees must hold. Once the faults end, all work must end too.
 //!
-//! Your own handlers run in it too, with whatever must hold for them:
+//! A history is a plan of steps drawn from a seed, so it can be told again with steps and kinds of faults left
+//! out. That is how the shortest history that breaks a guarantee is found. Every write and every start is seen
+//! from outside and held against the guarantees, one function each in `invariants`. Nothing there knows how the
+//! processor decides.
+//!
+//! Random failures of the store come at most three in a row, because no number of tries outlasts a store that
+//! never answers. Outages do last. A claim whose answer is lost in one looks like a crash: that is documented,
+//! and counted against no other job. The futures of killed workers are kept until the history ends, so that
+//! no destructor runs in it.
+//!
+//! Your own handlers run in it too, with your own invariants:
 //!
 //! ```
 //! use std::collections::HashMap;
@@ -50,45 +59,45 @@
 //! .unwrap_or_else(|breach| panic!("{breach}"));
 //! ```
 
-mod archive;
 mod callers;
 mod dice;
+mod environment;
+mod facts;
 mod faults;
 mod fleet;
 mod guarded;
 mod history;
 mod invariants;
-mod judge;
 mod link;
 mod mappings;
 mod outside;
 mod plan;
 mod replay;
 mod scenario;
-mod shared;
+mod scripted;
 mod shrink;
-mod stored;
 mod summary;
-mod switches;
+mod terms;
 mod ticks;
 mod timeline;
 mod watch;
+mod weather;
 mod workload;
 mod world;
 
 use std::collections::BTreeSet;
 
 pub use dice::Dice;
+pub use facts::Broken;
 pub use faults::{Fault, FaultCounts};
 pub use replay::Replay;
 pub use scenario::{Planned, Scenario};
 pub use summary::{Breach, Summary};
-pub use watch::Broken;
 
 use history::{History, Outcome};
 use plan::Step;
-use scenario::Weather;
 use timeline::Timeline;
+use weather::Weather;
 
 /// Histories of one kind of scenario.
 pub struct Simulation {
@@ -97,16 +106,17 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Histories with your own handlers and jobs. `scenario` is asked once for every history.
+    /// Histories with your own handlers and jobs. Each history calls `scenario` once, with a new [`Scenario`].
     #[must_use]
     pub fn new(scenario: impl Fn(&mut Scenario) + Send + Sync + 'static) -> Self {
         Self { scenario: Box::new(scenario), weather: |_| Weather::Rough }
     }
 
-    /// The histories that this project is held to: jobs that succeed, fail, panic, hang, block and crash, sent
-    /// and enqueued, cancelled and retried, among messages that nobody can run; and in every third, jobs that breakers
-    /// and limits hold back, while their dependencies fail, slow down and heal. In every fourth nothing goes
-    /// wrong, so that promptness and the number of requests are judged too.
+    /// The histories that this project must pass.
+    ///
+    /// Jobs succeed, fail, panic, hang, block and crash. They are sent, enqueued, cancelled and retried, among messages
+    /// that nobody can run. In every third history breakers and limits hold jobs back, while dependencies fail,
+    /// slow down and heal. In every fourth nothing goes wrong, so promptness and the number of requests count too.
     #[must_use]
     pub fn standard() -> Self {
         let weather = |seed: u64| match seed % 8 {
@@ -122,8 +132,8 @@ impl Simulation {
         Self { scenario: Box::new(scenario), weather }
     }
 
-    /// Runs the histories of these seeds. Stops at the first that breaks a guarantee, and answers with the
-    /// shortest history that breaks it.
+    /// Runs the histories of these seeds. Stops at the first that breaks a guarantee, and returns the shortest
+    /// history that breaks it.
     pub fn run(&self, seeds: impl IntoIterator<Item = u64>) -> Result<Summary, Box<Breach>> {
         let mut summary = Summary::default();
         for seed in seeds {
@@ -132,19 +142,19 @@ impl Simulation {
         Ok(summary)
     }
 
-    /// Runs the history of one seed; where it breaks a guarantee, looks for the shortest that does.
+    /// Runs the history of one seed. If it breaks a guarantee, returns the shortest history that breaks it.
     pub fn history(&self, seed: u64) -> Result<Summary, Box<Breach>> {
         self.check(seed).map_err(|broken| Box::new(self.shortest(seed, broken)))
     }
 
-    /// Runs the history of one seed, and makes nothing shorter.
+    /// Runs the history of one seed. Does not look for a shorter one, so it is faster than [`history`](Self::history).
     pub fn check(&self, seed: u64) -> Result<Summary, Broken> {
         let outcome = self.tell(&Replay::of(seed), Timeline::off());
         let summary = Summary::of(&outcome);
         outcome.broken.map_or(Ok(summary), Err)
     }
 
-    /// Tells one history again, as it is named.
+    /// Tells one history again, as a breach names it.
     pub fn replay(&self, replay: &Replay) -> Result<Summary, Box<Breach>> {
         let outcome = self.tell(replay, Timeline::on());
         match outcome.broken {

@@ -1,7 +1,7 @@
-//! The dependencies that jobs call, and what handlers let be seen.
+//! The dependencies that jobs call, and the notes that handlers leave.
 //!
-//! A dependency is healthy but for the times of its troubles. A handler leaves a note of each thing that it does;
-//! the machine that runs it hands the notes on, because a handler does not know where it runs.
+//! A dependency is healthy except while it is in trouble. A handler leaves a note of each thing that it does. The
+//! machine that runs it passes the notes on, because a handler does not know where it runs.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

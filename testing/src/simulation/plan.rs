@@ -1,14 +1,14 @@
-//! What is going to happen in a history, decided before it begins.
+//! The plan of a history, drawn before it begins.
 //!
-//! A plan is a list of steps, so that a history can be told again with some of them left out: that is how
-//! the shortest one that breaks a guarantee is found.
+//! A plan is a list of steps, so that a history can be told again with some of them left out. That is how the
+//! shortest history that breaks a guarantee is found.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::simulation::Dice;
+use crate::simulation::dice::Dice;
 use crate::simulation::faults::Fault;
 use crate::simulation::outside::{Outside, Trouble};
 use lambda_jobs_core::job::{NewJob, Queue};

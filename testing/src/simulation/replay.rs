@@ -1,4 +1,4 @@
-//! The name of a history: what it follows from, short enough for a command line.
+//! The name of a history, short enough for a command line.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,8 +6,7 @@ use std::str::FromStr;
 
 use crate::simulation::faults::Fault;
 
-/// A history, as it is told again: its seed, and where it was made shorter, the steps and the kinds of faults
-/// that are left of it.
+/// Names a history: its seed and, if it is a shortened one, the steps and kinds of faults that remain.
 ///
 /// ```
 /// use lambda_jobs_testing::simulation::Replay;
@@ -19,11 +18,11 @@ use crate::simulation::faults::Fault;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replay {
-    /// What everything follows from.
+    /// The seed from which the whole history follows.
     pub seed: u64,
-    /// The steps that are taken; all where absent.
+    /// The steps that happen; all if absent.
     pub steps: Option<BTreeSet<usize>>,
-    /// The kinds of faults that may happen; all where absent.
+    /// The kinds of faults that may happen; all if absent.
     pub faults: Option<BTreeSet<Fault>>,
 }
 

@@ -1,4 +1,4 @@
-//! What a history is about: handlers, jobs, and what must hold.
+//! The handlers and jobs of a history, and its invariants.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -6,20 +6,22 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::simulation::Dice;
-use crate::simulation::guarded::Allowed;
+use crate::simulation::dice::Dice;
+use crate::simulation::facts::Broken;
 use crate::simulation::outside::Outside;
 use crate::simulation::plan::{Expected, Step, What};
-use crate::simulation::watch::Broken;
+use crate::simulation::terms::Allowed;
+use crate::simulation::weather::Weather;
 use lambda_jobs_core::bulkhead::BulkheadTerms;
 use lambda_jobs_core::config::JobConfig;
 use lambda_jobs_core::handler::{JobHandler, JobRegistry, RegisterError};
 use lambda_jobs_core::job::{JobId, NewJob, Queue};
 
-/// What must hold, checked after everything that happens, and at the end.
+/// Checked after every event, and at the end.
 pub(super) type Invariant = Box<dyn Fn() -> Result<(), String> + Send>;
 
-/// What one history is about. Made anew for every seed, so that nothing leaks from one to the next.
+/// The handlers and jobs of one history, and its invariants. Every seed gets a new one, so nothing leaks from one
+/// history to the next.
 pub struct Scenario {
     pub(super) dice: Dice,
     pub(super) config: JobConfig,
@@ -28,13 +30,13 @@ pub struct Scenario {
     pub(super) invariants: Vec<(&'static str, Invariant)>,
     pub(super) span: Duration,
     pub(super) weather: Weather,
-    /// What a handler asks to be done to the worker that runs it.
+    /// What a handler asks the simulator to do to its worker.
     pub(super) doom: Arc<Mutex<Option<Doom>>>,
     /// The jobs whose handler gave up because it was told that they are cancelled.
     pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
     /// The dependencies that jobs call.
     pub(super) outside: Outside,
-    /// How long a breaker stays open at most before it lets a call through.
+    /// The longest time that a breaker stays open before it lets a call through.
     pub(super) longest_recovery: Duration,
     /// How many failures open the breaker of each dependency, and within which time, where failures are counted.
     pub(super) thresholds: Vec<Option<(u32, Duration)>>,
@@ -53,18 +55,7 @@ pub(super) enum Doom {
     Block,
 }
 
-/// How much goes wrong in a history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Weather {
-    /// Everything that can.
-    Rough,
-    /// Nothing, but handlers misbehave: costs are judged.
-    Calm,
-    /// Nothing at all, and there is little to do: promptness is judged.
-    Quiet,
-}
-
-/// A job that is going to be sent, by which other steps name it.
+/// A job that a step will send. Other steps name it by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned(pub(super) usize);
 
@@ -93,7 +84,7 @@ impl Scenario {
         }
     }
 
-    /// Chance, for scenarios of which no two are alike.
+    /// Seeded chance, for scenarios that differ from seed to seed.
     pub const fn dice(&mut self) -> &mut Dice {
         &mut self.dice
     }
@@ -108,17 +99,17 @@ impl Scenario {
         self.add(What::Enqueue { job: Box::new(job), expected: Expected::Anything })
     }
 
-    /// Somebody sends this message at some instant.
+    /// Somebody sends this message body to a queue at some instant.
     pub fn send(&mut self, queue: Queue, body: Value) -> Planned {
         self.add(What::Send { queue, body, expected: Expected::Anything })
     }
 
-    /// The same job is sent or enqueued once more at some instant.
+    /// Somebody sends or enqueues the same job again at some instant.
     pub fn again(&mut self, job: Planned) {
         self.add(What::Again { of: job.0 });
     }
 
-    /// Somebody cancels the job at some instant, before it is sent perhaps.
+    /// Somebody cancels the job at some instant, perhaps before it is sent.
     pub fn cancel(&mut self, job: Planned) {
         self.add(What::Cancel { of: job.0 });
     }
@@ -131,7 +122,7 @@ impl Scenario {
         self.steps[retried.0].after += wait;
     }
 
-    /// What must hold at every moment; `check` says what is wrong.
+    /// Adds an invariant: `check` runs after every event, and returns what is wrong.
     pub fn invariant(&mut self, name: &'static str, check: impl Fn() -> Result<(), String> + Send + 'static) {
         self.invariants.push((name, Box::new(check)));
     }
@@ -143,7 +134,7 @@ impl Scenario {
         Planned(self.steps.len() - 1)
     }
 
-    /// The dependencies whose breakers operators see to.
+    /// The dependencies whose breakers an operator opens or closes.
     pub(super) fn ordered(&self) -> BTreeSet<usize> {
         let ordered = |step: &Step| match step.what {
             What::Order { dependency, .. } => Some(dependency),

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::simulation::Simulation;
+use crate::simulation::facts::Broken;
 use crate::simulation::faults::Fault;
+use crate::simulation::replay::Replay;
+use crate::simulation::summary::Breach;
 use crate::simulation::timeline::Timeline;
-use crate::simulation::watch::Broken;
-use crate::simulation::{Breach, Replay, Simulation};
 
 /// How many histories are tried on the way.
 const MOST_TRIES: usize = 400;

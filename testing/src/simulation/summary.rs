@@ -1,18 +1,18 @@
-//! What histories came to, for a person to read.
+//! The outcome of histories, for a person to read.
 
 use std::fmt;
 
 use chrono::TimeDelta;
 
+use crate::simulation::facts::Broken;
 use crate::simulation::faults::{Fault, FaultCounts};
 use crate::simulation::history::Outcome;
 use crate::simulation::replay::Replay;
-use crate::simulation::watch::Broken;
 
-/// What a number of histories came to that broke nothing.
+/// The figures of histories that broke no guarantee.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    /// How many there were.
+    /// Histories that ran.
     pub histories: u64,
     /// Jobs that were accepted.
     pub jobs: u64,
@@ -22,19 +22,19 @@ pub struct Summary {
     pub batches: u64,
     /// Messages in them.
     pub messages: u64,
-    /// Messages that another worker had in hand, or had let go of.
+    /// Messages that another worker held at the same time, or had acked before.
     pub duplicates: u64,
     /// Calls of dependencies that a breaker let through.
     pub calls: u64,
     /// How often a breaker opened.
     pub openings: u64,
-    /// How often a breaker was half-open.
+    /// How often a breaker let a probe through.
     pub probes: u64,
-    /// How often a job was deferred by a breaker or a limit.
+    /// How often a breaker or a limit deferred a job.
     pub deferrals: u64,
-    /// What went wrong, by kind.
+    /// Faults, by kind.
     pub faults: FaultCounts,
-    /// How much time passed in them.
+    /// Virtual time that passed in them.
     pub time: TimeDelta,
 }
 
@@ -92,14 +92,16 @@ impl fmt::Display for Summary {
     }
 }
 
-/// A history that breaks a guarantee, the shortest that was found.
+/// The shortest history found that breaks a guarantee.
+///
+/// Its text names the guarantee, what was seen, the last events, and the [`Replay`] that shows it again.
 #[derive(Clone, Debug)]
 pub struct Breach {
-    /// What is broken.
+    /// The guarantee that does not hold.
     pub broken: Broken,
-    /// How to see it again.
+    /// Shows it again, with [`Simulation::replay`](super::Simulation::replay).
     pub replay: Replay,
-    /// What happened last, line by line.
+    /// The last events, one a line.
     pub lines: Vec<String>,
 }
 
@@ -115,3 +117,5 @@ impl fmt::Display for Breach {
         write!(f, "replay: {replay}")
     }
 }
+
+impl std::error::Error for Breach {}

@@ -1,8 +1,8 @@
-//! The dispatcher's ticks: what is parked is sent, and schedules are fired.
+//! The dispatcher's ticks, which send parked jobs and fire schedules.
 //!
-//! A rule is to invoke the dispatcher each minute, and does so twice now and then, or not at all; a tick may be
-//! killed at any await, and the services fail it like anybody else. Minutes in which nothing can come due are
-//! passed over, because a tick in one of them reads and finds nothing.
+//! A rule invokes the dispatcher each minute, sometimes twice, sometimes not at all. A tick may be killed at any await,
+//! and the services fail it like any other caller. The simulator skips minutes in which nothing can come due: a tick
+//! would only read and find nothing.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -36,7 +36,7 @@ struct Tick {
 pub(super) struct Ticks {
     world: Arc<World>,
     config: JobConfig,
-    /// Whether nothing goes wrong, so that nothing excuses anybody.
+    /// Without faults nothing excuses a late tick.
     is_calm: bool,
     running: Vec<Tick>,
     /// Futures of killed ticks, whose destructors must not run while the history goes on.
@@ -52,7 +52,7 @@ impl Ticks {
         Self { world, config, is_calm, running: Vec::new(), killed: Vec::new(), begun: 0, next }
     }
 
-    /// When something that is stored comes due, if anything does.
+    /// When the first parked job or schedule comes due.
     fn first_due(&self) -> Option<DateTime<Utc>> {
         let all = DueQuery { until: DateTime::<Utc>::MAX_UTC, limit: 1, cursor: None };
         let parked = at_once(self.world.store.due(&all)).ok()?.items.into_iter().map(|record| record.due_at);
@@ -73,7 +73,7 @@ impl Ticks {
         self.running.is_empty() && self.first_due().is_none()
     }
 
-    /// Drops what was killed: the history is over.
+    /// Drops the killed ticks: the history has ended.
     pub(super) fn clear(&mut self) {
         self.killed.clear();
         self.running.clear();

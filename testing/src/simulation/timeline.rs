@@ -1,4 +1,4 @@
-//! What happened, line by line, for a person to read; kept only where somebody will.
+//! The events of a history, one a line, for a person to read. Kept only if somebody will read them.
 
 use std::collections::VecDeque;
 

@@ -1,121 +1,18 @@
-//! The scenario that the project itself is held to: jobs of every kind, callers and operators of every mood.
+//! The scenario that this project must pass: jobs of every kind, among callers and operators.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::simulation::guarded::{Mood, guarded};
 use crate::simulation::plan::{Expected, What};
-use crate::simulation::scenario::{Doom, Planned, Scenario};
-use lambda_jobs_core::handler::{Delivery, HandlerOptions, JobContext, JobError, JobHandler};
-use lambda_jobs_core::job::{JobId, NewJob, Priority, Queue};
+use crate::simulation::scenario::{Planned, Scenario};
+use crate::simulation::scripted::{Act, Script, Scripted};
+use lambda_jobs_core::handler::Delivery;
+use lambda_jobs_core::job::{NewJob, Priority, Queue};
 
-/// What a job does.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-struct Script {
-    /// How long it works, in milliseconds.
-    work: u64,
-    /// How many of its attempts end badly.
-    times: u32,
-    /// In which way.
-    act: Act,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Act {
-    #[default]
-    Fail,
-    Refuse,
-    Panic,
-    Hang,
-    Block,
-    Crash,
-    /// Not an end: wants to run again later.
-    Snooze,
-    /// Gives up when it is cancelled.
-    Heed,
-}
-
-/// Does what its payload says.
-struct Scripted {
-    name: &'static str,
-    delivery: Delivery,
-    doom: Arc<Mutex<Option<Doom>>>,
-    heeded: Arc<Mutex<BTreeSet<JobId>>>,
-    snoozes: Arc<Mutex<HashMap<JobId, u32>>>,
-}
-
-impl Scripted {
-    /// Whether the job is to snooze, as it has done less often than it should.
-    fn snoozes(&self, script: &Script, ctx: &JobContext) -> bool {
-        let mut snoozes = self.snoozes.lock().unwrap_or_else(PoisonError::into_inner);
-        let so_far = snoozes.entry(ctx.job_id().clone()).or_default();
-        *so_far += 1;
-        *so_far <= script.times
-    }
-
-    fn heeds(&self, ctx: &JobContext) -> JobError {
-        self.heeded.lock().unwrap_or_else(PoisonError::into_inner).insert(ctx.job_id().clone());
-        JobError::retryable("gives up")
-    }
-
-    fn ask_for(&self, doom: Doom) {
-        *self.doom.lock().unwrap_or_else(PoisonError::into_inner) = Some(doom);
-    }
-}
-
-impl JobHandler for Scripted {
-    type Payload = Script;
-    type Output = Value;
-
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn options(&self) -> HandlerOptions {
-        HandlerOptions { delivery: self.delivery, ..HandlerOptions::default() }
-    }
-
-    async fn execute(&self, script: Script, ctx: &JobContext) -> Result<Value, JobError> {
-        let work = ctx.clock().sleep(Duration::from_millis(script.work));
-        match script.act {
-            Act::Heed => {
-                if let Either::Right(_) = select(work, Box::pin(ctx.cancelled())).await {
-                    return Err(self.heeds(ctx));
-                }
-            }
-            _ => work.await,
-        }
-        if script.act == Act::Snooze && self.snoozes(&script, ctx) {
-            // Now and then longer than one message can wait.
-            let wait = Duration::from_millis(script.work * 100);
-            return Err(JobError::snooze(wait).because("as told"));
-        }
-        if matches!(script.act, Act::Snooze | Act::Heed) {
-            return Ok(json!({ "attempt": ctx.attempt() }));
-        }
-        if ctx.attempt() > script.times {
-            return Ok(json!({ "attempt": ctx.attempt() }));
-        }
-        match script.act {
-            Act::Fail => return Err(JobError::retryable("as told")),
-            Act::Refuse => return Err(JobError::permanent("as told")),
-            Act::Panic => std::panic::resume_unwind(Box::new("as told")),
-            Act::Hang | Act::Snooze | Act::Heed => {}
-            Act::Block => self.ask_for(Doom::Block),
-            Act::Crash => self.ask_for(Doom::Crash),
-        }
-        std::future::pending().await
-    }
-}
-
-/// A message that nobody can run, and what must be said about it.
+/// Messages that nobody can run, and a part of the reason that their dead letters must have.
 const POISON: [(&str, &str); 6] = [
     ("not json", "body"),
     ("[]", "body"),
@@ -170,7 +67,7 @@ pub(super) fn everything(scenario: &mut Scenario) {
     }
 }
 
-/// A job that is cancelled while it runs, most of the time, and heeds it.
+/// A job that is cancelled, mostly while it runs, and stops.
 fn called_off(scenario: &mut Scenario) {
     let script = Script { work: 25_000, times: 1, act: Act::Heed };
     let payload = serde_json::to_value(script).unwrap_or_default();
@@ -183,7 +80,7 @@ fn called_off(scenario: &mut Scenario) {
     }
 }
 
-/// Jobs that want one of few keys, from whoever sends or enqueues them.
+/// Jobs that share a few unique keys, sent and enqueued.
 pub(super) fn unique(scenario: &mut Scenario) {
     let mut jobs = Vec::new();
     for _ in 0..3 + scenario.dice().below(12) {
@@ -217,7 +114,7 @@ fn with_key(scenario: &mut Scenario) -> Planned {
     scenario.enqueue(if when_due { job.unique_when_due() } else { job })
 }
 
-/// What happens in calm weather: nothing but work, so that promptness and costs can be judged.
+/// Calm weather: nothing but work, so that promptness and costs can be judged.
 pub(super) fn calm(scenario: &mut Scenario) {
     register(scenario);
     for _ in 0..5 + scenario.dice().below(30) {
@@ -251,7 +148,7 @@ pub(super) fn quiet(scenario: &mut Scenario) {
     }
 }
 
-/// A job that recurs, often enough for two of its occurrences to be made at once.
+/// A job that recurs, often enough for one tick to make two of its occurrences.
 fn recurring(scenario: &mut Scenario) {
     let dice = scenario.dice();
     let every = Duration::from_secs(*dice.pick(&[20, 60, 300, 1_800]));

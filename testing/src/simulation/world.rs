@@ -1,4 +1,4 @@
-//! The services that all workers and callers share, and what has become of them.
+//! The services that all workers and callers share, and their state.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use futures_util::FutureExt;
 use serde_json::Value;
 
-use crate::simulation::Dice;
+use crate::simulation::dice::Dice;
 use crate::simulation::faults::{Fault, FaultCounts};
 use crate::simulation::timeline::Timeline;
 use crate::simulation::watch::Watch;
@@ -116,7 +116,7 @@ impl World {
         at_once(self.store.get(std::slice::from_ref(id))).ok()?.pop().flatten()
     }
 
-    /// Time to live: what has been over for as long as it is kept is deleted, at once or days later.
+    /// Time to live: deletes jobs that ended longer ago than their retention, at once or days later.
     pub(super) fn expire(&self) {
         let retention = TimeDelta::from_std(self.config.retention.longest()).unwrap_or(TimeDelta::MAX);
         let mut state = self.state();
@@ -165,7 +165,7 @@ impl State {
     }
 }
 
-/// The value of what is in memory, and needs no waiting.
+/// The answer of an adapter in memory, which never waits.
 pub(super) fn at_once<T>(work: BoxFuture<'_, T>) -> T {
     work.now_or_never().expect("what is in memory answers at once")
 }

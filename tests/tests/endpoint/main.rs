@@ -1,8 +1,8 @@
-//! The conformance suites of every port, through the SDK adapters, against the AWS endpoints that the
-//! environment names; `docs/endpoints.md` says which pass.
+//! The conformance suites of every port, through the SDK adapters, against the AWS endpoints that the environment
+//! names. `docs/endpoints.md` lists which pass.
 //!
-//! An endpoint must be named even for AWS itself, so that nothing is ever made in an account by accident.
-//! Every suite makes tables or queues of its own, under a new name, and deletes them, whatever comes of it.
+//! Even AWS itself must be named, so that no run creates resources in an account by accident. Every suite creates its
+//! own tables or queues under new names, and deletes them whether it passes or fails.
 
 mod queue;
 mod schedule;
@@ -24,9 +24,9 @@ const SUITES: [Suite; 9] = [
     Suite { name: "job_store", needs: &[Service::DynamoDb], run: stores::job_store },
     Suite { name: "job_index", needs: &[Service::DynamoDb], run: stores::job_index },
     Suite { name: "schedules", needs: &[Service::DynamoDb], run: stores::schedules },
-    Suite { name: "job_archive", needs: &[Service::DynamoDb], run: stores::job_archive },
+    Suite { name: "job_pruner", needs: &[Service::DynamoDb], run: stores::job_pruner },
     Suite { name: "unique_keys", needs: &[Service::DynamoDb], run: stores::unique_keys },
-    Suite { name: "shared", needs: &[Service::DynamoDb], run: stores::shared },
+    Suite { name: "versioned", needs: &[Service::DynamoDb], run: stores::versioned },
     Suite { name: "webhooks", needs: &[Service::DynamoDb], run: stores::webhooks },
     Suite { name: "schedule", needs: &[Service::Sqs, Service::EventBridge], run: schedule::run },
 ];

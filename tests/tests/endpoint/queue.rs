@@ -11,7 +11,7 @@ use lambda_jobs_testing::conformance::job_queue;
 use lambda_jobs_tests::SqsReceiver;
 use serde_json::json;
 
-use crate::suite::{Outcome, Running, bench, both, caught, fresh_prefix};
+use crate::suite::{Outcome, Running, both, caught, fixture, fresh_prefix};
 
 pub(crate) fn run() -> Running {
     Box::pin(async {
@@ -28,7 +28,7 @@ async fn suite(client: SqsClient) {
     let queue = SqsJobQueue::new(client.clone());
     let receiver = SqsReceiver(client);
     let setup = job_queue::Setup { queue: &queue, dead_letters: &queue, receiver: &receiver };
-    job_queue::suite(&setup, &bench()).await;
+    job_queue::suite(&setup, &fixture()).await;
 }
 
 /// All queues of a new prefix.

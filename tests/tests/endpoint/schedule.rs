@@ -1,4 +1,4 @@
-//! EventBridge rules that enqueue: a schedule, a queue as its target, a job message as what is sent.
+//! EventBridge rules that enqueue: a schedule, a queue as its target, a job message as its input.
 
 use std::time::Duration;
 

@@ -12,59 +12,56 @@ use lambda_jobs_infra::{
 };
 use lambda_jobs_testing::conformance;
 
-use crate::suite::{Outcome, Running, bench, both, caught, fresh_prefix};
+use crate::suite::{Outcome, Running, both, caught, fixture, fresh_prefix};
 
 pub(crate) fn job_store() -> Running {
     Box::pin(with_tables(|dynamo| async move {
-        conformance::job_store::suite(&store(dynamo), &bench()).await;
+        conformance::job_store::suite(&store(dynamo), &fixture()).await;
     }))
 }
 
 pub(crate) fn job_index() -> Running {
     Box::pin(with_tables(|dynamo| async move {
         let store = store(dynamo);
-        conformance::job_index::suite(&store, &store, &bench()).await;
+        conformance::job_index::suite(&store, &store, &fixture()).await;
     }))
 }
 
-pub(crate) fn job_archive() -> Running {
+pub(crate) fn job_pruner() -> Running {
     Box::pin(with_tables(|dynamo| async move {
         let store = store(dynamo);
-        let setup = conformance::job_archive::Setup { store: &store, index: &store, archive: &store };
-        conformance::job_archive::suite(setup, &bench()).await;
+        let setup = conformance::job_pruner::Setup { store: &store, index: &store, pruner: &store };
+        conformance::job_pruner::suite(setup, &fixture()).await;
     }))
 }
 
 pub(crate) fn webhooks() -> Running {
     Box::pin(with_tables(|dynamo| async move {
-        conformance::webhooks::suite(
-            &conformance::webhooks::Stores::of(&DynamoWebhooks::new(dynamo)),
-            &bench(),
-        )
-        .await;
+        let webhooks = DynamoWebhooks::new(dynamo);
+        conformance::webhooks::suite(&conformance::webhooks::Stores::of(&webhooks), &fixture()).await;
     }))
 }
 
 pub(crate) fn schedules() -> Running {
     Box::pin(with_tables(|dynamo| async move {
-        conformance::schedules::suite(&DynamoSchedules::new(dynamo), &bench()).await;
+        conformance::schedules::suite(&DynamoSchedules::new(dynamo), &fixture()).await;
     }))
 }
 
 pub(crate) fn unique_keys() -> Running {
     Box::pin(with_tables(|dynamo| async move {
-        conformance::unique_keys::suite(&DynamoUniqueKeys::new(dynamo), &bench()).await;
+        conformance::unique_keys::suite(&DynamoUniqueKeys::new(dynamo), &fixture()).await;
     }))
 }
 
-pub(crate) fn shared() -> Running {
+pub(crate) fn versioned() -> Running {
     Box::pin(with_tables(|dynamo| async move {
         let (breakers, limits) = (DynamoVersioned::new(dynamo.clone()), DynamoVersioned::new(dynamo.clone()));
-        conformance::shared::suite::<Breaker>(&breakers, &bench()).await;
-        conformance::shared::suite::<LimitState>(&limits, &bench()).await;
+        conformance::versioned::suite::<Breaker>(&breakers, &fixture()).await;
+        conformance::versioned::suite::<LimitState>(&limits, &fixture()).await;
         let endpoints = DynamoVersioned::in_data(dynamo);
-        conformance::shared::suite::<Endpoint>(&endpoints, &bench()).await;
-        conformance::shared::both_kinds(&breakers, &limits, &bench()).await;
+        conformance::versioned::suite::<Endpoint>(&endpoints, &fixture()).await;
+        conformance::versioned::both_kinds(&breakers, &limits, &fixture()).await;
     }))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lambda_jobs_core::clock::Entropy;
 use lambda_jobs_infra::{OsEntropy, SystemClock};
-use lambda_jobs_testing::conformance::Bench;
+use lambda_jobs_testing::conformance::Fixture;
 use libtest_mimic::{Completion, Failed, Trial};
 use tokio::runtime::Runtime;
 
@@ -35,15 +35,14 @@ impl Suite {
     }
 }
 
-/// What begins the names of everything that a suite makes: nobody has used it, and what a killed run
-/// leaves behind can be told by it.
+/// The prefix of all names that a suite makes. It is new in every run, and it marks the leftovers of a killed run.
 pub(crate) fn fresh_prefix() -> String {
     format!("lambda-jobs-test-{:016x}-", OsEntropy.next_u64())
 }
 
-/// A bench by the machine's clock.
-pub(crate) fn bench() -> Bench {
-    Bench::new(Arc::new(SystemClock::new()), Arc::new(OsEntropy))
+/// A fixture by the machine's clock.
+pub(crate) fn fixture() -> Fixture {
+    Fixture::new(Arc::new(SystemClock::new()), Arc::new(OsEntropy))
 }
 
 /// Runs checks that panic when they fail, so that there is a time after them.

@@ -1,4 +1,4 @@
-//! What a job costs in requests, counted where they arrive.
+//! The requests that a job costs, counted where they arrive.
 
 use std::sync::Arc;
 
@@ -45,8 +45,8 @@ fn register(jobs: &mut JobRegistry) -> Result<(), RegisterError> {
     Ok(())
 }
 
-/// Requests of one batch of ten, send to delete: the receives that found nothing are not the jobs', nor are the
-/// reads of the control item, which go by time; and the invocation is added.
+/// Requests of one batch of ten jobs, from send to delete, and the invocation. Empty receives and reads of the control
+/// item don't count: they depend on time, not on jobs.
 async fn requests(name: &str, payload: Value, recorded: bool) -> u64 {
     let stack = stack().await.unwrap();
     let manager = manager(&stack);

@@ -1,4 +1,4 @@
-//! The programs that the pages show, run as a user runs them: processes of their own beside a local stack.
+//! The programs of the pages, run as a user runs them: each a process beside a local stack.
 
 use std::path::PathBuf;
 use std::process::Stdio;

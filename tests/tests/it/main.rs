@@ -1,4 +1,4 @@
-//! End to end over HTTP: the same adapters, worker and event source mapping as everywhere else.
+//! End to end over HTTP, with the adapters, the worker and the event source mapping that every other stack has.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,9 +15,11 @@ mod docs;
 mod example;
 mod policies;
 mod protect;
+#[path = "../shared/receiver.rs"]
 mod receiver;
 mod rules;
 mod runtime;
 mod template;
+#[path = "../shared/verification.rs"]
 mod verification;
 mod webhooks;

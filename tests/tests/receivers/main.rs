@@ -1,6 +1,7 @@
-//! The official libraries of Standard Webhooks, in receivers that are written as the README shows, verify what is sent.
+//! The receivers of `docs/webhooks.md` in Python and TypeScript verify deliveries with the official libraries of
+//! Standard Webhooks.
 //!
-//! They need more than Rust: `.ci/receivers` installs the libraries and says where the receivers are.
+//! They need more than Rust: `.ci/receivers` installs the libraries and names the receivers in variables.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,13 +10,13 @@
     reason = "a test that meets these has failed"
 )]
 
-#[path = "../it/verification.rs"]
+#[path = "../shared/verification.rs"]
 mod verification;
 
 use tokio::process::Command;
 use verification::verifies;
 
-/// What a variable of `.ci/receivers` says.
+/// A path that `.ci/receivers` passes in this variable.
 fn said(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("{variable}: expected a path; run .ci/receivers"))
 }

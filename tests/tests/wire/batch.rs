@@ -1,4 +1,4 @@
-//! One batch with everything in it: the good jobs must not feel the others.
+//! One batch with every kind of job in it: the bad ones must not affect the good ones.
 
 use lambda_jobs_core::{JobId, JobStatus, Queue};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! A deployment of the template, as those who use it see it: an endpoint and names.
+//! A deployment of the template as its users see it: an endpoint and names.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! What the deployed function writes to its log group: JSON lines with the documented fields, and nothing of
-//! what its jobs were given.
+//! The log group of the deployed function: JSON lines with the documented fields, and nothing of any job's payload.
 
 use std::time::SystemTime;
 

@@ -1,8 +1,8 @@
 //! The deployed template, seen from outside.
 //!
-//! Two deployments of it are expected at the endpoint that the ordinary AWS configuration names: one as it was
-//! built, and one whose code is `test_worker`, a worker whose jobs do as they are told. `.ci/wire` makes both.
-//! Nothing here knows what kind of endpoint it is, but webhooks are received on this machine's loopback address.
+//! The tests expect two deployments at the endpoint that the ordinary AWS configuration names: one as it was built, and
+//! one that runs `test_worker`, whose jobs do what their payload says. `.ci/wire` makes both. Nothing here depends on
+//! the kind of endpoint, except that webhooks arrive on this machine's loopback address.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,6 @@ mod acts;
 mod batch;
 mod deployment;
 mod logs;
-#[path = "../it/receiver.rs"]
+#[path = "../shared/receiver.rs"]
 mod receiver;
 mod webhooks;

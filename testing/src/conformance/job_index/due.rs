@@ -5,23 +5,23 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use crate::conformance::Bench;
-use crate::conformance::bench::{all_ok, ok};
+use crate::conformance::Fixture;
+use crate::conformance::fixture::{all_ok, ok};
 use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
 use lambda_jobs_core::ports::{DueQuery, JobIndex, JobStore, ListQuery, ReplaceOutcome};
 
-pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
-    what_is_parked_and_due_is_found_whole(store, index, bench).await;
-    pages_hold_each_once(store, index, bench).await;
-    what_moves_on_is_found_no_more(store, index, bench).await;
-    parked_records_are_listed_by_their_status(store, index, bench).await;
+pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
+    what_is_parked_and_due_is_found_whole(store, index, fixture).await;
+    pages_hold_each_once(store, index, fixture).await;
+    what_moves_on_is_found_no_more(store, index, fixture).await;
+    parked_records_are_listed_by_their_status(store, index, fixture).await;
 }
 
-fn parked(bench: &Bench, name: &str, due_at: DateTime<Utc>) -> JobRecord {
-    JobRecord { due_at, status: JobStatus::Scheduled, parked: true, ..bench.record(name) }
+fn parked(fixture: &Fixture, name: &str, due_at: DateTime<Utc>) -> JobRecord {
+    JobRecord { due_at, status: JobStatus::Scheduled, parked: true, ..fixture.record(name) }
 }
 
-/// Everything of a name that is due, in pages of this size; a record that comes twice ends the suite.
+/// All due records of a name, in pages of this size. A record that comes twice fails the suite.
 async fn find(
     index: &dyn JobIndex,
     case: &str,
@@ -49,70 +49,74 @@ fn by_id(records: &[JobRecord]) -> BTreeMap<JobId, JobRecord> {
     records.iter().map(|record| (record.id().clone(), record.clone())).collect()
 }
 
-async fn what_is_parked_and_due_is_found_whole(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
+async fn what_is_parked_and_due_is_found_whole(
+    store: &dyn JobStore,
+    index: &dyn JobIndex,
+    fixture: &Fixture,
+) {
     let case = "what is parked and due is found, its payload included, and nothing else";
-    let name = &bench.fresh("due");
-    let now = bench.now();
+    let name = &fixture.fresh("due");
+    let now = fixture.now();
     let mut due: Vec<JobRecord> =
-        [-86_400, -1, 0].into_iter().map(|s| parked(bench, name, now + TimeDelta::seconds(s))).collect();
+        [-86_400, -1, 0].into_iter().map(|s| parked(fixture, name, now + TimeDelta::seconds(s))).collect();
     due[1].definition.payload = json!("x".repeat(5_000));
     due[2] = JobRecord { status: JobStatus::Retrying, failures: 2, ..due[2].clone() };
-    let later = parked(bench, name, now + TimeDelta::nanoseconds(1));
-    let unparked = JobRecord { parked: false, ..parked(bench, name, now) };
+    let later = parked(fixture, name, now + TimeDelta::nanoseconds(1));
+    let unparked = JobRecord { parked: false, ..parked(fixture, name, now) };
     all_ok(case, store.insert(&due).await);
     all_ok(case, store.insert(&[later.clone(), unparked]).await);
-    bench.eventually(case, by_id(&due), || find(index, case, name, now, 100)).await;
+    fixture.eventually(case, by_id(&due), || find(index, case, name, now, 100)).await;
     due.push(later);
     let until = now + TimeDelta::nanoseconds(1);
-    bench.eventually(case, by_id(&due), || find(index, case, name, until, 100)).await;
+    fixture.eventually(case, by_id(&due), || find(index, case, name, until, 100)).await;
 }
 
-async fn pages_hold_each_once(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
+async fn pages_hold_each_once(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
     let case = "pages of what is due hold each record once";
-    let name = &bench.fresh("paged");
-    let now = bench.now();
+    let name = &fixture.fresh("paged");
+    let now = fixture.now();
     let records: Vec<JobRecord> =
-        (0..40).map(|at| parked(bench, name, now - TimeDelta::seconds(at % 7))).collect();
+        (0..40).map(|at| parked(fixture, name, now - TimeDelta::seconds(at % 7))).collect();
     all_ok(case, store.insert(&records).await);
-    bench.eventually(case, by_id(&records), || find(index, case, name, now, 100)).await;
+    fixture.eventually(case, by_id(&records), || find(index, case, name, now, 100)).await;
     for limit in [1, 7, 39, 40] {
         assert_eq!(find(index, case, name, now, limit).await.len(), 40, "{case}: pages of {limit}");
     }
 }
 
-async fn what_moves_on_is_found_no_more(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
+async fn what_moves_on_is_found_no_more(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
     let case = "what was dispatched, claimed or cancelled is not found any more";
-    let name = &bench.fresh("moves");
-    let now = bench.now();
-    let records: Vec<JobRecord> = (0..4).map(|_| parked(bench, name, now)).collect();
+    let name = &fixture.fresh("moves");
+    let now = fixture.now();
+    let records: Vec<JobRecord> = (0..4).map(|_| parked(fixture, name, now)).collect();
     all_ok(case, store.insert(&records).await);
-    bench.eventually(case, by_id(&records), || find(index, case, name, now, 100)).await;
+    fixture.eventually(case, by_id(&records), || find(index, case, name, now, 100)).await;
     let moved = [records[0].clone().dispatched(), records[1].clone().cancelled("why", now)];
     for outcome in all_ok(case, store.replace_all(&moved).await) {
         assert_eq!(outcome, ReplaceOutcome::Replaced, "{case}");
     }
-    all_ok(case, store.claim(&[bench.request(&records[2])]).await);
-    bench.eventually(case, by_id(&records[3..]), || find(index, case, name, now, 100)).await;
-    let dispatched = bench.get(store, case, records[0].id()).await;
+    all_ok(case, store.claim(&[fixture.request(&records[2])]).await);
+    fixture.eventually(case, by_id(&records[3..]), || find(index, case, name, now, 100)).await;
+    let dispatched = fixture.get(store, case, records[0].id()).await;
     assert_eq!(dispatched.as_ref(), Some(&moved[0]), "{case}");
-    let claimed = bench.get(store, case, records[2].id()).await;
+    let claimed = fixture.get(store, case, records[2].id()).await;
     assert!(claimed.is_some_and(|record| !record.parked), "{case}: a claim takes it out of the index");
 }
 
 async fn parked_records_are_listed_by_their_status(
     store: &dyn JobStore,
     index: &dyn JobIndex,
-    bench: &Bench,
+    fixture: &Fixture,
 ) {
     let case = "parked records are listed by their status beside those that a message covers";
-    let name = bench.fresh("both");
-    let now = bench.now();
+    let name = fixture.fresh("both");
+    let now = fixture.now();
     for status in [JobStatus::Scheduled, JobStatus::Retrying] {
         let records: Vec<JobRecord> = (0..6)
             .map(|at| JobRecord {
                 status,
                 parked: at % 2 == 0,
-                ..parked(bench, &name, now + TimeDelta::seconds(at))
+                ..parked(fixture, &name, now + TimeDelta::seconds(at))
             })
             .collect();
         all_ok(case, store.insert(&records).await);
@@ -130,7 +134,7 @@ async fn parked_records_are_listed_by_their_status(
                 page.items.into_iter().chain(rest).map(|record| record.id().clone()).collect::<Vec<_>>()
             };
             let expected = expected.iter().map(|id| (*id).clone()).collect();
-            bench.eventually(&format!("{case}: {status}, pages of {limit}"), expected, look).await;
+            fixture.eventually(&format!("{case}: {status}, pages of {limit}"), expected, look).await;
         }
     }
 }

@@ -5,26 +5,26 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use crate::conformance::Bench;
-use crate::conformance::bench::{all_ok, ok, settlement};
+use crate::conformance::Fixture;
+use crate::conformance::fixture::{all_ok, ok, settlement};
 use lambda_jobs_core::job::{JobRecord, JobStatus, Queue};
 use lambda_jobs_core::ports::{
     Counters, HistoryEntry, HistoryQuery, JobIndex, JobStore, SettleBatch, SettleOutcome,
 };
 
-pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
-    finished_jobs_are_listed_latest_first(store, index, bench).await;
-    windows_and_filters_hold(store, index, bench).await;
-    every_job_of_a_large_batch_is_listed(store, index, bench).await;
-    what_was_settled_twice_is_listed_and_counted_once(store, index, bench).await;
-    a_lost_lease_is_neither_listed_nor_counted(store, index, bench).await;
-    counters_add_up(store, index, bench).await;
+pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
+    finished_jobs_are_listed_latest_first(store, index, fixture).await;
+    windows_and_filters_hold(store, index, fixture).await;
+    every_job_of_a_large_batch_is_listed(store, index, fixture).await;
+    what_was_settled_twice_is_listed_and_counted_once(store, index, fixture).await;
+    a_lost_lease_is_neither_listed_nor_counted(store, index, fixture).await;
+    counters_add_up(store, index, fixture).await;
 }
 
-fn since_a_week(bench: &Bench, name: &str) -> HistoryQuery {
+fn since_a_week(fixture: &Fixture, name: &str) -> HistoryQuery {
     HistoryQuery {
-        since: bench.now() - TimeDelta::days(7),
-        until: bench.now() + TimeDelta::days(1),
+        since: fixture.now() - TimeDelta::days(7),
+        until: fixture.now() + TimeDelta::days(1),
         status: None,
         name: Some(name.to_owned()),
         limit: 1_000,
@@ -39,18 +39,18 @@ fn entries(records: &[JobRecord]) -> Vec<HistoryEntry> {
 
 async fn expect_history(
     index: &dyn JobIndex,
-    bench: &Bench,
+    fixture: &Fixture,
     case: &str,
     query: &HistoryQuery,
     expected: Vec<HistoryEntry>,
 ) {
     let look = || async { ok(case, index.history(query).await) };
-    bench.eventually(case, expected, look).await;
+    fixture.eventually(case, expected, look).await;
 }
 
 async fn expect_counters(
     index: &dyn JobIndex,
-    bench: &Bench,
+    fixture: &Fixture,
     case: &str,
     name: &str,
     expected: Option<Counters>,
@@ -59,7 +59,7 @@ async fn expect_counters(
         let all = ok(case, index.counters().await);
         all.into_iter().find(|(counted, _)| counted == name).map(|(_, counters)| counters)
     };
-    bench.eventually(case, expected, look).await;
+    fixture.eventually(case, expected, look).await;
 }
 
 /// A running record that ended in this way at this instant.
@@ -77,145 +77,149 @@ fn ended(record: JobRecord, status: JobStatus, at: DateTime<Utc>) -> JobRecord {
 /// Settles records as of an instant, and expects that to succeed.
 async fn settle_at(
     store: &dyn JobStore,
-    bench: &Bench,
+    fixture: &Fixture,
     case: &str,
     at: DateTime<Utc>,
     records: Vec<JobRecord>,
 ) {
-    let batch = SettleBatch { at, ..bench.batch(records) };
+    let batch = SettleBatch { at, ..fixture.batch(records) };
     for outcome in store.settle(&batch).await {
         assert_eq!(ok(case, outcome), SettleOutcome::Settled, "{case}");
     }
 }
 
-async fn finished_jobs_are_listed_latest_first(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
+async fn finished_jobs_are_listed_latest_first(
+    store: &dyn JobStore,
+    index: &dyn JobIndex,
+    fixture: &Fixture,
+) {
     let case = "finished jobs are listed latest first, over batches and days";
-    let name = bench.fresh("history");
-    let now = bench.now();
+    let name = fixture.fresh("history");
+    let now = fixture.now();
     let mut all = Vec::new();
     // Batches that overlap in time, on three days, not settled in order.
     for hours in [30, 0, 54, 1, 29] {
         let at = now - TimeDelta::hours(hours);
-        let mut batch = bench.running(store, case, bench.records(&name, 4)).await;
+        let mut batch = fixture.running(store, case, fixture.records(&name, 4)).await;
         for (step, record) in (0..).zip(&mut batch) {
             record.queue = Queue::ALL[usize::try_from(step).unwrap_or_default() % 4];
             let status = [JobStatus::Completed, JobStatus::Failed, JobStatus::Cancelled, JobStatus::Retrying];
             let end = at - TimeDelta::milliseconds(1) - TimeDelta::seconds(step * 97);
             *record = ended(record.clone(), status[usize::try_from(step).unwrap_or_default()], end);
         }
-        settle_at(store, bench, case, at, batch.clone()).await;
+        settle_at(store, fixture, case, at, batch.clone()).await;
         all.extend(batch);
     }
-    let query = since_a_week(bench, &name);
+    let query = since_a_week(fixture, &name);
     let expected = entries(&all);
     assert_eq!(expected.len(), 15, "{case}: what ended for good");
-    expect_history(index, bench, case, &query, expected.clone()).await;
+    expect_history(index, fixture, case, &query, expected.clone()).await;
     for limit in [0, 1, 4, 7, 14, 15] {
         let found = ok(case, index.history(&HistoryQuery { limit, ..query.clone() }).await);
         assert_eq!(found, expected[..limit], "{case}: at most {limit}");
     }
 }
 
-async fn windows_and_filters_hold(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
+async fn windows_and_filters_hold(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
     let case = "history is listed from an instant to before another, by status";
-    let name = bench.fresh("window");
-    let start = bench.now() - TimeDelta::minutes(10);
-    let mut batch = bench.running(store, case, bench.records(&name, 5)).await;
+    let name = fixture.fresh("window");
+    let start = fixture.now() - TimeDelta::minutes(10);
+    let mut batch = fixture.running(store, case, fixture.records(&name, 5)).await;
     for (minute, record) in (0..).zip(&mut batch) {
         let status = if minute % 2 == 0 { JobStatus::Completed } else { JobStatus::Failed };
         *record = ended(record.clone(), status, start + TimeDelta::minutes(minute));
     }
-    settle_at(store, bench, case, start + TimeDelta::minutes(5), batch.clone()).await;
+    settle_at(store, fixture, case, start + TimeDelta::minutes(5), batch.clone()).await;
     let window = HistoryQuery {
         since: start + TimeDelta::minutes(1),
         until: start + TimeDelta::minutes(4),
-        ..since_a_week(bench, &name)
+        ..since_a_week(fixture, &name)
     };
-    expect_history(index, bench, case, &window, entries(&batch[1..4])).await;
+    expect_history(index, fixture, case, &window, entries(&batch[1..4])).await;
     let failed = HistoryQuery { status: Some(JobStatus::Failed), ..window.clone() };
-    expect_history(index, bench, case, &failed, entries(&[batch[1].clone(), batch[3].clone()])).await;
+    expect_history(index, fixture, case, &failed, entries(&[batch[1].clone(), batch[3].clone()])).await;
     let empty = HistoryQuery { until: window.since, ..window.clone() };
-    expect_history(index, bench, case, &empty, Vec::new()).await;
-    let other = HistoryQuery { name: Some(bench.fresh("other")), ..window };
-    expect_history(index, bench, case, &other, Vec::new()).await;
+    expect_history(index, fixture, case, &empty, Vec::new()).await;
+    let other = HistoryQuery { name: Some(fixture.fresh("other")), ..window };
+    expect_history(index, fixture, case, &other, Vec::new()).await;
 }
 
-async fn every_job_of_a_large_batch_is_listed(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
+async fn every_job_of_a_large_batch_is_listed(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
     for size in [1, 25, 60, 300] {
         let case = format!("every job of a batch of {size} is listed and counted");
-        let name = bench.fresh("large");
-        let mut batch = bench.running(store, &case, bench.records(&name, size)).await;
-        let at = bench.now();
+        let name = fixture.fresh("large");
+        let mut batch = fixture.running(store, &case, fixture.records(&name, size)).await;
+        let at = fixture.now();
         for (step, record) in (1..).zip(&mut batch) {
             *record = ended(record.clone(), JobStatus::Completed, at - TimeDelta::nanoseconds(step));
         }
-        settle_at(store, bench, &case, at, batch.clone()).await;
-        expect_history(index, bench, &case, &since_a_week(bench, &name), entries(&batch)).await;
+        settle_at(store, fixture, &case, at, batch.clone()).await;
+        expect_history(index, fixture, &case, &since_a_week(fixture, &name), entries(&batch)).await;
         let count = u64::try_from(size).unwrap_or_default();
         let expected = Counters { completed: count, execution_millis: 40 * count, ..Counters::default() };
-        expect_counters(index, bench, &case, &name, Some(expected)).await;
+        expect_counters(index, fixture, &case, &name, Some(expected)).await;
     }
 }
 
 async fn what_was_settled_twice_is_listed_and_counted_once(
     store: &dyn JobStore,
     index: &dyn JobIndex,
-    bench: &Bench,
+    fixture: &Fixture,
 ) {
     let case = "what is settled again after a lost answer is listed once and counted once";
-    let name = bench.fresh("twice");
-    let mut batch = bench.running(store, case, bench.records(&name, 3)).await;
+    let name = fixture.fresh("twice");
+    let mut batch = fixture.running(store, case, fixture.records(&name, 3)).await;
     for record in &mut batch {
-        *record = ended(record.clone(), JobStatus::Completed, bench.now());
+        *record = ended(record.clone(), JobStatus::Completed, fixture.now());
     }
-    settle_at(store, bench, case, bench.now(), batch[..2].to_vec()).await;
-    settle_at(store, bench, case, bench.now() + TimeDelta::milliseconds(200), batch.clone()).await;
+    settle_at(store, fixture, case, fixture.now(), batch[..2].to_vec()).await;
+    settle_at(store, fixture, case, fixture.now() + TimeDelta::milliseconds(200), batch.clone()).await;
     let mut expected = entries(&batch);
     expected.sort_by(|one, other| one.id.cmp(&other.id));
-    let query = &since_a_week(bench, &name);
+    let query = &since_a_week(fixture, &name);
     let look = || async {
         let mut found = ok(case, index.history(query).await);
         found.sort_by(|one, other| one.id.cmp(&other.id));
         found
     };
-    bench.eventually(case, expected, look).await;
+    fixture.eventually(case, expected, look).await;
     let counted = Counters { completed: 3, execution_millis: 120, ..Counters::default() };
-    expect_counters(index, bench, case, &name, Some(counted)).await;
+    expect_counters(index, fixture, case, &name, Some(counted)).await;
 }
 
 async fn a_lost_lease_is_neither_listed_nor_counted(
     store: &dyn JobStore,
     index: &dyn JobIndex,
-    bench: &Bench,
+    fixture: &Fixture,
 ) {
     let case = "a job whose lease was lost is neither listed nor counted, and its company is";
-    let name = bench.fresh("lost");
-    let mut batch = bench.running(store, case, bench.records(&name, 2)).await;
-    batch[0].claim = Some(bench.claim());
+    let name = fixture.fresh("lost");
+    let mut batch = fixture.running(store, case, fixture.records(&name, 2)).await;
+    batch[0].claim = Some(fixture.claim());
     for record in &mut batch {
-        *record = ended(record.clone(), JobStatus::Failed, bench.now());
+        *record = ended(record.clone(), JobStatus::Failed, fixture.now());
     }
-    all_ok(case, store.settle(&bench.batch(batch.clone())).await);
-    expect_history(index, bench, case, &since_a_week(bench, &name), entries(&batch[1..])).await;
+    all_ok(case, store.settle(&fixture.batch(batch.clone())).await);
+    expect_history(index, fixture, case, &since_a_week(fixture, &name), entries(&batch[1..])).await;
     let counted = Counters { failed: 1, execution_millis: 40, ..Counters::default() };
-    expect_counters(index, bench, case, &name, Some(counted)).await;
-    let alone = bench.fresh("lost-alone");
-    let mut record = bench.running(store, case, bench.records(&alone, 1)).await.remove(0);
-    record.claim = Some(bench.claim());
-    let settlements = vec![settlement(ended(record, JobStatus::Completed, bench.now()))];
-    for outcome in store.settle(&SettleBatch { settlements, ..bench.batch(Vec::new()) }).await {
+    expect_counters(index, fixture, case, &name, Some(counted)).await;
+    let alone = fixture.fresh("lost-alone");
+    let mut record = fixture.running(store, case, fixture.records(&alone, 1)).await.remove(0);
+    record.claim = Some(fixture.claim());
+    let settlements = vec![settlement(ended(record, JobStatus::Completed, fixture.now()))];
+    for outcome in store.settle(&SettleBatch { settlements, ..fixture.batch(Vec::new()) }).await {
         ok(case, outcome);
     }
-    expect_history(index, bench, case, &since_a_week(bench, &alone), Vec::new()).await;
+    expect_history(index, fixture, case, &since_a_week(fixture, &alone), Vec::new()).await;
     let all = ok(case, index.counters().await);
     let left = all.into_iter().find(|(counted, _)| *counted == alone).map(|(_, counters)| counters);
     assert_eq!(left.unwrap_or_default(), Counters::default(), "{case}: alone");
 }
 
-async fn counters_add_up(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
+async fn counters_add_up(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
     let case = "counters add up over batches, each name by itself";
-    let names = [bench.fresh("counted"), bench.fresh("Zähler 🦀")];
-    expect_counters(index, bench, case, &names[0], None).await;
+    let names = [fixture.fresh("counted"), fixture.fresh("Zähler 🦀")];
+    expect_counters(index, fixture, case, &names[0], None).await;
     let statuses = [
         JobStatus::Completed,
         JobStatus::Completed,
@@ -227,12 +231,15 @@ async fn counters_add_up(store: &dyn JobStore, index: &dyn JobIndex, bench: &Ben
     for round in 1..=3 {
         let mut batch = Vec::new();
         for name in &names {
-            let records = bench.running(store, case, bench.records(name, statuses.len())).await;
+            let records = fixture.running(store, case, fixture.records(name, statuses.len())).await;
             batch.extend(
-                records.into_iter().zip(statuses).map(|(record, status)| ended(record, status, bench.now())),
+                records
+                    .into_iter()
+                    .zip(statuses)
+                    .map(|(record, status)| ended(record, status, fixture.now())),
             );
         }
-        settle_at(store, bench, case, bench.now(), batch).await;
+        settle_at(store, fixture, case, fixture.now(), batch).await;
         let expected = Counters {
             completed: 2 * round,
             failed: round,
@@ -241,7 +248,7 @@ async fn counters_add_up(store: &dyn JobStore, index: &dyn JobIndex, bench: &Ben
             execution_millis: 160 * round,
         };
         for name in &names {
-            expect_counters(index, bench, case, name, Some(expected)).await;
+            expect_counters(index, fixture, case, name, Some(expected)).await;
         }
     }
 }

@@ -7,23 +7,23 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::conformance::Bench;
-use crate::conformance::bench::{all_ok, bare, ok};
+use crate::conformance::Fixture;
+use crate::conformance::fixture::{all_ok, bare, ok};
 use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
 use lambda_jobs_core::ports::{JobIndex, JobStore, ListQuery};
 
-pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
-    every_status_is_listed(store, index, bench).await;
-    attention_is_latest_first(store, index, bench).await;
-    lists_end_at_the_instant_that_is_asked_for(store, index, bench).await;
-    pages_hold_each_record_once(store, index, bench).await;
-    what_moves_on_is_listed_where_it_is(store, index, bench).await;
+pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
+    every_status_is_listed(store, index, fixture).await;
+    attention_is_latest_first(store, index, fixture).await;
+    lists_end_at_the_instant_that_is_asked_for(store, index, fixture).await;
+    pages_hold_each_record_once(store, index, fixture).await;
+    what_moves_on_is_listed_where_it_is(store, index, fixture).await;
 }
 
 /// A record of this status, due or ended at this instant.
-fn in_status(bench: &Bench, name: &str, status: JobStatus, at: DateTime<Utc>) -> JobRecord {
-    let record = bench.record(name);
-    let running = |record: JobRecord| record.claimed(bench.claim(), at);
+fn in_status(fixture: &Fixture, name: &str, status: JobStatus, at: DateTime<Utc>) -> JobRecord {
+    let record = fixture.record(name);
+    let running = |record: JobRecord| record.claimed(fixture.claim(), at);
     let took = Duration::from_millis(1);
     match status {
         JobStatus::Queued => record,
@@ -46,14 +46,14 @@ fn query(status: JobStatus, name: &str, limit: usize) -> ListQuery {
     ListQuery { status, name: Some(name.to_owned()), until: None, limit, cursor: None }
 }
 
-async fn every_status_is_listed(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
+async fn every_status_is_listed(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
     let case = "a list holds the records of its status and name, and only those";
-    let (name, other) = (bench.fresh("listed"), bench.fresh("other"));
-    let now = bench.now();
+    let (name, other) = (fixture.fresh("listed"), fixture.fresh("other"));
+    let now = fixture.now();
     for status in JobStatus::ALL {
-        let mut records: Vec<_> = (0..3).map(|_| in_status(bench, &name, status, now)).collect();
+        let mut records: Vec<_> = (0..3).map(|_| in_status(fixture, &name, status, now)).collect();
         records[1].definition.payload = json!("x".repeat(5_000));
-        records.push(in_status(bench, &other, status, now));
+        records.push(in_status(fixture, &other, status, now));
         put(store, case, &records).await;
         let mut expected: Vec<JobRecord> = records.into_iter().take(3).map(bare).collect();
         expected.sort_by(|one, other| one.id().cmp(other.id()));
@@ -64,20 +64,20 @@ async fn every_status_is_listed(store: &dyn JobStore, index: &dyn JobIndex, benc
             found.sort_by(|one, other| one.id().cmp(other.id()));
             (found, page.cursor)
         };
-        bench.eventually(&format!("{case}: {status}"), (expected, None), look).await;
+        fixture.eventually(&format!("{case}: {status}"), (expected, None), look).await;
     }
 }
 
-async fn attention_is_latest_first(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
+async fn attention_is_latest_first(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
     let case = "what needs attention is listed by the instant it is due or ended, latest first";
-    let now = bench.now();
+    let now = fixture.now();
     let offsets =
         [5_000_000_000, 0, 999_999_999, 1_000_000_000, 100_000_000, 86_400_000_000_000, 20_000_000, 1];
     for status in JobStatus::ALL.into_iter().filter(|status| status.needs_attention()) {
-        let name = bench.fresh("ordered");
+        let name = fixture.fresh("ordered");
         let mut records: Vec<JobRecord> = offsets
             .iter()
-            .map(|nanos| in_status(bench, &name, status, now + TimeDelta::nanoseconds(*nanos)))
+            .map(|nanos| in_status(fixture, &name, status, now + TimeDelta::nanoseconds(*nanos)))
             .collect();
         put(store, case, &records).await;
         records.sort_by_key(|record| Reverse(record.completed_at.unwrap_or(record.due_at)));
@@ -87,24 +87,24 @@ async fn attention_is_latest_first(store: &dyn JobStore, index: &dyn JobIndex, b
             let page = ok(case, index.list(query).await);
             page.items.iter().map(|record| record.id().clone()).collect::<Vec<_>>()
         };
-        bench.eventually(&format!("{case}: {status}"), expected, look).await;
+        fixture.eventually(&format!("{case}: {status}"), expected, look).await;
     }
 }
 
 async fn lists_end_at_the_instant_that_is_asked_for(
     store: &dyn JobStore,
     index: &dyn JobIndex,
-    bench: &Bench,
+    fixture: &Fixture,
 ) {
     let case = "a list holds what ended or is due until the instant that is asked for, and no more";
     // A whole second, which is written without a fraction, and instants whose text begins as that of others.
-    let start = bench.now() - TimeDelta::nanoseconds(bench.now().timestamp_subsec_nanos().into());
+    let start = fixture.now() - TimeDelta::nanoseconds(fixture.now().timestamp_subsec_nanos().into());
     let offsets = [0, 1, 100_000_000, 100_000_001, 120_000_000, 900_000_000, 1_000_000_000, 1_000_000_001];
     let at = |nanos: i64| start + TimeDelta::nanoseconds(nanos);
     for status in JobStatus::ALL {
-        let name = &bench.fresh("until");
+        let name = &fixture.fresh("until");
         let records: Vec<_> =
-            offsets.iter().map(|nanos| in_status(bench, name, status, at(*nanos))).collect();
+            offsets.iter().map(|nanos| in_status(fixture, name, status, at(*nanos))).collect();
         put(store, case, &records).await;
         for until in [-1, 0, 2, 100_000_000, 999_999_999, 1_000_000_000, 2_000_000_000] {
             let everything = ListQuery { until: Some(at(until)), ..query(status, name, 100) };
@@ -113,7 +113,7 @@ async fn lists_end_at_the_instant_that_is_asked_for(
             for limit in [100, 3] {
                 let query = &ListQuery { limit, ..everything.clone() };
                 let look = || async { all_pages(index, case, query).await.concat().into_iter().collect() };
-                bench.eventually(&format!("{case}: {query:?}"), expected.clone(), look).await;
+                fixture.eventually(&format!("{case}: {query:?}"), expected.clone(), look).await;
             }
         }
     }
@@ -134,13 +134,13 @@ async fn all_pages(index: &dyn JobIndex, case: &str, query: &ListQuery) -> Vec<V
     }
 }
 
-async fn pages_hold_each_record_once(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
-    let now = bench.now();
+async fn pages_hold_each_record_once(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
+    let now = fixture.now();
     for status in [JobStatus::Failed, JobStatus::Scheduled, JobStatus::Running] {
-        let name = bench.fresh("paged");
+        let name = fixture.fresh("paged");
         // Several at one instant: a cursor that is an instant alone would lose or repeat some.
         let records: Vec<_> =
-            (0..12).map(|at| in_status(bench, &name, status, now + TimeDelta::seconds(at / 5))).collect();
+            (0..12).map(|at| in_status(fixture, &name, status, now + TimeDelta::seconds(at / 5))).collect();
         let case = format!("pages of records that are {status}");
         put(store, &case, &records).await;
         let expected: BTreeSet<JobId> = records.iter().map(|record| record.id().clone()).collect();
@@ -149,7 +149,7 @@ async fn pages_hold_each_record_once(store: &dyn JobStore, index: &dyn JobIndex,
         let look = || async {
             all_pages(index, case_name, everything).await.concat().into_iter().collect::<BTreeSet<_>>()
         };
-        bench.eventually(&case, expected.clone(), look).await;
+        fixture.eventually(&case, expected.clone(), look).await;
         for size in [1, 5, 6, 11, 12, 13] {
             let pages = all_pages(index, &case, &query(status, &name, size)).await;
             let full = pages.iter().rev().skip(1).all(|page| page.len() == size);
@@ -161,11 +161,11 @@ async fn pages_hold_each_record_once(store: &dyn JobStore, index: &dyn JobIndex,
     }
 }
 
-async fn what_moves_on_is_listed_where_it_is(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
+async fn what_moves_on_is_listed_where_it_is(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
     let case = "a record that moves on leaves the list where it was and enters the one where it is";
-    let name = bench.fresh("moving");
-    let now = bench.now();
-    let record = in_status(bench, &name, JobStatus::Scheduled, now);
+    let name = fixture.fresh("moving");
+    let now = fixture.now();
+    let record = in_status(fixture, &name, JobStatus::Scheduled, now);
     put(store, case, std::slice::from_ref(&record)).await;
     let name = &name;
     let expect = async |status: JobStatus| {
@@ -177,27 +177,27 @@ async fn what_moves_on_is_listed_where_it_is(store: &dyn JobStore, index: &dyn J
             }
             holding
         };
-        bench.eventually(case, vec![(status, status)], look).await;
+        fixture.eventually(case, vec![(status, status)], look).await;
     };
     expect(JobStatus::Scheduled).await;
-    let request = bench.request(&record);
+    let request = fixture.request(&record);
     all_ok(case, store.claim(std::slice::from_ref(&request)).await);
     expect(JobStatus::Running).await;
     let running = record.claimed(request.claim, request.now);
     let retrying = running.retrying("why".to_owned(), now, None);
-    bench.settle(store, case, vec![retrying.clone()]).await;
+    fixture.settle(store, case, vec![retrying.clone()]).await;
     expect(JobStatus::Retrying).await;
-    let request = bench.request(&retrying);
+    let request = fixture.request(&retrying);
     all_ok(case, store.claim(std::slice::from_ref(&request)).await);
     let failed = retrying.claimed(request.claim, request.now).failed("why".to_owned(), now, None);
-    bench.settle(store, case, vec![failed.clone()]).await;
+    fixture.settle(store, case, vec![failed.clone()]).await;
     expect(JobStatus::Failed).await;
     let requeued = failed.requeued(now);
     ok(case, store.replace(&requeued).await);
     expect(JobStatus::Scheduled).await;
-    let request = bench.request(&requeued);
+    let request = fixture.request(&requeued);
     all_ok(case, store.claim(std::slice::from_ref(&request)).await);
     let completed = requeued.claimed(request.claim, request.now).completed(Value::Null, now, Duration::ZERO);
-    bench.settle(store, case, vec![completed]).await;
+    fixture.settle(store, case, vec![completed]).await;
     expect(JobStatus::Completed).await;
 }

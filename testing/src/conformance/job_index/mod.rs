@@ -4,12 +4,12 @@ mod due;
 mod history;
 mod lists;
 
-use crate::conformance::Bench;
+use crate::conformance::Fixture;
 use lambda_jobs_core::ports::{JobIndex, JobStore};
 
-/// Runs every case. The two are the two sides of one backend.
-pub async fn suite(store: &dyn JobStore, index: &dyn JobIndex, bench: &Bench) {
-    lists::suite(store, index, bench).await;
-    due::suite(store, index, bench).await;
-    history::suite(store, index, bench).await;
+/// Runs every case. `index` lists the records of `store`.
+pub async fn suite(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
+    lists::suite(store, index, fixture).await;
+    due::suite(store, index, fixture).await;
+    history::suite(store, index, fixture).await;
 }

@@ -6,20 +6,20 @@ use chrono::TimeDelta;
 use futures_util::future::join;
 use serde_json::{Value, json};
 
-use crate::conformance::Bench;
-use crate::conformance::bench::{all_ok, bare, ok};
+use crate::conformance::Fixture;
+use crate::conformance::fixture::{all_ok, bare, ok};
 use crate::conformance::job_store::SIZES;
 use lambda_jobs_core::job::JobRecord;
 use lambda_jobs_core::ports::{ClaimOutcome, ClaimRequest, JobStore};
 
-pub(super) async fn suite(store: &dyn JobStore, bench: &Bench) {
-    what_waits_is_claimed(store, bench).await;
-    what_does_not_wait_is_refused(store, bench).await;
-    the_due_instant_counts_to_the_nanosecond(store, bench).await;
-    an_unknown_id_is_missing(store, bench).await;
-    a_claim_made_again_is_refused_with_itself(store, bench).await;
-    one_of_two_claims_wins(store, bench).await;
-    answers_are_in_order(store, bench).await;
+pub(super) async fn suite(store: &dyn JobStore, fixture: &Fixture) {
+    what_waits_is_claimed(store, fixture).await;
+    what_does_not_wait_is_refused(store, fixture).await;
+    the_due_instant_counts_to_the_nanosecond(store, fixture).await;
+    an_unknown_id_is_missing(store, fixture).await;
+    a_claim_made_again_is_refused_with_itself(store, fixture).await;
+    one_of_two_claims_wins(store, fixture).await;
+    answers_are_in_order(store, fixture).await;
 }
 
 async fn claim(store: &dyn JobStore, case: &str, request: &ClaimRequest) -> ClaimOutcome {
@@ -33,24 +33,25 @@ async fn put(store: &dyn JobStore, case: &str, record: &JobRecord) {
 }
 
 /// Records that wait, each in another way.
-fn waiting(bench: &Bench) -> Vec<(&'static str, JobRecord)> {
-    let now = bench.now();
-    let mut scheduled = bench.record("waits");
+fn waiting(fixture: &Fixture) -> Vec<(&'static str, JobRecord)> {
+    let now = fixture.now();
+    let mut scheduled = fixture.record("waits");
     scheduled = JobRecord::accepted(scheduled.definition, scheduled.queue, now - TimeDelta::hours(2), now);
     let took = Some(Duration::from_millis(7));
-    let retrying = bench.record("waits").claimed(bench.claim(), now).retrying("why".to_owned(), now, took);
-    let mut noted = retrying.clone().claimed(bench.claim(), now).released(now, "out of time");
-    noted.definition.id = bench.id();
+    let retrying =
+        fixture.record("waits").claimed(fixture.claim(), now).retrying("why".to_owned(), now, took);
+    let mut noted = retrying.clone().claimed(fixture.claim(), now).released(now, "out of time");
+    noted.definition.id = fixture.id();
     noted.execution_time = took;
-    let mut odd = bench.record("waits");
+    let mut odd = fixture.record("waits");
     odd.completed_at = Some(now);
     odd.dead_lettered = true;
     odd.cancel_requested = true;
     odd.result = Some(json!({ "from": "before" }));
-    let mut large = bench.record("waits");
+    let mut large = fixture.record("waits");
     large.definition.payload = Value::String("x".repeat(5_000));
     vec![
-        ("queued", bench.record("waits")),
+        ("queued", fixture.record("waits")),
         ("scheduled", scheduled),
         ("retrying", retrying),
         ("released", noted),
@@ -59,12 +60,12 @@ fn waiting(bench: &Bench) -> Vec<(&'static str, JobRecord)> {
     ]
 }
 
-async fn what_waits_is_claimed(store: &dyn JobStore, bench: &Bench) {
+async fn what_waits_is_claimed(store: &dyn JobStore, fixture: &Fixture) {
     for alone in [false, true] {
-        for (kind, record) in waiting(bench) {
+        for (kind, record) in waiting(fixture) {
             let case = format!("a record that is {kind} is claimed as JobRecord::claimed says");
             put(store, &case, &record).await;
-            let mut request = bench.request(&record);
+            let mut request = fixture.request(&record);
             request.claim.alone = alone;
             let expected = record.clone().claimed(request.claim.clone(), request.now);
             match claim(store, &case, &request).await {
@@ -73,62 +74,62 @@ async fn what_waits_is_claimed(store: &dyn JobStore, bench: &Bench) {
                 }
                 other => panic!("{case}: got {other:?}"),
             }
-            assert_eq!(bench.get(store, &case, record.id()).await, Some(expected), "{case}: afterwards");
+            assert_eq!(fixture.get(store, &case, record.id()).await, Some(expected), "{case}: afterwards");
         }
     }
 }
 
 /// Requests that must be refused: the record as it is, and the request.
-fn refusals(bench: &Bench) -> Vec<(&'static str, JobRecord, ClaimRequest)> {
-    let now = bench.now();
+fn refusals(fixture: &Fixture) -> Vec<(&'static str, JobRecord, ClaimRequest)> {
+    let now = fixture.now();
     let with = |kind, record: JobRecord| {
-        let request = bench.request(&record);
+        let request = fixture.request(&record);
         (kind, record, request)
     };
-    let running = || bench.record("refused").claimed(bench.claim(), now);
+    let running = || fixture.record("refused").claimed(fixture.claim(), now);
     let took = Duration::from_millis(1);
-    let mut isolated = bench.record("refused");
+    let mut isolated = fixture.record("refused");
     isolated.isolated = true;
-    let mut buried = running().failed("why".to_owned(), now, None);
-    buried.dead_lettered = true;
-    let other_name = bench.record("refused");
-    let misnamed = ClaimRequest { name: "another".to_owned(), ..bench.request(&other_name) };
-    let early = bench.record("refused");
-    let early_request = ClaimRequest { now: now - TimeDelta::milliseconds(1), ..bench.request(&early) };
+    let mut dead_lettered = running().failed("why".to_owned(), now, None);
+    dead_lettered.dead_lettered = true;
+    let other_name = fixture.record("refused");
+    let misnamed = ClaimRequest { name: "another".to_owned(), ..fixture.request(&other_name) };
+    let early = fixture.record("refused");
+    let early_request = ClaimRequest { now: now - TimeDelta::milliseconds(1), ..fixture.request(&early) };
     vec![
         with("running", running()),
         with("completed", running().completed(json!(1), now, took)),
         with("failed", running().failed("why".to_owned(), now, Some(took))),
-        with("dead-lettered", buried),
-        with("cancelled", bench.record("refused").cancelled("why", now)),
+        with("dead-lettered", dead_lettered),
+        with("cancelled", fixture.record("refused").cancelled("why", now)),
         with("isolated", isolated),
         ("of another name", other_name, misnamed),
         ("not due", early, early_request),
     ]
 }
 
-async fn what_does_not_wait_is_refused(store: &dyn JobStore, bench: &Bench) {
-    for (kind, record, request) in refusals(bench) {
+async fn what_does_not_wait_is_refused(store: &dyn JobStore, fixture: &Fixture) {
+    for (kind, record, request) in refusals(fixture) {
         let case = format!("a record that is {kind} is refused and stays as it is");
         put(store, &case, &record).await;
         match claim(store, &case, &request).await {
             ClaimOutcome::Refused(found) => assert_eq!(bare(*found), bare(record.clone()), "{case}"),
             other => panic!("{case}: got {other:?}"),
         }
-        assert_eq!(bench.get(store, &case, record.id()).await, Some(record), "{case}: afterwards");
+        assert_eq!(fixture.get(store, &case, record.id()).await, Some(record), "{case}: afterwards");
     }
 }
 
-async fn the_due_instant_counts_to_the_nanosecond(store: &dyn JobStore, bench: &Bench) {
+async fn the_due_instant_counts_to_the_nanosecond(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a record is not claimed a nanosecond too early, and is claimed on time";
     for nanos in [0, 500_000_000, 120_000_000, 1] {
-        let base = bench.now() + TimeDelta::seconds(1);
+        let base = fixture.now() + TimeDelta::seconds(1);
         let due = base + TimeDelta::nanoseconds(nanos)
             - TimeDelta::nanoseconds(base.timestamp_subsec_nanos().into());
-        let template = bench.record("due");
+        let template = fixture.record("due");
         let record = JobRecord::accepted(template.definition, template.queue, template.created_at, due);
         put(store, case, &record).await;
-        let early = ClaimRequest { now: due - TimeDelta::nanoseconds(1), ..bench.request(&record) };
+        let early = ClaimRequest { now: due - TimeDelta::nanoseconds(1), ..fixture.request(&record) };
         let outcome = claim(store, case, &early).await;
         assert!(matches!(outcome, ClaimOutcome::Refused(_)), "{case}: too early, due {due}: {outcome:?}");
         let outcome = claim(store, case, &ClaimRequest { now: due, ..early }).await;
@@ -136,18 +137,18 @@ async fn the_due_instant_counts_to_the_nanosecond(store: &dyn JobStore, bench: &
     }
 }
 
-async fn an_unknown_id_is_missing(store: &dyn JobStore, bench: &Bench) {
+async fn an_unknown_id_is_missing(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a claim of an unknown id is answered with missing, and writes nothing";
-    let record = bench.record("unknown");
-    assert_eq!(claim(store, case, &bench.request(&record)).await, ClaimOutcome::Missing, "{case}");
-    assert_eq!(bench.get(store, case, record.id()).await, None, "{case}");
+    let record = fixture.record("unknown");
+    assert_eq!(claim(store, case, &fixture.request(&record)).await, ClaimOutcome::Missing, "{case}");
+    assert_eq!(fixture.get(store, case, record.id()).await, None, "{case}");
 }
 
-async fn a_claim_made_again_is_refused_with_itself(store: &dyn JobStore, bench: &Bench) {
+async fn a_claim_made_again_is_refused_with_itself(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a claim made again is refused with the record that holds it";
-    let record = bench.record("again");
+    let record = fixture.record("again");
     put(store, case, &record).await;
-    let request = bench.request(&record);
+    let request = fixture.request(&record);
     claim(store, case, &request).await;
     match claim(store, case, &request).await {
         ClaimOutcome::Refused(found) => assert!(found.holds(&request.claim.id), "{case}: {found:?}"),
@@ -155,12 +156,12 @@ async fn a_claim_made_again_is_refused_with_itself(store: &dyn JobStore, bench: 
     }
 }
 
-async fn one_of_two_claims_wins(store: &dyn JobStore, bench: &Bench) {
+async fn one_of_two_claims_wins(store: &dyn JobStore, fixture: &Fixture) {
     let case = "one of two claims at the same time wins";
     for _ in 0..10 {
-        let record = bench.record("contended");
+        let record = fixture.record("contended");
         put(store, case, &record).await;
-        let (one, other) = (bench.request(&record), bench.request(&record));
+        let (one, other) = (fixture.request(&record), fixture.request(&record));
         let outcomes = join(claim(store, case, &one), claim(store, case, &other)).await;
         let wins = [&outcomes.0, &outcomes.1]
             .into_iter()
@@ -169,18 +170,18 @@ async fn one_of_two_claims_wins(store: &dyn JobStore, bench: &Bench) {
     }
 }
 
-async fn answers_are_in_order(store: &dyn JobStore, bench: &Bench) {
+async fn answers_are_in_order(store: &dyn JobStore, fixture: &Fixture) {
     for size in SIZES {
         let case = format!("answers to {size} claims are in order");
-        let mut records = bench.records("order", size);
-        let now = bench.now();
+        let mut records = fixture.records("order", size);
+        let now = fixture.now();
         for record in records.iter_mut().skip(1).step_by(3) {
-            *record = record.clone().claimed(bench.claim(), now);
+            *record = record.clone().claimed(fixture.claim(), now);
         }
         let known: Vec<_> =
             records.iter().enumerate().filter(|(at, _)| at % 3 != 2).map(|(_, one)| one.clone()).collect();
         all_ok(&case, store.insert(&known).await);
-        let requests: Vec<_> = records.iter().map(|record| bench.request(record)).collect();
+        let requests: Vec<_> = records.iter().map(|record| fixture.request(record)).collect();
         let outcomes = store.claim(&requests).await;
         assert_eq!(outcomes.len(), size, "{case}");
         for (at, (outcome, request)) in outcomes.into_iter().zip(requests).enumerate() {

@@ -5,34 +5,34 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use crate::conformance::Bench;
-use crate::conformance::bench::{bare, difficult_values, ok};
+use crate::conformance::Fixture;
+use crate::conformance::fixture::{bare, difficult_values, ok};
 use crate::conformance::job_store::SIZES;
 use lambda_jobs_core::job::{JobRecord, Revision};
 use lambda_jobs_core::ports::{Fence, JobStore, ReplaceOutcome, SettleOutcome, Settlement};
 
 const TOOK: Duration = Duration::from_millis(12);
 
-pub(super) async fn suite(store: &dyn JobStore, bench: &Bench) {
-    every_end_is_written(store, bench).await;
-    results_are_kept(store, bench).await;
-    the_fence_holds(store, bench).await;
-    a_missing_record_is_fenced(store, bench).await;
-    a_lost_answer_is_recognized(store, bench).await;
-    a_later_end_is_not_overwritten(store, bench).await;
-    what_others_wrote_is_kept(store, bench).await;
-    an_unclaimed_job_is_written_once(store, bench).await;
-    answers_are_in_order(store, bench).await;
+pub(super) async fn suite(store: &dyn JobStore, fixture: &Fixture) {
+    every_end_is_written(store, fixture).await;
+    results_are_kept(store, fixture).await;
+    the_fence_holds(store, fixture).await;
+    a_missing_record_is_fenced(store, fixture).await;
+    a_lost_answer_is_recognized(store, fixture).await;
+    a_later_end_is_not_overwritten(store, fixture).await;
+    what_others_wrote_is_kept(store, fixture).await;
+    an_unclaimed_job_is_written_once(store, fixture).await;
+    answers_are_in_order(store, fixture).await;
 }
 
 async fn settle(
     store: &dyn JobStore,
-    bench: &Bench,
+    fixture: &Fixture,
     case: &str,
     fence: Fence,
     record: JobRecord,
 ) -> SettleOutcome {
-    let mut batch = bench.batch(Vec::new());
+    let mut batch = fixture.batch(Vec::new());
     batch.settlements.push(Settlement { fence, record });
     let mut outcomes = store.settle(&batch).await;
     assert_eq!(outcomes.len(), 1, "{case}: one settlement, {} answers", outcomes.len());
@@ -44,15 +44,15 @@ fn fence(record: &JobRecord) -> Fence {
 }
 
 /// A record that is running, and in the store.
-async fn running(store: &dyn JobStore, bench: &Bench, case: &str) -> JobRecord {
-    bench.running(store, case, vec![bench.record("ends")]).await.remove(0)
+async fn running(store: &dyn JobStore, fixture: &Fixture, case: &str) -> JobRecord {
+    fixture.running(store, case, vec![fixture.record("ends")]).await.remove(0)
 }
 
 /// What an attempt makes of its record.
 type End = fn(JobRecord, DateTime<Utc>) -> JobRecord;
 
-async fn every_end_is_written(store: &dyn JobStore, bench: &Bench) {
-    let now = bench.now();
+async fn every_end_is_written(store: &dyn JobStore, fixture: &Fixture) {
+    let now = fixture.now();
     let ends: [(&str, End); 6] = [
         ("completed", |record, now| record.completed(json!({ "ok": true }), now, TOOK)),
         ("completed without a result", |record, now| record.completed(json!(null), now, TOOK)),
@@ -63,91 +63,94 @@ async fn every_end_is_written(store: &dyn JobStore, bench: &Bench) {
     ];
     for (kind, end) in ends {
         let case = format!("a job that is {kind} is written so");
-        let record = running(store, bench, &case).await;
+        let record = running(store, fixture, &case).await;
         let ended = end(record, now);
-        let outcome = settle(store, bench, &case, fence(&ended), ended.clone()).await;
+        let outcome = settle(store, fixture, &case, fence(&ended), ended.clone()).await;
         assert_eq!(outcome, SettleOutcome::Settled, "{case}");
-        assert_eq!(bench.get(store, &case, ended.id()).await, Some(ended), "{case}: afterwards");
+        assert_eq!(fixture.get(store, &case, ended.id()).await, Some(ended), "{case}: afterwards");
     }
 }
 
-async fn results_are_kept(store: &dyn JobStore, bench: &Bench) {
+async fn results_are_kept(store: &dyn JobStore, fixture: &Fixture) {
     let case = "results are read as they were settled";
     for result in difficult_values() {
-        let record = running(store, bench, case).await;
+        let record = running(store, fixture, case).await;
         if result.to_string().len() > 64 * 1024 {
             continue;
         }
-        let ended = record.completed(result, bench.now(), TOOK);
-        settle(store, bench, case, fence(&ended), ended.clone()).await;
-        assert_eq!(bench.get(store, case, ended.id()).await, Some(ended), "{case}");
+        let ended = record.completed(result, fixture.now(), TOOK);
+        settle(store, fixture, case, fence(&ended), ended.clone()).await;
+        assert_eq!(fixture.get(store, case, ended.id()).await, Some(ended), "{case}");
     }
 }
 
-async fn the_fence_holds(store: &dyn JobStore, bench: &Bench) {
+async fn the_fence_holds(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a settlement under another claim is fenced off, and writes nothing";
-    let record = running(store, bench, case).await;
+    let record = running(store, fixture, case).await;
     let mut stale = record.clone();
-    stale.claim = Some(bench.claim());
-    let ended = stale.completed(json!("stale"), bench.now(), TOOK);
-    match settle(store, bench, case, fence(&ended), ended).await {
+    stale.claim = Some(fixture.claim());
+    let ended = stale.completed(json!("stale"), fixture.now(), TOOK);
+    match settle(store, fixture, case, fence(&ended), ended).await {
         SettleOutcome::Fenced(Some(found)) => assert_eq!(bare(*found), bare(record.clone()), "{case}"),
         other => panic!("{case}: got {other:?}"),
     }
-    assert_eq!(bench.get(store, case, record.id()).await, Some(record), "{case}: afterwards");
+    assert_eq!(fixture.get(store, case, record.id()).await, Some(record), "{case}: afterwards");
 }
 
-async fn a_missing_record_is_fenced(store: &dyn JobStore, bench: &Bench) {
+async fn a_missing_record_is_fenced(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a settlement of a record that is gone is fenced off, and writes nothing";
-    let ended =
-        bench.record("gone").claimed(bench.claim(), bench.now()).completed(json!(1), bench.now(), TOOK);
-    let outcome = settle(store, bench, case, fence(&ended), ended.clone()).await;
+    let ended = fixture.record("gone").claimed(fixture.claim(), fixture.now()).completed(
+        json!(1),
+        fixture.now(),
+        TOOK,
+    );
+    let outcome = settle(store, fixture, case, fence(&ended), ended.clone()).await;
     assert_eq!(outcome, SettleOutcome::Fenced(None), "{case}");
-    assert_eq!(bench.get(store, case, ended.id()).await, None, "{case}: afterwards");
+    assert_eq!(fixture.get(store, case, ended.id()).await, None, "{case}: afterwards");
 }
 
-async fn a_lost_answer_is_recognized(store: &dyn JobStore, bench: &Bench) {
+async fn a_lost_answer_is_recognized(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a settlement made again is settled, and written once";
-    let now = bench.now();
-    let record = running(store, bench, case).await;
+    let now = fixture.now();
+    let record = running(store, fixture, case).await;
     let ends = [
         record.clone().completed(json!(1), now, TOOK),
-        running(store, bench, case).await.retrying("why".to_owned(), now + TOOK, Some(TOOK)),
+        running(store, fixture, case).await.retrying("why".to_owned(), now + TOOK, Some(TOOK)),
     ];
     for ended in ends {
         for time in ["first", "second"] {
-            let outcome = settle(store, bench, case, fence(&ended), ended.clone()).await;
+            let outcome = settle(store, fixture, case, fence(&ended), ended.clone()).await;
             assert_eq!(outcome, SettleOutcome::Settled, "{case}: the {time} time");
         }
-        assert_eq!(bench.get(store, case, ended.id()).await, Some(ended), "{case}: afterwards");
+        assert_eq!(fixture.get(store, case, ended.id()).await, Some(ended), "{case}: afterwards");
     }
 }
 
-async fn a_later_end_is_not_overwritten(store: &dyn JobStore, bench: &Bench) {
+async fn a_later_end_is_not_overwritten(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a settlement of a job that ended otherwise is fenced off";
-    let now = bench.now();
-    let record = running(store, bench, case).await;
+    let now = fixture.now();
+    let record = running(store, fixture, case).await;
     let failed = record.clone().failed("why".to_owned(), now, Some(TOOK));
-    settle(store, bench, case, fence(&failed), failed.clone()).await;
+    settle(store, fixture, case, fence(&failed), failed.clone()).await;
     let completed = record.completed(json!(1), now, TOOK);
-    match settle(store, bench, case, fence(&completed), completed).await {
+    match settle(store, fixture, case, fence(&completed), completed).await {
         SettleOutcome::Fenced(Some(found)) => assert_eq!(bare(*found), bare(failed.clone()), "{case}"),
         other => panic!("{case}: got {other:?}"),
     }
-    assert_eq!(bench.get(store, case, failed.id()).await, Some(failed), "{case}: afterwards");
+    assert_eq!(fixture.get(store, case, failed.id()).await, Some(failed), "{case}: afterwards");
 }
 
-async fn what_others_wrote_is_kept(store: &dyn JobStore, bench: &Bench) {
+async fn what_others_wrote_is_kept(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a settlement keeps a cancellation that came meanwhile, and the definition, and counts on";
-    let record = running(store, bench, case).await;
+    let record = running(store, fixture, case).await;
     let asked = record.clone().cancel_requested();
     assert_eq!(ok(case, store.replace(&asked).await), ReplaceOutcome::Replaced, "{case}");
-    let mut ended = record.clone().completed(json!(1), bench.now(), TOOK);
+    let mut ended = record.clone().completed(json!(1), fixture.now(), TOOK);
     ended.definition.name.push_str(", renamed");
     ended.definition.payload = json!("another");
     ended.definition.tags = vec!["another".to_owned()];
     assert!(!ended.cancel_requested, "{case}: the settlement knows of no cancellation");
-    let outcome = settle(store, bench, case, fence(&ended), ended.clone()).await;
+    let outcome = settle(store, fixture, case, fence(&ended), ended.clone()).await;
     assert_eq!(outcome, SettleOutcome::Settled, "{case}");
     let expected = JobRecord {
         definition: record.definition.clone(),
@@ -155,40 +158,41 @@ async fn what_others_wrote_is_kept(store: &dyn JobStore, bench: &Bench) {
         revision: Revision(asked.revision.0 + 1),
         ..ended
     };
-    assert_eq!(bench.get(store, case, record.id()).await, Some(expected), "{case}: afterwards");
+    assert_eq!(fixture.get(store, case, record.id()).await, Some(expected), "{case}: afterwards");
 }
 
-async fn an_unclaimed_job_is_written_once(store: &dyn JobStore, bench: &Bench) {
+async fn an_unclaimed_job_is_written_once(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a job that ran without a claim is written if there is no record";
     for payload in [json!(1), json!("x".repeat(600))] {
-        let mut record = bench.record("unclaimed");
+        let mut record = fixture.record("unclaimed");
         record.definition.payload = payload;
-        let ended = record.clone().claimed(bench.claim(), bench.now()).completed(json!(1), bench.now(), TOOK);
+        let ended =
+            record.clone().claimed(fixture.claim(), fixture.now()).completed(json!(1), fixture.now(), TOOK);
         for time in ["first", "second"] {
-            let outcome = settle(store, bench, case, Fence::Absent, ended.clone()).await;
+            let outcome = settle(store, fixture, case, Fence::Absent, ended.clone()).await;
             assert_eq!(outcome, SettleOutcome::Settled, "{case}: the {time} time, by the same attempt");
         }
-        let other = record.claimed(bench.claim(), bench.now()).completed(json!(2), bench.now(), TOOK);
-        match settle(store, bench, case, Fence::Absent, other).await {
+        let other = record.claimed(fixture.claim(), fixture.now()).completed(json!(2), fixture.now(), TOOK);
+        match settle(store, fixture, case, Fence::Absent, other).await {
             SettleOutcome::Fenced(Some(found)) => assert_eq!(bare(*found), bare(ended.clone()), "{case}"),
             other => panic!("{case}: another attempt: got {other:?}"),
         }
-        assert_eq!(bench.get(store, case, ended.id()).await, Some(ended), "{case}: afterwards");
+        assert_eq!(fixture.get(store, case, ended.id()).await, Some(ended), "{case}: afterwards");
     }
 }
 
-async fn answers_are_in_order(store: &dyn JobStore, bench: &Bench) {
+async fn answers_are_in_order(store: &dyn JobStore, fixture: &Fixture) {
     for size in SIZES {
         let case = format!("answers to {size} settlements are in order");
-        let now = bench.now();
-        let records = bench.running(store, &case, bench.records("order", size)).await;
+        let now = fixture.now();
+        let records = fixture.running(store, &case, fixture.records("order", size)).await;
         let ended = records.into_iter().enumerate().map(|(at, mut record)| {
             if at % 3 == 1 {
-                record.claim = Some(bench.claim());
+                record.claim = Some(fixture.claim());
             }
             record.completed(json!(at), now, TOOK)
         });
-        let batch = bench.batch(ended.collect());
+        let batch = fixture.batch(ended.collect());
         let outcomes = store.settle(&batch).await;
         assert_eq!(outcomes.len(), size, "{case}");
         for (at, (outcome, settlement)) in outcomes.into_iter().zip(&batch.settlements).enumerate() {

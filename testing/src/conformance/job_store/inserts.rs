@@ -5,20 +5,20 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use crate::conformance::Bench;
-use crate::conformance::bench::{all_ok, difficult_values, ok};
+use crate::conformance::Fixture;
+use crate::conformance::fixture::{all_ok, difficult_values, ok};
 use crate::conformance::job_store::SIZES;
 use lambda_jobs_core::job::{JobId, JobRecord, JobType, Priority, Queue};
 use lambda_jobs_core::ports::{InsertOutcome, JobStore};
 
-pub(super) async fn suite(store: &dyn JobStore, bench: &Bench) {
+pub(super) async fn suite(store: &dyn JobStore, fixture: &Fixture) {
     nothing_in_nothing_out(store).await;
-    what_is_inserted_is_read(store, bench).await;
-    every_field_is_kept(store, bench).await;
-    nothing_is_overwritten(store, bench).await;
-    one_id_twice_in_a_call(store, bench).await;
-    answers_are_in_order(store, bench).await;
-    reads_are_in_order(store, bench).await;
+    what_is_inserted_is_read(store, fixture).await;
+    every_field_is_kept(store, fixture).await;
+    nothing_is_overwritten(store, fixture).await;
+    one_id_twice_in_a_call(store, fixture).await;
+    answers_are_in_order(store, fixture).await;
+    reads_are_in_order(store, fixture).await;
 }
 
 async fn nothing_in_nothing_out(store: &dyn JobStore) {
@@ -28,22 +28,22 @@ async fn nothing_in_nothing_out(store: &dyn JobStore) {
     assert!(ok(case, store.get(&[]).await).is_empty(), "{case}: get");
 }
 
-async fn what_is_inserted_is_read(store: &dyn JobStore, bench: &Bench) {
+async fn what_is_inserted_is_read(store: &dyn JobStore, fixture: &Fixture) {
     let case = "payloads are read as they were inserted";
     for payload in difficult_values() {
-        let mut record = bench.record("payloads");
+        let mut record = fixture.record("payloads");
         record.definition.payload = payload;
         let outcomes = store.insert(std::slice::from_ref(&record)).await;
         let outcomes = all_ok(case, outcomes);
         assert_eq!(outcomes, [InsertOutcome::Inserted], "{case}");
-        assert_eq!(bench.get(store, case, record.id()).await, Some(record), "{case}");
+        assert_eq!(fixture.get(store, case, record.id()).await, Some(record), "{case}");
     }
 }
 
 /// A record that has something in every field.
-fn full(bench: &Bench) -> JobRecord {
-    let now = bench.now();
-    let mut record = bench.record("Everything: ünïcode & spaces");
+fn full(fixture: &Fixture) -> JobRecord {
+    let now = fixture.now();
+    let mut record = fixture.record("Everything: ünïcode & spaces");
     let definition = &mut record.definition;
     definition.job_type = JobType::Recurring;
     definition.priority = Priority::MOST_URGENT;
@@ -54,7 +54,7 @@ fn full(bench: &Bench) -> JobRecord {
     definition.tags = vec![String::new(), "a tag".to_owned(), "🦀".to_owned()];
     definition.tenant = Some("tenant".to_owned());
     definition.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
-    let mut record = record.claimed(bench.claim(), now - TimeDelta::nanoseconds(1));
+    let mut record = record.claimed(fixture.claim(), now - TimeDelta::nanoseconds(1));
     record = record.completed(json!({ "n": [1, null, 0.5] }), now, Duration::from_millis(1));
     record.queue = Queue::Webhooks;
     record.failures = 2;
@@ -66,17 +66,17 @@ fn full(bench: &Bench) -> JobRecord {
     record
 }
 
-async fn every_field_is_kept(store: &dyn JobStore, bench: &Bench) {
+async fn every_field_is_kept(store: &dyn JobStore, fixture: &Fixture) {
     let case = "every field is kept";
-    let record = full(bench);
+    let record = full(fixture);
     all_ok(case, store.insert(std::slice::from_ref(&record)).await);
-    assert_eq!(bench.get(store, case, record.id()).await, Some(record), "{case}");
+    assert_eq!(fixture.get(store, case, record.id()).await, Some(record), "{case}");
 }
 
-async fn nothing_is_overwritten(store: &dyn JobStore, bench: &Bench) {
+async fn nothing_is_overwritten(store: &dyn JobStore, fixture: &Fixture) {
     let case = "an insert overwrites nothing";
     for payload in [json!(1), json!("x".repeat(600))] {
-        let mut record = bench.record("first");
+        let mut record = fixture.record("first");
         record.definition.payload = payload;
         all_ok(case, store.insert(std::slice::from_ref(&record)).await);
         let mut other = record.clone();
@@ -84,22 +84,22 @@ async fn nothing_is_overwritten(store: &dyn JobStore, bench: &Bench) {
         other.definition.payload = json!("y".repeat(700));
         let outcomes = all_ok(case, store.insert(&[other]).await);
         assert_eq!(outcomes, [InsertOutcome::Exists], "{case}");
-        assert_eq!(bench.get(store, case, record.id()).await, Some(record), "{case}");
+        assert_eq!(fixture.get(store, case, record.id()).await, Some(record), "{case}");
     }
 }
 
-async fn one_id_twice_in_a_call(store: &dyn JobStore, bench: &Bench) {
+async fn one_id_twice_in_a_call(store: &dyn JobStore, fixture: &Fixture) {
     let case = "one id twice in a call is inserted once";
-    let record = bench.record("twice");
+    let record = fixture.record("twice");
     let outcomes = store.insert(&[record.clone(), record.clone()]).await;
     let outcomes = all_ok(case, outcomes);
     assert_eq!(outcomes, [InsertOutcome::Inserted, InsertOutcome::Exists], "{case}");
 }
 
-async fn answers_are_in_order(store: &dyn JobStore, bench: &Bench) {
+async fn answers_are_in_order(store: &dyn JobStore, fixture: &Fixture) {
     for size in SIZES {
         let case = format!("answers to {size} inserts are in order");
-        let records = bench.records("order", size);
+        let records = fixture.records("order", size);
         let known: Vec<JobRecord> = records.iter().step_by(3).cloned().collect();
         all_ok(&case, store.insert(&known).await);
         let outcomes = store.insert(&records).await;
@@ -111,14 +111,14 @@ async fn answers_are_in_order(store: &dyn JobStore, bench: &Bench) {
     }
 }
 
-async fn reads_are_in_order(store: &dyn JobStore, bench: &Bench) {
+async fn reads_are_in_order(store: &dyn JobStore, fixture: &Fixture) {
     let case = "records are read in the order of the ids, absent and repeated ones included";
-    let mut records = bench.records("reads", 130);
+    let mut records = fixture.records("reads", 130);
     for record in records.iter_mut().step_by(10) {
         record.definition.payload = json!("x".repeat(600));
     }
     all_ok(case, store.insert(&records).await);
-    let absent = bench.id();
+    let absent = fixture.id();
     let mut ids: Vec<JobId> = records.iter().rev().map(|record| record.id().clone()).collect();
     ids.insert(3, absent.clone());
     ids.push(records[5].id().clone());

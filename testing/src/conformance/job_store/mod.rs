@@ -6,16 +6,16 @@ mod ends;
 mod inserts;
 mod replacements;
 
-use crate::conformance::Bench;
+use crate::conformance::Fixture;
 use lambda_jobs_core::ports::JobStore;
 
 /// Runs every case.
-pub async fn suite(store: &dyn JobStore, bench: &Bench) {
-    inserts::suite(store, bench).await;
-    claims::suite(store, bench).await;
-    ends::suite(store, bench).await;
-    replacements::suite(store, bench).await;
-    cancellations::suite(store, bench).await;
+pub async fn suite(store: &dyn JobStore, fixture: &Fixture) {
+    inserts::suite(store, fixture).await;
+    claims::suite(store, fixture).await;
+    ends::suite(store, fixture).await;
+    replacements::suite(store, fixture).await;
+    cancellations::suite(store, fixture).await;
 }
 
 /// Sizes at which batches of a real service split: one, a full call, one more, several calls.

@@ -5,17 +5,17 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use crate::conformance::Bench;
-use crate::conformance::bench::{all_ok, bare, ok};
+use crate::conformance::Fixture;
+use crate::conformance::fixture::{all_ok, bare, ok};
 use lambda_jobs_core::job::JobRecord;
 use lambda_jobs_core::ports::{JobStore, ReplaceOutcome};
 
-pub(super) async fn suite(store: &dyn JobStore, bench: &Bench) {
-    the_whole_record_is_written(store, bench).await;
-    the_payload_is_not(store, bench).await;
-    an_older_revision_is_refused(store, bench).await;
-    a_lost_answer_is_recognized(store, bench).await;
-    a_missing_record_is_not_made(store, bench).await;
+pub(super) async fn suite(store: &dyn JobStore, fixture: &Fixture) {
+    the_whole_record_is_written(store, fixture).await;
+    the_payload_is_not(store, fixture).await;
+    an_older_revision_is_refused(store, fixture).await;
+    a_lost_answer_is_recognized(store, fixture).await;
+    a_missing_record_is_not_made(store, fixture).await;
 }
 
 async fn put(store: &dyn JobStore, case: &str, record: &JobRecord) {
@@ -26,47 +26,47 @@ async fn replace(store: &dyn JobStore, case: &str, record: &JobRecord) -> Replac
     ok(case, store.replace(record).await)
 }
 
-async fn the_whole_record_is_written(store: &dyn JobStore, bench: &Bench) {
+async fn the_whole_record_is_written(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a replacement writes what is there and takes away what is not";
-    let now = bench.now();
+    let now = fixture.now();
     let took = Some(Duration::from_millis(3));
-    let mut steps = vec![bench.record("replaced").claimed(bench.claim(), now)];
+    let mut steps = vec![fixture.record("replaced").claimed(fixture.claim(), now)];
     put(store, case, &steps[0]).await;
     steps.push(steps[0].clone().cancel_requested());
     steps.push(steps[1].clone().failed("why".to_owned(), now, took));
     steps.push(steps[2].clone().requeued(now + TimeDelta::seconds(1)));
     steps.push(steps[3].clone().dead_lettered("why".to_owned(), now));
-    steps.push(steps[4].clone().claimed(bench.claim(), now));
+    steps.push(steps[4].clone().claimed(fixture.claim(), now));
     let mut isolated = steps[5].clone().retrying("why".to_owned(), now, took);
     isolated.isolated = true;
     steps.push(isolated);
     steps.push(steps[6].clone().cancelled("why", now));
     for step in &steps[1..] {
         assert_eq!(replace(store, case, step).await, ReplaceOutcome::Replaced, "{case}");
-        assert_eq!(bench.get(store, case, step.id()).await.as_ref(), Some(step), "{case}");
+        assert_eq!(fixture.get(store, case, step.id()).await.as_ref(), Some(step), "{case}");
     }
 }
 
-async fn the_payload_is_not(store: &dyn JobStore, bench: &Bench) {
+async fn the_payload_is_not(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a replacement leaves the payload alone";
     for payload in [json!({ "small": 1 }), json!("x".repeat(5_000))] {
-        let mut record = bench.record("payload");
+        let mut record = fixture.record("payload");
         record.definition.payload = payload;
         put(store, case, &record).await;
-        let mut next = record.clone().released(bench.now(), "why");
+        let mut next = record.clone().released(fixture.now(), "why");
         next.definition.payload = json!("another");
         assert_eq!(replace(store, case, &next).await, ReplaceOutcome::Replaced, "{case}");
         next.definition.payload = record.definition.payload;
-        assert_eq!(bench.get(store, case, next.id()).await, Some(next), "{case}");
+        assert_eq!(fixture.get(store, case, next.id()).await, Some(next), "{case}");
     }
 }
 
-async fn an_older_revision_is_refused(store: &dyn JobStore, bench: &Bench) {
+async fn an_older_revision_is_refused(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a replacement made from an older revision is refused, and writes nothing";
-    let record = bench.record("contended");
+    let record = fixture.record("contended");
     put(store, case, &record).await;
-    let winner = record.clone().released(bench.now(), "the winner");
-    let loser = record.clone().cancelled("the loser", bench.now());
+    let winner = record.clone().released(fixture.now(), "the winner");
+    let loser = record.clone().cancelled("the loser", fixture.now());
     assert_eq!(replace(store, case, &winner).await, ReplaceOutcome::Replaced, "{case}");
     for stale in [loser.clone(), {
         let mut far = loser;
@@ -78,16 +78,16 @@ async fn an_older_revision_is_refused(store: &dyn JobStore, bench: &Bench) {
             other => panic!("{case}: got {other:?}"),
         }
     }
-    assert_eq!(bench.get(store, case, winner.id()).await, Some(winner), "{case}: afterwards");
+    assert_eq!(fixture.get(store, case, winner.id()).await, Some(winner), "{case}: afterwards");
 }
 
-async fn a_lost_answer_is_recognized(store: &dyn JobStore, bench: &Bench) {
+async fn a_lost_answer_is_recognized(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a replacement made again is replaced, and written once";
     for payload in [json!({ "small": 1 }), json!("x".repeat(5_000))] {
-        let mut record = bench.record("again");
+        let mut record = fixture.record("again");
         record.definition.payload = payload;
         put(store, case, &record).await;
-        let next = record.released(bench.now(), "why");
+        let next = record.released(fixture.now(), "why");
         for time in ["first", "second"] {
             assert_eq!(
                 replace(store, case, &next).await,
@@ -95,13 +95,13 @@ async fn a_lost_answer_is_recognized(store: &dyn JobStore, bench: &Bench) {
                 "{case}: the {time} time"
             );
         }
-        assert_eq!(bench.get(store, case, next.id()).await, Some(next), "{case}: afterwards");
+        assert_eq!(fixture.get(store, case, next.id()).await, Some(next), "{case}: afterwards");
     }
 }
 
-async fn a_missing_record_is_not_made(store: &dyn JobStore, bench: &Bench) {
+async fn a_missing_record_is_not_made(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a replacement of a record that is gone makes none";
-    let record = bench.record("gone").cancelled("why", bench.now());
+    let record = fixture.record("gone").cancelled("why", fixture.now());
     assert_eq!(replace(store, case, &record).await, ReplaceOutcome::Conflict(None), "{case}");
-    assert_eq!(bench.get(store, case, record.id()).await, None, "{case}: afterwards");
+    assert_eq!(fixture.get(store, case, record.id()).await, None, "{case}: afterwards");
 }

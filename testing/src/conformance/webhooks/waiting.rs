@@ -3,12 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Stores, delivery, outcome};
-use crate::conformance::Bench;
-use crate::conformance::bench::ok;
+use crate::conformance::Fixture;
+use crate::conformance::fixture::ok;
 use lambda_jobs_core::families::webhook::ports::{Awaited, DeliveryStatus, WaitingDelivery, WaitingQuery};
 
 /// Runs every case. The stores of deliveries and attempts must pass their own suites.
-pub async fn suite(stores: &Stores<'_>, bench: &Bench) {
+pub async fn suite(stores: &Stores<'_>, bench: &Fixture) {
     what_waits_is_found_in_its_order(stores, bench).await;
     what_is_finished_does_not_wait(stores, bench).await;
     what_is_reopened_waits_again(stores, bench).await;
@@ -30,7 +30,7 @@ async fn waiting(stores: &Stores<'_>, awaited: Awaited, before: DateTime<Utc>) -
     }
 }
 
-async fn what_waits_is_found_in_its_order(stores: &Stores<'_>, bench: &Bench) {
+async fn what_waits_is_found_in_its_order(stores: &Stores<'_>, bench: &Fixture) {
     let case = "what waits is found, the longest due first, before an instant";
     let (mut expected, now) = (Vec::new(), bench.now());
     // Whole seconds and fractions have the order of time, not of text.
@@ -51,7 +51,7 @@ async fn what_waits_is_found_in_its_order(stores: &Stores<'_>, bench: &Bench) {
     assert_eq!(look(Awaited::Retry).await, [], "{case}: not among retries");
 }
 
-async fn what_is_finished_does_not_wait(stores: &Stores<'_>, bench: &Bench) {
+async fn what_is_finished_does_not_wait(stores: &Stores<'_>, bench: &Fixture) {
     let case = "a delivery waits for its first attempt, then for a retry, then no more";
     let one = delivery(bench);
     ok(case, stores.deliveries.put_one(&one).await);
@@ -75,7 +75,7 @@ async fn what_is_finished_does_not_wait(stores: &Stores<'_>, bench: &Bench) {
     bench.eventually(&format!("{case}: at last"), Vec::new(), &states).await;
 }
 
-async fn what_is_reopened_waits_again(stores: &Stores<'_>, bench: &Bench) {
+async fn what_is_reopened_waits_again(stores: &Stores<'_>, bench: &Fixture) {
     let case = "a delivery that is sent anew waits for its first attempt, then no more";
     let one = delivery(bench);
     ok(case, stores.deliveries.put_one(&one).await);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{TimeZone, Utc};
 
-use crate::conformance::Bench;
+use crate::conformance::Fixture;
 use crate::conformance::webhooks::{self, Stores};
 use lambda_jobs_core::memory::{PausedClock, SeededEntropy};
 
@@ -76,10 +76,10 @@ const WAITING: [Fault; 4] =
     [Fault::ReopensAndDoesNotWait, Fault::WaitsForEver, Fault::WaitsUnsorted, Fault::WaitsNotForRetries];
 
 /// The faults that a suite does not notice.
-fn unnoticed(faults: &[Fault], suite: impl AsyncFn(&Stores<'_>, &Bench)) -> Vec<Fault> {
+fn unnoticed(faults: &[Fault], suite: impl AsyncFn(&Stores<'_>, &Fixture)) -> Vec<Fault> {
     let passes = |fault: Fault| {
         let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
-        let bench = Bench::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
+        let bench = Fixture::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
         let broken = Broken::new(fault);
         catch_unwind(AssertUnwindSafe(|| clock.run(suite(&Stores::of(&broken), &bench)))).is_ok()
     };

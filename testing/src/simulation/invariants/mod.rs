@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::simulation::facts::{Broken, Holds, JobWatch};
 use crate::simulation::plan::Expected;
-use crate::simulation::watch::{Broken, Holds, JobWatch};
 use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
 use lambda_jobs_core::ports::{Counters, DeadLettered};
 

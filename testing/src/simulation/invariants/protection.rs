@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::simulation::facts::{Holds, JobWatch, Via};
 use crate::simulation::invariants::holds;
-use crate::simulation::watch::{Holds, JobWatch, Via};
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
 use lambda_jobs_core::limit::{Lease, Rate};

@@ -7,35 +7,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::simulation::guarded::Allowed;
+use crate::simulation::facts::Via;
 use crate::simulation::invariants;
 use crate::simulation::outside::{Outside, Seen};
+use crate::simulation::plan::Expected;
+use crate::simulation::terms::{Allowed, Terms};
+use crate::simulation::watch::Watch;
 use crate::simulation::watch::places::PlacesWatch;
-use crate::simulation::watch::{Via, Watch};
 use lambda_jobs_core::breaker::{Breaker, Phase};
-use lambda_jobs_core::bulkhead::BulkheadTerms;
 use lambda_jobs_core::job::{Blocker, JobId, JobRecord, JobStatus};
 use lambda_jobs_core::limit::LimitState;
-
-/// What is known beforehand.
-#[derive(Debug, Default)]
-pub(in crate::simulation) struct Terms {
-    /// When the history begins.
-    pub(in crate::simulation) start: DateTime<Utc>,
-    pub(in crate::simulation) outside: Outside,
-    /// Whether anything but time may keep a job waiting.
-    pub(in crate::simulation) has_breakers: bool,
-    /// By how much clocks may differ.
-    pub(in crate::simulation) skew: Duration,
-    /// How soon who waits for a breaker has to start once its dependency is well, where that is judged.
-    pub(in crate::simulation) recovery: Option<Duration>,
-    /// How many failures open the breaker of each dependency, and within which time, where that is judged.
-    pub(in crate::simulation) thresholds: Vec<Option<(u32, Duration)>>,
-    /// How many batches call each dependency that does not answer promptly, where that is bounded.
-    pub(in crate::simulation) bulkheads: Vec<Option<BulkheadTerms>>,
-    /// What is allowed of the jobs of each handler that has limits.
-    pub(in crate::simulation) allowed: HashMap<&'static str, Allowed>,
-}
 
 /// What was seen of breakers and limits.
 #[derive(Debug, Default)]
@@ -131,7 +112,7 @@ impl Watch {
                     let job = self.job(&job);
                     job.failed += 1;
                     // It may have spent all its attempts by the time that its dependency is well.
-                    job.expected = Some(super::Expected::Anything);
+                    job.expected = Some(Expected::Anything);
                 }
             }
         }
@@ -333,12 +314,12 @@ impl Watch {
     /// Without faults nobody keeps a place.
     pub(in crate::simulation) fn places_at_the_end(&mut self, limits: &[LimitState], breakers: &[Breaker]) {
         for limit in limits {
-            self.check(invariants::every_place_is_given_back(limit.key.as_str(), &limit.leases));
+            self.check(invariants::every_place_is_given_back(limit.key.as_str(), &limit.places));
         }
         for breaker in breakers {
             self.check(invariants::every_place_is_given_back(
                 breaker.name.as_str(),
-                &breaker.bulkhead.leases,
+                &breaker.bulkhead.places,
             ));
         }
     }

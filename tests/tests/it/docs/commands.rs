@@ -1,4 +1,4 @@
-//! Every command line is one that its program takes.
+//! Every command line of the pages parses.
 
 use std::collections::BTreeSet;
 

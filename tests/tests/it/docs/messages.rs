@@ -1,4 +1,4 @@
-//! Messages that the pages show are ones that a worker reads.
+//! A worker can read every message that the pages show.
 
 use chrono::DateTime;
 use lambda_jobs_core::message::JobMessage;

@@ -1,4 +1,4 @@
-//! What the README and `docs/` say, held against the code: a page that is wrong fails a test.
+//! Compares the README and `docs/` with the code: a wrong page fails a test.
 
 mod commands;
 mod handlers;

@@ -1,4 +1,4 @@
-//! What the pages call by a name has that name.
+//! Names that the pages use exist in the code.
 
 use super::page::{Page, files, pages, project};
 use crate::template::Template;

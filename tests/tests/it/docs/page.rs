@@ -1,4 +1,4 @@
-//! The pages, taken apart.
+//! The pages, parsed.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ pub(super) fn files(folder: &str, end: &str) -> Vec<PathBuf> {
     found
 }
 
-/// What a user reads: the README and everything in `docs/`.
+/// The pages for users: the README and everything in `docs/`.
 pub(super) fn pages() -> Vec<Page> {
     let mut pages = vec![Page::read("README.md")];
     for path in files("docs", ".md") {

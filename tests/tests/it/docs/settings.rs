@@ -1,4 +1,4 @@
-//! The settings that the page lists are those that are read, with their defaults, ranges and parameters.
+//! The page lists exactly the settings that the code reads, with their defaults, ranges and parameters.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Code that the pages show is code that is compiled and run.
+//! Tests compile and run the code that the pages show.
 
 use super::page::{Page, pages};
 

@@ -1,8 +1,8 @@
-//! Which IAM actions a request needs, and on what.
+//! The IAM actions that a request needs, and their resources.
 //!
-//! AWS names most actions like the operation. The exceptions: a batch in SQS needs the action of its single
-//! calls, PartiQL has an action for each verb, a transaction needs the actions of its parts, and a query of an
-//! index needs the index as its resource.
+//! AWS names most actions like the operation. The exceptions: a batch in SQS needs the action of its single calls,
+//! PartiQL has an action for each verb, a transaction needs the actions of its parts, and a query of an index needs the
+//! index as its resource.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What the template allows each function.
+//! The actions that the template allows each function.
 
 use std::collections::{BTreeMap, BTreeSet};
 

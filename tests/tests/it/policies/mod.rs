@@ -1,9 +1,8 @@
 //! Each function may do what it does, and nothing else.
 //!
-//! Two halves hold each other. The requests that a worker sends in every way that a job can go are recorded
-//! and turned into the IAM actions that AWS asks for; they must be those that the template allows, no more
-//! and no fewer. And every call in the adapters' source stands in a table that says who makes it, so that a
-//! call which no scenario reaches, or which nobody has thought of, fails here as well.
+//! Two tests complete each other. The first records a worker's requests, in every way that a job can go, and turns them
+//! into the IAM actions that AWS asks for: they must be exactly those that the template allows. The second holds a table
+//! of every call in the adapters' source, with its caller: a call that no scenario reaches fails there.
 
 mod actions;
 mod granted;

@@ -1,4 +1,4 @@
-//! An endpoint in front of the local stack that keeps what is asked of it, and fails on purpose.
+//! An endpoint in front of the local stack that records requests, and fails on purpose.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

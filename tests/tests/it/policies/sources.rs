@@ -1,7 +1,7 @@
 //! Every call in the adapters' source, and who makes it.
 //!
-//! The scenarios show only what they reach. This table is held against the source, so a call that is added
-//! must be written down here; and what is written down as the worker's must be reached.
+//! The scenarios show only the calls that they reach. The test compares this table with the source: a new call must be
+//! added here, and the scenarios must reach each call of the worker.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! What a function answers, and what becomes of its jobs.
+//! The answers of a function, and the ends of its jobs.
 
 use std::time::Duration;
 
@@ -124,7 +124,7 @@ async fn an_event_that_is_none_of_sqs_is_an_error_and_the_process_serves_the_nex
 async fn jobs_for_which_no_time_is_left_go_back_unspent_before_the_deadline() {
     let mut rig = Rig::acting(TIME).await;
     let ids = rig.act(&vec![json!({ "do": "succeed" }); 3]).await;
-    // An attempt of 500 ms needs another 3 s for what comes after it.
+    // An attempt of 500 ms needs another 3 s to settle and answer.
     rig.feed(Duration::from_secs(3));
     let first = rig.first().await;
     assert!(first.left > TimeDelta::zero(), "answered {} late", -first.left);

@@ -1,7 +1,7 @@
-//! Processes that die over a batch: what ran is run again, alone, and only the culprit pays.
+//! Processes that die over a batch. The jobs that ran run again, each alone, and only the culprit is blamed.
 //!
-//! Leases and visibility timeouts pass in real time here, so the tests take as long as a lease does: the
-//! invocation's deadline and the five seconds for clocks that differ.
+//! Leases and visibility timeouts pass in real time here. So a test takes as long as a lease: until the invocation's
+//! deadline, and the 5 s for clocks that differ.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a process does before its first invocation.
+//! A process before its first invocation.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,5 +1,5 @@
-//! The binaries that are deployed, as processes under the Lambda Runtime API: born, fed with real
-//! messages, killed, and started anew.
+//! The deployed binaries, as processes under the Lambda Runtime API: started, fed with real messages, killed, and
+//! started again.
 
 mod batches;
 mod crashes;
@@ -18,7 +18,7 @@ use lambda_jobs_tests::{Function, Lambda, ended, manager, stack};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-/// The function that is deployed; cargo builds it with the workspace's tests.
+/// The deployed function; cargo builds it with the workspace's tests.
 fn worker() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let binary = tests.parent().unwrap().parent().unwrap().join("worker");
@@ -26,7 +26,7 @@ fn worker() -> PathBuf {
     binary
 }
 
-/// The worker whose jobs do as they are told.
+/// The worker whose jobs do what their payload says.
 fn test_worker() -> PathBuf {
     env!("CARGO_BIN_EXE_test_worker").into()
 }

@@ -1,4 +1,4 @@
-//! The dispatcher: woken each minute, alone, with the settings that the worker has.
+//! The dispatcher: invoked each minute, one at a time, with the settings of the worker.
 
 use lambda_jobs_core::schedule::eventbridge::RuleExpression;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What the template promises, held against the code that relies on it.
+//! Compares the template with the code that relies on it.
 
 mod dispatcher;
 mod queues;

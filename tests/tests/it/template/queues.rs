@@ -1,4 +1,4 @@
-//! The queues: nothing gets lost in them, and the worker finds them.
+//! The queues: they lose no message, and the worker finds them.
 
 use std::collections::BTreeSet;
 
@@ -58,7 +58,7 @@ fn each_queue_has_its_own_dead_letter_queue_and_is_the_only_one_to_use_it() {
     }
 }
 
-/// Six times the function's timeout, as Lambda asks, and the batch window, while which they are hidden too.
+/// Six times the function's timeout, as Lambda asks, and the batch window, which hides messages too.
 #[test]
 fn messages_stay_hidden_long_enough_for_every_timeout_and_batch_window_that_can_be_chosen() {
     let template = Template::read();

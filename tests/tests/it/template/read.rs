@@ -1,4 +1,4 @@
-//! The template, where what is missing fails the test.
+//! Reads the template. A missing part fails the test.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The default recurring jobs: each at its time, into the right queue, once, and nobody else's.
+//! The default recurring jobs: each at its time, once, into the right queue, and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ const EXPECTED: [(&str, &str, &str, usize, &str); 7] = [
     ("webhook-pending", "webhook-delivery-job", r#"{"type":"process_pending","batchSize":50}"#, 720, "00:00"),
     ("webhook-retries", "webhook-delivery-job", r#"{"type":"process_retries","batchSize":25}"#, 288, "00:00"),
 ];
-/// Whose handler exists. The others wait for theirs: what nobody can run would be dead letters all day.
+/// The jobs whose handlers exist. The other rules are off: jobs without a handler would become dead letters all day.
 const HANDLED: [&str; 1] = [families::webhook::NAME];
 
 fn instant(text: &str) -> DateTime<Utc> {

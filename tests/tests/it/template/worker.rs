@@ -1,4 +1,4 @@
-//! The worker: fed by every queue, and with the settings that it has elsewhere.
+//! The worker: fed by every queue, with the settings that it has elsewhere.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::{Stores, delivery, outcome};
-use crate::conformance::Bench;
-use crate::conformance::bench::ok;
+use crate::conformance::Fixture;
+use crate::conformance::fixture::ok;
 use lambda_jobs_core::families::webhook::ErrorClass;
 use lambda_jobs_core::families::webhook::ports::{
     AttemptOutcome, DeliveryAttempt, DeliveryStatus, WebhookDelivery,
@@ -15,7 +15,7 @@ use lambda_jobs_core::families::webhook::ports::{
 mod slices;
 
 /// Runs every case. The store of deliveries must pass its own suite.
-pub async fn suite(stores: &Stores<'_>, bench: &Bench) {
+pub async fn suite(stores: &Stores<'_>, bench: &Fixture) {
     attempts_are_recorded(stores, bench).await;
     a_finished_delivery_is_left_alone(stores, bench).await;
     an_unknown_delivery_is_not_made(stores, bench).await;
@@ -25,7 +25,7 @@ pub async fn suite(stores: &Stores<'_>, bench: &Bench) {
     slices::cases(stores, bench).await;
 }
 
-async fn attempts_are_recorded(stores: &Stores<'_>, bench: &Bench) {
+async fn attempts_are_recorded(stores: &Stores<'_>, bench: &Fixture) {
     let case = "attempts change a delivery as WebhookDelivery::after says";
     for last in [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Cancelled] {
         let mut expected = delivery(bench);
@@ -43,7 +43,7 @@ async fn attempts_are_recorded(stores: &Stores<'_>, bench: &Bench) {
     }
 }
 
-async fn a_finished_delivery_is_left_alone(stores: &Stores<'_>, bench: &Bench) {
+async fn a_finished_delivery_is_left_alone(stores: &Stores<'_>, bench: &Fixture) {
     let case = "no attempt changes a delivery that is finished";
     for status in [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Cancelled] {
         let finished = WebhookDelivery { status, ..delivery(bench) };
@@ -58,7 +58,7 @@ async fn a_finished_delivery_is_left_alone(stores: &Stores<'_>, bench: &Bench) {
     }
 }
 
-async fn an_unknown_delivery_is_not_made(stores: &Stores<'_>, bench: &Bench) {
+async fn an_unknown_delivery_is_not_made(stores: &Stores<'_>, bench: &Fixture) {
     let case = "an attempt at an unknown delivery makes none";
     let id = bench.fresh("unknown");
     let attempt = outcome(bench, DeliveryStatus::Delivered, 0);
@@ -66,7 +66,7 @@ async fn an_unknown_delivery_is_not_made(stores: &Stores<'_>, bench: &Bench) {
     assert_eq!(ok(case, stores.deliveries.find_one(&id).await), None, "{case}: afterwards");
 }
 
-async fn attempts_are_kept_in_their_order(stores: &Stores<'_>, bench: &Bench) {
+async fn attempts_are_kept_in_their_order(stores: &Stores<'_>, bench: &Fixture) {
     let case = "each attempt is kept as it was, the first first";
     let one = delivery(bench);
     ok(case, stores.deliveries.put_one(&one).await);
@@ -104,7 +104,7 @@ async fn attempts_are_kept_in_their_order(stores: &Stores<'_>, bench: &Bench) {
     assert_eq!(ok(case, stores.attempts.attempts(&one.id).await), expected, "{case}");
 }
 
-async fn an_attempt_that_is_recorded_again_counts_once(stores: &Stores<'_>, bench: &Bench) {
+async fn an_attempt_that_is_recorded_again_counts_once(stores: &Stores<'_>, bench: &Fixture) {
     let case = "an attempt is recorded again after its answer was lost";
     let mut expected = delivery(bench);
     ok(case, stores.deliveries.put_one(&expected).await);
@@ -125,7 +125,7 @@ async fn an_attempt_that_is_recorded_again_counts_once(stores: &Stores<'_>, benc
     }
 }
 
-async fn attempts_of_one_delivery_are_no_others(stores: &Stores<'_>, bench: &Bench) {
+async fn attempts_of_one_delivery_are_no_others(stores: &Stores<'_>, bench: &Fixture) {
     let case = "attempts belong to one delivery, however alike the ids of others are";
     let one = delivery(bench);
     let others = ["0", "#", "#attempt#0", ".replay-1", "\u{10ffff}"];

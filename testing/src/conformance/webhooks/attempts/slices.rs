@@ -1,7 +1,7 @@
 //! Attempts that are recorded together.
 
-use crate::conformance::Bench;
-use crate::conformance::bench::ok;
+use crate::conformance::Fixture;
+use crate::conformance::fixture::ok;
 use crate::conformance::webhooks::{Stores, delivery, outcome};
 use lambda_jobs_core::families::webhook::ports::{
     AttemptOutcome, DeliveryAttempt, DeliveryStatus, EndedAttempt, WebhookDelivery,
@@ -10,7 +10,7 @@ use lambda_jobs_core::families::webhook::ports::{
 /// More than any call of a service writes.
 const MANY_WRITTEN: usize = 27;
 
-pub(super) async fn cases(stores: &Stores<'_>, bench: &Bench) {
+pub(super) async fn cases(stores: &Stores<'_>, bench: &Fixture) {
     nothing_is_answered_with_nothing(stores).await;
     let put = put(stores, bench, MANY_WRITTEN).await;
     many_attempts_are_recorded_together(stores, bench, &put).await;
@@ -18,7 +18,7 @@ pub(super) async fn cases(stores: &Stores<'_>, bench: &Bench) {
     attempts_at_one_delivery_follow_each_other(stores, bench).await;
 }
 
-async fn put(stores: &Stores<'_>, bench: &Bench, count: usize) -> Vec<WebhookDelivery> {
+async fn put(stores: &Stores<'_>, bench: &Fixture, count: usize) -> Vec<WebhookDelivery> {
     let case = "deliveries are put";
     let mut all = Vec::with_capacity(count);
     for _ in 0..count {
@@ -50,7 +50,7 @@ async fn nothing_is_answered_with_nothing(stores: &Stores<'_>) {
     assert!(record(case, stores, &[]).await.is_empty(), "{case}");
 }
 
-async fn many_attempts_are_recorded_together(stores: &Stores<'_>, bench: &Bench, put: &[WebhookDelivery]) {
+async fn many_attempts_are_recorded_together(stores: &Stores<'_>, bench: &Fixture, put: &[WebhookDelivery]) {
     let case = "attempts at many deliveries are recorded together";
     let statuses = DeliveryStatus::ALL.into_iter().cycle();
     let attempts: Vec<EndedAttempt> = put
@@ -70,7 +70,7 @@ async fn many_attempts_are_recorded_together(stores: &Stores<'_>, bench: &Bench,
     }
 }
 
-async fn one_that_is_refused_spoils_no_other(stores: &Stores<'_>, bench: &Bench) {
+async fn one_that_is_refused_spoils_no_other(stores: &Stores<'_>, bench: &Fixture) {
     let case = "an attempt that is not written leaves the others alone";
     let mut put = put(stores, bench, 3).await;
     let early = outcome(bench, DeliveryStatus::Failed, 1);
@@ -86,7 +86,7 @@ async fn one_that_is_refused_spoils_no_other(stores: &Stores<'_>, bench: &Bench)
     assert_eq!(read(case, stores, &ids).await, expected, "{case}: afterwards");
 }
 
-async fn attempts_at_one_delivery_follow_each_other(stores: &Stores<'_>, bench: &Bench) {
+async fn attempts_at_one_delivery_follow_each_other(stores: &Stores<'_>, bench: &Fixture) {
     let case = "attempts at one delivery that come together are recorded one after the other";
     let put = put(stores, bench, 1).await;
     let [first, second] = [1, 2].map(|seconds| outcome(bench, DeliveryStatus::Pending, seconds));

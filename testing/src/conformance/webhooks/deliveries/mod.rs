@@ -1,8 +1,8 @@
 //! The promises of every store of [deliveries](lambda_jobs_core::families::webhook::ports::Deliveries).
 
 use super::{Stores, delivery, outcome};
-use crate::conformance::Bench;
-use crate::conformance::bench::{difficult_values, ok};
+use crate::conformance::Fixture;
+use crate::conformance::fixture::{difficult_values, ok};
 use lambda_jobs_core::families::webhook::ports::{DeliveryStatus, Method, WebhookDelivery};
 
 mod listing;
@@ -10,7 +10,7 @@ mod replays;
 mod slices;
 
 /// Runs every case. The store of attempts must record them.
-pub async fn suite(stores: &Stores<'_>, bench: &Bench) {
+pub async fn suite(stores: &Stores<'_>, bench: &Fixture) {
     what_is_put_is_read(stores, bench).await;
     nothing_is_overwritten(stores, bench).await;
     slices::cases(stores, bench).await;
@@ -18,7 +18,7 @@ pub async fn suite(stores: &Stores<'_>, bench: &Bench) {
     listing::cases(stores, bench).await;
 }
 
-async fn what_is_put_is_read(stores: &Stores<'_>, bench: &Bench) {
+async fn what_is_put_is_read(stores: &Stores<'_>, bench: &Fixture) {
     let case = "a delivery is read as it was put";
     for payload in difficult_values() {
         let mut delivery = delivery(bench);
@@ -39,7 +39,7 @@ async fn what_is_put_is_read(stores: &Stores<'_>, bench: &Bench) {
     assert_eq!(ok(case, stores.deliveries.find_one(&full.id).await), Some(full), "{case}: every field");
 }
 
-async fn nothing_is_overwritten(stores: &Stores<'_>, bench: &Bench) {
+async fn nothing_is_overwritten(stores: &Stores<'_>, bench: &Fixture) {
     let case = "a delivery that exists is not put again";
     let first = delivery(bench);
     assert!(ok(case, stores.deliveries.put_one(&first).await), "{case}: it is new");

@@ -2,17 +2,17 @@
 
 use chrono::TimeDelta;
 
-use crate::conformance::Bench;
-use crate::conformance::bench::ok;
+use crate::conformance::Fixture;
+use crate::conformance::fixture::ok;
 use crate::conformance::webhooks::{Stores, delivery, outcome};
 use lambda_jobs_core::families::webhook::ports::{DeliveryAttempt, DeliveryStatus, WebhookDelivery};
 
-pub(super) async fn cases(stores: &Stores<'_>, bench: &Bench) {
+pub(super) async fn cases(stores: &Stores<'_>, bench: &Fixture) {
     a_finished_delivery_is_reopened(stores, bench).await;
     what_is_not_finished_is_not_reopened(stores, bench).await;
 }
 
-async fn a_finished_delivery_is_reopened(stores: &Stores<'_>, bench: &Bench) {
+async fn a_finished_delivery_is_reopened(stores: &Stores<'_>, bench: &Fixture) {
     let case = "a finished delivery is made WebhookDelivery::reopened, with its attempts kept";
     for last in [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Cancelled] {
         let mut expected = delivery(bench);
@@ -44,7 +44,7 @@ async fn a_finished_delivery_is_reopened(stores: &Stores<'_>, bench: &Bench) {
     assert_eq!(answered, Some(put.reopened(now)), "{case}: one that was never tried");
 }
 
-async fn what_is_not_finished_is_not_reopened(stores: &Stores<'_>, bench: &Bench) {
+async fn what_is_not_finished_is_not_reopened(stores: &Stores<'_>, bench: &Fixture) {
     let case = "what is not finished, or not there, is not reopened";
     let unknown = bench.fresh("unknown");
     assert_eq!(ok(case, stores.deliveries.reopen(&unknown, bench.now()).await), None, "{case}: unknown");

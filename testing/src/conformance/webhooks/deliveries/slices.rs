@@ -1,14 +1,14 @@
 //! Deliveries that are written and read together.
 
-use crate::conformance::Bench;
-use crate::conformance::bench::ok;
+use crate::conformance::Fixture;
+use crate::conformance::fixture::ok;
 use crate::conformance::webhooks::{Stores, delivery};
 use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
 
 /// More than any call of a service reads, and more than four calls write.
 const MANY: usize = 102;
 
-pub(super) async fn cases(stores: &Stores<'_>, bench: &Bench) {
+pub(super) async fn cases(stores: &Stores<'_>, bench: &Fixture) {
     nothing_is_answered_with_nothing(stores).await;
     many_are_put_and_read_in_the_order_that_was_asked(stores, bench).await;
     one_that_exists_spoils_no_other(stores, bench).await;
@@ -33,7 +33,7 @@ async fn nothing_is_answered_with_nothing(stores: &Stores<'_>) {
     assert!(put(case, stores, &[]).await.is_empty(), "{case}: writing");
 }
 
-async fn many_are_put_and_read_in_the_order_that_was_asked(stores: &Stores<'_>, bench: &Bench) {
+async fn many_are_put_and_read_in_the_order_that_was_asked(stores: &Stores<'_>, bench: &Fixture) {
     let case = "many deliveries are put together";
     let all: Vec<WebhookDelivery> = (0..MANY).map(|_| delivery(bench)).collect();
     assert_eq!(put(case, stores, &all).await, [true; MANY], "{case}: they are new");
@@ -42,7 +42,7 @@ async fn many_are_put_and_read_in_the_order_that_was_asked(stores: &Stores<'_>, 
 
 async fn many_are_read_in_the_order_that_was_asked(
     stores: &Stores<'_>,
-    bench: &Bench,
+    bench: &Fixture,
     put: &[WebhookDelivery],
 ) {
     let case = "deliveries are read in the order of their ids, some of which come twice or are nobody's";
@@ -56,7 +56,7 @@ async fn many_are_read_in_the_order_that_was_asked(
     assert_eq!(read(case, stores, &ids).await, expected, "{case}");
 }
 
-async fn one_that_exists_spoils_no_other(stores: &Stores<'_>, bench: &Bench) {
+async fn one_that_exists_spoils_no_other(stores: &Stores<'_>, bench: &Fixture) {
     let case = "a delivery that exists is not put again, and the others are";
     let [first, exists, last] = [(); 3].map(|()| delivery(bench));
     assert!(ok(case, stores.deliveries.put_one(&exists).await), "{case}: it is new");
@@ -68,7 +68,7 @@ async fn one_that_exists_spoils_no_other(stores: &Stores<'_>, bench: &Bench) {
     assert_eq!(read(case, stores, &ids).await, expected, "{case}: afterwards");
 }
 
-async fn of_one_id_that_comes_twice_the_first_is_put(stores: &Stores<'_>, bench: &Bench) {
+async fn of_one_id_that_comes_twice_the_first_is_put(stores: &Stores<'_>, bench: &Fixture) {
     let case = "of two deliveries with one id, the first is put";
     let (first, other) = (delivery(bench), delivery(bench));
     let second = WebhookDelivery { url: "https://example.com/other".to_owned(), ..first.clone() };

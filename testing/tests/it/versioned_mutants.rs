@@ -1,4 +1,4 @@
-//! Stores of shared states that break one promise each.
+//! Versioned stores that break one promise each.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use chrono::{TimeZone, Utc};
 use serde_json::Value;
 
-use crate::conformance::{Bench, shared};
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::memory::{PausedClock, SeededEntropy};
 use lambda_jobs_core::ports::{StoreError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::versioned::VersionedState;
+use lambda_jobs_testing::conformance::{Fixture, versioned};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
@@ -212,20 +212,20 @@ enum Kinds {
 
 fn passes(fault: Fault, kinds: Kinds) -> bool {
     let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
-    let bench = Bench::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
+    let fixture = Fixture::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
     let broken = Broken { stored: Stored::default(), fault };
     let run = || {
-        clock.run(shared::both_kinds(&broken, &broken, &bench));
+        clock.run(versioned::both_kinds(&broken, &broken, &fixture));
         match kinds {
-            Kinds::Breakers => clock.run(shared::suite::<Breaker>(&broken, &bench)),
-            Kinds::Limits => clock.run(shared::suite::<LimitState>(&broken, &bench)),
+            Kinds::Breakers => clock.run(versioned::suite::<Breaker>(&broken, &fixture)),
+            Kinds::Limits => clock.run(versioned::suite::<LimitState>(&broken, &fixture)),
         }
     };
     catch_unwind(AssertUnwindSafe(run)).is_ok()
 }
 
 #[test]
-fn no_broken_shared_store_passes_and_the_wrapper_itself_breaks_nothing() {
+fn no_broken_versioned_store_passes_and_the_wrapper_itself_breaks_nothing() {
     let of_breakers = OF_BOTH.into_iter().chain(OF_THE_LIST);
     let of_limits = of_breakers.clone().chain(OF_LIMITS);
     let passed: Vec<Fault> = of_breakers.filter(|fault| passes(*fault, Kinds::Breakers)).collect();

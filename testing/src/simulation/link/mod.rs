@@ -1,61 +1,62 @@
-//! One machine's way to the services: the ports, with everything that can happen in between.
+//! One machine's way to the services: the ports, with every fault that can happen in between.
+
+mod control;
+mod jobs;
+mod pruner;
+mod queue;
+mod schedules;
+mod versioned;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::simulation::facts::Via;
 use crate::simulation::faults::Fault;
 use crate::simulation::invariants;
-use crate::simulation::watch::Via;
-use crate::simulation::world::{State, World, at_once};
+use crate::simulation::world::{State, World};
 use lambda_jobs_core::clock::{BoxFuture, Clock, Entropy};
-use lambda_jobs_core::job::{JobId, JobRecord, Queue};
-use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DeadLetterQueue, DeadLettered, DueQuery,
-    HistoryEntry, HistoryQuery, InsertOutcome, JobIndex, JobQueue, JobStore, ListQuery, Outgoing, QueueError,
-    Receipt, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError, VisibilityChange,
-};
+use lambda_jobs_core::job::{JobId, JobRecord};
+use lambda_jobs_core::ports::{CorePorts, QueueError, StoreError};
 use lambda_jobs_core::processor::RunObserver;
 
 /// Who is at this end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Party {
+pub(in crate::simulation) enum Party {
     Worker(usize),
     Caller(usize),
     Dispatcher(usize),
 }
 
 /// A machine with a clock of its own, and its way to the services.
-pub(super) struct Link {
-    pub(super) world: Arc<World>,
-    pub(super) party: Party,
+pub(in crate::simulation) struct Link {
+    pub(in crate::simulation) world: Arc<World>,
+    pub(in crate::simulation) party: Party,
     skew: TimeDelta,
     /// How many calls to the store have failed in a row.
     failures: AtomicU32,
     /// When the control item was read last, by the world's monotonic clock.
-    pub(super) control_read_at: Mutex<Option<Duration>>,
+    pub(in crate::simulation) control_read_at: Mutex<Option<Duration>>,
 }
 
-/// How often the store fails by chance in a row; whoever asks once more has an answer. An outage may last longer.
+/// How often the store fails by chance in a row. The next call has an answer. An outage may last longer.
 const MOST_FAILURES: u32 = 3;
 /// How long a client waits for the store.
 const CLIENT_TIMEOUT_MS: u64 = 8_000;
 
 /// What happens to a whole call.
-pub(super) enum Fate {
+pub(in crate::simulation) enum Fate {
     Done,
     NoEffect,
     Throttled,
     AnswerLost,
 }
 
-/// The ports of whoever is at the end of a link.
-pub(super) fn core_ports(link: &Arc<Link>) -> CorePorts {
+/// The ports of the machine at the end of a link.
+pub(in crate::simulation) fn core_ports(link: &Arc<Link>) -> CorePorts {
     CorePorts {
         store: link.clone(),
         index: link.clone(),
@@ -77,16 +78,16 @@ pub(super) fn core_ports(link: &Arc<Link>) -> CorePorts {
 }
 
 impl Link {
-    pub(super) fn new(world: Arc<World>, party: Party) -> Self {
+    pub(in crate::simulation) fn new(world: Arc<World>, party: Party) -> Self {
         let skew = world.state().skew();
         Self { world, party, skew, failures: AtomicU32::new(0), control_read_at: Mutex::default() }
     }
 
-    pub(super) fn tell(&self, what: impl FnOnce() -> String) {
+    pub(in crate::simulation) fn tell(&self, what: impl FnOnce() -> String) {
         self.tell_in(&mut self.world.state(), what);
     }
 
-    pub(super) fn tell_in(&self, state: &mut State, what: impl FnOnce() -> String) {
+    pub(in crate::simulation) fn tell_in(&self, state: &mut State, what: impl FnOnce() -> String) {
         let who = || match self.party {
             Party::Worker(id) => format!("worker {id}"),
             Party::Caller(id) => format!("caller {id}"),
@@ -95,7 +96,7 @@ impl Link {
         state.timeline.tell(self.world.now() - self.world.start, who, what);
     }
 
-    pub(super) const fn worker(&self) -> Option<usize> {
+    pub(in crate::simulation) const fn worker(&self) -> Option<usize> {
         match self.party {
             Party::Worker(id) => Some(id),
             Party::Caller(_) | Party::Dispatcher(_) => None,
@@ -103,7 +104,7 @@ impl Link {
     }
 
     /// One await more at which this machine may be killed.
-    pub(super) async fn travel(&self) {
+    pub(in crate::simulation) async fn travel(&self) {
         let time = self.world.state().dice.millis(0..20);
         self.world.clock.sleep(time).await;
     }
@@ -115,7 +116,7 @@ impl Link {
     }
 
     /// What happens to a call that asks for a breaker or a limit.
-    pub(super) async fn shared_fate(&self) -> Fate {
+    pub(in crate::simulation) async fn shared_fate(&self) -> Fate {
         self.travel().await;
         {
             let mut state = self.world.state();
@@ -168,7 +169,7 @@ impl Link {
     }
 
     /// Waits for the store, now and then for long.
-    pub(super) async fn linger(&self) {
+    pub(in crate::simulation) async fn linger(&self) {
         let wait = {
             let mut state = self.world.state();
             let wait = state.dice.millis(0..CLIENT_TIMEOUT_MS);
@@ -191,7 +192,7 @@ impl Link {
     }
 
     /// Asks the store about several items, each of which may fail.
-    pub(super) async fn ask<I: Sync, T: Send>(
+    pub(in crate::simulation) async fn ask<I: Sync, T: Send>(
         &self,
         items: &[I],
         id: fn(&I) -> &JobId,
@@ -218,7 +219,7 @@ impl Link {
     }
 
     /// Asks the store about one thing that is no job.
-    pub(super) async fn asked<T>(
+    pub(in crate::simulation) async fn asked<T>(
         &self,
         effect: impl FnOnce() -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -229,7 +230,7 @@ impl Link {
         }
     }
 
-    pub(super) fn partly(&self) -> bool {
+    pub(in crate::simulation) fn partly(&self) -> bool {
         let may_fail = self.failures.load(Ordering::Relaxed) < MOST_FAILURES;
         let fails = may_fail && self.world.state().strikes(Fault::StorePartly, 80);
         if fails {
@@ -239,7 +240,7 @@ impl Link {
     }
 
     /// Writes, and sees what was written.
-    pub(super) fn write<T>(&self, via: Via, id: &JobId, effect: impl FnOnce() -> T) -> T {
+    pub(in crate::simulation) fn write<T>(&self, via: Via, id: &JobId, effect: impl FnOnce() -> T) -> T {
         let before = self.world.record(id);
         let outcome = effect();
         let after = self.world.record(id);
@@ -254,7 +255,7 @@ impl Link {
     }
 
     /// Asks the store about nothing in particular: whether it answers.
-    pub(super) async fn has_answer(&self) -> bool {
+    pub(in crate::simulation) async fn has_answer(&self) -> bool {
         matches!(self.store_fate().await, Fate::Done)
     }
 
@@ -285,11 +286,11 @@ impl Link {
     }
 }
 
-pub(super) fn unanswered() -> StoreError {
+pub(in crate::simulation) fn unanswered() -> StoreError {
     StoreError::new("call the store", "it timed out")
 }
 
-pub(super) fn only<T>(answers: Vec<T>) -> T {
+pub(in crate::simulation) fn only<T>(answers: Vec<T>) -> T {
     answers.into_iter().next().expect("one item in, one answer out")
 }
 
@@ -302,140 +303,6 @@ fn written(via: Via, before: Option<&JobRecord>, after: &JobRecord) -> String {
     };
     let (error, note) = (told("error", &after.error), told("note", &after.note));
     format!("{call} {}: {before} -> {}{error}{note}", after.id(), status(after))
-}
-
-#[async_trait]
-impl JobStore for Link {
-    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>> {
-        let one = |record: &JobRecord| {
-            self.write(Via::Insert, record.id(), || {
-                only(at_once(self.world.store.insert(std::slice::from_ref(record))))
-            })
-        };
-        self.ask(records, JobRecord::id, one).await
-    }
-
-    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>> {
-        let one = |request: &ClaimRequest| {
-            self.write(Via::Claim, &request.id, || {
-                only(at_once(self.world.store.claim(std::slice::from_ref(request))))
-            })
-        };
-        self.ask(requests, |request| &request.id, one).await
-    }
-
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
-        let one = |settlement: &Settlement| {
-            let part = SettleBatch { settlements: vec![settlement.clone()], ..*batch };
-            let id = settlement.record.id();
-            let outcome = self.write(Via::Settle, id, || only(at_once(self.world.store.settle(&part))));
-            if let (Ok(SettleOutcome::Fenced(_)), Some(worker)) = (&outcome, self.worker()) {
-                self.world.state().watch.fenced(worker, id);
-            }
-            outcome
-        };
-        self.ask(&batch.settlements, |settlement| settlement.record.id(), one).await
-    }
-
-    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
-        let one = |record: &JobRecord| {
-            self.write(Via::Replace, record.id(), || at_once(self.world.store.replace(record)))
-        };
-        self.ask(records, JobRecord::id, one).await
-    }
-
-    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
-        match self.store_fate().await {
-            Fate::Done => at_once(self.world.store.get(ids)),
-            _ => Err(unanswered()),
-        }
-    }
-
-    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
-        let fate = self.store_fate().await;
-        // These go by the time that a batch takes, not by its jobs, which is what the budget is for.
-        self.world.state().requests -= 1;
-        match fate {
-            Fate::Done => at_once(self.world.store.cancellations(ids)),
-            _ => Err(unanswered()),
-        }
-    }
-}
-
-#[async_trait]
-impl JobIndex for Link {
-    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
-        match self.store_fate().await {
-            Fate::Done => at_once(self.world.store.list(query)),
-            _ => Err(unanswered()),
-        }
-    }
-
-    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
-        match self.store_fate().await {
-            Fate::Done => at_once(self.world.store.due(query)),
-            _ => Err(unanswered()),
-        }
-    }
-
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError> {
-        match self.store_fate().await {
-            Fate::Done => at_once(self.world.store.history(query)),
-            _ => Err(unanswered()),
-        }
-    }
-
-    async fn counters(&self) -> Result<Vec<(String, Counters)>, StoreError> {
-        match self.store_fate().await {
-            Fate::Done => at_once(self.world.store.counters()),
-            _ => Err(unanswered()),
-        }
-    }
-}
-
-#[async_trait]
-impl JobQueue for Link {
-    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>> {
-        let one = |message: &Outgoing| {
-            let sent = only(at_once(self.world.queue.send(std::slice::from_ref(message))));
-            if sent.is_ok() {
-                self.world.accepted(&message.body);
-            }
-            sent
-        };
-        let what = |message: &Outgoing| format!("send to {} in {:?}", message.queue, message.delay);
-        self.post(messages, what, one).await
-    }
-
-    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), QueueError>> {
-        let one = |deferral: &VisibilityChange| {
-            only(at_once(self.world.queue.change_visibility(std::slice::from_ref(deferral))))
-        };
-        let what = |deferral: &VisibilityChange| {
-            format!("defer a message of {} for {:?}", deferral.queue, deferral.wait)
-        };
-        self.post(deferrals, what, one).await
-    }
-
-    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
-        let one = |receipt: &Receipt| {
-            only(at_once(JobQueue::delete(&*self.world.queue, std::slice::from_ref(receipt))))
-        };
-        self.post(receipts, |receipt| format!("delete a message of {}", receipt.queue), one).await
-    }
-
-    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>> {
-        let one =
-            |letter: &DeadLetter| only(at_once(self.world.queue.dead_letter(std::slice::from_ref(letter))));
-        self.post(letters, |letter| format!("dead-letter: {}", letter.reason), one).await
-    }
-}
-
-#[async_trait]
-impl DeadLetterQueue for Link {
-    async fn list(&self, queue: Queue, limit: usize) -> Result<Vec<DeadLettered>, QueueError> {
-        at_once(DeadLetterQueue::list(&*self.world.queue, queue, limit))
-    }
 }
 
 impl Clock for Link {

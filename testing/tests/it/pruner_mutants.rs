@@ -1,4 +1,4 @@
-//! Archives that break one promise each.
+//! Pruners that break one promise each.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{TimeZone, Utc};
 
-use crate::conformance::{Bench, job_archive};
 use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
     Archived, FinishedJob, HistoryPart, JobPruner, JobStore, ReplaceOutcome, StoreError,
 };
+use lambda_jobs_testing::conformance::{Fixture, job_pruner};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
@@ -134,15 +134,15 @@ impl JobPruner for Broken {
 
 fn passes(fault: Fault) -> bool {
     let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
-    let bench = Bench::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
+    let fixture = Fixture::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
     let inner = Arc::new(MemoryJobStore::new());
     let broken = Broken { inner: inner.clone(), fault };
-    let setup = job_archive::Setup { store: &*inner, index: &*inner, archive: &broken };
-    catch_unwind(AssertUnwindSafe(|| clock.run(job_archive::suite(setup, &bench)))).is_ok()
+    let setup = job_pruner::Setup { store: &*inner, index: &*inner, pruner: &broken };
+    catch_unwind(AssertUnwindSafe(|| clock.run(job_pruner::suite(setup, &fixture)))).is_ok()
 }
 
 #[test]
-fn no_broken_archive_passes_and_the_wrapper_itself_breaks_nothing() {
+fn no_broken_pruner_passes_and_the_wrapper_itself_breaks_nothing() {
     let passed: Vec<Fault> = FAULTS.into_iter().filter(|fault| passes(*fault)).collect();
     assert_eq!(passed, [], "these faults go unnoticed");
     assert!(passes(Fault::None));

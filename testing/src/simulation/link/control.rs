@@ -22,7 +22,7 @@ impl ControlStore for Link {
         {
             let mut state = self.world.state();
             state.watch.check(invariants::the_control_is_read_once_in_five_seconds(is_worker, since));
-            // It goes by time, not by jobs.
+            // Their number depends on time, not on jobs.
             state.control_reads += 1;
         }
         self.asked(|| at_once(self.world.control.load())).await

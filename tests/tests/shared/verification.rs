@@ -1,4 +1,4 @@
-//! Receivers as users write them: processes that verify what the local stack delivers to them.
+//! Receivers as users write them: processes that verify the deliveries of the local stack.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// Starts one that goes by this secret, on a free port, and waits until it says where it listens.
+    /// Starts one with this secret, on a free port, and waits until it prints its URL.
     async fn start(mut program: Command, secret: &str) -> Self {
         program.env("WEBHOOK_SECRET", secret).env("PORT", "0");
-        // A library may complain of what it refuses.
+        // A library may complain about deliveries that it refuses.
         program.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut process = program.spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
@@ -33,7 +33,7 @@ impl Receiver {
     }
 }
 
-/// A secret that nobody was ever given.
+/// A secret that no endpoint has.
 const WRONG: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 struct Sender {

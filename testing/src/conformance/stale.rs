@@ -1,42 +1,41 @@
-//! What [`QueueStats`] and a [`StaleMessages`] promise.
+//! What every [`QueueStats`] and [`StaleMessages`] promise.
 //!
-//! The suite measures the queues as a whole, so nobody else may use them meanwhile. It takes out what it has
-//! put in.
+//! The suite measures whole queues, so nobody else may use them meanwhile. It deletes the messages that it sends.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::conformance::Bench;
-use crate::conformance::bench::{all_ok, ok};
+use crate::conformance::Fixture;
+use crate::conformance::fixture::{all_ok, ok};
 use lambda_jobs_core::job::Queue;
 use lambda_jobs_core::ports::{JobQueue, Outgoing, QueueDepth, QueueStats, ReceivedMessage, StaleMessages};
 
-/// What is looked at: three ports of the same queues.
+/// Three ports of the same queues.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
-    /// Where messages are sent.
+    /// Sends messages.
     pub queue: &'a dyn JobQueue,
-    /// What measures them.
+    /// Counts messages.
     pub stats: &'a dyn QueueStats,
-    /// What takes them out.
-    pub backlog: &'a dyn StaleMessages,
+    /// Receives and deletes stale messages.
+    pub stale: &'a dyn StaleMessages,
 }
 
 /// How many messages are sent: more than one receive brings.
 const COUNT: usize = 13;
-/// How often a queue is looked at that may not show everything at once.
+/// How often to receive, because one receive may not show all messages.
 const LOOKS: usize = 50;
 
 /// Runs every case.
-pub async fn suite(setup: &Setup<'_>, bench: &Bench) {
-    depths_are_told_in_the_order_asked_for(setup, bench).await;
-    what_is_received_is_hidden_and_can_be_deleted(setup, bench).await;
+pub async fn suite(setup: &Setup<'_>, fixture: &Fixture) {
+    depths_are_told_in_the_order_asked_for(setup, fixture).await;
+    what_is_received_is_hidden_and_can_be_deleted(setup, fixture).await;
 }
 
-fn message(bench: &Bench, queue: Queue, delay: u64) -> Outgoing {
-    let body = json!({ "name": "backlog", "id": bench.id() }).to_string();
+fn message(fixture: &Fixture, queue: Queue, delay: u64) -> Outgoing {
+    let body = json!({ "name": "backlog", "id": fixture.id() }).to_string();
     Outgoing { queue, body, delay: Duration::from_secs(delay), group: Some("tenant".to_owned()) }
 }
 
@@ -44,30 +43,30 @@ async fn depths(setup: &Setup<'_>, case: &str, queues: &[Queue]) -> Vec<QueueDep
     all_ok(case, setup.stats.depths(queues).await)
 }
 
-async fn depths_are_told_in_the_order_asked_for(setup: &Setup<'_>, bench: &Bench) {
+async fn depths_are_told_in_the_order_asked_for(setup: &Setup<'_>, fixture: &Fixture) {
     let case = "the depths of queues";
     let queues = [Queue::Webhooks, Queue::Low, Queue::High];
     let before = depths(setup, case, &queues).await;
     let sent = [(Queue::Webhooks, 0), (Queue::High, 600), (Queue::High, 600)];
-    let sent: Vec<Outgoing> = sent.into_iter().map(|(queue, delay)| message(bench, queue, delay)).collect();
+    let sent: Vec<Outgoing> = sent.into_iter().map(|(queue, delay)| message(fixture, queue, delay)).collect();
     all_ok(case, setup.queue.send(&sent).await);
     let mut expected = before.clone();
     expected[0].visible += 1;
     expected[2].delayed += 2;
-    bench.eventually(case, expected, || depths(setup, case, &queues)).await;
+    fixture.eventually(case, expected, || depths(setup, case, &queues)).await;
     let received = receive(setup, case, Queue::Webhooks, 1).await;
     let mut expected = before;
     expected[0].in_flight += 1;
     expected[2].delayed += 2;
-    bench.eventually(case, expected, || depths(setup, case, &queues)).await;
-    all_ok(case, setup.backlog.delete(&received).await);
+    fixture.eventually(case, expected, || depths(setup, case, &queues)).await;
+    all_ok(case, setup.stale.delete(&received).await);
 }
 
 /// Receives until so many messages are there.
 async fn receive(setup: &Setup<'_>, case: &str, queue: Queue, count: usize) -> Vec<ReceivedMessage> {
     let mut received = Vec::new();
     for _ in 0..LOOKS {
-        let batch = ok(case, setup.backlog.receive(queue).await);
+        let batch = ok(case, setup.stale.receive(queue).await);
         assert!(batch.len() <= 10, "{case}: at most ten at once, got {}", batch.len());
         received.extend(batch);
         if received.len() >= count {
@@ -78,9 +77,9 @@ async fn receive(setup: &Setup<'_>, case: &str, queue: Queue, count: usize) -> V
     received
 }
 
-async fn what_is_received_is_hidden_and_can_be_deleted(setup: &Setup<'_>, bench: &Bench) {
+async fn what_is_received_is_hidden_and_can_be_deleted(setup: &Setup<'_>, fixture: &Fixture) {
     let case = "what is received is complete, hidden, and can be deleted";
-    let sent: Vec<Outgoing> = (0..COUNT).map(|_| message(bench, Queue::Normal, 0)).collect();
+    let sent: Vec<Outgoing> = (0..COUNT).map(|_| message(fixture, Queue::Normal, 0)).collect();
     all_ok(case, setup.queue.send(&sent).await);
     let received = receive(setup, case, Queue::Normal, COUNT).await;
     let bodies = |bodies: Vec<&String>| bodies.into_iter().cloned().collect::<BTreeSet<String>>();
@@ -92,11 +91,11 @@ async fn what_is_received_is_hidden_and_can_be_deleted(setup: &Setup<'_>, bench:
     for message in &received {
         assert_eq!((message.queue, message.receive_count), (Queue::Normal, 1), "{case}");
         assert_eq!(message.group.as_deref(), Some("tenant"), "{case}: its group");
-        let age = (bench.now() - message.sent_at).num_seconds();
+        let age = (fixture.now() - message.sent_at).num_seconds();
         assert!((-5..60).contains(&age), "{case}: sent {age} s ago");
     }
-    assert_eq!(ok(case, setup.backlog.receive(Queue::Normal).await), Vec::new(), "{case}: hidden");
-    all_ok(case, setup.backlog.delete(&received).await);
+    assert_eq!(ok(case, setup.stale.receive(Queue::Normal).await), Vec::new(), "{case}: hidden");
+    all_ok(case, setup.stale.delete(&received).await);
     let left = || async { depths(setup, case, &[Queue::Normal]).await[0].in_flight };
-    bench.eventually(case, 0, left).await;
+    fixture.eventually(case, 0, left).await;
 }

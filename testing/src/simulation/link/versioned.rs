@@ -1,7 +1,7 @@
 //! One machine's way to the breakers and limits of the fleet.
 //!
-//! They fail like any other call to the store. What is asked of them goes by how a dependency does, and by how
-//! full a limit is, so it is counted apart from what jobs cost.
+//! They fail like any other call to the store. The number of these requests depends on dependencies and limits, not on
+//! jobs, so they are counted apart.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What the suites work with.
+//! The clock, the randomness and the fresh names that suites use.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use lambda_jobs_core::clock::{Clock, Entropy};
 use lambda_jobs_core::job::{Claim, ClaimId, JobDefinition, JobId, JobRecord, Queue};
 use lambda_jobs_core::ports::{ClaimRequest, Fence, JobStore, SettleBatch, SettleOutcome, Settlement};
 
-/// A clock, randomness, and what follows from them: names that nobody has used.
+/// A clock and randomness. From them a suite makes names that nobody has used.
 #[derive(Clone)]
-pub struct Bench {
+pub struct Fixture {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
 
-/// How often, and with what wait in between, a suite looks for what may appear late.
+/// How often a suite looks for what may appear late, and how long it waits between two looks.
 const LOOKS: u32 = 50;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-impl Bench {
-    /// The adapter's clock, and randomness that is new for every run against the same backend.
+impl Fixture {
+    /// Takes the adapter's clock, and randomness that differs in every run against the same backend.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         Self { clock, entropy }
@@ -84,7 +84,7 @@ impl Bench {
         }
     }
 
-    /// Writes records that are running, and answers them.
+    /// Writes running records, and returns them.
     pub(super) async fn running(
         &self,
         store: &dyn JobStore,
@@ -141,7 +141,7 @@ pub(super) fn settlement(record: JobRecord) -> Settlement {
     Settlement { fence: claim.map_or(Fence::Absent, Fence::Claim), record }
 }
 
-/// The value, or the end of the suite.
+/// The value. An error fails the suite.
 pub(super) fn ok<T, E: std::error::Error>(case: &str, result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,
@@ -149,18 +149,18 @@ pub(super) fn ok<T, E: std::error::Error>(case: &str, result: Result<T, E>) -> T
     }
 }
 
-/// The values, or the end of the suite.
+/// The values. An error fails the suite.
 pub(super) fn all_ok<T, E: std::error::Error>(case: &str, results: Vec<Result<T, E>>) -> Vec<T> {
     results.into_iter().map(|result| ok(case, result)).collect()
 }
 
-/// The record as an adapter may answer it where the payload is left to the caller.
+/// The record without its payload, as an adapter may return it if the caller knows the payload.
 pub(super) fn bare(mut record: JobRecord) -> JobRecord {
     record.definition.payload = Value::Null;
     record
 }
 
-/// JSON that a store could lose or bend.
+/// JSON that a store could lose or change.
 pub(super) fn difficult_values() -> Vec<Value> {
     let text = |bytes: usize| json!({ "text": "x".repeat(bytes) });
     let mut deep = json!(1);

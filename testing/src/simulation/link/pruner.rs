@@ -1,9 +1,9 @@
-//! One machine's way to what is over.
+//! One machine's way to finished jobs, and their removal.
 
 use async_trait::async_trait;
 
+use crate::simulation::facts::Via;
 use crate::simulation::link::{Link, only, unanswered};
-use crate::simulation::watch::Via;
 use crate::simulation::world::at_once;
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{Archived, FinishedJob, HistoryPart, JobPruner, StoreError};

@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use chrono::{TimeZone, Utc};
 use serde_json::{Value, json};
 
-use crate::conformance::{Bench, job_index, job_store};
 use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Revision};
 use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
@@ -16,6 +15,7 @@ use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
     JobIndex, JobStore, ListQuery, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
 };
+use lambda_jobs_testing::conformance::{Fixture, job_index, job_store};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
@@ -310,13 +310,13 @@ impl JobIndex for Broken {
 
 fn passes(fault: Fault, of_the_index: bool) -> bool {
     let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
-    let bench = Bench::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
+    let fixture = Fixture::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
     let broken = Broken { inner: MemoryJobStore::new(), fault };
     let run = || {
         if of_the_index {
-            clock.run(job_index::suite(&broken, &broken, &bench));
+            clock.run(job_index::suite(&broken, &broken, &fixture));
         } else {
-            clock.run(job_store::suite(&broken, &bench));
+            clock.run(job_store::suite(&broken, &fixture));
         }
     };
     catch_unwind(AssertUnwindSafe(run)).is_ok()

@@ -1,4 +1,4 @@
-//! A server for webhooks that answers as it is told to.
+//! A server that receives webhooks and returns the status codes that a test gives it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Serves on a free port: these answers first, then 500 for ever. Answers its address too.
+    /// Serves on a free port: these answers first, then 500 for ever. Returns its URL too.
     pub(crate) async fn serve(answers: impl IntoIterator<Item = u16>) -> (Self, String) {
         let receiver =
             Self { answers: Arc::new(Mutex::new(answers.into_iter().collect())), ..Self::default() };

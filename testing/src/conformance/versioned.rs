@@ -4,24 +4,24 @@ use std::fmt::Debug;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::conformance::Bench;
-use crate::conformance::bench::{all_ok, ok};
+use crate::conformance::Fixture;
+use crate::conformance::fixture::{all_ok, ok};
 use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Counts, Window};
 use lambda_jobs_core::families::webhook::{Endpoint, EndpointId, EndpointSpec, WebhookSecret};
 use lambda_jobs_core::limit::{LimitRequest, LimitState, Quota};
 use lambda_jobs_core::ports::{VersionedOutcome, VersionedStore};
 use lambda_jobs_core::versioned::VersionedState;
 
-/// A kind of states that the suite can make.
+/// A kind of state that the suite can make.
 pub trait Sample: VersionedState + Debug {
-    /// One that was never written.
+    /// A state that was never written.
     fn unwritten(name: &str, now: DateTime<Utc>) -> Self;
 
-    /// Its next revision, by this writer. Two writers of one instant make the same change.
+    /// The next revision, by this writer. Two writers at one instant make the same change.
     #[must_use]
     fn changed(&self, writer: u64, now: DateTime<Utc>) -> Self;
 
-    /// Names that are hard to keep apart or to write, all beginning with a fresh one.
+    /// Names that are hard to store or to tell apart. Each begins with `fresh`.
     fn difficult(fresh: &str) -> Vec<String>;
 }
 
@@ -98,36 +98,36 @@ fn with(fresh: &str, ends: Vec<String>) -> Vec<String> {
 const SIZES: [usize; 5] = [1, 25, 26, 100, 101];
 
 /// Runs every case with the states of one kind.
-pub async fn suite<T: Sample>(store: &dyn VersionedStore<T>, bench: &Bench) {
-    what_is_saved_is_loaded(store, bench).await;
-    only_the_next_revision_is_saved(store, bench).await;
-    of_two_equal_changes_the_second_is_not_taken_for_the_first(store, bench).await;
-    a_save_that_is_made_again_succeeds(store, bench).await;
-    many_are_saved_and_loaded_in_their_order(store, bench).await;
-    one_that_is_refused_does_not_keep_the_others(store, bench).await;
-    names_are_kept_apart(store, bench).await;
-    all_are_listed_by_name(store, bench).await;
+pub async fn suite<T: Sample>(store: &dyn VersionedStore<T>, fixture: &Fixture) {
+    what_is_saved_is_loaded(store, fixture).await;
+    only_the_next_revision_is_saved(store, fixture).await;
+    of_two_equal_changes_the_second_is_not_taken_for_the_first(store, fixture).await;
+    a_save_that_is_made_again_succeeds(store, fixture).await;
+    many_are_saved_and_loaded_in_their_order(store, fixture).await;
+    one_that_is_refused_does_not_keep_the_others(store, fixture).await;
+    names_are_kept_apart(store, fixture).await;
+    all_are_listed_by_name(store, fixture).await;
 }
 
-/// Runs the case that takes stores of both kinds: they may use the same names.
+/// Runs the case that needs a store of breakers and one of limits: both may use the same names.
 pub async fn both_kinds(
     breakers: &dyn VersionedStore<Breaker>,
     limits: &dyn VersionedStore<LimitState>,
-    bench: &Bench,
+    fixture: &Fixture,
 ) {
     let case = "states of two kinds may have one name";
-    let name = bench.fresh("both");
-    let breaker = first::<Breaker>(&name, bench);
+    let name = fixture.fresh("both");
+    let breaker = first::<Breaker>(&name, fixture);
     save(breakers, case, &breaker).await;
     assert_eq!(load(limits, case, &name).await, None, "{case}: there is no limit yet");
-    let limit = first::<LimitState>(&name, bench);
+    let limit = first::<LimitState>(&name, fixture);
     save(limits, case, &limit).await;
     assert_eq!(load(breakers, case, &name).await, Some(breaker), "{case}: the breaker");
     assert_eq!(load(limits, case, &name).await, Some(limit), "{case}: the limit");
 }
 
-fn first<T: Sample>(name: &str, bench: &Bench) -> T {
-    T::unwritten(name, bench.now()).changed(bench.random(), bench.now())
+fn first<T: Sample>(name: &str, fixture: &Fixture) -> T {
+    T::unwritten(name, fixture.now()).changed(fixture.random(), fixture.now())
 }
 
 async fn load<T: Sample>(store: &dyn VersionedStore<T>, case: &str, name: &str) -> Option<T> {
@@ -150,26 +150,26 @@ fn conflict<T: Sample>(found: Option<&T>) -> VersionedOutcome<T> {
     VersionedOutcome::Conflict(found.cloned().map(Box::new))
 }
 
-async fn what_is_saved_is_loaded<T: Sample>(store: &dyn VersionedStore<T>, bench: &Bench) {
+async fn what_is_saved_is_loaded<T: Sample>(store: &dyn VersionedStore<T>, fixture: &Fixture) {
     let case = "a state is loaded as it was saved";
-    let name = bench.fresh("state");
+    let name = fixture.fresh("state");
     assert_eq!(load(store, case, &name).await, None, "{case}: before the first time");
-    let mut state = first::<T>(&name, bench);
+    let mut state = first::<T>(&name, fixture);
     for revision in 1..=4 {
         assert_eq!(state.revision(), revision, "{case}");
         save(store, case, &state).await;
         assert_eq!(load(store, case, &name).await.as_ref(), Some(&state), "{case}: revision {revision}");
-        state = state.changed(u64::MAX - revision, bench.now() + TimeDelta::nanoseconds(1));
+        state = state.changed(u64::MAX - revision, fixture.now() + TimeDelta::nanoseconds(1));
     }
 }
 
-async fn only_the_next_revision_is_saved<T: Sample>(store: &dyn VersionedStore<T>, bench: &Bench) {
+async fn only_the_next_revision_is_saved<T: Sample>(store: &dyn VersionedStore<T>, fixture: &Fixture) {
     let case = "a state is saved only as the next revision of the stored one";
-    let name = bench.fresh("state");
-    let unwritten = T::unwritten(&name, bench.now());
-    let one = first::<T>(&name, bench);
-    let two = one.changed(bench.random(), bench.now());
-    let three = two.changed(bench.random(), bench.now());
+    let name = fixture.fresh("state");
+    let unwritten = T::unwritten(&name, fixture.now());
+    let one = first::<T>(&name, fixture);
+    let two = one.changed(fixture.random(), fixture.now());
+    let three = two.changed(fixture.random(), fixture.now());
     for early in [&unwritten, &two] {
         assert_eq!(try_save(store, case, early).await, conflict(None), "{case}: before the first");
         assert_eq!(load(store, case, &name).await, None, "{case}: nothing was written");
@@ -179,7 +179,7 @@ async fn only_the_next_revision_is_saved<T: Sample>(store: &dyn VersionedStore<T
         assert_eq!(try_save(store, case, wrong).await, conflict(Some(&one)), "{case}: after the first");
     }
     save(store, case, &two).await;
-    let other = first::<T>(&name, bench);
+    let other = first::<T>(&name, fixture);
     for wrong in [&unwritten, &one, &other] {
         assert_eq!(try_save(store, case, wrong).await, conflict(Some(&two)), "{case}: an earlier one");
     }
@@ -188,10 +188,10 @@ async fn only_the_next_revision_is_saved<T: Sample>(store: &dyn VersionedStore<T
 
 async fn of_two_equal_changes_the_second_is_not_taken_for_the_first<T: Sample>(
     store: &dyn VersionedStore<T>,
-    bench: &Bench,
+    fixture: &Fixture,
 ) {
     let case = "of two who make the same change of one revision only the first has made it";
-    let (name, now) = (bench.fresh("state"), bench.now());
+    let (name, now) = (fixture.fresh("state"), fixture.now());
     let mut state = T::unwritten(&name, now);
     for revision in 1..=3 {
         let (mine, theirs) = (state.changed(1, now), state.changed(2, now));
@@ -203,25 +203,28 @@ async fn of_two_equal_changes_the_second_is_not_taken_for_the_first<T: Sample>(
     }
 }
 
-async fn a_save_that_is_made_again_succeeds<T: Sample>(store: &dyn VersionedStore<T>, bench: &Bench) {
+async fn a_save_that_is_made_again_succeeds<T: Sample>(store: &dyn VersionedStore<T>, fixture: &Fixture) {
     let case = "a save is made again after its answer was lost";
-    let mut state = first::<T>(&bench.fresh("state"), bench);
+    let mut state = first::<T>(&fixture.fresh("state"), fixture);
     for _ in 0..2 {
         for _ in 0..2 {
             save(store, case, &state).await;
             let found = load(store, case, &state.name()).await;
             assert_eq!(found.as_ref(), Some(&state), "{case}");
         }
-        state = state.changed(bench.random(), bench.now());
+        state = state.changed(fixture.random(), fixture.now());
     }
 }
 
-async fn many_are_saved_and_loaded_in_their_order<T: Sample>(store: &dyn VersionedStore<T>, bench: &Bench) {
+async fn many_are_saved_and_loaded_in_their_order<T: Sample>(
+    store: &dyn VersionedStore<T>,
+    fixture: &Fixture,
+) {
     let case = "many states are saved and loaded at once, in their order";
     assert!(ok(case, store.load(&[]).await).is_empty(), "{case}: none");
     assert!(store.save(&[]).await.is_empty(), "{case}: none");
     for size in SIZES {
-        let states: Vec<T> = (0..size).map(|_| first(&bench.fresh("state"), bench)).collect();
+        let states: Vec<T> = (0..size).map(|_| first(&fixture.fresh("state"), fixture)).collect();
         let every_other: Vec<T> = states.iter().step_by(2).cloned().collect();
         for outcome in all_ok(case, store.save(&every_other).await) {
             assert_eq!(outcome, VersionedOutcome::Saved, "{case}: {size}");
@@ -239,24 +242,24 @@ async fn many_are_saved_and_loaded_in_their_order<T: Sample>(store: &dyn Version
 
 async fn one_that_is_refused_does_not_keep_the_others<T: Sample>(
     store: &dyn VersionedStore<T>,
-    bench: &Bench,
+    fixture: &Fixture,
 ) {
     let case = "of many states each is saved or refused by itself, and answered in order";
-    let states: Vec<T> = (0..30).map(|_| first(&bench.fresh("state"), bench)).collect();
+    let states: Vec<T> = (0..30).map(|_| first(&fixture.fresh("state"), fixture)).collect();
     for state in states.iter().step_by(3) {
         save(store, case, state).await;
     }
-    let theirs: Vec<T> = states.iter().map(|state| first(&state.name(), bench)).collect();
+    let theirs: Vec<T> = states.iter().map(|state| first(&state.name(), fixture)).collect();
     for (at, outcome) in all_ok(case, store.save(&theirs).await).into_iter().enumerate() {
         let expected = if at % 3 == 0 { conflict(Some(&states[at])) } else { VersionedOutcome::Saved };
         assert_eq!(outcome, expected, "{case}: {at}");
     }
 }
 
-async fn names_are_kept_apart<T: Sample>(store: &dyn VersionedStore<T>, bench: &Bench) {
+async fn names_are_kept_apart<T: Sample>(store: &dyn VersionedStore<T>, fixture: &Fixture) {
     let case = "names that differ in a character are different names";
-    let names = T::difficult(&bench.fresh("n"));
-    let states: Vec<T> = names.iter().map(|name| first(name, bench)).collect();
+    let names = T::difficult(&fixture.fresh("n"));
+    let states: Vec<T> = names.iter().map(|name| first(name, fixture)).collect();
     for state in &states {
         assert_eq!(load(store, case, &state.name()).await, None, "{case}: {:?}", state.name());
         save(store, case, state).await;
@@ -265,20 +268,20 @@ async fn names_are_kept_apart<T: Sample>(store: &dyn VersionedStore<T>, bench: &
     for (state, found) in states.iter().zip(found) {
         assert_eq!(found.as_ref(), Some(state), "{case}: {:?}", state.name());
     }
-    let next: Vec<T> = states.iter().map(|state| state.changed(bench.random(), bench.now())).collect();
+    let next: Vec<T> = states.iter().map(|state| state.changed(fixture.random(), fixture.now())).collect();
     for outcome in all_ok(case, store.save(&next).await) {
         assert_eq!(outcome, VersionedOutcome::Saved, "{case}: the next revision");
     }
 }
 
-async fn all_are_listed_by_name<T: Sample>(store: &dyn VersionedStore<T>, bench: &Bench) {
+async fn all_are_listed_by_name<T: Sample>(store: &dyn VersionedStore<T>, fixture: &Fixture) {
     let case = "all states are listed, by name, as they are";
-    let fresh = bench.fresh("listed");
-    let mut states: Vec<T> = (0..40).map(|at| first(&format!("{fresh}-{at:02}"), bench)).collect();
+    let fresh = fixture.fresh("listed");
+    let mut states: Vec<T> = (0..40).map(|at| first(&format!("{fresh}-{at:02}"), fixture)).collect();
     all_ok(case, store.save(&states.iter().rev().cloned().collect::<Vec<T>>()).await);
-    states[7] = states[7].changed(bench.random(), bench.now());
+    states[7] = states[7].changed(fixture.random(), fixture.now());
     save(store, case, &states[7]).await;
-    bench
+    fixture
         .eventually(case, states, || async {
             let listed = ok(case, store.list().await);
             assert!(listed.is_sorted_by_key(T::name), "{case}: they are in order");

@@ -1,0 +1,104 @@
+//! One machine's way to the records of jobs, and to their index.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+
+use crate::simulation::facts::Via;
+use crate::simulation::link::{Fate, Link, only, unanswered};
+use crate::simulation::world::at_once;
+use lambda_jobs_core::job::{JobId, JobRecord};
+use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::{
+    ClaimOutcome, ClaimRequest, Counters, DueQuery, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex,
+    JobStore, ListQuery, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+};
+
+#[async_trait]
+impl JobStore for Link {
+    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>> {
+        let one = |record: &JobRecord| {
+            self.write(Via::Insert, record.id(), || {
+                only(at_once(self.world.store.insert(std::slice::from_ref(record))))
+            })
+        };
+        self.ask(records, JobRecord::id, one).await
+    }
+
+    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>> {
+        let one = |request: &ClaimRequest| {
+            self.write(Via::Claim, &request.id, || {
+                only(at_once(self.world.store.claim(std::slice::from_ref(request))))
+            })
+        };
+        self.ask(requests, |request| &request.id, one).await
+    }
+
+    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
+        let one = |settlement: &Settlement| {
+            let part = SettleBatch { settlements: vec![settlement.clone()], ..*batch };
+            let id = settlement.record.id();
+            let outcome = self.write(Via::Settle, id, || only(at_once(self.world.store.settle(&part))));
+            if let (Ok(SettleOutcome::Fenced(_)), Some(worker)) = (&outcome, self.worker()) {
+                self.world.state().watch.fenced(worker, id);
+            }
+            outcome
+        };
+        self.ask(&batch.settlements, |settlement| settlement.record.id(), one).await
+    }
+
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
+        let one = |record: &JobRecord| {
+            self.write(Via::Replace, record.id(), || at_once(self.world.store.replace(record)))
+        };
+        self.ask(records, JobRecord::id, one).await
+    }
+
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
+        match self.store_fate().await {
+            Fate::Done => at_once(self.world.store.get(ids)),
+            _ => Err(unanswered()),
+        }
+    }
+
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+        let fate = self.store_fate().await;
+        // These go by the time that a batch takes, not by its jobs, which is what the budget is for.
+        self.world.state().requests -= 1;
+        match fate {
+            Fate::Done => at_once(self.world.store.cancellations(ids)),
+            _ => Err(unanswered()),
+        }
+    }
+}
+
+#[async_trait]
+impl JobIndex for Link {
+    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+        match self.store_fate().await {
+            Fate::Done => at_once(self.world.store.list(query)),
+            _ => Err(unanswered()),
+        }
+    }
+
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
+        match self.store_fate().await {
+            Fate::Done => at_once(self.world.store.due(query)),
+            _ => Err(unanswered()),
+        }
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError> {
+        match self.store_fate().await {
+            Fate::Done => at_once(self.world.store.history(query)),
+            _ => Err(unanswered()),
+        }
+    }
+
+    async fn counters(&self) -> Result<Vec<(String, Counters)>, StoreError> {
+        match self.store_fate().await {
+            Fate::Done => at_once(self.world.store.counters()),
+            _ => Err(unanswered()),
+        }
+    }
+}

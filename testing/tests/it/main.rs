@@ -1,0 +1,16 @@
+//! What the crate gives to tests, itself tested: the suites pass what they should, and nothing else.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that meets these has failed"
+)]
+
+mod floors;
+#[path = "../../../core/tests/it/imports.rs"]
+mod imports;
+mod memory;
+mod pruner_mutants;
+mod store_mutants;
+mod versioned_mutants;
