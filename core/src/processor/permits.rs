@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::job::{JobId, LimitKey};
-use crate::protection::{BulkheadHolder, ReturnedLeases, Permit};
+use crate::protection::{BulkheadHolder, Permit, ReturnedLeases};
 
 /// The probes and leases of a batch's jobs. A job holds them until it ends, or until it turns out not to run.
 pub(super) struct Permits {
@@ -65,5 +65,8 @@ pub(super) fn leases(permits: &[JobPermits]) -> Vec<ReturnedLeases> {
     for (key, holder) in permits.iter().flat_map(|job| &job.leases) {
         *leases.entry((key, *holder)).or_default() += 1;
     }
-    leases.into_iter().map(|((key, holder), jobs)| ReturnedLeases { key: key.clone(), holder, jobs }).collect()
+    leases
+        .into_iter()
+        .map(|((key, holder), jobs)| ReturnedLeases { key: key.clone(), holder, jobs })
+        .collect()
 }

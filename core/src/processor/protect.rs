@@ -11,7 +11,7 @@ use super::job::Job;
 use super::permits::leases;
 use crate::job::{Blocker, BreakerName, JobId, LimitKey};
 use crate::limit::{Granted, LimitRequest, Quota};
-use crate::protection::{LimitQuery, CallEnd, Permit, Refusal};
+use crate::protection::{CallEnd, LimitQuery, Permit, Refusal};
 
 impl Job {
     /// Whether it was deferred before, and so has waited for its turn.
@@ -155,7 +155,13 @@ impl Batch<'_> {
     }
 
     /// Gives a crowd what its limit granted. Takes the jobs out that got nothing, and returns them.
-    fn heed(&self, answer: &Granted, ask: &LimitQuery, crowd: &Crowd, jobs: &mut [Option<Job>]) -> Vec<Blocked> {
+    fn heed(
+        &self,
+        answer: &Granted,
+        ask: &LimitQuery,
+        crowd: &Crowd,
+        jobs: &mut [Option<Job>],
+    ) -> Vec<Blocked> {
         let mut later = answer.later.iter();
         let mut blocked = Vec::new();
         for (position, at) in crowd.members.iter().enumerate() {
@@ -182,7 +188,7 @@ impl Batch<'_> {
             holder: self.processor.entropy.next_u64(),
             lease_until: self.lease_until,
         };
-        LimitQuery { key: key.clone(), quota: crowd.quota, wanted }
+        LimitQuery { key: key.clone(), quota: crowd.quota, request }
     }
 
     /// Returns everything that is still held at the end of the batch.

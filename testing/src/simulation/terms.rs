@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::simulation::outside::Outside;
-use lambda_jobs_core::breaker::BulkheadTerms;
+use lambda_jobs_core::bulkhead::BulkheadTerms;
 use lambda_jobs_core::limit::Rate;
 
 /// What limits allow of the jobs of one handler.

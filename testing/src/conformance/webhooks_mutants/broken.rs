@@ -6,10 +6,6 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, Utc};
 
-<<<<<<< HEAD:testing/src/conformance/webhooks_mutants/broken.rs
-=======
-use crate::conformance::{Fixture, webhooks};
->>>>>>> simu:testing/src/conformance/webhooks_mutants.rs
 use lambda_jobs_core::families::webhook::ports::{
     AttemptOutcome, Deliveries, DeliveryAttempt, DeliveryAttempts, DeliveryQuery, DeliveryStatus,
     EndedAttempt, WaitingDeliveries, WaitingDelivery, WaitingQuery, WebhookDelivery,
@@ -320,20 +316,3 @@ impl WaitingDeliveries for Broken {
         Ok(Page { items: found.into_iter().map(|(_, one)| one).collect(), cursor })
     }
 }
-<<<<<<< HEAD:testing/src/conformance/webhooks_mutants/broken.rs
-=======
-
-fn passes(fault: Fault) -> bool {
-    let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
-    let bench = Fixture::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
-    let broken = Broken::new(fault);
-    catch_unwind(AssertUnwindSafe(|| clock.run(webhooks::suite(&broken, &bench)))).is_ok()
-}
-
-#[test]
-fn no_broken_store_of_deliveries_passes_and_the_wrapper_itself_breaks_nothing() {
-    let passed: Vec<Fault> = ALL.into_iter().filter(|fault| passes(*fault)).collect();
-    assert_eq!(passed, [], "these faults go unnoticed");
-    assert!(passes(Fault::None));
-}
->>>>>>> simu:testing/src/conformance/webhooks_mutants.rs

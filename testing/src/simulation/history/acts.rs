@@ -113,8 +113,8 @@ impl History {
         let id = job.id.clone().unwrap_or_else(|| JobId::generate(self.world.now(), &*link));
         job.id = Some(id.clone());
         self.jobs.insert(number, id.clone());
-        let asked = job.max_retries.map_or(Value::Null, |retries| json!({ "maxRetries": retries }));
-        self.expect(&id, &job.name, &asked, expected, due);
+        let asked = job.spec.max_retries.map_or(Value::Null, |retries| json!({ "maxRetries": retries }));
+        self.expect(&id, &job.spec.name, &asked, expected, due);
         let work = async move {
             match manager.enqueue(job).await {
                 Ok(enqueued) => Answer::Enqueued(enqueued.job_id),

@@ -33,9 +33,10 @@ impl JobQueue for Link {
         self.post(deferrals, what, one).await
     }
 
-    async fn acknowledge(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
-        let one =
-            |receipt: &Receipt| only(at_once(self.world.queue.acknowledge(std::slice::from_ref(receipt))));
+    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+        let one = |receipt: &Receipt| {
+            only(at_once(JobQueue::delete(&*self.world.queue, std::slice::from_ref(receipt))))
+        };
         self.post(receipts, |receipt| format!("delete a message of {}", receipt.queue), one).await
     }
 

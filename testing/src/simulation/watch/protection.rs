@@ -314,12 +314,12 @@ impl Watch {
     /// Without faults nobody keeps a place.
     pub(in crate::simulation) fn places_at_the_end(&mut self, limits: &[LimitState], breakers: &[Breaker]) {
         for limit in limits {
-            self.check(invariants::every_place_is_given_back(limit.key.as_str(), &limit.places));
+            self.check(invariants::every_place_is_given_back(limit.key.as_str(), &limit.leases));
         }
         for breaker in breakers {
             self.check(invariants::every_place_is_given_back(
                 breaker.name.as_str(),
-                &breaker.bulkhead.places,
+                &breaker.bulkhead.leases,
             ));
         }
     }

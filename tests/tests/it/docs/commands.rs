@@ -75,7 +75,8 @@ fn benchmarks(args: &[&str]) -> Result<(), String> {
         return Ok(());
     };
     let file = benchmark.replace('-', "_");
-    exists(&format!("tests/benches/bench/{file}.rs")).map_err(|_| format!("there is no benchmark {benchmark}"))
+    exists(&format!("tests/benches/bench/{file}.rs"))
+        .map_err(|_| format!("there is no benchmark {benchmark}"))
 }
 
 /// `cargo run` with these arguments: the command, another binary or an example.

@@ -9,8 +9,8 @@ use crate::families::webhook::endpoint::{Endpoint, is_event_type};
 use crate::families::webhook::job::{LONGEST_EVENT, delivery_job, fits, own_id};
 use crate::families::webhook::ports::WebhookDelivery;
 use crate::invalid::Invalid;
-use crate::job::{JobId, NewJob};
 use crate::job::bounds::check_due;
+use crate::job::{JobId, NewJob};
 use crate::manager::EnqueueError;
 
 /// An event to be published.

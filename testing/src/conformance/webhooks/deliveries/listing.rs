@@ -1,6 +1,5 @@
 //! Lists of deliveries.
 
-<<<<<<< HEAD:testing/src/conformance/webhooks/deliveries/listing.rs
 use crate::conformance::Fixture;
 use crate::conformance::fixture::ok;
 use crate::conformance::webhooks::{Stores, delivery, outcome};
@@ -9,16 +8,6 @@ use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, 
 pub(super) async fn cases(stores: &Stores<'_>, bench: &Fixture) {
     deliveries_are_found_by_endpoint_and_status(stores, bench).await;
     more_than_a_page_is_found_once(stores, bench).await;
-=======
-use crate::conformance::Fixture;
-use crate::conformance::fixture::ok;
-use crate::conformance::webhooks::{delivery, outcome};
-use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, WebhookDelivery, Webhooks};
-
-pub(super) async fn cases(webhooks: &dyn Webhooks, bench: &Fixture) {
-    deliveries_are_found_by_endpoint_and_status(webhooks, bench).await;
-    more_than_a_page_is_found_once(webhooks, bench).await;
->>>>>>> simu:testing/src/conformance/webhooks/listing.rs
 }
 
 /// All that a query finds, by id, in pages of its size.
@@ -38,11 +27,7 @@ async fn all(stores: &Stores<'_>, query: &DeliveryQuery) -> Vec<WebhookDelivery>
 }
 
 /// Deliveries to each of these endpoints, two of each status, by id; some were tried.
-<<<<<<< HEAD:testing/src/conformance/webhooks/deliveries/listing.rs
 async fn put(stores: &Stores<'_>, bench: &Fixture, endpoints: &[Option<String>]) -> Vec<WebhookDelivery> {
-=======
-async fn put(webhooks: &dyn Webhooks, bench: &Fixture, endpoints: &[Option<String>]) -> Vec<WebhookDelivery> {
->>>>>>> simu:testing/src/conformance/webhooks/listing.rs
     let case = "deliveries are put";
     let mut all = Vec::new();
     for endpoint in endpoints {
@@ -66,11 +51,7 @@ async fn put(webhooks: &dyn Webhooks, bench: &Fixture, endpoints: &[Option<Strin
     all
 }
 
-<<<<<<< HEAD:testing/src/conformance/webhooks/deliveries/listing.rs
 async fn deliveries_are_found_by_endpoint_and_status(stores: &Stores<'_>, bench: &Fixture) {
-=======
-async fn deliveries_are_found_by_endpoint_and_status(webhooks: &dyn Webhooks, bench: &Fixture) {
->>>>>>> simu:testing/src/conformance/webhooks/listing.rs
     let case = "deliveries are found by endpoint and status";
     let endpoint = bench.fresh("hook");
     let endpoints = [Some(endpoint.clone()), Some(format!("{endpoint}0")), None];
@@ -91,11 +72,7 @@ async fn deliveries_are_found_by_endpoint_and_status(webhooks: &dyn Webhooks, be
     }
 }
 
-<<<<<<< HEAD:testing/src/conformance/webhooks/deliveries/listing.rs
 async fn more_than_a_page_is_found_once(stores: &Stores<'_>, bench: &Fixture) {
-=======
-async fn more_than_a_page_is_found_once(webhooks: &dyn Webhooks, bench: &Fixture) {
->>>>>>> simu:testing/src/conformance/webhooks/listing.rs
     let case = "deliveries come in pages, each once";
     let endpoint = bench.fresh("hook");
     let put = put(stores, bench, &[Some(endpoint.clone())]).await;
