@@ -33,13 +33,13 @@ struct Args {
     /// Breaks the core on purpose, in one way after another, and shows which of them are caught
     #[arg(long)]
     mutants: bool,
-    /// With --mutants: builds and runs nothing, and names each mutant whose text is not found once in the core
+    /// Only checks that each mutant's text occurs exactly once in the core; builds and runs nothing
     #[arg(long, requires = "mutants")]
     check: bool,
     /// How many histories a mutant has to survive
     #[arg(long, value_name = "COUNT", default_value_t = 3000)]
     mutant_seeds: u64,
-    /// How long a mutant's histories may take; one that takes longer is reported as unfit
+    /// Stops a mutant after this time and reports it as unfit
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     mutant_limit: u64,
     /// How many run at once; one for each core by default
@@ -138,7 +138,7 @@ impl Run {
     }
 }
 
-/// Tries every mutant, or only looks whether each finds its text; fails unless all are caught, or found.
+/// Tries every mutant, or only checks that the core has its text. Fails unless all are caught, or found.
 fn try_mutants(args: &Args, threads: usize) -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     if args.check {

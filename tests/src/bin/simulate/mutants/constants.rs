@@ -1,9 +1,10 @@
 //! Lets constants depend on a switch.
 //!
-//! A switch is read at run time, so whatever reads one is no constant any more: a constant becomes a function that is
-//! called wherever it was named, and a `const fn` an ordinary one. The same goes for those that depend on them. Names
-//! are taken for what they most likely mean; where that is wrong, the copy isn't built, and the mutant has a build of
-//! its own.
+//! A switch is read at run time, so a constant can't read one. It becomes a function, with a call wherever it was
+//! named, and a `const fn` becomes an ordinary one. So does everything constant that depends on them.
+//!
+//! Names are not resolved as the compiler does it, but by their path and file. A wrong guess can't go unnoticed: the
+//! copy does not compile, and the mutant gets a build of its own.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -193,8 +194,8 @@ mod tests {
         ]);
         let function = "pub fn MIN() -> u8 { {if crate::mutant::is(1) {1} else {2}}}";
         assert_eq!(limits, format!("{function}\n/// [`MIN`]\nfn f() -> u8 {{ MIN() }} // MIN"));
-        let uses = "use crate::limits::{self, MIN};\nfn f() { g(MIN(), limits::MIN(), u8::MIN, \"MIN\") }";
-        assert_eq!(user, uses);
+        let called = "use crate::limits::{self, MIN};\nfn f() { g(MIN(), limits::MIN(), u8::MIN, \"MIN\") }";
+        assert_eq!(user, called);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Proof that the simulator can fail: the code is broken on purpose, in one way at a time, and must be caught.
 //!
-//! The core is copied aside, each broken piece is written beside the original with a switch between them, and that is
-//! built once. Then each mutant has its histories in a process of its own, which switches it on. So it is the real
-//! code that is broken, without a hook for it in the code itself. A mutant that allows no switch has a build of its
-//! own.
+//! A copy of the core gets each broken piece beside the original, with a switch between them, and is built once. Then
+//! each mutant runs its histories in a process of its own, which switches it on. So the real code is broken, and has
+//! no hook for it. A mutant that allows no switch gets a build of its own.
 
 mod bench;
 mod constants;
@@ -34,7 +33,7 @@ enum Fate {
     Caught(String),
     /// No history broke anything.
     Survived,
-    /// It could not be made, or not be built, or had no end.
+    /// Its text was not found, its build failed, or its histories did not end in time.
     Unfit(String),
 }
 

@@ -189,7 +189,7 @@ fn with_switches(sources: &Sources, numbers: &[usize]) -> (Sources, Vec<usize>) 
 
 /// Which of the mutants may be why these sources can't be built.
 ///
-/// An error far from every mutant comes from a constant: all of them are blamed then.
+/// An error far from every mutant comes from a constant that became a function. Then all such mutants are blamed.
 fn blamed(sources: &Sources, error: &BuildError, numbers: &[usize]) -> Vec<usize> {
     let mut blamed = Vec::new();
     for (path, line, column) in &error.places {
