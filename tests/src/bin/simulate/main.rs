@@ -7,15 +7,15 @@ mod mutants;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use lambda_jobs_testing::simulation::{Breach, Replay, Simulation, Summary};
 
-use mutants::{Bench, Fate};
+use mutants::Terms;
 
 /// How a history is told again.
 const REPLAY: &str = "cargo run --release -p lambda-jobs-tests --bin simulate -- --replay";
@@ -33,9 +33,15 @@ struct Args {
     /// Breaks the core on purpose, in one way after another, and shows which of them are caught
     #[arg(long)]
     mutants: bool,
+    /// Only checks that each mutant's text occurs exactly once in the core; builds and runs nothing
+    #[arg(long, requires = "mutants")]
+    check: bool,
     /// How many histories a mutant has to survive
     #[arg(long, value_name = "COUNT", default_value_t = 3000)]
     mutant_seeds: u64,
+    /// Stops a mutant after this time and reports it as unfit
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    mutant_limit: u64,
     /// How many run at once; one for each core by default
     #[arg(long, value_name = "COUNT")]
     threads: Option<usize>,
@@ -58,7 +64,7 @@ fn main() -> ExitCode {
     let threads =
         args.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
     if args.mutants {
-        return try_mutants(args.mutant_seeds, threads);
+        return try_mutants(&args, threads);
     }
     let outcome = match &args.replay {
         Some(replay) => Simulation::standard().replay(replay),
@@ -132,39 +138,28 @@ impl Run {
     }
 }
 
-/// Tries every mutant; fails unless all are caught.
-fn try_mutants(seeds: u64, threads: usize) -> ExitCode {
-    let (next, caught) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for lane in 0..threads {
-            let (next, caught) = (&next, &caught);
-            scope.spawn(move || {
-                if let Err(error) = try_one_by_one(lane, seeds, next, caught) {
-                    eprintln!("the core can't be copied: {error}");
-                }
-            });
-        }
-    });
-    let (caught, all) = (caught.into_inner(), mutants::all().len());
-    println!("mutants caught: {caught} of {all}");
-    if caught == all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Tries mutants that nobody else has taken, on a bench of its own.
-fn try_one_by_one(lane: usize, seeds: u64, next: &AtomicUsize, caught: &AtomicUsize) -> std::io::Result<()> {
-    let bench = Bench::set_up(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), lane)?;
-    while let Some(mutant) = mutants::all().get(next.fetch_add(1, Ordering::Relaxed)) {
-        let begun = Instant::now();
-        let fate = bench.try_out(mutant, seeds).unwrap_or_else(|error| Fate::Unfit(error.to_string()));
-        let (name, time) = (mutant.name, begun.elapsed().as_secs());
-        match fate {
-            Fate::Caught(how) => {
-                caught.fetch_add(1, Ordering::Relaxed);
-                println!("caught    {name} ({}, {time} s)", how.trim());
-            }
-            Fate::Survived => println!("SURVIVED  {name} ({seeds} seeds, {time} s)"),
-            Fate::Unfit(why) => println!("UNFIT     {name}: {why}"),
+/// Tries every mutant, or only checks that the core has its text. Fails unless all are caught, or found.
+fn try_mutants(args: &Args, threads: usize) -> ExitCode {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    if args.check {
+        return check_mutants(&root);
+    }
+    let limit = Duration::from_secs(args.mutant_limit);
+    match mutants::try_all(&root, Terms { seeds: args.mutant_seeds, limit, threads }) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("the mutants can't be built: {error}");
+            ExitCode::FAILURE
         }
     }
-    Ok(())
+}
+
+fn check_mutants(root: &Path) -> ExitCode {
+    let misplaced = mutants::misplaced(root);
+    for problem in &misplaced {
+        println!("UNFIT     {problem}");
+    }
+    println!("mutants that find their text: {} of {}", mutants::count() - misplaced.len(), mutants::count());
+    if misplaced.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

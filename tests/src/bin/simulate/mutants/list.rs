@@ -2,6 +2,10 @@
 //!
 //! Each replaces a piece of source text that occurs once. When code changes and a piece is no longer found, the
 //! mutant is to be rewritten, not dropped: it stands for a mistake that somebody may make.
+//! `simulate --mutants --check` names all whose piece is not found.
+//!
+//! A change inside a function's body or a constant's value shares one build with the others. Any other change costs a
+//! build of its own.
 
 use super::Mutant;
 
