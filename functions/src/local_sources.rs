@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use lambda_jobs_core::Queue;
-use lambda_jobs_core::ports::{ChangeOutcome, EventSource, EventSourceError, EventSources, SourceState};
+use lambda_jobs_core::ports::{ChangeOutcome, EventSource, EventSources, ServiceError, SourceState};
 
 use crate::poller::Switch;
 
@@ -26,7 +26,7 @@ impl LocalEventSources {
 
 #[async_trait]
 impl EventSources for LocalEventSources {
-    async fn list(&self) -> Result<Vec<EventSource>, EventSourceError> {
+    async fn list(&self) -> Result<Vec<EventSource>, ServiceError> {
         let source = |(queue, switch): (&Queue, &Switch)| EventSource {
             id: queue.to_string(),
             queue: *queue,
@@ -35,10 +35,10 @@ impl EventSources for LocalEventSources {
         Ok(self.0.iter().map(source).collect())
     }
 
-    async fn set_enabled(&self, id: &str, enabled: bool) -> Result<ChangeOutcome, EventSourceError> {
+    async fn set_enabled(&self, id: &str, enabled: bool) -> Result<ChangeOutcome, ServiceError> {
         let found = Queue::from_name(id).and_then(|queue| self.0.get(&queue));
         let Some(switch) = found else {
-            return Err(EventSourceError::new(format!("change event source {id}"), "no such event source"));
+            return Err(ServiceError::new(format!("change event source {id}"), "no such event source"));
         };
         switch.set(enabled);
         Ok(ChangeOutcome::Accepted)

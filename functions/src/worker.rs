@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
-use lambda_jobs_core::ports::QueueError;
+use lambda_jobs_core::ports::ServiceError;
 use lambda_jobs_core::processor::{Invocation, JobProcessor};
 use lambda_jobs_core::{Invalid, JobManager, JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::{Adapters, Settings, SettingsError};
@@ -43,7 +43,7 @@ pub enum WorkerError {
     Runtime(#[source] lambda_runtime::Error),
     /// The queues can't be found.
     #[error(transparent)]
-    Queue(#[from] QueueError),
+    Queue(#[from] ServiceError),
 }
 
 impl std::fmt::Debug for WorkerError {

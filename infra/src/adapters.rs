@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use lambda_jobs_core::Queue;
 use lambda_jobs_core::families::Ports;
 use lambda_jobs_core::families::webhook::ports::WebhookPorts;
-use lambda_jobs_core::ports::{CorePorts, QueueError};
+use lambda_jobs_core::ports::{CorePorts, ServiceError};
 
 use crate::event_log::LogEvents;
 use crate::{
@@ -83,7 +83,7 @@ impl Adapters {
     }
 
     /// The URL of a queue.
-    pub async fn queue_url(&self, queue: Queue) -> Result<String, QueueError> {
+    pub async fn queue_url(&self, queue: Queue) -> Result<String, ServiceError> {
         self.sqs.url(&self.sqs.names().queue(queue)).await
     }
 }

@@ -10,7 +10,7 @@ use aws_sdk_lambda::config::Builder;
 use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_lambda::types::EventSourceMappingConfiguration;
 use lambda_jobs_core::Queue;
-use lambda_jobs_core::ports::{ChangeOutcome, EventSource, EventSourceError, EventSources, SourceState};
+use lambda_jobs_core::ports::{ChangeOutcome, EventSource, EventSources, ServiceError, SourceState};
 
 use crate::address::{Address, Failure};
 use crate::settings::QueueNames;
@@ -48,12 +48,12 @@ impl LambdaEventSources {
         Some(EventSource { id: mapping.uuid?, queue, state: state(mapping.state.as_deref()) })
     }
 
-    fn error<E>(&self, action: String, error: SdkError<E>) -> EventSourceError
+    fn error<E>(&self, action: String, error: SdkError<E>) -> ServiceError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let failure = Failure::of(&error, &self.address);
-        EventSourceError::new(action, failure.reason).with_source(error)
+        ServiceError::new(action, failure.reason).with_source(error)
     }
 }
 
@@ -70,7 +70,7 @@ fn state(state: Option<&str>) -> SourceState {
 
 #[async_trait]
 impl EventSources for LambdaEventSources {
-    async fn list(&self) -> Result<Vec<EventSource>, EventSourceError> {
+    async fn list(&self) -> Result<Vec<EventSource>, ServiceError> {
         let mut found = Vec::new();
         let mut marker = None;
         loop {
@@ -87,7 +87,7 @@ impl EventSources for LambdaEventSources {
         }
     }
 
-    async fn set_enabled(&self, id: &str, enabled: bool) -> Result<ChangeOutcome, EventSourceError> {
+    async fn set_enabled(&self, id: &str, enabled: bool) -> Result<ChangeOutcome, ServiceError> {
         let call = self.client.update_event_source_mapping().uuid(id).enabled(enabled);
         match call.send().await {
             Ok(_) => Ok(ChangeOutcome::Accepted),

@@ -58,7 +58,7 @@ pub enum StackError {
     Log(#[from] LogError),
     /// The tables can't be created.
     #[error("create the tables: {0}")]
-    Tables(#[from] lambda_jobs_core::ports::StoreError),
+    Tables(#[from] lambda_jobs_core::ports::ServiceError),
     /// The queues can't be created.
     #[error("create the queues: {0}")]
     Queues(String),

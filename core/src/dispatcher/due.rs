@@ -11,7 +11,7 @@ use super::{Dispatcher, TickReport};
 use crate::job::JobRecord;
 use crate::paging::Page;
 use crate::ports::Outgoing;
-use crate::ports::{DueQuery, StoreError};
+use crate::ports::{DueQuery, ServiceError};
 
 /// How many records are read at once.
 const PAGE: usize = 1_000;
@@ -55,7 +55,7 @@ impl Dispatcher {
         &self,
         until: DateTime<Utc>,
         cursor: Option<String>,
-    ) -> Result<Page<JobRecord>, StoreError> {
+    ) -> Result<Page<JobRecord>, ServiceError> {
         self.manager.ports().index.due(&DueQuery { until, limit: PAGE, cursor }).await
     }
 

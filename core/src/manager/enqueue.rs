@@ -13,7 +13,7 @@ use crate::invalid::Invalid;
 use crate::job::bounds::{WAY_OUT, check_due, is_beyond_a_message};
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, NewJob, Queue};
 use crate::message::{JobMessage, MAX_BODY_BYTES, too_large};
-use crate::ports::{InsertOutcome, Outgoing, QueueError, StoreError};
+use crate::ports::{InsertOutcome, Outgoing, ServiceError};
 
 /// A job that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,12 +55,9 @@ pub enum EnqueueError {
     /// There is no such handler.
     #[error("name: no handler is registered for {0:?}")]
     Unregistered(String),
-    /// The queue did not take it.
+    /// A service failed: the queue did not take the job, or the store did not say whether its id is new.
     #[error(transparent)]
-    Queue(#[from] QueueError),
-    /// The store did not say whether the id is new.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    Service(#[from] ServiceError),
 }
 
 /// A job that was checked and is about to be accepted.
@@ -103,7 +100,7 @@ impl JobManager {
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, EnqueueError> {
         let mut answers = self.enqueue_all(vec![job]).await;
         // One job in, one answer out. Without an answer, nothing was accepted.
-        answers.pop().unwrap_or_else(|| Err(QueueError::new("enqueue", "there was no answer").into()))
+        answers.pop().unwrap_or_else(|| Err(ServiceError::new("enqueue", "there was no answer").into()))
     }
 
     /// Accepts jobs in as few requests as possible, and answers in their order. A refused job does not hold up the
@@ -294,7 +291,7 @@ impl JobManager {
         &self,
         entering: Vec<(usize, Entering)>,
         now: DateTime<Utc>,
-    ) -> Vec<(usize, Enqueued, Result<(), StoreError>)> {
+    ) -> Vec<(usize, Enqueued, Result<(), ServiceError>)> {
         if entering.is_empty() {
             return Vec::new();
         }

@@ -33,7 +33,7 @@ use crate::config::JobConfig;
 use crate::handler::JobRegistry;
 use crate::invalid::Invalid;
 use crate::job::{BreakerName, JobExecution, JobId};
-use crate::ports::{CorePorts, Counters, DeadLettered, QueueError, StoreError};
+use crate::ports::{CorePorts, Counters, DeadLettered, ServiceError};
 
 /// How often a write is tried while other writers are faster.
 const TRIES: usize = 5;
@@ -49,12 +49,9 @@ pub struct JobManager {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManagerError {
-    /// The store failed.
+    /// A service failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The queue failed.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
+    Service(#[from] ServiceError),
     /// An argument is wrong.
     #[error(transparent)]
     Invalid(#[from] Invalid),

@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{CancelOutcome, EnqueueError, Enqueued, JobManager, ManagerError, TRIES};
 use crate::invalid::Invalid;
 use crate::job::{JobDefinition, JobId, NewJob, ScheduleId};
-use crate::ports::{Advance, StoreError, StoredSchedule};
+use crate::ports::{Advance, ServiceError, StoredSchedule};
 use crate::schedule::{
     Cadence, Cron, JobTemplate, LOOK_AHEAD, Overlap, Schedule, ScheduleSpec, ScheduleState,
     occurrences_after, plan,
@@ -37,7 +37,7 @@ pub enum ScheduleError {
     Unknown(String),
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] ServiceError),
     /// A job that was made ahead could not be cancelled.
     #[error(transparent)]
     Cancel(#[from] ManagerError),
@@ -240,7 +240,7 @@ fn made(schedule: &Schedule, instant: DateTime<Utc>) -> Option<NewJob> {
 
 /// Whether the next tick may succeed. A job that is refused now would be refused then.
 fn may_pass(id: &ScheduleId, error: &EnqueueError) -> bool {
-    let may_pass = matches!(error, EnqueueError::Queue(_) | EnqueueError::Store(_));
+    let may_pass = matches!(error, EnqueueError::Service(_));
     tracing::error!(
         schedule = %id, error = error as &dyn std::error::Error, "can't make an occurrence"
     );

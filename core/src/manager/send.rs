@@ -3,7 +3,7 @@
 use super::{JobManager, ManagerError};
 use crate::job::bounds::is_beyond_a_message;
 use crate::job::{JobId, JobRecord};
-use crate::ports::{Outgoing, QueueError};
+use crate::ports::{Outgoing, ServiceError};
 
 impl JobManager {
     /// Sends the message of a parked job, unless its time is too far off. A crash at any point leaves the job to the
@@ -21,7 +21,7 @@ impl JobManager {
     }
 
     /// Sends the message of a recorded job.
-    pub(super) async fn send_again(&self, record: &JobRecord) -> Result<(), QueueError> {
+    pub(super) async fn send_again(&self, record: &JobRecord) -> Result<(), ServiceError> {
         let outgoing = Outgoing::of_record(record, self.ports.clock.now());
         self.ports.queue.send(&[outgoing]).await.into_iter().collect()
     }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::JobManager;
 use super::enqueue::{Answer, EnqueueError, Enqueued, Entering};
 use crate::job::{JobDefinition, JobStatus};
-use crate::ports::StoreError;
+use crate::ports::ServiceError;
 use crate::protection::{KeyLock, KeyLocks, KeyRequest};
 
 impl JobManager {
@@ -51,7 +51,7 @@ impl JobManager {
     }
 
     /// The answer for a job whose key another job holds.
-    async fn duplicate(&self, lock: Result<KeyLock, StoreError>) -> Result<Option<Enqueued>, EnqueueError> {
+    async fn duplicate(&self, lock: Result<KeyLock, ServiceError>) -> Result<Option<Enqueued>, EnqueueError> {
         match lock? {
             KeyLock::Ours | KeyLock::Unsure(_) => Ok(None),
             KeyLock::Lost { record: Some(record), .. } => self.known(*record).await.map(Some),

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::control::Control;
-use crate::ports::{ControlStore, SaveOutcome, StoreError};
+use crate::ports::{ControlStore, SaveOutcome, ServiceError};
 
 /// A [`ControlStore`] in memory.
 #[derive(Debug, Default)]
@@ -23,11 +23,11 @@ impl MemoryControlStore {
 
 #[async_trait]
 impl ControlStore for MemoryControlStore {
-    async fn load(&self) -> Result<Control, StoreError> {
+    async fn load(&self) -> Result<Control, ServiceError> {
         Ok(self.control.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    async fn save(&self, control: &Control) -> Result<SaveOutcome, StoreError> {
+    async fn save(&self, control: &Control) -> Result<SaveOutcome, ServiceError> {
         let mut stored = self.control.lock().unwrap_or_else(PoisonError::into_inner);
         if *control == *stored && control.revision > 0 {
             return Ok(SaveOutcome::Saved);

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock::Clock;
 use crate::job::Queue;
-use crate::ports::{ChangeOutcome, EventSource, EventSourceError, EventSources, SourceState};
+use crate::ports::{ChangeOutcome, EventSource, EventSources, ServiceError, SourceState};
 
 /// [`EventSources`] in memory, one event source per queue. A change takes a while, and until then no other change is
 /// accepted.
@@ -57,7 +57,7 @@ impl MemoryEventSources {
 
 #[async_trait]
 impl EventSources for MemoryEventSources {
-    async fn list(&self) -> Result<Vec<EventSource>, EventSourceError> {
+    async fn list(&self) -> Result<Vec<EventSource>, ServiceError> {
         let now = self.clock.now();
         let shown = |source: &Source| EventSource {
             id: source.id.clone(),
@@ -67,11 +67,11 @@ impl EventSources for MemoryEventSources {
         Ok(self.sources().iter().map(shown).collect())
     }
 
-    async fn set_enabled(&self, id: &str, enabled: bool) -> Result<ChangeOutcome, EventSourceError> {
+    async fn set_enabled(&self, id: &str, enabled: bool) -> Result<ChangeOutcome, ServiceError> {
         let now = self.clock.now();
         let mut sources = self.sources();
         let Some(source) = sources.iter_mut().find(|source| source.id == id) else {
-            return Err(EventSourceError::new(format!("change event source {id}"), "there is none"));
+            return Err(ServiceError::new(format!("change event source {id}"), "there is none"));
         };
         match source.state(now) {
             SourceState::Enabled | SourceState::Disabled => {}

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::memory::store::{MemoryJobStore, State};
 use crate::paging::Page;
-use crate::ports::{Archived, FinishedJob, HistoryEntry, HistoryPart, JobPruner, StoreError};
+use crate::ports::{Archived, FinishedJob, HistoryEntry, HistoryPart, JobPruner, ServiceError};
 
 /// How many items a page holds: few, so that tests see several pages.
 const PAGE: usize = 10;
@@ -30,7 +30,7 @@ impl State {
 
 #[async_trait]
 impl JobPruner for MemoryJobStore {
-    async fn page(&self, cursor: Option<&str>) -> Result<Page<Archived>, StoreError> {
+    async fn page(&self, cursor: Option<&str>) -> Result<Page<Archived>, ServiceError> {
         let mut all = self.state().archived();
         all.retain(|(place, _)| cursor.is_none_or(|cursor| place.as_str() > cursor));
         let more = all.len() > PAGE;
@@ -39,7 +39,7 @@ impl JobPruner for MemoryJobStore {
         Ok(Page { items: all.into_iter().map(|(_, item)| item).collect(), cursor })
     }
 
-    async fn remove(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, StoreError>> {
+    async fn remove(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>> {
         let mut state = self.state();
         let remove = |job: &FinishedJob| {
             let is_still = state.records.get(&job.id).is_some_and(|record| job.is_still(record));
@@ -48,7 +48,7 @@ impl JobPruner for MemoryJobStore {
         jobs.iter().map(remove).collect()
     }
 
-    async fn trim(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, StoreError>> {
+    async fn trim(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>> {
         let mut state = self.state();
         let trim = |job: &FinishedJob| match state.records.get_mut(&job.id) {
             Some(record) if job.is_still(record) => {
@@ -60,7 +60,7 @@ impl JobPruner for MemoryJobStore {
         jobs.iter().map(trim).collect()
     }
 
-    async fn remove_history(&self, parts: &[HistoryPart]) -> Vec<Result<(), StoreError>> {
+    async fn remove_history(&self, parts: &[HistoryPart]) -> Vec<Result<(), ServiceError>> {
         let mut state = self.state();
         state.history.retain(|entry| !parts.iter().any(|part| part.place == place(entry)));
         parts.iter().map(|_| Ok(())).collect()

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::JobConfig;
 use crate::job::Queue;
 use crate::ports::{
-    DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, QueueError, Receipt, ReceivedMessage,
+    DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, Receipt, ReceivedMessage, ServiceError,
     VisibilityChange,
 };
 use crate::sqs::{
@@ -152,13 +152,13 @@ fn text_attribute(message: &Message, name: &str) -> Option<String> {
     }
 }
 
-pub(super) fn failed(action: &str, queue: Queue, error: SqsError) -> QueueError {
-    QueueError::new(format!("{action} queue {queue}"), error.to_string()).with_source(error)
+pub(super) fn failed(action: &str, queue: Queue, error: SqsError) -> ServiceError {
+    ServiceError::new(format!("{action} queue {queue}"), error.to_string()).with_source(error)
 }
 
 #[async_trait]
 impl JobQueue for MemoryQueue {
-    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>> {
+    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), ServiceError>> {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
         let send = |message: &Outgoing| {
             let content = MessageContent {
@@ -173,7 +173,7 @@ impl JobQueue for MemoryQueue {
         messages.iter().map(send).collect()
     }
 
-    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), QueueError>> {
+    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), ServiceError>> {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
         let defer = |one: &VisibilityChange| {
             sqs.change_visibility(one.queue.as_str(), &one.receipt_handle, one.wait, now)
@@ -182,7 +182,7 @@ impl JobQueue for MemoryQueue {
         deferrals.iter().map(defer).collect()
     }
 
-    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), ServiceError>> {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
         let delete = |one: &Receipt| {
             sqs.delete(one.queue.as_str(), &one.receipt_handle, now)
@@ -191,7 +191,7 @@ impl JobQueue for MemoryQueue {
         receipts.iter().map(delete).collect()
     }
 
-    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>> {
+    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), ServiceError>> {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
         let bury = |letter: &DeadLetter| {
             let message = &letter.message;
@@ -214,7 +214,7 @@ impl JobQueue for MemoryQueue {
 
 #[async_trait]
 impl DeadLetterQueue for MemoryQueue {
-    async fn list(&self, queue: Queue, limit: usize) -> Result<Vec<DeadLettered>, QueueError> {
+    async fn list(&self, queue: Queue, limit: usize) -> Result<Vec<DeadLettered>, ServiceError> {
         let sqs = self.sqs();
         let messages = sqs
             .messages(&dead_letter_name(queue))

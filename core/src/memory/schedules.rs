@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::job::ScheduleId;
 use crate::paging::Page;
-use crate::ports::{Advance, DueSchedules, ScheduleStore, StoreError, StoredSchedule};
+use crate::ports::{Advance, DueSchedules, ScheduleStore, ServiceError, StoredSchedule};
 
 /// A [`ScheduleStore`] in memory.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ impl MemorySchedules {
 
 #[async_trait]
 impl ScheduleStore for MemorySchedules {
-    async fn put(&self, stored: &StoredSchedule, replacing: Option<u64>) -> Result<bool, StoreError> {
+    async fn put(&self, stored: &StoredSchedule, replacing: Option<u64>) -> Result<bool, ServiceError> {
         let mut schedules = self.schedules();
         let found = schedules.get(&stored.schedule.id).map(|found| found.state.revision);
         let may = found == replacing;
@@ -39,19 +39,19 @@ impl ScheduleStore for MemorySchedules {
         Ok(may)
     }
 
-    async fn get(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>, StoreError> {
+    async fn get(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>, ServiceError> {
         Ok(self.schedules().get(id).cloned())
     }
 
-    async fn list(&self) -> Result<Vec<StoredSchedule>, StoreError> {
+    async fn list(&self) -> Result<Vec<StoredSchedule>, ServiceError> {
         Ok(self.schedules().values().cloned().collect())
     }
 
-    async fn delete(&self, id: &ScheduleId) -> Result<bool, StoreError> {
+    async fn delete(&self, id: &ScheduleId) -> Result<bool, ServiceError> {
         Ok(self.schedules().remove(id).is_some())
     }
 
-    async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, StoreError> {
+    async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, ServiceError> {
         let schedules = self.schedules();
         let place = |stored: &StoredSchedule| {
             let at = stored.state.next_at.filter(|at| *at <= query.until)?;
@@ -67,7 +67,7 @@ impl ScheduleStore for MemorySchedules {
         Ok(Page { items: found.into_iter().map(|(_, stored)| stored.clone()).collect(), cursor })
     }
 
-    async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, StoreError>> {
+    async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, ServiceError>> {
         let mut schedules = self.schedules();
         let mut answers = Vec::with_capacity(advances.len());
         for Advance { id, state } in advances {

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::job::Queue;
 use crate::memory::MemoryQueue;
 use crate::memory::queue::{failed, received_message};
-use crate::ports::{QueueDepth, QueueError, QueueStats, ReceivedMessage, StaleMessages};
+use crate::ports::{QueueDepth, QueueStats, ReceivedMessage, ServiceError, StaleMessages};
 use crate::sqs::ReceiveRequest;
 
 /// How long a look hides the messages that it receives.
@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_mins(1);
 
 #[async_trait]
 impl QueueStats for MemoryQueue {
-    async fn depths(&self, queues: &[Queue]) -> Vec<Result<QueueDepth, QueueError>> {
+    async fn depths(&self, queues: &[Queue]) -> Vec<Result<QueueDepth, ServiceError>> {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
         let figure = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let depth = |queue: &Queue| match sqs.counts(queue.as_str(), now) {
@@ -33,14 +33,14 @@ impl QueueStats for MemoryQueue {
 
 #[async_trait]
 impl StaleMessages for MemoryQueue {
-    async fn receive(&self, queue: Queue) -> Result<Vec<ReceivedMessage>, QueueError> {
+    async fn receive(&self, queue: Queue) -> Result<Vec<ReceivedMessage>, ServiceError> {
         let request = ReceiveRequest { visibility: Some(LOOK), ..ReceiveRequest::up_to(10) };
         let received = self.sqs().receive(queue.as_str(), request, self.clock.now());
         let received = received.map_err(|error| failed("receive from", queue, error))?;
         Ok(received.into_iter().map(|received| received_message(queue, received)).collect())
     }
 
-    async fn delete(&self, messages: &[ReceivedMessage]) -> Vec<Result<(), QueueError>> {
+    async fn delete(&self, messages: &[ReceivedMessage]) -> Vec<Result<(), ServiceError>> {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
         let delete = |message: &ReceivedMessage| {
             sqs.delete(message.queue.as_str(), &message.receipt_handle, now)

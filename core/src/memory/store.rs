@@ -9,7 +9,7 @@ use crate::job::{JobId, JobRecord, JobStatus};
 use crate::paging::Page;
 use crate::ports::{
     ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
-    JobIndex, JobStore, ListQuery, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+    JobIndex, JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
 };
 
 /// A [`JobStore`] and [`JobIndex`] in memory.
@@ -112,32 +112,32 @@ impl State {
 
 #[async_trait]
 impl JobStore for MemoryJobStore {
-    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>> {
+    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, ServiceError>> {
         let mut state = self.state();
         records.iter().map(|record| Ok(state.insert(record))).collect()
     }
 
-    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>> {
+    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, ServiceError>> {
         let mut state = self.state();
         requests.iter().map(|request| Ok(state.claim(request))).collect()
     }
 
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
+    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
         let mut state = self.state();
         batch.settlements.iter().map(|settlement| Ok(state.settle(settlement))).collect()
     }
 
-    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
         let mut state = self.state();
         records.iter().map(|record| Ok(state.replace(record))).collect()
     }
 
-    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
         let state = self.state();
         Ok(ids.iter().map(|id| state.records.get(id).cloned()).collect())
     }
 
-    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, ServiceError> {
         let state = self.state();
         let is_cancelled = |id: &&JobId| state.records.get(*id).is_some_and(|record| record.cancel_requested);
         Ok(ids.iter().filter(is_cancelled).cloned().collect())
@@ -146,7 +146,7 @@ impl JobStore for MemoryJobStore {
 
 #[async_trait]
 impl JobIndex for MemoryJobStore {
-    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
         let state = self.state();
         let mut found: Vec<_> =
             state.records.values().filter(|record| query.asks_for(record)).cloned().collect();
@@ -165,7 +165,7 @@ impl JobIndex for MemoryJobStore {
         Ok(Page { items, cursor })
     }
 
-    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
         let state = self.state();
         let place = |record: &JobRecord| format!("{:020}#{}", record.due_at.timestamp_micros(), record.id());
         let is_due = |record: &&JobRecord| record.parked && record.due_at <= query.until;
@@ -179,7 +179,7 @@ impl JobIndex for MemoryJobStore {
         Ok(Page { items: found.into_iter().map(|(_, record)| record.clone()).collect(), cursor })
     }
 
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError> {
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError> {
         let state = self.state();
         let mut found: Vec<_> = state.history.iter().filter(|entry| query.matches(entry)).cloned().collect();
         found.sort_by_key(|entry| std::cmp::Reverse(entry.completed_at));
@@ -187,7 +187,7 @@ impl JobIndex for MemoryJobStore {
         Ok(found)
     }
 
-    async fn counters(&self) -> Result<Vec<(String, Counters)>, StoreError> {
+    async fn counters(&self) -> Result<Vec<(String, Counters)>, ServiceError> {
         Ok(self.state().counters.iter().map(|(name, counters)| (name.clone(), *counters)).collect())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::ports::{KeyClaim, KeyOutcome, StoreError, UniqueKeys};
+use crate::ports::{KeyClaim, KeyOutcome, ServiceError, UniqueKeys};
 use crate::unique::KeyHold;
 
 /// [`UniqueKeys`] in memory.
@@ -24,7 +24,7 @@ impl MemoryUniqueKeys {
 
 #[async_trait]
 impl UniqueKeys for MemoryUniqueKeys {
-    async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, StoreError>> {
+    async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, ServiceError>> {
         let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
         let mut answers = Vec::with_capacity(claims.len());
         for KeyClaim { hold, replacing } in claims {

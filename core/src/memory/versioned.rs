@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::ports::{StoreError, VersionedOutcome, VersionedStore};
+use crate::ports::{ServiceError, VersionedOutcome, VersionedStore};
 use crate::versioned::VersionedState;
 
 /// A [`VersionedStore`] in memory.
@@ -42,17 +42,17 @@ fn save<T: VersionedState>(stored: &mut BTreeMap<String, T>, state: &T) -> Versi
 
 #[async_trait]
 impl<T: VersionedState> VersionedStore<T> for MemoryVersioned<T> {
-    async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, StoreError> {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, ServiceError> {
         let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(names.iter().map(|name| states.get(name).cloned()).collect())
     }
 
-    async fn save(&self, states: &[T]) -> Vec<Result<VersionedOutcome<T>, StoreError>> {
+    async fn save(&self, states: &[T]) -> Vec<Result<VersionedOutcome<T>, ServiceError>> {
         let mut stored = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         states.iter().map(|state| Ok(save(&mut stored, state))).collect()
     }
 
-    async fn list(&self) -> Result<Vec<T>, StoreError> {
+    async fn list(&self) -> Result<Vec<T>, ServiceError> {
         let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(states.values().cloned().collect())
     }

@@ -2,18 +2,18 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::ServiceError;
 use crate::control::Control;
 
 /// A store of the one control item.
 #[async_trait]
 pub trait ControlStore: Send + Sync {
     /// The control item as it was last written; the default if there is none.
-    async fn load(&self) -> Result<Control, StoreError>;
+    async fn load(&self) -> Result<Control, ServiceError>;
 
     /// Writes the control item, on the condition that the stored one still has the revision before. Repeating a try
     /// whose answer was lost succeeds.
-    async fn save(&self, control: &Control) -> Result<SaveOutcome, StoreError>;
+    async fn save(&self, control: &Control) -> Result<SaveOutcome, ServiceError>;
 }
 
 /// The answer to a save.

@@ -5,16 +5,17 @@
 
 use async_trait::async_trait;
 
+use super::ServiceError;
 use crate::job::Queue;
 
 /// The event sources of the worker function.
 #[async_trait]
 pub trait EventSources: Send + Sync {
     /// Every event source of one of the queues.
-    async fn list(&self) -> Result<Vec<EventSource>, EventSourceError>;
+    async fn list(&self) -> Result<Vec<EventSource>, ServiceError>;
 
     /// Asks the service to enable or disable an event source. The change itself may take a while.
-    async fn set_enabled(&self, id: &str, enabled: bool) -> Result<ChangeOutcome, EventSourceError>;
+    async fn set_enabled(&self, id: &str, enabled: bool) -> Result<ChangeOutcome, ServiceError>;
 }
 
 /// One event source.
@@ -50,28 +51,4 @@ pub enum ChangeOutcome {
     Accepted,
     /// An earlier change is still under way. The service did not accept this one.
     Busy,
-}
-
-/// Event sources that did not answer as they should. What was asked may have happened.
-#[derive(Debug, thiserror::Error)]
-#[error("{action}: {reason}")]
-pub struct EventSourceError {
-    action: String,
-    reason: String,
-    #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl EventSourceError {
-    /// An error while doing `action` (such as "list the event sources of function worker").
-    pub fn new(action: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { action: action.into(), reason: reason.into(), source: None }
-    }
-
-    /// Keeps the cause.
-    #[must_use]
-    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Box::new(source));
-        self
-    }
 }

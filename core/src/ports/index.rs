@@ -8,24 +8,24 @@ use chrono::{DateTime, Utc};
 
 use crate::job::{JobRecord, JobStatus};
 use crate::paging::Page;
-use crate::ports::{Counters, HistoryEntry, StoreError};
+use crate::ports::{Counters, HistoryEntry, ServiceError};
 
 /// Finds jobs.
 #[async_trait]
 pub trait JobIndex: Send + Sync {
     /// Records of one status, without payloads. Statuses that need attention are sorted by when the job is due or ended,
     /// latest first. Others come in no order, by reading the table.
-    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError>;
+    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError>;
 
     /// Parked records that are due by an instant, with payloads, roughly the soonest first. One that was dispatched a
     /// moment ago may still be among them.
-    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError>;
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError>;
 
     /// Finished jobs, latest first.
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError>;
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError>;
 
     /// The counters of every job name.
-    async fn counters(&self) -> Result<Vec<(String, Counters)>, StoreError>;
+    async fn counters(&self) -> Result<Vec<(String, Counters)>, ServiceError>;
 }
 
 /// Which records to list.

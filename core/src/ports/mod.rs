@@ -10,6 +10,7 @@
 
 mod control;
 mod core;
+mod error;
 mod event_sources;
 mod events;
 mod index;
@@ -23,19 +24,19 @@ mod versioned;
 
 pub use self::core::CorePorts;
 pub use control::{ControlStore, SaveOutcome};
-pub use event_sources::{ChangeOutcome, EventSource, EventSourceError, EventSources, SourceState};
+pub use error::ServiceError;
+pub use event_sources::{ChangeOutcome, EventSource, EventSources, SourceState};
 pub use events::{EventKind, EventSink, JobEvent};
 pub use index::{DueQuery, HistoryQuery, JobIndex, ListQuery};
 pub use pruner::{Archived, FinishedJob, HistoryPart, JobPruner};
 pub use queue::{
-    DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, QueueError, Receipt, ReceivedMessage,
-    VisibilityChange,
+    DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, Receipt, ReceivedMessage, VisibilityChange,
 };
 pub use schedules::{Advance, DueSchedules, ScheduleStore, StoredSchedule};
 pub use stale::{QueueDepth, QueueStats, StaleMessages};
 pub use store::{
     ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, InsertOutcome, JobStore, ReplaceOutcome,
-    SettleBatch, SettleOutcome, Settlement, StoreError,
+    SettleBatch, SettleOutcome, Settlement,
 };
 pub use unique::{KeyClaim, KeyOutcome, UniqueKeys};
 pub use versioned::{VersionedOutcome, VersionedStore};

@@ -9,25 +9,25 @@ use chrono::{DateTime, Utc};
 
 use crate::job::{JobId, JobRecord, JobStatus, Revision};
 use crate::paging::Page;
-use crate::ports::{HistoryEntry, StoreError};
+use crate::ports::{HistoryEntry, ServiceError};
 
 /// Removes finished jobs. The caller decides which; an adapter checks that they have not changed since, and touches
 /// nothing else.
 #[async_trait]
 pub trait JobPruner: Send + Sync {
     /// A page of finished jobs and history, in no order. Its cursor stays valid while items are removed.
-    async fn page(&self, cursor: Option<&str>) -> Result<Page<Archived>, StoreError>;
+    async fn page(&self, cursor: Option<&str>) -> Result<Page<Archived>, ServiceError>;
 
     /// Deletes the records and payloads of these jobs, each if its record has not changed since. Returns, in order,
     /// whether it was deleted.
-    async fn remove(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, StoreError>>;
+    async fn remove(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>>;
 
     /// Removes the details of these jobs, as [`JobRecord::trimmed`] does, each if its record has not changed since.
     /// Returns, in order, whether they were removed.
-    async fn trim(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, StoreError>>;
+    async fn trim(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>>;
 
     /// Deletes parts of the history. The answers are in order.
-    async fn remove_history(&self, parts: &[HistoryPart]) -> Vec<Result<(), StoreError>>;
+    async fn remove_history(&self, parts: &[HistoryPart]) -> Vec<Result<(), ServiceError>>;
 }
 
 /// An item that a cleanup examines.

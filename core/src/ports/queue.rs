@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::ServiceError;
 use crate::job::bounds::MAX_SEND_DELAY;
 use crate::job::{JobRecord, Queue};
 use crate::message::JobMessage;
@@ -17,23 +18,23 @@ use crate::message::JobMessage;
 #[async_trait]
 pub trait JobQueue: Send + Sync {
     /// Sends messages.
-    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>>;
+    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), ServiceError>>;
 
     /// Changes the visibility timeout of received messages.
-    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), QueueError>>;
+    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), ServiceError>>;
 
     /// Deletes received messages before their batch is answered; the answer deletes the others.
-    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>>;
+    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), ServiceError>>;
 
     /// Copies messages to the dead-letter queues of their queues, with the reason as a message attribute.
-    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>>;
+    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), ServiceError>>;
 }
 
 /// Reads dead-letter queues.
 #[async_trait]
 pub trait DeadLetterQueue: Send + Sync {
     /// Some of the messages in a queue's dead-letter queue, at most `limit`; they stay there.
-    async fn list(&self, queue: Queue, limit: usize) -> Result<Vec<DeadLettered>, QueueError>;
+    async fn list(&self, queue: Queue, limit: usize) -> Result<Vec<DeadLettered>, ServiceError>;
 }
 
 /// A message to be sent.
@@ -141,28 +142,4 @@ pub struct DeadLettered {
     pub sent_at: DateTime<Utc>,
     /// Its body.
     pub body: String,
-}
-
-/// A queue that did not answer as it should. What was asked may have happened.
-#[derive(Debug, thiserror::Error)]
-#[error("{action}: {reason}")]
-pub struct QueueError {
-    action: String,
-    reason: String,
-    #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl QueueError {
-    /// An error while doing `action` (such as "send to queue lambda-jobs-high").
-    pub fn new(action: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { action: action.into(), reason: reason.into(), source: None }
-    }
-
-    /// Keeps the cause.
-    #[must_use]
-    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Box::new(source));
-        self
-    }
 }

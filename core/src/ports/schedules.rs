@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use crate::job::ScheduleId;
 use crate::paging::Page;
-use crate::ports::StoreError;
+use crate::ports::ServiceError;
 use crate::schedule::{Schedule, ScheduleState};
 
 /// A store of schedules.
@@ -17,24 +17,24 @@ use crate::schedule::{Schedule, ScheduleState};
 pub trait ScheduleStore: Send + Sync {
     /// Writes a schedule and its state: a new one if `replacing` is `None`, otherwise over the one with this revision.
     /// Returns whether it was written; it is not if another writer was faster.
-    async fn put(&self, stored: &StoredSchedule, replacing: Option<u64>) -> Result<bool, StoreError>;
+    async fn put(&self, stored: &StoredSchedule, replacing: Option<u64>) -> Result<bool, ServiceError>;
 
     /// Reads one.
-    async fn get(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>, StoreError>;
+    async fn get(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>, ServiceError>;
 
     /// Reads all, by their ids.
-    async fn list(&self) -> Result<Vec<StoredSchedule>, StoreError>;
+    async fn list(&self) -> Result<Vec<StoredSchedule>, ServiceError>;
 
     /// Deletes one. Returns whether it was there.
-    async fn delete(&self, id: &ScheduleId) -> Result<bool, StoreError>;
+    async fn delete(&self, id: &ScheduleId) -> Result<bool, ServiceError>;
 
     /// Schedules whose next occurrence is at or before an instant, roughly the soonest first. One that was advanced a
     /// moment ago may still be among them, in its old state.
-    async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, StoreError>;
+    async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, ServiceError>;
 
     /// Writes the states of schedules, each if it still has the revision before its new one. Returns, in order, which
     /// were written. One that an earlier try wrote counts as written.
-    async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, StoreError>>;
+    async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, ServiceError>>;
 }
 
 /// A schedule and its state.

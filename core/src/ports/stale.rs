@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 
 use crate::job::Queue;
-use crate::ports::{QueueError, ReceivedMessage};
+use crate::ports::{ReceivedMessage, ServiceError};
 
 /// How many messages the queues hold. The figures of a real queue are approximate.
 #[async_trait]
 pub trait QueueStats: Send + Sync {
     /// The depths of these queues, in their order.
-    async fn depths(&self, queues: &[Queue]) -> Vec<Result<QueueDepth, QueueError>>;
+    async fn depths(&self, queues: &[Queue]) -> Vec<Result<QueueDepth, ServiceError>>;
 }
 
 /// How many messages one queue holds.
@@ -35,8 +35,8 @@ impl QueueDepth {
 #[async_trait]
 pub trait StaleMessages: Send + Sync {
     /// Receives some messages, at most ten, and hides them for about a minute.
-    async fn receive(&self, queue: Queue) -> Result<Vec<ReceivedMessage>, QueueError>;
+    async fn receive(&self, queue: Queue) -> Result<Vec<ReceivedMessage>, ServiceError>;
 
     /// Deletes received messages. The answers are in order.
-    async fn delete(&self, messages: &[ReceivedMessage]) -> Vec<Result<(), QueueError>>;
+    async fn delete(&self, messages: &[ReceivedMessage]) -> Vec<Result<(), ServiceError>>;
 }

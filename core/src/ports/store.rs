@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::ServiceError;
 use crate::job::{Claim, ClaimId, JobId, JobRecord, JobStatus, Queue, Revision, millis};
 
 /// A store of job records.
@@ -20,13 +21,13 @@ use crate::job::{Claim, ClaimId, JobId, JobRecord, JobStatus, Queue, Revision, m
 #[async_trait]
 pub trait JobStore: Send + Sync {
     /// Writes records that must not exist yet, payloads included.
-    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>>;
+    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, ServiceError>>;
 
     /// Claims records that are [claimable](JobRecord::is_claimable) and have the requested name, as
     /// [`JobRecord::claimed`] does.
     ///
     /// The returned record may lack the payload: the message has it.
-    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>>;
+    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, ServiceError>>;
 
     /// Writes how claimed jobs ended, each under its fence, with their history entries and counters, in as few requests
     /// as the service allows. The answers are in the order of the settlements.
@@ -35,26 +36,26 @@ pub trait JobStore: Send + Sync {
     /// lost.
     ///
     /// Never writes a definition or `cancel_requested`: those may have changed meanwhile.
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>>;
+    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>>;
 
     /// Writes whole records except their payloads, each if the stored one still has the revision before. One that an
     /// earlier try wrote counts as replaced.
-    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>>;
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>>;
 
     /// [Replaces](Self::replace_all) one record.
-    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, StoreError> {
-        let unanswered = || Err(StoreError::new("replace a job", "there was no answer"));
+    async fn replace(&self, record: &JobRecord) -> Result<ReplaceOutcome, ServiceError> {
+        let unanswered = || Err(ServiceError::new("replace a job", "there was no answer"));
         self.replace_all(std::slice::from_ref(record)).await.pop().unwrap_or_else(unanswered)
     }
 
     /// Reads records, payloads included, in the order of the ids.
-    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError>;
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError>;
 
     /// Which of these jobs somebody has asked to [cancel](JobRecord::cancel_requested) while they run.
     ///
     /// Workers ask every few seconds about the same jobs. So the read may miss the latest writes, and may leave out jobs
     /// that the service did not return.
-    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError>;
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, ServiceError>;
 }
 
 /// The answer to one insert.
@@ -258,51 +259,6 @@ impl ReplaceOutcome {
         let mut wanted = record.clone();
         wanted.definition.payload.clone_from(&current.definition.payload);
         if wanted == current { Self::Replaced } else { Self::Conflict(Some(Box::new(current))) }
-    }
-}
-
-/// A store that did not answer as it should. What was asked may have happened.
-#[derive(Debug, thiserror::Error)]
-#[error("{action}: {reason}")]
-pub struct StoreError {
-    action: String,
-    reason: String,
-    throttled: bool,
-    #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl StoreError {
-    /// An error while doing `action` (such as "claim jobs in table lambda-jobs-jobs").
-    pub fn new(action: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { action: action.into(), reason: reason.into(), throttled: false, source: None }
-    }
-
-    /// Keeps the cause.
-    #[must_use]
-    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Box::new(source));
-        self
-    }
-
-    /// Marks it as the service asking for less.
-    #[must_use]
-    pub const fn throttled(mut self) -> Self {
-        self.throttled = true;
-        self
-    }
-
-    /// The same for another of those who asked together, without the cause.
-    #[must_use]
-    pub fn repeated(&self) -> Self {
-        let (action, reason) = (self.action.clone(), self.reason.clone());
-        Self { action, reason, throttled: self.throttled, source: None }
-    }
-
-    /// Whether the service asked for less.
-    #[must_use]
-    pub const fn is_throttled(&self) -> bool {
-        self.throttled
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::ServiceError;
 use crate::unique::KeyHold;
 
 /// A store of the keys of unique jobs.
@@ -12,7 +12,7 @@ pub trait UniqueKeys: Send + Sync {
     ///
     /// A key that is already held exactly as requested counts as taken, so repeating a try whose answer was lost
     /// succeeds. An earlier hold of the same job is answered like another job's hold; the job may replace it.
-    async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, StoreError>>;
+    async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, ServiceError>>;
 }
 
 /// A request for a key.

@@ -8,21 +8,21 @@ use async_trait::async_trait;
 
 use crate::versioned::VersionedState;
 
-use crate::ports::StoreError;
+use crate::ports::ServiceError;
 
 /// A store of the states of one kind.
 #[async_trait]
 pub trait VersionedStore<T: VersionedState>: Send + Sync {
     /// Reads the last written states, in the order of the names.
-    async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, StoreError>;
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, ServiceError>;
 
     /// Writes states, each on the condition that the stored one has the revision before its own, or that none is stored
     /// if it is the first. The answers are in order. No state may be named twice. Repeating a try whose answer was lost
     /// succeeds.
-    async fn save(&self, states: &[T]) -> Vec<Result<VersionedOutcome<T>, StoreError>>;
+    async fn save(&self, states: &[T]) -> Vec<Result<VersionedOutcome<T>, ServiceError>>;
 
     /// All states of the kind, by name. A write of a moment ago may not show yet.
-    async fn list(&self) -> Result<Vec<T>, StoreError>;
+    async fn list(&self) -> Result<Vec<T>, ServiceError>;
 }
 
 /// The answer to one save.

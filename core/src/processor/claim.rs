@@ -14,7 +14,7 @@ use super::backoff::Backoff;
 use super::job::{Claimed, Job, Suspect};
 use super::requeue::Requeued;
 use crate::job::{Claim, JobId, JobRecord};
-use crate::ports::{ClaimOutcome, ClaimRequest, Fence, InsertOutcome, StoreError};
+use crate::ports::{ClaimOutcome, ClaimRequest, Fence, InsertOutcome, ServiceError};
 
 /// The jobs that claiming left to run.
 #[derive(Default)]
@@ -49,7 +49,7 @@ pub(super) struct Doubt(bool);
 impl Doubt {
     /// Whether it is worth asking again at once. A throttled request has no effect, but an earlier try may have had
     /// one.
-    pub(super) fn grows(&mut self, error: &StoreError) -> bool {
+    pub(super) fn grows(&mut self, error: &ServiceError) -> bool {
         self.0 |= !error.is_throttled();
         self.0
     }
@@ -81,7 +81,7 @@ impl Round {
     }
 
     /// Repeats an unanswered claim in the next round. Returns it if that is pointless.
-    fn ask_again(&mut self, mut claiming: Claiming, error: &StoreError, is_last: bool) -> Option<Claiming> {
+    fn ask_again(&mut self, mut claiming: Claiming, error: &ServiceError, is_last: bool) -> Option<Claiming> {
         if is_last || !claiming.doubt.grows(error) {
             return Some(claiming);
         }
@@ -215,7 +215,7 @@ impl Batch<'_> {
     }
 
     /// Defers a job until the store may answer again.
-    pub(super) async fn store_failed(&self, job: Job, error: &StoreError) {
+    pub(super) async fn store_failed(&self, job: Job, error: &ServiceError) {
         tracing::error!(job_id = %job.id(), error = error as &dyn std::error::Error,
             "the job can't be claimed; its message comes back");
         let until = self.after_trouble();

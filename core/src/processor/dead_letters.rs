@@ -14,7 +14,7 @@ use super::backoff::Backoff;
 use super::job::Job;
 use crate::job::{JobId, JobRecord};
 use crate::message::JobMessage;
-use crate::ports::{DeadLetter, InsertOutcome, ReceivedMessage, ReplaceOutcome, StoreError};
+use crate::ports::{DeadLetter, InsertOutcome, ReceivedMessage, ReplaceOutcome, ServiceError};
 
 /// How often the worker tries to note a dead letter on its job's record, over 1.5 s.
 const NOTES: usize = 5;
@@ -95,7 +95,7 @@ impl Batch<'_> {
         }
     }
 
-    async fn try_to_note(&self, new: &JobRecord, reason: &str) -> Result<(), StoreError> {
+    async fn try_to_note(&self, new: &JobRecord, reason: &str) -> Result<(), ServiceError> {
         match self.processor.store.insert(std::slice::from_ref(new)).await.pop() {
             Some(Ok(InsertOutcome::Exists)) => {
                 self.note_on_existing(new.id(), &new.definition.name, reason.to_owned()).await
@@ -105,7 +105,7 @@ impl Batch<'_> {
         }
     }
 
-    async fn note_on_existing(&self, id: &JobId, name: &str, reason: String) -> Result<(), StoreError> {
+    async fn note_on_existing(&self, id: &JobId, name: &str, reason: String) -> Result<(), ServiceError> {
         let found = self.processor.store.get(std::slice::from_ref(id)).await?;
         let now = self.now();
         let Some(record) = found.into_iter().flatten().next() else { return Ok(()) };

@@ -14,7 +14,7 @@ use super::job::Job;
 use super::records::{Unwritten, Written};
 use super::requeue::Requeued;
 use crate::job::{Blocker, JobId, JobRecord, JobStatus};
-use crate::ports::StoreError;
+use crate::ports::ServiceError;
 
 /// A job that is held back, until when, and by what.
 pub(super) struct Blocked {
@@ -118,6 +118,6 @@ impl Batch<'_> {
     }
 }
 
-fn warn(error: &StoreError) {
+fn warn(error: &ServiceError) {
     tracing::warn!(error = error as &dyn std::error::Error, "a deferral can't be recorded");
 }

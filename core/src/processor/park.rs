@@ -13,7 +13,7 @@ use super::records::{Unwritten, Written};
 use super::requeue::Requeued;
 use crate::job::bounds::is_beyond_a_message;
 use crate::job::{JobId, JobRecord};
-use crate::ports::StoreError;
+use crate::ports::ServiceError;
 
 /// What covers a job whose wait is too long for SQS.
 #[derive(Debug, PartialEq)]
@@ -95,7 +95,7 @@ impl Batch<'_> {
     }
 }
 
-fn warn(error: &StoreError) {
+fn warn(error: &ServiceError) {
     tracing::warn!(
         error = error as &dyn std::error::Error,
         "a job can't be parked; its message is sent again until it can"

@@ -2,7 +2,7 @@
 
 use super::Batch;
 use crate::job::JobRecord;
-use crate::ports::{InsertOutcome, ReplaceOutcome, StoreError};
+use crate::ports::{InsertOutcome, ReplaceOutcome, ServiceError};
 
 /// Records to write, each with what it is written for.
 pub(super) struct Unwritten<T> {
@@ -15,7 +15,7 @@ pub(super) struct Written<T> {
     pub(super) of: T,
     pub(super) record: JobRecord,
     /// Whether it was written. If not, somebody else wrote meanwhile.
-    pub(super) outcome: Result<bool, StoreError>,
+    pub(super) outcome: Result<bool, ServiceError>,
 }
 
 impl<T> Unwritten<T> {
@@ -58,7 +58,7 @@ impl Batch<'_> {
 fn joined<T>(
     of: Vec<T>,
     records: Vec<JobRecord>,
-    outcomes: impl Iterator<Item = Result<bool, StoreError>>,
+    outcomes: impl Iterator<Item = Result<bool, ServiceError>>,
 ) -> impl Iterator<Item = Written<T>> {
     let written = of.into_iter().zip(records).zip(outcomes);
     written.map(|((of, record), outcome)| Written { of, record, outcome })

@@ -18,7 +18,7 @@ use super::job::Job;
 use crate::job::bounds::MAX_SEND_DELAY;
 use crate::job::{JobId, JobRecord};
 use crate::message::JobMessage;
-use crate::ports::{InsertOutcome, Outgoing, QueueError, VisibilityChange};
+use crate::ports::{InsertOutcome, Outgoing, ServiceError, VisibilityChange};
 
 /// The longest wait by visibility timeout.
 const LONGEST_DEFERRAL: Duration = Duration::from_mins(1);
@@ -115,11 +115,11 @@ impl Batch<'_> {
         }
     }
 
-    async fn change_visibility(&self, changes: &[VisibilityChange]) -> Vec<Result<(), QueueError>> {
+    async fn change_visibility(&self, changes: &[VisibilityChange]) -> Vec<Result<(), ServiceError>> {
         if changes.is_empty() { Vec::new() } else { self.processor.queue.change_visibility(changes).await }
     }
 
-    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>> {
+    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), ServiceError>> {
         if messages.is_empty() { Vec::new() } else { self.processor.queue.send(messages).await }
     }
 

@@ -23,7 +23,7 @@ use super::requeue::Requeued;
 use crate::job::bounds::MAX_BREAKERS;
 use crate::job::{Blocker, JobId, JobRecord, JobStatus};
 use crate::message::JobMessage;
-use crate::ports::{SettleBatch, SettleOutcome, Settlement, StoreError};
+use crate::ports::{ServiceError, SettleBatch, SettleOutcome, Settlement};
 
 /// The time kept to requeue messages when settling is given up.
 const GIVE_UP_MARGIN: TimeDelta = TimeDelta::seconds(2);
@@ -95,7 +95,7 @@ impl Batch<'_> {
     }
 
     /// Requeues a message to the end of its job's lease: the attempt is then made again.
-    fn give_up(&self, ended: Ended, error: &StoreError) -> Requeued {
+    fn give_up(&self, ended: Ended, error: &ServiceError) -> Requeued {
         let Ended { job, settlement } = ended;
         let record = settlement.record;
         tracing::error!(

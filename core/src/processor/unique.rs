@@ -11,7 +11,7 @@ use super::job::Job;
 use super::records::{Unwritten, Written};
 use super::requeue::Requeued;
 use crate::job::{JobId, JobRecord, JobStatus};
-use crate::ports::StoreError;
+use crate::ports::ServiceError;
 use crate::protection::{KeyLock, KeyLocks, KeyRequest};
 
 /// A job whose key another job holds.
@@ -93,7 +93,7 @@ impl Batch<'_> {
         requeued
     }
 
-    fn key_trouble(&self, job: Job, error: &StoreError) -> Requeued {
+    fn key_trouble(&self, job: Job, error: &ServiceError) -> Requeued {
         tracing::error!(job_id = %job.id(), error = error as &dyn std::error::Error,
             "its unique key can't be taken; its message comes back");
         Requeued { job, until: self.after_trouble() }

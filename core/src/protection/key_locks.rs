@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::job::{JobDefinition, JobId, JobRecord};
-use crate::ports::{JobStore, KeyClaim, KeyOutcome, StoreError, UniqueKeys};
+use crate::ports::{JobStore, KeyClaim, KeyOutcome, ServiceError, UniqueKeys};
 use crate::unique::{KeyHold, Standing, standing};
 
 /// How often a key is tried again that another job takes in between.
@@ -53,7 +53,7 @@ struct Claiming {
     claim: KeyClaim,
 }
 
-type Answers = Vec<Option<Result<KeyLock, StoreError>>>;
+type Answers = Vec<Option<Result<KeyLock, ServiceError>>>;
 
 impl KeyRequest {
     /// The key of this job, if it needs one.
@@ -71,7 +71,7 @@ impl KeyRequest {
 impl KeyLocks<'_> {
     /// Takes keys in as few requests as possible, and answers in their order. Of several jobs with one key the first gets
     /// it, if any can. The caller has the messages of all, so each of these jobs is known to be coming.
-    pub(crate) async fn take(&self, requests: Vec<KeyRequest>) -> Vec<Result<KeyLock, StoreError>> {
+    pub(crate) async fn take(&self, requests: Vec<KeyRequest>) -> Vec<Result<KeyLock, ServiceError>> {
         let mut answers: Answers = requests.iter().map(|_| None).collect();
         let mut coming = HashSet::new();
         let mut left: Vec<(usize, KeyRequest)> = requests.into_iter().enumerate().collect();
@@ -138,7 +138,7 @@ impl KeyLocks<'_> {
                 let again = error.to_string();
                 for (one, _) in taken {
                     answers[one.at] =
-                        Some(Err(StoreError::new("read the jobs that hold keys", again.clone())));
+                        Some(Err(ServiceError::new("read the jobs that hold keys", again.clone())));
                 }
                 return Vec::new();
             }
@@ -181,7 +181,7 @@ impl KeyLocks<'_> {
     async fn records_of(
         &self,
         taken: &[(Claiming, KeyHold)],
-    ) -> Result<HashMap<JobId, JobRecord>, StoreError> {
+    ) -> Result<HashMap<JobId, JobRecord>, ServiceError> {
         let mut seen = HashSet::new();
         let both = taken.iter().flat_map(|(one, hold)| [&one.claim.hold.job, &hold.job]);
         let ids: Vec<JobId> = both.filter(|id| seen.insert(*id)).cloned().collect();

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::clock::Clock;
 use crate::job::LimitKey;
 use crate::limit::{Granted, LimitRequest, LimitState, Quota};
-use crate::ports::{CorePorts, EventKind, EventSink, JobEvent, StoreError};
+use crate::ports::{CorePorts, EventKind, EventSink, JobEvent, ServiceError};
 use crate::protection::versioned_cache::{CacheTerms, CachedState, VersionedCache};
 
 /// The limits, as one environment knows them.
@@ -56,7 +56,7 @@ struct Pending<T> {
 }
 
 /// What became of one key: the state before the write, and what the writer gained; `None` if there was nothing to write.
-type Written<T> = Result<Option<(LimitState, T)>, StoreError>;
+type Written<T> = Result<Option<(LimitState, T)>, ServiceError>;
 
 impl CachedState for LimitState {
     type Key = LimitKey;
@@ -88,7 +88,7 @@ impl Limits {
     }
 
     /// Acquires as much as each of these queries may have, and answers in their order. No key may be there twice.
-    pub(crate) async fn acquire(&self, queries: &[LimitQuery]) -> Vec<Result<Granted, StoreError>> {
+    pub(crate) async fn acquire(&self, queries: &[LimitQuery]) -> Vec<Result<Granted, ServiceError>> {
         let next = |at: usize, before: LimitState| {
             let LimitQuery { quota, request, .. } = &queries[at];
             Some(before.acquired(*quota, request, self.clock.now()))
@@ -180,6 +180,6 @@ impl Limits {
     }
 }
 
-fn overtaken() -> StoreError {
-    StoreError::new("write limits", "lost every write conflict; try again")
+fn overtaken() -> ServiceError {
+    ServiceError::new("write limits", "lost every write conflict; try again")
 }

@@ -23,7 +23,7 @@ use futures_util::future::{Either, select};
 use futures_util::lock::Mutex as Turns;
 
 use crate::clock::{Clock, Entropy};
-use crate::ports::{StoreError, VersionedOutcome, VersionedStore};
+use crate::ports::{ServiceError, VersionedOutcome, VersionedStore};
 use crate::versioned::VersionedState;
 
 /// A kind of states that can be cached.
@@ -187,7 +187,7 @@ impl<T: CachedState> VersionedCache<T> {
 
     /// Writes signed states in one request: `true` for each that is written, `false` for each that was overtaken. Either
     /// way its latest state is known afterwards.
-    pub(crate) async fn save(&self, states: &[T]) -> Vec<Result<bool, StoreError>> {
+    pub(crate) async fn save(&self, states: &[T]) -> Vec<Result<bool, ServiceError>> {
         let began = self.clock.monotonic();
         let outcomes = self.store.save(states).await;
         let known = states.iter().zip(outcomes).map(|(state, outcome)| {
@@ -206,13 +206,13 @@ impl<T: CachedState> VersionedCache<T> {
     }
 
     /// Signs and writes a state, again if there is no answer: whether it is written, or was overtaken.
-    pub(crate) async fn write(&self, mut state: T) -> Result<bool, StoreError> {
+    pub(crate) async fn write(&self, mut state: T) -> Result<bool, ServiceError> {
         self.sign(slice::from_mut(&mut state));
         let mut tried = 1;
         loop {
             let answer = self.save(slice::from_ref(&state)).await.pop();
             match answer
-                .unwrap_or_else(|| Err(StoreError::new("write a shared state", "there was no answer")))
+                .unwrap_or_else(|| Err(ServiceError::new("write a shared state", "there was no answer")))
             {
                 Err(_) if tried < TRIES => tried += 1,
                 answer => return answer,

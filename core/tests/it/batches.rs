@@ -17,7 +17,7 @@ use lambda_jobs_core::families::webhook::{
 };
 use lambda_jobs_core::memory::{MemoryVersioned, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{CorePorts, StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::ports::{CorePorts, ServiceError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::{JobConfig, JobId, JobStatus, Queue};
 use serde_json::json;
 
@@ -43,34 +43,34 @@ impl Noting {
 
 #[async_trait]
 impl Deliveries for Noting {
-    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, StoreError>> {
+    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, ServiceError>> {
         self.note(&self.puts, deliveries.len());
         self.store.put(deliveries).await
     }
 
-    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
+    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, ServiceError>> {
         self.note(&self.reads, ids.len());
         self.store.find(ids).await
     }
 
-    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError> {
+    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, ServiceError> {
         self.store.reopen(id, now).await
     }
 
-    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
+    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, ServiceError> {
         self.store.list(query).await
     }
 }
 
 #[async_trait]
 impl DeliveryAttempts for Noting {
-    async fn record(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
+    async fn record(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, ServiceError>> {
         self.note(&self.writes, attempts.len());
         let failing = self.failing.lock().unwrap().take();
         let mut written = Vec::new();
         for attempt in attempts {
             written.push(if Some(&attempt.delivery) == failing.as_ref() {
-                Err(StoreError::new("record an attempt", "as told"))
+                Err(ServiceError::new("record an attempt", "as told"))
             } else {
                 self.store.record_one(&attempt.delivery, &attempt.outcome).await
             });
@@ -78,7 +78,7 @@ impl DeliveryAttempts for Noting {
         written
     }
 
-    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
+    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, ServiceError> {
         self.store.attempts(id).await
     }
 }
@@ -92,19 +92,19 @@ struct Endpoints {
 
 #[async_trait]
 impl VersionedStore<Endpoint> for Endpoints {
-    async fn load(&self, names: &[String]) -> Result<Vec<Option<Endpoint>>, StoreError> {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<Endpoint>>, ServiceError> {
         self.reads.lock().unwrap().push(names.len());
         if names.iter().any(|name| name == "unreadable") {
-            return Err(StoreError::new("read endpoints", "as told"));
+            return Err(ServiceError::new("read endpoints", "as told"));
         }
         self.store.load(names).await
     }
 
-    async fn save(&self, states: &[Endpoint]) -> Vec<Result<VersionedOutcome<Endpoint>, StoreError>> {
+    async fn save(&self, states: &[Endpoint]) -> Vec<Result<VersionedOutcome<Endpoint>, ServiceError>> {
         self.store.save(states).await
     }
 
-    async fn list(&self) -> Result<Vec<Endpoint>, StoreError> {
+    async fn list(&self) -> Result<Vec<Endpoint>, ServiceError> {
         self.store.list().await
     }
 }

@@ -10,7 +10,9 @@ use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Phase};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::job::Blocker;
 use lambda_jobs_core::memory::{MemoryVersioned, PausedClock};
-use lambda_jobs_core::ports::{CorePorts, EventKind, JobStore, StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::ports::{
+    CorePorts, EventKind, JobStore, ServiceError, VersionedOutcome, VersionedStore,
+};
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{
     HandlerOptions, JobConfig, JobContext, JobError, JobHandler, JobId, JobManager, JobProcessor,
@@ -323,11 +325,11 @@ struct Slow {
 
 #[async_trait]
 impl VersionedStore<Breaker> for Slow {
-    async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, StoreError> {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, ServiceError> {
         self.inner.load(names).await
     }
 
-    async fn save(&self, states: &[Breaker]) -> Vec<Result<VersionedOutcome<Breaker>, StoreError>> {
+    async fn save(&self, states: &[Breaker]) -> Vec<Result<VersionedOutcome<Breaker>, ServiceError>> {
         let answer = self.inner.save(states).await;
         if let Phase::HalfOpen { .. } = states[0].phase {
             self.inner.save(&[states[0].clone().forced_open(self.clock.now())]).await;
@@ -336,7 +338,7 @@ impl VersionedStore<Breaker> for Slow {
         answer
     }
 
-    async fn list(&self) -> Result<Vec<Breaker>, StoreError> {
+    async fn list(&self) -> Result<Vec<Breaker>, ServiceError> {
         self.inner.list().await
     }
 }

@@ -11,7 +11,7 @@ use lambda_jobs_core::breaker::{Breaker, BreakerPolicy};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::job::Blocker;
 use lambda_jobs_core::memory::{MemoryVersioned, SeededEntropy};
-use lambda_jobs_core::ports::{CorePorts, JobStore, StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::ports::{CorePorts, JobStore, ServiceError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::processor::{Invocation, JobProcessor};
 use lambda_jobs_core::{
     HandlerOptions, JobContext, JobError, JobHandler, JobId, JobRegistry, JobStatus, Queue, StopSignal,
@@ -99,20 +99,20 @@ struct Mute {
 
 #[async_trait]
 impl VersionedStore<Breaker> for Mute {
-    async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, StoreError> {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, ServiceError> {
         self.inner.load(names).await
     }
 
-    async fn save(&self, states: &[Breaker]) -> Vec<Result<VersionedOutcome<Breaker>, StoreError>> {
+    async fn save(&self, states: &[Breaker]) -> Vec<Result<VersionedOutcome<Breaker>, ServiceError>> {
         let answers = self.inner.save(states).await;
         let loses = |left: usize| left.checked_sub(1);
         if self.loses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, loses).is_ok() {
-            return states.iter().map(|_| Err(StoreError::new("write", "it timed out"))).collect();
+            return states.iter().map(|_| Err(ServiceError::new("write", "it timed out"))).collect();
         }
         answers
     }
 
-    async fn list(&self) -> Result<Vec<Breaker>, StoreError> {
+    async fn list(&self) -> Result<Vec<Breaker>, ServiceError> {
         self.inner.list().await
     }
 }

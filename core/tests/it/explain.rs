@@ -15,7 +15,7 @@ use lambda_jobs_core::job::BreakerName;
 use lambda_jobs_core::limit::{Limit, LimitBy, Rate};
 use lambda_jobs_core::manager::BreakerView;
 use lambda_jobs_core::memory::MemoryVersioned;
-use lambda_jobs_core::ports::{ControlStore, StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::ports::{ControlStore, ServiceError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::{
     HandlerOptions, Jitter, JobConfig, JobContext, JobError, JobHandler, JobId, JobRegistry, NewJob, Queue,
     RetryPolicy,
@@ -516,12 +516,12 @@ struct Contended {
 
 #[async_trait]
 impl VersionedStore<Breaker> for Contended {
-    async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, StoreError> {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, ServiceError> {
         self.requests.fetch_add(1, Ordering::SeqCst);
         self.inner.load(names).await
     }
 
-    async fn save(&self, states: &[Breaker]) -> Vec<Result<VersionedOutcome<Breaker>, StoreError>> {
+    async fn save(&self, states: &[Breaker]) -> Vec<Result<VersionedOutcome<Breaker>, ServiceError>> {
         self.requests.fetch_add(1, Ordering::SeqCst);
         let is_defeated = |left: usize| left.checked_sub(1);
         if self.defeats.fetch_update(Ordering::SeqCst, Ordering::SeqCst, is_defeated).is_ok() {
@@ -532,7 +532,7 @@ impl VersionedStore<Breaker> for Contended {
         self.inner.save(states).await
     }
 
-    async fn list(&self) -> Result<Vec<Breaker>, StoreError> {
+    async fn list(&self) -> Result<Vec<Breaker>, ServiceError> {
         self.inner.list().await
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use lambda_jobs_core::limit::{Limit, LimitBy, LimitState, Rate};
-use lambda_jobs_core::ports::{CorePorts, EventKind, StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::ports::{CorePorts, EventKind, ServiceError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{
     HandlerOptions, JobContext, JobError, JobHandler, JobId, JobProcessor, JobRegistry, JobStatus, Queue,
@@ -143,21 +143,21 @@ fn what_passes_one_limit_and_not_the_next_gives_back_what_it_has() {
 /// Limits that nobody can ask.
 struct Unreachable;
 
-fn unreachable_limits() -> StoreError {
-    StoreError::new("read limits", "no answer")
+fn unreachable_limits() -> ServiceError {
+    ServiceError::new("read limits", "no answer")
 }
 
 #[async_trait]
 impl VersionedStore<LimitState> for Unreachable {
-    async fn load(&self, _: &[String]) -> Result<Vec<Option<LimitState>>, StoreError> {
+    async fn load(&self, _: &[String]) -> Result<Vec<Option<LimitState>>, ServiceError> {
         Err(unreachable_limits())
     }
 
-    async fn save(&self, states: &[LimitState]) -> Vec<Result<VersionedOutcome<LimitState>, StoreError>> {
+    async fn save(&self, states: &[LimitState]) -> Vec<Result<VersionedOutcome<LimitState>, ServiceError>> {
         states.iter().map(|_| Err(unreachable_limits())).collect()
     }
 
-    async fn list(&self) -> Result<Vec<LimitState>, StoreError> {
+    async fn list(&self) -> Result<Vec<LimitState>, ServiceError> {
         Err(unreachable_limits())
     }
 }

@@ -8,7 +8,9 @@ use chrono::TimeDelta;
 use lambda_jobs_core::control::Control;
 use lambda_jobs_core::dispatcher::{MappingReconciler, renew_stale_messages};
 use lambda_jobs_core::memory::MemoryEventSources;
-use lambda_jobs_core::ports::{ControlStore, CorePorts, EventSources, SaveOutcome, SourceState, StoreError};
+use lambda_jobs_core::ports::{
+    ControlStore, CorePorts, EventSources, SaveOutcome, ServiceError, SourceState,
+};
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{
     JobConfig, JobError, JobId, JobProcessor, JobRegistry, JobStatus, NewJob, Queue, StopSignal,
@@ -143,15 +145,15 @@ struct Counted {
 
 #[async_trait]
 impl ControlStore for Counted {
-    async fn load(&self) -> Result<Control, StoreError> {
+    async fn load(&self) -> Result<Control, ServiceError> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         match self.fails.load(Ordering::SeqCst) {
             0 => Ok(self.control.lock().unwrap().clone()),
-            _ => Err(StoreError::new("read the control", "it timed out")),
+            _ => Err(ServiceError::new("read the control", "it timed out")),
         }
     }
 
-    async fn save(&self, control: &Control) -> Result<SaveOutcome, StoreError> {
+    async fn save(&self, control: &Control) -> Result<SaveOutcome, ServiceError> {
         *self.control.lock().unwrap() = control.clone();
         Ok(SaveOutcome::Saved)
     }

@@ -9,7 +9,7 @@ use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Counts, Window};
 use lambda_jobs_core::limit::{Limit, LimitBy, Rate};
 use lambda_jobs_core::manager::BreakerView;
 use lambda_jobs_core::memory::MemoryVersioned;
-use lambda_jobs_core::ports::{CorePorts, StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::ports::{CorePorts, ServiceError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::versioned::VersionedState;
 use lambda_jobs_core::{
@@ -27,17 +27,17 @@ struct Counted<T> {
 
 #[async_trait]
 impl<T: VersionedState> VersionedStore<T> for Counted<T> {
-    async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, StoreError> {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, ServiceError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.load(names).await
     }
 
-    async fn save(&self, states: &[T]) -> Vec<Result<VersionedOutcome<T>, StoreError>> {
+    async fn save(&self, states: &[T]) -> Vec<Result<VersionedOutcome<T>, ServiceError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.inner.save(states).await
     }
 
-    async fn list(&self) -> Result<Vec<T>, StoreError> {
+    async fn list(&self) -> Result<Vec<T>, ServiceError> {
         self.inner.list().await
     }
 }

@@ -273,7 +273,7 @@ fn a_key_that_cannot_be_asked_for_delays_a_job_and_loses_none() {
     let (world, journal) = world();
     world.keys.unreachable.store(1, Ordering::SeqCst);
     let refused = world.clock.run(world.manager.enqueue(job("report", json!({}))));
-    assert!(matches!(refused, Err(EnqueueError::Store(_))), "{refused:?}");
+    assert!(matches!(refused, Err(EnqueueError::Service(_))), "{refused:?}");
     let id = bare(&world, "report", json!({}));
     world.keys.unreachable.store(2, Ordering::SeqCst);
     let report = world.step(Queue::Normal);

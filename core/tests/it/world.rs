@@ -17,9 +17,8 @@ use lambda_jobs_core::memory::{
 };
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, CorePorts, DeadLetter, DeadLetterQueue, DeadLettered, DueQuery,
-    InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, QueueError, Receipt,
-    ReceivedMessage, ReplaceOutcome, SettleBatch, SettleOutcome, StoreError, UniqueKeys, VersionedStore,
-    VisibilityChange,
+    InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, Receipt, ReceivedMessage,
+    ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, UniqueKeys, VersionedStore, VisibilityChange,
 };
 use lambda_jobs_core::processor::{BatchReport, Invocation};
 use lambda_jobs_core::{
@@ -266,23 +265,23 @@ pub(crate) struct Sends {
 
 #[async_trait]
 impl JobQueue for Sends {
-    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>> {
+    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), ServiceError>> {
         if Counting::takes(&self.refused) {
-            return messages.iter().map(|_| Err(QueueError::new("send", "it timed out"))).collect();
+            return messages.iter().map(|_| Err(ServiceError::new("send", "it timed out"))).collect();
         }
         self.inner.send(messages).await
     }
 
-    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), QueueError>> {
+    async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), ServiceError>> {
         self.inner.change_visibility(deferrals).await
     }
 
-    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), ServiceError>> {
         self.acknowledged.fetch_add(receipts.len(), Ordering::SeqCst);
         JobQueue::delete(&*self.inner, receipts).await
     }
 
-    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>> {
+    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), ServiceError>> {
         self.inner.dead_letter(letters).await
     }
 }
@@ -298,10 +297,10 @@ pub(crate) struct Keys {
 
 #[async_trait]
 impl UniqueKeys for Keys {
-    async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, StoreError>> {
+    async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, ServiceError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         if Counting::takes(&self.unreachable) {
-            return claims.iter().map(|_| Err(StoreError::new("take keys", "it timed out"))).collect();
+            return claims.iter().map(|_| Err(ServiceError::new("take keys", "it timed out"))).collect();
         }
         let keys: HashSet<_> = claims.iter().map(|claim| &claim.hold.key).collect();
         assert_eq!(keys.len(), claims.len(), "a batch of statements must not name an item twice");
@@ -349,16 +348,16 @@ impl Counting {
     async fn call<T: Send>(
         &self,
         answers: usize,
-        work: BoxFuture<'_, Vec<Result<T, StoreError>>>,
-    ) -> Vec<Result<T, StoreError>> {
+        work: BoxFuture<'_, Vec<Result<T, ServiceError>>>,
+    ) -> Vec<Result<T, ServiceError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let failures =
-            || (0..answers).map(|_| Err(StoreError::new("call the store", "it timed out"))).collect();
+            || (0..answers).map(|_| Err(ServiceError::new("call the store", "it timed out"))).collect();
         if Self::takes(&self.unreachable) {
             return failures();
         }
         if self.lose_answers.load(Ordering::SeqCst) == 0 && Self::takes(&self.throttled) {
-            let throttled = || StoreError::new("call the store", "it asks for less").throttled();
+            let throttled = || ServiceError::new("call the store", "it asks for less").throttled();
             return (0..answers).map(|_| Err(throttled())).collect();
         }
         let outcome = work.await;
@@ -368,24 +367,24 @@ impl Counting {
 
 #[async_trait]
 impl JobStore for Counting {
-    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>> {
+    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, ServiceError>> {
         let ids: HashSet<_> = records.iter().map(JobRecord::id).collect();
         assert_eq!(ids.len(), records.len(), "a batch of statements must not name an item twice");
         self.call(records.len(), self.inner.insert(records)).await
     }
 
-    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>> {
+    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, ServiceError>> {
         self.call(requests.len(), self.inner.claim(requests)).await
     }
 
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
+    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
         self.call(batch.settlements.len(), self.inner.settle(batch)).await
     }
 
-    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let failures =
-            || records.iter().map(|_| Err(StoreError::new("call the store", "it timed out"))).collect();
+            || records.iter().map(|_| Err(ServiceError::new("call the store", "it timed out"))).collect();
         if Self::takes(&self.unreachable_replacements) {
             return failures();
         }
@@ -393,14 +392,14 @@ impl JobStore for Counting {
         if Self::takes(&self.lose_replacements) { failures() } else { outcomes }
     }
 
-    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
         self.inner.get(ids).await
     }
 
-    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, ServiceError> {
         self.cancellation_reads.fetch_add(1, Ordering::SeqCst);
         if Self::takes(&self.unreachable) {
-            return Err(StoreError::new("call the store", "it timed out"));
+            return Err(ServiceError::new("call the store", "it timed out"));
         }
         self.inner.cancellations(ids).await
     }

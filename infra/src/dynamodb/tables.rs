@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType, TableStatus, TimeToLiveSpecification,
 };
-use lambda_jobs_core::ports::StoreError;
+use lambda_jobs_core::ports::ServiceError;
 
 use super::requests::Dynamo;
 
@@ -23,7 +23,7 @@ const LOOKS: u32 = 150;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Creates the missing tables, with on-demand billing, and waits until they are active. Does not change existing ones.
-pub async fn create_tables(dynamo: &Dynamo) -> Result<(), StoreError> {
+pub async fn create_tables(dynamo: &Dynamo) -> Result<(), ServiceError> {
     let tables = dynamo.tables();
     let create = || dynamo.client().create_table().billing_mode(BillingMode::PayPerRequest);
     let all = || Projection::builder().projection_type(ProjectionType::All).build();
@@ -36,7 +36,7 @@ pub async fn create_tables(dynamo: &Dynamo) -> Result<(), StoreError> {
     ];
     for (table, index, projection) in indexes {
         let call = with_index(create(), index, projection);
-        let call = call.map_err(|error| StoreError::new(format!("describe index {index}"), error))?;
+        let call = call.map_err(|error| ServiceError::new(format!("describe index {index}"), error))?;
         create_table(dynamo, table, call).await?;
     }
     Ok(())
@@ -46,10 +46,10 @@ async fn create_table(
     dynamo: &Dynamo,
     table: &str,
     call: CreateTableFluentBuilder,
-) -> Result<(), StoreError> {
+) -> Result<(), ServiceError> {
     let action = || format!("create table {table}");
     let call =
-        with_key(call.table_name(table), "pk", "sk").map_err(|error| StoreError::new(action(), error))?;
+        with_key(call.table_name(table), "pk", "sk").map_err(|error| ServiceError::new(action(), error))?;
     match call.send().await {
         Ok(_) => {}
         Err(SdkError::ServiceError(service)) if service.err().is_resource_in_use_exception() => return Ok(()),
@@ -57,12 +57,12 @@ async fn create_table(
     }
     wait_until_active(dynamo, table).await?;
     let expiry = TimeToLiveSpecification::builder().attribute_name("expiresAt").enabled(true).build();
-    let expiry = expiry.map_err(|error| StoreError::new(action(), error.to_string()))?;
+    let expiry = expiry.map_err(|error| ServiceError::new(action(), error.to_string()))?;
     let call = dynamo.client().update_time_to_live().table_name(table).time_to_live_specification(expiry);
     call.send().await.map(|_| ()).map_err(|error| dynamo.error("set the expiry of", table, error))
 }
 
-async fn wait_until_active(dynamo: &Dynamo, table: &str) -> Result<(), StoreError> {
+async fn wait_until_active(dynamo: &Dynamo, table: &str) -> Result<(), ServiceError> {
     for _ in 0..LOOKS {
         let described = dynamo.client().describe_table().table_name(table).send().await;
         let described = described.map_err(|error| dynamo.error("look at", table, error))?;
@@ -72,7 +72,7 @@ async fn wait_until_active(dynamo: &Dynamo, table: &str) -> Result<(), StoreErro
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    Err(StoreError::new(format!("create table {table}"), "it is not active after 30 s"))
+    Err(ServiceError::new(format!("create table {table}"), "it is not active after 30 s"))
 }
 
 fn with_key(

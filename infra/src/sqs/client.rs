@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::Builder;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use lambda_jobs_core::ports::QueueError;
+use lambda_jobs_core::ports::ServiceError;
 use tokio::sync::Mutex;
 
 use crate::address::{Address, Failure};
@@ -50,7 +50,7 @@ impl SqsClient {
     }
 
     /// The URL of the queue with this full name.
-    pub async fn url(&self, name: &str) -> Result<String, QueueError> {
+    pub async fn url(&self, name: &str) -> Result<String, ServiceError> {
         let mut urls = self.urls.lock().await;
         if let Some(url) = urls.get(name) {
             return Ok(url.clone());
@@ -58,14 +58,14 @@ impl SqsClient {
         let found = self.client.get_queue_url().queue_name(name).send().await;
         let found = found.map_err(|error| self.error("find", name, error))?;
         let url = found.queue_url.ok_or_else(|| {
-            QueueError::new(format!("find queue {name}"), "the service answered without a URL")
+            ServiceError::new(format!("find queue {name}"), "the service answered without a URL")
         })?;
         urls.insert(name.to_owned(), url.clone());
         Ok(url)
     }
 
     /// The error of a whole call; `doing` reads like "send to".
-    pub(super) fn error<E>(&self, doing: &str, name: &str, error: SdkError<E>) -> QueueError
+    pub(super) fn error<E>(&self, doing: &str, name: &str, error: SdkError<E>) -> ServiceError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
@@ -73,7 +73,7 @@ impl SqsClient {
     }
 
     /// The same, for several answers to one call.
-    pub(super) fn shared_error<E>(&self, doing: &str, name: &str, error: &SdkError<E>) -> QueueError
+    pub(super) fn shared_error<E>(&self, doing: &str, name: &str, error: &SdkError<E>) -> ServiceError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
@@ -85,6 +85,6 @@ impl SqsClient {
         } else {
             failure.reason
         };
-        QueueError::new(format!("{doing} queue {name}"), reason)
+        ServiceError::new(format!("{doing} queue {name}"), reason)
     }
 }

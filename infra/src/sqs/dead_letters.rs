@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::Queue;
-use lambda_jobs_core::ports::{DeadLetter, DeadLettered, QueueError};
+use lambda_jobs_core::ports::{DeadLetter, DeadLettered, ServiceError};
 
 use super::client::SqsClient;
 use super::send::{Entry, attribute_bytes, hide_all};
@@ -59,7 +59,7 @@ pub(super) async fn list(
     client: &SqsClient,
     queue: Queue,
     limit: usize,
-) -> Result<Vec<DeadLettered>, QueueError> {
+) -> Result<Vec<DeadLettered>, ServiceError> {
     let name = client.names().dead_letters(queue);
     let mut seen = HashSet::new();
     let mut handles = Vec::new();
@@ -90,7 +90,7 @@ pub(super) async fn list(
     outcome.map(|()| found)
 }
 
-async fn receive(client: &SqsClient, name: &str, limit: usize) -> Result<Vec<Message>, QueueError> {
+async fn receive(client: &SqsClient, name: &str, limit: usize) -> Result<Vec<Message>, ServiceError> {
     let url = client.url(name).await?;
     let received = client
         .client()

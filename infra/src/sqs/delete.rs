@@ -1,14 +1,14 @@
 //! Early acks: deletes the messages of jobs that ended while their batch goes on.
 
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
-use lambda_jobs_core::ports::{QueueError, Receipt};
+use lambda_jobs_core::ports::{Receipt, ServiceError};
 
 use super::batch::{Sized, parts};
 use super::client::SqsClient;
 use super::send::{Answers, all_failed, in_order, some_failed};
 
 /// Deletes messages, and returns the outcomes in order.
-pub(super) async fn delete_all(client: &SqsClient, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+pub(super) async fn delete_all(client: &SqsClient, receipts: &[Receipt]) -> Vec<Result<(), ServiceError>> {
     let queues: Vec<String> = receipts.iter().map(|receipt| client.names().queue(receipt.queue)).collect();
     let sized: Vec<Sized<'_>> =
         queues.iter().enumerate().map(|(at, queue)| Sized { at, queue, bytes: 0 }).collect();
@@ -21,7 +21,7 @@ pub(super) async fn delete_all(client: &SqsClient, receipts: &[Receipt]) -> Vec<
 }
 
 async fn delete_part(client: &SqsClient, queue: &str, part: Vec<usize>, receipts: &[Receipt]) -> Answers {
-    let failed = |reason: String| QueueError::new(format!("delete from queue {queue}"), reason);
+    let failed = |reason: String| ServiceError::new(format!("delete from queue {queue}"), reason);
     let url = match client.url(queue).await {
         Ok(url) => url,
         Err(error) => return all_failed(&part, || failed(error.to_string())),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use futures_util::future::join_all;
 use lambda_jobs_core::Queue;
-use lambda_jobs_core::ports::{QueueDepth, QueueError, QueueStats};
+use lambda_jobs_core::ports::{QueueDepth, QueueStats, ServiceError};
 
 use super::SqsJobQueue;
 
@@ -15,7 +15,7 @@ const FIGURES: [Name; 3] = [
 ];
 
 impl SqsJobQueue {
-    async fn depth(&self, queue: Queue) -> Result<QueueDepth, QueueError> {
+    async fn depth(&self, queue: Queue) -> Result<QueueDepth, ServiceError> {
         let name = self.client.names().queue(queue);
         let url = self.client.url(&name).await?;
         let call = self.client.client().get_queue_attributes().queue_url(url);
@@ -25,7 +25,7 @@ impl SqsJobQueue {
             let text = found.as_ref().and_then(|all| all.get(attribute)).map_or("", String::as_str);
             text.parse::<u64>().map_err(|_| {
                 let reason = format!("{attribute}: expected a whole number, got {text:?}");
-                QueueError::new(format!("measure queue {name}"), reason)
+                ServiceError::new(format!("measure queue {name}"), reason)
             })
         };
         let [visible, delayed, in_flight] = FIGURES.each_ref().map(figure);
@@ -35,7 +35,7 @@ impl SqsJobQueue {
 
 #[async_trait]
 impl QueueStats for SqsJobQueue {
-    async fn depths(&self, queues: &[Queue]) -> Vec<Result<QueueDepth, QueueError>> {
+    async fn depths(&self, queues: &[Queue]) -> Vec<Result<QueueDepth, ServiceError>> {
         join_all(queues.iter().map(|queue| self.depth(*queue))).await
     }
 }

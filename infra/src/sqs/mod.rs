@@ -17,7 +17,7 @@ mod stale;
 use async_trait::async_trait;
 use lambda_jobs_core::Queue;
 use lambda_jobs_core::ports::{
-    DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, QueueError, Receipt, VisibilityChange,
+    DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, Receipt, ServiceError, VisibilityChange,
 };
 
 pub use client::SqsClient;
@@ -38,22 +38,22 @@ impl SqsJobQueue {
 
 #[async_trait]
 impl JobQueue for SqsJobQueue {
-    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), QueueError>> {
+    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), ServiceError>> {
         let entries = messages
             .iter()
             .map(|message| (self.client.names().queue(message.queue), send::Entry::outgoing(message)));
         send::send_all(&self.client, entries.collect()).await
     }
 
-    async fn change_visibility(&self, changes: &[VisibilityChange]) -> Vec<Result<(), QueueError>> {
+    async fn change_visibility(&self, changes: &[VisibilityChange]) -> Vec<Result<(), ServiceError>> {
         send::change_visibility(&self.client, changes).await
     }
 
-    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), QueueError>> {
+    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), ServiceError>> {
         delete::delete_all(&self.client, receipts).await
     }
 
-    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), QueueError>> {
+    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), ServiceError>> {
         let entries = letters.iter().map(|letter| {
             let queue = letter.message.queue;
             let from = self.client.names().queue(queue);
@@ -68,7 +68,7 @@ impl DeadLetterQueue for SqsJobQueue {
     /// SQS can't show a message without receiving it. So a listing receives each message with a visibility timeout long
     /// enough not to get it twice, and makes it visible again as it ends. Meanwhile another listing, or a redrive, can
     /// miss messages.
-    async fn list(&self, queue: Queue, limit: usize) -> Result<Vec<DeadLettered>, QueueError> {
+    async fn list(&self, queue: Queue, limit: usize) -> Result<Vec<DeadLettered>, ServiceError> {
         dead_letters::list(&self.client, queue, limit).await
     }
 }

@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use lambda_jobs_core::job::bounds::MAX_SEND_DELAY;
-use lambda_jobs_core::ports::{Outgoing, QueueError, VisibilityChange};
+use lambda_jobs_core::ports::{Outgoing, ServiceError, VisibilityChange};
 
 use super::batch::{Sized, parts};
 use super::client::SqsClient;
@@ -71,13 +71,13 @@ pub(super) fn whole_seconds(duration: Duration) -> i32 {
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
-pub(super) type Answers = Vec<(usize, Result<(), QueueError>)>;
+pub(super) type Answers = Vec<(usize, Result<(), ServiceError>)>;
 
 /// Sends entries, each to the queue of its name, and returns the outcomes in order.
 pub(super) async fn send_all(
     client: &SqsClient,
     entries: Vec<(String, Entry)>,
-) -> Vec<Result<(), QueueError>> {
+) -> Vec<Result<(), ServiceError>> {
     let sized: Vec<Sized<'_>> = entries
         .iter()
         .enumerate()
@@ -101,7 +101,7 @@ async fn send_part(
         Ok(url) => url,
         Err(error) => {
             return all_failed(&part, || {
-                QueueError::new(format!("send to queue {queue}"), error.to_string())
+                ServiceError::new(format!("send to queue {queue}"), error.to_string())
             });
         }
     };
@@ -109,7 +109,7 @@ async fn send_part(
     let requests = match requests {
         Ok(requests) => requests,
         Err(reason) => {
-            return all_failed(&part, || QueueError::new(format!("send to queue {queue}"), reason.clone()));
+            return all_failed(&part, || ServiceError::new(format!("send to queue {queue}"), reason.clone()));
         }
     };
     match client.client().send_message_batch().queue_url(url).set_entries(Some(requests)).send().await {
@@ -122,7 +122,7 @@ async fn send_part(
 pub(super) async fn change_visibility(
     client: &SqsClient,
     changes: &[VisibilityChange],
-) -> Vec<Result<(), QueueError>> {
+) -> Vec<Result<(), ServiceError>> {
     let names: Vec<String> = changes.iter().map(|change| client.names().queue(change.queue)).collect();
     let handles: Vec<&str> = changes.iter().map(|change| change.receipt_handle.as_str()).collect();
     let waits: Vec<Duration> = changes.iter().map(|change| change.wait).collect();
@@ -135,7 +135,7 @@ pub(super) async fn hide_all(
     queues: &[String],
     handles: &[&str],
     waits: &[Duration],
-) -> Vec<Result<(), QueueError>> {
+) -> Vec<Result<(), ServiceError>> {
     let sized: Vec<Sized<'_>> =
         queues.iter().enumerate().map(|(at, queue)| Sized { at, queue, bytes: 0 }).collect();
     let mut calls = Vec::new();
@@ -153,7 +153,7 @@ async fn hide_part(
     handles: &[&str],
     waits: &[Duration],
 ) -> Answers {
-    let failed = |reason: String| QueueError::new(format!("change visibility in queue {queue}"), reason);
+    let failed = |reason: String| ServiceError::new(format!("change visibility in queue {queue}"), reason);
     let url = match client.url(&queue).await {
         Ok(url) => url,
         Err(error) => return all_failed(&part, || failed(error.to_string())),
@@ -179,7 +179,7 @@ async fn hide_part(
     }
 }
 
-pub(super) fn all_failed(part: &[usize], error: impl Fn() -> QueueError) -> Answers {
+pub(super) fn all_failed(part: &[usize], error: impl Fn() -> ServiceError) -> Answers {
     part.iter().map(|at| (*at, Err(error()))).collect()
 }
 
@@ -190,19 +190,19 @@ pub(super) fn some_failed(part: &[usize], failed: &[BatchResultErrorEntry], acti
         None => Ok(()),
         Some(entry) => {
             let message = entry.message.as_deref().unwrap_or("no message");
-            Err(QueueError::new(action, format!("{}: {message}", entry.code)))
+            Err(ServiceError::new(action, format!("{}: {message}", entry.code)))
         }
     };
     part.iter().map(|at| (*at, answer(at))).collect()
 }
 
-pub(super) fn in_order(length: usize, answers: Vec<Answers>) -> Vec<Result<(), QueueError>> {
-    let mut ordered: Vec<Option<Result<(), QueueError>>> = Vec::new();
+pub(super) fn in_order(length: usize, answers: Vec<Answers>) -> Vec<Result<(), ServiceError>> {
+    let mut ordered: Vec<Option<Result<(), ServiceError>>> = Vec::new();
     ordered.resize_with(length, || None);
     for (at, answer) in answers.into_iter().flatten() {
         ordered[at] = Some(answer);
     }
-    let lost = || Err(QueueError::new("call SQS", "no answer came"));
+    let lost = || Err(ServiceError::new("call SQS", "no answer came"));
     ordered.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect()
 }
 

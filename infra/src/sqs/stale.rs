@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName as Name};
 use chrono::DateTime;
 use lambda_jobs_core::Queue;
-use lambda_jobs_core::ports::{QueueError, ReceivedMessage, StaleMessages};
+use lambda_jobs_core::ports::{ReceivedMessage, ServiceError, StaleMessages};
 
 use super::SqsJobQueue;
 use super::batch::{Sized, parts};
@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_mins(1);
 
 #[async_trait]
 impl StaleMessages for SqsJobQueue {
-    async fn receive(&self, queue: Queue) -> Result<Vec<ReceivedMessage>, QueueError> {
+    async fn receive(&self, queue: Queue) -> Result<Vec<ReceivedMessage>, ServiceError> {
         let name = self.client.names().queue(queue);
         let url = self.client.url(&name).await?;
         let call = self.client.client().receive_message().queue_url(url).max_number_of_messages(10);
@@ -32,7 +32,7 @@ impl StaleMessages for SqsJobQueue {
         Ok(received.messages.unwrap_or_default().into_iter().map(|message| read(queue, message)).collect())
     }
 
-    async fn delete(&self, messages: &[ReceivedMessage]) -> Vec<Result<(), QueueError>> {
+    async fn delete(&self, messages: &[ReceivedMessage]) -> Vec<Result<(), ServiceError>> {
         let names: Vec<String> =
             messages.iter().map(|message| self.client.names().queue(message.queue)).collect();
         let sized: Vec<Sized<'_>> =
@@ -51,9 +51,9 @@ impl SqsJobQueue {
         queue: &str,
         part: &[usize],
         messages: &[ReceivedMessage],
-    ) -> Vec<(usize, Result<(), QueueError>)> {
+    ) -> Vec<(usize, Result<(), ServiceError>)> {
         let action = format!("delete from queue {queue}");
-        let failed = |reason: String| all_failed(part, || QueueError::new(action.clone(), reason.clone()));
+        let failed = |reason: String| all_failed(part, || ServiceError::new(action.clone(), reason.clone()));
         let url = match self.client.url(queue).await {
             Ok(url) => url,
             Err(error) => return failed(error.to_string()),

@@ -10,7 +10,7 @@ use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    Archived, FinishedJob, HistoryPart, JobPruner, JobStore, ReplaceOutcome, StoreError,
+    Archived, FinishedJob, HistoryPart, JobPruner, JobStore, ReplaceOutcome, ServiceError,
 };
 use lambda_jobs_testing::conformance::{Fixture, job_pruner};
 
@@ -70,7 +70,7 @@ impl Broken {
 
 #[async_trait]
 impl JobPruner for Broken {
-    async fn page(&self, cursor: Option<&str>) -> Result<Page<Archived>, StoreError> {
+    async fn page(&self, cursor: Option<&str>) -> Result<Page<Archived>, ServiceError> {
         let mut page = self.inner.page(cursor).await?;
         match self.fault {
             Fault::EndsAfterOnePage => page.cursor = None,
@@ -85,7 +85,7 @@ impl JobPruner for Broken {
         Ok(page)
     }
 
-    async fn remove(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, StoreError>> {
+    async fn remove(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>> {
         match self.fault {
             Fault::RemovesNothing => jobs.iter().map(|_| Ok(true)).collect(),
             Fault::RemovesWhatChanged => self.inner.remove(&self.refreshed(jobs).await).await,
@@ -94,7 +94,7 @@ impl JobPruner for Broken {
         }
     }
 
-    async fn trim(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, StoreError>> {
+    async fn trim(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>> {
         match self.fault {
             Fault::TrimsToNothing => self.inner.remove(jobs).await,
             Fault::TrimsWhatChanged => self.inner.trim(&self.refreshed(jobs).await).await,
@@ -115,7 +115,7 @@ impl JobPruner for Broken {
         }
     }
 
-    async fn remove_history(&self, parts: &[HistoryPart]) -> Vec<Result<(), StoreError>> {
+    async fn remove_history(&self, parts: &[HistoryPart]) -> Vec<Result<(), ServiceError>> {
         match self.fault {
             Fault::KeepsHistory => parts.iter().map(|_| Ok(())).collect(),
             Fault::RemovesRecordsToo => {

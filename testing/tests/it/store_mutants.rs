@@ -13,7 +13,7 @@ use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
-    JobIndex, JobStore, ListQuery, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+    JobIndex, JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
 };
 use lambda_jobs_testing::conformance::{Fixture, job_index, job_store};
 
@@ -182,7 +182,7 @@ impl Broken {
         record
     }
 
-    fn answers<T>(&self, mut answers: Vec<Result<T, StoreError>>) -> Vec<Result<T, StoreError>> {
+    fn answers<T>(&self, mut answers: Vec<Result<T, ServiceError>>) -> Vec<Result<T, ServiceError>> {
         match self.fault {
             Fault::MixesUpAnswers => answers.reverse(),
             Fault::LosesAfter25 => answers.truncate(25),
@@ -194,7 +194,7 @@ impl Broken {
 
 #[async_trait]
 impl JobStore for Broken {
-    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>> {
+    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, ServiceError>> {
         if self.fault == Fault::InsertsOver {
             for record in records {
                 self.force(record).await;
@@ -205,7 +205,7 @@ impl JobStore for Broken {
         self.answers(self.inner.insert(&records).await)
     }
 
-    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>> {
+    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, ServiceError>> {
         let mut answers = Vec::new();
         for request in requests {
             answers.push(Ok(self.claim_one(request).await));
@@ -213,7 +213,7 @@ impl JobStore for Broken {
         self.answers(answers)
     }
 
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
+    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
         let mut answers = Vec::new();
         for settlement in &batch.settlements {
             answers.push(Ok(self.settle_one(batch, settlement).await));
@@ -228,7 +228,7 @@ impl JobStore for Broken {
         self.answers(answers)
     }
 
-    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
         let mut answers = Vec::new();
         for record in records {
             let exists = self.read(record.id()).await.is_some();
@@ -242,7 +242,7 @@ impl JobStore for Broken {
         self.answers(answers)
     }
 
-    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
         let mut found = self.inner.get(ids).await?;
         if self.fault == Fault::ReplacesPayload {
             for record in found.iter_mut().flatten().filter(|record| record.revision > Revision(1)) {
@@ -252,7 +252,7 @@ impl JobStore for Broken {
         Ok(found)
     }
 
-    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, ServiceError> {
         match self.fault {
             Fault::CancelsAll => Ok(ids.iter().cloned().collect()),
             Fault::CancelsNone => Ok(HashSet::new()),
@@ -263,7 +263,7 @@ impl JobStore for Broken {
 
 #[async_trait]
 impl JobIndex for Broken {
-    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
         let mut page = self.inner.list(query).await?;
         if self.fault == Fault::PagesOverlap && page.items.len() > 1 && page.cursor.is_some() {
             let last_but_one = &page.items[page.items.len() - 2];
@@ -272,7 +272,7 @@ impl JobIndex for Broken {
         Ok(page)
     }
 
-    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
         let query = match self.fault {
             Fault::DuePagesRepeat => DueQuery { cursor: None, ..query.clone() },
             Fault::DueTooEarly => {
@@ -287,7 +287,7 @@ impl JobIndex for Broken {
         Ok(page)
     }
 
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError> {
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError> {
         let day = chrono::TimeDelta::days(1);
         let query = match self.fault {
             Fault::IgnoresTheWindow => HistoryQuery { since: query.since - day, ..query.clone() },
@@ -302,7 +302,7 @@ impl JobIndex for Broken {
         Ok(found)
     }
 
-    async fn counters(&self) -> Result<Vec<(String, Counters)>, StoreError> {
+    async fn counters(&self) -> Result<Vec<(String, Counters)>, ServiceError> {
         let counters = self.inner.counters().await?;
         Ok(if self.fault == Fault::CountsNothing { Vec::new() } else { counters })
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::memory::{PausedClock, SeededEntropy};
-use lambda_jobs_core::ports::{StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::ports::{ServiceError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::versioned::VersionedState;
 use lambda_jobs_testing::conformance::{Fixture, versioned};
 
@@ -145,7 +145,7 @@ impl Broken {
 
 #[async_trait]
 impl<T: VersionedState> VersionedStore<T> for Broken {
-    async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, StoreError> {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, ServiceError> {
         let mut names = names.to_vec();
         if self.fault == Fault::LoadsInOrderOfNames {
             names.sort();
@@ -168,7 +168,7 @@ impl<T: VersionedState> VersionedStore<T> for Broken {
         Ok(found)
     }
 
-    async fn save(&self, states: &[T]) -> Vec<Result<VersionedOutcome<T>, StoreError>> {
+    async fn save(&self, states: &[T]) -> Vec<Result<VersionedOutcome<T>, ServiceError>> {
         let mut answers = Vec::new();
         for (at, state) in states.iter().enumerate() {
             let stopped = answers.iter().any(|answer| matches!(answer, VersionedOutcome::Conflict(_)));
@@ -185,7 +185,7 @@ impl<T: VersionedState> VersionedStore<T> for Broken {
         answers.into_iter().map(Ok).collect()
     }
 
-    async fn list(&self) -> Result<Vec<T>, StoreError> {
+    async fn list(&self) -> Result<Vec<T>, ServiceError> {
         let stored = self.stored.lock().unwrap();
         let of_kind = stored.iter().filter(|(key, _)| key.starts_with(&self.key::<T>("")));
         let mut found: Vec<T> = of_kind

@@ -17,7 +17,7 @@ use crate::families::Ports;
 use crate::families::webhook::batcher::Batcher;
 use crate::families::webhook::endpoint::{Endpoint, EndpointId, HealthPolicy, HealthSignal};
 use crate::families::webhook::ports::unanswered;
-use crate::ports::{EventSink, JobEvent, StoreError, VersionedOutcome, VersionedStore};
+use crate::ports::{EventSink, JobEvent, ServiceError, VersionedOutcome, VersionedStore};
 
 /// The endpoints that a worker knows.
 pub(super) struct EndpointCache {
@@ -46,7 +46,7 @@ impl EndpointCache {
 }
 
 /// Reads of endpoints that are not cached, sent together.
-pub(super) type EndpointReads = Batcher<String, Result<Option<Endpoint>, StoreError>>;
+pub(super) type EndpointReads = Batcher<String, Result<Option<Endpoint>, ServiceError>>;
 
 /// Reads of endpoints from a store.
 pub(super) fn reads(store: &Arc<dyn VersionedStore<Endpoint>>) -> EndpointReads {
@@ -64,7 +64,10 @@ pub(super) fn reads(store: &Arc<dyn VersionedStore<Endpoint>>) -> EndpointReads 
     })
 }
 
-async fn load_one(store: &dyn VersionedStore<Endpoint>, id: &String) -> Result<Option<Endpoint>, StoreError> {
+async fn load_one(
+    store: &dyn VersionedStore<Endpoint>,
+    id: &String,
+) -> Result<Option<Endpoint>, ServiceError> {
     Ok(store.load(std::slice::from_ref(id)).await?.pop().flatten())
 }
 
@@ -75,7 +78,7 @@ const MOST_KNOWN: usize = 1_000;
 
 impl EndpointCache {
     /// An endpoint; `None` if it does not exist.
-    pub(super) async fn find(&self, id: &str) -> Result<Option<Endpoint>, StoreError> {
+    pub(super) async fn find(&self, id: &str) -> Result<Option<Endpoint>, ServiceError> {
         let now = self.clock.monotonic();
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
         if let Some((endpoint, read_at)) = known

@@ -12,7 +12,7 @@ use crate::families::webhook::ports::{
     WaitingDeliveries, WaitingDelivery, WaitingQuery, WebhookDelivery,
 };
 use crate::paging::Page;
-use crate::ports::StoreError;
+use crate::ports::ServiceError;
 
 /// [`Deliveries`], [`DeliveryAttempts`] and [`WaitingDeliveries`] in memory.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl MemoryWebhooks {
 
 #[async_trait]
 impl Deliveries for MemoryWebhooks {
-    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, StoreError>> {
+    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, ServiceError>> {
         let mut all = self.all();
         let mut put = |delivery: &WebhookDelivery| match all.entry(delivery.id.clone()) {
             Entry::Occupied(_) => Ok(false),
@@ -62,12 +62,12 @@ impl Deliveries for MemoryWebhooks {
         deliveries.iter().map(&mut put).collect()
     }
 
-    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
+    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, ServiceError>> {
         let deliveries = self.all();
         ids.iter().map(|id| Ok(deliveries.get(id).cloned())).collect()
     }
 
-    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError> {
+    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, ServiceError> {
         let mut deliveries = self.all();
         let Some(delivery) = deliveries.get_mut(id).filter(|delivery| delivery.status.is_finished()) else {
             return Ok(None);
@@ -76,7 +76,7 @@ impl Deliveries for MemoryWebhooks {
         Ok(Some(delivery.clone()))
     }
 
-    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
+    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, ServiceError> {
         let deliveries = self.all();
         let after = |id: &String| query.cursor.as_ref().is_none_or(|cursor| id > cursor);
         let mut found: Vec<WebhookDelivery> = deliveries
@@ -94,11 +94,11 @@ impl Deliveries for MemoryWebhooks {
 
 #[async_trait]
 impl DeliveryAttempts for MemoryWebhooks {
-    async fn record(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
+    async fn record(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, ServiceError>> {
         attempts.iter().map(|attempt| Ok(self.apply(&attempt.delivery, &attempt.outcome))).collect()
     }
 
-    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
+    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, ServiceError> {
         let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(attempts.get(id).cloned().unwrap_or_default())
     }
@@ -106,7 +106,7 @@ impl DeliveryAttempts for MemoryWebhooks {
 
 #[async_trait]
 impl WaitingDeliveries for MemoryWebhooks {
-    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError> {
+    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, ServiceError> {
         let deliveries = self.all();
         let waiting = deliveries.values().filter_map(WaitingDelivery::of);
         let mut found: Vec<(String, WaitingDelivery)> = waiting

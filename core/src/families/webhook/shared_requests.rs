@@ -19,7 +19,7 @@ use crate::families::webhook::ports::{
     AttemptOutcome, Deliveries, DeliveryAttempts, EndedAttempt, WebhookDelivery, unanswered,
 };
 use crate::handler::JobContext;
-use crate::ports::StoreError;
+use crate::ports::ServiceError;
 
 /// How long an attempt that has ended waits for others in flight.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -32,8 +32,8 @@ const LEAST_TIME: Duration = Duration::from_secs(2);
 pub(super) struct SharedRequests {
     attempts: Arc<dyn DeliveryAttempts>,
     clock: Arc<dyn Clock>,
-    reads: Batcher<String, Result<Option<WebhookDelivery>, StoreError>>,
-    writes: Batcher<EndedAttempt, Result<bool, StoreError>>,
+    reads: Batcher<String, Result<Option<WebhookDelivery>, ServiceError>>,
+    writes: Batcher<EndedAttempt, Result<bool, ServiceError>>,
     in_flight: Arc<Mutex<Counted>>,
 }
 
@@ -79,7 +79,7 @@ impl SharedRequests {
     }
 
     /// Reads a delivery.
-    pub(super) async fn delivery(&self, id: &str) -> Result<Option<WebhookDelivery>, StoreError> {
+    pub(super) async fn delivery(&self, id: &str) -> Result<Option<WebhookDelivery>, ServiceError> {
         let found = self.reads.join(id.to_owned(), || ready(())).answer().await;
         found.unwrap_or_else(|| Err(unanswered("read a delivery")))
     }
@@ -101,7 +101,7 @@ impl SharedRequests {
         id: &str,
         outcome: AttemptOutcome,
         ctx: &JobContext,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, ServiceError> {
         if ctx.time_left() < LEAST_TIME {
             return self.attempts.record_one(id, &outcome).await;
         }

@@ -23,7 +23,7 @@ use crate::breaker::{Admission, Breaker, BreakerPolicy, Phase};
 use crate::bulkhead::{BulkheadDecision, BulkheadTerms};
 use crate::clock::{Clock, Entropy};
 use crate::job::BreakerName;
-use crate::ports::{CorePorts, EventSink, StoreError};
+use crate::ports::{CorePorts, EventSink, ServiceError};
 use crate::protection::versioned_cache::{CacheTerms, CachedState, VersionedCache};
 use counts::LocalCounts;
 
@@ -182,7 +182,7 @@ impl Breakers {
 
     /// Writes a breaker, and publishes what changed: whether it is written, or another writer was faster. Either way its
     /// latest state is known afterwards.
-    async fn write(&self, before: &Breaker, next: Breaker) -> Result<bool, StoreError> {
+    async fn write(&self, before: &Breaker, next: Breaker) -> Result<bool, ServiceError> {
         let is_written = self.cache.write(next.clone()).await?;
         if is_written && let Some(event) = event(before.phase, &next, self.clock.now()) {
             self.events.publish(&[event]).await;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use lambda_jobs_core::JobId;
-use lambda_jobs_core::ports::StoreError;
+use lambda_jobs_core::ports::ServiceError;
 
 use super::record::record_key;
 use super::store::DynamoJobStore;
@@ -15,7 +15,7 @@ use crate::dynamodb::requests::MAX_KEYS;
 use crate::dynamodb::text_of;
 
 impl DynamoJobStore {
-    pub(super) async fn cancelled_among(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+    pub(super) async fn cancelled_among(&self, ids: &[JobId]) -> Result<HashSet<JobId>, ServiceError> {
         let table = self.jobs();
         let mut found = HashSet::new();
         for part in ids.chunks(MAX_KEYS) {
@@ -24,7 +24,7 @@ impl DynamoJobStore {
                 .set_keys(Some(distinct.into_iter().map(record_key).collect()))
                 .projection_expression("pk, cancelRequested")
                 .build()
-                .map_err(|error| StoreError::new(format!("read from table {table}"), error.to_string()))?;
+                .map_err(|error| ServiceError::new(format!("read from table {table}"), error.to_string()))?;
             let call = self.dynamo.client().batch_get_item().request_items(table, wanted);
             let output = call.send().await.map_err(|error| self.dynamo.error("read from", table, error))?;
             let items = output.responses.unwrap_or_default().into_values().flatten();

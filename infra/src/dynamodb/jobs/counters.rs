@@ -1,7 +1,7 @@
 //! Counters, by job name.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use lambda_jobs_core::ports::{Counters, StoreError};
+use lambda_jobs_core::ports::{Counters, ServiceError};
 
 use crate::dynamodb::requests::{Dynamo, Failed, Outcome, Update, Write, once};
 use crate::dynamodb::{Item, key, number, text, text_of};
@@ -57,12 +57,12 @@ pub(super) async fn complete(
 }
 
 /// Subtracts counts again.
-pub(super) async fn subtract(dynamo: &Dynamo, name: &str, counted: &Counters) -> Result<(), StoreError> {
+pub(super) async fn subtract(dynamo: &Dynamo, name: &str, counted: &Counters) -> Result<(), ServiceError> {
     add(dynamo, name, counted, -1).await
 }
 
 /// Adds to the counters of a name, new or not. Adds all figures, so that each attribute exists afterwards.
-async fn add(dynamo: &Dynamo, name: &str, added: &Counters, sign: i64) -> Result<(), StoreError> {
+async fn add(dynamo: &Dynamo, name: &str, added: &Counters, sign: i64) -> Result<(), ServiceError> {
     let table = &dynamo.tables().state;
     let mut call =
         dynamo.client().update_item().table_name(table).set_key(Some(key(format!("{PREFIX}{name}"), SK)));
@@ -80,7 +80,7 @@ async fn add(dynamo: &Dynamo, name: &str, added: &Counters, sign: i64) -> Result
 }
 
 /// All counters.
-pub(super) async fn read_all(dynamo: &Dynamo) -> Result<Vec<(String, Counters)>, StoreError> {
+pub(super) async fn read_all(dynamo: &Dynamo) -> Result<Vec<(String, Counters)>, ServiceError> {
     let table = &dynamo.tables().state;
     let mut found = Vec::new();
     let mut start: Option<Item> = None;

@@ -7,7 +7,7 @@
 use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{DueQuery, StoreError};
+use lambda_jobs_core::ports::{DueQuery, ServiceError};
 
 use super::record::{PARKED_SHARDS, RECORD, parked};
 use super::store::DynamoJobStore;
@@ -16,7 +16,7 @@ use crate::dynamodb::tables::ATTENTION_INDEX;
 use crate::dynamodb::{Item, key, text, text_of};
 
 impl DynamoJobStore {
-    pub(super) async fn find_due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
+    pub(super) async fn find_due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
         let shards = Shards::read(query.cursor.as_deref(), PARKED_SHARDS);
         let asked = (0..PARKED_SHARDS).map(|shard| self.due_of(shard, &shards, query));
         let (items, last): (Vec<Vec<Item>>, Vec<Option<String>>) =
@@ -31,7 +31,7 @@ impl DynamoJobStore {
         shard: u16,
         shards: &Shards,
         query: &DueQuery,
-    ) -> Result<(Vec<Item>, Option<String>), StoreError> {
+    ) -> Result<(Vec<Item>, Option<String>), ServiceError> {
         let Some(start) = shards.start(shard) else { return Ok((Vec::new(), None)) };
         let table = self.jobs();
         let call = self

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use lambda_jobs_core::ports::{HistoryEntry, SettleBatch, StoreError};
+use lambda_jobs_core::ports::{HistoryEntry, ServiceError, SettleBatch};
 use lambda_jobs_core::{JobStatus, Queue, Retention};
 
 use super::record::SHARDS;
@@ -48,7 +48,7 @@ pub(super) async fn correct(
     batch: &SettleBatch,
     entries: &[HistoryEntry],
     retention: &Retention,
-) -> Result<(), StoreError> {
+) -> Result<(), ServiceError> {
     let table = &dynamo.tables().jobs;
     let (pk, sk) = keys(batch);
     if entries.is_empty() {

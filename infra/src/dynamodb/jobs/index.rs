@@ -9,7 +9,7 @@ use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, StoreError,
+    Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, ServiceError,
 };
 
 use super::record::SHARDS;
@@ -22,7 +22,7 @@ const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
 #[async_trait]
 impl JobIndex for DynamoJobStore {
-    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
         if query.status.needs_attention() {
             self.list_attention(query).await
         } else {
@@ -30,11 +30,11 @@ impl JobIndex for DynamoJobStore {
         }
     }
 
-    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
         self.find_due(query).await
     }
 
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError> {
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError> {
         let mut found: Vec<HistoryEntry> = Vec::new();
         if query.since >= query.until || query.limit == 0 {
             return Ok(found);
@@ -56,7 +56,7 @@ impl JobIndex for DynamoJobStore {
         Ok(found)
     }
 
-    async fn counters(&self) -> Result<Vec<(String, Counters)>, StoreError> {
+    async fn counters(&self) -> Result<Vec<(String, Counters)>, ServiceError> {
         counters::read_all(&self.dynamo).await
     }
 }
@@ -77,7 +77,7 @@ impl DynamoJobStore {
         day: NaiveDate,
         shard: u64,
         query: &HistoryQuery,
-    ) -> Result<Vec<HistoryEntry>, StoreError> {
+    ) -> Result<Vec<HistoryEntry>, ServiceError> {
         let mut found: Vec<HistoryEntry> = Vec::new();
         let mut start: Option<Item> = None;
         loop {
@@ -103,7 +103,7 @@ impl DynamoJobStore {
         shard: u64,
         query: &HistoryQuery,
         start: Option<Item>,
-    ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
+    ) -> Result<(Vec<Item>, Option<Item>), ServiceError> {
         let table = self.jobs();
         let call = self
             .dynamo

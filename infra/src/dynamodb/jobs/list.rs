@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{ListQuery, StoreError};
+use lambda_jobs_core::ports::{ListQuery, ServiceError};
 use serde_json::Value;
 
 use super::record::{PARKED_SHARDS, RECORD, SHARDS, attention, parked};
@@ -31,7 +31,7 @@ fn is_until(record: &Item, until: Option<&str>) -> bool {
 
 impl DynamoJobStore {
     /// Records of the sparse index, latest first. The cursor is the last one's sort key.
-    pub(super) async fn list_attention(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+    pub(super) async fn list_attention(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
         let waiting = (0..SHARDS).map(|shard| attention(query.status, shard));
         let apart = if query.status.is_waiting() { PARKED_SHARDS } else { 0 };
         let partitions = waiting.chain((0..apart).map(parked));
@@ -42,7 +42,7 @@ impl DynamoJobStore {
     }
 
     /// One page of one shard, and one record more.
-    async fn attention_of(&self, partition: String, query: &ListQuery) -> Result<Vec<Item>, StoreError> {
+    async fn attention_of(&self, partition: String, query: &ListQuery) -> Result<Vec<Item>, ServiceError> {
         let table = self.jobs();
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
@@ -82,7 +82,7 @@ impl DynamoJobStore {
     }
 
     /// Records of a status without an index, by a scan. The cursor is the last one's id.
-    pub(super) async fn list_by_scan(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+    pub(super) async fn list_by_scan(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
         let table = self.jobs();
         let mut start = query.cursor.as_ref().map(|cursor| key(cursor, RECORD));
         let until = query.until.map(instant::write);
@@ -121,7 +121,7 @@ impl DynamoJobStore {
         mut items: Vec<Item>,
         query: &ListQuery,
         cursor: impl Fn(&Item) -> String,
-    ) -> Result<Page<JobRecord>, StoreError> {
+    ) -> Result<Page<JobRecord>, ServiceError> {
         let more = items.len() > query.limit;
         items.truncate(query.limit);
         let cursor = items.last().filter(|_| more).map(cursor);
@@ -130,7 +130,7 @@ impl DynamoJobStore {
             record.definition.payload = Value::Null;
             Ok(record)
         };
-        let items = items.into_iter().map(without_payload).collect::<Result<_, StoreError>>()?;
+        let items = items.into_iter().map(without_payload).collect::<Result<_, ServiceError>>()?;
         Ok(Page { items, cursor })
     }
 }

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::stream::{self, StreamExt};
 use lambda_jobs_core::JobStatus;
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{Archived, FinishedJob, HistoryPart, JobPruner, StoreError};
+use lambda_jobs_core::ports::{Archived, FinishedJob, HistoryPart, JobPruner, ServiceError};
 
 use super::history;
 use super::record::{RECORD, decode_finished, job_pk, record_key};
@@ -26,7 +26,7 @@ const DETAILS: [&str; 4] = ["payload", "payloadKey", "result", "error"];
 
 #[async_trait]
 impl JobPruner for DynamoJobStore {
-    async fn page(&self, cursor: Option<&str>) -> Result<Page<Archived>, StoreError> {
+    async fn page(&self, cursor: Option<&str>) -> Result<Page<Archived>, ServiceError> {
         let table = self.jobs();
         let mut call = self
             .dynamo
@@ -54,19 +54,19 @@ impl JobPruner for DynamoJobStore {
         Ok(Page { items: items.collect::<Result<_, _>>()?, cursor })
     }
 
-    async fn remove(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, StoreError>> {
+    async fn remove(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>> {
         let removals = jobs.iter().map(|job| self.remove_one(job));
         stream::iter(removals.collect::<Vec<_>>()).buffered(CONCURRENT).collect().await
     }
 
-    async fn trim(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, StoreError>> {
+    async fn trim(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>> {
         let writes: Vec<Write> = jobs.iter().map(|job| self.trim_write(job)).collect();
         let outcomes = self.dynamo.write_all("trim jobs in", &writes).await;
         let answers = jobs.iter().zip(outcomes).map(|(job, outcome)| self.trimmed(job, outcome));
         stream::iter(answers.collect::<Vec<_>>()).buffered(CONCURRENT).collect().await
     }
 
-    async fn remove_history(&self, parts: &[HistoryPart]) -> Vec<Result<(), StoreError>> {
+    async fn remove_history(&self, parts: &[HistoryPart]) -> Vec<Result<(), ServiceError>> {
         let removals = parts.iter().filter_map(|part| key_at(&part.place)).map(|key| self.delete(key));
         stream::iter(removals.collect::<Vec<_>>()).buffered(CONCURRENT).collect().await
     }
@@ -74,7 +74,7 @@ impl JobPruner for DynamoJobStore {
 
 impl DynamoJobStore {
     /// An item as a cleanup needs it; `None` for an item of a later release.
-    fn archived(&self, item: Item) -> Result<Option<Archived>, StoreError> {
+    fn archived(&self, item: Item) -> Result<Option<Archived>, ServiceError> {
         if text_of(&item, "sk") == RECORD {
             return decode_finished(item).map(Archived::Job).map(Some).map_err(|why| self.unreadable(why));
         }
@@ -83,7 +83,7 @@ impl DynamoJobStore {
         Ok(entries.map(|entries| Archived::History(HistoryPart { place, entries })))
     }
 
-    async fn remove_one(&self, job: &FinishedJob) -> Result<bool, StoreError> {
+    async fn remove_one(&self, job: &FinishedJob) -> Result<bool, ServiceError> {
         let table = self.jobs();
         let call = self
             .dynamo
@@ -106,14 +106,14 @@ impl DynamoJobStore {
         Ok(true)
     }
 
-    async fn remove_payload(&self, job: &FinishedJob) -> Result<(), StoreError> {
+    async fn remove_payload(&self, job: &FinishedJob) -> Result<(), ServiceError> {
         match &job.payload_place {
             Some(sk) => self.delete(key(job_pk(&job.id), sk)).await,
             None => Ok(()),
         }
     }
 
-    async fn delete(&self, key: Item) -> Result<(), StoreError> {
+    async fn delete(&self, key: Item) -> Result<(), ServiceError> {
         let table = self.jobs();
         let sent = self.dynamo.client().delete_item().table_name(table).set_key(Some(key)).send().await;
         sent.map(|_| ()).map_err(|error| self.dynamo.error("remove an item from", table, error))
@@ -129,7 +129,11 @@ impl DynamoJobStore {
         Write::update(self.jobs(), job_pk(&job.id), RECORD, update)
     }
 
-    async fn trimmed(&self, job: &FinishedJob, outcome: Result<Outcome, Failed>) -> Result<bool, StoreError> {
+    async fn trimmed(
+        &self,
+        job: &FinishedJob,
+        outcome: Result<Outcome, Failed>,
+    ) -> Result<bool, ServiceError> {
         let is_done = match outcome? {
             Outcome::Written(_) => true,
             Outcome::Unknown => false,

@@ -4,7 +4,7 @@
 //! store takes back the entries of the others, so that a job whose lease was lost is not counted.
 
 use lambda_jobs_core::JobRecord;
-use lambda_jobs_core::ports::{Fence, SettleBatch, SettleOutcome, Settlement, StoreError};
+use lambda_jobs_core::ports::{Fence, ServiceError, SettleBatch, SettleOutcome, Settlement};
 
 use super::record::{RECORD, STATE, job_pk};
 use super::store::DynamoJobStore;
@@ -14,13 +14,13 @@ use crate::dynamodb::text;
 
 /// The outcome of one settlement.
 struct Answer {
-    outcome: Result<SettleOutcome, StoreError>,
+    outcome: Result<SettleOutcome, ServiceError>,
     /// Whether its history and counters stay: this batch wrote the settlement, or may have.
     stands: bool,
 }
 
 impl DynamoJobStore {
-    pub(super) async fn settle_batch(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
+    pub(super) async fn settle_batch(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
         let mut answers = self.put_unclaimed_payloads(batch).await;
         let mut writes = Vec::with_capacity(batch.settlements.len() + 2);
         for (settlement, answer) in batch.settlements.iter().zip(&mut answers) {
@@ -49,7 +49,7 @@ impl DynamoJobStore {
                 };
             }
         }
-        let unnoted = noted.into_iter().filter_map(|outcome| outcome.err().map(StoreError::from));
+        let unnoted = noted.into_iter().filter_map(|outcome| outcome.err().map(ServiceError::from));
         warn(unnoted, "can't write the history of a batch");
         let counted = counted.into_iter().zip(counter_outcomes).collect();
         let counted = counters::complete(&self.dynamo, counted).await;
@@ -72,7 +72,7 @@ impl DynamoJobStore {
         answers
     }
 
-    fn settle_write(&self, settlement: &Settlement) -> Result<Write, StoreError> {
+    fn settle_write(&self, settlement: &Settlement) -> Result<Write, ServiceError> {
         let record = &settlement.record;
         let item = self.encode(record)?;
         let Fence::Claim(claim) = &settlement.fence else {
@@ -135,7 +135,7 @@ impl DynamoJobStore {
     }
 }
 
-fn warn(errors: impl IntoIterator<Item = StoreError>, what: &str) {
+fn warn(errors: impl IntoIterator<Item = ServiceError>, what: &str) {
     for error in errors {
         tracing::warn!(error = &error as &dyn std::error::Error, "{what}");
     }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_jobs_core::job::{Claim, ClaimId};
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, InsertOutcome, JobStore, ReplaceOutcome, SettleBatch, SettleOutcome,
-    StoreError,
+    ClaimOutcome, ClaimRequest, InsertOutcome, JobStore, ReplaceOutcome, ServiceError, SettleBatch,
+    SettleOutcome,
 };
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, Retention};
 use serde_json::Value;
@@ -39,23 +39,23 @@ impl DynamoJobStore {
         &self.dynamo.tables().jobs
     }
 
-    pub(super) fn encode(&self, record: &JobRecord) -> Result<Item, StoreError> {
+    pub(super) fn encode(&self, record: &JobRecord) -> Result<Item, ServiceError> {
         let written = encode(record, &self.retention);
-        written.map_err(|error| StoreError::new(format!("write job {}", record.id()), error.to_string()))
+        written.map_err(|error| ServiceError::new(format!("write job {}", record.id()), error.to_string()))
     }
 
-    pub(super) fn unreadable(&self, reason: String) -> StoreError {
-        StoreError::new(format!("read from table {}", self.jobs()), reason)
+    pub(super) fn unreadable(&self, reason: String) -> ServiceError {
+        ServiceError::new(format!("read from table {}", self.jobs()), reason)
     }
 
-    pub(super) fn record_in(&self, item: Item) -> Result<JobRecord, StoreError> {
+    pub(super) fn record_in(&self, item: Item) -> Result<JobRecord, ServiceError> {
         decode(item).map(|loaded| loaded.record).map_err(|reason| self.unreadable(reason))
     }
 
     /// Writes the payloads with an item of their own, and returns the errors by position.
     ///
     /// Payloads go before records, because a record must never point to a missing payload.
-    pub(super) async fn put_payloads(&self, records: &[&JobRecord]) -> HashMap<usize, StoreError> {
+    pub(super) async fn put_payloads(&self, records: &[&JobRecord]) -> HashMap<usize, ServiceError> {
         let (positions, writes): (Vec<usize>, Vec<Write>) = records
             .iter()
             .enumerate()
@@ -81,7 +81,7 @@ impl DynamoJobStore {
         &self,
         id: &JobId,
         item: Option<Item>,
-    ) -> Result<Option<JobRecord>, StoreError> {
+    ) -> Result<Option<JobRecord>, ServiceError> {
         match item {
             Some(item) if !item.is_empty() => self.record_in(item).map(Some),
             _ => {
@@ -92,14 +92,14 @@ impl DynamoJobStore {
     }
 
     /// Reads items by key, in no order.
-    pub(super) async fn read_items(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+    pub(super) async fn read_items(&self, keys: Vec<Item>) -> Result<Vec<Item>, ServiceError> {
         self.dynamo.read_all("read from", self.jobs(), &keys).await
     }
 }
 
 #[async_trait]
 impl JobStore for DynamoJobStore {
-    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>> {
+    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, ServiceError>> {
         let all: Vec<&JobRecord> = records.iter().collect();
         let mut failed = self.put_payloads(&all).await;
         let mut writes = Vec::with_capacity(records.len());
@@ -124,7 +124,7 @@ impl JobStore for DynamoJobStore {
         (0..records.len()).map(answer).collect()
     }
 
-    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>> {
+    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, ServiceError>> {
         let writes: Result<Vec<Write>, _> =
             requests.iter().map(|request| self.claim_write(request)).collect();
         let writes = match writes {
@@ -145,13 +145,13 @@ impl JobStore for DynamoJobStore {
         answers
     }
 
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
+    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
         self.settle_batch(batch).await
     }
 
-    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
         let mut writes = Vec::with_capacity(records.len());
-        let mut unwritten: HashMap<usize, StoreError> = HashMap::new();
+        let mut unwritten: HashMap<usize, ServiceError> = HashMap::new();
         for (at, record) in records.iter().enumerate() {
             match self.replace_write(record) {
                 Ok(write) => writes.push(write),
@@ -173,7 +173,7 @@ impl JobStore for DynamoJobStore {
         answers
     }
 
-    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
         let distinct: HashSet<&JobId> = ids.iter().collect();
         let keys = distinct.into_iter().map(record_key).collect();
         let mut records = HashMap::new();
@@ -191,7 +191,7 @@ impl JobStore for DynamoJobStore {
         Ok(ids.iter().map(|id| records.get(id).cloned()).collect())
     }
 
-    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, ServiceError> {
         self.cancelled_among(ids).await
     }
 }
@@ -199,7 +199,7 @@ impl JobStore for DynamoJobStore {
 impl DynamoJobStore {
     /// The update that [`JobRecord::claimed`] amounts to, whatever else the record holds: what it does
     /// to a record that has everything.
-    fn claim_write(&self, request: &ClaimRequest) -> Result<Write, StoreError> {
+    fn claim_write(&self, request: &ClaimRequest) -> Result<Write, ServiceError> {
         let before = full_record(request);
         let after = before.clone().claimed(request.claim.clone(), request.now);
         let (old, new) = (self.encode(&before)?, self.encode(&after)?);
@@ -222,7 +222,7 @@ impl DynamoJobStore {
         &self,
         request: &ClaimRequest,
         outcome: Outcome,
-    ) -> Result<ClaimOutcome, StoreError> {
+    ) -> Result<ClaimOutcome, ServiceError> {
         let (item, written) = match outcome {
             Outcome::Written(item) => (item, true),
             Outcome::Refused { item, .. } => (item, false),
@@ -238,7 +238,7 @@ impl DynamoJobStore {
         &self,
         records: &mut HashMap<JobId, JobRecord>,
         keys: Vec<Item>,
-    ) -> Result<Vec<JobId>, StoreError> {
+    ) -> Result<Vec<JobId>, ServiceError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -258,7 +258,7 @@ impl DynamoJobStore {
 
     /// The records in items, with their payloads. Leaves out a record that can't be read or whose payload is missing,
     /// so that it does not block the others.
-    pub(super) async fn whole_records(&self, items: Vec<Item>) -> Result<Vec<JobRecord>, StoreError> {
+    pub(super) async fn whole_records(&self, items: Vec<Item>) -> Result<Vec<JobRecord>, ServiceError> {
         let mut order = Vec::with_capacity(items.len());
         let mut records = HashMap::with_capacity(items.len());
         let mut apart = Vec::new();
@@ -284,7 +284,7 @@ impl DynamoJobStore {
         Ok(order.into_iter().filter_map(|id| records.remove(&id)).collect())
     }
 
-    fn replace_write(&self, record: &JobRecord) -> Result<Write, StoreError> {
+    fn replace_write(&self, record: &JobRecord) -> Result<Write, ServiceError> {
         let item = self.encode(record)?;
         let before = AttributeValue::N(record.revision.0.saturating_sub(1).to_string());
         let update = Update::default()
@@ -297,13 +297,17 @@ impl DynamoJobStore {
         &self,
         record: &JobRecord,
         outcome: Result<Outcome, Failed>,
-    ) -> Result<ReplaceOutcome, StoreError> {
+    ) -> Result<ReplaceOutcome, ServiceError> {
         let Outcome::Refused { item, .. } = outcome? else { return Ok(ReplaceOutcome::Replaced) };
         Ok(ReplaceOutcome::refused(record, self.found(record.id(), item).await?))
     }
 
     /// Reads a record again whose payload is missing: a cleanup may have removed one of them meanwhile.
-    async fn look_again(&self, records: &mut HashMap<JobId, JobRecord>, id: JobId) -> Result<(), StoreError> {
+    async fn look_again(
+        &self,
+        records: &mut HashMap<JobId, JobRecord>,
+        id: JobId,
+    ) -> Result<(), ServiceError> {
         records.remove(&id);
         let Some(item) = self.read_items(vec![record_key(&id)]).await?.pop() else { return Ok(()) };
         let loaded = decode(item).map_err(|reason| self.unreadable(reason))?;

@@ -1,6 +1,6 @@
 //! The outcome of one try of one write, in a batch or alone.
 
-use lambda_jobs_core::ports::StoreError;
+use lambda_jobs_core::ports::ServiceError;
 
 use super::client::Dynamo;
 use super::write::{Outcome, Write};
@@ -10,11 +10,11 @@ use crate::dynamodb::Item;
 /// The outcome of one try.
 pub(super) enum Attempt {
     /// The service decided.
-    Done(Result<Outcome, StoreError>),
+    Done(Result<Outcome, ServiceError>),
     /// It had no effect. Another try may succeed.
-    Unheard(StoreError),
+    Unheard(ServiceError),
     /// It may have had its effect. Another try may succeed, if the write can be repeated.
-    Unknown(StoreError),
+    Unknown(ServiceError),
     /// The endpoint lacks the call.
     Unsupported,
 }

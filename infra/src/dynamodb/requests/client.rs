@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use lambda_jobs_core::ports::StoreError;
+use lambda_jobs_core::ports::ServiceError;
 
 use crate::address::{Address, Failure};
 use crate::settings::Tables;
@@ -67,7 +67,7 @@ impl Dynamo {
     }
 
     /// The error of a whole call; `doing` reads like "claim jobs in".
-    pub(in crate::dynamodb) fn error<E>(&self, doing: &str, table: &str, error: SdkError<E>) -> StoreError
+    pub(in crate::dynamodb) fn error<E>(&self, doing: &str, table: &str, error: SdkError<E>) -> ServiceError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         SdkError<E>: Send + Sync,
@@ -77,14 +77,19 @@ impl Dynamo {
     }
 
     /// The error of a call or statement with this failure.
-    pub(in crate::dynamodb) fn store_error(&self, doing: &str, table: &str, failure: &Failure) -> StoreError {
+    pub(in crate::dynamodb) fn store_error(
+        &self,
+        doing: &str,
+        table: &str,
+        failure: &Failure,
+    ) -> ServiceError {
         let action = format!("{doing} table {table}");
         if failure.code.starts_with("ResourceNotFound") {
             let variable = self.tables.variable(table);
             let advice = format!("table {table} does not exist; deploy the template or set {variable}");
-            return StoreError::new(action, format!("{} ({})", advice, failure.reason));
+            return ServiceError::new(action, format!("{} ({})", advice, failure.reason));
         }
-        let error = StoreError::new(action, failure.reason.clone());
+        let error = ServiceError::new(action, failure.reason.clone());
         if failure.is_throttled() { error.throttled() } else { error }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::future::try_join_all;
-use lambda_jobs_core::ports::StoreError;
+use lambda_jobs_core::ports::ServiceError;
 
 use super::client::Dynamo;
 use crate::dynamodb::Item;
@@ -23,13 +23,13 @@ impl Dynamo {
         doing: &str,
         table: &str,
         keys: &[Item],
-    ) -> Result<Vec<Item>, StoreError> {
+    ) -> Result<Vec<Item>, ServiceError> {
         let parts =
             try_join_all(keys.chunks(MAX_KEYS).map(|part| self.read_some(doing, table, part))).await?;
         Ok(parts.into_iter().flatten().collect())
     }
 
-    async fn read_some(&self, doing: &str, table: &str, keys: &[Item]) -> Result<Vec<Item>, StoreError> {
+    async fn read_some(&self, doing: &str, table: &str, keys: &[Item]) -> Result<Vec<Item>, ServiceError> {
         let (mut asked, mut found) = (keys.to_vec(), Vec::with_capacity(keys.len()));
         for tried in 0..READS {
             if tried > 0 {
@@ -40,7 +40,7 @@ impl Dynamo {
                 return Ok(found);
             }
         }
-        Err(StoreError::new(format!("{doing} table {table}"), "the service left items out of every answer")
+        Err(ServiceError::new(format!("{doing} table {table}"), "the service left items out of every answer")
             .throttled())
     }
 
@@ -51,10 +51,10 @@ impl Dynamo {
         table: &str,
         keys: Vec<Item>,
         found: &mut Vec<Item>,
-    ) -> Result<Vec<Item>, StoreError> {
+    ) -> Result<Vec<Item>, ServiceError> {
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
         let wanted =
-            wanted.map_err(|error| StoreError::new(format!("{doing} table {table}"), error.to_string()))?;
+            wanted.map_err(|error| ServiceError::new(format!("{doing} table {table}"), error.to_string()))?;
         let call = self.client().batch_get_item().request_items(table, wanted);
         let output = call.send().await.map_err(|error| self.error(doing, table, error))?;
         found.extend(output.responses.unwrap_or_default().into_values().flatten());

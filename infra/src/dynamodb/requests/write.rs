@@ -1,7 +1,7 @@
 //! A conditional write as data, which serves batches and single writes alike.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use lambda_jobs_core::ports::StoreError;
+use lambda_jobs_core::ports::ServiceError;
 
 use crate::dynamodb::Item;
 
@@ -72,12 +72,12 @@ pub(in crate::dynamodb) enum Outcome {
 /// A write that failed, or may have failed.
 #[derive(Debug)]
 pub(in crate::dynamodb) struct Failed {
-    pub(in crate::dynamodb) error: StoreError,
+    pub(in crate::dynamodb) error: ServiceError,
     /// Whether a try may have had its effect nevertheless.
     pub(in crate::dynamodb) lost: bool,
 }
 
-impl From<Failed> for StoreError {
+impl From<Failed> for ServiceError {
     fn from(failed: Failed) -> Self {
         failed.error
     }

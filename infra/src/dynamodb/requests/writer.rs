@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
-use lambda_jobs_core::ports::StoreError;
+use lambda_jobs_core::ports::ServiceError;
 
 use super::attempt::{Attempt, is_unsupported};
 use super::client::Dynamo;
@@ -52,7 +52,7 @@ impl Dynamo {
                 }
             }
         }
-        let lost = || Err(Failed { error: StoreError::new(doing, "no answer came"), lost: true });
+        let lost = || Err(Failed { error: ServiceError::new(doing, "no answer came"), lost: true });
         answers.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect()
     }
 

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::Queue;
 use lambda_jobs_core::control::{Control, Pause};
-use lambda_jobs_core::ports::{ControlStore, SaveOutcome, StoreError};
+use lambda_jobs_core::ports::{ControlStore, SaveOutcome, ServiceError};
 
 use crate::dynamodb::{Dynamo, Item, instant, key, number, text, text_of};
 
@@ -40,23 +40,23 @@ impl DynamoControlStore {
         &self.dynamo.tables().state
     }
 
-    fn read(&self, item: &Item) -> Result<Control, StoreError> {
+    fn read(&self, item: &Item) -> Result<Control, ServiceError> {
         read(item).map_err(|reason| {
-            StoreError::new(format!("read the control from table {}", self.table()), reason)
+            ServiceError::new(format!("read the control from table {}", self.table()), reason)
         })
     }
 }
 
 #[async_trait]
 impl ControlStore for DynamoControlStore {
-    async fn load(&self) -> Result<Control, StoreError> {
+    async fn load(&self) -> Result<Control, ServiceError> {
         let call = self.dynamo.client().get_item().table_name(self.table()).consistent_read(true);
         let found = call.set_key(Some(key(KEY, KEY))).send().await;
         let found = found.map_err(|error| self.dynamo.error("read the control from", self.table(), error))?;
         found.item.map_or_else(|| Ok(Control::default()), |item| self.read(&item))
     }
 
-    async fn save(&self, control: &Control) -> Result<SaveOutcome, StoreError> {
+    async fn save(&self, control: &Control) -> Result<SaveOutcome, ServiceError> {
         let Some(earlier) = control.revision.checked_sub(1) else { return Ok(SaveOutcome::Conflict) };
         let condition = if earlier == 0 { "attribute_not_exists(revision)" } else { "revision = :earlier" };
         let mut call = self
@@ -169,7 +169,7 @@ fn read_instant(field: &str, text: &str) -> Result<DateTime<Utc>, String> {
 impl Dynamo {
     /// Reads the control item to open a connection: credentials, TLS handshake and connection are then ready for the
     /// first batch. Tries once, and gives up after `limit`.
-    pub async fn warm_up(&self, limit: Duration) -> Result<(), StoreError> {
+    pub async fn warm_up(&self, limit: Duration) -> Result<(), ServiceError> {
         let table = &self.tables().state;
         let once = Config::builder()
             .retry_config(RetryConfig::disabled())

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use futures_util::future::try_join_all;
 use lambda_jobs_core::job::ScheduleId;
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{Advance, DueSchedules, ScheduleStore, StoreError, StoredSchedule};
+use lambda_jobs_core::ports::{Advance, DueSchedules, ScheduleStore, ServiceError, StoredSchedule};
 use lambda_jobs_core::schedule::{Schedule, ScheduleState};
 
 use crate::dynamodb::requests::{Condition, Dynamo, Failed, Outcome, Shards, Update, Write};
@@ -95,9 +95,9 @@ impl DynamoSchedules {
         &self.dynamo.tables().state
     }
 
-    fn unreadable(&self, item: &Item, reason: &str) -> StoreError {
+    fn unreadable(&self, item: &Item, reason: &str) -> ServiceError {
         let id = text_of(item, "sk");
-        StoreError::new(format!("read schedule {id} from table {}", self.table()), reason)
+        ServiceError::new(format!("read schedule {id} from table {}", self.table()), reason)
     }
 
     /// The schedules in items. Leaves out a schedule that can't be read, so that the others fire.
@@ -114,7 +114,7 @@ impl DynamoSchedules {
         found
     }
 
-    async fn list_shard(&self, shard: u16) -> Result<Vec<Item>, StoreError> {
+    async fn list_shard(&self, shard: u16) -> Result<Vec<Item>, ServiceError> {
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
         loop {
@@ -142,7 +142,7 @@ impl DynamoSchedules {
         shard: u16,
         shards: &Shards,
         query: &DueSchedules,
-    ) -> Result<(Vec<Item>, Option<String>), StoreError> {
+    ) -> Result<(Vec<Item>, Option<String>), ServiceError> {
         let Some(start) = shards.start(shard) else { return Ok((Vec::new(), None)) };
         let start = start.map(|at| {
             let id = at.split_once('#').map_or("", |(_, id)| id);
@@ -173,7 +173,7 @@ impl DynamoSchedules {
         &self,
         advance: &Advance,
         outcome: Result<Outcome, Failed>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, ServiceError> {
         let item = match outcome? {
             Outcome::Written(_) => return Ok(true),
             Outcome::Refused { item, .. } => item.filter(|item| !item.is_empty()),
@@ -189,7 +189,7 @@ impl DynamoSchedules {
 
 #[async_trait]
 impl ScheduleStore for DynamoSchedules {
-    async fn put(&self, stored: &StoredSchedule, replacing: Option<u64>) -> Result<bool, StoreError> {
+    async fn put(&self, stored: &StoredSchedule, replacing: Option<u64>) -> Result<bool, ServiceError> {
         let id = &stored.schedule.id;
         let mut item = state_item(id, &stored.state);
         item.extend(schedule_key(id));
@@ -211,7 +211,7 @@ impl ScheduleStore for DynamoSchedules {
         }
     }
 
-    async fn get(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>, StoreError> {
+    async fn get(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>, ServiceError> {
         let call = self.dynamo.client().get_item().table_name(self.table()).consistent_read(true);
         let found = call.set_key(Some(schedule_key(id))).send().await;
         let found = found.map_err(|error| self.dynamo.error("read a schedule from", self.table(), error))?;
@@ -219,14 +219,14 @@ impl ScheduleStore for DynamoSchedules {
         read(&item).map(Some).map_err(|reason| self.unreadable(&item, &reason))
     }
 
-    async fn list(&self) -> Result<Vec<StoredSchedule>, StoreError> {
+    async fn list(&self) -> Result<Vec<StoredSchedule>, ServiceError> {
         let items: Vec<Vec<Item>> = try_join_all((0..SHARDS).map(|shard| self.list_shard(shard))).await?;
         let mut found: Vec<StoredSchedule> = items.iter().flat_map(|items| Self::readable(items)).collect();
         found.sort_by(|one, other| one.schedule.id.cmp(&other.schedule.id));
         Ok(found)
     }
 
-    async fn delete(&self, id: &ScheduleId) -> Result<bool, StoreError> {
+    async fn delete(&self, id: &ScheduleId) -> Result<bool, ServiceError> {
         let call = self.dynamo.client().delete_item().table_name(self.table());
         let call = call.set_key(Some(schedule_key(id))).return_values(ReturnValue::AllOld);
         let deleted = call.send().await;
@@ -235,7 +235,7 @@ impl ScheduleStore for DynamoSchedules {
         Ok(deleted.attributes.is_some_and(|item| !item.is_empty()))
     }
 
-    async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, StoreError> {
+    async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, ServiceError> {
         let shards = Shards::read(query.cursor.as_deref(), SHARDS);
         let asked = (0..SHARDS).map(|shard| self.due_of(shard, &shards, query));
         let (items, last): (Vec<Vec<Item>>, Vec<Option<String>>) =
@@ -245,7 +245,7 @@ impl ScheduleStore for DynamoSchedules {
         Ok(Page { items: Self::readable(&items), cursor: Shards::cursor(last) })
     }
 
-    async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, StoreError>> {
+    async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, ServiceError>> {
         let write = |Advance { id, state }: &Advance| {
             let before = revision(state.revision.saturating_sub(1));
             let update = Update::default()

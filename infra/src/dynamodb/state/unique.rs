@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lambda_jobs_core::ports::{KeyClaim, KeyOutcome, StoreError, UniqueKeys};
+use lambda_jobs_core::ports::{KeyClaim, KeyOutcome, ServiceError, UniqueKeys};
 use lambda_jobs_core::unique::KeyHold;
 
 use crate::dynamodb::requests::{Condition, Failed, Outcome, Update, Write};
@@ -73,7 +73,7 @@ impl DynamoUniqueKeys {
         Write::update(self.table(), partition, KEY, update)
     }
 
-    async fn find(&self, name: &str) -> Result<Option<Item>, StoreError> {
+    async fn find(&self, name: &str) -> Result<Option<Item>, ServiceError> {
         let call = self.dynamo.client().get_item().table_name(self.table()).consistent_read(true);
         let found = call.set_key(Some(key(partition(name), KEY))).send().await;
         let found =
@@ -85,7 +85,7 @@ impl DynamoUniqueKeys {
         &self,
         KeyClaim { hold, .. }: &KeyClaim,
         outcome: Result<Outcome, Failed>,
-    ) -> Result<KeyOutcome, StoreError> {
+    ) -> Result<KeyOutcome, ServiceError> {
         let seen = match outcome? {
             Outcome::Written(_) => return Ok(KeyOutcome::Held),
             Outcome::Refused { item, .. } => item.filter(|item| !item.is_empty()),
@@ -96,9 +96,10 @@ impl DynamoUniqueKeys {
             None => self.find(&hold.key).await?,
         };
         let doing = || format!("take a unique key in table {}", self.table());
-        let found = found
-            .ok_or_else(|| StoreError::new(doing(), "another job held it, and it is gone now; try again"))?;
-        let found = read(&hold.key, &found).map_err(|reason| StoreError::new(doing(), reason))?;
+        let found = found.ok_or_else(|| {
+            ServiceError::new(doing(), "another job held it, and it is gone now; try again")
+        })?;
+        let found = read(&hold.key, &found).map_err(|reason| ServiceError::new(doing(), reason))?;
         // An earlier try whose answer was lost may have written this.
         Ok(if found == *hold { KeyOutcome::Held } else { KeyOutcome::Taken(found) })
     }
@@ -106,7 +107,7 @@ impl DynamoUniqueKeys {
 
 #[async_trait]
 impl UniqueKeys for DynamoUniqueKeys {
-    async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, StoreError>> {
+    async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, ServiceError>> {
         let writes: Vec<Write> = claims.iter().map(|claim| self.write(claim)).collect();
         let outcomes = self.dynamo.write_all("take unique keys in", &writes).await;
         let answers = claims.iter().zip(outcomes).map(|(claim, outcome)| self.answer(claim, outcome));

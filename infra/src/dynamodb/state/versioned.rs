@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 use futures_util::future::{join_all, try_join_all};
-use lambda_jobs_core::ports::{StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::ports::{ServiceError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::versioned::VersionedState;
 
 use crate::dynamodb::requests::{Condition, Failed, Outcome, Update, Write};
@@ -46,9 +46,10 @@ fn revision(revision: u64) -> aws_sdk_dynamodb::types::AttributeValue {
     number(i64::try_from(revision).unwrap_or(i64::MAX))
 }
 
-fn item<T: VersionedState>(state: &T) -> Result<Item, StoreError> {
-    let json = serde_json::to_string(state)
-        .map_err(|error| StoreError::new(format!("write {} {}", T::KIND, state.name()), error.to_string()))?;
+fn item<T: VersionedState>(state: &T) -> Result<Item, ServiceError> {
+    let json = serde_json::to_string(state).map_err(|error| {
+        ServiceError::new(format!("write {} {}", T::KIND, state.name()), error.to_string())
+    })?;
     let mut item =
         Item::from([("state".to_owned(), text(json)), ("revision".to_owned(), revision(state.revision()))]);
     if let Some(at) = state.expires_at() {
@@ -78,15 +79,15 @@ impl<T: VersionedState> DynamoVersioned<T> {
         shard::<T>(hash(name.as_bytes()) % self.shards)
     }
 
-    fn read(&self, item: &Item) -> Result<T, StoreError> {
+    fn read(&self, item: &Item) -> Result<T, ServiceError> {
         serde_json::from_str(text_of(item, "state")).map_err(|error| {
             let name = text_of(item, "sk");
             let doing = format!("read {} {name} from table {}", T::KIND, self.table());
-            StoreError::new(doing, error.to_string())
+            ServiceError::new(doing, error.to_string())
         })
     }
 
-    fn write(&self, state: &T) -> Result<Write, StoreError> {
+    fn write(&self, state: &T) -> Result<Write, ServiceError> {
         let name = state.name();
         let (item, partition) = (item(state)?, self.partition(&name));
         // No revision comes before 0, so no write can expect one.
@@ -103,7 +104,7 @@ impl<T: VersionedState> DynamoVersioned<T> {
         &self,
         state: &T,
         outcome: Result<Outcome, Failed>,
-    ) -> Result<VersionedOutcome<T>, StoreError> {
+    ) -> Result<VersionedOutcome<T>, ServiceError> {
         let seen = match outcome? {
             Outcome::Written(_) => return Ok(VersionedOutcome::Saved),
             Outcome::Refused { item, .. } => item.filter(|item| !item.is_empty()),
@@ -120,7 +121,7 @@ impl<T: VersionedState> DynamoVersioned<T> {
         Ok(VersionedOutcome::Conflict(found.map(Box::new)))
     }
 
-    async fn list_shard(&self, number: u64) -> Result<Vec<Item>, StoreError> {
+    async fn list_shard(&self, number: u64) -> Result<Vec<Item>, ServiceError> {
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
         loop {
@@ -145,7 +146,7 @@ impl<T: VersionedState> DynamoVersioned<T> {
 
 #[async_trait]
 impl<T: VersionedState> VersionedStore<T> for DynamoVersioned<T> {
-    async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, StoreError> {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<T>>, ServiceError> {
         // A call must not name an item twice.
         let wanted: Vec<&String> = names.iter().collect::<HashSet<_>>().into_iter().collect();
         let mut found = HashMap::new();
@@ -156,9 +157,9 @@ impl<T: VersionedState> VersionedStore<T> for DynamoVersioned<T> {
         Ok(names.iter().map(|name| found.get(name).cloned()).collect())
     }
 
-    async fn save(&self, states: &[T]) -> Vec<Result<VersionedOutcome<T>, StoreError>> {
-        let mut answers: Vec<Result<VersionedOutcome<T>, StoreError>> = Vec::with_capacity(states.len());
-        let writes: Result<Vec<Write>, StoreError> = states.iter().map(|state| self.write(state)).collect();
+    async fn save(&self, states: &[T]) -> Vec<Result<VersionedOutcome<T>, ServiceError>> {
+        let mut answers: Vec<Result<VersionedOutcome<T>, ServiceError>> = Vec::with_capacity(states.len());
+        let writes: Result<Vec<Write>, ServiceError> = states.iter().map(|state| self.write(state)).collect();
         match writes {
             Ok(writes) => {
                 let doing = format!("write {}s to", T::KIND);
@@ -169,13 +170,13 @@ impl<T: VersionedState> VersionedStore<T> for DynamoVersioned<T> {
             Err(error) => {
                 let reason = error.to_string();
                 let doing = format!("write {}s to table {}", T::KIND, self.table());
-                answers.extend(states.iter().map(|_| Err(StoreError::new(doing.clone(), reason.clone()))));
+                answers.extend(states.iter().map(|_| Err(ServiceError::new(doing.clone(), reason.clone()))));
             }
         }
         answers
     }
 
-    async fn list(&self) -> Result<Vec<T>, StoreError> {
+    async fn list(&self) -> Result<Vec<T>, ServiceError> {
         let mut found = Vec::new();
         for items in try_join_all((0..self.shards).map(|number| self.list_shard(number))).await? {
             for item in items {

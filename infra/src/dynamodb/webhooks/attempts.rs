@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use lambda_jobs_core::families::webhook::ports::{
     DeliveryAttempt, DeliveryStatus, EndedAttempt, WebhookDelivery,
 };
-use lambda_jobs_core::ports::StoreError;
+use lambda_jobs_core::ports::ServiceError;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_attribute_value, from_item, to_item};
 use serde_json::Value;
 
@@ -51,8 +51,8 @@ impl Prepared {
 }
 
 impl DynamoWebhooks {
-    pub(super) async fn record_all(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
-        let prepared: Vec<Result<Prepared, StoreError>> =
+    pub(super) async fn record_all(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, ServiceError>> {
+        let prepared: Vec<Result<Prepared, ServiceError>> =
             attempts.iter().map(|attempt| self.prepare(attempt)).collect();
         let writes: Vec<Write> = prepared.iter().flatten().flat_map(Prepared::writes).cloned().collect();
         let mut answers = self.dynamo().write_all("record attempts in", &writes).await.into_iter();
@@ -73,7 +73,10 @@ impl DynamoWebhooks {
         written
     }
 
-    fn prepare(&self, EndedAttempt { delivery: id, outcome }: &EndedAttempt) -> Result<Prepared, StoreError> {
+    fn prepare(
+        &self,
+        EndedAttempt { delivery: id, outcome }: &EndedAttempt,
+    ) -> Result<Prepared, ServiceError> {
         let changed = WebhookDelivery::new(id, "", Value::Null, outcome.at).after(outcome);
         let mut changed = self.item_of(&changed)?;
         let kept = self.kept(id, &DeliveryAttempt::from(outcome))?;
@@ -92,7 +95,7 @@ impl DynamoWebhooks {
         attempt: &EndedAttempt,
         prepared: &Prepared,
         answer: Option<Result<Outcome, Failed>>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, ServiceError> {
         let changed = &prepared.changed;
         match answer {
             Some(Ok(Outcome::Written(_))) => Ok(true),
@@ -113,18 +116,18 @@ impl DynamoWebhooks {
     }
 
     /// Makes the attempt that ended a delivery an item of its own.
-    pub(super) async fn keep_last(&self, id: &str, delivery: &Item) -> Result<(), StoreError> {
+    pub(super) async fn keep_last(&self, id: &str, delivery: &Item) -> Result<(), ServiceError> {
         match last_attempt(delivery.clone()).map_err(|reason| self.unreadable(id, &reason))? {
             Some(attempt) => self.keep(id, &attempt).await,
             None => Ok(()),
         }
     }
 
-    async fn keep(&self, id: &str, attempt: &DeliveryAttempt) -> Result<(), StoreError> {
+    async fn keep(&self, id: &str, attempt: &DeliveryAttempt) -> Result<(), ServiceError> {
         let write = self.kept(id, attempt)?;
         let answer = self.dynamo().write_all("keep an attempt in", std::slice::from_ref(&write)).await.pop();
         // An attempt that is kept already is the same one.
-        answer.map_or(Ok(()), |answer| answer.map(drop).map_err(StoreError::from))
+        answer.map_or(Ok(()), |answer| answer.map(drop).map_err(ServiceError::from))
     }
 
     /// The change of a delivery that has every field, was not written after the attempt and is not finished.
@@ -140,7 +143,7 @@ impl DynamoWebhooks {
         Write::update(self.table(), partition(id), SK, update)
     }
 
-    fn kept(&self, id: &str, attempt: &DeliveryAttempt) -> Result<Write, StoreError> {
+    fn kept(&self, id: &str, attempt: &DeliveryAttempt) -> Result<Write, ServiceError> {
         let item: Result<Item, _> = to_item(attempt);
         let mut item = item.map_err(|error| self.unreadable(id, &error))?;
         item.insert("expiresAt".to_owned(), expiry(attempt.at, KEEP));
@@ -148,7 +151,7 @@ impl DynamoWebhooks {
         Ok(Write::insert(self.table(), partition(id), place, item))
     }
 
-    async fn record_with_expression(&self, id: &str, changed: &Item) -> Result<bool, StoreError> {
+    async fn record_with_expression(&self, id: &str, changed: &Item) -> Result<bool, ServiceError> {
         let mut sets = vec!["#attemptCount = if_not_exists(#attemptCount, :zero) + :one".to_owned()];
         let mut removes = Vec::new();
         let mut call = self
@@ -189,7 +192,7 @@ impl DynamoWebhooks {
         }
     }
 
-    pub(super) async fn list_attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
+    pub(super) async fn list_attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, ServiceError> {
         let mut found: Vec<DeliveryAttempt> = Vec::new();
         let mut start: Option<Item> = None;
         loop {
@@ -239,7 +242,7 @@ fn last_attempt(delivery: Item) -> Result<Option<DeliveryAttempt>, String> {
     }))
 }
 
-fn log_unkept(delivery: &str, error: &StoreError) {
+fn log_unkept(delivery: &str, error: &ServiceError) {
     tracing::error!(delivery, error = error as &dyn std::error::Error, "can't keep an attempt");
 }
 

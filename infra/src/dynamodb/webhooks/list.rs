@@ -6,7 +6,7 @@
 
 use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, WebhookDelivery};
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::StoreError;
+use lambda_jobs_core::ports::ServiceError;
 
 use super::{DynamoWebhooks, SK, read};
 use crate::dynamodb::requests::{key_at, place_of};
@@ -19,7 +19,7 @@ impl DynamoWebhooks {
     pub(super) async fn list_deliveries(
         &self,
         query: &DeliveryQuery,
-    ) -> Result<Page<WebhookDelivery>, StoreError> {
+    ) -> Result<Page<WebhookDelivery>, ServiceError> {
         let (items, next) = self.scan(query).await?;
         let mut found = Vec::new();
         for item in items {
@@ -39,7 +39,7 @@ impl DynamoWebhooks {
 
     /// The items that may match, and where the request ended. The filter leaves out only items that do not match; the
     /// query decides about the rest.
-    async fn scan(&self, query: &DeliveryQuery) -> Result<(Vec<Item>, Option<String>), StoreError> {
+    async fn scan(&self, query: &DeliveryQuery) -> Result<(Vec<Item>, Option<String>), ServiceError> {
         let mut filter = "sk = :delivery".to_owned();
         let mut call = self
             .dynamo

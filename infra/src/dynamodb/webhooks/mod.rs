@@ -25,7 +25,7 @@ use lambda_jobs_core::families::webhook::ports::{
     WaitingDelivery, WaitingQuery, WebhookDelivery,
 };
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::StoreError;
+use lambda_jobs_core::ports::ServiceError;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_attribute_value, to_item};
 use serde_json::{Map, Value};
 
@@ -83,11 +83,11 @@ impl DynamoWebhooks {
         &self.dynamo.tables().data
     }
 
-    pub(super) fn unreadable(&self, id: &str, reason: &dyn std::fmt::Display) -> StoreError {
-        StoreError::new(format!("read delivery {id} from table {}", self.table()), reason.to_string())
+    pub(super) fn unreadable(&self, id: &str, reason: &dyn std::fmt::Display) -> ServiceError {
+        ServiceError::new(format!("read delivery {id} from table {}", self.table()), reason.to_string())
     }
 
-    fn item_of(&self, delivery: &WebhookDelivery) -> Result<Item, StoreError> {
+    fn item_of(&self, delivery: &WebhookDelivery) -> Result<Item, ServiceError> {
         let mut item: Item = to_item(delivery).map_err(|error| self.unreadable(&delivery.id, &error))?;
         item.insert("payload".to_owned(), text(delivery.payload.to_string()));
         item.extend(waiting::attributes(delivery));
@@ -97,19 +97,19 @@ impl DynamoWebhooks {
         Ok(item)
     }
 
-    fn insert(&self, delivery: &WebhookDelivery) -> Result<Write, StoreError> {
+    fn insert(&self, delivery: &WebhookDelivery) -> Result<Write, ServiceError> {
         Ok(Write::insert(self.table(), partition(&delivery.id), SK, self.item_of(delivery)?))
     }
 
-    fn unanswered(&self, doing: &str) -> StoreError {
-        StoreError::new(format!("{doing} table {}", self.table()), "there was no answer")
+    fn unanswered(&self, doing: &str) -> ServiceError {
+        ServiceError::new(format!("{doing} table {}", self.table()), "there was no answer")
     }
 }
 
 #[async_trait]
 impl Deliveries for DynamoWebhooks {
-    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, StoreError>> {
-        let inserts: Vec<Result<Write, StoreError>> =
+    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, ServiceError>> {
+        let inserts: Vec<Result<Write, ServiceError>> =
             deliveries.iter().map(|delivery| self.insert(delivery)).collect();
         let writes: Vec<Write> = inserts.iter().flatten().cloned().collect();
         let mut answers = self.dynamo.write_all(WRITE, &writes).await.into_iter();
@@ -125,7 +125,7 @@ impl Deliveries for DynamoWebhooks {
         written.collect()
     }
 
-    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
+    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, ServiceError>> {
         match self.find_all(ids).await {
             Ok(found) => {
                 let read = |id: &String| found.get(id).map(|item| self.read(id, item.clone())).transpose();
@@ -135,7 +135,7 @@ impl Deliveries for DynamoWebhooks {
         }
     }
 
-    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError> {
+    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, ServiceError> {
         let Some(item) = self.find_all(&[id.to_owned()]).await?.remove(id) else { return Ok(None) };
         let before = self.read(id, item.clone())?;
         if !before.status.is_finished() {
@@ -146,32 +146,32 @@ impl Deliveries for DynamoWebhooks {
         self.replace(id, &item, before.reopened(now)).await
     }
 
-    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
+    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, ServiceError> {
         self.list_deliveries(query).await
     }
 }
 
 #[async_trait]
 impl DeliveryAttempts for DynamoWebhooks {
-    async fn record(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
+    async fn record(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, ServiceError>> {
         self.record_all(attempts).await
     }
 
-    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
+    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, ServiceError> {
         self.list_attempts(id).await
     }
 }
 
 #[async_trait]
 impl WaitingDeliveries for DynamoWebhooks {
-    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError> {
+    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, ServiceError> {
         self.list_waiting(query).await
     }
 }
 
 impl DynamoWebhooks {
     /// The items of deliveries, by id.
-    async fn find_all(&self, ids: &[String]) -> Result<HashMap<String, Item>, StoreError> {
+    async fn find_all(&self, ids: &[String]) -> Result<HashMap<String, Item>, ServiceError> {
         // A call must not name an item twice, and one key that is too long fails the whole call.
         let wanted: BTreeSet<&String> = ids.iter().filter(|id| id.len() <= LONGEST_ID).collect();
         let keys: Vec<Item> = wanted.iter().map(|id| delivery_key(id)).collect();
@@ -182,7 +182,7 @@ impl DynamoWebhooks {
         Ok(wanted.iter().filter_map(found).collect())
     }
 
-    fn read(&self, id: &str, item: Item) -> Result<WebhookDelivery, StoreError> {
+    fn read(&self, id: &str, item: Item) -> Result<WebhookDelivery, ServiceError> {
         read(item).map_err(|reason| self.unreadable(id, &reason))
     }
 
@@ -192,7 +192,7 @@ impl DynamoWebhooks {
         id: &str,
         before: &Item,
         after: WebhookDelivery,
-    ) -> Result<Option<WebhookDelivery>, StoreError> {
+    ) -> Result<Option<WebhookDelivery>, ServiceError> {
         let mut update = Update::default()
             .to(&self.item_of(&after)?, CHANGED.into_iter().chain(["attemptCount", "replays"]));
         for name in ["status", "updatedAt"] {

@@ -6,7 +6,7 @@
 use futures_util::future::try_join_all;
 use lambda_jobs_core::families::webhook::ports::{Awaited, WaitingDelivery, WaitingQuery, WebhookDelivery};
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::StoreError;
+use lambda_jobs_core::ports::ServiceError;
 use serde::Deserialize;
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 
@@ -48,7 +48,7 @@ impl DynamoWebhooks {
     pub(super) async fn list_waiting(
         &self,
         query: &WaitingQuery,
-    ) -> Result<Page<WaitingDelivery>, StoreError> {
+    ) -> Result<Page<WaitingDelivery>, ServiceError> {
         let shards = (0..SHARDS).map(|shard| self.waiting_of(shard, query));
         let (mut items, mut more) = (Vec::new(), false);
         for (found, is_cut) in try_join_all(shards).await? {
@@ -64,7 +64,7 @@ impl DynamoWebhooks {
     }
 
     /// The first of a shard, and whether there are more.
-    async fn waiting_of(&self, shard: u64, query: &WaitingQuery) -> Result<(Vec<Item>, bool), StoreError> {
+    async fn waiting_of(&self, shard: u64, query: &WaitingQuery) -> Result<(Vec<Item>, bool), ServiceError> {
         // Directly behind the last one's place; or before all of them, which begin with a year.
         let after = query.cursor.as_ref().map_or("0".to_owned(), |cursor| format!("{cursor}\0"));
         let call = self

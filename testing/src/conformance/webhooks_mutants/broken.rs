@@ -11,7 +11,7 @@ use lambda_jobs_core::families::webhook::ports::{
     EndedAttempt, WaitingDeliveries, WaitingDelivery, WaitingQuery, WebhookDelivery,
 };
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::StoreError;
+use lambda_jobs_core::ports::ServiceError;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fault {
@@ -148,7 +148,7 @@ impl Broken {
 
 #[async_trait]
 impl Deliveries for Broken {
-    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, StoreError>> {
+    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, ServiceError>> {
         let mut all = self.deliveries.lock().unwrap();
         let exists = deliveries.iter().any(|delivery| all.contains_key(&delivery.id));
         let mut written = Vec::with_capacity(deliveries.len());
@@ -173,7 +173,7 @@ impl Deliveries for Broken {
         written.into_iter().map(Ok).collect()
     }
 
-    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>> {
+    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, ServiceError>> {
         let all = self.deliveries.lock().unwrap();
         let mut found: Vec<_> = ids.iter().map(|id| all.get(id).cloned()).collect();
         match self.fault {
@@ -193,7 +193,7 @@ impl Deliveries for Broken {
         found.into_iter().map(Ok).collect()
     }
 
-    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError> {
+    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, ServiceError> {
         let mut all = self.deliveries.lock().unwrap();
         if self.fault == Fault::ReopensUnknownOnes && !all.contains_key(id) {
             all.insert(id.to_owned(), WebhookDelivery::new(id, "", serde_json::Value::Null, now));
@@ -221,7 +221,7 @@ impl Deliveries for Broken {
         Ok(Some(if answers_before { before } else { delivery.clone() }))
     }
 
-    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError> {
+    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, ServiceError> {
         let all = self.deliveries.lock().unwrap();
         let mut asked = query.clone();
         match self.fault {
@@ -253,7 +253,7 @@ impl Deliveries for Broken {
 
 #[async_trait]
 impl DeliveryAttempts for Broken {
-    async fn record(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>> {
+    async fn record(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, ServiceError>> {
         let mut written = Vec::with_capacity(attempts.len());
         for (at, EndedAttempt { delivery, outcome }) in attempts.iter().enumerate() {
             let is_second = attempts[..at].iter().any(|earlier| earlier.delivery == *delivery);
@@ -271,7 +271,7 @@ impl DeliveryAttempts for Broken {
         written.into_iter().map(Ok).collect()
     }
 
-    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, StoreError> {
+    async fn attempts(&self, id: &str) -> Result<Vec<DeliveryAttempt>, ServiceError> {
         let all = self.attempts.lock().unwrap();
         let mut found = all.get(id).cloned().unwrap_or_default();
         match self.fault {
@@ -291,7 +291,7 @@ impl DeliveryAttempts for Broken {
 
 #[async_trait]
 impl WaitingDeliveries for Broken {
-    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError> {
+    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, ServiceError> {
         let (all, asleep) = (self.deliveries.lock().unwrap(), self.asleep.lock().unwrap());
         let of = |delivery: &WebhookDelivery| match self.fault {
             Fault::WaitsForEver => {

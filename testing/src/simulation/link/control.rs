@@ -10,11 +10,11 @@ use crate::simulation::world::at_once;
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::control::Control;
 use lambda_jobs_core::job::Queue;
-use lambda_jobs_core::ports::{ControlStore, QueueDepth, QueueError, QueueStats, SaveOutcome, StoreError};
+use lambda_jobs_core::ports::{ControlStore, QueueDepth, QueueStats, SaveOutcome, ServiceError};
 
 #[async_trait]
 impl ControlStore for Link {
-    async fn load(&self) -> Result<Control, StoreError> {
+    async fn load(&self) -> Result<Control, ServiceError> {
         let now = self.world.clock.monotonic();
         let last = self.control_read_at.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
         let since = last.map(|last| now.saturating_sub(last));
@@ -28,14 +28,14 @@ impl ControlStore for Link {
         self.asked(|| at_once(self.world.control.load())).await
     }
 
-    async fn save(&self, control: &Control) -> Result<SaveOutcome, StoreError> {
+    async fn save(&self, control: &Control) -> Result<SaveOutcome, ServiceError> {
         self.asked(|| at_once(self.world.control.save(control))).await
     }
 }
 
 #[async_trait]
 impl QueueStats for Link {
-    async fn depths(&self, queues: &[Queue]) -> Vec<Result<QueueDepth, QueueError>> {
+    async fn depths(&self, queues: &[Queue]) -> Vec<Result<QueueDepth, ServiceError>> {
         at_once(self.world.queue.depths(queues))
     }
 }

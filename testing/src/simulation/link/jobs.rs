@@ -11,12 +11,12 @@ use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, Counters, DueQuery, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex,
-    JobStore, ListQuery, ReplaceOutcome, SettleBatch, SettleOutcome, Settlement, StoreError,
+    JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
 };
 
 #[async_trait]
 impl JobStore for Link {
-    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, StoreError>> {
+    async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, ServiceError>> {
         let one = |record: &JobRecord| {
             self.write(Via::Insert, record.id(), || {
                 only(at_once(self.world.store.insert(std::slice::from_ref(record))))
@@ -25,7 +25,7 @@ impl JobStore for Link {
         self.ask(records, JobRecord::id, one).await
     }
 
-    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, StoreError>> {
+    async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, ServiceError>> {
         let one = |request: &ClaimRequest| {
             self.write(Via::Claim, &request.id, || {
                 only(at_once(self.world.store.claim(std::slice::from_ref(request))))
@@ -34,7 +34,7 @@ impl JobStore for Link {
         self.ask(requests, |request| &request.id, one).await
     }
 
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, StoreError>> {
+    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
         let one = |settlement: &Settlement| {
             let part = SettleBatch { settlements: vec![settlement.clone()], ..*batch };
             let id = settlement.record.id();
@@ -47,21 +47,21 @@ impl JobStore for Link {
         self.ask(&batch.settlements, |settlement| settlement.record.id(), one).await
     }
 
-    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, StoreError>> {
+    async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
         let one = |record: &JobRecord| {
             self.write(Via::Replace, record.id(), || at_once(self.world.store.replace(record)))
         };
         self.ask(records, JobRecord::id, one).await
     }
 
-    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, StoreError> {
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
         match self.store_fate().await {
             Fate::Done => at_once(self.world.store.get(ids)),
             _ => Err(unanswered()),
         }
     }
 
-    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, StoreError> {
+    async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, ServiceError> {
         let fate = self.store_fate().await;
         // These go by the time that a batch takes, not by its jobs, which is what the budget is for.
         self.world.state().requests -= 1;
@@ -74,28 +74,28 @@ impl JobStore for Link {
 
 #[async_trait]
 impl JobIndex for Link {
-    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, StoreError> {
+    async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
         match self.store_fate().await {
             Fate::Done => at_once(self.world.store.list(query)),
             _ => Err(unanswered()),
         }
     }
 
-    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, StoreError> {
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
         match self.store_fate().await {
             Fate::Done => at_once(self.world.store.due(query)),
             _ => Err(unanswered()),
         }
     }
 
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, StoreError> {
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError> {
         match self.store_fate().await {
             Fate::Done => at_once(self.world.store.history(query)),
             _ => Err(unanswered()),
         }
     }
 
-    async fn counters(&self) -> Result<Vec<(String, Counters)>, StoreError> {
+    async fn counters(&self) -> Result<Vec<(String, Counters)>, ServiceError> {
         match self.store_fate().await {
             Fate::Done => at_once(self.world.store.counters()),
             _ => Err(unanswered()),

@@ -20,7 +20,7 @@ use crate::simulation::invariants;
 use crate::simulation::world::{State, World};
 use lambda_jobs_core::clock::{BoxFuture, Clock, Entropy};
 use lambda_jobs_core::job::{JobId, JobRecord};
-use lambda_jobs_core::ports::{CorePorts, QueueError, StoreError};
+use lambda_jobs_core::ports::{CorePorts, ServiceError};
 use lambda_jobs_core::processor::RunObserver;
 
 /// Who is at this end.
@@ -196,8 +196,8 @@ impl Link {
         &self,
         items: &[I],
         id: fn(&I) -> &JobId,
-        effect: impl Fn(&I) -> Result<T, StoreError> + Send + Sync,
-    ) -> Vec<Result<T, StoreError>> {
+        effect: impl Fn(&I) -> Result<T, ServiceError> + Send + Sync,
+    ) -> Vec<Result<T, ServiceError>> {
         let fate = self.store_fate().await;
         let ids: HashSet<&JobId> = items.iter().map(id).collect();
         let is_refused = ids.len() < items.len();
@@ -205,9 +205,9 @@ impl Link {
         let mut answers = Vec::with_capacity(items.len());
         for item in items {
             let answer = match fate {
-                _ if is_refused => Err(StoreError::new("call the store", "a batch names an item twice")),
+                _ if is_refused => Err(ServiceError::new("call the store", "a batch names an item twice")),
                 Fate::NoEffect => Err(unanswered()),
-                Fate::Throttled => Err(StoreError::new("call the store", "throttled").throttled()),
+                Fate::Throttled => Err(ServiceError::new("call the store", "throttled").throttled()),
                 Fate::Done | Fate::AnswerLost if self.partly() => Err(unanswered()),
                 Fate::Done => effect(item),
                 Fate::AnswerLost => effect(item).and_then(|_| Err(unanswered())),
@@ -221,8 +221,8 @@ impl Link {
     /// Asks the store about one thing that is no job.
     pub(in crate::simulation) async fn asked<T>(
         &self,
-        effect: impl FnOnce() -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+        effect: impl FnOnce() -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
         match self.store_fate().await {
             Fate::Done => effect(),
             Fate::AnswerLost => effect().and_then(|_| Err(unanswered())),
@@ -263,12 +263,12 @@ impl Link {
         &self,
         items: &[I],
         what: fn(&I) -> String,
-        effect: impl Fn(&I) -> Result<(), QueueError> + Send + Sync,
-    ) -> Vec<Result<(), QueueError>> {
+        effect: impl Fn(&I) -> Result<(), ServiceError> + Send + Sync,
+    ) -> Vec<Result<(), ServiceError>> {
         let fate = self.queue_fate().await;
         let mut answers = Vec::with_capacity(items.len());
         for item in items {
-            let no_answer = || QueueError::new("call the queue", "it timed out");
+            let no_answer = || ServiceError::new("call the queue", "it timed out");
             let answer = match fate {
                 Fate::NoEffect | Fate::Throttled => Err(no_answer()),
                 Fate::Done => effect(item),
@@ -286,8 +286,8 @@ impl Link {
     }
 }
 
-pub(in crate::simulation) fn unanswered() -> StoreError {
-    StoreError::new("call the store", "it timed out")
+pub(in crate::simulation) fn unanswered() -> ServiceError {
+    ServiceError::new("call the store", "it timed out")
 }
 
 pub(in crate::simulation) fn only<T>(answers: Vec<T>) -> T {

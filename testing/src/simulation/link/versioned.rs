@@ -13,7 +13,7 @@ use crate::simulation::world::at_once;
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::limit::LimitState;
-use lambda_jobs_core::ports::{StoreError, VersionedOutcome, VersionedStore};
+use lambda_jobs_core::ports::{ServiceError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::versioned::VersionedState;
 
 impl Link {
@@ -37,7 +37,7 @@ impl Link {
         &self,
         store: &dyn VersionedStore<T>,
         names: &[String],
-    ) -> Result<Vec<Option<T>>, StoreError> {
+    ) -> Result<Vec<Option<T>>, ServiceError> {
         self.shared(|| at_once(store.load(names))).await.unwrap_or_else(|fate| Err(error(&fate)))
     }
 
@@ -46,7 +46,7 @@ impl Link {
         store: &dyn VersionedStore<T>,
         states: &[T],
         see: impl Fn(Option<&T>, &T) + Send + Sync,
-    ) -> Vec<Result<VersionedOutcome<T>, StoreError>> {
+    ) -> Vec<Result<VersionedOutcome<T>, ServiceError>> {
         let names: HashSet<String> = states.iter().map(T::name).collect();
         self.world.state().watch.check(invariants::a_batch_names_an_item_once(names.len() == states.len()));
         let save = |state: &T| {
@@ -70,25 +70,25 @@ impl Link {
     async fn list_shared<T: VersionedState>(
         &self,
         store: &dyn VersionedStore<T>,
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<Vec<T>, ServiceError> {
         self.shared(|| at_once(store.list())).await.unwrap_or_else(|fate| Err(error(&fate)))
     }
 }
 
-fn error(fate: &Fate) -> StoreError {
+fn error(fate: &Fate) -> ServiceError {
     match fate {
-        Fate::Throttled => StoreError::new("call the store", "throttled").throttled(),
+        Fate::Throttled => ServiceError::new("call the store", "throttled").throttled(),
         Fate::Done | Fate::NoEffect | Fate::AnswerLost => unanswered(),
     }
 }
 
 #[async_trait]
 impl VersionedStore<Breaker> for Link {
-    async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, StoreError> {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<Breaker>>, ServiceError> {
         self.load_shared(&*self.world.breakers, names).await
     }
 
-    async fn save(&self, states: &[Breaker]) -> Vec<Result<VersionedOutcome<Breaker>, StoreError>> {
+    async fn save(&self, states: &[Breaker]) -> Vec<Result<VersionedOutcome<Breaker>, ServiceError>> {
         let see = |before: Option<&Breaker>, after: &Breaker| {
             let places = || match (after.bulkhead.is_prompt, after.bulkhead.leases.len()) {
                 (true, _) => "prompt".to_owned(),
@@ -101,18 +101,18 @@ impl VersionedStore<Breaker> for Link {
         self.save_shared(&*self.world.breakers, states, see).await
     }
 
-    async fn list(&self) -> Result<Vec<Breaker>, StoreError> {
+    async fn list(&self) -> Result<Vec<Breaker>, ServiceError> {
         self.list_shared(&*self.world.breakers).await
     }
 }
 
 #[async_trait]
 impl VersionedStore<LimitState> for Link {
-    async fn load(&self, names: &[String]) -> Result<Vec<Option<LimitState>>, StoreError> {
+    async fn load(&self, names: &[String]) -> Result<Vec<Option<LimitState>>, ServiceError> {
         self.load_shared(&*self.world.limits, names).await
     }
 
-    async fn save(&self, states: &[LimitState]) -> Vec<Result<VersionedOutcome<LimitState>, StoreError>> {
+    async fn save(&self, states: &[LimitState]) -> Vec<Result<VersionedOutcome<LimitState>, ServiceError>> {
         let see = |_: Option<&LimitState>, after: &LimitState| {
             let places = || after.leases.iter().map(|lease| lease.jobs).sum::<u32>();
             self.tell(|| format!("writes limit {}: {} places held", after.key, places()));
@@ -120,7 +120,7 @@ impl VersionedStore<LimitState> for Link {
         self.save_shared(&*self.world.limits, states, see).await
     }
 
-    async fn list(&self) -> Result<Vec<LimitState>, StoreError> {
+    async fn list(&self) -> Result<Vec<LimitState>, ServiceError> {
         self.list_shared(&*self.world.limits).await
     }
 }

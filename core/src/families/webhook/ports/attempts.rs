@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{DeliveryStatus, unanswered};
 use crate::families::webhook::ErrorClass;
 use crate::job::millis;
-use crate::ports::StoreError;
+use crate::ports::ServiceError;
 
 /// A store of attempts at deliveries. Recording an attempt changes its delivery as
 /// [`WebhookDelivery::after`](super::WebhookDelivery::after) says.
@@ -19,13 +19,13 @@ pub trait DeliveryAttempts: Send + Sync {
     /// attempt at a finished delivery may be kept in the list of attempts all the same. An attempt is identified by its
     /// instant, so a caller that got no answer can record it again. Attempts at one delivery are recorded in their
     /// order.
-    async fn record(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, StoreError>>;
+    async fn record(&self, attempts: &[EndedAttempt]) -> Vec<Result<bool, ServiceError>>;
 
     /// The attempts at a delivery, the oldest first.
-    async fn attempts(&self, delivery: &str) -> Result<Vec<DeliveryAttempt>, StoreError>;
+    async fn attempts(&self, delivery: &str) -> Result<Vec<DeliveryAttempt>, ServiceError>;
 
     /// Records one attempt.
-    async fn record_one(&self, delivery: &str, outcome: &AttemptOutcome) -> Result<bool, StoreError> {
+    async fn record_one(&self, delivery: &str, outcome: &AttemptOutcome) -> Result<bool, ServiceError> {
         let attempt = EndedAttempt { delivery: delivery.to_owned(), outcome: outcome.clone() };
         let recorded = self.record(&[attempt]).await.pop();
         recorded.unwrap_or_else(|| Err(unanswered("record an attempt")))

@@ -10,43 +10,43 @@ use serde_json::Value;
 use super::{AttemptOutcome, Headers, Method};
 use crate::job::millis;
 use crate::paging::Page;
-use crate::ports::StoreError;
+use crate::ports::ServiceError;
 
 /// A store of webhook deliveries.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
     /// Writes deliveries, each unless its id exists. Returns in their order whether each was written. One that can't
     /// be written spoils no other. If an id comes twice, the first is written.
-    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, StoreError>>;
+    async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, ServiceError>>;
 
     /// Reads deliveries, and returns them in the order of their ids. An id may come twice. A delivery that can't be
     /// read spoils no other.
-    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, StoreError>>;
+    async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, ServiceError>>;
 
     /// Makes a finished delivery [wait again](WebhookDelivery::reopened), and returns it. Returns `None` if it is not
     /// finished or does not exist.
-    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, StoreError>;
+    async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, ServiceError>;
 
     /// Lists deliveries in any order. A page may be empty and not the last. All pages together hold every delivery,
     /// except perhaps those written meanwhile.
-    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, StoreError>;
+    async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, ServiceError>;
 
     /// Writes one delivery.
-    async fn put_one(&self, delivery: &WebhookDelivery) -> Result<bool, StoreError> {
+    async fn put_one(&self, delivery: &WebhookDelivery) -> Result<bool, ServiceError> {
         let written = self.put(std::slice::from_ref(delivery)).await.pop();
         written.unwrap_or_else(|| Err(unanswered("write a delivery")))
     }
 
     /// Reads one delivery.
-    async fn find_one(&self, id: &str) -> Result<Option<WebhookDelivery>, StoreError> {
+    async fn find_one(&self, id: &str) -> Result<Option<WebhookDelivery>, ServiceError> {
         let found = self.find(&[id.to_owned()]).await.pop();
         found.unwrap_or_else(|| Err(unanswered("read a delivery")))
     }
 }
 
 /// The error for a store that returns fewer answers than it was asked for.
-pub(crate) fn unanswered(action: &str) -> StoreError {
-    StoreError::new(action, "there was no answer")
+pub(crate) fn unanswered(action: &str) -> ServiceError {
+    ServiceError::new(action, "there was no answer")
 }
 
 /// The status of a delivery.

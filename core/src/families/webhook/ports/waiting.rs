@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::WebhookDelivery;
 use crate::paging::Page;
-use crate::ports::StoreError;
+use crate::ports::ServiceError;
 
 /// The index of deliveries that wait for an attempt.
 #[async_trait]
@@ -13,7 +13,7 @@ pub trait WaitingDeliveries: Send + Sync {
     /// Lists deliveries that wait for an attempt by [`WebhookDelivery::awaits`], the longest due first. The index may
     /// lag: a delivery written a moment ago may be missing or out of date. A delivery that a person wrote by hand is in
     /// the index once an attempt at it was recorded.
-    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, StoreError>;
+    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, ServiceError>;
 }
 
 /// What an unfinished delivery waits for.

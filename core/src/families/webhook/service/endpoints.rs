@@ -12,7 +12,7 @@ use crate::families::webhook::endpoint::{
 use crate::families::webhook::ports::unanswered;
 use crate::families::webhook::secret::WebhookSecret;
 use crate::invalid::Invalid;
-use crate::ports::{StoreError, VersionedOutcome};
+use crate::ports::{ServiceError, VersionedOutcome};
 
 /// How often a write is tried if other writers are faster.
 const TRIES: usize = 5;
@@ -141,12 +141,12 @@ impl WebhookService {
         }
     }
 
-    async fn stored(&self, id: &str) -> Result<Option<Endpoint>, StoreError> {
+    async fn stored(&self, id: &str) -> Result<Option<Endpoint>, ServiceError> {
         Ok(self.ports.webhooks.endpoints.load(&[id.to_owned()]).await?.pop().flatten())
     }
 
     /// Writes the next revision, and returns it; `None` if another writer was faster.
-    async fn save(&self, mut next: Endpoint) -> Result<Option<Endpoint>, StoreError> {
+    async fn save(&self, mut next: Endpoint) -> Result<Option<Endpoint>, ServiceError> {
         next.writer = self.ports.core.entropy.next_u64();
         let outcome = self.ports.webhooks.endpoints.save(std::slice::from_ref(&next)).await.pop();
         match outcome.unwrap_or_else(|| Err(unanswered("write an endpoint")))? {

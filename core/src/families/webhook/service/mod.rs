@@ -20,7 +20,7 @@ use super::ports::SecretsError;
 use crate::families::Ports;
 use crate::invalid::Invalid;
 use crate::manager::{EnqueueError, JobManager};
-use crate::ports::StoreError;
+use crate::ports::ServiceError;
 
 /// The service of operators and publishers.
 pub struct WebhookService {
@@ -55,7 +55,7 @@ pub enum WebhookError {
     Secrets(#[from] SecretsError),
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] ServiceError),
     /// A delivery's job was not enqueued; a sweep enqueues it later.
     #[error(transparent)]
     Enqueue(#[from] EnqueueError),

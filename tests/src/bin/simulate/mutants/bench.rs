@@ -8,8 +8,8 @@ use std::{fs, io};
 use super::Fate;
 use super::constants::Sources;
 
-/// The crates that are copied, each with its folder of that name: the core, and what runs histories on it.
-const CRATES: [&str; 1] = ["core"];
+/// The crates that are copied, each with its folder of that name: the core, and the simulator.
+const CRATES: [&str; 2] = ["core", "testing"];
 
 /// The crate beside them, which runs the histories.
 const MANIFEST: &str = r#"[package]
@@ -18,14 +18,15 @@ version = "0.0.0"
 edition = "2024"
 
 [dependencies]
-lambda-jobs-core = { path = "../core", features = ["testing"] }
+lambda-jobs-core = { path = "../core" }
+lambda-jobs-testing = { path = "../testing" }
 "#;
 
 /// Takes the number of a mutant, how many seeds, and how many seconds it may take.
 const MAIN: &str = r#"use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use lambda_jobs_core::testing::simulation::Simulation;
+use lambda_jobs_testing::simulation::Simulation;
 
 fn main() {
     std::panic::set_hook(Box::new(|_| {}));

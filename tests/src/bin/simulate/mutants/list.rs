@@ -119,7 +119,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a schedule goes on though its jobs could not be made",
         file: "manager/schedules.rs",
-        find: "let may_pass = matches!(error, EnqueueError::Queue(_) | EnqueueError::Store(_));",
+        find: "let may_pass = matches!(error, EnqueueError::Service(_));",
         replace: "let may_pass = false;",
     },
     Mutant {
