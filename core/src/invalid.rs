@@ -13,16 +13,14 @@ pub struct Invalid {
     value: String,
 }
 
-/// How much of a wrong text is shown, in characters.
-const SHOWN_TEXT: usize = 80;
-/// How much of any other wrong value is shown, in characters.
-const SHOWN_VALUE: usize = 120;
+/// How much of a wrong value is shown, in characters.
+const SHOWN: usize = 120;
 
 impl Invalid {
     /// For a value that reads well as it is.
     pub fn new(field: impl Into<String>, expected: impl Into<String>, value: impl Display) -> Self {
         let value = value.to_string();
-        let (shown, rest) = excerpt(&value, SHOWN_VALUE);
+        let (shown, rest) = excerpt(&value);
         Self { field: field.into(), expected: expected.into(), value: format!("{shown}{rest}") }
     }
 
@@ -35,7 +33,7 @@ impl Invalid {
     /// assert_eq!(invalid.to_string(), r#"zone: expected an IANA time zone such as Europe/London, got "Mars""#);
     /// ```
     pub fn text(field: impl Into<String>, expected: impl Into<String>, value: &str) -> Self {
-        let (shown, rest) = excerpt(value, SHOWN_TEXT);
+        let (shown, rest) = excerpt(value);
         Self { field: field.into(), expected: expected.into(), value: format!("{shown:?}{rest}") }
     }
 
@@ -59,8 +57,8 @@ impl Invalid {
 }
 
 /// The beginning of a value, and what stands for the rest: input may be huge.
-fn excerpt(text: &str, most: usize) -> (&str, String) {
-    match text.char_indices().nth(most) {
+fn excerpt(text: &str) -> (&str, String) {
+    match text.char_indices().nth(SHOWN) {
         None => (text, String::new()),
         Some((end, _)) => (&text[..end], format!("... ({} bytes)", text.len())),
     }

@@ -115,7 +115,7 @@ fn a_setting_that_cannot_be_is_named_with_what_was_expected() {
     ] {
         assert_eq!(message, expected);
     }
-    let shown = format!("got \"{}\"...", "é".repeat(80));
+    let shown = format!("got \"{}\"...", "é".repeat(120));
     assert!(scope(&"é".repeat(200)).ends_with(&format!("{shown} (400 bytes)")));
     assert!(message("é".repeat(300).parse::<LimitKey>()).ends_with(&format!("{shown} (600 bytes)")));
 }
