@@ -57,14 +57,14 @@ impl History {
         let breakers = at_once(self.world.breakers.list()).unwrap_or_default();
         let mut state = self.world.state();
         if self.scenario.weather == Weather::Quiet {
-            state.watch.places_at_the_end(&limits, &breakers);
+            state.watch.leases_at_the_end(&limits, &breakers);
         }
         checks.push(invariants::counters_equal_what_happened(&counted, &state.watch.tally));
         if !state.watch.protection.terms.has_breakers {
             checks.push(invariants::who_needs_no_breaker_and_no_limit_pays_nothing(state.shared_requests));
         }
         if self.scenario.weather != Weather::Rough {
-            // A batch reads its breakers; a job takes its places and gives them back, whether it runs or not; a call is
+            // A batch reads its breakers; a job acquires its leases and returns them, whether it runs or not; a call is
             // counted, and may be the probe; and one that waits has its place in a line. Others may be faster.
             let Figures { invocations, messages, .. } = self.fleet.figures;
             let watched = state.watch.protection.counts;

@@ -3,7 +3,7 @@
 //! It knows nothing of how the processor decides. What it sees is held against the guarantees, each of which is
 //! one function in [`invariants`](super::invariants).
 
-mod places;
+mod leases;
 mod protection;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
