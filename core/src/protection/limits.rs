@@ -44,8 +44,7 @@ pub(crate) struct ReturnedLeases {
 const ROUNDS: usize = 8;
 /// A state is trusted only as far as the store accepts the next one, so any state replaces it. There may be a limit for
 /// every tenant; a forgotten one costs one request more the next time.
-const CACHE: CacheTerms =
-    CacheTerms { max_age: Duration::ZERO, max_entries: 10_000, max_backoff_millis: 100 };
+const CACHE: CacheTerms = CacheTerms { age: Duration::ZERO, capacity: 10_000, backoff_millis: 100 };
 
 /// A state that is about to be written, and what its writer gains by it.
 struct Pending<T> {

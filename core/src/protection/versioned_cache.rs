@@ -55,11 +55,11 @@ pub(crate) trait CachedState: VersionedState {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CacheTerms {
     /// For how long a state may be trusted, from when its read began.
-    pub(crate) max_age: Duration,
+    pub(crate) age: Duration,
     /// How many states are kept. A full cache drops all that may not be trusted any more.
-    pub(crate) max_entries: usize,
+    pub(crate) capacity: usize,
     /// The longest wait of an overtaken writer, in milliseconds.
-    pub(crate) max_backoff_millis: u64,
+    pub(crate) backoff_millis: u64,
 }
 
 /// A cached state.
@@ -105,7 +105,7 @@ impl<T: CachedState> VersionedCache<T> {
         let now = self.clock.monotonic();
         let entries = self.entries();
         let entry = entries.get(key)?;
-        (now.saturating_sub(entry.read_at) < self.terms.max_age).then(|| entry.state.clone())
+        (now.saturating_sub(entry.read_at) < self.terms.age).then(|| entry.state.clone())
     }
 
     /// The state as it was known last: good enough to write under its revision.
@@ -223,7 +223,7 @@ impl<T: CachedState> VersionedCache<T> {
 
     /// Waits a random while, so that those that were faster go first.
     pub(crate) async fn back_off(&self) {
-        let wait = self.entropy.next_u64() % self.terms.max_backoff_millis;
+        let wait = self.entropy.next_u64() % self.terms.backoff_millis;
         self.clock.sleep(Duration::from_millis(wait)).await;
     }
 
@@ -232,7 +232,7 @@ impl<T: CachedState> VersionedCache<T> {
         let mut entries = self.entries();
         if let Some(entry) = entries.get_mut(state.key())
             && state.revision() < entry.state.revision()
-            && began.saturating_sub(entry.read_at) < self.terms.max_age
+            && began.saturating_sub(entry.read_at) < self.terms.age
         {
             entry.read_at = entry.read_at.max(began);
             return;
@@ -258,9 +258,9 @@ impl<T: CachedState> VersionedCache<T> {
             return;
         }
         let now = self.clock.monotonic();
-        if entries.len() >= self.terms.max_entries {
+        if entries.len() >= self.terms.capacity {
             entries.retain(|_, entry| {
-                now.saturating_sub(entry.read_at) < self.terms.max_age || T::is_needed(&entry.local)
+                now.saturating_sub(entry.read_at) < self.terms.age || T::is_needed(&entry.local)
             });
         }
         let entry = Entry { read_at: began, local: T::local(now), turn: Arc::default(), state };

@@ -113,8 +113,7 @@ impl CachedState for Breaker {
 impl Breakers {
     pub(crate) fn new(ports: &CorePorts, policies: Arc<dyn BreakerPolicies>) -> Self {
         let (store, clock, entropy) = (ports.breakers.clone(), ports.clock.clone(), ports.entropy.clone());
-        let terms =
-            CacheTerms { max_age: CACHE, max_entries: MAX_CACHED, max_backoff_millis: MAX_BACKOFF_MILLIS };
+        let terms = CacheTerms { age: CACHE, capacity: MAX_CACHED, backoff_millis: MAX_BACKOFF_MILLIS };
         Self {
             cache: VersionedCache::new(store, clock.clone(), entropy.clone(), terms),
             events: ports.events.clone(),

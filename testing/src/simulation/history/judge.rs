@@ -27,7 +27,7 @@ impl History {
         let breakers = at_once(self.world.breakers.list()).unwrap_or_default();
         let mut state = self.world.state();
         if self.scenario.weather == Weather::Quiet {
-            state.watch.places_at_the_end(&limits, &breakers);
+            state.watch.leases_at_the_end(&limits, &breakers);
         }
         checks.push(invariants::counters_equal_what_happened(&counted, &state.watch.tally));
         if !state.watch.protection.terms.has_breakers {

@@ -170,28 +170,28 @@ pub(in crate::simulation) fn no_more_start_in_a_time_than_a_limit_allows(
     })
 }
 
-pub(in crate::simulation) fn who_calls_what_is_not_prompt_has_a_place(
+pub(in crate::simulation) fn who_calls_what_is_not_prompt_has_a_lease(
     job: &JobId,
     breaker: &str,
-    has_place: bool,
+    has_lease: bool,
 ) -> Holds {
-    holds("who calls what does not answer promptly has a place", has_place, || {
-        format!("{job} calls {breaker}, and its batch has no place")
+    holds("who calls what does not answer promptly has a lease", has_lease, || {
+        format!("{job} calls {breaker}, and its batch has no lease")
     })
 }
 
-pub(in crate::simulation) fn no_more_batches_have_places_than_may(breaker: &Breaker, allowed: u32) -> Holds {
-    let live = |place: &&Lease| place.lease_until > breaker.written_at;
+pub(in crate::simulation) fn no_more_batches_have_leases_than_may(breaker: &Breaker, allowed: u32) -> Holds {
+    let live = |lease: &&Lease| lease.lease_until > breaker.written_at;
     let count = breaker.bulkhead.leases.iter().filter(live).count();
     let is_within = u32::try_from(count).is_ok_and(|count| count <= allowed);
     holds("no more batches call what does not answer promptly than may", is_within, || {
-        format!("a batch enters {}, and {count} have places, {allowed} may", breaker.name)
+        format!("a batch enters {}, and {count} hold leases, {allowed} may", breaker.name)
     })
 }
 
-pub(in crate::simulation) fn every_place_is_given_back(of: &str, places: &[Lease]) -> Holds {
-    holds("without faults every place is given back", places.is_empty(), || {
-        format!("{of}: {places:?} are held, and all is over")
+pub(in crate::simulation) fn every_lease_is_returned(of: &str, leases: &[Lease]) -> Holds {
+    holds("without faults every lease is returned", leases.is_empty(), || {
+        format!("{of}: {leases:?} are held, and all jobs have ended")
     })
 }
 

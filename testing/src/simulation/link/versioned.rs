@@ -90,11 +90,11 @@ impl VersionedStore<Breaker> for Link {
 
     async fn save(&self, states: &[Breaker]) -> Vec<Result<VersionedOutcome<Breaker>, ServiceError>> {
         let see = |before: Option<&Breaker>, after: &Breaker| {
-            let places = || match (after.bulkhead.is_prompt, after.bulkhead.leases.len()) {
+            let leases = || match (after.bulkhead.is_prompt, after.bulkhead.leases.len()) {
                 (true, _) => "prompt".to_owned(),
-                (false, held) => format!("{held} places held"),
+                (false, held) => format!("{held} leases held"),
             };
-            self.tell(|| format!("writes breaker {}: {:?}, {}", after.name, after.phase, places()));
+            self.tell(|| format!("writes breaker {}: {:?}, {}", after.name, after.phase, leases()));
             let now = self.world.clock.monotonic();
             self.world.state().watch.breaker_written(self.worker(), before, after, now);
         };
@@ -114,8 +114,8 @@ impl VersionedStore<LimitState> for Link {
 
     async fn save(&self, states: &[LimitState]) -> Vec<Result<VersionedOutcome<LimitState>, ServiceError>> {
         let see = |_: Option<&LimitState>, after: &LimitState| {
-            let places = || after.leases.iter().map(|lease| lease.jobs).sum::<u32>();
-            self.tell(|| format!("writes limit {}: {} places held", after.key, places()));
+            let leases = || after.leases.iter().map(|lease| lease.jobs).sum::<u32>();
+            self.tell(|| format!("writes limit {}: {} leases held", after.key, leases()));
         };
         self.save_shared(&*self.world.limits, states, see).await
     }

@@ -3,7 +3,7 @@
 //! It does not know how the processor decides. It holds each fact against the guarantees, one function each in
 //! [`invariants`](super::invariants).
 
-mod places;
+mod leases;
 mod protection;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -13,7 +13,7 @@ use crate::simulation::outside::{Outside, Seen};
 use crate::simulation::plan::Expected;
 use crate::simulation::terms::{Allowed, Terms};
 use crate::simulation::watch::Watch;
-use crate::simulation::watch::places::PlacesWatch;
+use crate::simulation::watch::leases::LeaseWatch;
 use lambda_jobs_core::breaker::{Breaker, Phase};
 use lambda_jobs_core::job::{Blocker, JobId, JobRecord, JobStatus};
 use lambda_jobs_core::limit::LimitState;
@@ -40,8 +40,8 @@ pub(in crate::simulation) struct Counts {
     pub(in crate::simulation) calls: u64,
     pub(in crate::simulation) openings: u64,
     pub(in crate::simulation) probes: u64,
-    /// Changes of who has places at dependencies that don't answer promptly.
-    pub(in crate::simulation) places: u64,
+    /// Changes of the leases at dependencies that don't answer promptly.
+    pub(in crate::simulation) leases: u64,
     pub(in crate::simulation) deferrals: u64,
     /// Attempts under a limit.
     pub(in crate::simulation) limited: u64,
@@ -58,7 +58,7 @@ struct BreakerWatch {
     lease: Option<Lease>,
     /// When calls failed since it closed last.
     failures: Vec<Duration>,
-    places: PlacesWatch,
+    leases: LeaseWatch,
 }
 
 /// The right to make the one call while a breaker is half-open.
@@ -196,10 +196,10 @@ impl Watch {
             });
             let terms = protection.terms.bulkheads.get(dependency).copied().flatten();
             let has_place = terms.map_or(Ok(()), |_| {
-                invariants::who_calls_what_is_not_prompt_has_a_place(
+                invariants::who_calls_what_is_not_prompt_has_a_lease(
                     &job,
                     &name,
-                    breaker.places.has_place(worker, now),
+                    breaker.leases.has_lease(worker, now),
                 )
             });
             too_many.and(has_place).and(invariants::g6_no_call_after_it_opened(
@@ -227,11 +227,11 @@ impl Watch {
         let was_open = breaker.opened.is_some();
         let terms = Outside::numbered(after.name.as_str())
             .and_then(|dependency| protection.terms.bulkheads.get(dependency).copied().flatten());
-        let places = breaker.places.follow(worker, before, after, now);
-        protection.counts.places += u64::from(places.is_changed);
+        let leases = breaker.leases.follow(worker, before, after, now);
+        protection.counts.leases += u64::from(leases.is_changed);
         let within = terms
-            .filter(|_| places.has_entered)
-            .map_or(Ok(()), |terms| invariants::no_more_batches_have_places_than_may(after, terms.batches));
+            .filter(|_| leases.has_entered)
+            .map_or(Ok(()), |terms| invariants::no_more_batches_have_leases_than_may(after, terms.batches));
         if let Phase::Open { probe_at } = after.phase
             && breaker.probe_at != probe_at
         {
@@ -312,15 +312,12 @@ impl Watch {
     }
 
     /// Without faults nobody keeps a place.
-    pub(in crate::simulation) fn places_at_the_end(&mut self, limits: &[LimitState], breakers: &[Breaker]) {
+    pub(in crate::simulation) fn leases_at_the_end(&mut self, limits: &[LimitState], breakers: &[Breaker]) {
         for limit in limits {
-            self.check(invariants::every_place_is_given_back(limit.key.as_str(), &limit.leases));
+            self.check(invariants::every_lease_is_returned(limit.key.as_str(), &limit.leases));
         }
         for breaker in breakers {
-            self.check(invariants::every_place_is_given_back(
-                breaker.name.as_str(),
-                &breaker.bulkhead.leases,
-            ));
+            self.check(invariants::every_lease_is_returned(breaker.name.as_str(), &breaker.bulkhead.leases));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is seen of the places of batches that call what does not answer promptly.
+//! The leases of batches that call what does not answer promptly, as they are seen.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -6,34 +6,34 @@ use std::time::Duration;
 use crate::simulation::invariants;
 use lambda_jobs_core::breaker::{Breaker, Phase};
 
-/// Who calls a dependency that does not answer promptly.
+/// The batches that call a dependency that does not answer promptly.
 #[derive(Debug, Default)]
-pub(super) struct PlacesWatch {
-    /// When everybody was let through last.
+pub(super) struct LeaseWatch {
+    /// When every batch could call last.
     free: Option<Duration>,
     is_free: bool,
-    /// The workers behind the numbers under which batches have places.
+    /// The workers behind the numbers under which batches hold leases.
     workers: HashMap<u64, usize>,
-    /// When each of these numbers was seen among the places last; now, where it is one of them.
+    /// When each of these numbers held a lease last.
     seen: HashMap<u64, Duration>,
     held: HashSet<u64>,
 }
 
-/// What a write made of the places at a breaker.
-pub(super) struct PlacesChange {
+/// How a write changed the leases at a breaker.
+pub(super) struct LeaseChange {
     pub(super) is_changed: bool,
     /// Whether a batch has entered, before it called.
     pub(super) has_entered: bool,
 }
 
-impl PlacesWatch {
+impl LeaseWatch {
     pub(super) fn follow(
         &mut self,
         worker: Option<usize>,
         before: Option<&Breaker>,
         after: &Breaker,
         now: Duration,
-    ) -> PlacesChange {
+    ) -> LeaseChange {
         if self.is_free {
             self.free = Some(now);
         }
@@ -44,24 +44,24 @@ impl PlacesWatch {
         for number in self.held.drain() {
             self.seen.insert(number, now);
         }
-        self.held = after.bulkhead.leases.iter().map(|place| place.holder).collect();
+        self.held = after.bulkhead.leases.iter().map(|lease| lease.holder).collect();
         for number in &self.held {
             if let Some(worker) = worker {
                 self.workers.entry(*number).or_insert(worker);
             }
         }
         let had = |holder: u64| {
-            before.is_some_and(|before| before.bulkhead.leases.iter().any(|place| place.holder == holder))
+            before.is_some_and(|before| before.bulkhead.leases.iter().any(|lease| lease.holder == holder))
         };
-        let mut new = after.bulkhead.leases.iter().filter(|place| !had(place.holder));
-        PlacesChange {
+        let mut new = after.bulkhead.leases.iter().filter(|lease| !had(lease.holder));
+        LeaseChange {
             is_changed: before.map(|before| &before.bulkhead) != Some(&after.bulkhead),
-            has_entered: new.any(|place| place.since == after.written_at),
+            has_entered: new.any(|lease| lease.since == after.written_at),
         }
     }
 
-    /// Whether a worker has a place, or has had one, or needed none, when it may have looked last.
-    pub(super) fn has_place(&self, worker: usize, now: Duration) -> bool {
+    /// Whether a worker holds a lease, or held one, or needed none, when it may have looked last.
+    pub(super) fn has_lease(&self, worker: usize, now: Duration) -> bool {
         let is_recent = |at: Duration| now <= at + invariants::CACHED;
         let is_own = |number: &u64| self.workers.get(number) == Some(&worker);
         self.is_free
