@@ -24,7 +24,7 @@ const STACK: Caller = Other("the local stack and tests make their tables");
 const LOCAL: Caller = Other("on AWS the event source mapping does it");
 
 /// File, operation, caller: one line for each place in the source.
-const CALLS: [(&str, &str, Caller); 47] = [
+const CALLS: [(&str, &str, Caller); 46] = [
     ("infra/src/dynamodb/archive.rs", "DeleteItem", CLEANUP),
     ("infra/src/dynamodb/archive.rs", "DeleteItem", CLEANUP),
     ("infra/src/dynamodb/archive.rs", "Scan", CLEANUP),
@@ -54,7 +54,6 @@ const CALLS: [(&str, &str, Caller); 47] = [
     ("infra/src/dynamodb/tables.rs", "UpdateTimeToLive", STACK),
     ("infra/src/dynamodb/waiting.rs", "Query", Worker(&[Kind::DataIndex(Cow::Borrowed("attention"))])),
     ("infra/src/dynamodb/unique.rs", "GetItem", Worker(&[Kind::State])),
-    ("infra/src/dynamodb/webhooks.rs", "PutItem", Other("whoever has a webhook to deliver")),
     ("infra/src/dynamodb/webhooks/attempts.rs", "Query", OPERATOR),
     ("infra/src/dynamodb/webhooks/attempts.rs", "UpdateItem", Worker(&[Kind::Data])),
     ("infra/src/dynamodb/webhooks/list.rs", "Scan", OPERATOR),
