@@ -1,15 +1,15 @@
-//! The job families that come along, each with its own ports and their adapters in memory.
+//! The built-in job families, each with its own ports and their adapters in memory.
 
 pub mod webhook;
 
 use crate::ports::CorePorts;
 use webhook::ports::WebhookPorts;
 
-/// Everything that comes from the outside: what the engine needs, and what each family needs besides.
+/// The ports of the engine, and those of each family.
 #[derive(Clone)]
 pub struct Ports {
-    /// What the engine needs.
+    /// The ports of the engine.
     pub core: CorePorts,
-    /// What webhook delivery needs.
+    /// The ports of webhook delivery.
     pub webhooks: WebhookPorts,
 }

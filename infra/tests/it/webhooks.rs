@@ -337,3 +337,17 @@ async fn ten_deliveries_are_read_with_one_request_and_their_attempts_written_wit
     assert!(webhooks.record(&ended(1_000, 3)).await.into_iter().all(Result::unwrap));
     assert_eq!(meter.take(), Figures { requests: 1, units: 30.0 }, "with an answer of nearly 1 KiB three");
 }
+
+#[tokio::test]
+async fn a_hundred_deliveries_are_written_with_four_requests_and_two_units_each() {
+    let (dynamo, meter) = metered().await;
+    let webhooks = DynamoWebhooks::new(dynamo);
+    let delivery = |number| {
+        let id = format!("01KBR3W0Z5V8Q4C7T2N9M6X1Y0.e{number}");
+        WebhookDelivery::new(id, "https://example.com/hook", json!({ "invoice": 42 }), now())
+    };
+    let all: Vec<WebhookDelivery> = (0..100).map(delivery).collect();
+    meter.take();
+    assert!(webhooks.put(&all).await.into_iter().all(Result::unwrap));
+    assert_eq!(meter.take(), Figures { requests: 4, units: 200.0 });
+}

@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
-use super::deliver::Attempt;
-use super::endpoint::{EndpointSpec, HealthSignal};
+use super::endpoint::{Endpoint, EndpointSpec, HealthSignal};
 use super::outcome::Meaning;
 use super::retry::RetrySchedule;
 use crate::clock::Entropy;
-use crate::families::webhook::ports::DeliveryStatus;
-use crate::handler::JobError;
+use crate::families::webhook::ports::{DeliveryStatus, WebhookDelivery};
+use crate::handler::{JobContext, JobError};
 use crate::retry::RetryPolicy;
+
+/// A delivery, the endpoint that it goes to, and the job that attempts it.
+pub(super) struct Attempt<'a> {
+    pub(super) delivery: WebhookDelivery,
+    pub(super) endpoint: Option<Endpoint>,
+    pub(super) ctx: &'a JobContext,
+}
 
 /// The decision after an attempt.
 pub(super) struct Decision {

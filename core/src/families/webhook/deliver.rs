@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use super::decision::Decision;
+use super::decision::{Attempt, Decision};
 use super::endpoint::{Disabled, Endpoint, is_reserved};
 use super::outcome::{ErrorClass, Meaning, meaning};
 use super::secret::signatures;
@@ -21,13 +21,6 @@ use crate::families::webhook::ports::{
     AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, WebhookDelivery,
 };
 use crate::handler::{JobContext, JobError};
-
-/// A delivery, the endpoint that it goes to, and the job that attempts it.
-pub(super) struct Attempt<'a> {
-    pub(super) delivery: WebhookDelivery,
-    pub(super) endpoint: Option<Endpoint>,
-    pub(super) ctx: &'a JobContext,
-}
 
 /// A request that was begun, and its answer once there is one.
 struct Sent {

@@ -1,11 +1,9 @@
-//! Webhook delivery: one HTTP request, tried until it is answered with 2xx or given up.
+//! Webhook delivery: one HTTP request, retried until an answer of 2xx or the last attempt.
 //!
-//! An HTTP request can't be made exactly once: after a crash between the answer and our note of it,
-//! it is made again. So every request carries the delivery's id as `webhook-id`, the same over all
-//! tries, for the receiver to recognize a repeat by.
+//! No worker can make an HTTP request exactly once: after a crash between the answer and its record, the request is
+//! made again. So all requests of a delivery carry its id as `webhook-id`, by which the receiver recognizes a repeat.
 //!
-//! A job that is cancelled while its request is under way gives the request up, and its delivery is
-//! cancelled; the receiver may have acted on it all the same.
+//! Cancelling a job drops its request and cancels the delivery. The receiver may have acted on it all the same.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,15 +19,15 @@ use crate::manager::JobManager;
 
 /// The name of the handler.
 pub const NAME: &str = WEBHOOK_DELIVERY;
-/// How much of an answer is kept, in bytes.
+/// The most bytes of an answer that are stored.
 pub const MAX_RESPONSE_BYTES: usize = 4 * 1024;
-/// How long an endpoint may take, beginning to end.
+/// The longest time for a whole request.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
-/// How long an endpoint may take to begin its answer. The guide of Standard Webhooks asks senders to wait for 15 to 30
-/// seconds; what never answers holds up least if it is the least of these.
+/// The longest time until an answer begins. The guide of Standard Webhooks asks senders to wait for 15 to 30 s; the
+/// least of these limits what a silent endpoint holds up.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long an endpoint may take for its answer to be a prompt one.
+/// The longest time of a prompt answer.
 const PROMPT: Duration = Duration::from_secs(2);
 
 mod address;
@@ -67,7 +65,7 @@ use target::shown;
 use endpoint_cache::EndpointCache;
 use shared_requests::SharedRequests;
 
-/// Delivers webhooks. A delivery that was delivered, failed or cancelled before is left alone.
+/// Delivers webhooks. It leaves finished deliveries alone.
 pub struct WebhookDeliveryHandler {
     deliveries: Arc<dyn Deliveries>,
     waiting: Arc<dyn WaitingDeliveries>,
@@ -80,7 +78,7 @@ pub struct WebhookDeliveryHandler {
 }
 
 impl WebhookDeliveryHandler {
-    /// How many batches call a host at once that does not answer promptly, where nobody says otherwise.
+    /// The default number of batches that call a slow host at once.
     pub const DEFAULT_BULKHEAD: u32 = 3;
 
     /// A handler on these ports; its sweeps enqueue with this manager.
@@ -99,9 +97,9 @@ impl WebhookDeliveryHandler {
         }
     }
 
-    /// Lets so many batches of the whole fleet, 1 to 1,000, call a host at once that has not answered within two
-    /// seconds yet, or has stalled since. A batch lasts as long as its slowest call, so what these are of all batches
-    /// that run at once is what such a host can hold up; one that falls silent holds those that have called it by then.
+    /// Lets at most this many batches of the whole fleet, 1 to 1,000, call a slow host at once: one that has not yet
+    /// answered within 2 s, or has stalled since. A batch lasts as long as its slowest call, so this bounds the share of
+    /// batches that a slow host holds up. A host that falls silent also holds the batches that have already called it.
     #[must_use]
     pub const fn with_bulkhead(mut self, batches: u32) -> Self {
         self.bulkhead = batches;
@@ -116,11 +114,11 @@ impl WebhookDeliveryHandler {
     }
 }
 
-/// What a webhook delivery job is asked to do.
+/// The payload of a webhook delivery job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum WebhookPayload {
-    /// Deliver this one.
+    /// Deliver one webhook.
     DeliverSpecific {
         /// Its id.
         webhook_delivery_id: String,
@@ -133,20 +131,20 @@ pub enum WebhookPayload {
     ProcessScheduled(Sweep),
 }
 
-/// What a webhook delivery job reports.
+/// The result of a webhook delivery job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookReport {
-    /// What it was asked to do.
+    /// The type of its payload.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Deliveries tried.
+    /// The number of attempted deliveries.
     pub processed: u32,
     /// Deliveries delivered.
     pub successful: u32,
     /// Deliveries that failed.
     pub failed: u32,
-    /// What went wrong.
+    /// The errors.
     pub errors: Vec<String>,
     /// How long it took, in milliseconds.
     #[serde(with = "millis")]
@@ -194,7 +192,7 @@ impl JobHandler for WebhookDeliveryHandler {
     }
 }
 
-/// The breaker of the host that a URL names: a host that is down fails all webhooks that go there.
+/// The breaker of a URL's host: a host that is down fails all its webhooks.
 fn breaker_of(url: &str) -> String {
     format!("webhook-{}", host_of(url))
 }

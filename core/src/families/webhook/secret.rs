@@ -1,8 +1,7 @@
 //! The secrets that webhooks are signed with.
 //!
-//! Whoever has a secret can forge webhooks, so one is shown once, when it is made, and never again: not in lists, not
-//! in logs, not in errors. While a secret is replaced, what is sent is signed with the old one too, so that receivers
-//! can change theirs in their own time.
+//! Anybody who has a secret can forge webhooks. So a secret is shown once, when it is made, and never again: not in
+//! lists, logs or errors. A replaced secret still signs for a time, so receivers can change theirs when they like.
 
 use std::fmt;
 
@@ -21,7 +20,7 @@ use crate::invalid::Invalid;
 pub struct WebhookSecret(String);
 
 const PREFIX: &str = "whsec_";
-/// How many bytes a secret may have, by the specification.
+/// The number of bytes of a secret, by the specification.
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 impl WebhookSecret {
@@ -31,7 +30,7 @@ impl WebhookSecret {
         Self(format!("{PREFIX}{}", STANDARD.encode(bytes)))
     }
 
-    /// The secret as text, for whoever it was made for.
+    /// The secret as text, to be shown once.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -39,7 +38,7 @@ impl WebhookSecret {
 
     /// The signature of a message: `v1,` and its HMAC-SHA256 in base64.
     pub(super) fn sign(&self, id: &str, at: DateTime<Utc>, body: &[u8]) -> Option<String> {
-        // Whatever is a secret has a key, and a body that is JSON is text.
+        // Every secret has a key, and a JSON body is text, so this does not fail.
         Webhook::new(&self.0).ok()?.sign(id, at.timestamp(), body).ok()
     }
 }

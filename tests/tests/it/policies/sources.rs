@@ -24,7 +24,7 @@ const STACK: Caller = Other("the local stack and tests make their tables");
 const LOCAL: Caller = Other("on AWS the event source mapping does it");
 
 /// File, operation, caller: one line for each place in the source.
-const CALLS: [(&str, &str, Caller); 47] = [
+const CALLS: [(&str, &str, Caller); 46] = [
     ("infra/src/dynamodb/jobs/pruner.rs", "DeleteItem", CLEANUP),
     ("infra/src/dynamodb/jobs/pruner.rs", "DeleteItem", CLEANUP),
     ("infra/src/dynamodb/jobs/pruner.rs", "Scan", CLEANUP),
@@ -58,7 +58,6 @@ const CALLS: [(&str, &str, Caller); 47] = [
         Worker(&[Kind::DataIndex(Cow::Borrowed("attention"))]),
     ),
     ("infra/src/dynamodb/state/unique.rs", "GetItem", Worker(&[Kind::State])),
-    ("infra/src/dynamodb/webhooks/mod.rs", "PutItem", Other("whoever has a webhook to deliver")),
     ("infra/src/dynamodb/webhooks/attempts.rs", "Query", OPERATOR),
     ("infra/src/dynamodb/webhooks/attempts.rs", "UpdateItem", Worker(&[Kind::Data])),
     ("infra/src/dynamodb/webhooks/list.rs", "Scan", OPERATOR),

@@ -1,4 +1,4 @@
-//! What kind of address is not public.
+//! The kinds of addresses that are not public.
 //!
 //! The blocks are those of the IANA registries of special-purpose addresses. An IPv6 address that
 //! carries an IPv4 address within is what that one is, since a translator on the way may deliver it there.

@@ -3,32 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 
-use super::state::Endpoint;
+use super::state::{Disabled, DisabledReason, Endpoint};
 use crate::ports::EventKind;
-
-/// Why an endpoint is disabled, and since when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Disabled {
-    /// Since when.
-    pub at: DateTime<Utc>,
-    /// Why.
-    pub reason: DisabledReason,
-}
-
-/// Why an endpoint is disabled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum DisabledReason {
-    /// An operator disabled it.
-    Operator,
-    /// It answered with status 410.
-    Gone,
-    /// All deliveries have failed for too long.
-    Failing,
-}
 
 /// When an endpoint at which every delivery fails is disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::health::Disabled;
 use super::id::EndpointId;
 use super::spec::EndpointSpec;
 use crate::families::webhook::secret::{SecretInUse, WebhookSecret};
@@ -39,6 +38,28 @@ pub struct Endpoint {
     /// When it was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<DateTime<Utc>>,
+}
+
+/// Why an endpoint is disabled, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Disabled {
+    /// Since when.
+    pub at: DateTime<Utc>,
+    /// Why.
+    pub reason: DisabledReason,
+}
+
+/// Why an endpoint is disabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DisabledReason {
+    /// An operator disabled it.
+    Operator,
+    /// It answered with status 410.
+    Gone,
+    /// All deliveries have failed for too long.
+    Failing,
 }
 
 /// How long a deleted endpoint is remembered.

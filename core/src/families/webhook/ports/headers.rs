@@ -6,8 +6,8 @@ use std::ops::{Deref, DerefMut};
 
 use serde::{Deserialize, Serialize};
 
-/// Headers that a user wants sent along, by their names. A value may be a token, so the `Debug` form shows the names
-/// alone; whoever is shown them otherwise is given [`Headers::hidden`].
+/// The headers that a user adds, by name. A value may be a token, so the `Debug` form shows the names
+/// alone. Elsewhere, show [`Headers::hidden`].
 ///
 /// ```
 /// use lambda_jobs_core::families::webhook::ports::Headers;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Headers(BTreeMap<String, String>);
 
-/// What stands for a value.
+/// The text in place of a value.
 const HIDDEN: &str = "...";
 
 impl Headers {

@@ -1,4 +1,4 @@
-//! Sending a webhook.
+//! HTTP requests of webhooks.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::families::webhook::shown;
 
-/// Something that can make an HTTP request. It follows no redirects, asks no proxy, and reads no more
-/// of the answer than it is told to.
+/// Makes HTTP requests. It follows no redirects, asks no proxy, and reads no more of the answer than the request allows.
 #[async_trait]
 pub trait HttpSender: Send + Sync {
     /// Makes the request; any status is an answer, not an error.
@@ -92,7 +91,7 @@ impl HttpResponse {
     }
 }
 
-/// A request that got no answer.
+/// The error of a request that got no answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct HttpError {

@@ -1,7 +1,7 @@
-//! Where secrets come from.
+//! The source of secrets.
 
-/// Makes secrets. Unlike [`Entropy`](super::Entropy), which may be seeded and never fails, what comes from here
-/// nobody must be able to guess, so that it fails where the operating system has nothing to give.
+/// Makes secrets that nobody can guess. Unlike [`Entropy`](crate::clock::Entropy), it is never seeded, and fails if the
+/// operating system gives no randomness.
 pub trait Secrets: Send + Sync {
     /// 32 bytes that nobody can guess.
     fn secret(&self) -> Result<[u8; 32], SecretsError>;
