@@ -129,7 +129,7 @@ fn show_firing(fired: &Fired<'_>, progress: &Progress) {
     match &fired.error {
         None => progress.line(&format!("{time}  rule {} fired", fired.rule)),
         Some(error) => {
-            progress.line(&format!("{time}  rule {} could not send its message: {error}", fired.rule))
+            progress.line(&format!("{time}  rule {} could not send its message: {error}", fired.rule));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Single writes: `PutItem` and `UpdateItem` instead of `BatchExecuteStatement`.
 //!
 //! AWS, the local stack and every endpoint of `docs/endpoints.md` have `BatchExecuteStatement`. This fallback is for
-//! endpoints without PartiQL, such as ScyllaDB's Alternator and dynalite. Neither was tried; the conformance suites run
+//! endpoints without PartiQL, such as Scylla's Alternator and dynalite. Neither was tried; the conformance suites run
 //! against the fallback itself (`infra/tests/it/fallback.rs`).
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
