@@ -39,7 +39,7 @@ fn messages_are_sent_as_ever() {
 
 /// What a record's message is sent with.
 fn outgoing(record: &JobRecord) -> Value {
-    let message = Outgoing::of_record(&record, now());
+    let message = Outgoing::of_record(record, now());
     let body: Value = serde_json::from_str(&message.body).unwrap();
     json!({ "queue": message.queue, "body": body, "delay": message.delay.as_secs(), "group": message.group })
 }
