@@ -36,8 +36,8 @@ pub struct StackOptions {
 pub enum StackError {
     /// Another program listens on the port.
     #[error(
-        "port {port} on 127.0.0.1 is taken ({source}); stop the program that listens there (another stack, LocalStack?), or \
-         choose another port with --port, or any free one with --port 0"
+        "port {port} on 127.0.0.1 is taken ({source}); stop the program that listens there (another stack, \
+         LocalStack?), or choose another with --port, or a free one with --port 0"
     )]
     PortTaken {
         /// The port.
