@@ -40,28 +40,28 @@ impl<'a> From<&'a WebhookPorts> for Stores<'a> {
 }
 
 /// Runs the suites of all three ports.
-pub async fn suite(stores: &Stores<'_>, bench: &Fixture) {
-    deliveries::suite(stores, bench).await;
-    attempts::suite(stores, bench).await;
-    waiting::suite(stores, bench).await;
+pub async fn suite(stores: &Stores<'_>, fixture: &Fixture) {
+    deliveries::suite(stores, fixture).await;
+    attempts::suite(stores, fixture).await;
+    waiting::suite(stores, fixture).await;
 }
 
-fn delivery(bench: &Fixture) -> WebhookDelivery {
-    let id = bench.fresh("delivery");
+fn delivery(fixture: &Fixture) -> WebhookDelivery {
+    let id = fixture.fresh("delivery");
     WebhookDelivery::new(
         id,
         "https://example.com/hook?token=1",
         serde_json::json!({ "hello": 1 }),
-        bench.now(),
+        fixture.now(),
     )
 }
 
-fn outcome(bench: &Fixture, status: DeliveryStatus, seconds: i64) -> AttemptOutcome {
+fn outcome(fixture: &Fixture, status: DeliveryStatus, seconds: i64) -> AttemptOutcome {
     let delivered = status == DeliveryStatus::Delivered;
     AttemptOutcome {
         status,
-        at: bench.now() + TimeDelta::seconds(seconds),
-        next_attempt_at: (!status.is_finished()).then(|| bench.now() + TimeDelta::seconds(seconds + 10)),
+        at: fixture.now() + TimeDelta::seconds(seconds),
+        next_attempt_at: (!status.is_finished()).then(|| fixture.now() + TimeDelta::seconds(seconds + 10)),
         duration: Duration::from_millis(34),
         response_status: Some(if delivered { 204 } else { 503 }),
         response_body: delivered.then(String::new),

@@ -8,10 +8,10 @@ use crate::conformance::fixture::ok;
 use lambda_jobs_core::families::webhook::ports::{Awaited, DeliveryStatus, WaitingDelivery, WaitingQuery};
 
 /// Runs every case. The stores of deliveries and attempts must pass their own suites.
-pub async fn suite(stores: &Stores<'_>, bench: &Fixture) {
-    what_waits_is_found_in_its_order(stores, bench).await;
-    what_is_finished_does_not_wait(stores, bench).await;
-    what_is_reopened_waits_again(stores, bench).await;
+pub async fn suite(stores: &Stores<'_>, fixture: &Fixture) {
+    what_waits_is_found_in_its_order(stores, fixture).await;
+    what_is_finished_does_not_wait(stores, fixture).await;
+    what_is_reopened_waits_again(stores, fixture).await;
 }
 
 /// Everything that waits, in pages of three.
@@ -30,12 +30,12 @@ async fn waiting(stores: &Stores<'_>, awaited: Awaited, before: DateTime<Utc>) -
     }
 }
 
-async fn what_waits_is_found_in_its_order(stores: &Stores<'_>, bench: &Fixture) {
+async fn what_waits_is_found_in_its_order(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "what waits is found, the longest due first, before an instant";
-    let (mut expected, now) = (Vec::new(), bench.now());
+    let (mut expected, now) = (Vec::new(), fixture.now());
     // Whole seconds and fractions have the order of time, not of text.
     for millis in [7000, 1000, 1500, 3000, 1000, 2000, 1050] {
-        let mut one = delivery(bench);
+        let mut one = delivery(fixture);
         one.created_at = Some(now + TimeDelta::milliseconds(millis));
         ok(case, stores.deliveries.put_one(&one).await);
         expected.extend(WaitingDelivery::of(&one).map(|(_, waiting)| waiting));
@@ -47,53 +47,53 @@ async fn what_waits_is_found_in_its_order(stores: &Stores<'_>, bench: &Fixture) 
         let found = waiting(stores, awaited, before).await.into_iter();
         found.filter(|one| expected.iter().any(|other| one.id == other.id)).collect::<Vec<_>>()
     };
-    bench.eventually(case, expected.clone(), || look(Awaited::First)).await;
+    fixture.eventually(case, expected.clone(), || look(Awaited::First)).await;
     assert_eq!(look(Awaited::Retry).await, [], "{case}: not among retries");
 }
 
-async fn what_is_finished_does_not_wait(stores: &Stores<'_>, bench: &Fixture) {
+async fn what_is_finished_does_not_wait(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "a delivery waits for its first attempt, then for a retry, then no more";
-    let one = delivery(bench);
+    let one = delivery(fixture);
     ok(case, stores.deliveries.put_one(&one).await);
     let states = async || {
         let mut states = Vec::new();
         for awaited in Awaited::ALL {
-            let found = waiting(stores, awaited, bench.now() + TimeDelta::hours(1)).await;
+            let found = waiting(stores, awaited, fixture.now() + TimeDelta::hours(1)).await;
             states.extend(found.into_iter().filter(|found| found.id == one.id).map(|found| (awaited, found)));
         }
         states
     };
     let first = Vec::from_iter(WaitingDelivery::of(&one));
-    bench.eventually(&format!("{case}: first"), first, &states).await;
-    let pending = outcome(bench, DeliveryStatus::Pending, 1);
+    fixture.eventually(&format!("{case}: first"), first, &states).await;
+    let pending = outcome(fixture, DeliveryStatus::Pending, 1);
     ok(case, stores.attempts.record_one(&one.id, &pending).await);
     let tried = one.clone().after(&pending);
     assert_eq!(tried.awaits(), pending.next_attempt_at.map(|at| (Awaited::Retry, at)), "{case}");
     let then = Vec::from_iter(WaitingDelivery::of(&tried));
-    bench.eventually(&format!("{case}: then"), then, &states).await;
-    ok(case, stores.attempts.record_one(&one.id, &outcome(bench, DeliveryStatus::Delivered, 2)).await);
-    bench.eventually(&format!("{case}: at last"), Vec::new(), &states).await;
+    fixture.eventually(&format!("{case}: then"), then, &states).await;
+    ok(case, stores.attempts.record_one(&one.id, &outcome(fixture, DeliveryStatus::Delivered, 2)).await);
+    fixture.eventually(&format!("{case}: at last"), Vec::new(), &states).await;
 }
 
-async fn what_is_reopened_waits_again(stores: &Stores<'_>, bench: &Fixture) {
+async fn what_is_reopened_waits_again(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "a delivery that is sent anew waits for its first attempt, then no more";
-    let one = delivery(bench);
+    let one = delivery(fixture);
     ok(case, stores.deliveries.put_one(&one).await);
-    ok(case, stores.attempts.record_one(&one.id, &outcome(bench, DeliveryStatus::Failed, 1)).await);
+    ok(case, stores.attempts.record_one(&one.id, &outcome(fixture, DeliveryStatus::Failed, 1)).await);
     let look = async || {
         let mut states = Vec::new();
         for awaited in Awaited::ALL {
-            let found = waiting(stores, awaited, bench.now() + TimeDelta::hours(1)).await;
+            let found = waiting(stores, awaited, fixture.now() + TimeDelta::hours(1)).await;
             states.extend(found.into_iter().filter(|found| found.id == one.id).map(|found| (awaited, found)));
         }
         states
     };
-    let now = bench.now() + TimeDelta::seconds(2);
+    let now = fixture.now() + TimeDelta::seconds(2);
     let reopened = ok(case, stores.deliveries.reopen(&one.id, now).await);
     let reopened = reopened.unwrap_or_else(|| panic!("{case}: it is reopened"));
     let expected = Vec::from_iter(WaitingDelivery::of(&reopened));
     assert_eq!(expected.first().map(|(awaited, one)| (*awaited, one.due_at)), Some((Awaited::First, now)));
-    bench.eventually(&format!("{case}: first"), expected, &look).await;
-    ok(case, stores.attempts.record_one(&one.id, &outcome(bench, DeliveryStatus::Delivered, 3)).await);
-    bench.eventually(&format!("{case}: at last"), Vec::new(), &look).await;
+    fixture.eventually(&format!("{case}: first"), expected, &look).await;
+    ok(case, stores.attempts.record_one(&one.id, &outcome(fixture, DeliveryStatus::Delivered, 3)).await);
+    fixture.eventually(&format!("{case}: at last"), Vec::new(), &look).await;
 }

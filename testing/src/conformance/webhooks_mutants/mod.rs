@@ -76,12 +76,12 @@ const WAITING: [Fault; 4] =
     [Fault::ReopensAndDoesNotWait, Fault::WaitsForEver, Fault::WaitsUnsorted, Fault::WaitsNotForRetries];
 
 /// The faults that a suite does not notice.
-fn unnoticed(faults: &[Fault], suite: impl AsyncFn(&Stores<'_>, &Fixture)) -> Vec<Fault> {
+fn unnoticed(faults: &[Fault], suite: &impl AsyncFn(&Stores<'_>, &Fixture)) -> Vec<Fault> {
     let passes = |fault: Fault| {
         let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
-        let bench = Fixture::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
+        let fixture = Fixture::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
         let broken = Broken::new(fault);
-        catch_unwind(AssertUnwindSafe(|| clock.run(suite(&Stores::of(&broken), &bench)))).is_ok()
+        catch_unwind(AssertUnwindSafe(|| clock.run(suite(&Stores::of(&broken), &fixture)))).is_ok()
     };
     assert!(passes(Fault::None), "the wrapper itself breaks nothing");
     faults.iter().copied().filter(|fault| passes(*fault)).collect()
@@ -89,15 +89,15 @@ fn unnoticed(faults: &[Fault], suite: impl AsyncFn(&Stores<'_>, &Fixture)) -> Ve
 
 #[test]
 fn no_broken_store_of_deliveries_passes() {
-    assert_eq!(unnoticed(&DELIVERIES, webhooks::deliveries::suite), []);
+    assert_eq!(unnoticed(&DELIVERIES, &webhooks::deliveries::suite), []);
 }
 
 #[test]
 fn no_broken_store_of_attempts_passes() {
-    assert_eq!(unnoticed(&ATTEMPTS, webhooks::attempts::suite), []);
+    assert_eq!(unnoticed(&ATTEMPTS, &webhooks::attempts::suite), []);
 }
 
 #[test]
 fn no_broken_index_of_waiting_deliveries_passes() {
-    assert_eq!(unnoticed(&WAITING, webhooks::waiting::suite), []);
+    assert_eq!(unnoticed(&WAITING, &webhooks::waiting::suite), []);
 }

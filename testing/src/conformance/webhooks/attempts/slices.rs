@@ -10,19 +10,19 @@ use lambda_jobs_core::families::webhook::ports::{
 /// More than any call of a service writes.
 const MANY_WRITTEN: usize = 27;
 
-pub(super) async fn cases(stores: &Stores<'_>, bench: &Fixture) {
+pub(super) async fn cases(stores: &Stores<'_>, fixture: &Fixture) {
     nothing_is_answered_with_nothing(stores).await;
-    let put = put(stores, bench, MANY_WRITTEN).await;
-    many_attempts_are_recorded_together(stores, bench, &put).await;
-    one_that_is_refused_spoils_no_other(stores, bench).await;
-    attempts_at_one_delivery_follow_each_other(stores, bench).await;
+    let put = put(stores, fixture, MANY_WRITTEN).await;
+    many_attempts_are_recorded_together(stores, fixture, &put).await;
+    one_that_is_refused_spoils_no_other(stores, fixture).await;
+    attempts_at_one_delivery_follow_each_other(stores, fixture).await;
 }
 
-async fn put(stores: &Stores<'_>, bench: &Fixture, count: usize) -> Vec<WebhookDelivery> {
+async fn put(stores: &Stores<'_>, fixture: &Fixture, count: usize) -> Vec<WebhookDelivery> {
     let case = "deliveries are put";
     let mut all = Vec::with_capacity(count);
     for _ in 0..count {
-        let one = delivery(bench);
+        let one = delivery(fixture);
         assert!(ok(case, stores.deliveries.put_one(&one).await), "{case}: it is new");
         all.push(one);
     }
@@ -50,14 +50,18 @@ async fn nothing_is_answered_with_nothing(stores: &Stores<'_>) {
     assert!(record(case, stores, &[]).await.is_empty(), "{case}");
 }
 
-async fn many_attempts_are_recorded_together(stores: &Stores<'_>, bench: &Fixture, put: &[WebhookDelivery]) {
+async fn many_attempts_are_recorded_together(
+    stores: &Stores<'_>,
+    fixture: &Fixture,
+    put: &[WebhookDelivery],
+) {
     let case = "attempts at many deliveries are recorded together";
     let statuses = DeliveryStatus::ALL.into_iter().cycle();
     let attempts: Vec<EndedAttempt> = put
         .iter()
         .zip(statuses)
         .zip(0..)
-        .map(|((delivery, status), seconds)| ended(delivery, &outcome(bench, status, seconds)))
+        .map(|((delivery, status), seconds)| ended(delivery, &outcome(fixture, status, seconds)))
         .collect();
     assert_eq!(record(case, stores, &attempts).await, [true; MANY_WRITTEN], "{case}: they are written");
     let ids: Vec<String> = put.iter().map(|one| one.id.clone()).collect();
@@ -70,14 +74,14 @@ async fn many_attempts_are_recorded_together(stores: &Stores<'_>, bench: &Fixtur
     }
 }
 
-async fn one_that_is_refused_spoils_no_other(stores: &Stores<'_>, bench: &Fixture) {
+async fn one_that_is_refused_spoils_no_other(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "an attempt that is not written leaves the others alone";
-    let mut put = put(stores, bench, 3).await;
-    let early = outcome(bench, DeliveryStatus::Failed, 1);
+    let mut put = put(stores, fixture, 3).await;
+    let early = outcome(fixture, DeliveryStatus::Failed, 1);
     ok(case, stores.attempts.record_one(&put[0].id, &early).await);
     put[0] = put[0].clone().after(&early);
-    let unknown = delivery(bench);
-    let late = outcome(bench, DeliveryStatus::Delivered, 2);
+    let unknown = delivery(fixture);
+    let late = outcome(fixture, DeliveryStatus::Delivered, 2);
     let attempts = [&put[0], &put[1], &unknown, &put[2]].map(|one| ended(one, &late));
     assert_eq!(record(case, stores, &attempts).await, [false, true, false, true], "{case}");
     let ids = [&put[0], &put[1], &unknown, &put[2]].map(|one| one.id.clone());
@@ -86,12 +90,12 @@ async fn one_that_is_refused_spoils_no_other(stores: &Stores<'_>, bench: &Fixtur
     assert_eq!(read(case, stores, &ids).await, expected, "{case}: afterwards");
 }
 
-async fn attempts_at_one_delivery_follow_each_other(stores: &Stores<'_>, bench: &Fixture) {
+async fn attempts_at_one_delivery_follow_each_other(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "attempts at one delivery that come together are recorded one after the other";
-    let put = put(stores, bench, 1).await;
-    let [first, second] = [1, 2].map(|seconds| outcome(bench, DeliveryStatus::Pending, seconds));
+    let put = put(stores, fixture, 1).await;
+    let [first, second] = [1, 2].map(|seconds| outcome(fixture, DeliveryStatus::Pending, seconds));
     let (last, late) =
-        (outcome(bench, DeliveryStatus::Delivered, 3), outcome(bench, DeliveryStatus::Failed, 4));
+        (outcome(fixture, DeliveryStatus::Delivered, 3), outcome(fixture, DeliveryStatus::Failed, 4));
     let attempts = [&first, &second, &second, &last, &late].map(|outcome| ended(&put[0], outcome));
     assert_eq!(record(case, stores, &attempts).await, [true, true, true, true, false], "{case}");
     let expected = put[0].clone().after(&first).after(&second).after(&last);

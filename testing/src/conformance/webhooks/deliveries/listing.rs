@@ -5,9 +5,9 @@ use crate::conformance::fixture::ok;
 use crate::conformance::webhooks::{Stores, delivery, outcome};
 use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, WebhookDelivery};
 
-pub(super) async fn cases(stores: &Stores<'_>, bench: &Fixture) {
-    deliveries_are_found_by_endpoint_and_status(stores, bench).await;
-    more_than_a_page_is_found_once(stores, bench).await;
+pub(super) async fn cases(stores: &Stores<'_>, fixture: &Fixture) {
+    deliveries_are_found_by_endpoint_and_status(stores, fixture).await;
+    more_than_a_page_is_found_once(stores, fixture).await;
 }
 
 /// All that a query finds, by id, in pages of its size.
@@ -27,19 +27,19 @@ async fn all(stores: &Stores<'_>, query: &DeliveryQuery) -> Vec<WebhookDelivery>
 }
 
 /// Deliveries to each of these endpoints, two of each status, by id; some were tried.
-async fn put(stores: &Stores<'_>, bench: &Fixture, endpoints: &[Option<String>]) -> Vec<WebhookDelivery> {
+async fn put(stores: &Stores<'_>, fixture: &Fixture, endpoints: &[Option<String>]) -> Vec<WebhookDelivery> {
     let case = "deliveries are put";
     let mut all = Vec::new();
     for endpoint in endpoints {
         for status in DeliveryStatus::ALL {
             for is_tried in [false, true] {
-                let mut one = WebhookDelivery { webhook_id: endpoint.clone(), ..delivery(bench) };
+                let mut one = WebhookDelivery { webhook_id: endpoint.clone(), ..delivery(fixture) };
                 if !is_tried {
                     one.status = status;
                 }
                 ok(case, stores.deliveries.put_one(&one).await);
                 if is_tried {
-                    let attempt = outcome(bench, status, 1);
+                    let attempt = outcome(fixture, status, 1);
                     ok(case, stores.attempts.record_one(&one.id, &attempt).await);
                     one = one.after(&attempt);
                 }
@@ -51,12 +51,12 @@ async fn put(stores: &Stores<'_>, bench: &Fixture, endpoints: &[Option<String>])
     all
 }
 
-async fn deliveries_are_found_by_endpoint_and_status(stores: &Stores<'_>, bench: &Fixture) {
+async fn deliveries_are_found_by_endpoint_and_status(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "deliveries are found by endpoint and status";
-    let endpoint = bench.fresh("hook");
+    let endpoint = fixture.fresh("hook");
     let endpoints = [Some(endpoint.clone()), Some(format!("{endpoint}0")), None];
-    let put = put(stores, bench, &endpoints).await;
-    for endpoint in [None, endpoints[0].clone(), endpoints[1].clone(), Some(bench.fresh("unknown"))] {
+    let put = put(stores, fixture, &endpoints).await;
+    for endpoint in [None, endpoints[0].clone(), endpoints[1].clone(), Some(fixture.fresh("unknown"))] {
         for status in DeliveryStatus::ALL.into_iter().map(Some).chain([None]) {
             let query = DeliveryQuery { endpoint: endpoint.clone(), status, ..DeliveryQuery::default() };
             let expected: Vec<_> = put.iter().filter(|one| query.asks_for(one)).cloned().collect();
@@ -67,18 +67,18 @@ async fn deliveries_are_found_by_endpoint_and_status(stores: &Stores<'_>, bench:
                 found.retain(|one| query.endpoint.is_some() || put.iter().any(|mine| mine.id == one.id));
                 found
             };
-            bench.eventually(&format!("{case}: {query:?}"), expected, look).await;
+            fixture.eventually(&format!("{case}: {query:?}"), expected, look).await;
         }
     }
 }
 
-async fn more_than_a_page_is_found_once(stores: &Stores<'_>, bench: &Fixture) {
+async fn more_than_a_page_is_found_once(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "deliveries come in pages, each once";
-    let endpoint = bench.fresh("hook");
-    let put = put(stores, bench, &[Some(endpoint.clone())]).await;
+    let endpoint = fixture.fresh("hook");
+    let put = put(stores, fixture, &[Some(endpoint.clone())]).await;
     for limit in [1, 3, 5, 10, 11] {
         let query = DeliveryQuery { endpoint: Some(endpoint.clone()), limit, ..DeliveryQuery::default() };
         let look = async || all(stores, &query).await;
-        bench.eventually(&format!("{case}: {limit} each"), put.clone(), look).await;
+        fixture.eventually(&format!("{case}: {limit} each"), put.clone(), look).await;
     }
 }

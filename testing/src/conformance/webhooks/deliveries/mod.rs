@@ -10,23 +10,23 @@ mod replays;
 mod slices;
 
 /// Runs every case. The store of attempts must record them.
-pub async fn suite(stores: &Stores<'_>, bench: &Fixture) {
-    what_is_put_is_read(stores, bench).await;
-    nothing_is_overwritten(stores, bench).await;
-    slices::cases(stores, bench).await;
-    replays::cases(stores, bench).await;
-    listing::cases(stores, bench).await;
+pub async fn suite(stores: &Stores<'_>, fixture: &Fixture) {
+    what_is_put_is_read(stores, fixture).await;
+    nothing_is_overwritten(stores, fixture).await;
+    slices::cases(stores, fixture).await;
+    replays::cases(stores, fixture).await;
+    listing::cases(stores, fixture).await;
 }
 
-async fn what_is_put_is_read(stores: &Stores<'_>, bench: &Fixture) {
+async fn what_is_put_is_read(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "a delivery is read as it was put";
     for payload in difficult_values() {
-        let mut delivery = delivery(bench);
+        let mut delivery = delivery(fixture);
         delivery.payload = payload;
         assert!(ok(case, stores.deliveries.put_one(&delivery).await), "{case}: it is new");
         assert_eq!(ok(case, stores.deliveries.find_one(&delivery.id).await), Some(delivery), "{case}");
     }
-    let mut full = delivery(bench);
+    let mut full = delivery(fixture);
     full.webhook_id = Some("hook".to_owned());
     full.event_type = Some("invoice.paid".to_owned());
     full.replays = 7;
@@ -34,14 +34,14 @@ async fn what_is_put_is_read(stores: &Stores<'_>, bench: &Fixture) {
     full.headers =
         [("x-one", "1"), ("x-empty", "")].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     full.max_attempts = 9;
-    let full = full.after(&outcome(bench, DeliveryStatus::Pending, 2));
+    let full = full.after(&outcome(fixture, DeliveryStatus::Pending, 2));
     assert!(ok(case, stores.deliveries.put_one(&full).await), "{case}: it is new");
     assert_eq!(ok(case, stores.deliveries.find_one(&full.id).await), Some(full), "{case}: every field");
 }
 
-async fn nothing_is_overwritten(stores: &Stores<'_>, bench: &Fixture) {
+async fn nothing_is_overwritten(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "a delivery that exists is not put again";
-    let first = delivery(bench);
+    let first = delivery(fixture);
     assert!(ok(case, stores.deliveries.put_one(&first).await), "{case}: it is new");
     let second = WebhookDelivery { url: "https://example.com/other".to_owned(), ..first.clone() };
     assert!(!ok(case, stores.deliveries.put_one(&second).await), "{case}: it exists");

@@ -7,20 +7,20 @@ use crate::conformance::fixture::ok;
 use crate::conformance::webhooks::{Stores, delivery, outcome};
 use lambda_jobs_core::families::webhook::ports::{DeliveryAttempt, DeliveryStatus, WebhookDelivery};
 
-pub(super) async fn cases(stores: &Stores<'_>, bench: &Fixture) {
-    a_finished_delivery_is_reopened(stores, bench).await;
-    what_is_not_finished_is_not_reopened(stores, bench).await;
+pub(super) async fn cases(stores: &Stores<'_>, fixture: &Fixture) {
+    a_finished_delivery_is_reopened(stores, fixture).await;
+    what_is_not_finished_is_not_reopened(stores, fixture).await;
 }
 
-async fn a_finished_delivery_is_reopened(stores: &Stores<'_>, bench: &Fixture) {
+async fn a_finished_delivery_is_reopened(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "a finished delivery is made WebhookDelivery::reopened, with its attempts kept";
     for last in [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Cancelled] {
-        let mut expected = delivery(bench);
+        let mut expected = delivery(fixture);
         ok(case, stores.deliveries.put_one(&expected).await);
         let mut kept = Vec::new();
         for replay in 0..3 {
             for (seconds, status) in [(10 * replay + 1, DeliveryStatus::Pending), (10 * replay + 2, last)] {
-                let attempt = outcome(bench, status, seconds);
+                let attempt = outcome(fixture, status, seconds);
                 assert!(
                     ok(case, stores.attempts.record_one(&expected.id, &attempt).await),
                     "{case}: {last:?}"
@@ -28,7 +28,7 @@ async fn a_finished_delivery_is_reopened(stores: &Stores<'_>, bench: &Fixture) {
                 expected = expected.after(&attempt);
                 kept.push(DeliveryAttempt::from(&attempt));
             }
-            let now = bench.now() + TimeDelta::milliseconds(10_000 * replay + 5_500);
+            let now = fixture.now() + TimeDelta::milliseconds(10_000 * replay + 5_500);
             expected = expected.reopened(now);
             let answered = ok(case, stores.deliveries.reopen(&expected.id, now).await);
             assert_eq!(answered.as_ref(), Some(&expected), "{case}: {last:?} is answered as it is then");
@@ -37,30 +37,30 @@ async fn a_finished_delivery_is_reopened(stores: &Stores<'_>, bench: &Fixture) {
             assert_eq!(ok(case, stores.attempts.attempts(&expected.id).await), kept, "{case}: {last:?}");
         }
     }
-    let put = WebhookDelivery { status: DeliveryStatus::Failed, ..delivery(bench) };
+    let put = WebhookDelivery { status: DeliveryStatus::Failed, ..delivery(fixture) };
     ok(case, stores.deliveries.put_one(&put).await);
-    let now = bench.now();
+    let now = fixture.now();
     let answered = ok(case, stores.deliveries.reopen(&put.id, now).await);
     assert_eq!(answered, Some(put.reopened(now)), "{case}: one that was never tried");
 }
 
-async fn what_is_not_finished_is_not_reopened(stores: &Stores<'_>, bench: &Fixture) {
+async fn what_is_not_finished_is_not_reopened(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "what is not finished, or not there, is not reopened";
-    let unknown = bench.fresh("unknown");
-    assert_eq!(ok(case, stores.deliveries.reopen(&unknown, bench.now()).await), None, "{case}: unknown");
+    let unknown = fixture.fresh("unknown");
+    assert_eq!(ok(case, stores.deliveries.reopen(&unknown, fixture.now()).await), None, "{case}: unknown");
     assert_eq!(ok(case, stores.deliveries.find_one(&unknown).await), None, "{case}: nor made");
     for status in [DeliveryStatus::Pending, DeliveryStatus::Processing] {
-        let one = WebhookDelivery { status, ..delivery(bench) };
+        let one = WebhookDelivery { status, ..delivery(fixture) };
         ok(case, stores.deliveries.put_one(&one).await);
-        let later = bench.now() + TimeDelta::seconds(1);
+        let later = fixture.now() + TimeDelta::seconds(1);
         assert_eq!(ok(case, stores.deliveries.reopen(&one.id, later).await), None, "{case}: {status:?}");
         assert_eq!(ok(case, stores.deliveries.find_one(&one.id).await), Some(one), "{case}: afterwards");
     }
-    let twice = WebhookDelivery { status: DeliveryStatus::Failed, ..delivery(bench) };
+    let twice = WebhookDelivery { status: DeliveryStatus::Failed, ..delivery(fixture) };
     ok(case, stores.deliveries.put_one(&twice).await);
     for seconds in [1, 2] {
         let answer =
-            ok(case, stores.deliveries.reopen(&twice.id, bench.now() + TimeDelta::seconds(seconds)).await);
+            ok(case, stores.deliveries.reopen(&twice.id, fixture.now() + TimeDelta::seconds(seconds)).await);
         assert_eq!(answer.is_some(), seconds == 1, "{case}: only the first of two reopens it");
     }
 }

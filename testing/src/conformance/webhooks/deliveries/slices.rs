@@ -8,11 +8,11 @@ use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
 /// More than any call of a service reads, and more than four calls write.
 const MANY: usize = 102;
 
-pub(super) async fn cases(stores: &Stores<'_>, bench: &Fixture) {
+pub(super) async fn cases(stores: &Stores<'_>, fixture: &Fixture) {
     nothing_is_answered_with_nothing(stores).await;
-    many_are_put_and_read_in_the_order_that_was_asked(stores, bench).await;
-    one_that_exists_spoils_no_other(stores, bench).await;
-    of_one_id_that_comes_twice_the_first_is_put(stores, bench).await;
+    many_are_put_and_read_in_the_order_that_was_asked(stores, fixture).await;
+    one_that_exists_spoils_no_other(stores, fixture).await;
+    of_one_id_that_comes_twice_the_first_is_put(stores, fixture).await;
 }
 
 async fn put(case: &str, stores: &Stores<'_>, deliveries: &[WebhookDelivery]) -> Vec<bool> {
@@ -33,16 +33,16 @@ async fn nothing_is_answered_with_nothing(stores: &Stores<'_>) {
     assert!(put(case, stores, &[]).await.is_empty(), "{case}: writing");
 }
 
-async fn many_are_put_and_read_in_the_order_that_was_asked(stores: &Stores<'_>, bench: &Fixture) {
+async fn many_are_put_and_read_in_the_order_that_was_asked(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "many deliveries are put together";
-    let all: Vec<WebhookDelivery> = (0..MANY).map(|_| delivery(bench)).collect();
+    let all: Vec<WebhookDelivery> = (0..MANY).map(|_| delivery(fixture)).collect();
     assert_eq!(put(case, stores, &all).await, [true; MANY], "{case}: they are new");
-    many_are_read_in_the_order_that_was_asked(stores, bench, &all).await;
+    many_are_read_in_the_order_that_was_asked(stores, fixture, &all).await;
 }
 
 async fn many_are_read_in_the_order_that_was_asked(
     stores: &Stores<'_>,
-    bench: &Fixture,
+    fixture: &Fixture,
     put: &[WebhookDelivery],
 ) {
     let case = "deliveries are read in the order of their ids, some of which come twice or are nobody's";
@@ -50,15 +50,15 @@ async fn many_are_read_in_the_order_that_was_asked(
     expected.insert(3, None);
     expected.insert(5, expected[90].clone());
     expected.push(expected[7].clone());
-    let unknown = bench.fresh("unknown");
+    let unknown = fixture.fresh("unknown");
     let id_of = |one: &Option<WebhookDelivery>| one.as_ref().map_or(&unknown, |one| &one.id).clone();
     let ids: Vec<String> = expected.iter().map(id_of).collect();
     assert_eq!(read(case, stores, &ids).await, expected, "{case}");
 }
 
-async fn one_that_exists_spoils_no_other(stores: &Stores<'_>, bench: &Fixture) {
+async fn one_that_exists_spoils_no_other(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "a delivery that exists is not put again, and the others are";
-    let [first, exists, last] = [(); 3].map(|()| delivery(bench));
+    let [first, exists, last] = [(); 3].map(|()| delivery(fixture));
     assert!(ok(case, stores.deliveries.put_one(&exists).await), "{case}: it is new");
     let again = WebhookDelivery { url: "https://example.com/other".to_owned(), ..exists.clone() };
     let slice = [first.clone(), again, last.clone()];
@@ -68,9 +68,9 @@ async fn one_that_exists_spoils_no_other(stores: &Stores<'_>, bench: &Fixture) {
     assert_eq!(read(case, stores, &ids).await, expected, "{case}: afterwards");
 }
 
-async fn of_one_id_that_comes_twice_the_first_is_put(stores: &Stores<'_>, bench: &Fixture) {
+async fn of_one_id_that_comes_twice_the_first_is_put(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "of two deliveries with one id, the first is put";
-    let (first, other) = (delivery(bench), delivery(bench));
+    let (first, other) = (delivery(fixture), delivery(fixture));
     let second = WebhookDelivery { url: "https://example.com/other".to_owned(), ..first.clone() };
     let slice = [first.clone(), second, other.clone()];
     assert_eq!(put(case, stores, &slice).await, [true, false, true], "{case}");
