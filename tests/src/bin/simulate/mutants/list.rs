@@ -23,7 +23,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "if record.definition.name != request.name {",
     },
     Mutant {
-        name: "claims what a crash made a suspect, among others",
+        name: "claims a suspect among others",
         file: "job/record.rs",
         find: "self.status.is_waiting() && self.due_at <= now && !self.isolated",
         replace: "self.status.is_waiting() && self.due_at <= now",
@@ -31,22 +31,22 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "acks before it settles",
         file: "processor/attempt.rs",
-        find: "Ended { received, message, record, fence }
+        find: "Ended { job, settlement: Settlement { fence, record } }
     }",
         replace: "let gone = crate::ports::VisibilityChange {
-            queue: received.queue,
-            receipt_handle: received.receipt_handle.clone(),
+            queue: job.received.queue,
+            receipt_handle: job.received.receipt_handle.clone(),
             wait: std::time::Duration::from_hours(11),
         };
-        let _ = self.queue.change_visibility(&[gone]).await;
-        Ended { received, message, record, fence }
+        let _ = self.processor.queue.change_visibility(&[gone]).await;
+        Ended { job, settlement: Settlement { fence, record } }
     }",
     },
     Mutant {
-        name: "takes a settlement that failed for written",
+        name: "takes a settlement that failed for a written one",
         file: "processor/settle.rs",
         find: "Err(error) => failed.push((ended, error)),",
-        replace: "Err(_) => postponed.extend(settled(ended, SettleOutcome::Settled, ledger)),",
+        replace: "Err(_) => requeued.extend(self.settled(ended, SettleOutcome::Settled)),",
     },
     Mutant {
         name: "records before it sends",
@@ -65,19 +65,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "an operator's retry sends before it records",
-        file: "manager/steer.rs",
+        file: "manager/retry.rs",
         find: "if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {
                 self.dispatch(next).await?;
                 return Ok(RetryOutcome::Requeued);
             }",
         replace: "self.send_again(&next.clone().dispatched()).await?;
-            if self.ports.store.replace(&JobRecord { parked: false, ..next }).await? == ReplaceOutcome::Replaced {
+            if self.ports.store.replace(&crate::job::JobRecord { parked: false, ..next }).await? == ReplaceOutcome::Replaced {
                 return Ok(RetryOutcome::Requeued);
             }",
     },
     Mutant {
         name: "an operator's retry forgets its message",
-        file: "manager/steer.rs",
+        file: "manager/send.rs",
         find: "self.send_again(&record).await?;
         let id",
         replace: "let id",
@@ -106,13 +106,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "the dispatcher looks no further ahead than its next tick",
-        file: "dispatcher/mod.rs",
-        find: "pub const LOOK_AHEAD: Duration = Duration::from_mins(5);",
-        replace: "pub const LOOK_AHEAD: Duration = Duration::from_secs(30);",
+        file: "schedule/mod.rs",
+        find: "pub const LOOK_AHEAD: std::time::Duration = std::time::Duration::from_mins(5);",
+        replace: "pub const LOOK_AHEAD: std::time::Duration = std::time::Duration::from_secs(30);",
     },
     Mutant {
-        name: "a message is let go though its job could not be parked",
-        file: "processor/dispose.rs",
+        name: "acks a message whose job could not be parked",
+        file: "processor/requeue.rs",
         find: "Ok(InsertOutcome::Inserted) if record.parked =>",
         replace: "_ if record.parked =>",
     },
@@ -134,17 +134,17 @@ pub(super) const MUTANTS: &[Mutant] = &[
                     .collect();",
     },
     Mutant {
-        name: "the number of the receive stands for the claim's id",
+        name: "the receive count is the claim's id",
         file: "processor/claim.rs",
-        find: "let claim = self.new_claim(invocation, company);
-            let attempted",
-        replace: "let mut claim = self.new_claim(invocation, company);
-            claim.id = crate::job::ClaimId::from(candidate.received.receive_count.to_string());
-            let attempted",
+        find: "let claim = self.new_claim(alone);
+            let claiming",
+        replace: "let mut claim = self.new_claim(alone);
+            claim.id = crate::job::ClaimId::from(job.received.receive_count.to_string());
+            let claiming",
     },
     Mutant {
         name: "tombstones are trimmed after a day",
-        file: "retention.rs",
+        file: "job/retention.rs",
         find: "pub const MIN: Duration = Duration::from_hours(15 * 24);",
         replace: "pub const MIN: Duration = Duration::from_hours(24);",
     },
@@ -156,10 +156,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
                     candidates.push(candidate);",
     },
     Mutant {
-        name: "a crash is blamed on batch mates",
-        file: "processor/judge.rs",
-        find: "Company::Shared if !record.isolated => RefusedClaim::RunAlone,",
-        replace: "Company::Shared if false => RefusedClaim::RunAlone,",
+        name: "a crash is blamed on every job of its batch",
+        file: "processor/refused_claim.rs",
+        find: "if held.alone || record.isolated { RefusedClaim::Blame } else { RefusedClaim::RunAlone }",
+        replace: "RefusedClaim::Blame",
     },
     Mutant {
         name: "a snooze spends an attempt",
@@ -169,8 +169,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         self.failures = self.failures.saturating_add(1);",
     },
     Mutant {
-        name: "who heeds its cancellation fails",
-        file: "processor/attempt.rs",
+        name: "a job that heeds its cancellation fails",
+        file: "processor/outcome.rs",
         find: "Outcome::Failed(error) | Outcome::TimedOut(error) if terms.is_cancelled => {",
         replace: "Outcome::Failed(error) | Outcome::TimedOut(error) if terms.is_cancelled && error.is_permanent() => {",
     },
@@ -182,15 +182,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a crash is forgiven for ever",
-        file: "processor/judge.rs",
-        find: "Company::Shared | Company::Alone => RefusedClaim::Blame,",
-        replace: "Company::Shared | Company::Alone => RefusedClaim::RunAlone,",
+        file: "processor/refused_claim.rs",
+        find: "if held.alone || record.isolated { RefusedClaim::Blame } else { RefusedClaim::RunAlone }",
+        replace: "RefusedClaim::RunAlone",
     },
     Mutant {
         name: "a suspect runs among others",
-        file: "processor/claim.rs",
-        find: "claimed.suspects.push(Suspect { candidate: attempted.candidate, record });",
-        replace: "claimed.ready.extend(self.take_over(attempted, record, ledger).await);",
+        file: "processor/takeover.rs",
+        find: "claims.suspects.push(Suspect { job: claiming.job, record });",
+        replace: "claims.ready.extend(self.take_over(claiming, record).await);",
     },
     Mutant {
         name: "a deferral spends an attempt",
@@ -201,7 +201,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a lease is ignored",
-        file: "processor/judge.rs",
+        file: "processor/refused_claim.rs",
         find: "if held.lease_until > now {",
         replace: "if held.lease_until > now + chrono::TimeDelta::days(1) {",
     },
@@ -219,47 +219,47 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a batch is acked whole, whatever failed",
-        file: "processor/ledger.rs",
-        find: "let retained = order.into_iter().filter(|id| fates.get(id) != Some(&Fate::Released)).collect();",
+        file: "processor/state.rs",
+        find: "let retained = order.into_iter().filter(|id| fates.get(id) != Some(&Fate::Acked)).collect();",
         replace: "drop((order, fates));
         let retained = Vec::new();",
     },
     Mutant {
-        name: "a message that can't be sent anew is let go of",
-        file: "processor/dispose.rs",
-        find: "Ok(()) => ledger.release(received),
+        name: "acks a message that can't be sent again",
+        file: "processor/requeue.rs",
+        find: "Ok(()) => self.state.ack(received),
                 Err(error) => tracing",
-        replace: "_ if true => ledger.release(received),
+        replace: "_ if true => self.state.ack(received),
                 Ok(()) => {}
                 Err(error) => tracing",
     },
     Mutant {
-        name: "a letter that can't be sent is let go of",
-        file: "processor/dispose.rs",
+        name: "acks a message that the dead-letter queue refused",
+        file: "processor/dead_letters.rs",
         find: r#"Err(error) => tracing::error!(
                     message_id = %received.message_id, error = &error as &dyn std::error::Error,
                     "can't be sent to the dead-letter queue; it comes back"
                 ),"#,
-        replace: "Err(_) => ledger.release(&received),",
+        replace: "Err(_) => self.state.ack(&received),",
     },
     Mutant {
         name: "a delay is rounded down",
-        file: "message.rs",
+        file: "message/mod.rs",
         find: "whole_millis(self.due_at).to_rfc3339_opts(SecondsFormat::Millis, true)",
         replace: "whole_millis(self.due_at).to_rfc3339_opts(SecondsFormat::Secs, true)",
     },
     Mutant {
-        name: "waiting is never a fresh message",
-        file: "processor/dispose.rs",
+        name: "a short wait is never a fresh message",
+        file: "processor/requeue.rs",
         find: "const FRESH_AFTER_RECEIVES: u32 = 10;",
         replace: "const FRESH_AFTER_RECEIVES: u32 = 1_000;",
     },
     Mutant {
         name: "a fresh message forgets when it is due",
-        file: "processor/dispose.rs",
-        find: "let copy = JobMessage { due_at: self.until, recorded: true, ..self.message.clone() };",
+        file: "processor/requeue.rs",
+        find: "let copy = JobMessage { due_at: self.until, recorded: true, ..message.clone() };",
         replace: "let now = chrono::DateTime::UNIX_EPOCH;
-        let copy = JobMessage { due_at: now, recorded: true, ..self.message.clone() };",
+        let copy = JobMessage { due_at: now, recorded: true, ..message.clone() };",
     },
     Mutant {
         name: "a job that is not due is claimed",
@@ -282,12 +282,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a job has no timeout",
         file: "processor/attempt.rs",
-        find: "let limit = self.clock.sleep(timeout);",
-        replace: "let limit = self.clock.sleep(timeout * 100);",
+        find: "let limit = self.processor.clock.sleep(timeout);",
+        replace: "let limit = self.processor.clock.sleep(timeout * 100);",
     },
     Mutant {
         name: "a finished job may run again",
-        file: "processor/judge.rs",
+        file: "processor/refused_claim.rs",
         find: "JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => RefusedClaim::Finished,",
         replace: "JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => RefusedClaim::Redriven,",
     },
@@ -306,15 +306,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "retries have no end",
-        file: "processor/attempt.rs",
-        find: "let record = if record.failures >= max_retries || error.is_permanent() {",
-        replace: "let record = if record.failures > max_retries || error.is_permanent() {",
+        file: "processor/outcome.rs",
+        find: "if record.failures >= max_retries || error.is_permanent() {",
+        replace: "if record.failures > max_retries || error.is_permanent() {",
     },
     Mutant {
         name: "a crash never uses up the last attempt",
-        file: "processor/claim.rs",
-        find: "let spent_all = record.failures >= handler.max_retries(&message.definition);",
-        replace: "let spent_all = record.failures > handler.max_retries(&message.definition);",
+        file: "processor/takeover.rs",
+        find: "let spent_all = record.failures >= job.handler.max_retries(job.definition());",
+        replace: "let spent_all = record.failures > job.handler.max_retries(job.definition());",
     },
     Mutant {
         name: "a settlement that was written is counted again",
@@ -326,7 +326,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             }",
     },
     Mutant {
-        name: "a store that asks for less ends all doubt",
+        name: "a throttled claim ends all doubt",
         file: "processor/claim.rs",
         find: "self.0 |= !error.is_throttled();",
         replace: "self.0 = !error.is_throttled();",
@@ -346,97 +346,97 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "runs unique jobs without asking for their keys",
         file: "processor/unique.rs",
-        find: "let is_unique = |one: &Candidate| one.message.definition.unique_key.is_some();",
-        replace: "let is_unique = |one: &Candidate| one.message.definition.unique_key.is_none() && one.received.body.is_empty();",
+        find: "let is_unique = |one: &Job| one.message.definition.unique_key.is_some();",
+        replace: "let is_unique = |one: &Job| one.message.definition.unique_key.is_none() && one.received.body.is_empty();",
     },
     Mutant {
-        name: "takes a key over whose job has not ended",
+        name: "takes over a key whose job has not ended",
         file: "unique/mod.rs",
         find: "Some(record) if !record.status.is_finished() => Standing::Held,",
         replace: "Some(record) if record.status.is_waiting() => Standing::Held,",
     },
     Mutant {
-        name: "takes a key over whose job is not recorded yet",
+        name: "takes over a key whose job is not recorded yet",
         file: "unique/mod.rs",
         find: "None if now >= hold.since + PROVISIONAL => Standing::Free,",
         replace: "None if now >= hold.since => Standing::Free,",
     },
     Mutant {
-        name: "takes a key over whose job is about to be claimed",
-        file: "unique/take.rs",
+        name: "takes over a key whose job is about to be claimed",
+        file: "protection/key_locks.rs",
         find: "hold: KeyHold { since: now, ..hold.clone() }",
         replace: "hold: KeyHold { since: hold.since.min(now), ..hold.clone() }",
     },
     Mutant {
-        name: "what was read of a breaker holds for twenty seconds",
-        file: "breaker/fleet.rs",
+        name: "a breaker is cached for twenty seconds",
+        file: "protection/breakers/mod.rs",
         find: "pub(crate) const CACHE: Duration = Duration::from_secs(2);",
         replace: "pub(crate) const CACHE: Duration = Duration::from_secs(20);",
     },
     Mutant {
-        name: "who can't read a breaker calls all the same",
-        file: "breaker/fleet.rs",
+        name: "a call is made though its breaker can't be read",
+        file: "protection/breakers/mod.rs",
         find: "let Some(breaker) = self.fresh(name) else { return Err(Refusal::Unreadable) };",
         replace: "let Some(breaker) = self.fresh(name) else { return Ok(Permit { breaker: name.clone(), probe: None }) };",
     },
     Mutant {
         name: "probes without the lease",
-        file: "breaker/fleet.rs",
+        file: "protection/breakers/mod.rs",
         find: "Admission::Admitted => {",
         replace: "Admission::Probe => return Ok(Permit { breaker: name.clone(), probe: None }),
                 Admission::Admitted => {",
     },
     Mutant {
-        name: "a prober's lease ends while it calls",
+        name: "a probe's lease ends while the call is made",
         file: "breaker/state.rs",
         find: "self.turned(Phase::HalfOpen { probe, lease_until }, now).written(now)",
         replace: "let lease_until = lease_until.min(now + TimeDelta::seconds(1));
         self.turned(Phase::HalfOpen { probe, lease_until }, now).written(now)",
     },
     Mutant {
-        name: "everybody calls what does not answer promptly",
-        file: "breaker/fleet.rs",
-        find: "BulkheadDecision::Crowded(since) => return Err(Refusal::Crowded(since)),",
-        replace: "BulkheadDecision::Crowded(_) => return Ok(Permit { breaker: name.clone(), probe: None }),",
+        name: "a full bulkhead lets every batch call",
+        file: "protection/breakers/mod.rs",
+        find: "BulkheadDecision::Full(since) => return Err(Refusal::Full(since)),",
+        replace: "BulkheadDecision::Full(_) => return Ok(Permit { breaker: name.clone(), probe: None }),",
     },
     Mutant {
-        name: "one place more than there are is taken",
-        file: "breaker/bulkhead.rs",
+        name: "a bulkhead has one lease too many",
+        file: "bulkhead/state.rs",
         find: ">= terms.batches as usize",
         replace: "> terms.batches as usize",
     },
     Mutant {
-        name: "a place at what does not answer promptly is not given back",
-        file: "breaker/fleet/places.rs",
-        find: "let places = visitor.leaves(is_over);",
-        replace: "let mut places = visitor.leaves(is_over);
-        places.clear();",
+        name: "a bulkhead's lease is not returned",
+        file: "protection/breakers/leases.rs",
+        find: "let leases = holder.release(all);",
+        replace: "let mut leases = holder.release(all);
+        leases.clear();",
     },
     Mutant {
         name: "a probe that is not made keeps its lease",
         file: "processor/protect.rs",
-        find: "for one in &holds {
-            self.return_probes(&one.probes).await;
+        find: "for job in &returned {
+            self.return_probes(&job.probes).await;
         }",
         replace: "",
     },
     Mutant {
         name: "a probe is made whatever became of its breaker since",
-        file: "breaker/call.rs",
-        find: "            && self.breakers.is_probing(name, probe).await\n",
+        file: "handler/calls.rs",
+        find: "            && self.guards.breakers.is_probing(name, probe).await\n",
         replace: "",
     },
     Mutant {
         name: "an attempt that does not make its probe keeps the lease",
-        file: "breaker/call.rs",
+        file: "handler/calls.rs",
         find: "for (breaker, probe) in probes {",
         replace: "for (breaker, probe) in probes.into_iter().filter(|_| timed_out) {",
     },
     Mutant {
-        name: "who waits for a breaker comes back with the probe",
-        file: "breaker/line.rs",
-        find: "let seconds = if place == 0 { 0 } else { second_of(place) };",
-        replace: "let seconds = if place == 0 { 0 } else { second_of(place) - second_of(place) };",
+        name: "jobs that wait for a breaker come back with its probe",
+        file: "breaker/ramp.rs",
+        find: "let seconds = if position == 0 { 0 } else { second_of(position) };",
+        replace: "let seconds = if position == 0 { 0 } else { second_of(position) - second_of(position) };",
     },
     Mutant {
         name: "waiting for a breaker spends an attempt",
@@ -449,36 +449,36 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a refused call counts as a failure",
-        file: "processor/attempt.rs",
+        file: "processor/outcome.rs",
         find: "Outcome::Failed(error) if error.is_deferral() =>",
         replace: "Outcome::Failed(error) if error.is_deferral() && error.is_permanent() =>",
     },
     Mutant {
         name: "a limit is asked and not heeded",
         file: "processor/protect.rs",
-        find: "let is_let_through = answer.lets_through(place, crowd.returning);",
-        replace: "let is_let_through = place < 1_000 || answer.lets_through(place, crowd.returning);",
+        find: "let is_let_through = answer.lets_through(position, crowd.returning);",
+        replace: "let is_let_through = position < 1_000 || answer.lets_through(position, crowd.returning);",
     },
     Mutant {
-        name: "a place in a limit is not given back",
+        name: "a limit's lease is not returned",
         file: "processor/protect.rs",
-        find: "if !places.is_empty() {",
-        replace: "if places.len() > 1_000 {",
+        find: "if !leases.is_empty() {",
+        replace: "if leases.len() > 1_000 {",
     },
     Mutant {
-        name: "a crash keeps its place in a limit for ever",
+        name: "a crash keeps its lease of a limit for ever",
         file: "limit/state.rs",
-        find: "self.places.retain(|place| place.lease_until > now);",
+        find: "self.leases.retain(|lease| lease.lease_until > now);",
         replace: "",
     },
     Mutant {
-        name: "a place in a limit is free before its job is over",
+        name: "a limit's lease ends before its job",
         file: "processor/protect.rs",
-        find: "lease_until: Self::lease_until(invocation),",
-        replace: "lease_until: self.clock.now() + chrono::TimeDelta::seconds(1),",
+        find: "lease_until: self.lease_until,",
+        replace: "lease_until: self.now() + chrono::TimeDelta::seconds(1),",
     },
     Mutant {
-        name: "a token in a limit is there twice",
+        name: "a limit gives every token twice",
         file: "limit/state.rs",
         find: "later(full_at.max(now), times(rate.interval(), taken))",
         replace: "later(full_at.max(now), times(rate.interval(), taken / 2))",
