@@ -17,7 +17,7 @@ use crate::clock::{BoxFuture, Clock};
 /// ```
 /// use std::time::Duration;
 /// use chrono::{TimeZone, Utc};
-/// use lambda_jobs_core::{memory::PausedClock, ports::Clock};
+/// use lambda_jobs_core::{clock::Clock, memory::PausedClock};
 ///
 /// let start = Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap();
 /// let clock = PausedClock::at(start);

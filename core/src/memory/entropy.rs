@@ -7,7 +7,7 @@ use crate::clock::Entropy;
 /// Random numbers that follow from a seed.
 ///
 /// ```
-/// use lambda_jobs_core::{memory::SeededEntropy, ports::Entropy};
+/// use lambda_jobs_core::{clock::Entropy, memory::SeededEntropy};
 /// assert_eq!(SeededEntropy::new(7).next_u64(), SeededEntropy::new(7).next_u64());
 /// ```
 #[derive(Debug)]

@@ -61,7 +61,7 @@ impl WebhookDelivery {
     ///
     /// ```
     /// use chrono::{DateTime, Utc};
-    /// use lambda_jobs_core::ports::{Awaited, WebhookDelivery};
+    /// use lambda_jobs_core::families::webhook::ports::{Awaited, WebhookDelivery};
     ///
     /// let now: DateTime<Utc> = "2026-11-23T08:00:00Z".parse()?;
     /// let delivery = WebhookDelivery::new("d1", "https://example.com", serde_json::json!({}), now);

@@ -61,8 +61,8 @@ async fn one_that_exists_spoils_no_other(stores: &Stores<'_>, fixture: &Fixture)
     let [first, exists, last] = [(); 3].map(|()| delivery(fixture));
     assert!(ok(case, stores.deliveries.put_one(&exists).await), "{case}: it is new");
     let again = WebhookDelivery { url: "https://example.com/other".to_owned(), ..exists.clone() };
-    let slice = [first.clone(), again, last.clone()];
-    assert_eq!(put(case, stores, &slice).await, [true, false, true], "{case}");
+    let slice = [again, first.clone(), last.clone()];
+    assert_eq!(put(case, stores, &slice).await, [false, true, true], "{case}");
     let ids = [&first, &exists, &last].map(|one| one.id.clone());
     let expected = [first, exists, last].map(Some);
     assert_eq!(read(case, stores, &ids).await, expected, "{case}: afterwards");
