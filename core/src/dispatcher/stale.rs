@@ -199,7 +199,7 @@ mod tests {
         let again = JobMessage::decode(&copy.body, "another", now()).unwrap();
         assert_eq!((again.definition.id.as_str(), again.recorded), ("m-1", false));
         assert_eq!(again.due_at, now() + TimeDelta::minutes(1));
-        assert_eq!(again.definition.payload, json!([1]));
+        assert_eq!(again.definition.spec.payload, json!([1]));
         let recorded = copy_of(r#"{"name":"n","recorded":true}"#, RENEW_AGE).unwrap();
         assert!(JobMessage::decode(&recorded.body, "another", now()).unwrap().recorded);
     }

@@ -43,7 +43,7 @@ impl JobContext {
         calls: Calls,
     ) -> Self {
         let (stop, cancel) = signals;
-        let span = tracing::info_span!("job", job_id = %definition.id, job = %definition.name, attempt);
+        let span = tracing::info_span!("job", job_id = %definition.id, job = %definition.spec.name, attempt);
         Self {
             inner: Arc::new(Inner {
                 definition,

@@ -186,11 +186,11 @@ pub(crate) struct Registered {
 
 impl Registered {
     pub(crate) fn timeout(&self, job: &JobDefinition) -> Duration {
-        job.timeout.unwrap_or(self.timeout)
+        job.spec.timeout.unwrap_or(self.timeout)
     }
 
     pub(crate) fn max_retries(&self, job: &JobDefinition) -> u32 {
-        job.max_retries.unwrap_or_else(|| self.retry.max_retries())
+        job.spec.max_retries.unwrap_or_else(|| self.retry.max_retries())
     }
 
     pub(crate) fn max_snoozes(&self) -> u32 {
@@ -216,7 +216,7 @@ impl Registered {
     /// Refuses a unique job that could not be kept unique.
     pub(crate) fn check_unique(&self, job: &JobDefinition) -> Result<(), UniqueKeyUnsupported> {
         if job.unique_key.is_some() && !self.is_claimed() {
-            return Err(UniqueKeyUnsupported { name: job.name.clone() });
+            return Err(UniqueKeyUnsupported { name: job.spec.name.clone() });
         }
         Ok(())
     }

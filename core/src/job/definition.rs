@@ -8,52 +8,29 @@ use serde_json::Value;
 
 use super::{BreakerName, JobId, JobSpec, JobType, Priority, millis};
 
-/// A job as its caller defined it: its handler, its payload and its terms.
+/// A job as its caller defined it: its spec, and when and under which conditions it runs.
 ///
 /// In JSON it is flat and in camelCase, durations in milliseconds, instants in RFC 3339 UTC.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(from = "Flat", into = "Flat")]
 pub struct JobDefinition {
     /// Its identity; see [`JobId`].
     pub id: JobId,
-    /// The name of the handler that runs it.
-    pub name: String,
+    /// Which handler runs it, with what, and by which terms.
+    pub spec: JobSpec,
     /// What kind of job it is.
-    #[serde(rename = "type")]
     pub job_type: JobType,
-    /// What the handler is given; any JSON value.
-    pub payload: Value,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// How many retries may follow the first attempt; the handler's own number if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_retries: Option<u32>,
-    /// How long after it was sent the job becomes due, in milliseconds.
-    #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
+    /// How long after it was sent the job becomes due.
     pub delay: Option<Duration>,
     /// When it becomes due; wins over `delay`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub run_at: Option<DateTime<Utc>>,
-    /// How long one attempt may take, in milliseconds; the handler's own timeout if absent.
-    #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Duration>,
-    /// Words to find it by.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tags: Vec<String>,
-    /// Whose job it is: becomes the SQS message group, so that one tenant's backlog can't starve another's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<String>,
     /// Of the jobs with this key, one is unfinished at a time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unique_key: Option<String>,
-    /// How long the job keeps its key from when it takes it, even if it ends before, in milliseconds.
-    #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
+    /// How long the job keeps its key from when it takes it, even if it ends before.
     pub unique_for: Option<Duration>,
     /// The breakers that the job needs closed: while one is open, it is not claimed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub breakers: Vec<BreakerName>,
     /// The W3C trace context that the job belongs to.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
 }
 
@@ -64,7 +41,7 @@ impl JobDefinition {
     /// use lambda_jobs_core::{JobDefinition, Priority};
     ///
     /// let job = JobDefinition::new("invoice-42".parse()?, "send-invoice");
-    /// assert_eq!((job.priority, job.max_retries), (Priority::default(), None));
+    /// assert_eq!((job.spec.priority, job.spec.max_retries), (Priority::default(), None));
     /// # Ok::<(), lambda_jobs_core::Invalid>(())
     /// ```
     #[must_use]
@@ -74,38 +51,100 @@ impl JobDefinition {
 
     /// An immediate job of this spec.
     #[must_use]
-    pub fn of(id: JobId, spec: JobSpec) -> Self {
-        let JobSpec { name, payload, priority, max_retries, timeout, tags, tenant } = spec;
+    pub const fn of(id: JobId, spec: JobSpec) -> Self {
         Self {
             id,
-            name,
+            spec,
             job_type: JobType::Immediate,
-            payload,
-            priority,
-            max_retries,
             delay: None,
             run_at: None,
-            timeout,
-            tags,
-            tenant,
             unique_key: None,
             unique_for: None,
             breakers: Vec::new(),
             traceparent: None,
         }
     }
+}
 
-    /// What another job of the same kind would be made of.
-    #[must_use]
-    pub fn spec(&self) -> JobSpec {
-        JobSpec {
-            name: self.name.clone(),
-            payload: self.payload.clone(),
-            priority: self.priority,
-            max_retries: self.max_retries,
-            timeout: self.timeout,
-            tags: self.tags.clone(),
-            tenant: self.tenant.clone(),
+/// The definition as it is written: flat, because callers know no specs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Flat {
+    id: JobId,
+    name: String,
+    #[serde(rename = "type")]
+    job_type: JobType,
+    payload: Value,
+    priority: Priority,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_retries: Option<u32>,
+    #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
+    delay: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_at: Option<DateTime<Utc>>,
+    #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
+    timeout: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique_key: Option<String>,
+    #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
+    unique_for: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    breakers: Vec<BreakerName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
+}
+
+impl From<JobDefinition> for Flat {
+    fn from(definition: JobDefinition) -> Self {
+        let JobDefinition {
+            id,
+            spec,
+            job_type,
+            delay,
+            run_at,
+            unique_key,
+            unique_for,
+            breakers,
+            traceparent,
+        } = definition;
+        let JobSpec { name, payload, priority, max_retries, timeout, tags, tenant } = spec;
+        Self {
+            id,
+            name,
+            job_type,
+            payload,
+            priority,
+            max_retries,
+            delay,
+            run_at,
+            timeout,
+            tags,
+            tenant,
+            unique_key,
+            unique_for,
+            breakers,
+            traceparent,
+        }
+    }
+}
+
+impl From<Flat> for JobDefinition {
+    fn from(flat: Flat) -> Self {
+        let Flat { name, payload, priority, max_retries, timeout, tags, tenant, .. } = flat;
+        Self {
+            id: flat.id,
+            spec: JobSpec { name, payload, priority, max_retries, timeout, tags, tenant },
+            job_type: flat.job_type,
+            delay: flat.delay,
+            run_at: flat.run_at,
+            unique_key: flat.unique_key,
+            unique_for: flat.unique_for,
+            breakers: flat.breakers,
+            traceparent: flat.traceparent,
         }
     }
 }

@@ -121,15 +121,15 @@ impl From<JobRecord> for JobExecution {
             dead_lettered: record.dead_lettered,
             trimmed: record.trimmed,
             id: record.definition.id,
-            name: record.definition.name,
+            name: record.definition.spec.name,
             job_type: record.definition.job_type,
-            payload: record.definition.payload,
-            priority: record.definition.priority,
-            max_retries: record.definition.max_retries,
+            payload: record.definition.spec.payload,
+            priority: record.definition.spec.priority,
+            max_retries: record.definition.spec.max_retries,
             delay: record.definition.delay,
-            timeout: record.definition.timeout,
-            tags: record.definition.tags,
-            tenant: record.definition.tenant,
+            timeout: record.definition.spec.timeout,
+            tags: record.definition.spec.tags,
+            tenant: record.definition.spec.tenant,
         }
     }
 }

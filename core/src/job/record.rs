@@ -396,7 +396,7 @@ impl JobRecord {
     /// The record of a finished job without its details: payload, result and error.
     #[must_use]
     pub fn trimmed(mut self) -> Self {
-        self.definition.payload = Value::Null;
+        self.definition.spec.payload = Value::Null;
         self.result = None;
         self.error = None;
         self.trimmed = true;

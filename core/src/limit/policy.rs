@@ -119,18 +119,18 @@ impl Limit {
     pub fn key(&self, job: &JobDefinition) -> Option<LimitKey> {
         let by = match &self.by {
             LimitBy::Name => String::new(),
-            LimitBy::Tenant => format!("/tenant={}", job.tenant.as_ref()?),
+            LimitBy::Tenant => format!("/tenant={}", job.spec.tenant.as_ref()?),
             LimitBy::Payload(pointer) => {
                 let slash = if pointer.is_empty() || pointer.starts_with('/') { "" } else { "/" };
                 let pointer = format!("{slash}{pointer}");
-                format!("/payload{pointer}={}", plain(job.payload.pointer(&pointer)?)?)
+                format!("/payload{pointer}={}", plain(job.spec.payload.pointer(&pointer)?)?)
             }
         };
         let kind = match self.quota {
             Quota::Concurrency(_) => "at-once",
             Quota::Rate(_) => "rate",
         };
-        let scope = self.scope.as_ref().unwrap_or(&job.name);
+        let scope = self.scope.as_ref().unwrap_or(&job.spec.name);
         Some(LimitKey::of(&format!("{kind}:{scope}{by}")))
     }
 }

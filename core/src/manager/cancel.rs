@@ -56,6 +56,6 @@ impl JobManager {
 /// The record of an id of which nothing else is known.
 fn unknown_job(id: &JobId, now: DateTime<Utc>) -> JobRecord {
     let mut definition = JobDefinition::new(id.clone(), JobRecord::NAME_UNKNOWN);
-    definition.payload = Value::Null;
+    definition.spec.payload = Value::Null;
     JobRecord::accepted(definition, Queue::Normal, now, now)
 }

@@ -217,7 +217,7 @@ impl JobManager {
 
     fn check_timeout(&self, job: &JobDefinition) -> Result<(), EnqueueError> {
         let longest = self.config.longest_timeout();
-        match job.timeout {
+        match job.spec.timeout {
             Some(timeout) if timeout > longest => Err(EnqueueError::Timeout {
                 timeout_ms: timeout.as_millis(),
                 longest_ms: longest.as_millis(),
@@ -228,11 +228,11 @@ impl JobManager {
 
     fn queue_of(&self, job: &JobDefinition) -> Result<Queue, EnqueueError> {
         match &self.registry {
-            None => Ok(Queue::for_job(&job.name, job.priority)),
-            Some(registry) if registry.names().any(|name| name == job.name) => {
-                Ok(registry.queue_for(&job.name, job.priority))
+            None => Ok(Queue::for_job(&job.spec.name, job.spec.priority)),
+            Some(registry) if registry.names().any(|name| name == job.spec.name) => {
+                Ok(registry.queue_for(&job.spec.name, job.spec.priority))
             }
-            Some(_) => Err(EnqueueError::Unregistered(job.name.clone())),
+            Some(_) => Err(EnqueueError::Unregistered(job.spec.name.clone())),
         }
     }
 

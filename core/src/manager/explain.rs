@@ -33,7 +33,7 @@ impl JobManager {
         if record.status.is_finished() {
             return (Vec::new(), Vec::new());
         }
-        let handler = self.registry.as_ref().and_then(|registry| registry.get(&record.definition.name));
+        let handler = self.registry.as_ref().and_then(|registry| registry.get(&record.definition.spec.name));
         let needed = handler.map_or(&[][..], |handler| handler.breakers());
         let (mut breaker, mut limit) = (None, None);
         match &record.blocked {

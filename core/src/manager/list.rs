@@ -57,7 +57,7 @@ impl From<JobRecord> for JobSummary {
             attempt: record.attempt(),
             at: record.completed_at.unwrap_or(record.due_at),
             error: record.error,
-            name: record.definition.name,
+            name: record.definition.spec.name,
         }
     }
 }

@@ -66,7 +66,7 @@ impl JobManager {
         cron: &str,
         zone: &str,
     ) -> Result<StoredSchedule, ScheduleError> {
-        let job = JobTemplate { spec: definition.spec(), queue: None };
+        let job = JobTemplate { spec: definition.spec.clone(), queue: None };
         let cadence = Cadence::Cron(Box::new(cron.parse::<Cron>()?));
         let spec = ScheduleSpec::new(definition.id.as_str().parse()?, job, cadence);
         self.put_schedule(Schedule::new(ScheduleSpec { zone: zone.parse()?, ..spec })?).await

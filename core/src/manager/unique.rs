@@ -15,7 +15,7 @@ use crate::protection::{KeyLock, KeyLocks, KeyRequest};
 impl JobManager {
     /// Refuses a unique job whose handler runs without claims.
     pub(super) fn check_unique(&self, job: &JobDefinition) -> Result<(), EnqueueError> {
-        let handler = self.registry.as_ref().and_then(|registry| registry.get(&job.name));
+        let handler = self.registry.as_ref().and_then(|registry| registry.get(&job.spec.name));
         handler.map_or(Ok(()), |handler| Ok(handler.check_unique(job)?))
     }
 

@@ -54,7 +54,7 @@ impl State {
 
     fn claim(&mut self, request: &ClaimRequest) -> ClaimOutcome {
         let Some(record) = self.records.get_mut(&request.id) else { return ClaimOutcome::Missing };
-        if !record.is_claimable(request.now) || record.definition.name != request.name {
+        if !record.is_claimable(request.now) || record.definition.spec.name != request.name {
             return ClaimOutcome::Refused(Box::new(record.clone()));
         }
         *record = record.clone().claimed(request.claim.clone(), request.now);
@@ -94,9 +94,9 @@ impl State {
         if !record.revision.follows(current.revision) {
             return ReplaceOutcome::refused(record, Some(current.clone()));
         }
-        let payload = current.definition.payload.clone();
+        let payload = current.definition.spec.payload.clone();
         *current = record.clone();
-        current.definition.payload = payload;
+        current.definition.spec.payload = payload;
         ReplaceOutcome::Replaced
     }
 
@@ -105,7 +105,7 @@ impl State {
         self.history.extend(HistoryEntry::of(record));
         let counters = Counters::of(record);
         if counters != Counters::default() {
-            self.counters.entry(record.definition.name.clone()).or_default().add(&counters);
+            self.counters.entry(record.definition.spec.name.clone()).or_default().add(&counters);
         }
     }
 }

@@ -153,28 +153,28 @@ impl JobMessage {
         let mut put = |field: &str, value: Value| object.insert(field.to_owned(), value);
         put("version", VERSION.into());
         put("id", job.id.as_str().into());
-        put("name", job.name.as_str().into());
+        put("name", job.spec.name.as_str().into());
         put("type", serde_json::to_value(job.job_type).unwrap_or_default());
-        put("payload", job.payload.clone());
-        put("priority", job.priority.get().into());
-        if let Some(retries) = job.max_retries {
+        put("payload", job.spec.payload.clone());
+        put("priority", job.spec.priority.get().into());
+        if let Some(retries) = job.spec.max_retries {
             put("maxRetries", retries.into());
         }
         if let Some(delay) = job.delay {
             put("delay", millis::of(delay).into());
         }
         put("runAt", whole_millis(self.due_at).to_rfc3339_opts(SecondsFormat::Millis, true).into());
-        if let Some(timeout) = job.timeout {
+        if let Some(timeout) = job.spec.timeout {
             put("timeout", millis::of(timeout).into());
         }
-        if !job.tags.is_empty() {
-            put("tags", job.tags.clone().into());
+        if !job.spec.tags.is_empty() {
+            put("tags", job.spec.tags.clone().into());
         }
         if let Some(time) = job.unique_for {
             put("uniqueFor", millis::of(time).into());
         }
         let texts =
-            [("tenant", &job.tenant), ("uniqueKey", &job.unique_key), ("traceparent", &job.traceparent)];
+            [("tenant", &job.spec.tenant), ("uniqueKey", &job.unique_key), ("traceparent", &job.traceparent)];
         for (field, text) in texts {
             if let Some(text) = text {
                 put(field, text.as_str().into());
@@ -196,7 +196,7 @@ impl JobMessage {
     #[must_use]
     pub fn group(&self) -> Option<String> {
         const MAX_GROUP_CHARS: usize = 128;
-        let mut group: String = self.definition.tenant.as_ref()?.bytes().map(escaped).collect();
+        let mut group: String = self.definition.spec.tenant.as_ref()?.bytes().map(escaped).collect();
         group.truncate(MAX_GROUP_CHARS);
         Some(group)
     }

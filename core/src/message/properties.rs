@@ -95,12 +95,11 @@ prop_compose! {
         (tenant, traceparent) in (option::of(printable()), option::of(printable())),
         (unique_key, unique_for) in uniqueness(),
     ) -> JobDefinition {
+        let priority = Priority::new(priority).unwrap();
+        let spec = JobSpec { name, payload, priority, max_retries, timeout, tags, tenant };
         JobDefinition {
-            id: id.parse().unwrap(),
-            priority: Priority::new(priority).unwrap(),
-            job_type, payload, max_retries, delay, timeout, tags, tenant, unique_key, unique_for,
-            traceparent,
-            ..JobDefinition::new("-".parse().unwrap(), name)
+            job_type, delay, unique_key, unique_for, traceparent,
+            ..JobDefinition::of(id.parse().unwrap(), spec)
         }
     }
 }

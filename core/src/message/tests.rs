@@ -14,8 +14,8 @@ fn refusal(body: &str) -> String {
 fn only_the_name_is_required_and_the_rest_has_the_documented_defaults() {
     let message = JobMessage::decode(r#"{"name":"n","unheardOf":[1]}"#, "message-1", sent_at()).unwrap();
     assert_eq!(message.definition.id.as_str(), "message-1");
-    assert_eq!(message.definition.priority, Priority::default());
-    assert_eq!(message.definition.payload, serde_json::json!({}));
+    assert_eq!(message.definition.spec.priority, Priority::default());
+    assert_eq!(message.definition.spec.payload, serde_json::json!({}));
     assert_eq!(message.definition.job_type, JobType::Immediate);
     assert_eq!(message.due_at, sent_at());
     assert!(!message.recorded);
@@ -130,7 +130,7 @@ fn a_copy_is_never_due_earlier_and_holds_nothing_that_sqs_refuses() {
     assert!(!copy.contains(['\u{ffff}', '\u{fffe}']), "{copy}");
     let decoded = JobMessage::decode(&copy, "m", sent_at()).unwrap();
     assert!(decoded.due_at >= message.due_at);
-    assert_eq!(decoded.definition.payload, message.definition.payload);
+    assert_eq!(decoded.definition.spec.payload, message.definition.spec.payload);
     assert!(!refusal(r#"{"name":"n","priority":"\uffff"}"#).contains('\u{ffff}'));
 }
 
@@ -140,7 +140,7 @@ fn copies_of_copies_keep_every_number_of_the_payload() {
     let mut body = serde_json::json!({ "name": "n", "payload": payload }).to_string();
     for _ in 0..10 {
         let message = JobMessage::decode(&body, "m", sent_at()).unwrap();
-        assert_eq!(message.definition.payload.to_string(), payload.to_string());
+        assert_eq!(message.definition.spec.payload.to_string(), payload.to_string());
         body = message.encode();
     }
 }

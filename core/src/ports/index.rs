@@ -48,7 +48,7 @@ impl ListQuery {
     #[must_use]
     pub fn asks_for(&self, record: &JobRecord) -> bool {
         self.status == record.status
-            && self.name.as_ref().is_none_or(|name| *name == record.definition.name)
+            && self.name.as_ref().is_none_or(|name| *name == record.definition.spec.name)
             && self.until.is_none_or(|until| record.completed_at.unwrap_or(record.due_at) <= until)
     }
 }

@@ -145,7 +145,7 @@ impl SettleBatch {
             let record = &settlement.record;
             let added = Counters::of(record);
             if added != Counters::default() {
-                by_name.entry(record.definition.name.clone()).or_default().add(&added);
+                by_name.entry(record.definition.spec.name.clone()).or_default().add(&added);
             }
         }
         by_name
@@ -180,7 +180,7 @@ impl HistoryEntry {
         let completed_at = record.completed_at.filter(|_| record.status.is_finished())?;
         Some(Self {
             id: record.id().clone(),
-            name: record.definition.name.clone(),
+            name: record.definition.spec.name.clone(),
             status: record.status,
             queue: record.queue,
             attempt: record.attempt(),
@@ -257,7 +257,7 @@ impl ReplaceOutcome {
     pub fn refused(record: &JobRecord, found: Option<JobRecord>) -> Self {
         let Some(current) = found else { return Self::Conflict(None) };
         let mut wanted = record.clone();
-        wanted.definition.payload.clone_from(&current.definition.payload);
+        wanted.definition.spec.payload.clone_from(&current.definition.spec.payload);
         if wanted == current { Self::Replaced } else { Self::Conflict(Some(Box::new(current))) }
     }
 }

@@ -50,7 +50,7 @@ impl Batch<'_> {
         let timeout = job.timeout();
         let ctx = self.context(&record, job, cancel);
         let started = self.processor.clock.monotonic();
-        let work = job.handler.run(&ctx.definition().payload, &ctx);
+        let work = job.handler.run(&ctx.definition().spec.payload, &ctx);
         let (outcome, hook) = self.run_handler(work, &ctx, timeout).await;
         let took = self.processor.clock.monotonic().saturating_sub(started);
         ctx.calls().finish(outcome.is_timeout()).await;
@@ -151,7 +151,7 @@ fn log_failure(record: &JobRecord, ctx: &JobContext) {
     if let (JobStatus::Failed | JobStatus::Retrying, Some(error)) = (record.status, &record.error) {
         tracing::warn!(
             job_id = %ctx.job_id(),
-            job = %record.definition.name,
+            job = %record.definition.spec.name,
             attempt = ctx.attempt(),
             status = %record.status,
             error = %error,

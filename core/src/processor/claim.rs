@@ -103,7 +103,7 @@ impl Claiming {
 
     fn request(&self, now: DateTime<Utc>) -> ClaimRequest {
         let definition = self.job.definition();
-        let (id, name) = (definition.id.clone(), definition.name.clone());
+        let (id, name) = (definition.id.clone(), definition.spec.name.clone());
         ClaimRequest { id, name, claim: self.claim.clone(), now }
     }
 

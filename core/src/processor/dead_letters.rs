@@ -98,7 +98,7 @@ impl Batch<'_> {
     async fn try_to_note(&self, new: &JobRecord, reason: &str) -> Result<(), ServiceError> {
         match self.processor.store.insert(std::slice::from_ref(new)).await.pop() {
             Some(Ok(InsertOutcome::Exists)) => {
-                self.note_on_existing(new.id(), &new.definition.name, reason.to_owned()).await
+                self.note_on_existing(new.id(), &new.definition.spec.name, reason.to_owned()).await
             }
             Some(Err(error)) => Err(error),
             _ => Ok(()),
@@ -109,7 +109,7 @@ impl Batch<'_> {
         let found = self.processor.store.get(std::slice::from_ref(id)).await?;
         let now = self.now();
         let Some(record) = found.into_iter().flatten().next() else { return Ok(()) };
-        if record.status.is_finished() || record.is_leased(now) || record.definition.name != name {
+        if record.status.is_finished() || record.is_leased(now) || record.definition.spec.name != name {
             return Ok(());
         }
         match self.processor.store.replace(&record.dead_lettered(reason, now)).await? {

@@ -29,8 +29,8 @@ fn decode(received: ReceivedMessage, registry: &JobRegistry) -> Decoded {
             return Decoded::Unprocessable(UnprocessableMessage { received, message: None, reason });
         }
     };
-    let Some(handler) = registry.get(&message.definition.name).cloned() else {
-        let reason = unregistered(&message.definition.name, registry);
+    let Some(handler) = registry.get(&message.definition.spec.name).cloned() else {
+        let reason = unregistered(&message.definition.spec.name, registry);
         return Decoded::Unprocessable(UnprocessableMessage { received, message: Some(message), reason });
     };
     if let Err(error) = handler.check_unique(&message.definition) {

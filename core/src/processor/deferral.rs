@@ -43,7 +43,10 @@ impl Blocked {
             let record = job.accepted(job.message.due_at);
             return Record::New(Box::new(record.deferred(*until, by.clone(), now).first()));
         };
-        if found.definition.name != job.definition().name || found.dead_lettered || found.due_at > *until {
+        if found.definition.spec.name != job.definition().spec.name
+            || found.dead_lettered
+            || found.due_at > *until
+        {
             return Record::Kept;
         }
         match found.status {

@@ -46,7 +46,7 @@ impl Job {
     }
 
     pub(super) fn tenant(&self) -> Option<&str> {
-        self.message.definition.tenant.as_deref()
+        self.message.definition.spec.tenant.as_deref()
     }
 
     pub(super) fn timeout(&self) -> Duration {

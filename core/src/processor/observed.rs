@@ -43,7 +43,7 @@ impl<'a, 'b, T> Observed<'a, 'b, T> {
             }
         }
         let _span = self.ctx.span().enter();
-        self.observer.entered(self.ctx.job_id(), &self.ctx.definition().name);
+        self.observer.entered(self.ctx.job_id(), &self.ctx.definition().spec.name);
         let _leave = Leave(self.observer);
         code(&mut self.inner)
     }

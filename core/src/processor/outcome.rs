@@ -42,7 +42,7 @@ impl Terms<'_> {
     /// How many retries the job has: by its message, else by its error, else by its handler.
     fn max_retries(&self, error: &JobError) -> u32 {
         let definition = self.job.definition();
-        let told = definition.max_retries.or_else(|| error.retries());
+        let told = definition.spec.max_retries.or_else(|| error.retries());
         told.unwrap_or_else(|| self.job.handler.max_retries(definition))
     }
 }

@@ -38,7 +38,7 @@ impl Requeued {
         let Some(record) = record else {
             return Cover::New(Box::new(self.job.accepted(self.until).parked()));
         };
-        if record.definition.name != self.job.definition().name || record.dead_lettered {
+        if record.definition.spec.name != self.job.definition().spec.name || record.dead_lettered {
             return Cover::Message;
         }
         if record.parked || record.status.is_finished() {

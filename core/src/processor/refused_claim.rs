@@ -35,10 +35,10 @@ pub(super) fn refused_claim(
     claim: &ClaimId,
     now: DateTime<Utc>,
 ) -> RefusedClaim {
-    if record.definition.name != name {
+    if record.definition.spec.name != name {
         // Cancelled before its message came: then the name was not known.
         let is_tombstone =
-            record.status == JobStatus::Cancelled && record.definition.name == JobRecord::NAME_UNKNOWN;
+            record.status == JobStatus::Cancelled && record.definition.spec.name == JobRecord::NAME_UNKNOWN;
         return if is_tombstone { RefusedClaim::Finished } else { RefusedClaim::Misnamed };
     }
     match record.status {

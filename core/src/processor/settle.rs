@@ -73,7 +73,7 @@ impl Batch<'_> {
     pub(super) async fn settle_copies(&self, copies: Vec<Job>) {
         let (mut requeued, mut unprocessable) = (Vec::new(), Vec::new());
         for copy in copies {
-            let (id, name) = (copy.id(), &copy.definition().name);
+            let (id, name) = (copy.id(), &copy.definition().spec.name);
             match self.state.finished(id) {
                 Some(finished) if finished == *name => {
                     tracing::info!(job_id = %id, message_id = %copy.received.message_id, "duplicate in one batch");
@@ -99,7 +99,7 @@ impl Batch<'_> {
         let Ended { job, settlement } = ended;
         let record = settlement.record;
         tracing::error!(
-            job_id = %record.id(), job = %record.definition.name, status = %record.status,
+            job_id = %record.id(), job = %record.definition.spec.name, status = %record.status,
             error = error as &dyn std::error::Error,
             "the job's end can't be written; its message comes back"
         );

@@ -97,7 +97,7 @@ impl BatchState {
 
     /// Notes that a job of this batch has ended.
     pub(super) fn finish(&self, record: &JobRecord) {
-        self.inner().finished.insert(record.id().clone(), record.definition.name.clone());
+        self.inner().finished.insert(record.id().clone(), record.definition.spec.name.clone());
     }
 
     /// The name of the job with this id, if it has ended in this batch.

@@ -20,7 +20,7 @@ const TAKEOVERS: usize = 5;
 impl Batch<'_> {
     /// Decides about a job whose claim was refused, by the record that is there.
     pub(super) async fn refused(&self, claiming: Claiming, record: JobRecord, claims: &mut Claims) {
-        let name = &claiming.job.definition().name;
+        let name = &claiming.job.definition().spec.name;
         match refused_claim(&record, name, &claiming.claim.id, self.now()) {
             RefusedClaim::Ours => claims.ready.push(claiming.claimed(record)),
             RefusedClaim::Finished => self.ack_duplicate(&claiming.job.received, &record),
@@ -34,7 +34,7 @@ impl Batch<'_> {
             RefusedClaim::Blame => self.blame(claiming.job, record).await,
             RefusedClaim::Redriven => claims.ready.extend(self.take_over(claiming, record).await),
             RefusedClaim::Misnamed => {
-                let owner = &record.definition.name;
+                let owner = &record.definition.spec.name;
                 self.dead_letter(vec![UnprocessableMessage::misnamed(claiming.job, owner)]).await;
             }
         }
@@ -96,7 +96,7 @@ impl Batch<'_> {
             record.retrying(CRASHED.to_owned(), now + wait, None)
         };
         tracing::warn!(
-            job_id = %record.id(), job = %record.definition.name, attempt = record.failures,
+            job_id = %record.id(), job = %record.definition.spec.name, attempt = record.failures,
             status = %record.status, error = CRASHED, "job failed"
         );
         let settlement = Settlement { fence: Fence::Claim(claim.id), record };

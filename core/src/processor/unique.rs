@@ -26,7 +26,7 @@ impl Loser {
     fn is_left_to_the_claim(&self) -> bool {
         self.own.as_ref().is_some_and(|own| {
             let may_end = own.status.is_waiting() || own.dead_lettered;
-            !may_end || own.definition.name != self.job.definition().name
+            !may_end || own.definition.spec.name != self.job.definition().spec.name
         })
     }
 
@@ -78,7 +78,7 @@ impl Batch<'_> {
             match outcome {
                 Ok(true) => {
                     tracing::info!(
-                        job_id = %record.id(), job = %record.definition.name, duplicate_of = %loser.holder,
+                        job_id = %record.id(), job = %record.definition.spec.name, duplicate_of = %loser.holder,
                         status = %JobStatus::Cancelled, "another job has its unique key"
                     );
                     self.state.finish(&record);

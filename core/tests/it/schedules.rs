@@ -253,7 +253,7 @@ fn a_schedule_whose_jobs_would_be_refused_is_refused() {
 fn the_seeds_schedule_job_makes_a_definition_recur() {
     let (world, _) = world();
     let mut definition = JobDefinition::new("digest-8".parse().unwrap(), "script");
-    definition.payload = json!({ "work": 5 });
+    definition.spec.payload = json!({ "work": 5 });
     let schedule = |cron, zone| world.clock.run(world.manager.schedule_job(&definition, cron, zone));
     let stored = schedule("0 0 8 * * *", "Asia/Kolkata").unwrap();
     let view = serde_json::to_value(JobSchedule::of(&stored.schedule, &stored.state)).unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::clock::Clock;
-use lambda_jobs_core::job::{Claim, ClaimId};
+use lambda_jobs_core::job::{Claim, ClaimId, JobSpec};
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, DueQuery, Fence, InsertOutcome, JobIndex, JobStore, ReplaceOutcome,
     SettleBatch, SettleOutcome, Settlement,
@@ -40,7 +40,8 @@ impl Metered {
 
     fn record(&self, payload: Value) -> JobRecord {
         let id = JobId::generate(self.now, &OsEntropy);
-        let definition = JobDefinition { payload, ..JobDefinition::new(id, "notification-cleanup-job") };
+        let definition =
+            JobDefinition::of(id, JobSpec { payload, ..JobSpec::new("notification-cleanup-job") });
         JobRecord::accepted(definition, Queue::Normal, self.now, self.now)
     }
 
@@ -62,7 +63,7 @@ impl Metered {
     async fn claim_all(&self, records: &[JobRecord]) -> (Vec<JobRecord>, Figures) {
         let request = |record: &JobRecord| ClaimRequest {
             id: record.id().clone(),
-            name: record.definition.name.clone(),
+            name: record.definition.spec.name.clone(),
             claim: self.claim(),
             now: self.now,
         };

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use lambda_jobs_core::clock::{Clock, Entropy};
-use lambda_jobs_core::job::{Claim, ClaimId, JobDefinition, JobId, JobRecord, Queue};
+use lambda_jobs_core::job::{Claim, ClaimId, JobDefinition, JobId, JobRecord, JobSpec, Queue};
 use lambda_jobs_core::ports::{ClaimRequest, Fence, JobStore, SettleBatch, SettleOutcome, Settlement};
 
 /// A clock and randomness. From them a suite makes names that nobody has used.
@@ -60,8 +60,8 @@ impl Fixture {
 
     /// A job of this name that asks for nothing special.
     pub(super) fn definition(&self, name: &str) -> JobDefinition {
-        let payload = json!({ "hello": 1 });
-        JobDefinition { payload, ..JobDefinition::new(self.id(), name) }
+        let spec = JobSpec { payload: json!({ "hello": 1 }), ..JobSpec::new(name) };
+        JobDefinition::of(self.id(), spec)
     }
 
     /// A queued record of a job of this name.
@@ -78,7 +78,7 @@ impl Fixture {
     pub(super) fn request(&self, record: &JobRecord) -> ClaimRequest {
         ClaimRequest {
             id: record.id().clone(),
-            name: record.definition.name.clone(),
+            name: record.definition.spec.name.clone(),
             claim: self.claim(),
             now: self.now(),
         }
@@ -156,7 +156,7 @@ pub(super) fn all_ok<T, E: std::error::Error>(case: &str, results: Vec<Result<T,
 
 /// The record without its payload, as an adapter may return it if the caller knows the payload.
 pub(super) fn bare(mut record: JobRecord) -> JobRecord {
-    record.definition.payload = Value::Null;
+    record.definition.spec.payload = Value::Null;
     record
 }
 

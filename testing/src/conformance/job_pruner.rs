@@ -47,7 +47,7 @@ async fn finished(
 ) -> Vec<JobRecord> {
     let mut new = fixture.records(name, count);
     for (at, record) in new.iter_mut().enumerate() {
-        record.definition.payload = json!({ "text": "x".repeat(if at % 2 == 0 { 5_000 } else { 5 }) });
+        record.definition.spec.payload = json!({ "text": "x".repeat(if at % 2 == 0 { 5_000 } else { 5 }) });
     }
     let running = fixture.running(setup.store, case, new).await;
     let (now, took) = (fixture.now(), Duration::from_millis(7));
@@ -118,7 +118,7 @@ async fn a_removed_job_is_gone_with_its_payload(setup: Setup<'_>, fixture: &Fixt
     for record in &records {
         assert_eq!(fixture.get(setup.store, case, record.id()).await, None, "{case}");
         let mut again = JobRecord { definition: record.definition.clone(), ..fixture.record("removed") };
-        again.definition.payload = json!({ "text": "y".repeat(5_000) });
+        again.definition.spec.payload = json!({ "text": "y".repeat(5_000) });
         let inserted = setup.store.insert(std::slice::from_ref(&again)).await;
         assert_eq!(all_ok(case, inserted), [InsertOutcome::Inserted], "{case}");
         assert_eq!(fixture.get(setup.store, case, record.id()).await, Some(again), "{case}");

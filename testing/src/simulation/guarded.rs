@@ -95,7 +95,7 @@ impl JobHandler for Guarded {
 
     async fn execute(&self, errand: Errand, ctx: &JobContext) -> Result<Value, JobError> {
         let job = ctx.job_id().clone();
-        let (name, tenant) = (self.name.to_owned(), ctx.definition().tenant.clone());
+        let (name, tenant) = (self.name.to_owned(), ctx.definition().spec.tenant.clone());
         self.outside.note(Seen::Begun { job: job.clone(), name, tenant });
         let over = Seen::Over { job: job.clone() };
         let mut end = AtEnd::new(self.outside.clone(), vec![over.clone(), Seen::Failed { job: job.clone() }]);

@@ -113,7 +113,7 @@ impl Broken {
             Fault::ClaimsAnyStatus => !found.status.is_waiting(),
             Fault::ClaimsBeforeDue => found.status.is_waiting() && found.due_at > request.now,
             Fault::ClaimsIsolated => found.isolated,
-            Fault::ClaimsAnyName => found.definition.name != request.name,
+            Fault::ClaimsAnyName => found.definition.spec.name != request.name,
             _ => false,
         };
         let outcome = self.inner.claim(std::slice::from_ref(request)).await.remove(0).unwrap();
@@ -170,7 +170,7 @@ impl Broken {
 
     /// What a store that bends JSON would keep.
     fn bent(&self, mut record: JobRecord) -> JobRecord {
-        let payload = &mut record.definition.payload;
+        let payload = &mut record.definition.spec.payload;
         let lost = match self.fault {
             Fault::LosesLargePayloads => payload.to_string().len() > 512,
             Fault::LosesNulls => payload.is_null(),
@@ -246,7 +246,7 @@ impl JobStore for Broken {
         let mut found = self.inner.get(ids).await?;
         if self.fault == Fault::ReplacesPayload {
             for record in found.iter_mut().flatten().filter(|record| record.revision > Revision(1)) {
-                record.definition.payload = json!("another");
+                record.definition.spec.payload = json!("another");
             }
         }
         Ok(found)
@@ -282,7 +282,7 @@ impl JobIndex for Broken {
         };
         let mut page = self.inner.due(&query).await?;
         if self.fault == Fault::DueWithoutPayload {
-            page.items.iter_mut().for_each(|record| record.definition.payload = Value::Null);
+            page.items.iter_mut().for_each(|record| record.definition.spec.payload = Value::Null);
         }
         Ok(page)
     }

@@ -39,7 +39,7 @@ impl Decision {
         let spec = endpoint.as_ref().map(|endpoint| &endpoint.spec);
         let schedule = spec.map_or(RetrySchedule::Short, |spec| spec.retry);
         // The delivery counts its attempts. A message that says how many retries it has may end it sooner.
-        let is_told = ctx.definition().max_retries.is_some();
+        let is_told = ctx.definition().spec.max_retries.is_some();
         let is_last = (is_told && ctx.is_last_attempt())
             || delivery.attempt_count.saturating_add(1) >= delivery.max_attempts;
         let failed = |why: String, refusals, signal| Self {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::{Limit, LimitBy, Rate};
 use crate::invalid::Invalid;
-use crate::job::{JobDefinition, LimitKey};
+use crate::job::{JobDefinition, JobSpec, LimitKey};
 
 fn job(name: &str, payload: &Value) -> JobDefinition {
     let definition =
@@ -15,8 +15,14 @@ fn job(name: &str, payload: &Value) -> JobDefinition {
     serde_json::from_value(definition).unwrap()
 }
 
+/// The job with another spec.
+fn with(mut job: JobDefinition, change: impl FnOnce(&mut JobSpec)) -> JobDefinition {
+    change(&mut job.spec);
+    job
+}
+
 fn of_tenant(tenant: &str) -> JobDefinition {
-    JobDefinition { tenant: Some(tenant.parse().unwrap()), ..job("send", &json!({})) }
+    with(job("send", &json!({})), |spec| spec.tenant = Some(tenant.parse().unwrap()))
 }
 
 fn at_once(by: LimitBy) -> Limit {
@@ -41,7 +47,7 @@ fn a_key_says_what_is_counted_together() {
     assert_eq!(key(&rate, &job("send", &json!({ "tenant": "acme" }))), None, "a job without a tenant");
     let shared = rate.shared("mail").unwrap();
     assert_eq!(key(&shared, &of_tenant("acme")), some("rate:mail/tenant=acme"));
-    let elsewhere = JobDefinition { name: "post".to_owned(), ..of_tenant("acme") };
+    let elsewhere = with(of_tenant("acme"), |spec| "post".clone_into(&mut spec.name));
     assert_eq!(shared.key(&elsewhere), shared.key(&of_tenant("acme")));
 }
 
@@ -64,14 +70,14 @@ fn a_place_in_the_payload_is_found_by_its_pointer() {
         assert_eq!(by(pointer).key(&job), None, "{pointer}");
     }
     assert_eq!(
-        by("").key(&JobDefinition { payload: json!("all"), ..job }).unwrap().as_str(),
+        by("").key(&with(job, |spec| spec.payload = json!("all"))).unwrap().as_str(),
         "at-once:send/payload=all"
     );
 }
 
 #[test]
 fn a_tenant_and_a_field_of_that_name_are_counted_apart() {
-    let job = JobDefinition { payload: json!({ "tenant": "acme" }), ..of_tenant("acme") };
+    let job = with(of_tenant("acme"), |spec| spec.payload = json!({ "tenant": "acme" }));
     assert_ne!(at_once(LimitBy::Tenant).key(&job), by("/tenant").key(&job));
 }
 

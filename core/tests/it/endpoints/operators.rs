@@ -174,7 +174,7 @@ fn a_delivery_without_a_job_is_found_after_every_replay_and_its_job_is_as_it_wou
         assert_eq!(hooks.status(delivery), (DeliveryStatus::Delivered, 1));
         let swept = hooks.record(&format!("webhook-e.all.replay-{replay}:0")).definition;
         assert_eq!(swept.breakers, published.breakers);
-        assert_eq!((swept.max_retries, swept.tenant.as_deref()), (Some(2), Some("all")));
+        assert_eq!((swept.spec.max_retries, swept.spec.tenant.as_deref()), (Some(2), Some("all")));
     }
     assert_eq!(published.breakers.len(), 1);
     assert_eq!(hooks.requests().len(), 3);

@@ -127,7 +127,7 @@ impl DynamoJobStore {
         let cursor = items.last().filter(|_| more).map(cursor);
         let without_payload = |item| {
             let mut record = self.record_in(item)?;
-            record.definition.payload = Value::Null;
+            record.definition.spec.payload = Value::Null;
             Ok(record)
         };
         let items = items.into_iter().map(without_payload).collect::<Result<_, ServiceError>>()?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lambda_jobs_core::job::{Blocker, BreakerName, Claim, ClaimId, Revision};
+use lambda_jobs_core::job::{Blocker, BreakerName, Claim, ClaimId, JobSpec, Revision};
 use lambda_jobs_core::ports::FinishedJob;
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue, Retention};
 use serde::{Deserialize, Serialize};
@@ -283,22 +283,22 @@ impl From<&JobRecord> for Stored {
     fn from(record: &JobRecord) -> Self {
         let definition = &record.definition;
         let claim = record.claim.as_ref();
-        let apart = ApartPayload::of(&definition.payload);
+        let apart = ApartPayload::of(&definition.spec.payload);
         Self {
-            name: definition.name.clone(),
+            name: definition.spec.name.clone(),
             job_type: definition.job_type,
-            priority: definition.priority,
-            max_retries: definition.max_retries,
+            priority: definition.spec.priority,
+            max_retries: definition.spec.max_retries,
             delay: definition.delay.map(millis),
             run_at: definition.run_at.map(Instant),
-            timeout: definition.timeout.map(millis),
-            tags: definition.tags.clone(),
-            tenant: definition.tenant.clone(),
+            timeout: definition.spec.timeout.map(millis),
+            tags: definition.spec.tags.clone(),
+            tenant: definition.spec.tenant.clone(),
             unique_key: definition.unique_key.clone(),
             unique_for: definition.unique_for.map(millis),
             breakers: definition.breakers.clone(),
             traceparent: definition.traceparent.clone(),
-            payload: apart.is_none().then(|| definition.payload.to_string()),
+            payload: apart.is_none().then(|| definition.spec.payload.to_string()),
             payload_key: apart.map(|apart| apart.sk),
             queue: record.queue,
             status: record.status,
@@ -337,16 +337,18 @@ impl Stored {
         JobRecord {
             definition: JobDefinition {
                 id,
-                name: self.name,
+                spec: JobSpec {
+                    name: self.name,
+                    payload,
+                    priority: self.priority,
+                    max_retries: self.max_retries,
+                    timeout: self.timeout.map(Duration::from_millis),
+                    tags: self.tags,
+                    tenant: self.tenant,
+                },
                 job_type: self.job_type,
-                payload,
-                priority: self.priority,
-                max_retries: self.max_retries,
                 delay: self.delay.map(Duration::from_millis),
                 run_at: self.run_at.map(|at| at.0),
-                timeout: self.timeout.map(Duration::from_millis),
-                tags: self.tags,
-                tenant: self.tenant,
                 unique_key: self.unique_key,
                 unique_for: self.unique_for.map(Duration::from_millis),
                 breakers: self.breakers,

@@ -67,7 +67,7 @@ impl DynamoJobStore {
     }
 
     fn payload_write(&self, record: &JobRecord) -> Option<Write> {
-        let ApartPayload { sk, json } = ApartPayload::of(&record.definition.payload)?;
+        let ApartPayload { sk, json } = ApartPayload::of(&record.definition.spec.payload)?;
         let from = record.due_at.max(record.created_at);
         let item = Item::from([
             ("payload".to_owned(), text(json)),
@@ -250,7 +250,7 @@ impl DynamoJobStore {
             missing.remove(pk);
             let id = pk.strip_prefix("job#").and_then(|id| id.parse::<JobId>().ok());
             if let Some(record) = id.and_then(|id| records.get_mut(&id)) {
-                record.definition.payload = payload;
+                record.definition.spec.payload = payload;
             }
         }
         Ok(missing.iter().filter_map(|pk| pk.strip_prefix("job#")?.parse().ok()).collect())

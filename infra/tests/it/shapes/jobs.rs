@@ -127,7 +127,7 @@ async fn claimed_and_settled_jobs_are_stored_as_ever() {
     }
     let request = |record: &JobRecord| ClaimRequest {
         id: record.id().clone(),
-        name: record.definition.name.clone(),
+        name: record.definition.spec.name.clone(),
         claim: claim(false),
         now: now(),
     };

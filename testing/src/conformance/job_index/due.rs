@@ -33,7 +33,7 @@ async fn find(
     let mut query = DueQuery { until, limit, cursor: None };
     for _ in 0..1000 {
         let page = ok(case, index.due(&query).await);
-        for record in page.items.into_iter().filter(|record| record.definition.name == name) {
+        for record in page.items.into_iter().filter(|record| record.definition.spec.name == name) {
             let before = found.insert(record.id().clone(), record);
             assert!(before.is_none(), "{case}: {before:?} comes twice");
         }
@@ -59,7 +59,7 @@ async fn what_is_parked_and_due_is_found_whole(
     let now = fixture.now();
     let mut due: Vec<JobRecord> =
         [-86_400, -1, 0].into_iter().map(|s| parked(fixture, name, now + TimeDelta::seconds(s))).collect();
-    due[1].definition.payload = json!("x".repeat(5_000));
+    due[1].definition.spec.payload = json!("x".repeat(5_000));
     due[2] = JobRecord { status: JobStatus::Retrying, failures: 2, ..due[2].clone() };
     let later = parked(fixture, name, now + TimeDelta::nanoseconds(1));
     let unparked = JobRecord { parked: false, ..parked(fixture, name, now) };

@@ -49,7 +49,7 @@ fn waiting(fixture: &Fixture) -> Vec<(&'static str, JobRecord)> {
     odd.cancel_requested = true;
     odd.result = Some(json!({ "from": "before" }));
     let mut large = fixture.record("waits");
-    large.definition.payload = Value::String("x".repeat(5_000));
+    large.definition.spec.payload = Value::String("x".repeat(5_000));
     vec![
         ("queued", fixture.record("waits")),
         ("scheduled", scheduled),

@@ -32,7 +32,7 @@ async fn what_is_inserted_is_read(store: &dyn JobStore, fixture: &Fixture) {
     let case = "payloads are read as they were inserted";
     for payload in difficult_values() {
         let mut record = fixture.record("payloads");
-        record.definition.payload = payload;
+        record.definition.spec.payload = payload;
         let outcomes = store.insert(std::slice::from_ref(&record)).await;
         let outcomes = all_ok(case, outcomes);
         assert_eq!(outcomes, [InsertOutcome::Inserted], "{case}");
@@ -46,13 +46,13 @@ fn full(fixture: &Fixture) -> JobRecord {
     let mut record = fixture.record("Everything: ünïcode & spaces");
     let definition = &mut record.definition;
     definition.job_type = JobType::Recurring;
-    definition.priority = Priority::MOST_URGENT;
-    definition.max_retries = Some(0);
+    definition.spec.priority = Priority::MOST_URGENT;
+    definition.spec.max_retries = Some(0);
     definition.delay = Some(Duration::ZERO);
     definition.run_at = Some(now + TimeDelta::nanoseconds(1));
-    definition.timeout = Some(Duration::from_millis(1));
-    definition.tags = vec![String::new(), "a tag".to_owned(), "🦀".to_owned()];
-    definition.tenant = Some("tenant".to_owned());
+    definition.spec.timeout = Some(Duration::from_millis(1));
+    definition.spec.tags = vec![String::new(), "a tag".to_owned(), "🦀".to_owned()];
+    definition.spec.tenant = Some("tenant".to_owned());
     definition.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
     let mut record = record.claimed(fixture.claim(), now - TimeDelta::nanoseconds(1));
     record = record.completed(json!({ "n": [1, null, 0.5] }), now, Duration::from_millis(1));
@@ -77,11 +77,11 @@ async fn nothing_is_overwritten(store: &dyn JobStore, fixture: &Fixture) {
     let case = "an insert overwrites nothing";
     for payload in [json!(1), json!("x".repeat(600))] {
         let mut record = fixture.record("first");
-        record.definition.payload = payload;
+        record.definition.spec.payload = payload;
         all_ok(case, store.insert(std::slice::from_ref(&record)).await);
         let mut other = record.clone();
-        other.definition.name.push_str(", renamed");
-        other.definition.payload = json!("y".repeat(700));
+        other.definition.spec.name.push_str(", renamed");
+        other.definition.spec.payload = json!("y".repeat(700));
         let outcomes = all_ok(case, store.insert(&[other]).await);
         assert_eq!(outcomes, [InsertOutcome::Exists], "{case}");
         assert_eq!(fixture.get(store, case, record.id()).await, Some(record), "{case}");
@@ -115,7 +115,7 @@ async fn reads_are_in_order(store: &dyn JobStore, fixture: &Fixture) {
     let case = "records are read in the order of the ids, absent and repeated ones included";
     let mut records = fixture.records("reads", 130);
     for record in records.iter_mut().step_by(10) {
-        record.definition.payload = json!("x".repeat(600));
+        record.definition.spec.payload = json!("x".repeat(600));
     }
     all_ok(case, store.insert(&records).await);
     let absent = fixture.id();

@@ -51,12 +51,12 @@ async fn the_payload_is_not(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a replacement leaves the payload alone";
     for payload in [json!({ "small": 1 }), json!("x".repeat(5_000))] {
         let mut record = fixture.record("payload");
-        record.definition.payload = payload;
+        record.definition.spec.payload = payload;
         put(store, case, &record).await;
         let mut next = record.clone().released(fixture.now(), "why");
-        next.definition.payload = json!("another");
+        next.definition.spec.payload = json!("another");
         assert_eq!(replace(store, case, &next).await, ReplaceOutcome::Replaced, "{case}");
-        next.definition.payload = record.definition.payload;
+        next.definition.spec.payload = record.definition.spec.payload;
         assert_eq!(fixture.get(store, case, next.id()).await, Some(next), "{case}");
     }
 }
@@ -85,7 +85,7 @@ async fn a_lost_answer_is_recognized(store: &dyn JobStore, fixture: &Fixture) {
     let case = "a replacement made again is replaced, and written once";
     for payload in [json!({ "small": 1 }), json!("x".repeat(5_000))] {
         let mut record = fixture.record("again");
-        record.definition.payload = payload;
+        record.definition.spec.payload = payload;
         put(store, case, &record).await;
         let next = record.released(fixture.now(), "why");
         for time in ["first", "second"] {

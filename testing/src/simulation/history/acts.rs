@@ -89,7 +89,7 @@ impl History {
         let id = message.definition.id;
         let delay = body.get("delay").and_then(Value::as_u64).unwrap_or_default();
         self.jobs.insert(number, id.clone());
-        self.expect(&id, &message.definition.name, body, expected, now + Duration::from_millis(delay));
+        self.expect(&id, &message.definition.spec.name, body, expected, now + Duration::from_millis(delay));
         self.world.state().watch.job(&id).is_accepted = true;
     }
 

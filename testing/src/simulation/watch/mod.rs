@@ -264,7 +264,7 @@ impl Watch {
         if before.is_some_and(|before| before.status != JobStatus::Running) {
             return;
         }
-        let tally = self.tally.entry(after.definition.name.clone()).or_default();
+        let tally = self.tally.entry(after.definition.spec.name.clone()).or_default();
         match after.status {
             JobStatus::Completed => tally.completed += 1,
             JobStatus::Failed => tally.failed += 1,

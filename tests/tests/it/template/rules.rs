@@ -51,9 +51,13 @@ fn all_seven_send_their_job_to_the_queue_of_its_handler() {
         let message = JobMessage::decode(&sent.body, "message-1", DateTime::UNIX_EPOCH).unwrap();
         let definition = message.definition;
         assert_eq!(definition.id.as_str(), format!("{schedule}@2026-11-23T08:00:00Z"));
-        assert_eq!((definition.name.as_str(), definition.job_type), (job, JobType::Recurring), "{schedule}");
-        assert_eq!(definition.payload, serde_json::from_str::<Value>(payload).unwrap(), "{schedule}");
-        assert_eq!(sent.queue, Queue::for_job(job, definition.priority), "{schedule}");
+        assert_eq!(
+            (definition.spec.name.as_str(), definition.job_type),
+            (job, JobType::Recurring),
+            "{schedule}"
+        );
+        assert_eq!(definition.spec.payload, serde_json::from_str::<Value>(payload).unwrap(), "{schedule}");
+        assert_eq!(sent.queue, Queue::for_job(job, definition.spec.priority), "{schedule}");
     }
 }
 

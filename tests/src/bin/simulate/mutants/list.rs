@@ -19,8 +19,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "claims without a condition",
         file: "memory/store.rs",
-        find: "if !record.is_claimable(request.now) || record.definition.name != request.name {",
-        replace: "if record.definition.name != request.name {",
+        find: "if !record.is_claimable(request.now) || record.definition.spec.name != request.name {",
+        replace: "if record.definition.spec.name != request.name {",
     },
     Mutant {
         name: "claims a suspect among others",
