@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{BreakerName, JobId, JobSpec, JobType, Priority, millis};
 
-/// A job as its caller defined it: its handler, its payload and its terms.
+/// A job as its caller defined it: its handler, its payload and its settings.
 ///
 /// In JSON it is flat and in camelCase, durations in milliseconds, instants in RFC 3339 UTC.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl JobDefinition {
         }
     }
 
-    /// What another job of the same kind would be made of.
+    /// The spec for another job of the same kind.
     #[must_use]
     pub fn spec(&self) -> JobSpec {
         JobSpec {
