@@ -17,19 +17,19 @@ pub struct JobConfig {
     pub concurrency: usize,
     /// When failed jobs are tried again.
     pub retry: RetryPolicy,
-    /// How long one attempt may take; 30 s by default.
+    /// The timeout of one attempt; 30 s by default.
     pub timeout: Duration,
-    /// How long the function itself may run; a job with a longer timeout is refused. 90 s by default:
+    /// The timeout of the function itself; a job with a longer timeout is refused. 90 s by default:
     /// two rounds of five jobs of 30 s, and time to settle.
     pub function_timeout: Duration,
-    /// How long finished jobs are remembered; 15 days by default and at least.
+    /// How long the store keeps finished jobs; 15 days by default and at least.
     pub retention: Retention,
     /// The policy of breakers without one of their own.
     pub breaker: BreakerPolicy,
 }
 
 impl JobConfig {
-    /// The time after an attempt's timeout in which it is settled.
+    /// The time to settle an attempt after its timeout.
     pub const SETTLE_MARGIN: Duration = Duration::from_secs(3);
     /// The time at the beginning of an invocation to receive, decode and claim its jobs.
     pub const START_MARGIN: Duration = Duration::from_secs(2);

@@ -1,8 +1,8 @@
-//! The one error of invalid input: the field, what was expected, and what was found.
+//! The one error for invalid input: the field, the expectation and the value.
 
 use std::fmt::Display;
 
-/// A value that is refused. It reads `field: expected X, got Y`.
+/// A refused value. It reads `field: expected X, got Y`.
 ///
 /// A field inside another is named with both, as in `cron: minute` or `job: name`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,14 +17,14 @@ pub struct Invalid {
 const SHOWN: usize = 120;
 
 impl Invalid {
-    /// For a value that reads well as it is.
+    /// An error for a value that reads well unquoted.
     pub fn new(field: impl Into<String>, expected: impl Into<String>, value: impl Display) -> Self {
         let value = value.to_string();
         let (shown, rest) = excerpt(&value);
         Self { field: field.into(), expected: expected.into(), value: format!("{shown}{rest}") }
     }
 
-    /// For a value that is text: it is quoted.
+    /// An error for a text value, which is quoted.
     ///
     /// ```
     /// use lambda_jobs_core::Invalid;
@@ -43,7 +43,7 @@ impl Invalid {
         Self { field: format!("{outer}: {}", self.field), ..self }
     }
 
-    /// The same fault, with more to say about what was expected.
+    /// The same error, with more about the expectation.
     #[must_use]
     pub(crate) fn expecting(self, expected: String) -> Self {
         Self { expected, ..self }
@@ -56,7 +56,7 @@ impl Invalid {
     }
 }
 
-/// The beginning of a value, and what stands for the rest: input may be huge.
+/// The beginning of a value, and an ellipsis for the rest: input may be huge.
 fn excerpt(text: &str) -> (&str, String) {
     match text.char_indices().nth(SHOWN) {
         None => (text, String::new()),

@@ -27,7 +27,7 @@
 //!
 //! The pure states of breakers, bulkheads, limits and unique keys stand below the ports. Ports speak of them, so one
 //! [`CorePorts`](ports::CorePorts) value can name `VersionedStore<Breaker>` and its siblings without type parameters.
-//! What reads, caches and writes those states is `protection`, above the ports.
+//! The module `protection`, above the ports, reads, caches and writes those states.
 
 pub mod breaker;
 pub mod bulkhead;

@@ -1,6 +1,6 @@
 //! Lists that begin with the latest item, page by page, from sources in another order.
 //!
-//! A page ends at a cursor, an instant and an id, and the next page begins after it. A cursor stays valid: items that
+//! A page ends at a cursor (an instant and an id), and the next page begins after it. A cursor stays valid: items that
 //! are added, changed or removed meanwhile shift no page.
 
 use std::cmp::Reverse;
@@ -20,7 +20,7 @@ pub struct Page<T> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cursor(Reverse<Option<DateTime<Utc>>>, String);
 
-/// How a cursor without an instant is written.
+/// The written form of a cursor without an instant.
 const NEVER: &str = "never";
 
 impl Cursor {

@@ -1,6 +1,6 @@
 //! A small state that the whole fleet shares, stored under a revision.
 //!
-//! A writer replaces only the revision that it has seen. Two workers may make the same change to the same revision at
+//! A writer replaces only the revision that it read. Two workers may make the same change to the same revision at
 //! the same moment, so a state also names its writer.
 
 use chrono::{DateTime, Utc};
@@ -15,7 +15,7 @@ pub trait VersionedState: Clone + PartialEq + Serialize + DeserializeOwned + Sen
     /// Its name among those of its kind: at most 1,024 bytes.
     fn name(&self) -> String;
 
-    /// How often it was written: 1 for the first time.
+    /// The number of writes so far, from 1.
     fn revision(&self) -> u64;
 
     /// When it may be forgotten; `None` if never or unknown.

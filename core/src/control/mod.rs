@@ -1,7 +1,7 @@
-//! The control item: what is paused, since when, and why.
+//! The control item: all pauses, with their beginnings and reasons.
 //!
-//! There is one control item for all environments, and it is the truth. Each change is written on the condition that
-//! nobody else has changed it. So a pause and a resume at the same moment end as one of the two, never as a mixture.
+//! All environments share one control item, and it decides. Each write is conditional on the previous
+//! revision. So a pause and a resume at the same moment end as one of the two, never as a mixture.
 //!
 //! Three things follow the control item, each by itself. A *worker* reads it; a message of a paused queue waits
 //! as long again as the pause has lasted, at least 5 s and at most 1 minute. The *event source mappings* are
@@ -119,13 +119,13 @@ impl Control {
         Self { disabled_since: since, ..self.clone() }.after(self)
     }
 
-    /// Whether a queue's jobs wait.
+    /// Whether a queue is paused.
     #[must_use]
     pub fn is_paused(&self, queue: Queue) -> bool {
         self.pause_of(queue).is_some()
     }
 
-    /// Since when a queue's jobs wait.
+    /// Since when a queue is paused.
     #[must_use]
     pub fn paused_since(&self, queue: Queue) -> Option<DateTime<Utc>> {
         self.pause_of(queue).map(|pause| pause.since)

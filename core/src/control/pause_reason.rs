@@ -9,8 +9,8 @@ use crate::invalid::Invalid;
 
 /// A reason: 1 to 200 printable characters on one line.
 ///
-/// It is stored, logged and shown to other people, so it can't contain what breaks a line, a terminal or a page's
-/// layout.
+/// It is stored, logged and shown to other people, so it can't contain characters that break a line, a terminal or a
+/// page's layout.
 ///
 /// ```
 /// use lambda_jobs_core::control::PauseReason;

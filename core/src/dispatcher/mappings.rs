@@ -1,8 +1,8 @@
 //! Event source mappings that follow the control item.
 //!
-//! A mapping can't be changed while an earlier change is under way, and nobody waits for one. So the reconciler
-//! remembers no requests. Each tick compares what the control item asks for with the mappings: it changes a mapping
-//! that stands still in the wrong state, and leaves one that is changing to a later tick. Whatever the order of
+//! A mapping can't be changed while an earlier change is under way, and no tick waits for one. So the reconciler
+//! remembers no requests. Each tick compares the mappings with the control item. It changes a mapping that has settled
+//! in the wrong state, and leaves one that is still changing to a later tick. Whatever the order of
 //! pauses, resumes and ticks, the mappings follow the control item once it has not changed for a while.
 
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use crate::ports::{ChangeOutcome, ControlStore, EventSource, EventSources, SaveO
 pub struct Change {
     /// Its id.
     pub id: String,
-    /// The queue that it takes messages from.
+    /// Its queue.
     pub queue: Queue,
-    /// Whether it takes messages from now on.
+    /// Whether to enable it.
     pub enable: bool,
 }
 
@@ -69,7 +69,7 @@ impl MappingReconciler {
         Self { control, sources, clock }
     }
 
-    /// Compares the event sources with the control item and changes those that stand in the wrong state. If
+    /// Compares the event sources with the control item and changes those in the wrong state. If
     /// `jobs_enabled` is false, disables all. Never fails, so it can't hold up the rest of a tick: errors are logged,
     /// and the next tick tries again.
     pub async fn reconcile_once(&self, jobs_enabled: bool) -> Reconciled {
@@ -107,7 +107,7 @@ impl MappingReconciler {
         done
     }
 
-    /// Notes in the control item since when jobs are disabled: the environment doesn't tell.
+    /// Notes in the control item since when jobs are disabled: the environment has no such time.
     async fn note(&self, control: Control, jobs_enabled: bool) -> Control {
         let noted = control.noting(jobs_enabled, self.clock.now());
         if noted == control {

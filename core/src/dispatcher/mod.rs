@@ -1,12 +1,12 @@
-//! What happens once a minute.
+//! The work of one tick, once a minute.
 //!
-//! SQS holds a message for 15 minutes; DynamoDB holds everything longer and wakes nobody. So once a minute the
+//! SQS delays a message for up to 15 minutes; DynamoDB keeps a job longer, but wakes nobody. So once a minute the
 //! dispatcher fires schedules and sends the parked jobs that are due within 5 minutes, each message with the
-//! delay that is left. The queue ends the wait to the second, so a late tick delays nothing. Ticks may be two
+//! remaining delay. The queue ends the wait to the second, so a late tick delays nothing. Ticks may be two
 //! minutes apart, lost, doubled or killed: the dispatcher looks further ahead than two of them, and may repeat
 //! everything it does.
 //!
-//! Near its deadline it begins nothing new. What is left stands in the index, and the next tick goes on with
+//! Near its deadline it begins nothing new. The index holds the remaining work, and the next tick continues with
 //! it.
 
 mod due;
@@ -49,7 +49,7 @@ pub struct TickReport {
 }
 
 impl Dispatcher {
-    /// How far ahead of its time a message is sent. Two ticks may be two minutes apart, and one may be lost.
+    /// How early the dispatcher sends a message. Two ticks may be 2 minutes apart, and one may be lost.
     pub const LOOK_AHEAD: Duration = crate::schedule::LOOK_AHEAD;
     /// Nothing new begins in this last part of the invocation: a stalled request takes 8 s.
     const MARGIN: Duration = Duration::from_secs(10);

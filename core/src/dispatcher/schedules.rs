@@ -12,7 +12,7 @@ const PAGE: usize = 1_000;
 const CHUNK: usize = 100;
 /// How many chunks are under way at once.
 const CONCURRENT_CHUNKS: usize = 4;
-/// How many rounds one tick makes if schedules have too many occurrences for one.
+/// The most rounds of one tick, if schedules have too many occurrences for one round.
 const ROUNDS: usize = 10;
 
 impl Dispatcher {

@@ -1,12 +1,12 @@
-//! Stale messages of queues that nobody works on.
+//! Stale messages of idle queues.
 //!
 //! SQS deletes a message 14 days after its send, and a pause may last longer. So the dispatcher sends a message that is
 //! 10 days old again, with the same id and the same due instant, and only then deletes the old one. It looks in every
-//! tick once the queue has been idle for 10 days, and hourly before, because messages may have waited before the pause
-//! too.
+//! tick once the queue has been idle for 10 days. Before that it looks hourly, because messages may have waited before
+//! the pause too.
 //!
-//! A look counts as a receive, and SQS takes a message with many receives for a poison one. So a message is
-//! also sent again after 10 looks, and no look makes a dead letter.
+//! A look raises the receive count, and SQS takes a high receive count for a poison message. So the dispatcher also
+//! sends a message again after 10 looks, and no look makes a dead letter.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::ports::{CorePorts, Outgoing, ReceivedMessage};
 pub const RENEW_AGE: TimeDelta = TimeDelta::days(10);
 /// After this many receives a message is sent again, whatever its age.
 const RENEW_AFTER_RECEIVES: u32 = 10;
-/// A look ends after so many batches without a stale message: SQS serves old messages first, roughly.
+/// A look ends after this many batches without a stale message: SQS roughly serves old messages first.
 const YOUNG_BATCHES: u32 = 3;
 /// The time for one batch. None begins closer to the deadline.
 const BATCH_MARGIN: TimeDelta = TimeDelta::seconds(5);
@@ -31,7 +31,7 @@ const BATCH_MARGIN: TimeDelta = TimeDelta::seconds(5);
 /// The copy that replaces a stale message; `None` if the message may wait longer.
 ///
 /// The copy is the same job, with the same id and the same due instant. The copy of an unreadable message has the same
-/// body, so that the worker that receives it says what is wrong.
+/// body, so that its worker reports the error.
 #[must_use]
 pub fn renewed(message: &ReceivedMessage, now: DateTime<Utc>) -> Option<Outgoing> {
     if now - message.sent_at < RENEW_AGE && message.receive_count < RENEW_AFTER_RECEIVES {

@@ -24,7 +24,7 @@ pub struct JobBreaker<'a> {
     name: Result<BreakerName, Invalid>,
 }
 
-/// What the calls of an attempt go through.
+/// The context for the calls of an attempt.
 pub(crate) struct CallGuards {
     pub(crate) breakers: Arc<Breakers>,
     pub(crate) limits: Arc<Limits>,
@@ -58,7 +58,7 @@ struct State {
     given_up: Vec<(Permit, Duration)>,
 }
 
-/// How long a job waits whose breaker or limit can't be read.
+/// How long a job waits if its breaker or limit can't be read.
 const UNREADABLE_WAIT: TimeDelta = TimeDelta::seconds(10);
 
 impl<'a> JobBreaker<'a> {
@@ -66,9 +66,9 @@ impl<'a> JobBreaker<'a> {
         Self { calls, name: name.parse() }
     }
 
-    /// Makes a call, if the breaker lets it through, and counts how it ends.
+    /// Makes a call if the breaker permits it, and counts the outcome.
     ///
-    /// If the breaker refuses, nothing is called, and the error is no failure: passed on with `?`, it makes the job wait
+    /// If the breaker refuses, it makes no call, and the error is no failure: passed on with `?`, it makes the job wait
     /// until the breaker may let it through. No attempt is spent.
     ///
     /// A permanent error and an error that the policy expects don't count against the dependency, because it has

@@ -114,8 +114,8 @@ impl JobContext {
     }
 
     /// Returns at once if this rate, which the whole fleet shares by its name, allows a start. Otherwise returns a
-    /// deferral. Passed on with `?`, it makes the job wait its turn without spending an attempt. For a rate that is known
-    /// before the claim, use [`HandlerOptions::limits`](crate::HandlerOptions::limits), which costs no claim.
+    /// deferral. Passed on with `?`, it makes the job wait its turn without spending an attempt. For a rate that is
+    /// known before the claim, use [`HandlerOptions::limits`](crate::HandlerOptions::limits), which costs no claim.
     pub async fn throttle(&self, name: &str, rate: Rate) -> Result<(), JobError> {
         self.inner.calls.throttle(name, rate).await
     }
@@ -169,7 +169,7 @@ impl JobContext {
     }
 }
 
-/// A signal that is raised at most once, and that many tasks can wait for.
+/// A signal that is raised at most once. Many tasks can wait for it.
 #[derive(Clone)]
 pub struct StopSignal {
     raised: Arc<AtomicBool>,
@@ -183,7 +183,7 @@ pub struct Stopper {
 }
 
 impl StopSignal {
-    /// A signal, and what raises it.
+    /// A signal and its raiser.
     #[must_use]
     pub fn new() -> (Stopper, Self) {
         let (sender, receiver) = oneshot::channel();

@@ -58,8 +58,8 @@ impl JobError {
     /// No failure: the job is not ready yet, and runs again after this time.
     ///
     /// A snooze spends no attempt, is counted nowhere and calls no hook. A wait of more than a year is
-    /// one of a year; and a job that has snoozed as often as [`HandlerOptions::max_snoozes`](super::HandlerOptions::max_snoozes) allows fails
-    /// for good the next time.
+    /// one of a year; and a job that has snoozed as often as
+    /// [`HandlerOptions::max_snoozes`](super::HandlerOptions::max_snoozes) allows fails for good the next time.
     ///
     /// ```
     /// use std::time::Duration;
@@ -79,13 +79,13 @@ impl JobError {
         Self { message: String::new(), kind: Kind::Snooze(Until::At(instant)) }
     }
 
-    /// No failure: a breaker or a limit holds the job back, and it runs again at this instant. Unlike a snooze, it is not
-    /// the handler's choice, and may happen any number of times.
+    /// No failure: a breaker or a limit holds the job back, and it runs again at this instant. Unlike a snooze, it is
+    /// not the handler's choice, and may happen any number of times.
     pub(crate) fn deferred(until: DateTime<Utc>, by: Blocker) -> Self {
         Self { message: format!("waits for {by}"), kind: Kind::Deferred { until, by } }
     }
 
-    /// Whether it is no failure, but a breaker or a limit that holds the job back. A handler passes it on, and its job
+    /// Whether a breaker or a limit holds the job back, which is no failure. A handler passes it on, and its job
     /// waits without spending an attempt.
     #[must_use]
     pub const fn is_deferral(&self) -> bool {
@@ -124,7 +124,8 @@ impl JobError {
         self
     }
 
-    /// Sets how many retries the job has in all, unless its message says so: for handlers that know it per job. Changes nothing about a permanent error or a snooze.
+    /// Sets how many retries the job has in all, unless its message says so: for handlers that know it per job. Changes
+    /// nothing about a permanent error or a snooze.
     #[must_use]
     pub const fn of_retries(mut self, all: u32) -> Self {
         if let Kind::Retryable { retries, .. } = &mut self.kind {
@@ -162,7 +163,7 @@ impl JobError {
         matches!(self.kind, Kind::Snooze(_))
     }
 
-    /// Until when a job snoozes that says so `now`: not before now, and at most for `longest`.
+    /// The end of a snooze that begins `now`: not before now, and at most `longest` later.
     pub(crate) fn snoozed_until(&self, now: DateTime<Utc>, longest: Duration) -> Option<DateTime<Utc>> {
         let latest = now + longest;
         match self.kind {

@@ -1,4 +1,4 @@
-//! What a job does: the trait that users implement.
+//! The work of a job: the trait that users implement.
 //!
 //! A handler has a name and options, and turns a typed payload into a typed result. How it fails decides what happens
 //! next: a [`JobError`] says whether a retry makes sense. An ordinary error that `?` passes on is retried.
@@ -57,7 +57,7 @@ pub(crate) use registry::{Registered, Success};
 pub trait JobHandler: Send + Sync + 'static {
     /// The type that the job's payload is read into.
     type Payload: DeserializeOwned + Send + Sync;
-    /// What it returns, kept as the job's result.
+    /// Its return value, stored as the job's result.
     type Output: Serialize + Send + Sync;
 
     /// The name by which jobs refer to it.

@@ -1,6 +1,6 @@
 //! The registry of handlers.
 //!
-//! Registration refuses mistakes that would otherwise show in the middle of the night: two handlers with one name, or a
+//! Registration refuses mistakes that would otherwise show only in production: two handlers with one name, or a
 //! timeout that the function can't grant.
 
 use std::collections::HashMap;
@@ -50,7 +50,7 @@ pub enum RegisterError {
     /// Another handler has this name.
     #[error("handler {0:?} is registered already")]
     Duplicate(String),
-    /// Two of its limits would be one.
+    /// Two of its limits have the same key.
     #[error(
         "handler {0:?}: limits: expected each to count by something else, got two of one kind, scope and key"
     )]
@@ -63,9 +63,9 @@ pub enum RegisterError {
     Timeout {
         /// The handler.
         name: String,
-        /// What it asks for.
+        /// The requested timeout.
         timeout: Duration,
-        /// The most that it can have.
+        /// The longest possible timeout.
         longest: Duration,
     },
 }
@@ -238,7 +238,7 @@ impl Registered {
     }
 }
 
-/// What an attempt returned, and the handler's hook for it, which may fail without changing that.
+/// The outcome of an attempt, and the handler's hook for it. A failing hook does not change the outcome.
 pub(crate) struct Success<'a> {
     pub(crate) result: Value,
     pub(crate) on_success: BoxFuture<'a, ()>,

@@ -1,4 +1,4 @@
-//! What holds a job back besides its time and pauses: a breaker or a limit.
+//! The reason for a deferral: a breaker or a limit.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{BreakerName, LimitKey};
 use crate::invalid::Invalid;
 
-/// What a deferred job waits for. As text it is `breaker:<name>` or `limit:<key>`.
+/// The breaker or limit that a deferred job waits for. As text it is `breaker:<name>` or `limit:<key>`.
 ///
 /// ```
 /// use lambda_jobs_core::job::Blocker;

@@ -1,6 +1,6 @@
 //! The bounds of a job.
 //!
-//! They hold wherever a job comes from: the message contract, the manager, schedules and the families.
+//! They apply to every source of jobs: the message contract, the manager, schedules and the families.
 
 use std::time::Duration;
 
@@ -60,8 +60,8 @@ pub fn is_beyond_a_message(instant: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 
 /// Checks that a job can wait from now until it is due.
 ///
-/// What a job needs has to be there when its time comes: its record, its payload, its unique key. How long they are
-/// kept follows from the longest wait, so every caller keeps the same one: [`MAX_DELAY`].
+/// A job's record, payload and unique key must still exist when it is due. Their retention follows from the longest
+/// wait, so all callers share one: [`MAX_DELAY`].
 pub(crate) fn check_due(due_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), Invalid> {
     let wait = (due_at - now).to_std().unwrap_or_default();
     if wait <= MAX_DELAY {

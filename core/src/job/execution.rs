@@ -1,4 +1,4 @@
-//! What a caller is shown of a job, in flat JSON.
+//! The view of a job for callers, in flat JSON.
 
 use std::time::Duration;
 

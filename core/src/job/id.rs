@@ -18,7 +18,7 @@ macro_rules! checked_text {
         pub struct $name(String);
 
         impl $name {
-            /// The most that is accepted, in bytes.
+            /// The longest text, in bytes.
             pub const MAX_LEN: usize = $most;
 
             /// The text.
@@ -90,7 +90,7 @@ checked_text!(
 
 checked_text!(
     /// The identity of a schedule: 1 to [`ScheduleId::MAX_LEN`] visible ASCII characters without spaces, `@`
-    /// and `#`, which separate it from what is put behind it.
+    /// and `#`, which separate it from suffixes.
     ///
     /// ```
     /// use lambda_jobs_core::job::ScheduleId;
@@ -200,7 +200,7 @@ impl LimitKey {
 /// The identity of one claim of one job, new for every claim.
 ///
 /// Settling is conditional on it (the fence), so an environment that lost its lease can't overwrite
-/// what its successor wrote.
+/// its successor's settlement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClaimId(String);

@@ -1,8 +1,8 @@
-//! Jobs: what they are called, what they carry, where they stand.
+//! Jobs: their ids, their content, their state.
 //!
-//! A [`NewJob`] is what a caller enqueues, a [`JobDefinition`] is what the message and the record carry of it, and a
-//! [`JobSpec`] is what both have in common with a schedule's template. A [`JobRecord`] is what the store remembers.
-//! [`JobExecution`] and [`JobResult`] are what a caller is shown.
+//! A caller enqueues a [`NewJob`]. Its message and its record carry a [`JobDefinition`]. Both share a [`JobSpec`] with
+//! a schedule's template. The store keeps a [`JobRecord`]. A caller reads a [`JobExecution`] or a
+//! [`JobResult`].
 
 mod blocker;
 pub mod bounds;

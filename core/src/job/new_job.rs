@@ -25,7 +25,7 @@ use super::{BreakerName, JobId, JobSpec, JobType, Priority, Queue};
 pub struct NewJob {
     /// Its identity; generated if absent.
     pub id: Option<JobId>,
-    /// Its handler, its payload and its terms.
+    /// Its handler, its payload and its settings.
     pub spec: JobSpec,
     /// How long from now it becomes due: up to 366 days.
     pub delay: Option<Duration>,
@@ -39,7 +39,7 @@ pub struct NewJob {
     pub unique_when_due: bool,
     /// The breakers that it needs closed.
     pub breakers: Vec<BreakerName>,
-    /// The queue it waits in; if absent, its handler, its family or its priority decides.
+    /// Its queue; if absent, its handler, its family or its priority decides.
     pub queue: Option<Queue>,
     /// What kind of job it is; if absent, scheduled if it waits and immediate otherwise.
     pub job_type: Option<JobType>,
@@ -73,7 +73,7 @@ impl NewJob {
         self
     }
 
-    /// Sets what the handler is given.
+    /// Sets the handler's input.
     pub fn payload(mut self, payload: Value) -> Self {
         self.spec.payload = payload;
         self
@@ -115,13 +115,13 @@ impl NewJob {
         self
     }
 
-    /// Names the queue it waits in.
+    /// Sets its queue.
     pub fn queue(mut self, queue: Queue) -> Self {
         self.queue = Some(queue);
         self
     }
 
-    /// Says whose job it is.
+    /// Sets the tenant.
     pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
         self.spec.tenant = Some(tenant.into());
         self

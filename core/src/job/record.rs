@@ -1,4 +1,4 @@
-//! What the store remembers of a job, and every change of it.
+//! The stored record of a job, and every change of it.
 //!
 //! Adapters decide nothing: a [`JobRecord`] changes only through the functions here, and an adapter writes the record
 //! that they return under the condition that its port names. So the rules stand in one place, and the tests, the
@@ -35,8 +35,8 @@ impl Revision {
 pub struct Claim {
     /// The fence: settling is conditional on it.
     pub id: ClaimId,
-    /// Until when nobody else may run the job: the invocation's deadline plus the allowance for clocks that differ. It
-    /// is never extended.
+    /// The end of the lease, until which no other worker may run the job: the invocation's deadline plus the allowance
+    /// for clocks that differ. It is never extended.
     pub lease_until: DateTime<Utc>,
     /// Whether it was the only claimed job of its batch. A crash is the fault of a job that ran alone; otherwise
     /// another job may have caused it.
@@ -61,7 +61,7 @@ pub struct JobRecord {
     pub revision: Revision,
     /// When it was first seen.
     pub created_at: DateTime<Utc>,
-    /// Not to be claimed before this instant.
+    /// The instant before which no worker may claim it.
     pub due_at: DateTime<Utc>,
     /// Attempts that ended in a failure of its own, or in its cancellation.
     pub failures: u32,
@@ -89,14 +89,14 @@ pub struct JobRecord {
     /// Why it waits, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What it was last deferred for, if no worker has claimed it since.
+    /// The breaker or limit that deferred it last, if no worker has claimed it since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<Blocker>,
     /// Whether a crash made it a suspect. From then on it runs alone, and the next crash is its own.
     #[serde(default)]
     pub isolated: bool,
-    /// Whether its message went to the dead-letter queue. The job has not run to an end, so a redriven message may still
-    /// be claimed.
+    /// Whether its message went to the dead-letter queue. The job has not run to an end, so a redriven message may
+    /// still be claimed.
     #[serde(default)]
     pub dead_lettered: bool,
     /// Whether somebody cancelled it while it ran. No other attempt starts.
@@ -117,7 +117,7 @@ const fn is_zero(count: &u32) -> bool {
 }
 
 impl JobRecord {
-    /// The name on the record of a job of which only the id is known.
+    /// The name on the record of a job with an unknown name.
     pub(crate) const NAME_UNKNOWN: &str = "unknown";
 
     /// A job that was accepted and has not run: `queued`, or `scheduled` when it is due after `now`.

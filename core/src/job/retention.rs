@@ -1,7 +1,7 @@
 //! How long finished jobs are remembered.
 //!
 //! SQS can deliver a message again as long as it keeps it, 14 days, and only the record shows that its job has
-//! ended. So every outcome is kept for at least 15 days, a day longer, however little anybody looks at it.
+//! ended. So the store keeps every outcome for at least 15 days, a day longer.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a job, a definition and a schedule's template have in common.
+//! The common part of a job, a definition and a schedule's template.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Priority;
 
-/// Which handler runs a job, with what, and by which terms.
+/// A job's handler, payload and settings.
 ///
 /// Its limits are those of the message contract. They are checked when a job is enqueued or a schedule is made.
 #[derive(Clone, Debug, PartialEq)]

@@ -26,12 +26,12 @@ pub struct BreakerView {
     pub forced: bool,
     /// The recent calls, as of the last write of the state: failures, and the successes that were written with one.
     pub counts: Counts,
-    /// How often in a row it has opened.
+    /// How many times in a row it has opened.
     pub openings: u32,
     /// When the next probe may start; `None` while a probe is under way, while the breaker is closed, or while an
     /// operator keeps it open.
     pub next_probe_at: Option<DateTime<Utc>>,
-    /// How many jobs wait in its ramp, each for its own instant.
+    /// How many jobs wait in its ramp, each until its own instant.
     pub deferred_jobs: u64,
     /// How many batches hold a lease of its bulkhead, because the dependency does not answer promptly. Jobs that wait
     /// for a lease are not counted.
@@ -74,7 +74,7 @@ impl JobManager {
     }
 
     /// Opens a breaker until an operator closes or resets it: no calls are made, and jobs that need it wait. Workers
-    /// notice within 2 s. A breaker that nobody has used yet can be opened too, ahead of an outage.
+    /// notice within 2 s. An unused breaker can be opened too, ahead of an outage.
     pub async fn open_breaker(&self, name: &BreakerName) -> Result<BreakerView, ManagerError> {
         self.change_breaker(name, Breaker::forced_open).await
     }

@@ -1,7 +1,7 @@
 //! Cancelling jobs.
 //!
-//! A waiting job ends at once. A running job gets a mark, which its worker reads within 5 s. An id that nobody
-//! has heard of gets a record too: if its message comes yet, it runs nothing. A dead-lettered job is cancelled
+//! A waiting job ends at once. A running job gets a mark, which its worker reads within 5 s. An unknown id
+//! gets a record too: if its message arrives later, it runs nothing. A dead-lettered job is cancelled
 //! as well, so its redriven message runs nothing.
 
 use chrono::{DateTime, Utc};
@@ -25,7 +25,7 @@ pub enum CancelOutcome {
 
 impl JobManager {
     /// Cancels a job. A running job learns of it within seconds, through its context, and ends as cancelled unless
-    /// it completes. An id that nobody has heard of is recorded as cancelled: if its message comes yet, it runs
+    /// it completes. An unknown id is recorded as cancelled: if its message arrives later, it runs
     /// nothing. A job in a dead-letter queue is cancelled too, and stays so if its message is redriven.
     pub async fn cancel(&self, id: &JobId) -> Result<CancelOutcome, ManagerError> {
         for _ in 0..TRIES {
@@ -53,7 +53,7 @@ impl JobManager {
     }
 }
 
-/// The record of an id of which nothing else is known.
+/// The record of an unknown id.
 fn unknown_job(id: &JobId, now: DateTime<Utc>) -> JobRecord {
     let mut definition = JobDefinition::new(id.clone(), JobRecord::NAME_UNKNOWN);
     definition.spec.payload = Value::Null;

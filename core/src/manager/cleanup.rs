@@ -1,11 +1,11 @@
 //! Cleaning up finished jobs.
 //!
-//! Two things of an old job are kept for different reasons. Its details (payload, result, error) are for
-//! people, who look at recent jobs: the newest jobs keep them, the others lose them. The fact that it has ended
-//! must be known as long as its message may come once more: the record stays until its retention ends.
+//! An old job has two parts, kept for different reasons. Its details (payload, result, error) are for people,
+//! and people look at recent jobs: only the newest jobs keep them. Its record shows that it has ended, as long as
+//! SQS may deliver its message again: the record stays until its retention ends.
 //!
-//! What a cleanup leaves of a job is a tombstone. It can't be retried, because its payload is gone. The manager decides
-//! what may go; the store removes it only if it has not changed since.
+//! A cleanup leaves a tombstone of a job. It can't be retried, because its payload is gone. The manager chooses the
+//! items; the store removes an item only if it has not changed since.
 
 use std::collections::BTreeMap;
 
@@ -26,9 +26,9 @@ pub struct CleanupReport {
     pub removed: usize,
     /// Jobs that lost payload, result and error. Their records stay.
     pub trimmed: usize,
-    /// Parts of the history whose jobs' retention has ended, each of them.
+    /// Parts of the history in which the retention of every job has ended.
     pub history_removed: usize,
-    /// Jobs that changed meanwhile, and were left alone.
+    /// Jobs that another writer changed meanwhile, so the cleanup skipped them.
     pub changed: usize,
     /// Whether it examined everything. If not, another call goes on.
     pub complete: bool,
@@ -91,11 +91,11 @@ impl Plan {
 
 impl JobManager {
     /// Removes finished jobs whose retention has ended, with their payloads and history. Of all others except the
-    /// newest `max_job_history` it removes payload, result and error. Those jobs are still known to have ended, so a
-    /// late message of theirs runs nothing; but they can't be retried. A job in a dead-letter queue keeps its details.
+    /// newest `max_job_history` it removes payload, result and error. Their records still show that they have ended, so
+    /// a late message runs nothing; but they can't be retried. A job in a dead-letter queue keeps its details.
     ///
-    /// Never touches an unfinished job, nor one that changes meanwhile. Reads the whole table. What it has done stays
-    /// done even if it fails, or stops early because there is very much to do.
+    /// Never touches an unfinished job, nor one that changes meanwhile. Reads the whole table. Its changes
+    /// stay even if it fails, or stops early because there is too much to do.
     pub async fn cleanup(&self, max_job_history: usize) -> Result<CleanupReport, ManagerError> {
         let mut plan = Plan::new(self.config.retention, max_job_history, self.ports.clock.now());
         let mut report = CleanupReport::default();

@@ -28,7 +28,7 @@ pub struct Enqueued {
     pub duplicate: bool,
 }
 
-/// What a caller is told of a job, with the job's place among those that came together.
+/// The result for one job, with the job's position in the call.
 pub(super) type Answer = (usize, Result<Enqueued, EnqueueError>);
 
 /// Why a job was not accepted.
@@ -44,12 +44,12 @@ pub enum EnqueueError {
          {timeout_ms} ms; {WAY_OUT}"
     )]
     Timeout {
-        /// What was asked for, in milliseconds.
+        /// The requested timeout, in milliseconds.
         timeout_ms: u128,
-        /// The most that it can have, in milliseconds.
+        /// The longest possible timeout, in milliseconds.
         longest_ms: u128,
     },
-    /// Its handler has no unique jobs.
+    /// Its handler does not support unique jobs.
     #[error(transparent)]
     UniqueKey(#[from] UniqueKeyUnsupported),
     /// There is no such handler.
@@ -60,10 +60,10 @@ pub enum EnqueueError {
     Service(#[from] ServiceError),
 }
 
-/// A job that was checked and is about to be accepted.
+/// A checked job, about to be accepted.
 pub(super) struct Entering {
     pub(super) message: JobMessage,
-    /// The message as it was encoded to be checked, and will be sent.
+    /// The encoded message, which was checked and will be sent.
     body: String,
     queue: Queue,
     /// Whether its worker takes its unique key.
@@ -72,7 +72,7 @@ pub(super) struct Entering {
     named: bool,
 }
 
-/// What the store knows of a job that is about to be accepted.
+/// The store's knowledge of a job that is about to be accepted.
 enum Lookup {
     New(Box<Entering>),
     Known(Enqueued),
@@ -99,15 +99,15 @@ impl JobManager {
     /// Accepts one job.
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, EnqueueError> {
         let mut answers = self.enqueue_all(vec![job]).await;
-        // One job in, one answer out. Without an answer, nothing was accepted.
+        // One job in, one result out. Without a result, nothing was accepted.
         answers.pop().unwrap_or_else(|| Err(ServiceError::new("enqueue", "there was no answer").into()))
     }
 
-    /// Accepts jobs in as few requests as possible, and answers in their order. A refused job does not hold up the
-    /// others.
+    /// Accepts jobs in as few requests as possible, and returns results in their order. A refused job does not hold up
+    /// the others.
     ///
     /// A job whose `id` is known is not accepted a second time. If no worker has claimed it yet, its message may be
-    /// lost: it is sent again, as the job was first given.
+    /// lost: the manager sends it again, with the job as first accepted.
     pub async fn enqueue_all(&self, jobs: Vec<NewJob>) -> Vec<Result<Enqueued, EnqueueError>> {
         let now = self.ports.clock.now();
         let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = Vec::with_capacity(jobs.len());
@@ -186,7 +186,7 @@ impl JobManager {
         Ok(known.map_or(Lookup::New(Box::new(entering)), Lookup::Known))
     }
 
-    /// Checks a job by the same rules as a bare message, so that every worker takes what is accepted here.
+    /// Checks a job by the same rules as a bare message, so that every worker can read an accepted job.
     fn admit(&self, job: NewJob, now: DateTime<Utc>) -> Result<Entering, EnqueueError> {
         let named = job.id.is_some();
         let due_at = job.run_at.or_else(|| job.delay.and_then(|delay| after(now, delay))).unwrap_or(now);
@@ -236,7 +236,7 @@ impl JobManager {
         }
     }
 
-    /// The answer for a job whose id or key is known.
+    /// The result for a job with a known id or key.
     pub(super) async fn known(&self, record: JobRecord) -> Result<Enqueued, EnqueueError> {
         if record.is_unclaimed() && !record.parked {
             self.send_again(&record).await?;
@@ -286,7 +286,7 @@ impl JobManager {
         answers
     }
 
-    /// Writes the records of jobs. Returns for each what its caller is told, and whether its record is there.
+    /// Writes the records of jobs. Returns each job's result, and whether its record exists.
     async fn record_all(
         &self,
         entering: Vec<(usize, Entering)>,

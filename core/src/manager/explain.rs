@@ -1,4 +1,4 @@
-//! Why a job is not running: reads what that takes, in two rounds of requests at most.
+//! Why a job is not running. The answer takes at most two rounds of requests.
 
 use futures_util::future::{join, try_join};
 

@@ -7,7 +7,7 @@ use crate::job::Queue;
 use crate::monitoring::{Health, OneQueue, QueueStatus, issues, metrics};
 use crate::ports::{Counters, HistoryQuery, QueueDepth};
 
-/// How far back the end of the last job is looked for.
+/// How far back to look for the end of the last job.
 const LAST_PROCESSED_WITHIN: TimeDelta = TimeDelta::days(15);
 
 impl JobManager {

@@ -9,9 +9,9 @@ use crate::job::{JobId, JobRecord, JobStatus, Queue};
 use crate::paging::{Cursor, LatestPage, Page};
 use crate::ports::{HistoryEntry, HistoryQuery, ListQuery};
 
-/// How far back finished jobs are listed.
+/// How far back the list of finished jobs reaches.
 const HISTORY: TimeDelta = TimeDelta::days(15);
-/// How many records of a status without an order are read at once.
+/// The page size for statuses without an order.
 const READ: usize = 1_000;
 
 /// Which jobs to list.
@@ -136,7 +136,7 @@ impl JobManager {
     }
 
     /// Adds history entries, as many as may belong to the page. The history has no pages. So if too many jobs ended at
-    /// one instant, it is read again from its beginning, twice as much of it.
+    /// one instant, it reads the history again from the beginning, with twice the limit.
     async fn add_history(
         &self,
         until: Option<DateTime<Utc>>,

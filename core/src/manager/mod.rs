@@ -35,10 +35,10 @@ use crate::invalid::Invalid;
 use crate::job::{BreakerName, JobExecution, JobId};
 use crate::ports::{CorePorts, Counters, DeadLettered, ServiceError};
 
-/// How often a write is tried while other writers are faster.
+/// How many times to try a write while other writers are faster.
 const TRIES: usize = 5;
 
-/// Everything a caller can do with jobs.
+/// All operations on jobs, for callers.
 pub struct JobManager {
     ports: CorePorts,
     config: JobConfig,
@@ -91,7 +91,7 @@ impl JobManager {
         &self.ports
     }
 
-    /// The state of a job; `None` if nothing is known of it.
+    /// The state of a job; `None` if the job is unknown.
     pub async fn status(&self, id: &JobId) -> Result<Option<JobExecution>, ManagerError> {
         let Some(record) = self.record(id).await? else { return Ok(None) };
         let mut job = JobExecution::from(record);

@@ -6,13 +6,13 @@ use crate::job::{JobExecution, JobStatus, Queue};
 use crate::ports::SaveOutcome;
 
 impl JobManager {
-    /// The control item: what is paused.
+    /// The control item, with all pauses.
     pub async fn control(&self) -> Result<Control, ManagerError> {
         Ok(self.ports.control.load().await?)
     }
 
     /// Pauses one queue, or all work. A paused queue stays paused, with the new reason if there is one. Workers stop
-    /// starting jobs within 10 s; running jobs go on. Returns what is paused now.
+    /// starting jobs within 10 s; running jobs continue. Returns the new control item.
     pub async fn pause(
         &self,
         scope: Option<Queue>,
@@ -22,7 +22,7 @@ impl JobManager {
         self.change_control(|control| control.pause(scope, reason.clone(), now)).await
     }
 
-    /// Lifts every pause of one queue, or of all. Returns what is paused now.
+    /// Lifts every pause of one queue, or of all. Returns the new control item.
     pub async fn resume(&self, scope: Option<Queue>) -> Result<Control, ManagerError> {
         self.change_control(|control| control.resume(scope)).await
     }
@@ -38,8 +38,8 @@ impl JobManager {
         Err(ManagerError::ControlContended)
     }
 
-    /// Notes on a waiting job that its queue is paused. The record can't tell: while no worker gets the job's message,
-    /// nobody writes to its record.
+    /// Notes on a waiting job that its queue is paused. The record can't show it: while no worker gets the job's
+    /// message, none writes to its record.
     pub(super) async fn note_pause(&self, job: &mut JobExecution) {
         if job.status.is_finished() || job.status == JobStatus::Running {
             return;

@@ -15,9 +15,9 @@ use crate::ports::ReplaceOutcome;
 pub enum RescheduleOutcome {
     /// The job is due at the new instant.
     Rescheduled,
-    /// The job does not wait; this is its status.
+    /// The job is not waiting; this is its status.
     NotWaiting(JobStatus),
-    /// Nothing is known of such a job.
+    /// The job is unknown.
     Unknown,
 }
 

@@ -17,7 +17,7 @@ pub enum RetryOutcome {
     NotFailed(JobStatus),
     /// The job has failed, but a cleanup removed its payload. Enqueue it as a new job.
     Trimmed,
-    /// Nothing is known of such a job.
+    /// The job is unknown.
     Unknown,
 }
 

@@ -1,7 +1,7 @@
 //! Schedules.
 //!
 //! A schedule makes each occurrence's job a few minutes ahead, under an id that follows from the occurrence. Firing it
-//! once more, or after a crash, makes nothing new. So the manager makes the jobs first and writes the schedule's state
+//! again, or after a crash, makes nothing new. So the manager makes the jobs first and writes the schedule's state
 //! second.
 
 use std::collections::HashSet;
@@ -53,7 +53,7 @@ pub(crate) struct Fired {
     pub(crate) jobs: usize,
     /// Schedules that failed to fire; the next tick tries again.
     pub(crate) failed: usize,
-    /// Schedules that fired and have more occurrences that are due.
+    /// Schedules that fired and still have due occurrences.
     pub(crate) more: usize,
 }
 
@@ -72,8 +72,8 @@ impl JobManager {
         self.put_schedule(Schedule::new(ScheduleSpec { zone: zone.parse()?, ..spec })?).await
     }
 
-    /// Writes a schedule, new or changed. Makes the occurrences of the next minutes at once, and cancels the jobs that an
-    /// earlier version made ahead and this one would not make.
+    /// Writes a schedule, new or changed. Makes the occurrences of the next minutes at once, and cancels the jobs that
+    /// an earlier version made ahead and this one would not make.
     pub async fn put_schedule(&self, schedule: Schedule) -> Result<StoredSchedule, ScheduleError> {
         self.check_template(&schedule)?;
         for _ in 0..TRIES {
@@ -174,7 +174,7 @@ impl JobManager {
             }
         }
         if !advances.is_empty() {
-            // A schedule that somebody else advanced or changed meanwhile needs no advance.
+            // A schedule that another writer advanced or changed meanwhile needs no advance.
             for error in self.ports.schedules.advance(&advances).await.into_iter().filter_map(Result::err) {
                 fired.failed += 1;
                 tracing::warn!(

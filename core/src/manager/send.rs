@@ -6,8 +6,8 @@ use crate::job::{JobId, JobRecord};
 use crate::ports::{Outgoing, ServiceError};
 
 impl JobManager {
-    /// Sends the message of a parked job, unless its time is too far off. A crash at any point leaves the job to the
-    /// dispatcher, at worst with one message too many.
+    /// Sends the message of a parked job, unless its due instant is too far off. A crash at any point leaves the job to
+    /// the dispatcher, at worst with one message too many.
     pub(super) async fn dispatch(&self, record: JobRecord) -> Result<(), ManagerError> {
         if is_beyond_a_message(record.due_at, self.ports.clock.now()) {
             return Ok(());

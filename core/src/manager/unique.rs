@@ -2,7 +2,7 @@
 //!
 //! The manager takes a job's key first and sends the job second: a crash in between leaves a key that is free again
 //! a minute later. If it is unclear who holds a key, the manager accepts the job and lets its worker decide. So no
-//! caller is told `duplicate` of a job that may never come.
+//! caller gets `duplicate` for a job that may never run.
 
 use chrono::{DateTime, Utc};
 
@@ -50,7 +50,7 @@ impl JobManager {
         answers
     }
 
-    /// The answer for a job whose key another job holds.
+    /// The result for a job if another job holds its key.
     async fn duplicate(&self, lock: Result<KeyLock, ServiceError>) -> Result<Option<Enqueued>, EnqueueError> {
         match lock? {
             KeyLock::Ours | KeyLock::Unsure(_) => Ok(None),

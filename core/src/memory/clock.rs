@@ -45,7 +45,7 @@ impl PausedClock {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Advances the clock, and wakes the sleepers whose time has come.
+    /// Advances the clock and wakes the sleepers that are due.
     pub fn advance(&self, by: Duration) {
         let until = self.now() + by;
         self.move_to(until);

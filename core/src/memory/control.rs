@@ -14,7 +14,7 @@ pub struct MemoryControlStore {
 }
 
 impl MemoryControlStore {
-    /// A store in which nothing is paused.
+    /// A store without pauses.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -79,9 +79,9 @@ impl MemoryQueue {
     }
 }
 
-/// What a simulated SQS does by itself.
+/// Actions of SQS itself, for a simulator.
 impl MemoryQueue {
-    /// Receives up to `max` messages in an order of the caller's, each as SQS keeps it and as a worker gets it.
+    /// Receives up to `max` messages in the caller's order, each as SQS keeps it and as a worker gets it.
     pub fn receive_by(
         &self,
         queue: Queue,
@@ -100,7 +100,7 @@ impl MemoryQueue {
         let _ = self.sqs().set_visible_at(queue.as_str(), message_id, at, now);
     }
 
-    /// Delivers a deleted message once more; whether it was deleted.
+    /// Delivers a deleted message again. Returns whether it was deleted.
     pub fn deliver_again(&self, message: Message, now: DateTime<Utc>) -> bool {
         let mut sqs = self.sqs();
         let is_there =
@@ -114,7 +114,7 @@ impl MemoryQueue {
         self.next_visible_at(queue).is_ok_and(|next| next.is_some_and(|next| next <= self.clock.now()))
     }
 
-    /// Sends all dead letters back to the queue that they came from.
+    /// Redrives all dead letters to their queues.
     pub fn redrive(&self, queue: Queue) {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
         let letters = dead_letter_name(queue);

@@ -15,7 +15,7 @@ pub struct MemoryUniqueKeys {
 }
 
 impl MemoryUniqueKeys {
-    /// A store in which no key is held.
+    /// A store without held keys.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -1,4 +1,4 @@
-//! Reading a message's JSON object field by field. Each error names the field, what was expected and what was found.
+//! Reading a message's JSON object field by field. Each error names the field, the expectation and the value.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use serde_json::{Map, Value};
 
 use crate::invalid::Invalid;
 
-/// The refusal of a field whose value can't be read.
+/// The error for a field with an unreadable value.
 pub(super) fn refused(field: &str, expected: &str, found: &Value) -> Invalid {
     Invalid::new(field, expected, excerpt(&found.to_string()))
 }
 
-/// The refusal of a message that lacks a field.
+/// The error for a missing field.
 pub(super) fn missing(field: &str, expected: &str) -> Invalid {
     Invalid::new(field, expected, "nothing")
 }
 
-/// The refusal of a body that is no JSON.
+/// The error for a body that is no JSON.
 pub(super) fn not_json(body: &str, error: &serde_json::Error) -> Invalid {
     let expected = format!("a JSON object nested at most 127 deep ({error})");
     Invalid::new("body", expected, excerpt(&format!("{body:?}")))
 }
 
-/// The refusal of a body that is larger than a message may be.
+/// The error for a body that is too large.
 pub(crate) fn too_large(bytes: usize) -> Invalid {
     let expected = format!(
         "at most {} bytes; keep large data elsewhere and send a reference to it",
@@ -40,11 +40,11 @@ fn excerpt(text: &str) -> String {
         None => text.to_owned(),
         Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
     };
-    // SQS takes neither in the attribute that holds the reason.
+    // SQS accepts neither in the attribute with the reason.
     short.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
-/// The fields of a message that are still to be read. `null` counts as absent.
+/// The unread fields of a message. `null` counts as absent.
 pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {

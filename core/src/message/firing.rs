@@ -1,7 +1,7 @@
 //! The identity of a job that an EventBridge rule fires.
 //!
-//! A rule can't choose an id, and may fire twice for one instant. It can only tell its name and when it fired. Both
-//! together name the job: however often the rule fires, it is one job.
+//! A rule can't choose an id, and may fire twice for one instant. It can only send its name and the time of
+//! the firing. Together they name the job: however often the rule fires, it is one job.
 //!
 //! That is why the rules of the template take `cron(...)` only. A `rate(...)` fires at a second that depends on
 //! when the rule was made, so two firings could fall into one minute and become one job. The target of a rule
@@ -14,7 +14,7 @@ use crate::invalid::Invalid;
 use crate::job::{JobId, ScheduleId};
 
 /// The job of a schedule's firing, `<schedule>@<minute>`; `None` if the message comes from no schedule. Rules fire
-/// by the minute, some seconds late.
+/// each minute, some seconds late.
 pub(super) fn job_id(fields: &mut Fields) -> Result<Option<JobId>, Invalid> {
     let schedule = schedule(fields)?;
     let fired_at = fields.instant("firedAt")?;

@@ -1,8 +1,8 @@
 //! The message contract: a job on its way through SQS.
 //!
-//! Anybody who can send an SQS message can enqueue a job, and nobody can ask the sender what it meant. Two rules
-//! follow. The worker refuses a message that it can't read with an [`Invalid`], which names the field, what was
-//! expected and what was found, and keeps the message in the dead-letter queue with that reason. And the contract is
+//! Anybody with access to a queue can enqueue a job, and the worker can't ask the sender what a message means. Two
+//! rules follow. The worker refuses an unreadable message with an [`Invalid`], which names the field, the expectation
+//! and the value, and keeps the message in the dead-letter queue with that reason. And the contract is
 //! versioned: a worker ignores unknown fields, so an old worker reads new messages; it refuses a newer `version`, so
 //! it never misreads one.
 
@@ -24,12 +24,12 @@ mod firing;
 pub(crate) use fields::too_large;
 use fields::{Fields, missing, not_json, refused};
 
-/// The version of the contract that is written, and the newest that is read.
+/// The contract version that this release writes, and the newest that it reads.
 pub const VERSION: u64 = 1;
-/// The largest message body that is accepted, in bytes (200 KiB). SQS would take more, but a copy must have room for the
-/// fields that it adds.
+/// The largest accepted message body, in bytes (200 KiB). SQS would take more, but a copy needs room for its
+/// additional fields.
 pub const MAX_BODY_BYTES: usize = 200 * 1024;
-/// The largest body of a copy, which has more fields than its original.
+/// The largest body of a copy, in bytes. A copy has more fields than its original.
 const MAX_COPY_BYTES: usize = 256 * 1024;
 /// A copy is less than four times as large as its original: `1e15` is written out in full.
 const SURELY_COPIED_BYTES: usize = MAX_COPY_BYTES / 4 - 4 * 1024;
@@ -57,11 +57,11 @@ const SURELY_COPIED_BYTES: usize = MAX_COPY_BYTES / 4 - 4 * 1024;
 pub struct JobMessage {
     /// The job.
     pub definition: JobDefinition,
-    /// When it becomes due: at `runAt`, otherwise `delay` after it was sent, otherwise when it was sent.
+    /// When it becomes due: at `runAt`, otherwise `delay` after its send, otherwise at its send.
     pub due_at: DateTime<Utc>,
     /// Whether its sender also wrote its record. If so, a claim is an update; otherwise it is an insert.
     pub recorded: bool,
-    /// Whether it is the copy of a message that was deferred for a breaker or a limit: it has waited its turn.
+    /// Whether it is a copy of a message that a breaker or a limit deferred: it has waited its turn.
     pub deferred: bool,
 }
 
@@ -141,7 +141,7 @@ impl JobMessage {
     }
 
     /// The body of a message for this job. It carries the due instant, so every copy waits for the same moment, however
-    /// late it was sent.
+    /// late its send.
     #[must_use]
     pub fn encode(&self) -> String {
         self.written(self.recorded)
@@ -191,8 +191,8 @@ impl JobMessage {
         sendable(&Value::Object(object))
     }
 
-    /// The message group, which keeps one tenant's backlog from starving another's: the tenant's name, with the
-    /// characters escaped that SQS does not take in a group.
+    /// The message group, which keeps one tenant's backlog from starving another's: the tenant's name.
+    /// Characters that SQS does not accept in a group are escaped.
     #[must_use]
     pub fn group(&self) -> Option<String> {
         const MAX_GROUP_CHARS: usize = 128;
@@ -201,8 +201,8 @@ impl JobMessage {
         Some(group)
     }
 
-    /// This job's message as it came, with the job's id added. Otherwise it would get a new identity if it is sent again,
-    /// from its new message id. If it would become too large to be read, unknown fields are left out.
+    /// This job's message as received, plus the job's id. Without the id, a second send would get a new identity from
+    /// its new message id. If the result is too large to read, it omits unknown fields.
     #[must_use]
     pub fn named(&self, body: &str) -> String {
         let Ok(Value::Object(mut object)) = serde_json::from_str(body) else { return body.to_owned() };
@@ -213,8 +213,8 @@ impl JobMessage {
     }
 }
 
-/// An unreadable body with its message id added, if it has no id. Otherwise it would get a new identity if it is sent
-/// again. A body that is no object, or is too large to be read, stays as it is.
+/// An unreadable body, plus its message id if it has no id. Without an id, a second send would get a new identity.
+/// A body that is no object, or is too large to read, stays unchanged.
 pub(crate) fn named_by_message(body: &str, message_id: &str) -> String {
     match serde_json::from_str(body) {
         Ok(Value::Object(mut object)) if body.len() <= MAX_COPY_BYTES && !object.contains_key("id") => {
@@ -229,14 +229,14 @@ fn escaped(byte: u8) -> String {
     if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
 }
 
-/// JSON without the two characters that SQS refuses and JSON allows. They can only stand in texts, and are escaped
+/// JSON without the two characters that JSON allows and SQS refuses. They occur only in strings, and are escaped
 /// there.
 fn sendable(json: &Value) -> String {
     json.to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
-/// The first whole millisecond at or after an instant, because a copy must not be due earlier. If that would be in the
-/// year 10000, which no worker reads, the last whole millisecond before.
+/// The first whole millisecond at or after an instant, because a copy must not be due earlier. If that is in the
+/// year 10000, which no worker reads, the last whole millisecond before it.
 fn whole_millis(instant: DateTime<Utc>) -> DateTime<Utc> {
     let beyond = i64::from(instant.timestamp_subsec_nanos() % 1_000_000);
     let earlier = instant - TimeDelta::nanoseconds(beyond);
@@ -255,7 +255,7 @@ fn check_version(fields: &mut Fields) -> Result<(), Invalid> {
     }
 }
 
-/// The key that makes a job unique, and how long it keeps it.
+/// A job's unique key, and how long the job keeps it.
 fn uniqueness(fields: &mut Fields) -> Result<(Option<String>, Option<Duration>), Invalid> {
     let expected = format!("1 to {MAX_UNIQUE_KEY_BYTES} bytes of text");
     let key = fields.text("uniqueKey", &expected, 1..=MAX_UNIQUE_KEY_BYTES)?;

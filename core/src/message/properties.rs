@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Every field that the contract names; all others are unknown to it.
+/// Every field of the contract; all others are unknown to it.
 const FIELDS: [&str; 18] = [
     "version",
     "id",
@@ -30,7 +30,7 @@ const FIELDS: [&str; 18] = [
 /// Ends with the last millisecond of 9999.
 const MILLIS: std::ops::RangeInclusive<i64> = 0..=253_402_300_799_999;
 const MESSAGE_ID: &str = "message-1";
-/// More than the longest reason has, and room in a message attribute for many.
+/// More than the longest reason needs; a message attribute has room for many.
 const LONGEST_REASON: usize = 600;
 
 fn sent_at() -> DateTime<Utc> {
@@ -41,7 +41,7 @@ fn decode(body: &str) -> Result<JobMessage, Invalid> {
     JobMessage::decode(body, MESSAGE_ID, sent_at())
 }
 
-/// As a worker reads a copy: under another message id, sent later.
+/// Reads a copy as a worker does: under another message id, sent later.
 fn decode_copy(body: &str) -> JobMessage {
     JobMessage::decode(body, "another", sent_at() + TimeDelta::hours(1)).unwrap()
 }
@@ -120,7 +120,7 @@ prop_compose! {
     }
 }
 
-/// What a bare message may hold in one field: what belongs there, or anything.
+/// The content of one field of a bare message: right or arbitrary.
 fn field_value() -> impl Strategy<Value = Value> {
     prop_oneof![
         json(),
@@ -133,7 +133,7 @@ fn field_value() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// A bare message that names a job, and has some of the other fields, right or wrong.
+/// A bare message that names a job and has some other fields, right or wrong.
 fn bare() -> impl Strategy<Value = Map<String, Value>> {
     let field = prop::sample::select(&FIELDS[1..16]).prop_map(str::to_owned);
     (btree_map(field, field_value(), 0..3), "[a-z]{1,8}").prop_map(|(fields, name)| {
@@ -148,7 +148,7 @@ fn unknown_fields() -> impl Strategy<Value = Vec<(String, Value)>> {
     vec((name, json()), 0..4)
 }
 
-/// What somebody needs who finds the message in the dead-letter queue, and no more than fits there.
+/// A reason that explains the message in the dead-letter queue, and fits there.
 fn check_refusal(error: &Invalid) -> Result<(), TestCaseError> {
     let (field, text) = (error.field(), error.to_string());
     prop_assert!(field == "body" || FIELDS.contains(&field), "{}", field);
@@ -161,7 +161,7 @@ fn check_refusal(error: &Invalid) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Whatever is accepted is the same job in each of its copies; whatever is refused is refused with a reason.
+/// An accepted message is the same job in each of its copies. Every refusal has a reason.
 fn check_any(body: &str) -> Result<(), TestCaseError> {
     let message = match decode(body) {
         Ok(message) => message,

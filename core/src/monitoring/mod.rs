@@ -1,6 +1,6 @@
 //! The health of the system: figures of all jobs, and issues.
 //!
-//! Everything here is a pure function of what was measured.
+//! Everything here is a pure function of measured figures.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ pub struct Health {
     pub healthy: bool,
     /// The issues, in words.
     pub issues: Vec<String>,
-    /// The figures behind it.
+    /// The underlying figures.
     pub metrics: JobMetrics,
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn issues(
     concurrency: usize,
 ) -> Vec<String> {
     let mut issues = Vec::new();
-    // This is not the workers' environment. The reconciler notes what it finds there.
+    // This is not the workers' environment. The reconciler reads that one and notes its setting.
     match control.disabled_since.map(shown) {
         Some(since) => issues.push(format!("not running: ENABLE_JOBS is false since {since}")),
         None if !is_enabled => issues.push("not running: ENABLE_JOBS is false".to_owned()),

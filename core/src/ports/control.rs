@@ -8,15 +8,15 @@ use crate::control::Control;
 /// A store of the one control item.
 #[async_trait]
 pub trait ControlStore: Send + Sync {
-    /// The control item as it was last written; the default if there is none.
+    /// The last written control item; the default if there is none.
     async fn load(&self) -> Result<Control, ServiceError>;
 
-    /// Writes the control item, on the condition that the stored one still has the revision before. Repeating a try
-    /// whose answer was lost succeeds.
+    /// Writes the control item, on the condition that the stored one still has the previous revision. Repeating a write
+    /// after a lost answer succeeds.
     async fn save(&self, control: &Control) -> Result<SaveOutcome, ServiceError>;
 }
 
-/// The answer to a save.
+/// The outcome of a save.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaveOutcome {
     /// It was written.

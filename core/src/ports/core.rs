@@ -10,7 +10,7 @@ use crate::breaker::Breaker;
 use crate::clock::{Clock, Entropy};
 use crate::limit::LimitState;
 
-/// The ports of the engine. A process makes this value once, and everything takes its ports from it.
+/// The ports of the engine. A process makes this value once, and all code takes its ports from it.
 ///
 /// It knows no family: [`families::Ports`](crate::families::Ports) adds the ports of the families.
 #[derive(Clone)]

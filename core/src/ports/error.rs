@@ -1,6 +1,6 @@
-//! The error of a service: a store, a queue, or whatever else stands behind a port.
+//! The error of a service: a store, a queue, or any other service behind a port.
 
-/// A service that failed. What was asked of it may have happened.
+/// A service failed. The requested action may have happened.
 #[derive(Debug, thiserror::Error)]
 #[error("{action}: {reason}")]
 pub struct ServiceError {

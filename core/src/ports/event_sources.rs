@@ -21,9 +21,9 @@ pub trait EventSources: Send + Sync {
 /// One event source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventSource {
-    /// Its identity, by which it is changed.
+    /// Its identity, for changing it.
     pub id: String,
-    /// The queue that it takes messages from.
+    /// Its queue.
     pub queue: Queue,
     /// Its state.
     pub state: SourceState,

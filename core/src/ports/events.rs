@@ -1,4 +1,4 @@
-//! Events, for whatever listens outside.
+//! Events, for listeners outside.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::job::JobId;
 
-/// Takes events. Best effort: no guarantee about jobs depends on one.
+/// Publishes events. Best effort: no guarantee about jobs depends on one.
 #[async_trait]
 pub trait EventSink: Send + Sync {
     /// Publishes events, in order. The caller does not wait long and does not retry.
@@ -45,14 +45,14 @@ pub enum EventKind {
     /// A breaker closed: `data` has its `breaker`.
     #[serde(rename = "breaker.closed")]
     BreakerClosed,
-    /// A webhook endpoint has only failed for half the time after which it is disabled: `data` has the `endpoint` and
+    /// A webhook endpoint has only failed for half of the time until it is disabled: `data` has the `endpoint` and
     /// `failingSince`.
     #[serde(rename = "webhook.endpoint_failing")]
     EndpointFailing,
     /// A webhook endpoint was disabled: `data` has the `endpoint` and the `reason`.
     #[serde(rename = "webhook.endpoint_disabled")]
     EndpointDisabled,
-    /// A limit deferred jobs: `data` has its `limit` and how many, `jobs`.
+    /// A limit deferred jobs: `data` has its `limit` and their number, `jobs`.
     #[serde(rename = "limit.throttled")]
     LimitThrottled,
 }

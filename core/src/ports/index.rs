@@ -1,7 +1,7 @@
 //! Finding jobs without their ids.
 //!
-//! An index costs a write for every change, so it holds only jobs that need attention. Finished jobs are found in the
-//! history, which settling writes anyway. Queued and running jobs are found by reading the table.
+//! An index costs a write for every change, so it holds only jobs that need attention. The history, which settling
+//! writes anyway, lists finished jobs. Listing queued and running jobs reads the table.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -13,12 +13,12 @@ use crate::ports::{Counters, HistoryEntry, ServiceError};
 /// Finds jobs.
 #[async_trait]
 pub trait JobIndex: Send + Sync {
-    /// Records of one status, without payloads. Statuses that need attention are sorted by when the job is due or ended,
-    /// latest first. Others come in no order, by reading the table.
+    /// Records of one status, without payloads. Statuses that need attention are sorted by when the job is due or
+    /// ended, latest first. Others come in no order, by reading the table.
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError>;
 
-    /// Parked records that are due by an instant, with payloads, roughly the soonest first. One that was dispatched a
-    /// moment ago may still be among them.
+    /// Parked records that are due by an instant, with payloads, roughly the soonest first. A record that was just
+    /// dispatched may still be among them.
     async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError>;
 
     /// Finished jobs, latest first.

@@ -5,8 +5,8 @@
 //! each request costs money.
 //!
 //! `CorePorts` holds what the engine needs and knows no job family. A family defines its own ports, and
-//! `families::Ports` adds one field for each. Whatever needs a port takes it from there: a new family adds a
-//! field, not a bag of its own.
+//! `families::Ports` adds one field for each. All code takes its ports from there: a new family adds a
+//! field, not a struct of its own.
 
 mod control;
 mod core;

@@ -11,7 +11,7 @@ use crate::job::{JobId, JobRecord, JobStatus, Revision};
 use crate::paging::Page;
 use crate::ports::{HistoryEntry, ServiceError};
 
-/// Removes finished jobs. The caller decides which; an adapter checks that they have not changed since, and touches
+/// Removes finished jobs. The caller chooses them; an adapter checks that they have not changed since, and touches
 /// nothing else.
 #[async_trait]
 pub trait JobPruner: Send + Sync {
@@ -19,14 +19,14 @@ pub trait JobPruner: Send + Sync {
     async fn page(&self, cursor: Option<&str>) -> Result<Page<Archived>, ServiceError>;
 
     /// Deletes the records and payloads of these jobs, each if its record has not changed since. Returns, in order,
-    /// whether it was deleted.
+    /// which were deleted.
     async fn remove(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>>;
 
     /// Removes the details of these jobs, as [`JobRecord::trimmed`] does, each if its record has not changed since.
-    /// Returns, in order, whether they were removed.
+    /// Returns, in order, which were trimmed.
     async fn trim(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>>;
 
-    /// Deletes parts of the history. The answers are in order.
+    /// Deletes parts of the history. The results are in order.
     async fn remove_history(&self, parts: &[HistoryPart]) -> Vec<Result<(), ServiceError>>;
 }
 
@@ -48,11 +48,11 @@ pub struct FinishedJob {
     pub status: JobStatus,
     /// When.
     pub completed_at: DateTime<Utc>,
-    /// The revision of its record when it was read.
+    /// The revision of its record at the read.
     pub revision: Revision,
     /// Whether its message is in a dead-letter queue, and may be redriven.
     pub dead_lettered: bool,
-    /// Whether its details were removed before.
+    /// Whether an earlier cleanup removed its details.
     pub trimmed: bool,
     /// Where the adapter keeps its payload, if not in the record: for the adapter alone.
     pub payload_place: Option<String>,
@@ -74,7 +74,7 @@ impl FinishedJob {
         })
     }
 
-    /// Whether this record is still the one that was seen.
+    /// Whether this record has not changed since the read.
     #[must_use]
     pub fn is_still(&self, record: &JobRecord) -> bool {
         record.status == self.status && record.revision == self.revision

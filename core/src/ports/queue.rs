@@ -1,7 +1,7 @@
 //! The queues in which jobs wait.
 //!
-//! An unfinished job is always covered by a message, or by an entry in the due index once it is parked. The order of a
-//! worker's calls keeps that true: it makes the new cover before it drops the old.
+//! A message always covers an unfinished job; once the job is parked, an entry in the due index does. The order of a
+//! worker's calls ensures that: it makes the new cover before it drops the old one.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::job::bounds::MAX_SEND_DELAY;
 use crate::job::{JobRecord, Queue};
 use crate::message::JobMessage;
 
-/// The queues, each with its dead-letter queue. Answers are in the order of the requests.
+/// The queues, each with its dead-letter queue. Results are in the order of the requests.
 #[async_trait]
 pub trait JobQueue: Send + Sync {
     /// Sends messages.
@@ -23,7 +23,7 @@ pub trait JobQueue: Send + Sync {
     /// Changes the visibility timeout of received messages.
     async fn change_visibility(&self, deferrals: &[VisibilityChange]) -> Vec<Result<(), ServiceError>>;
 
-    /// Deletes received messages before their batch is answered; the answer deletes the others.
+    /// Deletes received messages before the worker returns their batch result, which deletes the others.
     async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), ServiceError>>;
 
     /// Copies messages to the dead-letter queues of their queues, with the reason as a message attribute.
@@ -57,7 +57,7 @@ impl Outgoing {
         Self::encoded(job, job.encode(), queue, now)
     }
 
-    /// The message of a job whose body was encoded before.
+    /// The message of a job with this encoded body.
     pub(crate) fn encoded(job: &JobMessage, body: String, queue: Queue, now: DateTime<Utc>) -> Self {
         let wait = (job.due_at - now).to_std().unwrap_or_default();
         Self { queue, body, delay: wait.min(MAX_SEND_DELAY), group: job.group() }
@@ -89,7 +89,7 @@ pub struct ReceivedMessage {
     pub body: String,
     /// When it was sent.
     pub sent_at: DateTime<Utc>,
-    /// How often it was received, this time included.
+    /// Its receive count, including this receive.
     pub receive_count: u32,
     /// Its message group.
     pub group: Option<String>,
@@ -120,7 +120,7 @@ pub struct Receipt {
 pub struct DeadLetter {
     /// The message.
     pub message: ReceivedMessage,
-    /// Why nobody can run it.
+    /// Why no worker can run it.
     pub reason: String,
 }
 
@@ -138,7 +138,7 @@ pub struct DeadLettered {
     /// Why it is there; absent if SQS moved it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When it was put there.
+    /// When it arrived there.
     pub sent_at: DateTime<Utc>,
     /// Its body.
     pub body: String,

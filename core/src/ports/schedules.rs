@@ -1,8 +1,8 @@
 //! The store of schedules.
 //!
-//! Two ticks may fire schedules at once, or one may die half way. So a schedule's state is written on the condition of
-//! the revision that it was made from. A tick finds the schedules that are due by their next instant: reading every
-//! schedule each minute would cost a read for each.
+//! Two ticks may fire schedules at once, or one may die half way. So each write of a state is conditional on the
+//! revision that it follows. An index by next instant gives a tick the due schedules: reading all schedules each minute
+//! would cost one read per schedule.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -16,7 +16,7 @@ use crate::schedule::{Schedule, ScheduleState};
 #[async_trait]
 pub trait ScheduleStore: Send + Sync {
     /// Writes a schedule and its state: a new one if `replacing` is `None`, otherwise over the one with this revision.
-    /// Returns whether it was written; it is not if another writer was faster.
+    /// Returns `false` if another writer was faster.
     async fn put(&self, stored: &StoredSchedule, replacing: Option<u64>) -> Result<bool, ServiceError>;
 
     /// Reads one.
@@ -28,12 +28,12 @@ pub trait ScheduleStore: Send + Sync {
     /// Deletes one. Returns whether it was there.
     async fn delete(&self, id: &ScheduleId) -> Result<bool, ServiceError>;
 
-    /// Schedules whose next occurrence is at or before an instant, roughly the soonest first. One that was advanced a
-    /// moment ago may still be among them, in its old state.
+    /// Schedules whose next occurrence is at or before an instant, roughly the soonest first. A schedule that was
+    /// just advanced may still be among them, in its old state.
     async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, ServiceError>;
 
-    /// Writes the states of schedules, each if it still has the revision before its new one. Returns, in order, which
-    /// were written. One that an earlier try wrote counts as written.
+    /// Writes the states of schedules, each if the stored one has the previous revision. Returns, in order, which
+    /// were written. A state that an earlier try wrote counts as written.
     async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, ServiceError>>;
 }
 

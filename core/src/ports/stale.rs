@@ -1,4 +1,4 @@
-//! Queue depths, and messages that have waited too long.
+//! Queue depths, and stale messages.
 
 use async_trait::async_trait;
 
@@ -24,7 +24,7 @@ pub struct QueueDepth {
 }
 
 impl QueueDepth {
-    /// The messages that wait.
+    /// The waiting messages.
     #[must_use]
     pub const fn waiting(&self) -> u64 {
         self.visible + self.delayed
@@ -37,6 +37,6 @@ pub trait StaleMessages: Send + Sync {
     /// Receives some messages, at most ten, and hides them for about a minute.
     async fn receive(&self, queue: Queue) -> Result<Vec<ReceivedMessage>, ServiceError>;
 
-    /// Deletes received messages. The answers are in order.
+    /// Deletes received messages. The results are in order.
     async fn delete(&self, messages: &[ReceivedMessage]) -> Vec<Result<(), ServiceError>>;
 }

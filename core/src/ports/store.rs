@@ -16,8 +16,8 @@ use crate::job::{Claim, ClaimId, JobId, JobRecord, JobStatus, Queue, Revision, m
 
 /// A store of job records.
 ///
-/// An outer error means that nothing is known of the whole call. An inner error means that of one record. Either way
-/// the write may have happened. Every write can be repeated safely.
+/// After an outer error, the outcome of the whole call is unknown; after an inner error, that of one record. Either
+/// way the write may have happened. Every write can be repeated safely.
 #[async_trait]
 pub trait JobStore: Send + Sync {
     /// Writes records that must not exist yet, payloads included.
@@ -29,17 +29,17 @@ pub trait JobStore: Send + Sync {
     /// The returned record may lack the payload: the message has it.
     async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, ServiceError>>;
 
-    /// Writes how claimed jobs ended, each under its fence, with their history entries and counters, in as few requests
-    /// as the service allows. The answers are in the order of the settlements.
+    /// Writes the outcomes of claimed jobs, each under its fence, with their history entries and counters, in as few
+    /// requests as the service allows. The results are in the order of the settlements.
     ///
-    /// A settlement that an earlier try wrote is settled, and is not listed or counted again. Nor is one whose lease was
-    /// lost.
+    /// A settlement that an earlier try wrote is settled, and is not listed or counted again. Nor is one whose lease
+    /// was lost.
     ///
     /// Never writes a definition or `cancel_requested`: those may have changed meanwhile.
     async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>>;
 
-    /// Writes whole records except their payloads, each if the stored one still has the revision before. One that an
-    /// earlier try wrote counts as replaced.
+    /// Writes whole records except their payloads, each if the stored one still has the previous revision. A record
+    /// that an earlier try wrote counts as replaced.
     async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>>;
 
     /// [Replaces](Self::replace_all) one record.
@@ -51,14 +51,14 @@ pub trait JobStore: Send + Sync {
     /// Reads records, payloads included, in the order of the ids.
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError>;
 
-    /// Which of these jobs somebody has asked to [cancel](JobRecord::cancel_requested) while they run.
+    /// Which of these jobs have a request to [cancel](JobRecord::cancel_requested) while they run.
     ///
-    /// Workers ask every few seconds about the same jobs. So the read may miss the latest writes, and may leave out jobs
-    /// that the service did not return.
+    /// Workers ask every few seconds about the same jobs. So the read may miss the latest writes, and may leave out
+    /// jobs that the service did not return.
     async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, ServiceError>;
 }
 
-/// The answer to one insert.
+/// The outcome of one insert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InsertOutcome {
     /// It was written.
@@ -80,7 +80,7 @@ pub struct ClaimRequest {
     pub now: DateTime<Utc>,
 }
 
-/// The answer to one claim.
+/// The outcome of one claim.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClaimOutcome {
     /// The job is claimed; this is its record with the claim.
@@ -100,7 +100,7 @@ pub enum Fence {
     Absent,
 }
 
-/// How one job ended, or why it waits again.
+/// The outcome of one attempt: how the job ended, or why it waits again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settlement {
     /// The condition.
@@ -110,7 +110,7 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// Whether the stored record shows that an earlier try wrote this settlement and its answer was lost: the same claim
+    /// Whether an earlier try wrote this settlement and only its answer was lost: in the stored record, the same claim
     /// ended in the same way.
     #[must_use]
     pub fn is_written_in(&self, current: &JobRecord) -> bool {
@@ -152,7 +152,7 @@ impl SettleBatch {
     }
 }
 
-/// A finished job, as it is listed.
+/// A finished job, as lists show it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryEntry {
@@ -166,7 +166,7 @@ pub struct HistoryEntry {
     pub queue: Queue,
     /// The number of its last attempt.
     pub attempt: u32,
-    /// How long that took, in milliseconds.
+    /// How long that attempt took, in milliseconds.
     #[serde(with = "millis")]
     pub execution_time: Duration,
     /// When it ended.
@@ -207,7 +207,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// What one settled record counts for.
+    /// The counters for one settled record.
     #[must_use]
     pub fn of(record: &JobRecord) -> Self {
         let mut counters = Self::default();
@@ -222,7 +222,7 @@ impl Counters {
         counters
     }
 
-    /// Adds another's figures to these.
+    /// Adds the figures of other counters.
     pub fn add(&mut self, other: &Self) {
         self.completed += other.completed;
         self.failed += other.failed;
@@ -232,16 +232,16 @@ impl Counters {
     }
 }
 
-/// The answer to one settlement.
+/// The outcome of one settlement.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SettleOutcome {
     /// It was written, now or by an earlier try whose answer was lost.
     Settled,
-    /// The lease was lost to another worker; this is the stored record, if any.
+    /// Another worker has the lease; this is the stored record, if any.
     Fenced(Option<Box<JobRecord>>),
 }
 
-/// The answer to one replacement.
+/// The outcome of one replacement.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReplaceOutcome {
     /// It was written.

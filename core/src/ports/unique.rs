@@ -10,8 +10,8 @@ use crate::unique::KeyHold;
 pub trait UniqueKeys: Send + Sync {
     /// Takes keys, each on its condition. The answers are in order. No key may be named twice.
     ///
-    /// A key that is already held exactly as requested counts as taken, so repeating a try whose answer was lost
-    /// succeeds. An earlier hold of the same job is answered like another job's hold; the job may replace it.
+    /// A key that is already held exactly as requested counts as taken, so repeating a request after a lost answer
+    /// succeeds. An earlier hold of the same job returns the same as another job's hold; the job may replace it.
     async fn hold(&self, claims: &[KeyClaim]) -> Vec<Result<KeyOutcome, ServiceError>>;
 }
 
@@ -24,11 +24,11 @@ pub struct KeyClaim {
     pub replacing: Option<KeyHold>,
 }
 
-/// The answer to a request for a key.
+/// The outcome of a request for a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyOutcome {
-    /// It is held as requested.
+    /// The job holds it as requested.
     Held,
-    /// It is held otherwise: by another job, or by the same job since an earlier time.
+    /// Another job holds it, or the same job since an earlier time.
     Taken(KeyHold),
 }

@@ -37,7 +37,7 @@ fn doubled(base: Duration, cap: Duration, retries: u32) -> Duration {
     wait
 }
 
-/// From nothing over the shortest and the usual to more than there is time.
+/// From zero, through the shortest and the usual, to more than the longest possible wait.
 fn wait() -> impl Strategy<Value = Duration> {
     prop_oneof![
         Just(Duration::ZERO),
@@ -53,7 +53,7 @@ fn retries() -> impl Strategy<Value = u32> {
     prop_oneof![0_u32..130, any::<u32>()]
 }
 
-/// Every policy that there can be, with full jitter.
+/// Every possible policy, with full jitter.
 fn policy() -> impl Strategy<Value = RetryPolicy> {
     (0..=MAX_RETRIES, wait(), wait())
         .prop_map(|(retries, a, b)| RetryPolicy::new(retries, a.min(b), a.max(b)).unwrap())

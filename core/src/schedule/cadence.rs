@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::{Cron, Interval};
 use crate::invalid::Invalid;
 
-/// When a schedule's occurrences are.
+/// When a schedule fires.
 ///
 /// ```
 /// use lambda_jobs_core::schedule::Cadence;

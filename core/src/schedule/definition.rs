@@ -15,9 +15,9 @@ use crate::message::{JobMessage, MAX_BODY_BYTES};
 /// The job that each occurrence of a schedule makes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobTemplate {
-    /// Its handler, its payload and its terms.
+    /// Its handler, its payload and its settings.
     pub spec: JobSpec,
-    /// The queue it waits in; if absent, its handler, its family or its priority decides.
+    /// Its queue; if absent, its handler, its family or its priority decides.
     pub queue: Option<Queue>,
 }
 
@@ -53,7 +53,7 @@ impl JobTemplate {
         Ok(())
     }
 
-    /// How large the message of an occurrence is.
+    /// The size of an occurrence's message.
     fn message_bytes(&self, schedule: &ScheduleId) -> usize {
         let due_at = DateTime::UNIX_EPOCH;
         let Ok(id) = schedule.job_at(due_at) else { return usize::MAX };
@@ -86,32 +86,32 @@ fn check_timeout(timeout: Duration) -> Result<(), Invalid> {
     Err(Invalid::new("timeout", expected, format!("{} ms", timeout.as_millis())))
 }
 
-/// What a schedule is made of; [`Schedule::new`] checks it.
+/// The fields of a schedule; [`Schedule::new`] checks them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScheduleSpec {
     /// Its identity.
     pub id: ScheduleId,
     /// The job that each occurrence makes.
     pub job: JobTemplate,
-    /// When its occurrences are.
+    /// When it fires.
     pub cadence: Cadence,
     /// The time zone of a cron.
     pub zone: Zone,
     /// What happens to a local time that a clock change skips.
     pub gap: Gap,
-    /// What happens to a local time that comes twice.
+    /// What happens to a local time that occurs twice.
     pub repeat: Repeat,
     /// What happens to an occurrence while the last one is unfinished.
     pub overlap: Overlap,
-    /// What happens to occurrences that could not be made in time.
+    /// What happens to missed occurrences.
     pub missed: Missed,
-    /// How far back missed occurrences are made, 1 s to [`Schedule::MAX_WINDOW`].
+    /// How old a missed occurrence may be to be made still, 1 s to [`Schedule::MAX_WINDOW`].
     pub window: Duration,
-    /// Whether it fires at all.
+    /// Whether it fires.
     pub enabled: bool,
-    /// The first instant it may fire at, in whole seconds; a rate counts from it.
+    /// The first instant at which it may fire, in whole seconds; a rate counts from it.
     pub start: Option<DateTime<Utc>>,
-    /// The last instant it may fire at, in whole seconds.
+    /// The last instant at which it may fire, in whole seconds.
     pub end: Option<DateTime<Utc>>,
 }
 
@@ -177,7 +177,7 @@ impl Schedule {
         Ok(Self(ScheduleSpec { start, end, ..spec }))
     }
 
-    /// What it is made of, to make another of it.
+    /// Its fields, for making a changed schedule.
     #[must_use]
     pub fn into_spec(self) -> ScheduleSpec {
         self.0

@@ -37,8 +37,7 @@ impl Interval {
         Duration::from_secs(self.0.into())
     }
 
-    /// The first instant after `after` that is a whole number of intervals from `anchor`, from the
-    /// anchor itself on.
+    /// The first instant after `after` that is `anchor` or a whole number of intervals after it.
     pub(super) fn next_after(self, anchor: DateTime<Utc>, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let step = i64::from(self.0);
         let elapsed = after.timestamp() - anchor.timestamp();
@@ -47,7 +46,7 @@ impl Interval {
         DateTime::from_timestamp(seconds, 0)
     }
 
-    /// In whole minutes, if it is a number of them.
+    /// The interval in whole minutes; `None` if it has a fraction.
     pub(super) fn in_minutes(self) -> Option<u32> {
         self.0.is_multiple_of(60).then_some(self.0 / 60)
     }
@@ -101,7 +100,7 @@ impl TryFrom<Duration> for Interval {
     }
 }
 
-/// As it is written: `1 hour`, `90 minutes`.
+/// The written form: `1 hour`, `90 minutes`.
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, seconds) =

@@ -13,7 +13,7 @@ use crate::job::{Priority, Queue, millis};
 
 impl Schedule {
     /// Reads a schedule that a user wrote. Durations are in milliseconds, instants in RFC 3339; only `id`,
-    /// `cron` or `rate`, and `job.name` are required. A field that no schedule has is refused.
+    /// `cron` or `rate`, and `job.name` are required. An unknown field is an error.
     ///
     /// ```
     /// use lambda_jobs_core::schedule::Schedule;
@@ -32,7 +32,7 @@ impl Schedule {
     }
 }
 
-/// As it was stored: a field that this release does not know was written by a newer one, and is ignored.
+/// Reads a stored schedule. Ignores unknown fields, which a newer release wrote.
 impl<'de> Deserialize<'de> for Schedule {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         read(Value::deserialize(from)?, Unknown::Ignore).map_err(serde::de::Error::custom)
@@ -109,7 +109,7 @@ fn job_template(mut fields: Fields, unknown: Unknown) -> Result<JobTemplate, Inv
     Ok(job)
 }
 
-/// The fields of an object that were not read yet. `null` counts as absent.
+/// The unread fields of an object. `null` counts as absent.
 struct Fields {
     rest: Map<String, Value>,
     read: Vec<&'static str>,

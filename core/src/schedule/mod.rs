@@ -6,8 +6,8 @@
 //! job is named after its instant, so making it again makes nothing new.
 //!
 //! A missed occurrence follows the schedule's `missed` policy, no further back than tombstones last: an older
-//! job id would not be recognized as a duplicate. A schedule that is changed, disabled or deleted cancels the
-//! jobs that it made ahead and would not make any more.
+//! job id would not be recognized as a duplicate. Changing, disabling or deleting a schedule cancels the
+//! jobs that it made ahead and would no longer make.
 //!
 //! | defaults | |
 //! | --- | --- |
@@ -44,6 +44,6 @@ pub use preview::{MAX_PREVIEW, Preview, PreviewItem, preview};
 pub use view::JobSchedule;
 pub use zone::Zone;
 
-/// How far ahead of its time an occurrence's job is made: two ticks of the dispatcher may be two minutes apart, and one
-/// may be lost.
+/// How early the dispatcher makes an occurrence's job: two ticks may be 2 minutes apart, and one may be
+/// lost.
 pub const LOOK_AHEAD: std::time::Duration = std::time::Duration::from_mins(5);

@@ -1,4 +1,4 @@
-//! What is unusual about an occurrence, in words.
+//! Why an occurrence differs from its expression, in words.
 
 use std::fmt;
 
@@ -8,20 +8,20 @@ use chrono::{NaiveDate, NaiveDateTime, Timelike};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
-    /// The local time that was meant does not come: the clocks are put forward over it.
+    /// The intended local time does not exist: the clocks go forward over it.
     Moved {
-        /// The time that was meant.
+        /// The intended time.
         from: NaiveDateTime,
     },
-    /// The local time comes twice; this is its only occurrence, the first time.
+    /// The local time occurs twice; only the first time fires.
     FirstPassOnly,
-    /// The local time comes twice; this is the first time.
+    /// The local time occurs twice; this is the first time.
     FirstPass,
-    /// The local time comes twice; this is the second time.
+    /// The local time occurs twice; this is the second time.
     SecondPass,
     /// Months between this occurrence and the next lack the intended day.
     ShortMonths(
-        /// Each of them.
+        /// The missing days.
         Vec<MissingDay>,
     ),
 }
@@ -50,7 +50,7 @@ impl fmt::Display for Note {
 pub struct MissingDay {
     /// The first day of the month.
     pub month: NaiveDate,
-    /// The day that it lacks.
+    /// The missing day.
     pub day: u32,
 }
 
@@ -61,30 +61,30 @@ impl fmt::Display for MissingDay {
     }
 }
 
-/// Something in the time of a preview that the schedule's owner may not expect.
+/// A surprise for the schedule's owner, in the time that a preview spans.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// A local time does not come, and its occurrence is left out.
+    /// A local time does not exist, and its occurrence is skipped.
     Skipped {
-        /// The time that was meant.
+        /// The intended time.
         local: NaiveDateTime,
     },
-    /// A local time does not come, and its occurrence comes later.
+    /// A local time does not exist, and its occurrence moves to a later time.
     Moved {
-        /// The time that was meant.
+        /// The intended time.
         from: NaiveDateTime,
-        /// The time it has become.
+        /// The new time.
         to: NaiveDateTime,
     },
-    /// A local time comes twice.
+    /// A local time occurs twice.
     Repeated {
         /// The time.
         local: NaiveDateTime,
         /// Whether it has two occurrences.
         both: bool,
     },
-    /// A month lacks the day that was meant, and has no occurrence for it.
+    /// A month lacks the intended day, and has no occurrence for it.
     ShortMonth(
         /// The month and the day.
         MissingDay,

@@ -1,9 +1,9 @@
 //! The occurrences of a schedule, in order.
 //!
-//! Cron speaks of local times, and a zone maps local times to instants with holes and folds. So the walk takes the
-//! matching local times one by one from a calendar without a zone, and the policies turn each into no instant, one or
-//! two. The result depends only on the schedule, never on where the walk began: that makes an occurrence's id the same
-//! however often it is calculated.
+//! Cron matches local times, and a zone maps local times to instants with gaps and repeats. So the walk takes the
+//! matching local times one by one from a calendar without a zone, and the policies turn each into zero, one or two
+//! instants. The result depends only on the schedule, never on where the walk began, so each calculation gives an
+//! occurrence the same id.
 
 use std::collections::VecDeque;
 
@@ -16,11 +16,11 @@ use crate::clock::whole_second;
 /// One time at which a schedule fires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occurrence {
-    /// When, in whole seconds.
+    /// The instant, in whole seconds.
     pub instant: DateTime<Utc>,
     /// The local time in the schedule's zone.
     pub local: NaiveDateTime,
-    /// What is unusual about it.
+    /// Why it differs from the expression, if it does.
     pub note: Option<Note>,
 }
 
@@ -75,7 +75,7 @@ pub fn latest_between(schedule: &Schedule, from: DateTime<Utc>, before: DateTime
     Some(best)
 }
 
-/// The instant from which "after" includes this one.
+/// One nanosecond earlier, so that a search after it includes this instant.
 pub(super) fn just_before(instant: DateTime<Utc>) -> DateTime<Utc> {
     instant.checked_sub_signed(TimeDelta::nanoseconds(1)).unwrap_or(instant)
 }
@@ -84,7 +84,7 @@ pub(super) fn just_before(instant: DateTime<Utc>) -> DateTime<Utc> {
 #[derive(Debug)]
 pub(super) enum Firing {
     At(Occurrence),
-    /// Its turn would be at this instant.
+    /// The instant at which it would have occurred.
     Skipped {
         local: NaiveDateTime,
         at: DateTime<Utc>,
@@ -123,13 +123,13 @@ struct Walk<'a> {
     gap: Gap,
     repeat: Repeat,
     by_elapsed_time: bool,
-    /// Where the search for local times goes on.
+    /// Where the search for local times continues.
     from: Option<NaiveDateTime>,
-    /// The last instant that came out: nothing at or before it may follow.
+    /// The last returned instant: every later result comes after it.
     last: DateTime<Utc>,
-    /// The next local time, whose turn comes after the repeated ones that are before it.
+    /// The next local time. Earlier repeated times come before it.
     ahead: Option<(DateTime<Utc>, Firing)>,
-    /// The second passes of local times that are behind already, in order.
+    /// The second passes of earlier local times, in order.
     second_passes: VecDeque<Occurrence>,
 }
 
@@ -149,7 +149,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// The next local time that matches, and the first instant that it stands for.
+    /// The next matching local time, and its first instant.
     fn advance(&mut self) -> Option<(DateTime<Utc>, Firing)> {
         loop {
             let local = self.cron.next_match(self.from?);
@@ -196,7 +196,7 @@ impl Iterator for Walk<'_> {
                 _ => self.ahead.take()?.1,
             };
             match &firing {
-                // Several local times of a gap come together at its end, and only there.
+                // Several local times of a gap share one instant, its end; no others coincide.
                 Firing::At(occurrence) if occurrence.instant <= self.last => {}
                 Firing::At(occurrence) => {
                     self.last = occurrence.instant;

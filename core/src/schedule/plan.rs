@@ -1,7 +1,7 @@
 //! What one tick does for a schedule: which occurrences to make now, and what to remember.
 //!
 //! Ticks come about once a minute. They may be late, doubled, lost or killed half way. So the state is only a cursor:
-//! every occurrence before [`ScheduleState::next_at`] is decided, and none from it on. The dispatcher makes the jobs
+//! all occurrences before [`ScheduleState::next_at`] are decided, and no later ones. The dispatcher makes the jobs
 //! first and writes the state second, on the condition of its revision. A crash in between makes the same occurrences
 //! again, under the same ids.
 
@@ -13,19 +13,19 @@ use serde::{Deserialize, Serialize};
 use super::occurrence::just_before;
 use super::{Missed, Occurrence, Schedule, latest_between, next, occurrences_after};
 
-/// How late an occurrence may be made without being missed: ticks may be two minutes apart.
+/// How late an occurrence may be before it counts as missed: ticks may be 2 minutes apart.
 pub const GRACE: Duration = Duration::from_mins(3);
 
 /// The state of a schedule between firings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduleState {
-    /// Counts the changes. A write is conditional on it, so nobody's change is lost.
+    /// Counts the changes. A write is conditional on it, so no change is lost.
     pub revision: u64,
-    /// The last occurrence that was made.
+    /// The last occurrence made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<DateTime<Utc>>,
-    /// The next occurrence to make; none while the schedule is disabled and after its end.
+    /// The next occurrence to make; `None` while the schedule is disabled, and after its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<DateTime<Utc>>,
 }
@@ -38,8 +38,8 @@ impl ScheduleState {
         Self { revision: 0, last: None, next_at: next_if_enabled(schedule, now) }
     }
 
-    /// The state after a change of the schedule. If its times stay the same, it goes on where it was. Otherwise it goes
-    /// on with the first new occurrence after now. Occurrences while it was disabled don't count as missed.
+    /// The state after a change of the schedule. If its times stay the same, so does its cursor. Otherwise it
+    /// continues with the first new occurrence after now. Occurrences while it was disabled don't count as missed.
     #[must_use]
     pub fn revised(&self, old: &Schedule, new: &Schedule, now: DateTime<Utc>) -> Self {
         let next_at =
@@ -59,12 +59,12 @@ fn same_times(old: &Schedule, new: &Schedule) -> bool {
     old.cadence == new.cadence && times(old) == times(new)
 }
 
-/// Missed occurrences that are not made.
+/// Missed occurrences that will not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassedOver {
     /// The first of them.
     pub from: DateTime<Utc>,
-    /// All of them are before this.
+    /// The end of the range, excluded.
     pub before: DateTime<Utc>,
 }
 
@@ -73,7 +73,7 @@ pub struct PassedOver {
 pub struct Plan {
     /// The occurrences to make, in order; some may be due a little later.
     pub due: Vec<Occurrence>,
-    /// The missed occurrences that are not made.
+    /// The missed occurrences that will not run.
     pub passed_over: Option<PassedOver>,
     /// Whether the limit cut the plan short: plan again with the next state, at once if there is time.
     pub more: bool,
@@ -114,8 +114,8 @@ pub fn plan(
     settled(state, due, passed_over, next_at, next_at.is_some_and(|at| at <= until))
 }
 
-/// The missed occurrence that runs for all others, if the policy wants one, and the instant from which on occurrences
-/// are made one by one.
+/// The missed occurrence that stands for all others, if the policy wants one, and the first instant from which
+/// occurrences are made one by one.
 fn missed(
     schedule: &Schedule,
     cursor: DateTime<Utc>,

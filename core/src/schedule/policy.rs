@@ -17,7 +17,7 @@ macro_rules! policy {
         impl $name {
             const ALL: &[(&'static str, Self)] = &[$(($text, Self::$variant)),+];
 
-            /// The policy as it is written.
+            /// The written form.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }
@@ -66,50 +66,50 @@ fn one_of(names: &[&str]) -> String {
 }
 
 policy! {
-    /// A local time that does not come, because the clocks are put forward over it. Holds for a cron with
+    /// A local time that does not exist, because the clocks go forward over it. Applies to a cron with
     /// fixed hours; see [`Cron::goes_by_elapsed_time`](super::Cron::goes_by_elapsed_time).
     Gap, "gap", {
-        /// Its occurrence is left out.
+        /// Skips the occurrence.
         Skip = "skip",
-        /// Its occurrence comes at the first instant after the gap, so that a daily job runs every day.
+        /// Moves the occurrence to the first instant after the gap, so that a daily job runs every day.
         #[default]
         Next = "next",
     }
 }
 
 policy! {
-    /// A local time that comes twice, because the clocks are put back over it. Holds for a cron with fixed
+    /// A local time that occurs twice, because the clocks go back over it. Applies to a cron with fixed
     /// hours, like [`Gap`].
     Repeat, "repeat", {
-        /// It has one occurrence, at its first pass.
+        /// Fires once, at the first pass.
         #[default]
         First = "first",
-        /// It has two.
+        /// Fires twice.
         Both = "both",
     }
 }
 
 policy! {
-    /// An occurrence that comes while the last one is unfinished.
+    /// An occurrence that is due while the last one is unfinished.
     Overlap, "overlap", {
-        /// It runs beside the last one.
+        /// Runs it beside the last one.
         #[default]
         Allow = "allow",
-        /// It is left out.
+        /// Skips it.
         Skip = "skip",
     }
 }
 
 policy! {
-    /// Occurrences that were not made in time, because no tick ran or a service failed.
+    /// Occurrences that were missed, because no tick ran or a service failed.
     Missed, "missed", {
-        /// They are left out.
+        /// Skips them.
         Skip = "skip",
-        /// The latest of them is made, unless a newer one is due too: a report that was missed for three days is
+        /// Runs the latest of them, unless a newer one is due too: a report that was missed for 3 days is
         /// written once.
         #[default]
         Latest = "latest",
-        /// All of them are made.
+        /// Runs all of them.
         All = "all",
     }
 }

@@ -1,4 +1,4 @@
-//! What a schedule will do, for people to check before it does.
+//! The next occurrences of a schedule, for people to check in advance.
 
 use std::collections::VecDeque;
 
@@ -18,7 +18,7 @@ pub const MAX_PREVIEW: usize = 1000;
 pub struct Preview {
     /// The occurrences, in order.
     pub occurrences: Vec<PreviewItem>,
-    /// What the schedule's owner may not expect, in order.
+    /// Surprises for the schedule's owner, in order.
     #[serde(serialize_with = "as_texts")]
     pub warnings: Vec<Warning>,
 }
@@ -43,7 +43,7 @@ impl From<Occurrence> for PreviewItem {
 }
 
 /// The first `count` occurrences from `from` on, at most [`MAX_PREVIEW`], whether the schedule is enabled or
-/// not. The warnings reach as far as the occurrence after the last one listed.
+/// not. The warnings reach up to the occurrence after the last listed one.
 ///
 /// ```
 /// use lambda_jobs_core::schedule::{Gap, JobTemplate, Schedule, ScheduleSpec, preview};
@@ -91,7 +91,7 @@ pub fn preview(schedule: &Schedule, from: DateTime<Utc>, count: usize) -> Previe
     Preview { occurrences, warnings: warnings.into_iter().map(|(_, warning)| warning).collect() }
 }
 
-/// Adds a warning, one of a kind for a day.
+/// Adds a warning, at most one of each kind for a day.
 fn warn(warnings: &mut Vec<(NaiveDateTime, Warning)>, local: NaiveDateTime, warning: Warning) {
     let kind = std::mem::discriminant(&warning);
     let known = warnings
@@ -117,8 +117,8 @@ fn warning_of(schedule: &Schedule, occurrence: &Occurrence) -> Option<(NaiveDate
     }
 }
 
-/// The days that were named one by one and that months of this time lack. A range such as 1-31 means
-/// whatever days there are.
+/// The days that the cron lists one by one and that some of these months lack. A range such as 1-31 means
+/// all existing days, so it lacks none.
 fn missing_days(schedule: &Schedule, from: NaiveDateTime, until: NaiveDateTime) -> Vec<MissingDay> {
     let Cadence::Cron(cron) = &schedule.cadence else { return Vec::new() };
     let fields = cron.fields();
@@ -138,7 +138,7 @@ fn missing_days(schedule: &Schedule, from: NaiveDateTime, until: NaiveDateTime) 
         .collect()
 }
 
-/// Notes at the occurrence before a missing one that it is missing.
+/// Adds a note about a missing occurrence to the one before it.
 fn note_missing_days(occurrences: &mut [PreviewItem], missing: &[MissingDay]) {
     let mut missing: VecDeque<MissingDay> = missing.iter().copied().collect();
     for index in 0..occurrences.len() {

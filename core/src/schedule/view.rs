@@ -1,4 +1,4 @@
-//! A schedule as callers are shown it.
+//! A schedule, as a caller sees it.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -26,13 +26,13 @@ use crate::invalid::Invalid;
 #[serde(try_from = "String", into = "String")]
 pub struct Zone(Tz);
 
-/// What a local time is in a zone.
+/// How often a local time occurs in a zone.
 pub(super) enum Local {
-    /// It comes once, as nearly every one does.
+    /// Once, as nearly every local time does.
     Once(DateTime<Utc>),
-    /// It comes twice, because the clocks are put back over it.
+    /// Twice: the clocks go back over it.
     Twice(DateTime<Utc>, DateTime<Utc>),
-    /// It does not come, because the clocks are put forward over it, at this instant.
+    /// Never: the clocks go forward over it, at this instant.
     Never(Option<DateTime<Utc>>),
 }
 
@@ -74,8 +74,8 @@ impl Zone {
         }
     }
 
-    /// A local time before every one that comes after `instant`: earlier than the present one if the clocks are about to
-    /// be put back.
+    /// A lower bound for all local times after `instant`: earlier than the present one if the clocks are about to
+    /// go back.
     pub(super) fn earliest_local_after(self, instant: DateTime<Utc>) -> Option<NaiveDateTime> {
         // No zone has ever been two days from another, nor kept an offset for less than three hours.
         let ahead = (0..=16).map(|step| instant.checked_add_signed(TimeDelta::hours(3 * step)));

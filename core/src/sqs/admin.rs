@@ -1,4 +1,4 @@
-//! Queues themselves: creating, describing, changing, purging and deleting them.
+//! Creating, describing, changing, purging and deleting queues.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use super::{
 impl Sqs {
     /// Creates a queue.
     ///
-    /// A queue of that name that has the attributes asked for (whatever its others) is left as it is; one that
-    /// differs in any of them is an error.
+    /// If the queue exists with the requested attributes, the call changes nothing, whatever its other attributes.
+    /// If any requested attribute differs, it is an error.
     ///
     /// ```
     /// use chrono::DateTime;
@@ -83,12 +83,12 @@ impl Sqs {
         self.settled(name, now).map(|queue| queue.counts())
     }
 
-    /// All messages of a queue, in the order in which they came: a view that SQS itself doesn't offer.
+    /// All messages of a queue, in the order of their arrival. SQS itself doesn't offer this view.
     pub fn messages(&self, name: &str) -> Result<Vec<&Message>, SqsError> {
         self.queue(name).map(|queue| queue.messages().collect())
     }
 
-    /// Replaces some of a queue's attributes; none if one of them is refused.
+    /// Replaces some of a queue's attributes. If one value is invalid, replaces none.
     pub fn set_attributes(
         &mut self,
         name: &str,
@@ -111,14 +111,14 @@ impl Sqs {
         Ok(())
     }
 
-    /// Takes tags away from a queue; those that it has not are no error.
+    /// Removes tags from a queue. Missing tags are no error.
     pub fn untag_queue(&mut self, name: &str, keys: &[String]) -> Result<(), SqsError> {
         self.queue_mut(name)?.state.tags.retain(|key, _| !keys.contains(key));
         self.queue_stored(name);
         Ok(())
     }
 
-    /// The names of the queues whose dead-letter queue this is, in order.
+    /// The names of the queues that use this dead-letter queue, in order.
     pub fn dead_letter_sources(&self, name: &str) -> Result<Vec<&str>, SqsError> {
         self.queue(name)?;
         let redrives_here = |queue: &&Queue| {

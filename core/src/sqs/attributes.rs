@@ -1,7 +1,7 @@
 //! A queue's settings.
 //!
-//! On the wire they are a map of strings to strings. Here they are typed and checked, so that a queue that exists has
-//! valid settings; the map is what is stored, so that a stored queue is read with the same checks.
+//! On the wire they are a map of strings to strings. Here they are typed and checked, so every
+//! queue has valid settings. Storage holds the map, so reading a stored queue repeats the checks.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{RedrivePolicy, SqsError, limits};
 
-/// Queue attributes as the wire has them.
+/// Queue attributes in wire form.
 ///
-/// A map of its own, so that literals read well:
+/// A type of its own, so that literals read well:
 ///
 /// ```
 /// use lambda_jobs_core::sqs::AttributeMap;
@@ -29,7 +29,7 @@ impl<const N: usize> From<[(&str, &str); N]> for AttributeMap {
     }
 }
 
-/// A queue's settings, checked.
+/// A queue's checked settings.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,17 +50,17 @@ pub struct QueueAttributes {
     pub delay: Duration,
     /// How long a message is kept, from its first send (`MessageRetentionPeriod`).
     pub retention: Duration,
-    /// How long a receive waits for a message unless it says so itself (`ReceiveMessageWaitTimeSeconds`).
+    /// How long a receive waits for a message, unless it sets its own wait (`ReceiveMessageWaitTimeSeconds`).
     pub receive_wait: Duration,
     /// The longest message, in bytes of body and attributes (`MaximumMessageSize`).
     pub maximum_message_size: usize,
-    /// Where messages go that were received too often (`RedrivePolicy`).
+    /// The dead-letter queue and the maximum receive count (`RedrivePolicy`).
     pub redrive: Option<RedrivePolicy>,
-    /// Attributes that AWS knows and the model has no use for; they are shown as they were set.
+    /// Attributes that AWS knows and the model does not use; they are shown as set.
     pub carried: BTreeMap<String, String>,
 }
 
-/// Attributes that are accepted, shown and without effect.
+/// Attributes that are accepted and shown, but have no effect.
 const CARRIED: [&str; 5] = [
     "KmsDataKeyReusePeriodSeconds",
     "KmsMasterKeyId",
@@ -90,7 +90,7 @@ impl Default for QueueAttributes {
 }
 
 impl QueueAttributes {
-    /// These settings with some replaced; nothing changes if one of them is refused.
+    /// These settings with some replaced; an error if one of the new values is invalid.
     pub fn with(&self, changes: &AttributeMap) -> Result<Self, SqsError> {
         let mut settings = self.clone();
         for (name, value) in &changes.0 {
@@ -99,7 +99,7 @@ impl QueueAttributes {
         Ok(settings)
     }
 
-    /// The settings as the wire has them.
+    /// The settings in wire form.
     #[must_use]
     pub fn to_map(&self) -> AttributeMap {
         let mut map = self.carried.clone();
@@ -125,7 +125,7 @@ impl QueueAttributes {
             "MessageRetentionPeriod" => self.retention = limits::RETENTION.attribute(value)?,
             "ReceiveMessageWaitTimeSeconds" => self.receive_wait = limits::RECEIVE_WAIT.attribute(value)?,
             MESSAGE_SIZE => self.maximum_message_size = message_size(value)?,
-            // An empty text takes the policy away.
+            // An empty text removes the policy.
             REDRIVE if value.is_empty() => self.redrive = None,
             REDRIVE => self.redrive = Some(RedrivePolicy::parse(value)?),
             "FifoQueue" | "ContentBasedDeduplication" if value == "false" => {}

@@ -1,13 +1,13 @@
 //! The rules of batches: at most ten entries, each with an id of its own.
 //!
-//! A batch is refused whole when its form is wrong, and entry by entry otherwise. These are the rules of form; the
+//! SQS refuses a malformed batch whole, and otherwise refuses single entries. These are the rules of form; the
 //! entries themselves go through the single operations, one after the other.
 
 use std::collections::BTreeSet;
 
 use super::{SqsError, limits};
 
-/// Whether a batch with entries of these ids may be read on; `entry` is the kind of entry, as SQS names it.
+/// Checks the number of entries and their ids; `entry` is the kind of entry, as SQS names it.
 ///
 /// ```
 /// use lambda_jobs_core::sqs::batch;
@@ -34,7 +34,7 @@ pub fn check_ids<'a>(ids: impl IntoIterator<Item = &'a str>, entry: &'static str
     }
 }
 
-/// Whether the messages of a batch, of these sizes in bytes, may be sent together.
+/// Checks that messages of these sizes, in bytes, fit into one batch.
 pub fn check_size(sizes: impl IntoIterator<Item = usize>) -> Result<(), SqsError> {
     match sizes.into_iter().sum() {
         size if size > limits::MAX_MESSAGE_BYTES => {

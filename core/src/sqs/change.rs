@@ -1,4 +1,4 @@
-//! What a call changed, for a caller that keeps the queues on disk.
+//! The changes of a call, for a caller that keeps the queues on disk.
 //!
 //! The model holds everything in memory. A caller that writes each change before it answers loses nothing in a crash,
 //! and writes only what changed: one record for a queue, one for a message.
@@ -7,13 +7,13 @@ use super::{Message, QueueState};
 
 /// One record to write or to remove.
 ///
-/// A message's record goes by its id alone: a redrive is a write of the same record with another queue, so that no
-/// crash can fall between a removal here and an arrival there.
+/// Only the id identifies a message's record. A redrive writes the same record with another queue, so a crash can't
+/// lose the message between its removal and its arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A queue is new or changed.
     QueueStored(QueueState),
-    /// A queue is gone; its messages are removed by changes before this one.
+    /// A queue is gone. Earlier changes removed its messages.
     QueueRemoved {
         /// The queue's name.
         name: String,
@@ -29,7 +29,7 @@ pub enum Change {
     },
 }
 
-/// Everything that was kept, for [`Sqs::restore`](super::Sqs::restore); in any order.
+/// All stored records, in any order, for [`Sqs::restore`](super::Sqs::restore).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// The queues.
@@ -39,7 +39,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether nothing was kept.
+    /// Whether there are no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.queues.is_empty() && self.messages.is_empty()

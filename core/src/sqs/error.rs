@@ -1,10 +1,10 @@
-//! What SQS refuses, in its own words.
+//! The errors of SQS, in its own words.
 //!
-//! SDKs choose the typed error by a code, and people read the message. Both are AWS's own, as far as they are known, so
-//! code that was written against the model or the local endpoint meets nothing new on AWS. If AWS's message names
-//! neither the value nor what was expected, ours adds them after AWS's sentence.
+//! SDKs choose the typed error by its code, and people read the message. Both are AWS's own where known, so code that
+//! was written against the model or the local endpoint meets nothing new on AWS. If AWS's message names neither the
+//! value nor the expectation, ours adds them after AWS's sentence.
 
-/// A refusal by SQS.
+/// An error that SQS returns.
 ///
 /// ```
 /// use lambda_jobs_core::sqs::{SqsError, limits};
@@ -22,10 +22,10 @@ pub enum SqsError {
     /// No queue has this name.
     #[error("The specified queue does not exist. Queue: {queue}.")]
     QueueDoesNotExist {
-        /// The name (or the URL) that was asked for.
+        /// The requested name or URL.
         queue: String,
     },
-    /// A queue has this name already, and differs from the one asked for.
+    /// A queue with this name exists, with other attributes.
     #[error(
         "A queue already exists with the same name and a different value for attribute {attribute}. \
          Queue: {queue}, its value: {existing}, the value asked for: {requested}."
@@ -56,12 +56,12 @@ pub enum SqsError {
         /// The parameter.
         parameter: &'static str,
     },
-    /// A queue attribute that SQS doesn't know, or can't be set.
+    /// A queue attribute that SQS doesn't know, or that can't be set.
     #[error("Unknown Attribute {attribute}. Expected one of: {expected}.")]
     InvalidAttributeName {
         /// The name in the request.
         attribute: String,
-        /// The names that were expected.
+        /// The expected names.
         expected: &'static str,
     },
     /// A queue attribute's value is out of range or malformed.
@@ -74,7 +74,7 @@ pub enum SqsError {
         /// What was expected.
         expected: String,
     },
-    /// The body holds characters that XML 1.0 has not.
+    /// The body contains characters that XML 1.0 does not allow.
     #[error(
         "Invalid characters found in the {field}: {found}. Valid unicode characters are \
          #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF."
@@ -90,7 +90,7 @@ pub enum SqsError {
         "One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes. Its size is {size} bytes."
     )]
     MessageTooLong {
-        /// Size of the body and the attributes, in bytes.
+        /// The size of the body and the attributes, in bytes.
         size: usize,
         /// The queue's `MaximumMessageSize`, in bytes.
         limit: usize,
@@ -109,10 +109,10 @@ pub enum SqsError {
         /// The message.
         message_id: String,
     },
-    /// SQS knows it; standard queues or this model don't.
+    /// SQS supports it; standard queues or this model don't.
     #[error("Unsupported operation. {reason}.")]
     UnsupportedOperation {
-        /// What isn't supported, and what is.
+        /// The unsupported feature, and the supported alternative.
         reason: String,
     },
     /// A batch without entries.
@@ -124,13 +124,13 @@ pub enum SqsError {
     /// A batch of more than ten entries.
     #[error("Maximum number of entries per request are 10. You have sent {count}.")]
     TooManyEntriesInBatchRequest {
-        /// How many there were.
+        /// The number of entries.
         count: usize,
     },
-    /// Two entries of a batch have one id.
+    /// Two entries of a batch have the same id.
     #[error("Id {id} repeated.")]
     BatchEntryIdsNotDistinct {
-        /// The id that two entries have.
+        /// The repeated id.
         id: String,
     },
     /// An entry's id is malformed.
@@ -142,12 +142,12 @@ pub enum SqsError {
         /// The id.
         id: String,
     },
-    /// The messages of a batch are too long together.
+    /// The messages of a batch are too large together.
     #[error("Batch requests cannot be longer than {limit} bytes. You have sent {size} bytes.")]
     BatchRequestTooLong {
-        /// Size of all bodies and attributes, in bytes.
+        /// The size of all bodies and attributes, in bytes.
         size: usize,
-        /// The most that a batch may hold, in bytes.
+        /// The largest batch, in bytes.
         limit: usize,
     },
 }
@@ -202,7 +202,7 @@ impl SqsError {
         }
     }
 
-    /// Whether the queue is unknown: the one refusal after which a caller may want to create it.
+    /// Whether the queue does not exist. After this error alone, a caller may want to create it.
     #[must_use]
     pub const fn is_queue_missing(&self) -> bool {
         matches!(self, Self::QueueDoesNotExist { .. })

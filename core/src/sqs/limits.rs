@@ -1,7 +1,7 @@
-//! The ranges that SQS admits, in one place.
+//! The ranges that SQS accepts, in one place.
 //!
-//! Values outside them must be refused here as AWS refuses them: a delay of 901 seconds that works locally would
-//! fail in production. Sources: the API reference of `CreateQueue`, `SendMessage`, `ReceiveMessage` and
+//! The model refuses the same values as AWS. Otherwise a delay of 901 s would work locally and fail in
+//! production. Sources: the API reference of `CreateQueue`, `SendMessage`, `ReceiveMessage` and
 //! `ChangeMessageVisibility`, and "Amazon SQS message quotas" in the Developer Guide.
 
 use std::time::Duration;
@@ -23,15 +23,15 @@ use super::SqsError;
 pub struct Limit {
     /// The parameter's or attribute's name on the wire.
     pub name: &'static str,
-    /// The least, in seconds.
+    /// The minimum, in seconds.
     pub min: u32,
-    /// The most, in seconds.
+    /// The maximum, in seconds.
     pub max: u32,
 }
 
 /// `DelaySeconds`, of a queue or a message.
 pub const DELAY: Limit = Limit { name: "DelaySeconds", min: 0, max: 900 };
-/// `VisibilityTimeout`, of a queue, a receive or a change; also the most since the last receive.
+/// `VisibilityTimeout`, of a queue, a receive or a change; also the maximum since the last receive.
 pub const VISIBILITY_TIMEOUT: Limit = Limit { name: "VisibilityTimeout", min: 0, max: 43_200 };
 /// `MessageRetentionPeriod` of a queue.
 pub const RETENTION: Limit = Limit { name: "MessageRetentionPeriod", min: 60, max: 1_209_600 };
@@ -45,19 +45,19 @@ pub const DEFAULT_VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A new queue's `MessageRetentionPeriod`: four days.
 pub const DEFAULT_RETENTION: Duration = Duration::from_hours(4 * 24);
 
-/// Least `MaximumMessageSize`, in bytes.
+/// The least `MaximumMessageSize`, in bytes.
 pub const MIN_MESSAGE_BYTES: usize = 1024;
-/// Greatest and default `MaximumMessageSize`, and the most a batch may hold: 1 MiB (since August 2025), in bytes.
+/// The greatest and default `MaximumMessageSize`, and the largest batch: 1 MiB (since August 2025), in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
-/// Most message attributes of one message.
+/// The most message attributes of one message.
 pub const MAX_MESSAGE_ATTRIBUTES: usize = 10;
-/// Most messages of one receive, and most entries of one batch.
+/// The most messages of one receive, and the most entries of one batch.
 pub const MAX_BATCH: usize = 10;
-/// Greatest `maxReceiveCount` of a redrive policy.
+/// The greatest `maxReceiveCount` of a redrive policy.
 pub const MAX_RECEIVE_COUNT: u32 = 1000;
-/// Most characters of a queue's name, and of a batch entry's id.
+/// The longest queue name and batch entry id, in characters.
 pub const MAX_NAME_CHARS: usize = 80;
-/// Most characters of a `MessageGroupId`.
+/// The longest `MessageGroupId`, in characters.
 pub const MAX_GROUP_CHARS: usize = 128;
 
 impl Limit {

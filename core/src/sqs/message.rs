@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MessageAttribute, SqsError, limits, message_attribute::check_text};
 
-/// What the sender gave, unchanged for the message's life.
+/// The sender's content, unchanged for the message's life.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageContent {
     /// The body.
@@ -15,7 +15,7 @@ pub struct MessageContent {
     /// Message attributes by name, at most ten.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, MessageAttribute>,
-    /// The message group (`MessageGroupId`): on standard queues, the tenant that fair queues go by.
+    /// The message group (`MessageGroupId`): on standard queues, the tenant, for fair queues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// The system attribute `AWSTraceHeader`.
@@ -23,28 +23,28 @@ pub struct MessageContent {
     pub trace_header: Option<String>,
 }
 
-/// A message as a queue keeps it, complete: a stored message is all that a restart needs.
+/// A complete message, as a queue keeps it. A restart needs nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The message's id, the same for its whole life; a redrive keeps it.
     pub id: String,
     /// The queue that holds the message now.
     pub queue: String,
-    /// Rank by which messages that become visible in one instant are ordered; a redrive gives a new one.
+    /// Orders messages that become visible at the same instant; a redrive gives a new number.
     pub sequence: u64,
-    /// When it was first sent, UTC; retention counts from here.
+    /// When it was first sent, UTC. Its retention starts here.
     pub sent_at: DateTime<Utc>,
-    /// From when it is visible, UTC.
+    /// When it becomes visible, UTC.
     pub visible_at: DateTime<Utc>,
-    /// How often it was received.
+    /// The receive count.
     pub receive_count: u32,
     /// When it was first received, UTC.
     pub first_received_at: Option<DateTime<Utc>>,
     /// When it was last received, UTC.
     pub last_received_at: Option<DateTime<Utc>>,
-    /// The ARN of the queue that it was redriven from.
+    /// The ARN of the queue that moved it to this dead-letter queue.
     pub dead_letter_source: Option<String>,
-    /// What the sender gave.
+    /// The sender's content.
     pub content: MessageContent,
 }
 
@@ -59,9 +59,9 @@ pub struct Message {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SendRequest {
-    /// What the message says.
+    /// The content.
     pub content: MessageContent,
-    /// How long it stays hidden, up to 900 seconds, whole seconds (a fraction rounds up); the queue's own delay if absent.
+    /// The delay: up to 900 s, in whole seconds (a fraction rounds up); the queue's own delay if absent.
     pub delay: Option<Duration>,
 }
 
@@ -73,7 +73,7 @@ impl SendRequest {
     }
 }
 
-/// What to receive.
+/// A request to receive messages.
 ///
 /// ```
 /// use lambda_jobs_core::sqs::ReceiveRequest;
@@ -83,9 +83,9 @@ impl SendRequest {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiveRequest {
-    /// Most messages to receive, 1 to 10.
+    /// The most messages to receive, 1 to 10.
     pub max: usize,
-    /// How long they stay hidden, up to 43,200 seconds, whole seconds; the queue's own timeout if absent.
+    /// The visibility timeout: up to 43,200 s, in whole seconds; the queue's own timeout if absent.
     pub visibility: Option<Duration>,
 }
 
@@ -96,31 +96,31 @@ impl Default for ReceiveRequest {
 }
 
 impl ReceiveRequest {
-    /// Up to so many messages, hidden for the queue's own timeout.
+    /// A request for up to `max` messages, hidden for the queue's own timeout.
     #[must_use]
     pub const fn up_to(max: usize) -> Self {
         Self { max, visibility: None }
     }
 }
 
-/// A received message, and the handle that this receive gave it.
+/// A received message and its receipt handle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// The message, this receive counted.
+    /// The message; its receive count includes this receive.
     pub message: Message,
-    /// What deletes it or changes its visibility.
+    /// The receipt handle, to delete it or to change its visibility timeout.
     pub receipt_handle: String,
 }
 
 impl MessageContent {
-    /// What counts towards `MaximumMessageSize`, in bytes: the body and the attributes (names, types, values).
+    /// The size that `MaximumMessageSize` limits, in bytes: the body and the attributes (names, types, values).
     #[must_use]
     pub fn size(&self) -> usize {
         let attributes = self.attributes.iter().map(|(name, attribute)| attribute.size(name));
         self.body.len() + attributes.sum::<usize>()
     }
 
-    /// Whether a queue with this `MaximumMessageSize` (in bytes) takes the message.
+    /// Checks the message for a queue with this `MaximumMessageSize`, in bytes.
     pub fn check(&self, maximum_message_size: usize) -> Result<(), SqsError> {
         if self.body.is_empty() {
             return Err(SqsError::MissingParameter { parameter: "MessageBody" });

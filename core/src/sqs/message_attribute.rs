@@ -1,7 +1,7 @@
 //! Message attributes: typed values beside the body.
 //!
-//! They carry what must be read without parsing the body (a dead letter's reason, say). AWS is strict about their
-//! names and types; a local model that is lax would let through what AWS refuses.
+//! They carry values that a reader needs without parsing the body, such as a dead letter's reason. AWS is strict about
+//! their names and types. A lax local model would accept messages that AWS refuses.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use super::SqsError;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageAttribute {
-    /// `String`, `Number` or `Binary`, perhaps with a custom label after a dot.
+    /// `String`, `Number` or `Binary`, optionally with a custom label after a dot.
     pub data_type: String,
     /// The value.
     pub value: AttributeValue,
@@ -27,9 +27,9 @@ pub struct MessageAttribute {
 /// The value of a message attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AttributeValue {
-    /// Of a `String` or a `Number`.
+    /// The value of a `String` or a `Number`.
     Text(String),
-    /// Of a `Binary`.
+    /// The value of a `Binary`.
     Binary(Vec<u8>),
 }
 
@@ -55,7 +55,7 @@ impl MessageAttribute {
         Self { data_type: "Binary".to_owned(), value: AttributeValue::Binary(value.into()) }
     }
 
-    /// Whether AWS would take this attribute under this name.
+    /// Checks that AWS accepts this attribute under this name.
     pub fn check(&self, name: &str) -> Result<(), SqsError> {
         if !is_name(name) {
             return Err(SqsError::parameter("MessageAttributeName", name, NAME_EXPECTED));
@@ -87,7 +87,7 @@ impl MessageAttribute {
         }
     }
 
-    /// What the attribute counts towards the message's size, in bytes: name, type and value.
+    /// The attribute's part of the message size, in bytes: name, type and value.
     #[must_use]
     pub fn size(&self, name: &str) -> usize {
         let value = match &self.value {
@@ -98,7 +98,7 @@ impl MessageAttribute {
     }
 }
 
-/// Refuses characters that SQS has no place for, in a body or a text value.
+/// Refuses characters that SQS does not allow in a body or a text value.
 pub(super) fn check_text(text: &str, field: &str) -> Result<(), SqsError> {
     let valid = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}');
     match text.chars().find(|c| !valid(*c)) {

@@ -1,12 +1,12 @@
 //! The one model of SQS standard queues.
 //!
-//! Three places need to know how SQS behaves: the in-memory queue of users' tests, the local endpoint that any
-//! SDK talks to, and a simulator that explores rare deliveries. Three models would disagree with each other before they
-//! disagreed with AWS, so there is one. It is pure: the time of each call is an argument, ids come from a seeded
+//! Three places need to know how SQS behaves: the in-memory queue of users' tests, the local endpoint for any
+//! SDK, and a simulator that explores rare deliveries. Three models would soon disagree with each other, so there is
+//! one. It is pure: the time of each call is an argument, ids come from a seeded
 //! generator, and nothing here waits, locks or does I/O. The same calls with the same seed and instants give the same
-//! answers.
+//! results.
 //!
-//! The rules it keeps, and where they come from:
+//! Its rules and their sources:
 //!
 //! | rule | source |
 //! | --- | --- |
@@ -16,12 +16,12 @@
 //! | retention counts from the first send, in a dead-letter queue too | Developer Guide, dead-letter queue retention |
 //! | among visible messages, the message group with the fewest in flight is served first | Developer Guide, fair queues |
 //!
-//! What AWS leaves open is fixed here, so that runs repeat: visible messages come in the order in
-//! which they became visible. A caller that wants another order, a late or a double delivery says so through
+//! AWS leaves the order open. The model fixes it, so that runs repeat: messages come in the order in which they
+//! became visible. For another order, or a late or double delivery, a caller uses
 //! [`Sqs::receive_by`], [`Sqs::set_visible_at`] and [`Sqs::reinstate`].
 //!
 //! Not modelled: FIFO queues, the 60 seconds that a purge or a deletion takes, the 120,000 messages in flight,
-//! message move tasks, encryption and policies (their attributes are carried and have no effect).
+//! message move tasks, encryption and policies (their attributes are kept and have no effect).
 //!
 //! ```
 //! use std::time::Duration;

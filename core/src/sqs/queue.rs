@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Message, QueueAttributes};
 use crate::sqs::visibility::{Slot, Visibility, VisibilityIndex};
 
-/// A queue without its messages: what is shown, and what is kept.
+/// A queue without its messages, as it is shown and stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueState {
     /// The queue's name.
@@ -24,14 +24,14 @@ pub struct QueueState {
     pub tags: BTreeMap<String, String>,
 }
 
-/// How many messages a queue holds: on AWS approximations, here exact.
+/// The message counts of a queue: approximate on AWS, exact here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// May be received now (`ApproximateNumberOfMessages`).
+    /// Visible messages (`ApproximateNumberOfMessages`).
     pub visible: usize,
-    /// Received and not yet visible again (`ApproximateNumberOfMessagesNotVisible`).
+    /// Messages in flight (`ApproximateNumberOfMessagesNotVisible`).
     pub in_flight: usize,
-    /// Sent with a delay that has not ended (`ApproximateNumberOfMessagesDelayed`).
+    /// Delayed messages (`ApproximateNumberOfMessagesDelayed`).
     pub delayed: usize,
 }
 
@@ -41,7 +41,7 @@ struct Entry {
     visibility: Visibility,
 }
 
-/// The messages are kept by sequence; every other structure is an index into them.
+/// The messages by sequence; every other structure is an index into this map.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     pub(super) state: QueueState,
@@ -62,7 +62,7 @@ impl Queue {
         }
     }
 
-    /// Adds a message; one with the same id is replaced.
+    /// Adds a message, or replaces the one with the same id.
     pub(super) fn put(&mut self, message: Message, visibility: Visibility) {
         if let Some(old) = self.by_id.get(&message.id).copied() {
             self.take(old);
@@ -82,7 +82,7 @@ impl Queue {
         Some(message)
     }
 
-    /// Makes messages visible that are due, and removes and returns those whose retention has ended.
+    /// Makes due messages visible. Removes and returns those whose retention has ended.
     pub(super) fn settle(&mut self, now: DateTime<Utc>) -> Vec<Message> {
         while let Some(message) = self.index.due(now).and_then(|sequence| self.take(sequence)) {
             self.put(message, Visibility::Visible);
@@ -111,12 +111,12 @@ impl Queue {
         self.index.fairest()
     }
 
-    /// The visible messages, the longest visible first.
+    /// The visible messages, longest visible first.
     pub(super) fn visible(&self) -> Vec<&Message> {
         self.index.visible().into_iter().filter_map(|sequence| self.get(sequence)).collect()
     }
 
-    /// All messages, in the order in which they came to this queue.
+    /// All messages, in the order of their arrival.
     pub(super) fn messages(&self) -> impl Iterator<Item = &Message> {
         self.entries.values().map(|entry| &entry.message)
     }

@@ -1,8 +1,8 @@
 //! Receipt handles.
 //!
 //! AWS's handles are opaque. These are readable, which helps in a log. A handle names its queue, its message and its
-//! receive. So the model can tell a handle of another queue, or a text that is no handle, from a handle whose message is
-//! gone: the first two are errors, the third is a delete that has nothing to do.
+//! receive. So the model can tell a handle of another queue, or a text that is no handle, from a handle whose message
+//! is gone: the first two are errors, the third is a delete with no effect.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ impl fmt::Display for Receipt {
 }
 
 impl Receipt {
-    /// Reads a handle that was given out by this queue.
+    /// Reads a handle of this queue.
     pub(super) fn parse(handle: &str, queue: &str) -> Result<Self, SqsError> {
         read(handle).filter(|receipt| receipt.queue == queue).ok_or_else(|| {
             SqsError::ReceiptHandleIsInvalid { handle: handle.to_owned(), queue: queue.to_owned() }

@@ -1,14 +1,14 @@
-//! The redrive policy: where messages go that were received too often.
+//! The redrive policy: which dead-letter queue takes messages after too many receives.
 //!
 //! On the wire a redrive policy is JSON inside a string, written by hand in templates and command lines. It is
-//! parsed once, where it enters, so that every mistake in it is found there and not at the first poison message.
+//! parsed once, on arrival, so a mistake shows there and not at the first poison message.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{SqsError, limits};
 
-/// The account of every queue of the model, as in its ARNs and URLs.
+/// The account of all the model's queues, in ARNs and URLs.
 const ACCOUNT: &str = "000000000000";
 /// The region in the ARNs of the model's queues.
 const REGION: &str = "us-east-1";
@@ -23,7 +23,7 @@ pub fn queue_arn(name: &str) -> String {
     format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}")
 }
 
-/// After how many receives a message moves to which dead-letter queue.
+/// The maximum receive count, and the dead-letter queue for messages that reach it.
 ///
 /// ```
 /// use lambda_jobs_core::sqs::{RedrivePolicy, queue_arn};
@@ -45,7 +45,7 @@ pub struct RedrivePolicy {
 }
 
 impl RedrivePolicy {
-    /// A policy that names a queue of the model; the count is 1 to 1000.
+    /// A policy for one of the model's queues; the count is 1 to 1000.
     pub fn new(dead_letter_queue: &str, max_receive_count: u32) -> Result<Self, SqsError> {
         let policy = Self { dead_letter_target_arn: queue_arn(dead_letter_queue), max_receive_count };
         let json = policy.to_json();
@@ -79,7 +79,7 @@ impl RedrivePolicy {
         self.dead_letter_target_arn.rsplit(':').next().unwrap_or_default()
     }
 
-    /// How often a message may be received; the next receive moves it instead.
+    /// The maximum receive count; the next receive moves the message instead.
     #[must_use]
     pub const fn max_receive_count(&self) -> u32 {
         self.max_receive_count

@@ -1,7 +1,7 @@
 //! Which messages of a queue are visible, delayed or in flight, and which visible one is next.
 //!
-//! Three ordered sets, kept apart from the messages: a receive must not look at all of them. It moves the ones that
-//! fell due and takes from the front. Fairness stands here too, because it needs to know just this: which messages
+//! Three ordered sets, apart from the messages, spare a receive a scan of all messages. It moves those that have
+//! become visible and takes from the front. Fairness is here too, because it needs the same facts: which messages
 //! wait, and which groups have messages in flight.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::sqs::Message;
 
-/// From when a message is visible, and its sequence: the order of delivery.
+/// When a message becomes visible, and its sequence: the order of delivery.
 pub(super) type Slot = (DateTime<Utc>, u64);
 
 /// Whether a message can be received.
@@ -101,13 +101,13 @@ impl VisibilityIndex {
         }
     }
 
-    /// A hidden message whose time has come, earliest first.
+    /// The next hidden message that is due to become visible, earliest first.
     pub(super) fn due(&self, now: DateTime<Utc>) -> Option<u64> {
         let first = self.delayed.first().into_iter().chain(self.in_flight.first()).min();
         first.filter(|(at, _)| *at <= now).map(|(_, sequence)| *sequence)
     }
 
-    /// The visible message to serve next: of the group with the fewest in flight, the one visible the longest.
+    /// The next message to serve: in the group with the fewest in flight, the one that has been visible longest.
     ///
     /// A message without a group is a tenant of its own, as in AWS's fair queues, and so has none in flight. AWS
     /// prefers the quiet groups once it detects a noisy one; here every receive does.
@@ -119,14 +119,14 @@ impl VisibilityIndex {
         heads.min().map(|(_, (_, sequence))| sequence)
     }
 
-    /// Sequences of the visible messages, the longest visible first.
+    /// Sequences of the visible messages, longest visible first.
     pub(super) fn visible(&self) -> Vec<u64> {
         let mut slots: Vec<&Slot> = self.visible.values().flatten().collect();
         slots.sort_unstable();
         slots.into_iter().map(|(_, sequence)| *sequence).collect()
     }
 
-    /// When a hidden message will be visible, the earliest.
+    /// The earliest instant at which a hidden message becomes visible.
     pub(super) fn next_due(&self) -> Option<DateTime<Utc>> {
         self.delayed.first().into_iter().chain(self.in_flight.first()).map(|(at, _)| *at).min()
     }

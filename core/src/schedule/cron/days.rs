@@ -1,5 +1,5 @@
-//! The two fields of a cron expression that choose days, with what only days have: the last one, the
-//! nearest weekday, the second Tuesday.
+//! The two day fields of a cron expression, with their special forms: the last day, the nearest weekday,
+//! the second Tuesday.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::invalid::Invalid;
 pub(in crate::schedule) struct MonthDays {
     /// The field as it was written, in capitals.
     pub(in crate::schedule) text: String,
-    /// Whether every day is meant, so that the days of the week choose alone.
+    /// Whether it matches every day, so that only the days of the week decide.
     pub(in crate::schedule) any: bool,
     pub(in crate::schedule) values: BTreeSet<u16>,
     /// `L`, the last day.
@@ -46,14 +46,14 @@ impl MonthDays {
         Ok(days)
     }
 
-    /// Whether one of these days is in one of these months, in some year at least.
+    /// Whether one of these days exists in one of these months, at least in some years.
     pub(super) fn exist_in(&self, months: &Numbers) -> bool {
         let first = self.values.iter().chain(&self.nearest).min();
         let exists = |day| months.values.iter().any(|month| longest(*month) >= day);
         self.any || self.last || self.last_weekday || first.copied().is_some_and(exists)
     }
 
-    /// The days that are written one by one.
+    /// The days that the field lists one by one.
     pub(in crate::schedule) fn named(&self) -> BTreeSet<u32> {
         let single = |item: &str| digits(item.strip_suffix('W').unwrap_or(item)).map(u32::from);
         self.text.split(',').filter_map(single).collect()
@@ -85,10 +85,10 @@ pub(in crate::schedule) fn days_in_month(date: NaiveDate) -> u32 {
     u32::from(date.num_days_in_month())
 }
 
-/// Days of the week, Sunday 0 to Saturday 6 whatever the dialect counts them by.
+/// Days of the week: Sunday is 0 and Saturday 6 in every dialect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::schedule) struct WeekDays {
-    /// Whether every day is meant, so that the days of the month choose alone.
+    /// Whether it matches every day, so that only the days of the month decide.
     pub(in crate::schedule) any: bool,
     pub(in crate::schedule) values: BTreeSet<u16>,
     /// `5L`, the last Friday of the month.
@@ -151,7 +151,7 @@ impl WeekDays {
     }
 }
 
-/// A day with Sunday 0; a 7 stays one, for the end of a range.
+/// A day, with Sunday 0. A 7 stays 7, as the end of a range.
 fn weekday(unit: &Unit, text: &str) -> Result<u16, Invalid> {
     let day = unit.value(text).ok_or_else(|| unit.refuse(unit.expected(), text))?;
     Ok(day - unit.min)

@@ -1,10 +1,10 @@
-//! One field of a cron expression that counts something: seconds, minutes, hours, months, years.
+//! One numeric field of a cron expression: seconds, minutes, hours, months, years.
 
 use std::collections::BTreeSet;
 
 use crate::invalid::Invalid;
 
-/// What a field counts.
+/// The name and range of a field.
 #[derive(Debug)]
 pub(in crate::schedule) struct Unit {
     pub(in crate::schedule) name: &'static str,
@@ -31,7 +31,7 @@ impl Unit {
         Invalid::text(self.name, expected, got)
     }
 
-    /// What a single value may be.
+    /// The expectation for a single value, in words.
     pub(super) fn expected(&self) -> String {
         let Self { min, max, .. } = self;
         match (self.names.first(), self.names.last()) {
@@ -46,7 +46,7 @@ impl Unit {
         named.map(|(_, number)| number).or_else(number)
     }
 
-    /// A step, as in `*/5`: less than a whole round, because a longer one would start again with each round.
+    /// A step, as in `*/5`. It is shorter than the field's range: a longer step would start again with each round.
     pub(super) fn step(&self, text: &str, item: &str) -> Result<usize, Invalid> {
         let longest = self.max - self.min;
         digits(text)
@@ -56,19 +56,19 @@ impl Unit {
     }
 }
 
-/// Digits alone: `+5` is a number to Rust, but not to cron.
+/// Reads digits only: Rust accepts `+5` as a number, cron does not.
 pub(super) fn digits(text: &str) -> Option<u16> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// The values that a field names.
+/// The values of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::schedule) struct Numbers {
     /// The field as it was written, in capitals.
     pub(in crate::schedule) text: String,
     /// Whether it is `*`.
     pub(in crate::schedule) any: bool,
-    /// Whether all of it is `*` or a step, so that it speaks of intervals and not of set values.
+    /// Whether it consists of `*` or steps only, so that it means intervals and not fixed values.
     pub(in crate::schedule) stepped: bool,
     pub(in crate::schedule) values: BTreeSet<u16>,
 }
@@ -87,12 +87,12 @@ impl Numbers {
         })
     }
 
-    /// `0`, for the field of seconds that was not written.
+    /// `0`, if the expression has no field of seconds.
     pub(super) fn zero() -> Self {
         Self { text: "0".to_owned(), any: false, stepped: false, values: BTreeSet::from([0]) }
     }
 
-    /// The field in words that every dialect takes: `*`, or a list of numbers.
+    /// The field in a form that every dialect accepts: `*`, or a list of numbers.
     pub(super) fn plain(&self) -> String {
         if self.any { "*".to_owned() } else { list(&self.values) }
     }

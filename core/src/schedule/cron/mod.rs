@@ -1,8 +1,8 @@
 //! Cron expressions, and the local times that match them.
 //!
 //! The text is parsed here, so that an error can name the field and what was expected, and so that an expression can be
-//! written in another dialect. `croner` finds the times that match. It is asked for times without a zone only, because
-//! our own policies decide what a zone does to them.
+//! written in another dialect. `croner` finds the matching times. It gets times without a zone only, because our own
+//! policies handle the zone.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ pub(super) mod field;
 use days::{MonthDays, WeekDays};
 use field::{HOUR, MINUTE, MONTH, Numbers, SECOND, YEAR};
 
-/// Whose syntax an expression is in.
+/// The syntax of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     /// Ours: an optional field of seconds first, Sunday 0 or 7.
@@ -76,7 +76,7 @@ impl Fields {
         Ok(fields)
     }
 
-    /// The pattern that croner matches.
+    /// The pattern for croner.
     pub(super) fn pattern(&self) -> Result<croner::Cron, Invalid> {
         let text = [
             self.seconds.plain(),
@@ -116,8 +116,8 @@ pub(super) fn next_match(pattern: &croner::Cron, from: NaiveDateTime) -> Option<
 /// Each field takes `*`, values, ranges (`1-5`), steps (`*/15`, `10-40/5`, `5/15` from 5 on) and lists of
 /// these; months and days of the week also by name (`JAN`, `MON`), Sunday is 0 or 7. Days of the month take
 /// `L` (the last), `LW` (the last from Monday to Friday) and `15W` (the nearest from Monday to Friday); days
-/// of the week take `5L` (the last Friday) and `5#2` (the second one). Where both day fields are set, either
-/// is enough, as cron has always had it; `?` is `*`.
+/// of the week take `5L` (the last Friday) and `5#2` (the second one). If both day fields are set, a day
+/// that matches either one fires, as in every cron; `?` is `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cron {
     text: String,

@@ -5,11 +5,11 @@ use crate::invalid::Invalid;
 use crate::schedule::cron::days::WeekDays;
 use crate::schedule::{Cadence, Cron, Zone};
 
-/// A cadence as the expression of a rule. Rules know minutes, one of the two day fields, and UTC; what needs
-/// more is refused.
+/// A cadence as the expression of a rule. Rules support minutes, one of the two day fields, and UTC. Any
+/// other cadence is an error.
 ///
 /// A rule's rate counts from the rule's creation, ours from the schedule's start: the intervals are the same,
-/// the instants need not be.
+/// but the instants may differ.
 ///
 /// ```
 /// use lambda_jobs_core::schedule::{Zone, eventbridge::to_eventbridge};
@@ -76,7 +76,7 @@ fn in_rule_words(days: &WeekDays) -> Result<String, Invalid> {
     Ok(text)
 }
 
-/// The expression of a rule as a cadence of ours, in UTC. A cron whose years are set is refused; see
+/// Converts a rule's expression to one of our cadences, in UTC. A cron that sets years is an error; see
 /// [`to_eventbridge`] about rates.
 ///
 /// ```

@@ -1,7 +1,7 @@
-//! The schedule expressions of EventBridge rules, as the template has them.
+//! The schedule expressions of EventBridge rules, as in the template.
 //!
-//! The local stack fires the template's rules by them. [`to_eventbridge`] and [`from_eventbridge`] convert our cadences
-//! and back, as far as both can express them.
+//! The local stack fires the template's rules from them. [`to_eventbridge`] and [`from_eventbridge`] convert our
+//! cadences and back, as far as both can express them.
 use std::fmt;
 
 mod convert;
@@ -14,7 +14,7 @@ use super::cron::{Dialect, Fields, next_match};
 use super::interval::Interval;
 use crate::invalid::Invalid;
 
-/// The schedule expression of a rule: `rate(5 minutes)` or `cron(0 8 * * ? *)`, in UTC as rules are.
+/// The schedule expression of a rule: `rate(5 minutes)` or `cron(0 8 * * ? *)`, in UTC like all rules.
 ///
 /// ```
 /// use chrono::{DateTime, Utc};
@@ -56,8 +56,8 @@ impl RuleExpression {
         Ok(Self { text: text.trim().to_owned(), kind })
     }
 
-    /// The first firing after `after`. A rate counts from when the rule was created, and fires first one
-    /// interval later. `None` if its years have passed.
+    /// The first firing after `after`. A rate counts from the rule's creation, and first fires one
+    /// interval later. `None` if the rule's years have passed.
     #[must_use]
     pub fn next_after(&self, after: DateTime<Utc>, created: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match &self.kind {

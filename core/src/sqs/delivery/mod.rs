@@ -1,4 +1,4 @@
-//! Receiving messages, and moving those that were received too often.
+//! Receiving messages, and moving those over `maxReceiveCount` to the dead-letter queue.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::{Message, ReceiveRequest, Received, Sqs, SqsError, limits, queue_arn}
 use crate::sqs::visibility::Visibility;
 
 impl Sqs {
-    /// Receives visible messages, fairly: of the group with the fewest in flight first, and the longest visible first.
+    /// Receives visible messages fairly: the group with the fewest in flight first, then the longest visible.
     ///
-    /// Each is hidden for the visibility timeout. One that was received `maxReceiveCount` times already is moved to
-    /// the dead-letter queue instead, as long as that exists.
+    /// Hides each for the visibility timeout. A message with `maxReceiveCount` receives moves to the dead-letter queue
+    /// instead, if that exists.
     pub fn receive(
         &mut self,
         queue: &str,
@@ -23,10 +23,10 @@ impl Sqs {
         self.receive_next(queue, request, now, Queue::fairest)
     }
 
-    /// Receives visible messages in an order of the caller's: `pick` gets those that remain, the longest
-    /// visible first, and says which is next, or that it wants no more.
+    /// Receives visible messages in the caller's order. `pick` gets the remaining messages, the longest visible
+    /// first, and returns the index of the next one, or `None` to stop.
     ///
-    /// SQS promises no order, so a simulator tries many; an index out of range ends the receive.
+    /// SQS promises no order, so a simulator tries many. An index out of range ends the receive.
     ///
     /// ```
     /// use chrono::DateTime;
@@ -101,7 +101,7 @@ impl Sqs {
         (spent && self.queues.contains_key(target)).then(|| target.to_owned())
     }
 
-    /// Moves a message: it keeps its id, content, counts and the time it was sent, and is visible at once.
+    /// Moves a message, which is visible at once. It keeps its id, content, counts and sent time.
     fn redrive(&mut self, message: Message, target: String, now: DateTime<Utc>) {
         let moved = Message {
             dead_letter_source: Some(queue_arn(&message.queue)),

@@ -11,8 +11,8 @@ use crate::sqs::visibility::Visibility;
 
 /// All queues of one account.
 ///
-/// Every call takes the present instant. Calls should come in the order of their instants; one that comes late
-/// finds what has become visible still visible.
+/// Every call takes the present instant. Make calls in the order of their instants. A call with an earlier instant
+/// still sees the messages that have become visible since.
 ///
 /// With [`journaled`](Self::journaled), each call adds its changes to a list, which
 /// [`take_changes`](Self::take_changes) returns. A caller that writes them before it answers loses nothing.
@@ -68,16 +68,16 @@ impl Sqs {
         self
     }
 
-    /// What was changed since the last time, in order; always empty unless [`journaled`](Self::journaled).
+    /// The changes since the last call, in order; always empty unless [`journaled`](Self::journaled).
     #[must_use]
     pub fn take_changes(&mut self) -> Vec<Change> {
         self.journal.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// The account as it was kept, journaled, after a stop at which every receiver was lost.
+    /// Restores an account from its records, journaled, after a stop that lost every receiver.
     ///
-    /// What was in flight is visible at once, its receive count kept; delays go on. A message whose queue was
-    /// not kept (a deletion that a crash cut short) is dropped, and listed as a change.
+    /// Messages in flight become visible at once and keep their receive counts; delays continue. A message without
+    /// its queue (a crash cut the deletion short) is dropped, and listed as a change.
     #[must_use]
     pub fn restore(kept: Snapshot, seed: u64, now: DateTime<Utc>) -> Self {
         let mut sqs = Self::with_seed(seed).journaled();
@@ -108,7 +108,7 @@ impl Sqs {
         self.queues.get_mut(name).ok_or_else(|| SqsError::no_queue(name))
     }
 
-    /// The queue as it stands at this instant.
+    /// The queue at this instant.
     pub(super) fn settled(&mut self, name: &str, now: DateTime<Utc>) -> Result<&mut Queue, SqsError> {
         for expired in self.queue_mut(name)?.settle(now) {
             self.removed(expired);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::sqs::{ReceiveRequest, RedrivePolicy, SendRequest};
 
-/// What a keeper of the journal would have on disk.
+/// The records that a caller of the journal has on disk.
 #[derive(Default)]
 struct Kept {
     queues: BTreeMap<String, crate::sqs::QueueState>,

@@ -1,4 +1,4 @@
-//! Messages on their way: send, delete, and a change of visibility.
+//! Sending, deleting and hiding messages.
 
 use chrono::{DateTime, Utc};
 
@@ -48,7 +48,7 @@ impl Sqs {
 
     /// Deletes a message by the handle of any of its receives.
     ///
-    /// A message that is gone already is no error; a handle that this queue never gave out is one.
+    /// Deleting a message that is gone is no error; a handle that this queue never issued is one.
     pub fn delete(&mut self, queue: &str, receipt_handle: &str, now: DateTime<Utc>) -> Result<(), SqsError> {
         self.settled(queue, now)?;
         let receipt = Receipt::parse(receipt_handle, queue)?;
@@ -59,11 +59,11 @@ impl Sqs {
         Ok(())
     }
 
-    /// Makes a message in flight visible again after `timeout` from now; zero makes it visible at once.
+    /// Makes a message in flight visible again after `timeout`; zero makes it visible at once.
     ///
-    /// The timeout is 0 to 43,200 whole seconds, and can't reach further than 43,200 seconds from the
-    /// last receive. An older handle of the message works too: AWS doesn't promise that it fails, so nobody may
-    /// rely on that.
+    /// The timeout is 0 to 43,200 whole seconds, and ends at most 43,200 seconds after the
+    /// last receive. An older handle of the message works too: AWS doesn't promise that it fails, so no caller may
+    /// rely on a failure.
     pub fn change_visibility(
         &mut self,
         queue: &str,
@@ -87,8 +87,8 @@ impl Sqs {
         Ok(())
     }
 
-    /// Moves the instant from which a message is visible: a simulated late delivery, or a second one while the first
-    /// is in flight, both of which SQS may do. Whether the queue holds the message.
+    /// Changes the instant at which a message becomes visible. This simulates a late delivery, or a second one while
+    /// the first is in flight; SQS may do both. Returns whether the queue holds the message.
     ///
     /// ```
     /// use chrono::DateTime;
@@ -117,7 +117,7 @@ impl Sqs {
         Ok(found.is_some())
     }
 
-    /// Puts a message back as it was: a simulated delivery after its deletion, which SQS may do.
+    /// Puts a deleted message back unchanged. This simulates a delivery after the deletion, which SQS may do.
     pub fn reinstate(&mut self, message: Message, now: DateTime<Utc>) -> Result<(), SqsError> {
         self.settled(&message.queue, now)?;
         let visibility = Visibility::of(&message, now);
@@ -125,8 +125,8 @@ impl Sqs {
         Ok(())
     }
 
-    /// When to look at a queue again: `now` if a message is visible, otherwise when the next hidden one will be;
-    /// none while the queue is empty.
+    /// When to look at a queue again: `now` if a message is visible, otherwise when the next hidden one becomes
+    /// visible; `None` while the queue is empty.
     pub fn next_visible_at(
         &mut self,
         queue: &str,
