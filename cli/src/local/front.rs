@@ -64,8 +64,7 @@ async fn answer(
     }
 }
 
-/// Says what is served here: most likely somebody opened the address in a browser, or uses a client of
-/// SQS's older query protocol.
+/// Explains the address: most likely somebody opened it in a browser, or uses a client of SQS's older query protocol.
 fn not_served(method: &Method, target: &str) -> Response {
     let text = format!(
         "lambda-jobs local stack: DynamoDB and SQS (JSON protocol) are served here.\n\

@@ -50,7 +50,7 @@ pub enum StackError {
     Data {
         /// The folder.
         folder: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// The kept queues can't be read.

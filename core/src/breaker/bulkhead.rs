@@ -1,4 +1,4 @@
-//! The bulkhead that a breaker holds. It decides only while the breaker is closed and no operator keeps it so.
+//! The bulkhead of a breaker. It decides only while the breaker is closed and no operator keeps it closed.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Breaker, Phase};
 use crate::bulkhead::{BulkheadDecision, BulkheadTerms, RampRequest, StalledCall};
 
 impl Breaker {
-    /// How many batches hold a lease to call what does not answer promptly.
+    /// How many batches hold a lease to call a dependency that does not answer promptly.
     #[must_use]
     pub fn callers(&self, now: DateTime<Utc>) -> usize {
         self.bulkhead.callers(now)

@@ -8,8 +8,8 @@
 //! A call that the job's timeout cuts short has failed. A call that was given up for another reason says
 //! nothing about its dependency.
 //!
-//! A recovery timeout is at most 10 minutes. So every wait for a breaker fits into a message, nothing is parked
-//! for one, and an operator who closes a breaker sees its jobs back within 15 minutes.
+//! A recovery timeout is at most 10 minutes. So every wait for a breaker fits into a message, and no job is parked
+//! for one. After an operator closes a breaker, its jobs come back within 15 minutes.
 //!
 //! | | |
 //! | --- | --- |

@@ -8,7 +8,7 @@ use crate::bulkhead::BulkheadTerms;
 use crate::invalid::Invalid;
 use crate::job::millis;
 
-/// How a breaker decides. One that exists is valid.
+/// When a breaker opens, and how it recovers. A value is always valid.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,7 +40,7 @@ pub struct BreakerPolicy {
     expected_errors: Vec<String>,
 }
 
-/// How many failures are too many.
+/// How many failures open the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trip {
     /// This many within the window.
@@ -54,7 +54,7 @@ pub enum Trip {
 pub struct Share {
     /// How many of 100 calls.
     pub percent: u8,
-    /// The breaker concludes nothing from fewer calls.
+    /// The minimum number of calls: fewer calls never open the breaker.
     pub min_calls: u32,
 }
 
@@ -98,13 +98,14 @@ impl BreakerPolicy {
         Ok(self)
     }
 
-    /// Opens when this share of the calls within the window failed, of at least so many calls.
+    /// Opens when this percentage of the calls in the window failed, and the window holds at least so many calls.
     pub fn failure_rate(mut self, percent: u8, min_calls: u32) -> Result<Self, Invalid> {
         self.trip = Trip::Rate(share("failure rate", percent, min_calls)?);
         Ok(self)
     }
 
-    /// Opens as well when this share of the calls within the window took longer than that, 1 ms to 15 min.
+    /// Also opens when this percentage of the calls in the window took longer than `longer_than`, 1 ms to 15 min, and
+    /// the window holds at least so many calls.
     pub fn slow_calls(mut self, longer_than: Duration, percent: u8, min_calls: u32) -> Result<Self, Invalid> {
         let share = share("slow call rate", percent, min_calls)?;
         let longer_than = between("slow call", longer_than, Duration::from_millis(1), LONGEST_CALL)?;
@@ -140,8 +141,8 @@ impl BreakerPolicy {
         Ok(self)
     }
 
-    /// Multiplies the recovery timeout each time that the breaker opens again, up to `longest`. After the breaker was
-    /// closed for a whole window, the timeout is as short as at first.
+    /// Multiplies the recovery timeout each time the breaker opens again, up to `longest`. Once the breaker has been
+    /// closed for a whole window, the timeout is back at its first value.
     pub fn growing(mut self, factor: u32, longest: Duration) -> Result<Self, Invalid> {
         self.growth = whole("recovery growth", factor, MAX_GROWTH)?;
         self.longest_recovery = between("longest recovery timeout", longest, self.recovery, MAX_RECOVERY)?;

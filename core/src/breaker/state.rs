@@ -39,7 +39,7 @@ pub struct Breaker {
     pub name: BreakerName,
     /// How often it was written; 0 before the first time.
     pub revision: u64,
-    /// Who wrote this revision: a random number, so that two writers of the same change know whose it is.
+    /// The writer of this revision: a random number, by which two writers of the same change know whose it is.
     pub writer: u64,
     /// Where it stands.
     pub phase: Phase,
@@ -65,7 +65,7 @@ pub struct Breaker {
 pub enum Phase {
     /// Calls are made.
     Closed {
-        /// Whether an operator keeps it so, whatever fails.
+        /// Whether an operator keeps it closed, whatever fails.
         forced: bool,
     },
     /// No calls are made.
@@ -97,11 +97,11 @@ impl Phase {
 /// Whether a call may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It may.
+    /// The call may be made.
     Admitted,
-    /// One may, as the probe, under a lease.
+    /// One call may be made, as the probe, under a lease.
     Probe,
-    /// It may not; perhaps from this instant on. `None` if an operator keeps the breaker open.
+    /// The call is refused. A probe may be due at this instant; `None` if an operator keeps the breaker open.
     Refused(Option<DateTime<Utc>>),
 }
 
@@ -110,9 +110,9 @@ pub enum Admission {
 pub enum ProbeEnd {
     /// The dependency answered as it should.
     Succeeded,
-    /// It did not.
+    /// The dependency did not answer as it should.
     Failed,
-    /// The call was not made, or nothing can be concluded from it.
+    /// The call was not made, or says nothing about the dependency.
     Unused,
 }
 
@@ -160,7 +160,7 @@ impl Breaker {
         }
     }
 
-    /// Whether an operator keeps it as it is.
+    /// Whether an operator keeps it open or closed.
     #[must_use]
     pub const fn is_forced(&self) -> bool {
         matches!(self.phase, Phase::Closed { forced: true } | Phase::Open { probe_at: None })
@@ -199,7 +199,7 @@ impl Breaker {
         self.turned(Phase::HalfOpen { probe, lease_until }, now).written(now)
     }
 
-    /// The breaker after this probe; `None` if another probe is made by now, or none.
+    /// The breaker after this probe; `None` if this is no longer the current probe.
     #[must_use]
     pub fn probed(
         mut self,
@@ -277,7 +277,7 @@ impl Breaker {
     }
 }
 
-/// How long a job waits at least if it meets a probe.
+/// The shortest wait of a job that meets a probe.
 const A_MOMENT: TimeDelta = TimeDelta::seconds(1);
 
 fn is_too_bad(total: Counts, policy: &BreakerPolicy) -> bool {

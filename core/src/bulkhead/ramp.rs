@@ -25,8 +25,8 @@ impl Bulkhead {
     /// The bulkhead with more jobs on its ramp, and their instants. A batch of jobs comes back at a time, at the pace at
     /// which leases end, and none later than `latest`.
     ///
-    /// On a full ramp the next jobs get any instant, by `chance`. No job can wait longer, and at its end all would come
-    /// at once.
+    /// On a full ramp `chance` picks the instants of the next jobs. No job may wait longer, and at the end of the
+    /// ramp all would come at once.
     #[must_use]
     pub fn join_ramp(
         mut self,
@@ -57,8 +57,8 @@ impl Bulkhead {
         (self, (0..jobs).map(instant).collect())
     }
 
-    /// How long the next lease to be returned is held: on average, or so far if that is longer already. A lease that
-    /// ends frees it sooner.
+    /// How long the next lease is held until its return: the average, or the time so far if that is longer. A lease
+    /// that expires sooner is free sooner.
     fn expected_hold(&self, terms: BulkheadTerms, now: DateTime<Utc>) -> TimeDelta {
         let so_far = self.live(now).map(|lease| now - lease.since).max().unwrap_or_default();
         let first_end = self.live(now).map(|lease| lease.lease_until - now).min();
@@ -69,8 +69,8 @@ impl Bulkhead {
     }
 }
 
-/// The next instant, of those that lie so far apart, at which jobs come back together. One by one, each would take a
-/// lease for itself.
+/// The next instant of this spacing, at which jobs come back together. If they came one by one, each would take a
+/// lease of its own.
 fn together(instant: DateTime<Utc>, apart: TimeDelta) -> DateTime<Utc> {
     let apart = apart.num_milliseconds().max(1);
     let past = instant.timestamp_millis().rem_euclid(apart);

@@ -40,13 +40,13 @@ pub struct Bulkhead {
 /// May a batch call the dependency?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BulkheadDecision {
-    /// Every batch may.
+    /// Every batch may call.
     Open,
-    /// This batch may: it holds a lease.
+    /// This batch may call: it holds a lease.
     Held,
-    /// It may once it takes a lease; one is free.
+    /// This batch may call once it takes a lease; one is free.
     Available,
-    /// It may not: all leases are taken, the first of them since this instant.
+    /// This batch may not call: all leases are taken, the first of them since this instant.
     Full(DateTime<Utc>),
 }
 

@@ -1,4 +1,4 @@
-//! Which batches may call what does not answer promptly, and when the jobs of others come back.
+//! Which batches may call a dependency that does not answer promptly, and when the jobs of others come back.
 
 use chrono::{DateTime, TimeDelta, Utc};
 

@@ -103,8 +103,8 @@ impl Explanation {
 
 /// Says why a job is not running, and when it can start at the earliest.
 ///
-/// `breakers` are those that the job needs, and the one that it was deferred for; `limits` those that it was
-/// deferred for. A breaker or limit that was never stored may be missing.
+/// `breakers` holds the breakers that the job needs and the one that deferred it; `limits` holds the limits that
+/// deferred it. A breaker or limit that was never stored may be missing.
 ///
 /// ```
 /// use chrono::{DateTime, TimeDelta};

@@ -41,7 +41,7 @@ fn half_open(name: &str, since: i64, lease: i64) -> Breaker {
     open(name).probing(7, at(lease), at(since))
 }
 
-/// What is said of a record at an instant, as JSON.
+/// The explanation of a record at an instant, as JSON.
 fn said(record: &JobRecord, control: &Control, breakers: &[Breaker], now: i64) -> (String, String, Value) {
     let explanation = explain(Some(record), control, breakers, &[], at(now));
     told(&explanation)

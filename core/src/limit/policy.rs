@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::invalid::Invalid;
 use crate::job::{JobDefinition, LimitKey};
 
-/// A limit on the jobs of a handler, over the whole fleet. One that exists is valid.
+/// A limit on the jobs of a handler, over the whole fleet. A value is always valid.
 ///
 /// ```
 /// use std::time::Duration;

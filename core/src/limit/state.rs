@@ -22,7 +22,7 @@ pub struct LimitState {
     pub key: LimitKey,
     /// How often it was written; 0 before the first time.
     pub revision: u64,
-    /// Who wrote this revision: a random number.
+    /// The writer of this revision: a random number.
     pub writer: u64,
     /// When all spent tokens are back.
     pub full_at: DateTime<Utc>,
@@ -56,12 +56,12 @@ pub struct Lease {
     pub lease_until: DateTime<Utc>,
 }
 
-/// What a batch asks of a limit.
+/// A batch's request to a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitRequest {
-    /// For how many jobs that have waited for it before.
+    /// The number of jobs that have waited for the limit before.
     pub returning: u32,
-    /// For how many others.
+    /// The number of other jobs.
     pub fresh: u32,
     /// The batch that asks: a random number.
     pub holder: u64,
@@ -69,18 +69,18 @@ pub struct LimitRequest {
     pub lease_until: DateTime<Utc>,
 }
 
-/// What a batch gets.
+/// A limit's grant to a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
-    /// How many jobs may start that have waited before.
+    /// How many jobs that have waited before may start.
     pub returning: u32,
-    /// How many others.
+    /// How many other jobs may start.
     pub fresh: u32,
     /// When the rest may come back: one instant for each, the earliest first. Jobs that have waited before come first.
     pub later: Vec<DateTime<Utc>>,
 }
 
-/// How long a lease is thought to be held before the first one was returned.
+/// The assumed duration of a lease until the first one is returned.
 const UNKNOWN_HOLD: TimeDelta = TimeDelta::seconds(1);
 /// How soon a job comes back at the earliest: SQS counts in whole seconds.
 const SOONEST: TimeDelta = TimeDelta::seconds(1);
@@ -104,7 +104,7 @@ impl LimitState {
         }
     }
 
-    /// The limit after a batch acquired as much as it may, and what that is.
+    /// The limit after a batch acquired as much as it may, and the grant.
     ///
     /// A rate gives its kept tokens only to jobs that have waited before.
     #[must_use]

@@ -1,7 +1,7 @@
 //! Backoff between tries of a service that did not answer: 100 ms, doubled up to 5 s.
 //!
-//! An unanswered write may have taken effect. A claim or an end that nobody knows about looks like a crash once
-//! its lease ends. So a worker keeps asking while it has time to.
+//! An unanswered write may have taken effect. A claim that the worker does not know of looks like a crash once its
+//! lease ends, and so does a settlement that was never written. So a worker keeps asking while it has time to.
 
 use std::time::Duration;
 

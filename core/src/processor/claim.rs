@@ -57,7 +57,7 @@ impl Doubt {
 
 /// How many rounds of claims follow lost answers, over 3 s.
 const TROUBLED_ROUNDS: usize = 5;
-/// How many rounds there are in all: a guess, its corrections while others write too, and those.
+/// The number of rounds in all: a guess, its corrections while others write too, and the rounds after lost answers.
 const ROUNDS: usize = 5 + TROUBLED_ROUNDS;
 
 /// The result of one round of claims.

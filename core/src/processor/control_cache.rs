@@ -1,7 +1,7 @@
 //! The control item, as this environment last read it.
 //!
-//! Every batch goes by it, so it is read before the first batch and then at most every 5 s. A read that fails,
-//! or takes longer than 1 s, leaves what was known last. If nothing was ever known, nothing is paused.
+//! Every batch obeys it. So the worker reads it before the first batch, and then at most every 5 s. If a read fails
+//! or takes longer than 1 s, the last known item still holds. If none was ever known, nothing is paused.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use super::job::Ended;
 use super::slots::Slots;
 use crate::ports::{Receipt, ReceivedMessage};
 
-/// A message that an early delete makes a difference to, once its job is settled.
+/// A message that is worth an early delete once its job is settled.
 pub(super) struct Grouped {
     message_id: String,
     receipt: Receipt,

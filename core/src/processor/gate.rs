@@ -30,7 +30,7 @@ enum Gate {
     Open,
     /// No worker can ever run it.
     DeadLetter(String),
-    /// Not before this instant, nor in this batch.
+    /// The job may start at this instant, but not in this batch.
     Wait(DateTime<Utc>, &'static str),
 }
 
@@ -90,7 +90,8 @@ pub(super) fn fits(timeout: Duration, now: DateTime<Utc>, deadline: DateTime<Utc
 }
 
 impl Batch<'_> {
-    /// Gates a batch. Dead-letters what no worker can run, makes wait what can't start now, and returns the rest.
+    /// Gates a batch. Dead-letters messages that no worker can run, defers jobs that can't start now, and returns the
+    /// rest.
     pub(super) async fn gate(&self, decoded: Vec<Decoded>) -> Gated {
         if decoded.is_empty() {
             return Gated::default();

@@ -29,7 +29,7 @@ impl Outcome {
     }
 }
 
-/// What decides, besides the outcome.
+/// The other inputs of the decision.
 pub(super) struct Terms<'a> {
     pub(super) job: &'a Job,
     /// Whether the handler was told that its job is cancelled.

@@ -29,7 +29,7 @@ enum Cover {
 }
 
 impl Requeued {
-    /// Whether SQS can't hold it until its time.
+    /// Whether the wait is too long for SQS.
     pub(super) fn is_far(&self, now: DateTime<Utc>) -> bool {
         is_beyond_a_message(self.until, now)
     }

@@ -1,4 +1,4 @@
-//! What the jobs of a batch hold of breakers, bulkheads and limits.
+//! The probes and leases that the jobs of a batch hold.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ pub(super) struct Permits {
     jobs: Mutex<HashMap<JobId, JobPermits>>,
 }
 
-/// What one job holds.
+/// The probes and leases of one job.
 #[derive(Default)]
 pub(super) struct JobPermits {
     pub(super) probes: Vec<Permit>,

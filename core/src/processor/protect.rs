@@ -116,7 +116,7 @@ impl Batch<'_> {
         self.processor.breakers.release_leases(holder, false).await;
     }
 
-    /// Returns the bulkhead leases that only this job needed. It has ended.
+    /// Returns the bulkhead leases that only this job needed, because it has ended.
     pub(super) async fn done_calling(&self, job: &Job) {
         let mut names = job.breakers().peekable();
         if names.peek().is_some() {
@@ -154,7 +154,7 @@ impl Batch<'_> {
         jobs.into_iter().flatten().collect()
     }
 
-    /// Gives a crowd what its limit granted. Takes the jobs out that got nothing, and returns them.
+    /// Gives a crowd the grant of its limit. Removes the jobs that got nothing, and returns them.
     fn heed(
         &self,
         answer: &Granted,
@@ -221,7 +221,7 @@ impl Granted {
     }
 }
 
-/// The jobs that want something of their `nth` limit, by its key.
+/// The jobs that need their `nth` limit, by its key.
 fn crowds(jobs: &[Option<Job>], nth: usize) -> BTreeMap<LimitKey, Crowd> {
     let mut crowds: BTreeMap<LimitKey, Crowd> = BTreeMap::new();
     for has_waited in [true, false] {

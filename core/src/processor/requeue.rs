@@ -31,7 +31,7 @@ pub(super) struct Requeued {
     pub(super) until: DateTime<Utc>,
 }
 
-/// A job that the gate makes wait, until when, and why.
+/// A job that the gate defers, until when, and why.
 pub(super) struct Waiting {
     pub(super) job: Job,
     pub(super) until: DateTime<Utc>,
@@ -123,7 +123,7 @@ impl Batch<'_> {
         if messages.is_empty() { Vec::new() } else { self.processor.queue.send(messages).await }
     }
 
-    /// Defers the jobs that the gate makes wait, with a record that says why.
+    /// Defers the jobs that the gate holds back, with a record that says why.
     pub(super) async fn defer_waiting(&self, waiting: Vec<Waiting>) {
         let now = self.now();
         let mut ids = HashSet::new();

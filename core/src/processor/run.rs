@@ -1,8 +1,8 @@
 //! Running the claimed jobs of a batch, at most `concurrency` at once.
 //!
-//! Ended jobs are settled together in one call, as soon as the last of the batch has ended. While others still
-//! run, they wait at most 1 s: a slow batch mate must not make a retry late. One second before the invocation's
-//! deadline the batch is answered with whatever is decided.
+//! Ended jobs are settled together in one call, as soon as the last of the batch has ended. While others still run,
+//! they wait at most 1 s: a slow batch mate must not make a retry late. One second before the invocation's deadline
+//! the worker answers for the batch with the decisions made so far.
 
 use std::time::Duration;
 

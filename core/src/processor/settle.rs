@@ -29,7 +29,7 @@ use crate::ports::{ServiceError, SettleBatch, SettleOutcome, Settlement};
 const GIVE_UP_MARGIN: TimeDelta = TimeDelta::seconds(2);
 /// How often a worker that is to stop tries.
 const TRIES_WHEN_STOPPING: u32 = 3;
-/// How long a copy waits whose job has not ended in the same batch.
+/// The wait of a copy whose job has not ended in the same batch.
 const COPY_WAIT: TimeDelta = TimeDelta::seconds(60);
 
 impl Batch<'_> {

@@ -69,8 +69,8 @@ impl KeyRequest {
 }
 
 impl KeyLocks<'_> {
-    /// Takes keys in as few requests as possible, and answers in their order. Of several jobs with one key the first gets
-    /// it, if any can. The caller has the messages of all, so each of these jobs is known to be coming.
+    /// Takes keys in as few requests as possible, and returns the results in order. Of several jobs with one key the
+    /// first gets it, if any can. The caller has the messages of all these jobs, so each is sure to come.
     pub(crate) async fn take(&self, requests: Vec<KeyRequest>) -> Vec<Result<KeyLock, ServiceError>> {
         let mut answers: Answers = requests.iter().map(|_| None).collect();
         let mut coming = HashSet::new();

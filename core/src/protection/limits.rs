@@ -1,8 +1,8 @@
 //! One environment's view of the fleet's limits.
 //!
-//! A batch asks once for all its jobs of a key and takes its share in the same conditional write, under the
-//! revision that it saw last. Alone with its key that is one request, and one more to return leases. A batch
-//! that was overtaken sees in the answer what is left. If a limit can't be asked, no job starts.
+//! A batch asks once for all its jobs of a key and takes its share in the same conditional write, under the revision
+//! that it saw last. Alone with its key that is one request, and one more to return leases. The answer shows an
+//! overtaken batch what is left. If a limit can't be read, no job starts.
 
 use std::slice;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) struct Limits {
     clock: Arc<dyn Clock>,
 }
 
-/// What a batch asks of one key.
+/// A batch's request for one key.
 #[derive(Clone, Debug)]
 pub(crate) struct LimitQuery {
     pub(crate) key: LimitKey,
@@ -42,11 +42,11 @@ pub(crate) struct ReturnedLeases {
 
 /// How often a write is tried again that was overtaken or not answered.
 const ROUNDS: usize = 8;
-/// A state is trusted only as far as the store accepts the next one, so any state replaces it. There may be a limit for
-/// every tenant; a forgotten one costs one request more the next time.
+/// The cache trusts no state, because the store checks the revision of each write. So any state replaces the cached
+/// one. There may be a limit for every tenant; a forgotten one costs one more request the next time.
 const CACHE: CacheTerms = CacheTerms { age: Duration::ZERO, capacity: 10_000, backoff_millis: 100 };
 
-/// A state that is about to be written, and what its writer gains by it.
+/// A state that is about to be written, and its writer's gain.
 struct Pending<T> {
     at: usize,
     before: LimitState,
@@ -54,7 +54,7 @@ struct Pending<T> {
     gain: T,
 }
 
-/// What became of one key: the state before the write, and what the writer gained; `None` if there was nothing to write.
+/// The result for one key: the state before the write, and the writer's gain; `None` if there was nothing to write.
 type Written<T> = Result<Option<(LimitState, T)>, ServiceError>;
 
 impl CachedState for LimitState {
@@ -86,7 +86,7 @@ impl Limits {
         }
     }
 
-    /// Acquires as much as each of these queries may have, and answers in their order. No key may be there twice.
+    /// Acquires as much as each of these queries may have, and returns the grants in order. No key may occur twice.
     pub(crate) async fn acquire(&self, queries: &[LimitQuery]) -> Vec<Result<Granted, ServiceError>> {
         let next = |at: usize, before: LimitState| {
             let LimitQuery { quota, request, .. } = &queries[at];

@@ -42,7 +42,7 @@ pub(crate) trait CachedState: VersionedState {
     /// Notes who writes this revision.
     fn set_writer(&mut self, writer: u64);
 
-    /// What is known of a state when it is cached first, at this instant of the monotonic clock.
+    /// The local knowledge of a newly cached state, at this instant of the monotonic clock.
     fn local(now: Duration) -> Self::Local;
 
     /// Whether a full cache keeps the state for what only this environment knows.
@@ -100,7 +100,7 @@ impl<T: CachedState> VersionedCache<T> {
         Self { store, clock, entropy, terms, entries: Mutex::default(), reading: Turns::new(()) }
     }
 
-    /// The state, if what is known of it may be trusted.
+    /// The cached state, if it may be trusted.
     pub(crate) fn fresh(&self, key: &T::Key) -> Option<T> {
         let now = self.clock.monotonic();
         let entries = self.entries();
@@ -108,12 +108,12 @@ impl<T: CachedState> VersionedCache<T> {
         (now.saturating_sub(entry.read_at) < self.terms.age).then(|| entry.state.clone())
     }
 
-    /// The state as it was known last: good enough to write under its revision.
+    /// The last known state: good enough to write under its revision.
     pub(crate) fn latest(&self, key: &T::Key) -> Option<T> {
         self.entries().get(key).map(|entry| entry.state.clone())
     }
 
-    /// Reads or changes what is known of a state, if anything is.
+    /// Reads or changes the cache's entry for a state, if there is one.
     pub(crate) fn with<R>(&self, key: &T::Key, change: impl FnOnce(&mut Entry<T>) -> R) -> Option<R> {
         self.entries().get_mut(key).map(change)
     }
@@ -205,7 +205,8 @@ impl<T: CachedState> VersionedCache<T> {
         known.collect()
     }
 
-    /// Signs and writes a state, again if there is no answer: whether it is written, or was overtaken.
+    /// Signs and writes a state, and repeats the write if no answer comes. Returns whether it is written or was
+    /// overtaken.
     pub(crate) async fn write(&self, mut state: T) -> Result<bool, ServiceError> {
         self.sign(slice::from_mut(&mut state));
         let mut tried = 1;
@@ -221,7 +222,7 @@ impl<T: CachedState> VersionedCache<T> {
         }
     }
 
-    /// Waits a random while, so that those that were faster go first.
+    /// Waits a random time, so that faster writers go first.
     pub(crate) async fn back_off(&self) {
         let wait = self.entropy.next_u64() % self.terms.backoff_millis;
         self.clock.sleep(Duration::from_millis(wait)).await;
@@ -240,7 +241,7 @@ impl<T: CachedState> VersionedCache<T> {
         self.replace(&mut entries, state, began);
     }
 
-    /// Keeps what a write met instead of what it expected.
+    /// Keeps the state that a write met instead of the expected one.
     fn overtaken(&self, key: &T::Key, found: Option<Box<T>>, began: Duration) {
         if let Some(found) = found {
             self.keep(*found, began);

@@ -22,7 +22,7 @@ pub const USER_AGENT: &str = concat!("lambda-jobs/", env!("CARGO_PKG_VERSION"));
 /// The longest time to connect, including name resolution and TLS.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Makes requests with `reqwest`, over TLS by rustls, to what its policy admits.
+/// Makes requests with `reqwest`, over TLS by rustls, to URLs that its policy admits.
 ///
 /// It looks a name up for each connection, and connects to the addresses that it checked: a name that moves to another
 /// address between check and connection gains nothing.

@@ -1,4 +1,4 @@
-//! What an action works on.
+//! The context of an action.
 //!
 //! Every action is a plain function of a context and a request. The context holds the locked model and the instant of
 //! the call, so an action can't wait, and sees one time.

@@ -110,7 +110,7 @@ impl SqsEndpoint {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Answers one request: the action is what follows `AmazonSQS.` in the header `X-Amz-Target`.
+    /// Handles one request. The action is the part after `AmazonSQS.` in the header `X-Amz-Target`.
     pub async fn handle(&self, action: &str, body: Bytes) -> Response {
         self.shared.meter.count(action);
         let number = self.shared.requests.fetch_add(1, Ordering::Relaxed);

@@ -35,15 +35,15 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A fleet that does as the breaker says.
+/// A fleet that obeys the breaker.
 struct Fleet {
     breaker: Breaker,
     policy: BreakerPolicy,
     now: DateTime<Utc>,
     probes: u64,
-    /// Those that nobody has ended and whose lease lasts.
+    /// Probes that have not ended and whose lease lasts.
     leases: Vec<(u64, DateTime<Utc>)>,
-    /// The places of the line as it is.
+    /// The instants on the current ramp.
     places: Vec<DateTime<Utc>>,
 }
 
@@ -129,7 +129,7 @@ impl Fleet {
         Some(next)
     }
 
-    /// Those who wait, all and without those of the next second: a new line may begin within it.
+    /// The number of waiting jobs without those of the next second, and with them: a new ramp may begin within it.
     fn waiting(&self) -> (u64, u64) {
         let after = |instant| self.places.iter().filter(|place| **place > instant).count() as u64;
         (after(self.now + TimeDelta::seconds(1)), after(self.now))

@@ -1,4 +1,4 @@
-//! Windows: what they hold, in whatever order it came, and how little room it takes.
+//! Windows: their counts, merged in any order, and their size.
 
 use std::time::Duration;
 

@@ -1,10 +1,9 @@
 //! The jobs of deliveries.
 //!
-//! A delivery has one job for each time that it is sent. The first has the delivery's id, that of a replay
-//! `<delivery>.replay-<N>`. If a delivery has no job that will attempt it, a sweep makes `webhook-<that>:<attempts>`. No
-//! endpoint's id holds a colon, so no other delivery has this name, whatever its event is called. The jobs are alike
-//! except for their names, whoever makes them: a delivery that a sweep saved waits for its host's breaker and in its
-//! endpoint's group like any other.
+//! A delivery has one job for each time that it is sent. The first job has the delivery's id; a replay's job is
+//! called `<delivery>.replay-<N>`. If no job will attempt a delivery, a sweep makes `webhook-<that>:<attempts>`. No
+//! endpoint's id holds a colon, so no other delivery has this name, whatever its event is called. A sweep's job
+//! differs from a publisher's only in its name. It too waits for its host's breaker, in its endpoint's group.
 
 use super::endpoint::{EndpointId, excerpt};
 use super::{NAME, WebhookPayload, breaker_of, host_of};
@@ -63,7 +62,7 @@ pub(super) fn swept_id(delivery: &WebhookDelivery) -> Result<JobId, Invalid> {
 pub fn delivery_job(delivery: &WebhookDelivery, id: JobId) -> NewJob {
     let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id.clone() };
     let retries = delivery.max_attempts.saturating_sub(delivery.attempt_count).saturating_sub(1);
-    // Two hosts whose names begin with so many of the same characters wait for one another, and nothing else.
+    // Hosts whose names share so long a prefix wait for one another; there is no other effect.
     let host = || host_of(&delivery.url).chars().take(MAX_WORD_BYTES).collect();
     let tenant: String = delivery.webhook_id.clone().unwrap_or_else(host);
     let mut job = NewJob::new(NAME)

@@ -1,7 +1,7 @@
 //! The meaning of an answer for its delivery.
 //!
-//! A delivery is retried if its receiver is overloaded or down. Redirects are not followed. A client error is confirmed
-//! by a few more attempts, because receivers also answer with 404 during a deployment.
+//! A delivery is retried if its receiver is overloaded or down. Redirects are not followed. A few more attempts
+//! confirm a client error, because receivers also return 404 during a deployment.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) enum Meaning {
     Delivered,
     /// It is retried by its schedule, or after the time that the receiver asks for.
     Again { why: String, after: Option<Duration> },
-    /// The receiver answers with a client error: a few more attempts confirm it.
+    /// The receiver returned a client error: a few more attempts confirm it.
     Refused { why: String },
     /// The endpoint no longer exists.
     Gone { why: String },

@@ -11,7 +11,7 @@ use crate::retry::RetryPolicy;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RetrySchedule {
-    /// That of all jobs, by default: 5 s, doubled each time, at most 5 min; four attempts.
+    /// As all jobs by default: 5 s, doubled each time, at most 5 min; four attempts.
     #[default]
     Short,
     /// As the guide of Standard Webhooks recommends: ten attempts over about three days.

@@ -83,7 +83,7 @@ pub struct SecretInUse {
 }
 
 impl SecretInUse {
-    /// Whether it signs what is sent at this instant.
+    /// Whether it signs webhooks that are sent at this instant.
     #[must_use]
     pub fn is_in_use(&self, at: DateTime<Utc>) -> bool {
         self.until.is_none_or(|until| until > at)

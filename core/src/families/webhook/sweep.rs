@@ -5,11 +5,10 @@
 //! looks for deliveries that have been due for a while, and enqueues a job for each that has none. Its id is made of
 //! the delivery and the numbers of replays and attempts, so two sweeps make one job.
 //!
-//! A sweep leaves alone what was due less than 2 minutes ago, and what the delivery's own job still attends to.
-//! The index of unfinished deliveries costs each delivery one index write in and one out; without it, a sweep
-//! would read the whole table every two minutes. The index holds neither host nor endpoint, because every
-//! attempt would pay for them. So a sweep reads the few deliveries that no job attends to, and makes their jobs
-//! as they would have been.
+//! A sweep skips deliveries that became due less than 2 minutes ago, and those that their own job still attends to.
+//! The index of unfinished deliveries costs each delivery one index write in and one out; without it, a sweep would
+//! read the whole table every 2 minutes. The index holds neither host nor endpoint, because every attempt would pay
+//! for them. So a sweep reads the few deliveries that no job attends to, and makes the same jobs as a publisher.
 
 use std::collections::HashSet;
 use std::time::Duration;

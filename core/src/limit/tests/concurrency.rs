@@ -1,4 +1,4 @@
-//! Concurrency: places that are held, and given back whatever happens.
+//! Concurrency: leases that batches hold, and return whatever happens.
 
 use chrono::TimeDelta;
 use proptest::collection::vec;
@@ -93,7 +93,7 @@ proptest! {
     ) {
         let quota = Quota::Concurrency(most);
         let (mut state, mut now, mut line) = (unused(), 0, Vec::new());
-        // Who runs how many, and until when they surely end.
+        // Each holder, how many jobs it runs, and when they surely end.
         let mut running: Vec<(u64, u32, i64)> = Vec::new();
         for (holder, (wait, returning, fresh, lease, end)) in (0..).zip(steps) {
             now += wait;

@@ -1,4 +1,4 @@
-//! Keys, and what is said of settings that can't be.
+//! Keys, and the errors of invalid settings.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Limits: what they let through, and when the rest may come.
+//! Limits: how many jobs they let through, and when the others may come.
 
 mod concurrency;
 mod keys;
@@ -20,7 +20,7 @@ fn wanted(returning: u32, fresh: u32) -> LimitRequest {
     LimitRequest { returning, fresh, holder: 7, lease_until: at(90_000) }
 }
 
-/// How many start of those that come at an instant, and when the others may.
+/// How many of the jobs that come at an instant may start, and when the others may.
 fn take(
     state: &mut LimitState,
     quota: Quota,

@@ -1,4 +1,4 @@
-//! Rates: never more than they allow, and everybody has his turn.
+//! Rates: never exceeded, and every job gets its turn.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -69,7 +69,7 @@ fn tokens_that_nobody_comes_for_are_given_to_others_in_time() {
 fn a_thousand_jobs_are_through_in_their_time_and_each_comes_back_a_few_times_at_most() {
     let quota = Quota::Rate(rate(10, 1_000, 10));
     let mut state = unused();
-    // By the second in which SQS shows it again: how often each has come.
+    // How often each job has come, by the second in which SQS shows it again.
     let mut hidden: BTreeMap<i64, Vec<u32>> = BTreeMap::from([(0, vec![0; 1_000])]);
     let (mut started, mut most, mut last) = (0, 0, 0);
     while let Some((second, jobs)) = hidden.pop_first() {

@@ -1,8 +1,8 @@
 //! Leases of batches at a dependency that does not answer promptly.
 //!
-//! The first batches that call it find out how it answers, and mostly that takes a moment. A batch that meets
-//! as many batches as may call waits up to 1 s for their first answer, in slots of its own. If none comes, its
-//! jobs are deferred.
+//! The first batches that call it find out how promptly it answers; mostly that takes a moment. A batch that finds
+//! all leases taken waits up to 1 s for the first answer. Its jobs keep their slots meanwhile. If no answer comes,
+//! they are deferred.
 
 use std::time::Duration;
 

@@ -149,8 +149,8 @@ impl Breakers {
                             return Ok(Permit { breaker: name.clone(), probe: None });
                         }
                         BulkheadDecision::Full(since) => return Err(Refusal::Full(since)),
-                        // Whether it took a lease or was overtaken, the next round decides by what is known then: the
-                        // answer may have been long on its way.
+                        // Whether this caller took a lease or was overtaken, the next round decides by the state of
+                        // that moment: the answer may have been long on its way.
                         BulkheadDecision::Available => self.acquire_lease(name, holder).await?,
                     }
                 }
@@ -179,8 +179,8 @@ impl Breakers {
         matches!(phase, Some(Phase::HalfOpen { probe: held, .. }) if held == probe)
     }
 
-    /// Writes a breaker, and publishes what changed: whether it is written, or another writer was faster. Either way its
-    /// latest state is known afterwards.
+    /// Writes a breaker, and publishes the change. Returns whether it is written, or another writer was faster.
+    /// Either way its latest state is known afterwards.
     async fn write(&self, before: &Breaker, next: Breaker) -> Result<bool, ServiceError> {
         let is_written = self.cache.write(next.clone()).await?;
         if is_written && let Some(event) = event(before.phase, &next, self.clock.now()) {

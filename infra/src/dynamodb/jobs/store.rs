@@ -197,8 +197,8 @@ impl JobStore for DynamoJobStore {
 }
 
 impl DynamoJobStore {
-    /// The update that [`JobRecord::claimed`] amounts to, whatever else the record holds: what it does
-    /// to a record that has everything.
+    /// The update that [`JobRecord::claimed`] makes to a record that has every attribute. It is right for any other
+    /// record too.
     fn claim_write(&self, request: &ClaimRequest) -> Result<Write, ServiceError> {
         let before = full_record(request);
         let after = before.clone().claimed(request.claim.clone(), request.now);

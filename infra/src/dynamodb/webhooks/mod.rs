@@ -44,7 +44,7 @@ pub struct DynamoWebhooks {
 
 /// The longest id of a delivery: a partition key has at most 2,048 bytes.
 const LONGEST_ID: usize = 2_048 - "delivery#".len();
-/// What a write of deliveries is called in errors.
+/// The name of a write of deliveries, for errors.
 const WRITE: &str = "write a delivery to";
 /// The sort key of a delivery.
 const SK: &str = "delivery";

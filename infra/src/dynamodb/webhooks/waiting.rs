@@ -1,7 +1,6 @@
 //! The sparse index of deliveries that wait for an attempt.
 //!
-//! It holds no more of a delivery than a sweep needs, because a change of it is charged by the size of what
-//! it holds.
+//! It holds no more of a delivery than a sweep needs, because DynamoDB charges each change by the size of the entry.
 
 use futures_util::future::try_join_all;
 use lambda_jobs_core::families::webhook::ports::{Awaited, WaitingDelivery, WaitingQuery, WebhookDelivery};
@@ -17,7 +16,7 @@ use crate::dynamodb::{Item, hash, instant, text, text_of};
 /// Over how many partitions each kind of waiting delivery is spread.
 const SHARDS: u64 = 4;
 
-/// What the index holds of a delivery besides its keys, by which a sweep knows it.
+/// The attributes in the index besides its keys, by which a sweep knows a delivery.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stored {
@@ -63,9 +62,9 @@ impl DynamoWebhooks {
         Ok(Page { items: items.into_iter().map(read).collect::<Result<_, _>>()?, cursor })
     }
 
-    /// The first of a shard, and whether there are more.
+    /// The first waiting deliveries of a shard, and whether there are more.
     async fn waiting_of(&self, shard: u64, query: &WaitingQuery) -> Result<(Vec<Item>, bool), ServiceError> {
-        // Directly behind the last one's place; or before all of them, which begin with a year.
+        // Directly after the last key; without a cursor, before all keys, which begin with a year.
         let after = query.cursor.as_ref().map_or("0".to_owned(), |cursor| format!("{cursor}\0"));
         let call = self
             .dynamo()
@@ -76,7 +75,7 @@ impl DynamoWebhooks {
             .key_condition_expression("attention = :attention AND attentionAt BETWEEN :after AND :before")
             .expression_attribute_values(":attention", text(partition(query.awaited, shard)))
             .expression_attribute_values(":after", text(after))
-            // A place at that very instant has more behind it, and is greater.
+            // A key at that very instant goes on after it, and is greater.
             .expression_attribute_values(":before", text(instant::write(query.before)))
             .limit(i32::try_from(query.limit).unwrap_or(i32::MAX));
         let page = call.send().await;

@@ -1,7 +1,7 @@
 //! The kinds of addresses that are not public.
 //!
-//! The blocks are those of the IANA registries of special-purpose addresses. An IPv6 address that
-//! carries an IPv4 address within is what that one is, since a translator on the way may deliver it there.
+//! The blocks are those of the IANA registries of special-purpose addresses. An IPv6 address that carries an IPv4
+//! address has the kind of that address, because a translator on the way may deliver it there.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -55,7 +55,7 @@ impl fmt::Display for AddressClass {
 }
 
 impl AddressClass {
-    /// Why an address is not public. It is what any IPv4 address is that it carries.
+    /// Why an address is not public. An IPv6 address that carries an IPv4 address has the kind of that address.
     pub(super) fn of(address: IpAddr) -> Option<Self> {
         match address {
             IpAddr::V4(v4) => class_of_v4(v4),
@@ -98,7 +98,7 @@ fn class_of_v6(address: Ipv6Addr) -> Option<AddressClass> {
         [0xff00..=0xffff, ..] => Class::Multicast,
         [0x2001, 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => Class::Documentation,
         [0x2001, 2, 0, ..] => Class::Benchmarking,
-        // The rest of what is kept for protocols; then the one block that is given out.
+        // The other blocks reserved for protocols; then the one allocated block.
         [0x2001, 0..=0x01ff, ..] => Class::Reserved,
         [0x2000..=0x3fff, ..] => return None,
         _ => Class::Reserved,

@@ -230,8 +230,8 @@ proptest! {
         }
     }
 
-    /// What the standard library knows to be special is refused, and so is what lies outside of the one
-    /// block of IPv6 that is given out.
+    /// Refuses every address that the standard library knows to be special, and every IPv6 address outside of the one
+    /// allocated block.
     #[test]
     fn what_the_standard_library_knows_is_refused(bits: u32, wide: u128) {
         let policy = AddressPolicy::default();
@@ -244,7 +244,7 @@ proptest! {
         prop_assert!(is_given_out || policy.refusal(v6.into()).is_some() || v6.to_ipv4_mapped().is_some());
     }
 
-    /// Reading a text that can be anything ends, and what was read reads the same again.
+    /// Parsing any text ends, and a parsed value parses the same again.
     #[test]
     fn what_is_allowed_reads_the_same_again(text in "[a-z0-9.:/-]{0,40}") {
         if let Ok(allowed) = text.parse::<Allowed>() {

@@ -1,4 +1,4 @@
-//! Checks of what an operator says about an endpoint.
+//! Checks an operator's settings for an endpoint.
 
 use super::excerpt;
 use super::spec::{EndpointSpec, is_pattern};
@@ -80,7 +80,7 @@ fn check_url(text: &str) -> Result<(), Invalid> {
     }
 }
 
-/// Whether this header is not for users to set.
+/// Whether users may not set this header.
 pub(in crate::families::webhook) fn is_reserved(name: &str) -> bool {
     // The headers of the body and its framing, those of one connection (RFC 9110, section 7.6.1), which a proxy
     // could act on, and the one that names the sender.

@@ -1,4 +1,4 @@
-//! What an operator says about an endpoint.
+//! An operator's settings for an endpoint.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::invalid::Invalid;
 use crate::job::millis;
 use crate::limit::Rate;
 
-/// What an operator says about an endpoint. [`EndpointSpec::check`] says what is wrong with it.
+/// An operator's settings for an endpoint. [`EndpointSpec::check`] finds their mistakes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointSpec {
@@ -44,12 +44,12 @@ pub struct EndpointSpec {
     pub confirmations: Option<u32>,
 }
 
-/// How many deliveries an endpoint gets in a time.
+/// The rate of deliveries to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimit {
-    /// How many.
+    /// The number of deliveries.
     pub deliveries: u32,
-    /// In how long, in milliseconds.
+    /// The period, in milliseconds.
     #[serde(with = "millis")]
     pub per: Duration,
 }

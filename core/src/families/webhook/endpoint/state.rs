@@ -18,7 +18,7 @@ pub struct Endpoint {
     pub revision: u64,
     /// A random number of the process that wrote this revision.
     pub writer: u64,
-    /// What an operator said about it.
+    /// The operator's settings.
     pub spec: EndpointSpec,
     /// Its secrets, the newest first.
     pub secrets: Vec<SecretInUse>,

@@ -102,15 +102,15 @@ pub struct WebhookDelivery {
     /// The type of its event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
-    /// Where it goes.
+    /// The URL to send it to.
     pub url: String,
-    /// How it is sent.
+    /// The HTTP method.
     #[serde(default)]
     pub method: Method,
     /// Headers to send along.
     #[serde(default)]
     pub headers: Headers,
-    /// What is sent, as JSON.
+    /// The body to send, as JSON.
     #[serde(default)]
     pub payload: Value,
     /// Its status.

@@ -22,9 +22,9 @@ pub enum Method {
     /// The usual one.
     #[default]
     Post,
-    /// Replaces what is there.
+    /// Replaces the resource.
     Put,
-    /// Changes what is there.
+    /// Changes the resource.
     Patch,
 }
 
@@ -41,13 +41,13 @@ impl fmt::Display for Method {
 /// A request to be made. Its `Debug` form shows neither the values of headers, nor the query, nor the body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
-    /// How.
+    /// The method.
     pub method: Method,
-    /// Where to.
+    /// The URL.
     pub url: String,
     /// Header names and values.
     pub headers: Vec<(String, String)>,
-    /// What is sent, byte for byte.
+    /// The body, byte for byte.
     pub body: Vec<u8>,
     /// How long the whole exchange may take.
     pub timeout: Duration,

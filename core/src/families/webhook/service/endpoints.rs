@@ -23,7 +23,7 @@ const TRIES: usize = 5;
 pub struct EndpointView {
     /// Its identity.
     pub id: EndpointId,
-    /// What an operator said about it, without the values of headers, which may be secrets.
+    /// The operator's settings, without the values of headers, which may be secrets.
     #[serde(flatten)]
     pub spec: EndpointSpec,
     /// Whether it gets webhooks.

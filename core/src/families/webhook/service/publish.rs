@@ -18,7 +18,7 @@ use crate::manager::EnqueueError;
 pub struct NewEvent {
     /// Its type, by which endpoints choose.
     pub event_type: String,
-    /// What is sent.
+    /// The body to send.
     pub payload: Value,
     /// The tenant that it belongs to.
     pub tenant: Option<String>,

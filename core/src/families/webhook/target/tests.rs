@@ -1,8 +1,8 @@
-//! URLs that may not be called, each with what a person is told.
+//! URLs that may not be called, each with its error message.
 
 use super::*;
 
-/// What a strict policy says.
+/// The error of a strict policy.
 const BAD: &[(&str, &str)] = &[
     // No URL of https.
     ("", "an absolute URL of https (relative URL without a base), got "),
