@@ -1,5 +1,5 @@
-//! Anybody may send a message: whatever its body is, it is the same job in each of its copies, or refused with a
-//! reason that names the field and fits beside the dead letter.
+//! Anybody may send a message. Every copy of a body decodes to the same job, or is refused with a reason that names the
+//! field and fits in a dead letter.
 
 #![no_main]
 
@@ -9,7 +9,7 @@ use lambda_jobs_core::Invalid;
 use lambda_jobs_core::message::JobMessage;
 use libfuzzer_sys::fuzz_target;
 
-/// The longest reason is shorter than this, in bytes.
+/// The upper bound of a reason's length, in bytes.
 const ROOM_FOR_A_REASON: usize = 600;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -37,7 +37,7 @@ fn check_copies(message: &JobMessage, body: &str, sent_at: DateTime<Utc>) {
             deferred: message.deferred
         }
     );
-    // By adding: a difference of two instants counts a leap second between them twice or not at all.
+    // Adds, because the difference of two instants counts a leap second between them twice or not at all.
     let wire = TimeDelta::milliseconds(1);
     assert!(copy.due_at < message.due_at + wire && message.due_at < copy.due_at + wire);
     assert_eq!(decode_later(&copy.encode()), Ok(copy));

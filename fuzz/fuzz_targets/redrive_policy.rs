@@ -1,4 +1,4 @@
-//! Redrive policies are JSON in a string, written by hand: one that is accepted is shown as it will be read again.
+//! A redrive policy is handwritten JSON in a string. An accepted policy prints as it will be read again.
 
 #![no_main]
 

@@ -1,6 +1,6 @@
-//! For tests of your own handlers and adapters.
+//! Test your own handlers and adapters.
 //!
-//! Add it as a dev-dependency, from where you have lambda-jobs-core:
+//! Add the crate as a dev-dependency, next to your dependency on lambda-jobs-core:
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -9,8 +9,8 @@
 //!
 //! # Test a handler
 //!
-//! [`simulation`] runs your handlers on a simulated AWS. You say what must hold. The simulator looks for a history in
-//! which it does not.
+//! [`simulation`] runs your handlers on a simulated AWS. You state the invariants. The simulator searches for a history
+//! that breaks one.
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};
@@ -49,8 +49,7 @@
 //!
 //! # Test an adapter
 //!
-//! [`conformance`] has one suite for each port. A port is a promise, and its suite says what it promises. Run the suite
-//! if you write a store or a queue of your own:
+//! [`conformance`] has one suite per port, which checks what the port promises. Run it against your own store or queue:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -66,8 +65,8 @@
 //! # Ok::<(), chrono::ParseError>(())
 //! ```
 //!
-//! The adapters of this project pass these suites, on AWS and in memory. So what a test shows with one of them holds for
-//! the others.
+//! The adapters of this project pass these suites, on AWS and in memory. A test against one of them holds for the
+//! others.
 #![allow(
     clippy::panic,
     clippy::expect_used,

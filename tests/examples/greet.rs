@@ -1,4 +1,4 @@
-//! A complete worker with one job of its own.
+//! A complete worker with one custom job.
 
 use lambda_jobs_core::{JobContext, JobError, JobHandler};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! One Lambda environment: a function binary in its own process, with the variables that Lambda sets and nothing
-//! else from this process's environment.
+//! One Lambda environment: a function binary in its own process. It sees the variables that Lambda sets, and none of
+//! this process's environment.
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::runtime_api::{Answer, RuntimeApi};
 
-/// The variables that Lambda sets besides the address of its Runtime API. The credentials are made up.
+/// The variables that Lambda sets, except the address of its Runtime API. The credentials are made up.
 const VARIABLES: [(&str, &str); 14] = [
     ("AWS_LAMBDA_FUNCTION_NAME", "lambda-jobs-worker"),
     ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -31,7 +31,7 @@ const VARIABLES: [(&str, &str); 14] = [
     ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin"),
 ];
 
-/// A function as it is configured: its binary and its variables.
+/// The configuration of a function: its binary and its variables.
 #[derive(Clone, Debug)]
 pub struct Function {
     binary: PathBuf,
@@ -52,10 +52,10 @@ pub enum Interrupted {
     /// The function reported an error; its process lives on.
     #[error("the function reported an error: {0}")]
     Failed(Value),
-    /// The process ended by itself.
+    /// The process exited.
     #[error("the process ended: {0}")]
     Exited(ExitStatus),
-    /// The deadline passed, and the process was killed as Lambda would have done.
+    /// The deadline passed, and the process was killed, as Lambda kills it.
     #[error("the task timed out")]
     TimedOut,
 }
@@ -74,13 +74,13 @@ impl Function {
         self
     }
 
-    /// The same function, which may send webhooks to receivers on this machine.
+    /// The same function with permission to send webhooks to receivers on this machine.
     #[must_use]
     pub fn calling_this_machine(self) -> Self {
         self.with("LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK", "true").with("LAMBDA_JOBS_WEBHOOK_ALLOW_HTTP", "true")
     }
 
-    /// Starts a process, which begins with its INIT.
+    /// Starts a process, which runs its INIT.
     pub async fn start(&self) -> std::io::Result<Environment> {
         let api = RuntimeApi::start().await?;
         let mut process = Command::new(&self.binary)
@@ -102,7 +102,7 @@ impl Function {
 }
 
 impl Environment {
-    /// Waits for the end of INIT: the process asks for its first invocation, or is gone.
+    /// Waits for the end of INIT: the process asks for its first invocation, or exits.
     pub async fn ready(&mut self) -> Result<(), Interrupted> {
         let gone = tokio::select! {
             () = self.api.asked() => return Ok(()),
@@ -127,23 +127,23 @@ impl Environment {
         Err(ended)
     }
 
-    /// Ends the process with SIGKILL, as Lambda does without a word.
+    /// Kills the process with SIGKILL, as Lambda does without warning.
     pub async fn kill(&mut self) {
-        // It may be gone already.
+        // It may have exited already.
         let _ = self.process.kill().await;
     }
 
-    /// Waits for the process to end, and for its last lines.
+    /// Waits for the process to exit, and for its last lines.
     pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
         let status = self.process.wait().await?;
         for reader in self.readers.drain(..) {
-            // A reader ends with its stream.
+            // A reader ends at the end of its stream.
             let _ = reader.await;
         }
         Ok(status)
     }
 
-    /// What the process has written so far, line by line.
+    /// The lines that the process has written so far.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -152,7 +152,7 @@ impl Environment {
 
 impl Interrupted {
     fn exited(status: std::io::Result<ExitStatus>) -> Self {
-        // A child of ours can be waited for at any time.
+        // The child is ours, so waiting for it can't fail.
         Self::Exited(status.unwrap_or_default())
     }
 }

@@ -1,4 +1,4 @@
-//! Lambda as an event source mapping sees it: a function that always has an environment.
+//! Lambda as an event source mapping sees it: a function with an environment at any time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,8 +8,8 @@ use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use crate::environment::{Environment, Function, Interrupted};
 
-/// A function with room for one environment at a time. It starts with the first invocation, and again
-/// whenever the last process has ended.
+/// A function with one environment at a time. The environment starts with the first invocation, and again whenever the
+/// last process has ended.
 pub struct Lambda {
     function: Function,
     environment: AsyncMutex<Option<Environment>>,
@@ -17,23 +17,23 @@ pub struct Lambda {
     deaths: Mutex<Vec<Death>>,
 }
 
-/// The end of a process that had an invocation to answer.
+/// A process that ended during an invocation.
 #[derive(Clone, Debug)]
 pub struct Death {
-    /// Why.
+    /// The cause.
     pub why: Interrupted,
     /// Everything that it wrote.
     pub log: Vec<String>,
 }
 
 impl Lambda {
-    /// A function that nothing has invoked yet.
+    /// A function that was never invoked.
     #[must_use]
     pub fn new(function: Function) -> Self {
         Self { function, environment: AsyncMutex::default(), kill: Notify::new(), deaths: Mutex::default() }
     }
 
-    /// Makes an invocation, after any that runs. The INIT of a new process is no part of its time.
+    /// Invokes the function, after any running invocation. The INIT of a new process does not count towards its time.
     pub async fn invoke(&self, event: Value, deadline: DateTime<Utc>) -> Result<Value, String> {
         let asked = Utc::now();
         let mut slot = self.environment.lock().await;
@@ -52,7 +52,7 @@ impl Lambda {
         match &outcome {
             Ok(_) | Err(Interrupted::Failed(_)) => *slot = Some(environment),
             Err(why) => {
-                // Its status is in `why`; what is waited for are its last lines.
+                // Its status is in `why`. This waits for its last lines.
                 let _ = environment.ended().await;
                 self.deaths_mut().push(Death { why: why.clone(), log: environment.log() });
             }
@@ -60,12 +60,12 @@ impl Lambda {
         outcome.map_err(|why| why.to_string())
     }
 
-    /// Kills the process in the middle of the invocation that runs.
+    /// Kills the process during the running invocation.
     pub fn kill(&self) {
         self.kill.notify_waiters();
     }
 
-    /// The processes that ended over an invocation.
+    /// The processes that ended during an invocation.
     #[must_use]
     pub fn deaths(&self) -> Vec<Death> {
         self.deaths_mut().clone()

@@ -21,7 +21,7 @@ pub use tls::TlsFront;
 /// How long a test waits for something that takes milliseconds on an idle machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A stack on a free port whose worker does not make tests wait: retries come at once.
+/// A stack on a free port whose worker retries at once, so that tests need not wait.
 pub async fn stack() -> Result<Stack, StackError> {
     let retry = RetryPolicy::new(3, Duration::from_millis(1), RetryPolicy::DEFAULT_CAP).unwrap_or_default();
     let jobs = JobConfig { retry, ..JobConfig::default() };
@@ -34,7 +34,7 @@ pub fn manager(stack: &Stack) -> JobManager {
     JobManager::new(stack.settings().jobs.clone(), stack.adapters().ports().core.clone())
 }
 
-/// Waits until a job has ended; `None` if it does not in a minute.
+/// Waits until a job has ended. Returns `None` after 1 minute.
 pub async fn ended(manager: &JobManager, id: &JobId) -> Option<JobExecution> {
     let looking = async {
         loop {

@@ -1,4 +1,4 @@
-//! Receives as Lambda would. No port does, because on AWS Lambda receives.
+//! Receives as Lambda does. No port receives, because on AWS Lambda does.
 
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as Attribute};

@@ -1,6 +1,6 @@
-//! Lambda's side of the Runtime API: it hands out invocations and takes their answers.
+//! Lambda's side of the Runtime API: it hands out invocations and takes their responses.
 //!
-//! With it a test drives the very binary that is deployed, and decides what Lambda decides: each invocation's deadline,
+//! With it a test drives the deployed binary itself. The test decides what Lambda decides: each invocation's deadline,
 //! and when a process dies. One server serves one process, as on Lambda.
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// A function's answer to an invocation.
+/// A function's response to an invocation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// Its response.
@@ -83,12 +83,12 @@ impl RuntimeApi {
         let _ = self.desk.asked.subscribe().wait_for(|asked| *asked).await;
     }
 
-    /// Hands out an event, and waits for the answer; for ever if the process dies over it.
+    /// Hands out an event, and waits for the response; forever if the process dies.
     pub async fn invoke(&self, event: &Value, deadline: DateTime<Utc>) -> Answer {
         let id = JobId::generate(Utc::now(), &OsEntropy).as_str().to_owned();
         let (sender, answer) = oneshot::channel();
         self.desk.running().insert(id.clone(), sender);
-        // Its other end is in the desk, which this server holds.
+        // The receiving end is in the desk, which this server holds.
         let _ = self.desk.submitted.send(Invocation { id, deadline, event: event.to_string() });
         match answer.await {
             Ok(answer) => answer,

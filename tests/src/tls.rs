@@ -47,7 +47,7 @@ impl TlsFront {
         format!("https://{}", self.address)
     }
 
-    /// How many connections were made to it.
+    /// How many connections clients made.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)

@@ -138,7 +138,7 @@ fn a_job_that_waits_for_days_is_listed_and_runs_at_once_when_it_is_rescheduled()
     assert_eq!(listed[0]["jobId"], json!(id));
     assert!(stack.text(&["reschedule", &id, "--delay", "0s"]).contains("due at 20"));
     stack.run(&["status", &id, "--watch"]);
-    // Its payload names no delivery, so running it is all that it can do.
+    // Its payload names no delivery, so the job runs and fails.
     assert_eq!(stack.json(&["status", &id])["status"], json!("failed"));
     let late = stack.run(&["reschedule", &id, "--delay", "1h"]);
     assert!(!late.status.success());
@@ -182,7 +182,7 @@ fn a_local_stack_is_as_strict_as_aws_if_it_is_told_to_be() {
 #[test]
 fn a_webhook_that_is_under_way_is_given_up_within_seconds_when_it_is_cancelled() {
     let stack = Running::start(&["--no-demo"]);
-    // It takes the request, and never answers.
+    // It accepts the request and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hook", silent.local_addr().unwrap());
     let id = stack.text(&["webhooks", "deliver", &url]);

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// A stack in a process of its own; killed when dropped.
+/// A stack in its own process, killed on drop.
 pub(crate) struct Running {
     child: Child,
     pub(crate) port: String,
@@ -19,12 +19,12 @@ fn command() -> Command {
     command
 }
 
-/// Runs the command to its end.
+/// Runs the command to its end, and returns its output.
 pub(crate) fn run(args: &[&str]) -> Output {
     command().args(args).output().unwrap()
 }
 
-/// Runs the command to its end for a reader that reads nothing.
+/// Runs the command to its end with a closed stdout.
 pub(crate) fn run_unread(args: &[&str]) -> Output {
     let mut child = command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -55,42 +55,42 @@ impl Running {
             .expect("the stack says where it listens");
         let (_, rest) = address.split_once("127.0.0.1:").unwrap();
         let port = rest.split_whitespace().next().unwrap().to_owned();
-        // Nobody else reads the pipe, and a full one would hold the stack up.
+        // Nothing else reads the pipe, and a full pipe would block the stack.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, port }
     }
 
-    /// Runs a command against it.
+    /// Runs a command against this stack.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         let local = format!("--local={}", self.port);
         run(&[args, &[&local]].concat())
     }
 
-    /// Runs a command against it with these environment variables.
+    /// Runs a command against this stack with these environment variables.
     pub(crate) fn run_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Output {
         let local = format!("--local={}", self.port);
         command().envs(variables.iter().copied()).args(args).arg(local).output().unwrap()
     }
 
-    /// Runs a command that must succeed; answers what it printed.
+    /// Runs a command that must succeed. Returns what it printed.
     pub(crate) fn text(&self, args: &[&str]) -> String {
         let output = self.run(args);
         assert!(output.status.success(), "{args:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Runs a command that must succeed; answers the JSON it printed.
+    /// Runs a command that must succeed. Returns the JSON that it printed.
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         serde_json::from_str(&self.text(&[args, &["--json"]].concat())).unwrap()
     }
 
-    /// Kills it as `kill -9` does.
+    /// Kills the stack as `kill -9` does.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Asks it to end, as Ctrl-C does; answers whether it ended well.
+    /// Stops the stack as Ctrl-C does. Returns whether it ended successfully.
     #[cfg(unix)]
     pub(crate) fn interrupt(mut self) -> bool {
         Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
@@ -100,7 +100,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! A server for webhooks in a thread of its own, beside tests that wait for processes.
+//! A webhook server in its own thread, for tests that wait for processes.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode};
 
-/// What came in.
+/// The received requests.
 #[derive(Clone)]
 pub(crate) struct Received {
     pub(crate) method: Method,
@@ -17,7 +17,7 @@ pub(crate) struct Received {
     pub(crate) body: Bytes,
 }
 
-/// Answers every request with one status, and keeps them.
+/// Returns the same status for every request, and keeps the requests.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     address: SocketAddr,
@@ -46,7 +46,7 @@ impl Receiver {
         format!("http://{}/hook", self.address)
     }
 
-    /// Answers with this status from now on.
+    /// Returns this status from now on.
     pub(crate) fn answer(&self, status: u16) {
         self.status.store(status, Ordering::Relaxed);
     }

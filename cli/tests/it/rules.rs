@@ -1,4 +1,4 @@
-//! The rules of the template, fired by a stack: each on time, once, and only if enabled.
+//! A stack fires the template's rules: each on time, once, and only if enabled.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -34,7 +34,7 @@ impl Bench {
         Self { clock, queue: Arc::new(queue) }
     }
 
-    /// These rules of the template, switched on.
+    /// These rules of the template, enabled.
     fn rules(&self, names: &[&str]) -> Rules {
         let all = Rule::of(&Template::own().unwrap(), &QueueNames::default()).unwrap();
         let on = all.into_iter().filter(|rule| names.iter().any(|name| rule.name.ends_with(name)));
@@ -42,7 +42,7 @@ impl Bench {
         Rules::new(on, self.queue.clone(), Arc::new(self.clock.clone()))
     }
 
-    /// Runs for a while; answers what fired when.
+    /// Runs for a while. Returns the firings with their instants.
     fn run(&self, rules: &Rules, time: Duration) -> Vec<(String, DateTime<Utc>)> {
         let fired = Mutex::new(Vec::new());
         let tell = |firing: &Fired<'_>| {
@@ -57,7 +57,7 @@ impl Bench {
         fired.into_inner().unwrap()
     }
 
-    /// The ids of the jobs in the queue for webhooks.
+    /// The ids of the jobs in the webhook queue.
     fn jobs(&self) -> Vec<String> {
         let received = self.queue.receive(Queue::Webhooks, 10).unwrap();
         let id = |message: &lambda_jobs_core::ports::ReceivedMessage| {
@@ -105,7 +105,7 @@ fn a_firing_of_the_past_is_not_repeated_after_a_restart_nor_made_up_for_after_a_
     let bench = Bench::starting("2026-11-23T08:00:00Z");
     let rules = bench.rules(&["webhook-pending"]);
     assert!(bench.run(&rules, Duration::from_secs(119)).is_empty(), "08:00 was before its time");
-    // The machine sleeps over thirty firings while the rules wait for one.
+    // The machine sleeps through 30 firings while the rules wait for one.
     let rules = bench.rules(&["webhook-pending"]);
     let fired = Mutex::new(Vec::new());
     bench.clock.run(async {

@@ -1,7 +1,7 @@
 //! The SQS endpoint over HTTP, driven by the AWS SDK.
 //!
-//! The clock stands still unless a test moves it, and reports when a receive begins to wait and for how long;
-//! so nothing here sleeps, and nothing depends on how fast the machine is.
+//! The clock stands still unless a test moves it. It reports when a receive starts to wait, and for how long. So no
+//! test sleeps, and none depends on the machine's speed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-/// A paused clock that tells of every sleep that begins.
+/// A paused clock that reports every sleep that starts.
 struct ReportingClock {
     paused: PausedClock,
     naps: UnboundedSender<Duration>,
@@ -86,20 +86,20 @@ impl Stack {
         sent.message_id.unwrap()
     }
 
-    /// Up to ten messages, at once.
+    /// Receives up to 10 messages without waiting.
     async fn receive(&self, url: &str) -> Vec<Message> {
         let receive = self.client.receive_message().queue_url(url).max_number_of_messages(10);
         let received = receive.message_system_attribute_names(System::All).send().await.unwrap();
         received.messages.unwrap_or_default()
     }
 
-    /// A receive that waits up to 20 seconds, in the background.
+    /// Receives in the background, with a wait of up to 20 s.
     fn poll(&self, url: &str) -> tokio::task::JoinHandle<Vec<Message>> {
         let receive = self.client.receive_message().queue_url(url).wait_time_seconds(20);
         tokio::spawn(async move { receive.send().await.unwrap().messages.unwrap_or_default() })
     }
 
-    /// How long the endpoint means to wait, once it does.
+    /// How long the endpoint is about to wait, once it waits.
     async fn next_nap(&mut self) -> Duration {
         self.naps.recv().await.unwrap()
     }
@@ -196,7 +196,7 @@ async fn attributes_travel_with_their_digests_and_are_shown_when_asked_for() {
     let message = receive("All").await.unwrap().messages.unwrap().remove(0);
     assert_eq!(message.md5_of_message_attributes(), all.md5_of_message_attributes());
     assert_eq!(message.message_attributes.as_ref().unwrap()["raw"], binary);
-    // The digest is of what is shown: a client can check nothing else.
+    // The digest covers the returned attributes, because a client can check nothing else.
     let message = receive("timestamp").await.unwrap().messages.unwrap().remove(0);
     assert_eq!(message.md5_of_message_attributes(), Some("235c5c510d26fb653d073faed50ae77c"));
     let message = receive("trace.*").await.unwrap().messages.unwrap().remove(0);
@@ -252,7 +252,7 @@ async fn a_long_poll_of_an_empty_queue_ends_after_its_wait() {
     let url = stack.queue("jobs").await;
     let settings = stack.client.set_queue_attributes().queue_url(&url);
     settings.attributes(Attribute::ReceiveMessageWaitTimeSeconds, "7").send().await.unwrap();
-    // Without a time of its own, a receive waits for the queue's.
+    // A receive without a wait time uses the queue's.
     let receive = stack.client.receive_message().queue_url(&url).send();
     let receive = tokio::spawn(receive);
     assert_eq!(stack.next_nap().await, Duration::from_secs(7));
@@ -450,7 +450,7 @@ async fn queues_are_listed_in_pages_described_tagged_and_purged() {
     stack.client.purge_queue().queue_url(url).send().await.unwrap();
     stack.clock.advance(Duration::from_mins(1));
     assert!(stack.receive(url).await.is_empty());
-    // Another host's URL names the queue just as well.
+    // A URL with another host names the same queue.
     assert!(stack.receive("https://sqs.eu-west-1.amazonaws.com/123456789012/a-2").await.is_empty());
 }
 
@@ -477,7 +477,7 @@ async fn what_was_answered_is_there_after_a_restart() {
         (in_flight, deleted)
     };
 
-    // The first stack is still there, as a killed one's file is: nothing was closed or flushed.
+    // The first stack still runs, so its file looks like a killed stack's: nothing was closed or flushed.
     let stack = Stack::with_log(open()).await;
     let url = stack.client.get_queue_url().queue_name("jobs").send().await.unwrap().queue_url.unwrap();
     let messages = stack.receive(&url).await;
@@ -508,7 +508,7 @@ async fn what_cannot_be_read_is_named() {
     assert_eq!(body["__type"], "com.amazonaws.sqs#QueueDoesNotExist");
 }
 
-/// Fails to keep anything.
+/// Fails every write.
 struct FullDisk;
 
 impl MessageLog for FullDisk {

@@ -1,18 +1,18 @@
-//! Webhooks, through the command itself: endpoints, events, deliveries.
+//! Webhooks, through the command itself: endpoints, events and deliveries.
 
 use serde_json::{Value, json};
 
 use crate::process::{Running, run};
 use crate::receiver::Receiver;
 
-/// Makes an endpoint for events of this type; answers its secret.
+/// Creates an endpoint for events of this type. Returns its secret.
 fn put(stack: &Running, id: &str, url: &str, event_types: &str, more: &[&str]) -> String {
     let args = ["webhooks", "endpoints", "put", id, "--url", url, "--event-types", event_types];
     let made = stack.json(&[&args[..], more].concat());
     made["secret"].as_str().unwrap().to_owned()
 }
 
-/// Publishes an event that one endpoint wants, and waits for its job; answers the delivery and the job.
+/// Publishes an event for one endpoint and waits for its job. Returns the delivery and the job.
 fn publish(stack: &Running, event_type: &str, more: &[&str]) -> (String, String) {
     let published = stack.json(&[&["webhooks", "publish", event_type][..], more].concat());
     assert_eq!(published["deliveries"].as_array().unwrap().len(), 1, "{published}");

@@ -1,4 +1,4 @@
-//! Webhook deliveries of one batch share their reads and writes.
+//! The webhook deliveries of one batch share their reads and writes.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use serde_json::json;
 
 use crate::world::{KnownSecrets, World};
 
-/// A store that notes how many deliveries each call is about, and when it comes, in milliseconds.
+/// A store that notes, for each call, the number of deliveries and the time in milliseconds.
 struct Noting {
     store: Arc<MemoryWebhooks>,
     clock: PausedClock,
@@ -31,7 +31,7 @@ struct Noting {
     puts: Mutex<Vec<(u128, usize)>>,
     reads: Mutex<Vec<(u128, usize)>>,
     writes: Mutex<Vec<(u128, usize)>>,
-    /// The delivery that can't be written.
+    /// The delivery whose writes fail.
     failing: Mutex<Option<String>>,
 }
 
@@ -83,7 +83,7 @@ impl DeliveryAttempts for Noting {
     }
 }
 
-/// Endpoints of which one can't be read.
+/// A store of endpoints with one that can't be read.
 #[derive(Default)]
 struct Endpoints {
     store: MemoryVersioned<Endpoint>,
@@ -109,7 +109,7 @@ impl VersionedStore<Endpoint> for Endpoints {
     }
 }
 
-/// Receivers that take as many milliseconds as the query of their URL says.
+/// Receivers whose response time, in milliseconds, is the query of their URL.
 struct Receivers {
     clock: PausedClock,
     requests: Mutex<Vec<String>>,
@@ -135,7 +135,7 @@ struct Batch {
 }
 
 impl Batch {
-    /// Deliveries whose receivers take so many milliseconds, all in one message batch.
+    /// Deliveries in one message batch. Each receiver takes this many milliseconds.
     fn taking(millis: &[u64]) -> Self {
         let url = |(number, millis)| (format!("https://example.com/{number}?{millis}"), None);
         Self::to(millis.iter().enumerate().map(url).collect())

@@ -22,14 +22,14 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// Mail that can be down.
+/// A mail service that can be down.
 #[derive(Clone, Default)]
 struct Mail {
     is_down: Arc<AtomicBool>,
-    /// How long a call takes, in milliseconds.
+    /// The duration of a call, in milliseconds.
     takes: Arc<AtomicU32>,
     calls: Arc<AtomicU32>,
-    /// Whether the handler says beforehand that it needs it.
+    /// Whether the handler declares the breaker.
     is_declared: bool,
 }
 
@@ -72,7 +72,7 @@ fn world(mail: &Mail) -> World {
     })
 }
 
-/// The breaker after three jobs have failed because of it, and the jobs.
+/// The breaker after three jobs failed because of it, and those jobs.
 fn opened(world: &World, mail: &Mail) -> Vec<JobId> {
     mail.is_down.store(true, Ordering::SeqCst);
     let jobs = (0..3).map(|_| send(world)).collect();
@@ -227,7 +227,7 @@ fn errors_that_say_nothing_about_the_dependency_do_not_open_its_breaker() {
     assert!(matches!(phase(&world), Phase::Open { .. }));
 }
 
-/// Another worker on the same stores, with a view of its own.
+/// Another worker on the same stores, with its own view.
 fn another(world: &World, mail: &Mail) -> JobProcessor {
     let mut registry = JobRegistry::new(&world.config);
     registry.register(mail.clone()).unwrap();
@@ -249,7 +249,7 @@ fn failures_of_two_workers_that_know_nothing_of_each_other_are_all_counted() {
             world.queue.delete(message).unwrap();
         }
     };
-    // Both have read the breaker before anything was written to it.
+    // Both workers read the breaker before anything was written to it.
     run_there();
     send(&world);
     world.step(Queue::Normal);
@@ -263,7 +263,7 @@ fn failures_of_two_workers_that_know_nothing_of_each_other_are_all_counted() {
     assert!(matches!(phase(&world), Phase::Open { .. }), "it is the third failure, though by another");
 }
 
-/// Calls some seconds after it began, and meanwhile an operator opens the breaker.
+/// Calls some seconds after its start. Meanwhile an operator opens the breaker.
 #[derive(Clone, Default)]
 struct Late {
     operator: Arc<OnceLock<Arc<JobManager>>>,
@@ -317,7 +317,7 @@ fn g6_who_has_the_probe_does_not_call_once_an_operator_has_opened_the_breaker() 
     }
 }
 
-/// A store whose answer to a prober is three seconds on its way, and meanwhile an operator opens the breaker.
+/// A store whose response to a prober takes 3 s. Meanwhile an operator opens the breaker.
 struct Slow {
     inner: Arc<MemoryVersioned<Breaker>>,
     clock: PausedClock,

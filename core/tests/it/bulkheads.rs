@@ -1,4 +1,4 @@
-//! A dependency that takes its time, and a fleet that has other work to do.
+//! A slow dependency, and a fleet that has other work to do.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,12 +20,12 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// How long a prompt answer takes at most.
+/// The longest duration of a prompt response.
 const PROMPT: Duration = Duration::from_secs(2);
-/// How many batches call a partner at once that does not answer promptly.
+/// How many batches may call a slow partner at once.
 const BATCHES: u32 = 2;
 
-/// A partner who is asked something.
+/// A partner that jobs call.
 #[derive(Clone, Default)]
 struct Partner {
     takes: Arc<Mutex<Duration>>,
@@ -61,7 +61,7 @@ impl JobHandler for Partner {
     }
 
     async fn execute(&self, payload: Value, ctx: &JobContext) -> Result<(), JobError> {
-        // What the job does besides, in seconds.
+        // The duration of the job's other work, in seconds.
         ctx.clock().sleep(Duration::from_secs(payload.as_u64().unwrap_or_default())).await;
         let asking = async {
             self.asked.fetch_add(1, Ordering::SeqCst);
@@ -73,7 +73,7 @@ impl JobHandler for Partner {
     }
 }
 
-/// Does other things.
+/// Does other work.
 struct Busy;
 
 impl JobHandler for Busy {
@@ -90,10 +90,10 @@ impl JobHandler for Busy {
     }
 }
 
-/// A store that takes what it is given, and loses its answers.
+/// A store that takes writes and loses its responses.
 struct Mute {
     inner: Arc<MemoryVersioned<Breaker>>,
-    /// How many of the next answers.
+    /// How many of the next responses it loses.
     loses: AtomicUsize,
 }
 
@@ -117,7 +117,7 @@ impl VersionedStore<Breaker> for Mute {
     }
 }
 
-/// Workers, each with a view of its own of what they share.
+/// Workers, each with its own view of the shared states.
 struct Fleet {
     world: World,
     partner: Partner,
@@ -140,12 +140,12 @@ impl Fleet {
         Self { world, partner, workers, store }
     }
 
-    /// Every worker runs a batch of so many new jobs, all at the same time.
+    /// Every worker runs a batch of this many new jobs, all at the same time.
     fn ask(&self, jobs: usize) -> Vec<JobId> {
         self.run(&vec![json!({ "name": "ask" }); jobs])
     }
 
-    /// Every worker runs a batch of these, all at the same time.
+    /// Every worker runs a batch of these jobs, all at the same time.
     fn run(&self, jobs: &[Value]) -> Vec<JobId> {
         let mut ids = Vec::new();
         let batches: Vec<_> = (0..self.workers.len())
@@ -264,7 +264,7 @@ fn a_single_slow_call_among_prompt_ones_changes_nothing() {
     let written = fleet.breaker().revision;
     let patient = fleet.partner.clone();
     let slow_first = async {
-        // The first call is slow, and while it waits the others are answered.
+        // The first call is slow. While it waits, the others get a response.
         patient.takes(10);
         fleet.world.clock.sleep(Duration::from_millis(1)).await;
         patient.takes(0);
@@ -281,7 +281,7 @@ fn a_single_slow_call_among_prompt_ones_changes_nothing() {
     assert_eq!((breaker.revision, breaker.bulkhead.is_prompt), (written, true));
 }
 
-/// A fleet of one whose partner is called by as many batches as may be, all of which died ten seconds ago.
+/// A fleet of one. The partner's bulkhead is full of batches that all died 10 s ago.
 fn crowded() -> Fleet {
     let fleet = Fleet::of(1);
     fleet.partner.takes(12);

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// Works for 1 minute. Its payload says how it takes a cancellation.
+/// Works for 1 minute. Its payload says how it reacts to a cancellation.
 #[derive(Default)]
 struct Long {
     delivery: Delivery,

@@ -1,4 +1,4 @@
-//! Forgetting what is over.
+//! Pruning finished work.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Waits that are longer than SQS can hold a message.
+//! Delays that are longer than the maximum in SQS.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

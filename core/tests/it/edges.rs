@@ -1,4 +1,4 @@
-//! Histories at the edges: where two rules meet, and where a service or a handler behaves at its worst.
+//! Edge cases: two rules meet, or a service or a handler misbehaves.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Misbehaves in the way that its payload, a text, says.
+/// Misbehaves as its payload, a text, says.
 struct Rude;
 
 impl JobHandler for Rude {

@@ -1,6 +1,5 @@
-//! Why jobs are not running: each reason, as a real job meets it. What an explanation says of an instant is held
-//! against what happens: a message that is delivered a millisecond before starts nothing, and one at the instant
-//! does.
+//! Why jobs are not running: each reason, with a real job. The tests check each instant in an explanation against the
+//! outcome: a message that is delivered 1 ms earlier starts nothing, and one at the instant starts the job.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// Does what its payload says, and notes it.
+/// Does what its payload says, and notes that.
 #[derive(Clone, Default)]
 struct Task {
     options: HandlerOptions,
@@ -111,7 +110,7 @@ fn explained(world: &World, id: &JobId) -> Explanation {
     world.clock.run(world.manager.explain(id)).unwrap()
 }
 
-/// What is said of a job that has no instant.
+/// The explanation of a job that has no instant.
 fn said(world: &World, id: &JobId) -> (Reason, String) {
     let Explanation { reason, detail, next_eligible_at } = explained(world, id);
     assert_eq!(next_eligible_at, None, "{detail}");
@@ -122,13 +121,13 @@ fn expect(said: &(Reason, String), reason: Reason, detail: &str) {
     assert_eq!((said.0, said.1.as_str()), (reason, detail));
 }
 
-/// Delivers one more message of a job, beside those that are there.
+/// Delivers another message of a job, in addition to its own.
 fn deliver(world: &World, id: &JobId) {
     world.send(Queue::Normal, &json!({ "name": "task", "id": id }));
     world.step(Queue::Normal);
 }
 
-/// A job that has ended, or waits for somebody, starts nothing however many messages come.
+/// Checks that no message starts a job that has ended or waits for a person.
 fn assert_never_starts(world: &World, task: &Task, id: &JobId) {
     let before = task.started(id);
     deliver(world, id);
@@ -137,7 +136,7 @@ fn assert_never_starts(world: &World, task: &Task, id: &JobId) {
     assert_eq!(task.started(id), before);
 }
 
-/// A job starts at an instant, whatever is delivered before.
+/// Checks that a job starts at an instant, and that no message starts it earlier.
 fn assert_starts_at(world: &World, task: &Task, id: &JobId, instant: DateTime<Utc>) {
     let before = task.started(id);
     world.clock.advance((instant - TimeDelta::milliseconds(1) - world.now()).to_std().unwrap());
@@ -148,7 +147,7 @@ fn assert_starts_at(world: &World, task: &Task, id: &JobId, instant: DateTime<Ut
     assert_eq!(task.started(id), before + 1, "at its instant");
 }
 
-/// Says for what reason a job waits, and checks that it starts when that says.
+/// Checks the reason for which a job waits, and that it starts at the stated instant.
 fn assert_waits(world: &World, task: &Task, id: &JobId, reason: Reason, seconds: i64) -> String {
     let Explanation { reason: found, detail, next_eligible_at } = explained(world, id);
     let wait = next_eligible_at.map(|at| at - world.now());
@@ -189,7 +188,7 @@ fn paused_is_a_job_whose_queue_is_until_somebody_resumes_it() {
     expect(&said(&world, &id), Reason::Paused, detail);
     assert_never_starts(&world, &task, &id);
     world.clock.run(world.manager.resume(None)).unwrap();
-    // A worker knows what is paused for five seconds.
+    // A worker caches the pause for 5 s.
     world.advance(5);
     assert_eq!(explained(&world, &id).reason, Reason::Ready);
     deliver(&world, &id);
@@ -292,7 +291,7 @@ fn exhausted_is_a_job_that_has_failed_for_good() {
     assert!(reason == Reason::Exhausted && detail.starts_with(begins), "{detail}");
 }
 
-/// Fails a call, so that the breaker opens, and lets the worker know.
+/// Fails a call, which opens the breaker, and waits until the worker knows.
 fn open(world: &World, task: &Task) {
     task.mail_is_down.store(true, Ordering::SeqCst);
     enqueue(world, new_job(json!({ "calls": true })).max_retries(0));
@@ -332,8 +331,8 @@ fn breaker_is_the_reason_of_a_job_whose_handler_or_sender_declares_an_open_one_b
     );
 }
 
-/// As [`assert_waits`], by the job's own messages alone: one that comes before its time is given another place
-/// behind its breaker.
+/// Like [`assert_waits`], but delivers only the job's own messages. A message that comes early gives the job a new
+/// position behind its breaker.
 fn assert_waits_as_a_message(world: &World, task: &Task, id: &JobId, seconds: i64) -> String {
     let Explanation { reason, detail, next_eligible_at } = explained(world, id);
     let wait = next_eligible_at.map(|at| at - world.now());
@@ -389,7 +388,7 @@ fn breaker_is_the_reason_of_a_job_in_line_while_somebody_probes() {
     let at = Some(world.now() + TimeDelta::seconds(1));
     assert_eq!((explanation.reason, explanation.next_eligible_at), (Reason::Breaker, at));
 
-    // The prober is dead: at that instant the job is given another, and its lease is what keeps it.
+    // The prober is dead. At that instant the job gets a later one, because the prober still holds its lease.
     world.advance(1);
     let explanation = explained(&world, &next);
     let lease_end = world.now() + TimeDelta::seconds(94);
@@ -419,7 +418,7 @@ fn breaker_is_the_reason_without_an_instant_while_an_operator_keeps_one_open() {
     }
     assert_eq!((task.started(&id), said(&world, &id).0), (0, Reason::Breaker));
     world.clock.run(world.manager.close_breaker(&mail())).unwrap();
-    // A worker knows a breaker for two seconds.
+    // A worker caches a breaker for 2 s.
     world.advance(2);
     let at = explained(&world, &id).next_eligible_at.unwrap();
     let wait = (at - world.now()).num_seconds();
@@ -505,11 +504,11 @@ fn an_operator_who_is_not_heard_is_not_told_of() {
     assert_eq!(world.events.all(), []);
 }
 
-/// Breakers that somebody else writes to at the same time.
+/// A store of breakers with a concurrent writer.
 #[derive(Default)]
 struct Contended {
     inner: MemoryVersioned<Breaker>,
-    /// How many of the next writes come second.
+    /// How many of the next writes lose a conflict.
     defeats: AtomicUsize,
     requests: AtomicUsize,
 }

@@ -1,9 +1,9 @@
 //! One noisy tenant and nine quiet ones: how long do their jobs wait?
 //!
 //! The tests measure our model of SQS fair queues (`core/src/sqs`), not AWS. At every receive the model serves the
-//! group with the fewest messages in flight. AWS does so once it has noticed that one group is noisy, and promises no
-//! order. So the figures show that the processor, the manager and every copy of a message keep jobs in their tenants'
-//! groups, and what a fair queue then does. They don't tell how long a job waits on AWS.
+//! group with the fewest messages in flight. AWS does so once it has noticed a noisy group, and promises no order. So
+//! the figures show two things: the processor, the manager and every copy of a message keep jobs in their tenants'
+//! groups, and what a fair queue does then. They don't tell how long a job waits on AWS.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,9 +22,9 @@ use serde_json::{Value, json};
 use crate::handlers::scripted;
 use crate::world::World;
 
-/// How many environments work at once. Each runs five jobs of a batch of ten at a time: 20 jobs a second in all.
+/// How many environments work at once. Each runs 5 jobs of a batch of 10 at a time: 20 jobs per second in all.
 const ENVIRONMENTS: usize = 4;
-/// How long a job takes, on average.
+/// The mean duration of a job.
 const JOB: Duration = Duration::from_secs(1);
 const NOISY: &str = "noisy";
 const NOISY_JOBS: usize = 3_000;
@@ -33,11 +33,11 @@ const QUIET_TENANTS: usize = 9;
 const QUIET_VISITS: usize = 6;
 const QUIET_JOBS: usize = 3;
 
-/// The times from enqueue to start, by tenant.
+/// The wait of each job from enqueue to start, by tenant.
 #[derive(Clone, Default)]
 struct WaitTimes(Arc<Mutex<BTreeMap<String, Vec<Duration>>>>);
 
-/// Figures of some wait times.
+/// Statistics of wait times.
 #[derive(Clone, Copy)]
 struct Figures {
     jobs: usize,
@@ -196,7 +196,7 @@ fn quiet_tenants_do_not_wait_for_a_noisy_one() {
     );
 }
 
-/// The group of the next message of this queue, as soon as there is one.
+/// The group of this queue's next message. Waits until there is one.
 fn next_group(world: &World) -> Option<String> {
     for _ in 0..200 {
         let next = world.queue.next_visible_at(Queue::Normal).unwrap();

@@ -1,7 +1,7 @@
-//! The floors that `lib.rs` names: imports go down only, and no two files import each other in a circle.
+//! The floors that `lib.rs` names: imports only go down, and no two files import each other in a cycle.
 //!
-//! Read from the source text, so that an import that nobody means is named with both its files before it becomes a
-//! habit. Tests inside a file may use what they like.
+//! The test reads the source text. It names both files of an accidental import before the import becomes a habit. Tests
+//! inside a file may import anything.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::imports::{circles, sources};
 
-/// Core's top-level modules, from the ground up. Those of one floor may use each other, but not in a circle.
+/// Core's top-level modules, from the ground up. Modules on one floor may import each other, but not in a cycle.
 const FLOORS: [&[&str]; 12] = [
     &["clock", "invalid", "sqs", "versioned"],
     &["job", "paging"],

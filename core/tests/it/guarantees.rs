@@ -64,7 +64,7 @@ fn g2_a_worker_that_lost_its_lease_cannot_overwrite_its_successor() {
     let (world, journal) = world();
     let id = world.send(Queue::Normal, &script(json!({ "work": 20_000 })));
     let now = world.now();
-    // An environment that was frozen: its deadline and its lease end, and it continues later.
+    // A frozen environment: its deadline and its lease pass, and then it continues.
     let frozen = Invocation { deadline: now + TimeDelta::seconds(33), stop: StopSignal::never() };
     let mut work = Box::pin(world.processor.process(world.receive(Queue::Normal), &frozen));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -88,10 +88,10 @@ fn g3_only_failures_timeouts_and_crashes_alone_spend_attempts() {
     let mate = world.send(Queue::Normal, &script(json!({ "work": 1000 })));
     world.process_and_crash(world.receive(Queue::Normal));
     world.advance(540);
-    // Too little time is left, so the job goes back unspent.
+    // Too little time is left, so the job goes back without spending an attempt.
     world.process_within(world.receive(Queue::Normal), Duration::from_secs(10));
     assert_eq!(world.status(&id).retry_count, 0);
-    // The first crash, in company, was forgiven. Each crash alone spends an attempt.
+    // The first crash, with other jobs in the batch, was forgiven. Each crash alone spends an attempt.
     for _ in 0..2 {
         let messages: Vec<_> = world.receive(Queue::Normal);
         let only: Vec<_> = messages.into_iter().filter(|message| message.message_id == id.as_str()).collect();

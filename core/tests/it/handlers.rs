@@ -8,19 +8,19 @@ use lambda_jobs_core::{JobContext, JobError, JobRegistry};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What the handler `script` is to do.
+/// The script for the handler `script`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Script {
     /// Fails this many attempts before it succeeds.
     pub(crate) fail: u32,
-    /// Fails for good.
+    /// Fails permanently.
     pub(crate) permanent: bool,
     /// Panics.
     pub(crate) panic: bool,
     /// Works for this long, in milliseconds.
     pub(crate) work: u64,
-    /// Asks for the next attempt after this long, in milliseconds.
+    /// Asks for the next attempt after this delay, in milliseconds.
     pub(crate) retry_after: Option<u64>,
 }
 

@@ -1,13 +1,13 @@
-//! Reads the imports of a crate from its source text: which file names which.
+//! Reads a crate's imports from its source text: which file names which.
 //!
-//! A test of imports names both files, before an import that nobody means becomes a habit. Tests inside a file may
-//! use what they like.
+//! A test of imports names both files of an accidental import before the import becomes a habit. Tests inside a file
+//! may import anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A source file, by its path below `src`, and the modules that it names.
+/// A source file: its path below `src`, and the modules that it names.
 pub(crate) struct Source {
     pub(crate) path: String,
     pub(crate) module: Vec<String>,
@@ -71,7 +71,7 @@ fn names_in(code: &str, module: &[String]) -> BTreeSet<Vec<String>> {
     names
 }
 
-/// Reads one path, or a tree of them in braces; answers what follows it.
+/// Reads one path or a tree of them in braces. Returns the text after it.
 fn expand<'a>(
     text: &'a str,
     mut path: Vec<String>,
@@ -117,7 +117,7 @@ fn absolute(path: &[String], module: &[String]) -> Vec<String> {
     module[..kept].iter().chain(&path[ups..]).cloned().collect()
 }
 
-/// Each pair of files that import each other, at once or through others.
+/// Each pair of files that import each other, directly or through others.
 pub(crate) fn circles(sources: &[Source]) -> Vec<String> {
     let files: BTreeMap<Vec<String>, &Source> =
         sources.iter().map(|source| (source.module.clone(), source)).collect();
@@ -125,7 +125,7 @@ pub(crate) fn circles(sources: &[Source]) -> Vec<String> {
     for source in sources {
         for name in &source.names {
             let Some(other) = file_of(name, &files) else { continue };
-            // A module declares its children, and these may use what stands in it.
+            // A module declares its children, and they may use its items.
             let is_family =
                 other.module.starts_with(&source.module) || source.module.starts_with(&other.module);
             if !is_family {
@@ -141,7 +141,7 @@ pub(crate) fn circles(sources: &[Source]) -> Vec<String> {
         .collect()
 }
 
-/// The file that a path means: the longest module that it begins with.
+/// The file that defines a path: the longest module that the path starts with.
 fn file_of<'a>(path: &[String], files: &'a BTreeMap<Vec<String>, &'a Source>) -> Option<&'a Source> {
     (1..=path.len()).rev().find_map(|length| files.get(&path[..length]).copied())
 }

@@ -1,4 +1,4 @@
-//! Jobs that are over a limit.
+//! Jobs over a limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -140,7 +140,7 @@ fn what_passes_one_limit_and_not_the_next_gives_back_what_it_has() {
     assert_eq!(places, 0);
 }
 
-/// Limits that nobody can ask.
+/// A store of limits that is down.
 struct Unreachable;
 
 fn unreachable_limits() -> ServiceError {

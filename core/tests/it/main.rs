@@ -1,4 +1,4 @@
-//! The core as its users see it: messages in, records and messages out, at a paused clock.
+//! The core as its users see it: messages in, records and messages out, with a paused clock.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What callers can do.
+//! The requests of callers.
 
 use std::cmp::Reverse;
 use std::sync::atomic::Ordering;
@@ -143,7 +143,7 @@ fn a_list_that_is_cut_short_shows_the_latest() {
     assert_eq!(shown, [&ids[4], &ids[3]]);
 }
 
-/// All that a list holds, page by page of this size.
+/// All items of a list, fetched in pages of this size.
 fn pages(world: &World, status: Option<JobStatus>, limit: usize) -> Vec<Vec<(DateTime<Utc>, JobId)>> {
     let mut filter = JobFilter { status, name: None, limit, cursor: None };
     let mut pages = Vec::new();
@@ -162,7 +162,7 @@ fn pages_of_a_list_hold_every_job_once_the_latest_first_whatever_its_status() {
     let world = world();
     let permanent = || NewJob::new("script").payload(json!({ "permanent": true }));
     for _ in 0..3 {
-        // Several end, and are due, at one instant: a page that ends between them must lose none.
+        // Several jobs end, or are due, at one instant: a page that ends between them must lose none.
         for _ in 0..7 {
             enqueue(&world, NewJob::new("script"));
             enqueue(&world, permanent());

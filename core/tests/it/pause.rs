@@ -345,7 +345,7 @@ proptest! {
                 Step::Wait(seconds) => world.advance(seconds),
             }
         }
-        // The wish stays the same long enough for the change under way and one more.
+        // The wish stays the same long enough for the current change and one more.
         for _ in 0..8 {
             tick();
             world.advance(60);

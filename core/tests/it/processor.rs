@@ -279,7 +279,7 @@ fn a_settlement_whose_answer_was_lost_is_made_again_and_counts_once() {
         lambda_jobs_core::processor::Invocation { deadline, stop: lambda_jobs_core::StopSignal::never() };
     let report = world.clock.run(async {
         let mut work = Box::pin(world.processor.process(messages, &invocation));
-        // The first poll gets the answer to the claim. The next answer to be lost is the settlement's.
+        // The first poll gets the response to the claim. The next lost response is the settlement's.
         std::future::poll_fn(|context| {
             let pending = work.as_mut().poll(context).is_pending();
             assert!(pending);

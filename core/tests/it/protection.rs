@@ -1,4 +1,4 @@
-//! What breakers and limits cost in requests.
+//! The requests that breakers and limits cost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// A store of shared states that counts its calls.
+/// A store of shared states that counts calls.
 struct Counted<T> {
     inner: Arc<MemoryVersioned<T>>,
     calls: AtomicUsize,
@@ -42,7 +42,7 @@ impl<T: VersionedState> VersionedStore<T> for Counted<T> {
     }
 }
 
-/// Does nothing, or calls something through a breaker.
+/// Does nothing, or calls through a breaker.
 struct Plain {
     name: &'static str,
     options: HandlerOptions,
@@ -68,7 +68,7 @@ impl JobHandler for Plain {
     }
 }
 
-/// A worker whose requests to the stores of breakers and limits are counted.
+/// A worker with counted requests to the stores of breakers and limits.
 struct Watched {
     world: World,
     breakers: Arc<Counted<Breaker>>,
@@ -88,7 +88,7 @@ impl Watched {
         Self { world, breakers, limits, processor }
     }
 
-    /// What a batch of ten jobs costs: requests about breakers, about limits, and about jobs.
+    /// The requests of a batch of ten jobs: for breakers, for limits, and for jobs.
     fn costs(&self, payload: &Value) -> [usize; 3] {
         for _ in 0..10 {
             self.world.send(Queue::Normal, &json!({ "name": "plain", "payload": payload }));

@@ -1,4 +1,4 @@
-//! Schedules that are stored and fired.
+//! Stored schedules and their firings.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn every(minutes: u64) -> Value {
     json!({ "id": "often", "cron": format!("*/{minutes} * * * *"), "job": { "name": "script" } })
 }
 
-/// Lets this much time pass: a tick each minute, and every message when it is visible.
+/// Advances time: one tick each minute, and every message once it is visible.
 fn live(world: &World, time: Duration) {
     let end = world.now() + time;
     let mut tick = world.now();
@@ -95,7 +95,7 @@ fn g5_an_occurrence_exists_once_however_often_and_by_whomever_it_is_fired() {
     let stale = world.clock.run(world.manager.schedules()).unwrap();
     world.tick();
     world.tick();
-    // A dispatcher that had read the schedule before, and fires it now.
+    // A dispatcher that read the schedule earlier fires it now.
     let revived = world.schedules.clone();
     world.clock.run(async {
         use lambda_jobs_core::ports::ScheduleStore;
@@ -291,13 +291,13 @@ fn an_occurrence_that_comes_due_while_the_last_one_is_unfinished_is_skipped_and_
     put(&world, json!({ "id": "often", "cron": "*/5 * * * *", "overlap": "skip", "job": job }));
     live(&world, Duration::from_mins(16));
     let [first, skipped, third] = [5, 10, 15].map(|minute| at(8, minute));
-    // The first fails at 8:05 and is tried again at 8:11:40.
+    // The first fails at 8:05, and its retry is at 8:11:40.
     assert_eq!((world.status(&first.parse().unwrap()).attempt, completed(&world)), (2, vec![first.clone()]));
     let job = world.status(&skipped.parse().unwrap());
     assert_eq!((job.status, job.note), (JobStatus::Cancelled, Some(format!("duplicate of {first}"))));
     assert_eq!((journal.started(&skipped), journal.started(&third)), (0, 1));
 
-    // A backfill goes by nothing of the kind.
+    // A backfill ignores all of these.
     let (from, to) = (instant("2026-11-23T07:50:00Z"), instant("2026-11-23T07:55:00Z"));
     let made = world.clock.run(world.manager.backfill(&"often".parse().unwrap(), from, to)).unwrap();
     assert!(made.iter().all(|one| !one.as_ref().unwrap().duplicate));

@@ -27,7 +27,7 @@ fn a_seed_tells_the_same_history_every_time() {
     }
 }
 
-/// Counts how often it is run.
+/// Counts its runs.
 struct Careless(std::sync::Arc<Mutex<u64>>);
 
 impl JobHandler for Careless {

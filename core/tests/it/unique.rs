@@ -1,4 +1,4 @@
-//! Jobs of which there is one at a time.
+//! Jobs with a unique key: at most one at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,7 +44,7 @@ fn bare(world: &World, key: &str, payload: Value) -> JobId {
     world.send(Queue::Normal, &json!({ "name": "script", "uniqueKey": key, "payload": payload }))
 }
 
-/// Takes a key for a job, and goes no further: as a caller does that crashes before it sends.
+/// Claims a key for a job and stops, like a caller that crashes before it sends.
 fn take_key(world: &World, key: &str, job: &str) {
     let hold = KeyHold { key: key.to_owned(), job: job.parse().unwrap(), since: world.now(), until: None };
     let claim = KeyClaim { hold, replacing: None };
@@ -317,7 +317,7 @@ fn ordinary_jobs_ask_for_no_keys() {
     assert_eq!(world.step(Queue::Normal).summary.completed, 4);
     assert_eq!(world.keys.calls.load(Ordering::SeqCst), 0);
     assert!(world.store.calls.load(Ordering::SeqCst) > reads);
-    // A batch of unique ones asks once.
+    // A batch of unique jobs makes one request.
     for key in ["a", "b", "c"] {
         bare(&world, key, json!({}));
     }

@@ -1,4 +1,4 @@
-//! The webhook family over scripted answers.
+//! The webhook family with scripted responses.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ use crate::world::{KnownSecrets, World};
 
 /// A world whose worker delivers these webhooks.
 fn with_webhooks(webhooks: &Arc<MemoryWebhooks>, http: &Arc<Scripted>) -> World {
-    // Its manager is made before the handler that enqueues with it.
+    // Its manager exists before the handler that enqueues with it.
     let world = World::new(|_| ());
     let ports = Ports {
         core: CorePorts { entropy: Arc::new(SeededEntropy::new(3)), ..world.worker_ports() },
@@ -57,7 +57,7 @@ impl HttpSender for Scripted {
         let answer = self.answers.lock().unwrap().pop_front();
         match answer {
             Some(answer) => answer,
-            // An endpoint that takes the request and never answers.
+            // An endpoint that accepts the request and never answers.
             None => pending().await,
         }
     }
@@ -180,7 +180,7 @@ fn an_unknown_delivery_fails_at_once_and_a_delivered_one_is_left_alone() {
     assert_eq!(endpoint.http.requests.lock().unwrap().len(), 1);
 }
 
-/// What a rule sends, two minutes from now at the earliest.
+/// Fires a rule at least 2 minutes from now.
 fn sweep(endpoint: &Endpoint, kind: &str, batch_size: u32) -> serde_json::Value {
     endpoint.world.advance(121);
     let payload = json!({ "type": kind, "batchSize": batch_size });

@@ -1,4 +1,4 @@
-//! A whole system in memory, in which Lambda is played step by step.
+//! A whole system in memory. The test plays Lambda, step by step.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use lambda_jobs_core::{
     Queue, RetryPolicy, StopSignal, TickReport,
 };
 
-/// As the template sets it: six times the function's timeout.
+/// The template's value: six times the function's timeout.
 pub(crate) const VISIBILITY: Duration = Duration::from_mins(9);
 
 pub(crate) struct World {
@@ -47,7 +47,7 @@ pub(crate) struct World {
     pub(crate) config: JobConfig,
 }
 
-/// What outlives a worker.
+/// The state that outlives a worker.
 struct Kept {
     clock: PausedClock,
     store: Arc<Counting>,
@@ -61,7 +61,7 @@ struct Kept {
 }
 
 impl World {
-    /// What another worker of this world works on.
+    /// The stores and queues, for another worker of this world.
     pub(crate) fn worker_ports(&self) -> CorePorts {
         let entropy = Arc::new(SeededEntropy::new(11));
         CorePorts { queue: self.queue.clone(), entropy, ..self.ports.clone() }
@@ -89,7 +89,7 @@ impl World {
         Self::on(kept, config, register)
     }
 
-    /// The same stores and queues under a new worker.
+    /// A new worker on the same stores and queues.
     pub(crate) fn restarted(self, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
         let Self { clock, store, queue, schedules, control, keys, breakers, limits, events, .. } = self;
         let kept = Kept { clock, store, queue, schedules, control, keys, breakers, limits, events };
@@ -151,7 +151,7 @@ impl World {
         JobManager::new(self.config.clone(), self.ports.clone()).with_registry(registry)
     }
 
-    /// A manager to which the breakers are in this store.
+    /// A manager whose breakers are in this store.
     pub(crate) fn manager_on(&self, breakers: Arc<dyn VersionedStore<Breaker>>) -> JobManager {
         JobManager::new(self.config.clone(), CorePorts { breakers, ..self.ports.clone() })
     }
@@ -173,7 +173,7 @@ impl World {
         self.queue.receive(queue, 10).unwrap()
     }
 
-    /// Runs a received batch as Lambda does, and deletes what the answer does not retain.
+    /// Runs a received batch as Lambda does, and deletes the messages that did not fail.
     pub(crate) fn process(&self, messages: Vec<ReceivedMessage>) -> BatchReport {
         self.process_within(messages, self.config.function_timeout)
     }
@@ -189,7 +189,7 @@ impl World {
         report
     }
 
-    /// Claims a batch and then is killed: nothing after the claims happens, no destructor runs.
+    /// Claims a batch and is then killed: nothing happens after the claims, and no destructor runs.
     pub(crate) fn process_and_crash(&self, messages: Vec<ReceivedMessage>) {
         let deadline = self.now() + self.config.function_timeout;
         let invocation = Invocation { deadline, stop: StopSignal::never() };
@@ -206,7 +206,7 @@ impl World {
         self.clock.run(self.dispatcher.tick(self.now() + Duration::from_secs(55)))
     }
 
-    /// The first tick, once a minute, that finds a parked job.
+    /// Ticks each minute until a tick finds a parked job.
     fn next_tick(&self) -> Option<DateTime<Utc>> {
         let all = DueQuery { until: DateTime::<Utc>::MAX_UTC, limit: usize::MAX, cursor: None };
         let parked = self.clock.run(self.store.inner.due(&all)).unwrap().items;
@@ -220,7 +220,7 @@ impl World {
         self.process(self.receive(queue))
     }
 
-    /// Lets time pass until no queue holds a message any more, and nothing is parked.
+    /// Advances time until every queue is empty and nothing is parked.
     pub(crate) fn settle(&self) {
         for _ in 0..10_000 {
             let visible =
@@ -254,10 +254,10 @@ impl World {
     }
 }
 
-/// The queues, which refuse to be sent to where they are told to.
+/// Queues that refuse sends on demand.
 pub(crate) struct Sends {
     inner: Arc<MemoryQueue>,
-    /// How many of the next calls are refused.
+    /// How many of the next calls they refuse.
     pub(crate) refused: AtomicUsize,
     /// How many messages were deleted before their batch was answered.
     pub(crate) acknowledged: AtomicUsize,
@@ -286,12 +286,12 @@ impl JobQueue for Sends {
     }
 }
 
-/// Keys of unique jobs, with a count of the calls.
+/// A store of unique keys that counts calls.
 #[derive(Default)]
 pub(crate) struct Keys {
     inner: MemoryUniqueKeys,
     pub(crate) calls: AtomicUsize,
-    /// How many of the next calls fail before they have any effect.
+    /// How many of the next calls fail without an effect.
     pub(crate) unreachable: AtomicUsize,
 }
 
@@ -308,19 +308,19 @@ impl UniqueKeys for Keys {
     }
 }
 
-/// A store that counts its calls, and fails or hides answers where it is told to.
+/// A store that counts calls, and fails them or loses their responses on demand.
 pub(crate) struct Counting {
     pub(crate) inner: Arc<MemoryJobStore>,
     pub(crate) calls: AtomicUsize,
-    /// How often it was asked for cancellations.
+    /// How many calls read cancellations.
     pub(crate) cancellation_reads: AtomicUsize,
-    /// How many of the next calls fail before they have any effect.
+    /// How many of the next calls fail without an effect.
     pub(crate) unreachable: AtomicUsize,
     /// How many of the next calls take effect and then fail.
     pub(crate) lose_answers: AtomicUsize,
     /// How many of the calls after those are throttled.
     pub(crate) throttled: AtomicUsize,
-    /// How many of the next replacements fail before they have any effect.
+    /// How many of the next replacements fail without an effect.
     pub(crate) unreachable_replacements: AtomicUsize,
     /// How many of the next replacements take effect and then fail.
     pub(crate) lose_replacements: AtomicUsize,
@@ -405,7 +405,7 @@ impl JobStore for Counting {
     }
 }
 
-/// Secrets that a test can know: 32 bytes of 1, then of 2, and so on.
+/// Predictable secrets: 32 bytes of 1, then of 2, and so on.
 #[derive(Default)]
 pub(crate) struct KnownSecrets(std::sync::Mutex<u8>);
 

@@ -1,4 +1,4 @@
-//! What a batch writes to the log: lines cost money, so a batch that went well writes one.
+//! The log lines of a batch. Lines cost money, so a successful batch writes one.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -25,7 +25,7 @@ impl Write for Lines {
     }
 }
 
-/// Runs these payloads as one batch; answers the log lines it wrote.
+/// Runs these payloads as one batch. Returns the log lines that it wrote.
 fn log_of(payloads: &[Value]) -> Vec<Value> {
     let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
     let memory = MemoryPorts::new(clock.clone(), Duration::from_mins(9)).unwrap();

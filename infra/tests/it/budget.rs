@@ -1,4 +1,4 @@
-//! The cost of a batch of ten jobs stays within its budget.
+//! A batch of ten jobs stays within its request budget.
 
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ impl Metered {
         self.meter.take()
     }
 
-    /// Counts one batch first: a name's very first costs one request more, to make its counters.
+    /// Runs one batch before it counts: the first batch of a name costs one more request, to make its counters.
     async fn warm_up(&self) {
         let claimed: Vec<_> = self
             .records(&json!({}))
@@ -155,7 +155,7 @@ async fn a_retry_costs_two_requests_a_batch_and_four_units_a_job() {
     let took = Some(Duration::from_millis(5));
     let retrying: Vec<_> =
         claimed.into_iter().map(|record| record.retrying("boom".to_owned(), metered.now, took)).collect();
-    // Ten records, ten index entries, one counter; nothing has finished, so there is no history.
+    // Ten records, ten index entries, one counter. Nothing has finished, so there is no history.
     assert_eq!(metered.settle(retrying.clone()).await, figures(1, 21.0), "settled as retrying");
     let (_, cost) = metered.claim_all(&retrying).await;
     assert_eq!(cost, figures(1, 20.0), "claimed again");

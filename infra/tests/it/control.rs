@@ -1,4 +1,4 @@
-//! A control item that somebody else wrote.
+//! A control item from another writer.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The stores against an embedded DynamoDB.
+//! The stores with an embedded DynamoDB.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use lambda_jobs_testing::conformance::{
 };
 use tokio::net::TcpListener;
 
-/// A configuration for an endpoint that asks for no credentials worth the name.
+/// A configuration for an endpoint that does not check credentials.
 pub(crate) fn config_for(endpoint: &str) -> Builder {
     Builder::new()
         .behavior_version(BehaviorVersion::latest())
@@ -36,19 +36,19 @@ pub(crate) async fn endpoint() -> String {
     format!("http://{address}")
 }
 
-/// A connection to a new DynamoDB, its tables made.
+/// A connection to a new DynamoDB with its tables.
 pub(crate) async fn dynamo() -> Dynamo {
     let dynamo = Dynamo::from_conf(config_for(&endpoint().await), Tables::default());
     create_tables(&dynamo).await.unwrap();
     dynamo
 }
 
-/// The store of a connection.
+/// The job store of a connection.
 pub(crate) fn store(dynamo: &Dynamo) -> DynamoJobStore {
     DynamoJobStore::new(dynamo.clone(), Retention::default())
 }
 
-/// A bench by the machine's clock.
+/// A fixture with the machine's clock.
 pub(crate) fn bench() -> Fixture {
     Fixture::new(Arc::new(SystemClock::new()), Arc::new(OsEntropy))
 }
@@ -101,7 +101,7 @@ async fn the_unique_keys_conform() {
     }
 }
 
-/// Runs the suite of shared states with every kind.
+/// Runs the suite of versioned states with every kind.
 pub(crate) async fn shared_states(dynamo: &Dynamo) {
     let (breakers, limits) = (DynamoVersioned::new(dynamo.clone()), DynamoVersioned::new(dynamo.clone()));
     versioned::suite::<Breaker>(&breakers, &bench()).await;

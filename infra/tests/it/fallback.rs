@@ -1,4 +1,4 @@
-//! Endpoints without `BatchExecuteStatement`, and endpoints that lose answers or throttle.
+//! Endpoints without `BatchExecuteStatement`, and endpoints that lose responses or throttle.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ async fn expect_settled(store: &DynamoJobStore, batch: &SettleBatch) {
     }
 }
 
-/// How many jobs the history lists, and what is counted.
+/// The number of jobs that the history lists, and the counters.
 async fn noted(store: &DynamoJobStore) -> (usize, Counters) {
     let query = HistoryQuery {
         since: now() - TimeDelta::hours(1),

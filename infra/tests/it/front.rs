@@ -1,4 +1,4 @@
-//! An endpoint in front of the embedded DynamoDB that fails on purpose.
+//! A proxy in front of the embedded DynamoDB that fails on purpose.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,18 +12,18 @@ use tokio::net::TcpListener;
 
 use crate::dynamo::{config_for, endpoint};
 
-/// What goes wrong with batches of statements.
+/// The fault of statement batches.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Fault {
-    /// The call is not known.
+    /// The endpoint does not know the operation.
     Lacking,
-    /// The call is carried out, and its answer is lost.
+    /// The operation takes effect, and its response is lost.
     AnswerLost,
-    /// The call is refused for now, and has no effect.
+    /// The endpoint throttles the call, which has no effect.
     Throttled,
 }
 
-/// Passes requests on, but for as many faults as it has left.
+/// Forwards requests, except for the remaining faults.
 pub(crate) struct Front {
     behind: String,
     client: reqwest::Client,
@@ -33,7 +33,7 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// Makes the next so many batches fail.
+    /// Makes the next batches fail, this many of them.
     pub(crate) fn fail(&self, times: u32) {
         self.left.store(times, Ordering::SeqCst);
     }
@@ -84,7 +84,7 @@ async fn serve(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes)
     }
 }
 
-/// A connection through a new front to a new DynamoDB, its tables made.
+/// A connection through a new proxy to a new DynamoDB with its tables.
 pub(crate) async fn fronted(fault: Fault) -> (Dynamo, Arc<Front>) {
     let front = Arc::new(Front {
         behind: endpoint().await,

@@ -1,4 +1,4 @@
-//! Requests to a server of our own.
+//! Requests to a local server.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,7 +20,7 @@ use lambda_jobs_infra::ReqwestSender;
 use lambda_jobs_infra::http::Lookup;
 use tokio::net::TcpListener;
 
-/// What begins like a file that `gzip` made.
+/// The first bytes of a gzip file.
 const PACKED: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
 
 fn beginning() -> impl stream::Stream<Item = io::Result<Bytes>> {
@@ -142,7 +142,7 @@ async fn what_a_receiver_packed_is_kept_as_it_is() {
     assert_eq!(sender.send(&request(format!("{server}/packed"))).await.unwrap().body, PACKED);
 }
 
-/// Answers with one address after another, as a name server does that moves a name on purpose.
+/// Resolves a name to one address after another, like a malicious name server (DNS rebinding).
 #[derive(Debug)]
 struct Moving(Mutex<VecDeque<&'static str>>);
 

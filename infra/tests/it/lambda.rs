@@ -1,4 +1,4 @@
-//! The event source mappings, against a simulated Lambda.
+//! The event source mappings, with a simulated Lambda.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ fn mapping(source: &EventSource) -> Value {
     json!({ "UUID": source.id, "EventSourceArn": arn, "State": state })
 }
 
-/// Two to a page, and one that is somebody else's.
+/// Two mappings per page, and one mapping of another function.
 async fn list(State(sources): State<Played>, Query(query): Query<HashMap<String, String>>) -> Response {
     if query["FunctionName"] != "worker" {
         return refusal(StatusCode::NOT_FOUND, "ResourceNotFoundException");

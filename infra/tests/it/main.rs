@@ -1,4 +1,4 @@
-//! The adapters against real endpoints of their services, in this process.
+//! The adapters with real endpoints of their services, in this process.
 #![allow(
     clippy::expect_used,
     clippy::panic,

@@ -14,21 +14,21 @@ use aws_sdk_dynamodb::operation::batch_execute_statement::{
 use aws_sdk_dynamodb::operation::put_item::{PutItemInput, PutItemOutput};
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
-/// What was counted.
+/// The counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Figures {
-    /// Requests on the wire, retries included.
+    /// Requests on the wire, including retries.
     pub(crate) requests: u32,
-    /// Write units of statements and puts, index writes included.
+    /// Write units of statements and puts, including index writes.
     pub(crate) units: f64,
 }
 
-/// Counts the requests of a client, and the write units of its batches of statements and its puts.
+/// Counts a client's requests, and the write units of its statement batches and puts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meter(Arc<Mutex<Figures>>);
 
 impl Meter {
-    /// What was counted since the last call.
+    /// The counts since the last call.
     pub(crate) fn take(&self) -> Figures {
         std::mem::take(&mut *self.0.lock().unwrap())
     }

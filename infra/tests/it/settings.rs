@@ -1,4 +1,4 @@
-//! Settings from variables.
+//! Settings from environment variables.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The queues without a reachable SQS.
+//! The queues while SQS is unreachable.
 
 use std::time::Duration;
 

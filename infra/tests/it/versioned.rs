@@ -22,7 +22,7 @@ fn breaker(name: &str) -> Breaker {
     Breaker { revision: 1, writer: u64::MAX, ..Breaker::new(name.parse().unwrap(), now()) }
 }
 
-/// One whose window is full, with long numbers throughout.
+/// A breaker with a full window, and long numbers throughout.
 fn full_breaker(name: &str) -> Breaker {
     let (mut window, length) = (Window::new(), Duration::from_mins(5));
     for tenth in 0..3_000 {

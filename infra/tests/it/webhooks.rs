@@ -1,4 +1,4 @@
-//! Deliveries that a person put by hand, and what deliveries cost.
+//! Deliveries that a person stored by hand, and the cost of deliveries.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -80,7 +80,7 @@ async fn an_id_and_a_url_are_enough() {
     };
     assert!(webhooks.record_one("d1", &outcome).await.unwrap());
     assert_eq!(read(&webhooks, "d1").await, delivery.after(&outcome));
-    // The same attempt once more, its answer having been lost, is the same attempt.
+    // A retry after a lost response records the same attempt.
     let pending = AttemptOutcome { status: DeliveryStatus::Pending, ..outcome.clone() };
     put(&dynamo, "d2", vec![]).await;
     for _ in 0..2 {
@@ -300,7 +300,7 @@ async fn the_attempt_that_ended_a_delivery_outlives_what_comes_after_it() {
     assert_eq!(webhooks.attempts("d1").await.unwrap(), kept);
     let last = AttemptOutcome { error: None, error_class: None, ..outcome(DeliveryStatus::Delivered, 8) };
     assert!(webhooks.record_one("d1", &last).await.unwrap());
-    // Another request was under way all the while.
+    // Another request was running the whole time.
     let late = outcome(DeliveryStatus::Failed, 7);
     assert!(!webhooks.record_one("d1", &late).await.unwrap());
     kept.extend([DeliveryAttempt::from(&late), DeliveryAttempt::from(&last)]);

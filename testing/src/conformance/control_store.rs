@@ -1,6 +1,6 @@
 //! What every [`ControlStore`] promises.
 //!
-//! There is one control item, so the suite changes the one that is there, and leaves it without a pause.
+//! There is only one control item. The suite changes it and leaves it without a pause.
 
 use crate::conformance::Fixture;
 use crate::conformance::fixture::ok;

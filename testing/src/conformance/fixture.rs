@@ -11,14 +11,14 @@ use lambda_jobs_core::clock::{Clock, Entropy};
 use lambda_jobs_core::job::{Claim, ClaimId, JobDefinition, JobId, JobRecord, JobSpec, Queue};
 use lambda_jobs_core::ports::{ClaimRequest, Fence, JobStore, SettleBatch, SettleOutcome, Settlement};
 
-/// A clock and randomness. From them a suite makes names that nobody has used.
+/// A clock and randomness. A suite derives unused names from them.
 #[derive(Clone)]
 pub struct Fixture {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
 
-/// How often a suite looks for what may appear late, and how long it waits between two looks.
+/// How often a suite polls for something that may appear late, and the delay between two polls.
 const LOOKS: u32 = 50;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -41,7 +41,7 @@ impl Fixture {
         self.entropy.next_u64()
     }
 
-    /// A word that nobody has used.
+    /// A word that is not used anywhere else.
     pub(super) fn fresh(&self, word: &str) -> String {
         format!("{word}-{}", self.id())
     }
@@ -58,7 +58,7 @@ impl Fixture {
         }
     }
 
-    /// A job of this name that asks for nothing special.
+    /// A job of this name with default options.
     pub(super) fn definition(&self, name: &str) -> JobDefinition {
         let spec = JobSpec { payload: json!({ "hello": 1 }), ..JobSpec::new(name) };
         JobDefinition::of(self.id(), spec)
@@ -70,7 +70,7 @@ impl Fixture {
         JobRecord::accepted(self.definition(name), Queue::Normal, now, now)
     }
 
-    /// As many queued records.
+    /// This many queued records.
     pub(super) fn records(&self, name: &str, count: usize) -> Vec<JobRecord> {
         (0..count).map(|_| self.record(name)).collect()
     }
@@ -98,13 +98,13 @@ impl Fixture {
         running
     }
 
-    /// A batch that settles records under the claims that they hold.
+    /// A batch that settles records under their current claims.
     pub(super) fn batch(&self, records: Vec<JobRecord>) -> SettleBatch {
         let settlements = records.into_iter().map(settlement).collect();
         SettleBatch { id: self.random(), at: self.now(), settlements }
     }
 
-    /// Settles records under the claims that they hold, and expects that to succeed.
+    /// Settles records under their current claims. Panics if that fails.
     pub(super) async fn settle(&self, store: &dyn JobStore, case: &str, records: Vec<JobRecord>) {
         for outcome in store.settle(&self.batch(records)).await {
             assert_eq!(ok(case, outcome), SettleOutcome::Settled, "{case}: a settlement under its own claim");
@@ -118,7 +118,7 @@ impl Fixture {
         found.pop().flatten()
     }
 
-    /// Looks again and again until both sides are equal: an index may lag behind.
+    /// Polls until both sides are equal, because an index may lag behind.
     pub(super) async fn eventually<T: PartialEq + Debug, F: Future<Output = T>>(
         &self,
         case: &str,
@@ -135,7 +135,7 @@ impl Fixture {
     }
 }
 
-/// The settlement of a record under the claim that it holds.
+/// The settlement of a record under its current claim.
 pub(super) fn settlement(record: JobRecord) -> Settlement {
     let claim = record.claim.as_ref().map(|claim| claim.id.clone());
     Settlement { fence: claim.map_or(Fence::Absent, Fence::Claim), record }
@@ -160,7 +160,7 @@ pub(super) fn bare(mut record: JobRecord) -> JobRecord {
     record
 }
 
-/// JSON that a store could lose or change.
+/// JSON values that a store could lose or change.
 pub(super) fn difficult_values() -> Vec<Value> {
     let text = |bytes: usize| json!({ "text": "x".repeat(bytes) });
     let mut deep = json!(1);

@@ -13,7 +13,7 @@ use lambda_jobs_core::ports::{
     JobStore, ReplaceOutcome,
 };
 
-/// The sides of one backend.
+/// The ports of one backend.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
     /// Holds the records.
@@ -24,7 +24,7 @@ pub struct Setup<'a> {
     pub pruner: &'a dyn JobPruner,
 }
 
-/// Sizes at which a real service's pages and batches split.
+/// Sizes at which the pages and batches of a real service split.
 const SIZES: [usize; 2] = [1, 60];
 
 /// Runs every case.
@@ -37,7 +37,7 @@ pub async fn suite(setup: Setup<'_>, fixture: &Fixture) {
     removed_history_is_listed_no_more(setup, fixture).await;
 }
 
-/// Finished records that were settled as a worker does, each with a large payload.
+/// Finished records with large payloads, settled as a worker settles them.
 async fn finished(
     setup: Setup<'_>,
     fixture: &Fixture,
@@ -78,7 +78,7 @@ async fn all(setup: Setup<'_>, case: &str) -> Vec<Archived> {
     }
 }
 
-/// These jobs as the pruner shows them, in their order.
+/// These jobs as the pruner lists them, in the given order.
 async fn seen(setup: Setup<'_>, case: &str, records: &[JobRecord]) -> Vec<FinishedJob> {
     let all = all(setup, case).await;
     let find = |record: &JobRecord| {
@@ -168,7 +168,7 @@ async fn what_has_changed_is_left_alone(setup: Setup<'_>, fixture: &Fixture) {
     }
     let unfinished = fixture.record("changed");
     all_ok(case, setup.store.insert(std::slice::from_ref(&unfinished)).await);
-    // What a page would never show: the right revision of a job that has not finished.
+    // A page never contains this: the right revision of a job that has not finished.
     let lie = FinishedJob {
         id: unfinished.id().clone(),
         status: JobStatus::Completed,

@@ -19,7 +19,7 @@ use lambda_jobs_core::ports::{
 /// Receives and deletes, as Lambda would.
 #[async_trait]
 pub trait Receiver: Send + Sync {
-    /// Receives what is visible now, up to ten messages, without waiting long.
+    /// Receives up to 10 visible messages without a long poll.
     async fn receive(&self, queue: Queue) -> Vec<ReceivedMessage>;
 
     /// Deletes a received message.
@@ -51,12 +51,12 @@ pub async fn suite(setup: &Setup<'_>, fixture: &Fixture) {
     dead_letters_stay(setup, fixture).await;
 }
 
-/// Sizes at which batches of SQS split.
+/// Sizes at which SQS batches split.
 const SIZES: [usize; 4] = [1, 10, 11, 25];
-/// A wait that a test can afford, and one that is surely longer.
+/// A delay that a test can wait for, and one that it never reaches.
 const WAIT: Duration = Duration::from_secs(2);
 const LONGER: Duration = Duration::from_millis(3_200);
-/// How often to receive before a message counts as lost: receives may come back empty.
+/// How many receives to try before a message counts as lost: a receive may return nothing.
 const RECEIVES: usize = 60;
 
 fn outgoing(queue: Queue, body: String) -> Outgoing {
@@ -69,9 +69,8 @@ async fn send(setup: &Setup<'_>, case: &str, messages: &[Outgoing]) {
     all_ok(case, answers);
 }
 
-/// Receives messages whose bodies hold the token, until there are as many or no more come. Each counts once, as it came
-/// first: SQS delivers at least once, so the same message id is the same message again. A message that was sent
-/// twice has two ids.
+/// Receives messages whose bodies contain the token, until the expected number arrived or no more come. SQS delivers at
+/// least once, so a repeated message id counts once, in its first form. A message that was sent twice has two ids.
 async fn receive(
     setup: &Setup<'_>,
     fixture: &Fixture,
@@ -98,7 +97,7 @@ async fn receive(
     found
 }
 
-/// Receives what holds the token and is visible now.
+/// Receives the visible messages whose bodies contain the token.
 async fn receive_now(setup: &Setup<'_>, queue: Queue, token: &str) -> Vec<ReceivedMessage> {
     let received = setup.receiver.receive(queue).await;
     received.into_iter().filter(|message| message.body.contains(token)).collect()
@@ -287,7 +286,7 @@ async fn an_acknowledged_message_is_gone(setup: &Setup<'_>, fixture: &Fixture) {
     assert_eq!(bodies, [received[1].body.as_str()], "{case}");
 }
 
-/// Lists the dead letters that hold a token, once there are as many.
+/// Lists the dead letters that contain a token, once the expected number is there.
 async fn dead_letters(
     setup: &Setup<'_>,
     fixture: &Fixture,

@@ -1,7 +1,7 @@
-//! One suite per port. It passes, or it panics with the name of the case that does not hold.
+//! One suite per port. A suite passes, or panics with the name of the case that fails.
 //!
-//! A suite uses fresh ids and names throughout. It can run against tables and queues that hold other
-//! things, and against the same ones again. It leaves its records behind.
+//! A suite uses new ids and names in every run. It can run against tables and queues with other content, and repeatedly
+//! against the same ones. It leaves its records behind.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -97,7 +97,7 @@ async fn a_deleted_schedule_is_gone(store: &dyn ScheduleStore, fixture: &Fixture
     assert_eq!(ok(case, store.get(&gone.schedule.id).await), None, "{case}: and does not come back");
 }
 
-/// The due ones of these ids. A schedule that comes twice fails the suite.
+/// The due schedules among these ids. A repeated schedule fails the suite.
 async fn find(
     store: &dyn ScheduleStore,
     case: &str,

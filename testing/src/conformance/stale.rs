@@ -1,6 +1,6 @@
 //! What every [`QueueStats`] and [`StaleMessages`] promise.
 //!
-//! The suite measures whole queues, so nobody else may use them meanwhile. It deletes the messages that it sends.
+//! The suite measures whole queues, so nothing else may use them during a run. It deletes the messages that it sends.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,9 +23,9 @@ pub struct Setup<'a> {
     pub stale: &'a dyn StaleMessages,
 }
 
-/// How many messages are sent: more than one receive brings.
+/// How many messages the suite sends: more than one receive returns.
 const COUNT: usize = 13;
-/// How often to receive, because one receive may not show all messages.
+/// How often to receive, because one receive may not return all messages.
 const LOOKS: usize = 50;
 
 /// Runs every case.
@@ -62,7 +62,7 @@ async fn depths_are_told_in_the_order_asked_for(setup: &Setup<'_>, fixture: &Fix
     all_ok(case, setup.stale.delete(&received).await);
 }
 
-/// Receives until so many messages are there.
+/// Receives until this many messages arrived.
 async fn receive(setup: &Setup<'_>, case: &str, queue: Queue, count: usize) -> Vec<ReceivedMessage> {
     let mut received = Vec::new();
     for _ in 0..LOOKS {

@@ -1,4 +1,4 @@
-//! What every [`VersionedStore`] promises, for states of every kind.
+//! What every [`VersionedStore`] promises, for every kind of state.
 
 use std::fmt::Debug;
 
@@ -14,14 +14,14 @@ use lambda_jobs_core::versioned::VersionedState;
 
 /// A kind of state that the suite can make.
 pub trait Sample: VersionedState + Debug {
-    /// A state that was never written.
+    /// A state that was never stored.
     fn unwritten(name: &str, now: DateTime<Utc>) -> Self;
 
-    /// The next revision, by this writer. Two writers at one instant make the same change.
+    /// The next revision by this writer. Two writers at the same instant make the same change.
     #[must_use]
     fn changed(&self, writer: u64, now: DateTime<Utc>) -> Self;
 
-    /// Names that are hard to store or to tell apart. Each begins with `fresh`.
+    /// Names that are hard to store or to tell apart. Each starts with `fresh`.
     fn difficult(fresh: &str) -> Vec<String>;
 }
 
@@ -97,7 +97,7 @@ fn with(fresh: &str, ends: Vec<String>) -> Vec<String> {
 /// Sizes at which batches of a real service split: one, a full write, one more, a full read, one more.
 const SIZES: [usize; 5] = [1, 25, 26, 100, 101];
 
-/// Runs every case with the states of one kind.
+/// Runs every case with one kind of state.
 pub async fn suite<T: Sample>(store: &dyn VersionedStore<T>, fixture: &Fixture) {
     what_is_saved_is_loaded(store, fixture).await;
     only_the_next_revision_is_saved(store, fixture).await;
@@ -109,7 +109,7 @@ pub async fn suite<T: Sample>(store: &dyn VersionedStore<T>, fixture: &Fixture) 
     all_are_listed_by_name(store, fixture).await;
 }
 
-/// Runs the case that needs a store of breakers and one of limits: both may use the same names.
+/// Checks that a store of breakers and a store of limits keep equal names apart.
 pub async fn both_kinds(
     breakers: &dyn VersionedStore<Breaker>,
     limits: &dyn VersionedStore<LimitState>,

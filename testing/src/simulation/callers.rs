@@ -1,4 +1,4 @@
-//! Those who enqueue, cancel and retry jobs. Each may die at any await.
+//! Callers that enqueue, cancel and retry jobs. Each may die at any await.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use lambda_jobs_core::config::JobConfig;
 use lambda_jobs_core::job::JobId;
 use lambda_jobs_core::manager::JobManager;
 
-/// What a caller learned.
+/// What a caller knows after its request.
 pub(super) enum Answer {
     Enqueued(JobId),
     Cancelled(JobId),
@@ -20,15 +20,15 @@ pub(super) enum Answer {
     Scheduled(Vec<JobId>),
     /// The request is done.
     Done,
-    /// Nobody knows whether the request is done.
+    /// The caller can't know whether the request is done.
     Nothing,
 }
 
-/// Somebody who enqueues, cancels or retries.
+/// A caller that enqueues, cancels or retries.
 struct Caller {
     link: Arc<Link>,
     work: BoxFuture<'static, Answer>,
-    /// After how many more polls it dies.
+    /// The number of further polls before it dies.
     polls_left: Option<u64>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Callers {
     world: Arc<World>,
     config: JobConfig,
     active: Vec<Caller>,
-    /// Futures of dead callers, whose destructors must not run while the history goes on.
+    /// Futures of dead callers. Their destructors must not run before the history ends.
     dead: Vec<BoxFuture<'static, Answer>>,
     pub(super) begun: usize,
 }
@@ -56,14 +56,14 @@ impl Callers {
         self.dead.clear();
     }
 
-    /// One more caller, with a machine of its own.
+    /// Adds a caller with its own machine.
     pub(super) fn begin(&mut self) -> (JobManager, Arc<Link>) {
         self.begun += 1;
         let link = Arc::new(Link::new(Arc::clone(&self.world), Party::Caller(self.begun)));
         (manager(&link, self.config.clone()), link)
     }
 
-    /// The caller asks for something, and may die before it has the answer.
+    /// Sends a request. The caller may die before it gets a response.
     pub(super) fn ask(&mut self, link: Arc<Link>, work: BoxFuture<'static, Answer>) {
         let mut state = self.world.state();
         let is_cut_off = state.strikes(Fault::CallerCutOff, 8);
@@ -72,12 +72,12 @@ impl Callers {
         self.active.push(Caller { link, work, polls_left });
     }
 
-    /// The caller asks until it has the answer.
+    /// Sends a request until it gets a response.
     pub(super) fn insist(&mut self, link: Arc<Link>, work: BoxFuture<'static, Answer>) {
         self.active.push(Caller { link, work, polls_left: None });
     }
 
-    /// Lets every caller go on; whether one of them has ended.
+    /// Polls every caller. Returns whether one of them has ended.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> bool {
         let mut has_ended = false;
         for at in (0..self.active.len()).rev() {
@@ -101,7 +101,7 @@ impl Callers {
         has_ended
     }
 
-    /// Holds the system to what it told a caller.
+    /// Checks that the system keeps what it told a caller.
     fn learn(&mut self, caller: &Caller, answer: Answer) {
         let mut state = self.world.state();
         match answer {

@@ -1,4 +1,4 @@
-//! Seeded chance: everything random in a history follows from its seed.
+//! Seeded chance: the seed determines everything random in a history.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use fastrand::Rng;
 pub struct Dice(Rng);
 
 impl Dice {
-    /// The dice of this seed.
+    /// Dice with this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Rng::with_seed(seed))
@@ -27,21 +27,21 @@ impl Dice {
         if sides == 0 { 0 } else { self.0.u64(..sides) }
     }
 
-    /// True once in `sides` times.
+    /// Returns true once in `sides` calls, on average.
     pub fn one_in(&mut self, sides: u64) -> bool {
         self.below(sides) == 0
     }
 
-    /// A length of time within a range of milliseconds.
+    /// A duration within a range of milliseconds.
     pub fn millis(&mut self, range: Range<u64>) -> Duration {
         Duration::from_millis(range.start + self.below(range.end.saturating_sub(range.start)))
     }
 
-    /// One of several.
+    /// Picks one of several items.
     ///
     /// # Panics
     ///
-    /// If there is none to choose from.
+    /// If `items` is empty.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         let at = self.index(from.len());
         &from[at]
@@ -52,7 +52,7 @@ impl Dice {
         if length == 0 { 0 } else { self.0.usize(..length) }
     }
 
-    /// Dice of their own: how often one is drawn does not change what the other draws.
+    /// Independent dice: drawing from one does not change the draws of the other.
     #[must_use]
     pub fn fork(&mut self) -> Self {
         Self(self.0.fork())

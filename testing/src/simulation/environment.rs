@@ -1,4 +1,4 @@
-//! One environment of the worker function, and the batch in it.
+//! One environment of the worker function, and its batch.
 
 use std::sync::Arc;
 
@@ -37,10 +37,10 @@ impl Environment {
         Self { id, is_enabled, link, processor, busy: None }
     }
 
-    /// Gets a batch. It is killed after so many polls, if that is known.
+    /// Starts a batch. If a number of polls is given, the environment is killed after it.
     pub(super) fn invoke(&mut self, queue: Queue, messages: Vec<ReceivedMessage>, polls_left: Option<u32>) {
         let world = &self.link.world;
-        // Lambda tells the deadline by the clock of the environment's machine.
+        // Lambda states the deadline by the clock of the environment's machine.
         let time = TimeDelta::from_std(world.config.function_timeout).unwrap_or_default();
         let invocation = Invocation { deadline: self.link.now() + time, stop: StopSignal::never() };
         self.link.tell(|| format!("gets {} of {queue}", told(&messages)));
@@ -66,7 +66,7 @@ pub(super) struct Busy {
     pub(super) messages: Vec<ReceivedMessage>,
     pub(super) deadline: DateTime<Utc>,
     pub(super) work: BoxFuture<'static, BatchReport>,
-    /// After how many more polls it is killed.
+    /// The number of further polls before it is killed.
     pub(super) polls_left: Option<u32>,
     pub(super) stands_still_until: Option<DateTime<Utc>>,
     pub(super) is_blocked: bool,
@@ -80,7 +80,7 @@ fn told(messages: &[ReceivedMessage]) -> String {
     ids.join(" ")
 }
 
-/// Enough of an id to tell it from the others.
+/// A prefix of an id, long enough to tell it from the others.
 fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }

@@ -21,7 +21,7 @@ pub struct Broken {
 /// Whether a guarantee holds.
 pub(super) type Holds = Result<(), Broken>;
 
-/// By which call a record was written.
+/// The call that wrote a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Via {
     Insert,
@@ -30,7 +30,7 @@ pub(super) enum Via {
     Replace,
 }
 
-/// What is known about one job.
+/// The known facts about one job.
 #[derive(Clone, Debug)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -38,38 +38,38 @@ pub(super) enum Via {
 )]
 pub(super) struct JobWatch {
     pub(super) expected: Option<Expected>,
-    /// The earliest instant at which it may start, as its senders asked.
+    /// The earliest start that its senders asked for.
     pub(super) due: Option<DateTime<Utc>>,
-    /// Whether a message of it was accepted.
+    /// Whether the queue accepted a message of it.
     pub(super) is_accepted: bool,
-    /// Whether its attempts are claimed.
+    /// Whether a worker claims its attempts.
     pub(super) is_claimed: bool,
     pub(super) max_retries: u32,
-    /// How many attempts were started, since it was first sent or an operator sent it again.
+    /// How many attempts started since the job was first sent or an operator last sent it again.
     pub(super) starts: u32,
-    /// How often it snoozed, since it was first sent or an operator sent it again.
+    /// How often it snoozed since the job was first sent or an operator last sent it again.
     pub(super) snoozes: u32,
-    /// How often an attempt of it ended because a breaker refused it.
+    /// How many attempts ended because a breaker refused a call.
     pub(super) deferrals: u32,
-    /// How many of its attempts failed, where its handler lets that be seen.
+    /// How many of its attempts failed, if its handler reports failures.
     pub(super) failed: u32,
-    /// Whether its handler does.
+    /// Whether its handler reports failures.
     pub(super) is_guarded: bool,
-    /// Whether it is due when its record says so, since an attempt failed or was not made.
+    /// Whether its record states when it is due, after a failed or deferred attempt.
     pub(super) is_put_off: bool,
     /// The dependency that it waits for, and since when.
     pub(super) blocked: Option<(usize, Duration)>,
-    /// Whether it came back after it had failed.
+    /// Whether it ran again after it had failed.
     pub(super) came_back: bool,
-    /// Failures that it did not have: it was blamed for the end of its worker.
+    /// Failures counted against it that it did not cause: it was blamed when its worker ended.
     pub(super) blames: u32,
-    /// How often its worker ended while it alone was claimed.
+    /// How often its worker ended while no other job was claimed.
     pub(super) ended_alone: u32,
-    /// How often its worker ended while others were claimed too.
+    /// How often its worker ended while other jobs were claimed too.
     pub(super) ended_in_company: u32,
     /// How it ended.
     pub(super) finished: Option<JobStatus>,
-    /// Whether somebody was told that it will not run.
+    /// Whether a caller was told that it will not run.
     pub(super) is_cancelled: bool,
 }
 

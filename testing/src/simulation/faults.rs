@@ -33,35 +33,36 @@ faults! {
     StoreAnswerLost = "store-answer-lost",
     /// The store throttles a call: no effect.
     StoreThrottled = "store-throttled",
-    /// A call to the store takes as long as a client waits.
+    /// A call to the store takes as long as the client's timeout.
     StoreSlow = "store-slow",
     /// Some statements of a batch fail.
     StorePartly = "store-partly",
-    /// The store does not answer anybody for some time.
+    /// The store is down for some time, for every caller.
     StoreOutage = "store-outage",
-    /// The store throttles calls for breakers and limits alone, for some time: many workers want the same few.
+    /// The store throttles only calls for breakers and limits for some time, because many workers want the same few
+    /// items.
     SharedOutage = "shared-outage",
     /// A call to the queue fails before it has an effect.
     QueueUnreachable = "queue-unreachable",
     /// A call to the queue takes effect, and its answer is lost.
     QueueAnswerLost = "queue-answer-lost",
-    /// The queue does not answer anybody for some time.
+    /// The queue is down for some time, for every caller.
     QueueOutage = "queue-outage",
     /// A message is delivered to two receivers at once.
     DeliveredTwice = "delivered-twice",
-    /// A message is delivered later than it could be.
+    /// A message is delivered later than possible.
     DeliveredLate = "delivered-late",
-    /// Messages come in another order than they were sent in.
+    /// Messages arrive in a different order than they were sent.
     Reordered = "reordered",
     /// A deleted message is delivered once more, up to 14 days after it was sent.
     DeliveredAgain = "delivered-again",
     /// The deletion of an acked message is lost.
     DeletionLost = "deletion-lost",
-    /// The answer to a batch never arrives, so that none of its messages is deleted.
+    /// The response to a batch is lost, so none of its messages is deleted.
     BatchAnswerLost = "batch-answer-lost",
     /// A worker is killed at some await. None of its destructors runs.
     Killed = "killed",
-    /// A worker stands still for some seconds.
+    /// A worker stalls for some seconds.
     Stalled = "stalled",
     /// A caller dies between two of its calls.
     CallerCutOff = "caller-cut-off",
@@ -73,9 +74,9 @@ faults! {
     TurnedOff = "turned-off",
     /// All work or one queue is paused for some time, up to days.
     Paused = "paused",
-    /// A tick of the dispatcher does not come.
+    /// A tick of the dispatcher is missing.
     TickLost = "tick-lost",
-    /// A tick of the dispatcher comes twice.
+    /// A tick of the dispatcher happens twice.
     TickDoubled = "tick-doubled",
     /// A tick of the dispatcher is killed at some await.
     TickKilled = "tick-killed",

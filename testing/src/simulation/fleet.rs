@@ -20,13 +20,13 @@ use lambda_jobs_core::ports::ReceivedMessage;
 use lambda_jobs_core::processor::BatchReport;
 use lambda_jobs_core::sqs::Message;
 
-/// How many batches of one queue run at once.
+/// How many batches of one queue run concurrently.
 const MAX_CONCURRENCY: usize = 3;
 
-/// An environment with less time left than this may give up what it would do otherwise.
+/// An environment with less time left than this may skip optional work.
 const GIVES_UP_BEFORE: TimeDelta = TimeDelta::seconds(3);
 
-/// One that stands still from here on can't answer in time.
+/// An environment that stalls from here on can't answer in time.
 const CUT_BEFORE: TimeDelta = TimeDelta::seconds(1);
 
 pub(super) struct Fleet {
@@ -34,23 +34,23 @@ pub(super) struct Fleet {
     registry: Arc<JobRegistry>,
     environments: Vec<Environment>,
     next_id: usize,
-    /// After how many polls the next environment that gets a batch is killed.
+    /// The number of polls after which the next environment that gets a batch is killed.
     next_kill: Option<u32>,
-    /// What the handler that was polled last asks the simulator to do to its environment.
+    /// What the last polled handler asks the simulator to do to its environment.
     doom: Arc<Mutex<Option<Doom>>>,
-    /// Without faults nothing excuses a late answer.
+    /// Without faults every answer must be on time.
     is_calm: bool,
-    /// Until when `ENABLE_JOBS` is `false`.
+    /// When `ENABLE_JOBS=false` ends.
     off_until: DateTime<Utc>,
-    /// Whether queues are polled at all.
+    /// Which queues the event source mappings poll.
     pub(super) mappings: Mappings,
-    /// Futures of killed environments, whose destructors must not run while the history goes on.
+    /// Futures of killed environments. Their destructors must not run before the history ends.
     killed: Vec<BoxFuture<'static, BatchReport>>,
-    /// Messages that were delivered, for late second deliveries.
+    /// Delivered messages, for late second deliveries.
     delivered: Vec<Message>,
     /// Messages that a worker has acked.
     acked: HashSet<String>,
-    /// When each queue is looked at next.
+    /// The next poll of each queue.
     look_at: HashMap<Queue, DateTime<Utc>>,
     pub(super) figures: Figures,
 }
@@ -92,7 +92,7 @@ impl Fleet {
         self.environments.iter().all(|environment| environment.busy.is_none())
     }
 
-    /// Whether the jobs of a handler are claimed, and how often they are tried again.
+    /// Whether a worker claims the jobs of a handler, and their maximum number of retries.
     pub(super) fn registered(&self, name: &str) -> Option<(bool, u32)> {
         let is_claimed = self.registry.delivery(name)? == Delivery::Claimed;
         Some((is_claimed, self.registry.retry_policy(name)?.max_retries()))
@@ -108,7 +108,8 @@ impl Fleet {
         self.off_until = until;
     }
 
-    /// Kills one of the busy environments after so many more polls; if none is busy, the next that gets a batch.
+    /// Kills one of the busy environments after this many more polls. If none is busy, kills the next that gets a
+    /// batch.
     pub(super) fn kill(&mut self, pick: usize, polls: u32) {
         match self.busy(pick) {
             Some(busy) => busy.polls_left = Some(polls),
@@ -133,7 +134,7 @@ impl Fleet {
         Some(busy.swap_remove(at))
     }
 
-    /// SQS delivers a message once more that was deleted, as long as it would keep it.
+    /// SQS delivers a deleted message again, within its retention.
     pub(super) fn deliver_again(&mut self, pick: usize) -> bool {
         if self.delivered.is_empty() {
             return false;
@@ -144,7 +145,7 @@ impl Fleet {
         is_kept && self.world.queue.deliver_again(message, now)
     }
 
-    /// The event source mappings: whatever is visible goes to an environment, warm or cold.
+    /// The event source mappings: each visible message goes to an environment, warm or cold.
     pub(super) fn feed(&mut self) {
         let now = self.world.now();
         self.mappings.go_on();
@@ -155,7 +156,7 @@ impl Fleet {
                 && self.look_at.get(&queue).is_none_or(|at| *at <= now)
             {
                 let messages = self.receive(queue);
-                // The next look comes a little later, so that batches fill.
+                // The next poll comes a little later, so that batches fill.
                 let pause = self.world.state().dice.millis(0..1000);
                 self.look_at.insert(queue, now + pause);
                 if messages.is_empty() {
@@ -230,7 +231,7 @@ impl Fleet {
         self.environments.len() - 1
     }
 
-    /// Lets every environment go on; whether one of them has ended.
+    /// Polls every environment. Returns whether one of them has ended.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> bool {
         let now = self.world.now();
         let mut has_ended = false;
@@ -285,7 +286,7 @@ impl Fleet {
         false
     }
 
-    /// An environment ends without an answer.
+    /// An environment ends without a response.
     fn end(&mut self, at: usize, how: &'static str) {
         let environment = self.environments.swap_remove(at);
         environment.link.tell(|| how.to_owned());
@@ -293,7 +294,7 @@ impl Fleet {
         self.world.state().watch.ended(environment.id);
     }
 
-    /// An environment answers, and the event source mapping deletes what it may.
+    /// An environment responds, and the event source mapping deletes the messages that did not fail.
     fn answer(&mut self, at: usize, report: &BatchReport) {
         let environment = &mut self.environments[at];
         let Some(busy) = environment.busy.take() else { return };
@@ -319,14 +320,14 @@ impl Fleet {
                 self.acked.insert(message.message_id.clone());
             }
             if is_acked && !state.strikes(Fault::DeletionLost, 40) {
-                // One that is gone already stays so.
+                // A message that is already deleted stays deleted.
                 let _ = self.world.queue.delete(message);
             }
         }
         state.stirred = true;
     }
 
-    /// When something has to be done about an environment, whether it asks for it or not.
+    /// The next instant at which the fleet must act on an environment.
     pub(super) fn next_event(&self) -> Option<DateTime<Utc>> {
         let busy = self.environments.iter().filter_map(|environment| environment.busy.as_ref());
         busy.flat_map(|busy| [Some(busy.deadline), busy.stands_still_until].into_iter().flatten())
@@ -335,7 +336,7 @@ impl Fleet {
             .min()
     }
 
-    /// When the next message that can be taken becomes visible.
+    /// When the next message becomes visible that the fleet can deliver.
     pub(super) fn next_message(&self) -> Option<DateTime<Utc>> {
         let has_room = |queue: &Queue| self.mappings.is_on(*queue) && self.running(*queue) < MAX_CONCURRENCY;
         let next = |queue: Queue| {

@@ -1,7 +1,7 @@
 //! Jobs that breakers and limits hold back.
 //!
-//! Some call a dependency, through its breaker; of those some say beforehand which they need. Others are as many as
-//! a limit allows of their tenant, or in a time.
+//! Some jobs call a dependency through its breaker, and some of those declare the breaker beforehand. Other jobs are
+//! under a limit on their tenant's concurrency or rate.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use lambda_jobs_core::job::{BreakerName, NewJob, Queue};
 use lambda_jobs_core::limit::{Limit, LimitBy, Rate};
 
 impl Scenario {
-    /// What is to be seen of breakers and limits, and what is known of them.
+    /// The terms of breakers and limits, for the watch and the invariants.
     pub(super) fn terms(&self, start: DateTime<Utc>) -> Terms {
         let is_rough = self.weather == Weather::Rough;
         Terms {
@@ -39,17 +39,17 @@ impl Scenario {
     }
 }
 
-/// How long the ramp takes in which few jobs start after the probe, each of which may meet another's probe, and how
-/// late messages come in whole seconds.
+/// The length of the ramp after the probe, in which few jobs start. Each of them may meet another job's probe. It
+/// includes the lateness of messages whose delays are whole seconds.
 const RAMP: Duration = Duration::from_secs(15);
 
-/// What such a job does: it works, and then calls.
+/// The payload of such a job: it works, then calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Errand {
-    /// How long it works, in milliseconds.
+    /// The duration of its work, in milliseconds.
     work: u64,
-    /// The dependency that it calls.
+    /// The dependency that it calls, by index.
     call: Option<usize>,
 }
 
@@ -60,11 +60,11 @@ struct Guarded {
     outside: Outside,
 }
 
-/// How long a call of a healthy dependency takes.
+/// The duration of a call to a healthy dependency.
 const CALL: Duration = Duration::from_millis(50);
 
 impl Guarded {
-    /// One call of a dependency.
+    /// Calls a dependency once.
     async fn call(&self, dependency: usize, ctx: &JobContext) -> Result<(), JobError> {
         let job = ctx.job_id().clone();
         self.outside.note(Seen::Called { dependency, job: job.clone() });
@@ -114,16 +114,16 @@ impl JobHandler for Guarded {
     }
 }
 
-/// How breakers, limits and the troubles of dependencies are chosen.
+/// How the scenario draws breakers, limits and the faults of dependencies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mood {
-    /// Whatever comes, for long and for short.
+    /// Any trouble, short or long.
     Wild,
-    /// Little enough at a time for waiting to be due to breakers and limits alone.
+    /// So little load that only breakers and limits make a job wait.
     Tidy,
 }
 
-/// Breakers with their dependencies, limits with their tenants, and the jobs for both.
+/// Breakers with their dependencies, limits with their tenants, and jobs for both.
 pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
     let dependencies = 1 + scenario.dice().index(3);
     for dependency in 0..dependencies {
@@ -161,8 +161,8 @@ pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
     }
 }
 
-/// Operators open and close breakers, and reset them soon: sometimes a waiting message becomes two, and a job that waits
-/// for days would have too many.
+/// Operators open and close breakers and reset them soon after. A waiting message sometimes becomes two, so a job that
+/// waited for days would have too many.
 fn orders(scenario: &mut Scenario, dependencies: usize) {
     for _ in 0..=scenario.dice().below(3) {
         let dependency = scenario.dice().index(dependencies);
@@ -174,7 +174,7 @@ fn orders(scenario: &mut Scenario, dependencies: usize) {
     }
 }
 
-/// An instant at which something is the matter with a dependency.
+/// An instant at which a dependency is in trouble.
 fn amid_trouble(scenario: &mut Scenario) -> Duration {
     let troubles: Vec<(Duration, Duration)> = scenario
         .steps
@@ -188,7 +188,7 @@ fn amid_trouble(scenario: &mut Scenario) -> Duration {
     from + scenario.dice().millis(0..u64::try_from(lasts.as_millis()).unwrap_or_default())
 }
 
-/// Now and then somebody cancels one of the jobs soon after, or sends it again.
+/// Occasionally an operator soon cancels one of the jobs or sends it again.
 fn operators(scenario: &mut Scenario, jobs: &[Planned], mood: Mood) {
     for _ in 0..scenario.dice().below(4) {
         let job = *scenario.dice().pick(jobs);
@@ -219,7 +219,7 @@ fn policy(scenario: &mut Scenario, mood: Mood) -> Result<BreakerPolicy, Invalid>
         policy = policy.growing(count(dice, 3), Duration::from_secs(60 + dice.below(60)))?;
     }
     if dice.one_in(2) {
-        // Now and then no answer is prompt.
+        // Occasionally no response is prompt.
         let prompt = if dice.one_in(3) { CALL / 2 } else { dice.millis(200..3_000) };
         policy = policy.bulkhead(prompt, count(dice, 3))?;
     }
@@ -240,7 +240,7 @@ fn trouble(scenario: &mut Scenario, dependency: usize, mood: Mood) {
     };
     scenario.add(What::Trouble { dependency, trouble, lasts });
     if scenario.dice().one_in(2) {
-        // Before the first job comes.
+        // Before the first job arrives.
         if let Some(step) = scenario.steps.last_mut() {
             step.after = Duration::ZERO;
         }

@@ -1,7 +1,7 @@
 //! Event source mappings that follow the control item, as the dispatcher switches them in a pause.
 //!
-//! Ticks come twice, late or not at all, and a mapping takes 40 s to change. A pause lasts up to days. For most of it
-//! nobody polls.
+//! Ticks come twice, late or not at all, and a mapping takes 40 s to change. A pause lasts up to days, mostly without
+//! polls.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,15 +20,15 @@ const TAKES: TimeDelta = TimeDelta::seconds(40);
 /// The time between two ticks of the dispatcher.
 const TICK: Duration = Duration::from_mins(1);
 
-/// The mappings, and who switches them.
+/// The mappings, and the dispatcher's ticks that switch them.
 pub(super) struct Mappings {
     world: Arc<World>,
     sources: Arc<MemoryEventSources>,
     reconciler: MappingReconciler,
     next_tick: DateTime<Utc>,
-    /// Pauses that somebody lifts, and when.
+    /// Pauses, with the instants at which they are lifted.
     ends: Vec<(DateTime<Utc>, Option<Queue>)>,
-    /// The queues that nobody polls.
+    /// The queues that are not polled.
     off: HashSet<Queue>,
     is_busy: bool,
 }
@@ -42,7 +42,7 @@ impl Mappings {
         Self { world, sources, reconciler, next_tick, ends: Vec::new(), off: HashSet::new(), is_busy: false }
     }
 
-    /// Somebody pauses, and resumes after a while.
+    /// Pauses, and resumes after a while.
     pub(super) fn pause(&mut self, scope: Option<Queue>, until: DateTime<Utc>) {
         let now = self.world.now();
         self.change(|control| control.pause(scope, None, now));
@@ -50,7 +50,7 @@ impl Mappings {
         self.wake(now);
     }
 
-    /// When the last pause that is known of ends.
+    /// When the last known pause ends.
     pub(super) fn last_end(&self) -> Option<DateTime<Utc>> {
         self.ends.iter().map(|(at, _)| *at).max()
     }
@@ -60,7 +60,7 @@ impl Mappings {
         !self.off.contains(&queue)
     }
 
-    /// Lets the time that has passed have its effect.
+    /// Applies the changes that are due.
     pub(super) fn go_on(&mut self) {
         let now = self.world.now();
         for (_, scope) in self.ends.extract_if(.., |(at, _)| *at <= now).collect::<Vec<_>>() {
@@ -88,11 +88,11 @@ impl Mappings {
                 if control.is_paused(source.queue) { SourceState::Disabled } else { SourceState::Enabled };
             source.state == wished
         });
-        // Where all is as it should be, ticks change nothing until the control does.
+        // While every mapping is in its wanted state, ticks change nothing until the control item does.
         self.is_busy = !as_wished;
     }
 
-    /// When something happens here next.
+    /// The next instant at which a mapping or a tick changes something.
     pub(super) fn next_event(&self) -> Option<DateTime<Utc>> {
         let tick = self.is_busy.then_some(self.next_tick);
         self.ends.iter().map(|(at, _)| *at).chain(tick).min()

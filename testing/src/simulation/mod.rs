@@ -5,15 +5,15 @@
 //! die at any await, and no destructor runs. Clocks differ. Time is virtual: days take milliseconds. Whatever
 //! happens, the guarantees must hold. Once the faults end, all work must end too.
 //!
-//! A history is a plan of steps drawn from a seed, so it can be told again with steps and kinds of faults left
-//! out. That is how the shortest history that breaks a guarantee is found. Every write and every start is seen
-//! from outside and held against the guarantees, one function each in `invariants`. Nothing there knows how the
-//! processor decides.
+//! A history is a plan of steps drawn from a seed, so it can be replayed without some of its steps and kinds of faults.
+//! The simulator uses that to find the shortest history that breaks a guarantee. The watch observes every write and
+//! every start from outside and checks them against the guarantees, one function each in `invariants`. Nothing there
+//! knows how the processor decides.
 //!
-//! Random failures of the store come at most three in a row, because no number of tries outlasts a store that
-//! never answers. Outages do last. A claim whose answer is lost in one looks like a crash: that is documented,
-//! and counted against no other job. The futures of killed workers are kept until the history ends, so that
-//! no destructor runs in it.
+//! Random failures of the store come at most three in a row, because no number of retries outlasts a store that never
+//! answers. Outages do last. A claim whose answer is lost in an outage looks like a crash. That is documented, and
+//! counted against no other job. The simulator keeps the futures of killed workers until the history ends, so no
+//! destructor runs during it.
 //!
 //! Your own handlers run in it too, with your own invariants:
 //!
@@ -115,8 +115,8 @@ impl Simulation {
     /// The histories that this project must pass.
     ///
     /// Jobs succeed, fail, panic, hang, block and crash. They are sent, enqueued, cancelled and retried, among messages
-    /// that nobody can run. In every third history breakers and limits hold jobs back, while dependencies fail,
-    /// slow down and heal. In every fourth nothing goes wrong, so promptness and the number of requests count too.
+    /// that no worker can run. In every third history breakers and limits hold jobs back, while dependencies fail, slow
+    /// down and heal. Every fourth history has no faults, so promptness and the number of requests are checked too.
     #[must_use]
     pub fn standard() -> Self {
         let weather = |seed: u64| match seed % 8 {
@@ -154,7 +154,7 @@ impl Simulation {
         outcome.broken.map_or(Ok(summary), Err)
     }
 
-    /// Tells one history again, as a breach names it.
+    /// Replays the history that a breach names.
     pub fn replay(&self, replay: &Replay) -> Result<Summary, Box<Breach>> {
         let outcome = self.tell(replay, Timeline::on());
         match outcome.broken {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lambda_jobs_core::job::JobId;
 
-/// What is the matter with a dependency.
+/// The trouble of a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// A call fails at once.
@@ -27,20 +27,20 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// What a handler was seen to do.
+/// An observed action of a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     /// Its attempt begins.
     Begun { job: JobId, name: String, tenant: Option<String> },
-    /// It is over, in whichever way.
+    /// The attempt ended, successfully or not.
     Over { job: JobId },
     /// It calls a dependency.
     Called { dependency: usize, job: JobId },
-    /// The call is over: the dependency answered, or nobody waits for it any more.
+    /// The call ended: the dependency answered, or the caller stopped waiting.
     Answered { dependency: usize, job: JobId, failed: bool },
-    /// It was told that it may not call, and ends with that.
+    /// The breaker refused a call, and the attempt ends with that refusal.
     Refused { job: JobId },
-    /// It ends with a failure, or was stopped before its end.
+    /// The attempt failed, or was stopped before its end.
     Failed { job: JobId },
 }
 
@@ -59,7 +59,7 @@ impl Outside {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The name of a dependency, and of the breaker for it.
+    /// The name of a dependency and of its breaker.
     pub(super) fn name(dependency: usize) -> String {
         format!("dep-{dependency}")
     }
@@ -69,26 +69,26 @@ impl Outside {
         name.strip_prefix("dep-")?.parse().ok()
     }
 
-    /// Something is the matter with a dependency for some time.
+    /// Puts a dependency in trouble for some time.
     pub(super) fn trouble(&self, dependency: usize, trouble: Trouble, until: Duration) {
         self.state().troubles.push((dependency, trouble, until));
     }
 
-    /// Everything is as it should be from now on.
+    /// Heals every dependency.
     pub(super) fn heal(&self, now: Duration) {
         for (.., until) in &mut self.state().troubles {
             *until = now.min(*until);
         }
     }
 
-    /// What is the matter with a dependency now.
+    /// The current trouble of a dependency.
     pub(super) fn now(&self, dependency: usize, now: Duration) -> Option<Trouble> {
         let state = self.state();
         let lasts = |trouble: &&(usize, Trouble, Duration)| trouble.0 == dependency && trouble.2 > now;
         state.troubles.iter().rfind(lasts).map(|(_, trouble, _)| *trouble)
     }
 
-    /// Since when a dependency is healthy, where it is.
+    /// Since when a dependency is healthy, if it is.
     pub(super) fn healed_at(&self, dependency: usize, now: Duration) -> Option<Duration> {
         let state = self.state();
         let ends = state.troubles.iter().filter(|trouble| trouble.0 == dependency).map(|(.., until)| *until);
@@ -100,13 +100,13 @@ impl Outside {
         self.state().notes.push(seen);
     }
 
-    /// What was noted since this was asked last.
+    /// Takes the notes left since the last call.
     pub(super) fn notes(&self) -> Vec<Seen> {
         std::mem::take(&mut self.state().notes)
     }
 }
 
-/// Leaves a note when it is dropped, so that it is left however an attempt ends.
+/// Leaves a note when dropped, however the attempt ends.
 pub(super) struct AtEnd {
     outside: Outside,
     pub(super) notes: Vec<Seen>,

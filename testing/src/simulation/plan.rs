@@ -1,7 +1,7 @@
 //! The plan of a history, drawn before it begins.
 //!
-//! A plan is a list of steps, so that a history can be told again with some of them left out. That is how the
-//! shortest history that breaks a guarantee is found.
+//! A plan is a list of steps, so a history can be replayed without some of them. The simulator uses that to find the
+//! shortest history that breaks a guarantee.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use crate::simulation::faults::Fault;
 use crate::simulation::outside::{Outside, Trouble};
 use lambda_jobs_core::job::{NewJob, Queue};
 
-/// Something that happens, and when.
+/// A step and its time.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    /// Since the beginning.
+    /// The time since the beginning.
     pub(super) after: Duration,
     pub(super) what: What,
 }
 
-/// What is known beforehand about how a job can end.
+/// How a job may end, as far as its plan tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     /// Its handler never fails.
@@ -30,12 +30,12 @@ pub(super) enum Expected {
     Anything,
 }
 
-/// What an operator wishes of a breaker.
+/// What an operator asks of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Open,
     Close,
-    /// As often as it takes.
+    /// Repeated until it succeeds.
     Reset,
 }
 
@@ -57,7 +57,7 @@ pub(super) enum What {
         body: Value,
         expected: Expected,
     },
-    /// Somebody sends a message that nobody can run, for this reason.
+    /// Somebody sends a message that no worker can run, for this reason.
     Poison {
         queue: Queue,
         body: String,
@@ -68,7 +68,7 @@ pub(super) enum What {
         job: Box<NewJob>,
         expected: Expected,
     },
-    /// Somebody makes a job recur, this many times.
+    /// Somebody puts a schedule that makes this many jobs.
     Schedule {
         every: Duration,
         times: u32,
@@ -85,25 +85,25 @@ pub(super) enum What {
     Retry {
         of: usize,
     },
-    /// Something is the matter with a dependency.
+    /// A dependency is in trouble.
     Trouble {
         dependency: usize,
         trouble: Trouble,
         lasts: Duration,
     },
-    /// An operator has the breaker for a dependency opened, closed or reset.
+    /// An operator opens, closes or resets the breaker of a dependency.
     Order {
         dependency: usize,
         order: Order,
     },
-    /// All dead letters go back to their queues.
+    /// An operator redrives all dead letters.
     Redrive,
-    /// A worker is killed after so many more polls.
+    /// A worker is killed after this many more polls.
     Kill {
         pick: usize,
         polls: u32,
     },
-    /// A worker stands still.
+    /// A worker stalls.
     Stall {
         pick: usize,
         lasts: Duration,
@@ -118,11 +118,11 @@ pub(super) enum What {
     QueueOutage {
         lasts: Duration,
     },
-    /// `ENABLE_JOBS=false` for so long.
+    /// `ENABLE_JOBS=false` for this long.
     TurnOff {
         lasts: Duration,
     },
-    /// All work or one queue is paused for so long.
+    /// All work or one queue is paused for this long.
     Pause {
         scope: Option<Queue>,
         lasts: Duration,
@@ -134,7 +134,7 @@ pub(super) enum What {
 }
 
 impl What {
-    /// The kind of fault that it is, if it is one.
+    /// The kind of this fault, or `None` if the step is not a fault.
     pub(super) const fn fault(&self) -> Option<Fault> {
         match self {
             Self::Kill { .. } => Some(Fault::Killed),
@@ -180,11 +180,10 @@ impl fmt::Display for What {
     }
 }
 
-/// How many workers are killed at most: so few that no healthy job can be blamed for as many crashes as it
-/// has attempts.
+/// The maximum number of killed workers: too few for a healthy job to be blamed for as many crashes as it has attempts.
 const MAX_KILLS: u64 = 3;
 
-/// The troubles of one history, over so much time.
+/// Draws the faults of one history, over this much time.
 pub(super) fn troubles(dice: &mut Dice, span: Duration) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut add = |dice: &mut Dice, what: What| {

@@ -32,30 +32,30 @@ pub struct Scenario {
     pub(super) weather: Weather,
     /// What a handler asks the simulator to do to its worker.
     pub(super) doom: Arc<Mutex<Option<Doom>>>,
-    /// The jobs whose handler gave up because it was told that they are cancelled.
+    /// The jobs whose handler stopped after it learned of their cancellation.
     pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
     /// The dependencies that jobs call.
     pub(super) outside: Outside,
     /// The longest time that a breaker stays open before it lets a call through.
     pub(super) longest_recovery: Duration,
-    /// How many failures open the breaker of each dependency, and within which time, where failures are counted.
+    /// How many failures open each dependency's breaker, and within which window, if its breaker counts failures.
     pub(super) thresholds: Vec<Option<(u32, Duration)>>,
-    /// How many batches call each dependency that does not answer promptly, where that is bounded.
+    /// The bulkhead of each dependency: how many batches may call it while it is slow, if bounded.
     pub(super) bulkheads: Vec<Option<BulkheadTerms>>,
-    /// What limits allow of the jobs of each handler that has some.
+    /// The limits on the jobs of each handler that has limits.
     pub(super) allowed: HashMap<&'static str, Allowed>,
 }
 
 /// What a handler can do to its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doom {
-    /// The process ends, as when it is out of memory.
+    /// The process ends, as if out of memory.
     Crash,
-    /// It never yields again.
+    /// The handler never yields again.
     Block,
 }
 
-/// A job that a step will send. Other steps name it by this.
+/// A job that a step will send, for other steps to refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned(pub(super) usize);
 
@@ -94,35 +94,35 @@ impl Scenario {
         self.registry.register(handler).map(drop)
     }
 
-    /// Somebody enqueues this job at some instant.
+    /// Enqueues this job at a random instant.
     pub fn enqueue(&mut self, job: NewJob) -> Planned {
         self.add(What::Enqueue { job: Box::new(job), expected: Expected::Anything })
     }
 
-    /// Somebody sends this message body to a queue at some instant.
+    /// Sends this message body to a queue at a random instant.
     pub fn send(&mut self, queue: Queue, body: Value) -> Planned {
         self.add(What::Send { queue, body, expected: Expected::Anything })
     }
 
-    /// Somebody sends or enqueues the same job again at some instant.
+    /// Sends or enqueues the same job again at a random instant.
     pub fn again(&mut self, job: Planned) {
         self.add(What::Again { of: job.0 });
     }
 
-    /// Somebody cancels the job at some instant, perhaps before it is sent.
+    /// Cancels the job at a random instant, perhaps before it is sent.
     pub fn cancel(&mut self, job: Planned) {
         self.add(What::Cancel { of: job.0 });
     }
 
-    /// Somebody retries the job at some instant.
+    /// Retries the job at a random instant.
     pub fn retry(&mut self, job: Planned) {
         let retried = self.add(What::Retry { of: job.0 });
-        // Late enough for the job to have failed, most of the time.
+        // Late enough that most jobs have failed by then.
         let wait = self.dice.millis(0..600_000);
         self.steps[retried.0].after += wait;
     }
 
-    /// Adds an invariant: `check` runs after every event, and returns what is wrong.
+    /// Adds an invariant. `check` runs after every event, and returns an error that states what it found.
     pub fn invariant(&mut self, name: &'static str, check: impl Fn() -> Result<(), String> + Send + 'static) {
         self.invariants.push((name, Box::new(check)));
     }

@@ -12,11 +12,11 @@ use crate::simulation::scenario::Doom;
 use lambda_jobs_core::handler::{Delivery, HandlerOptions, JobContext, JobError, JobHandler};
 use lambda_jobs_core::job::JobId;
 
-/// The payload of a job: what it does.
+/// The payload of a job: the job's script.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Script {
-    /// How long it works, in milliseconds.
+    /// The duration of its work, in milliseconds.
     pub(super) work: u64,
     /// How many of its attempts end as `act` says.
     pub(super) times: u32,
@@ -50,7 +50,7 @@ pub(super) struct Scripted {
 }
 
 impl Scripted {
-    /// Whether the job snoozes in this attempt. It does so `times` times.
+    /// Whether the job snoozes in this attempt. It snoozes `times` times.
     fn snoozes(&self, script: &Script, ctx: &JobContext) -> bool {
         let mut snoozes = self.snoozes.lock().unwrap_or_else(PoisonError::into_inner);
         let so_far = snoozes.entry(ctx.job_id().clone()).or_default();
@@ -91,7 +91,7 @@ impl JobHandler for Scripted {
             _ => work.await,
         }
         if script.act == Act::Snooze && self.snoozes(&script, ctx) {
-            // Sometimes longer than one message can wait.
+            // Occasionally longer than one message can be delayed.
             let wait = Duration::from_millis(script.work * 100);
             return Err(JobError::snooze(wait).because("as told"));
         }

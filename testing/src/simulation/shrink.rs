@@ -1,4 +1,4 @@
-//! From a history that breaks a guarantee to the shortest that still does.
+//! Shortens a history that breaks a guarantee to the shortest that still breaks it.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use crate::simulation::replay::Replay;
 use crate::simulation::summary::Breach;
 use crate::simulation::timeline::Timeline;
 
-/// How many histories are tried on the way.
+/// How many histories to try on the way.
 const MOST_TRIES: usize = 400;
 
-/// A history that breaks a guarantee, getting shorter.
+/// A history that breaks a guarantee, while it gets shorter.
 struct Shrinking<'a> {
     simulation: &'a Simulation,
     guarantee: &'static str,
@@ -30,7 +30,7 @@ impl Shrinking<'_> {
                 .is_some_and(|broken| broken.guarantee == self.guarantee)
     }
 
-    /// Leaves out what can be left out: first large parts, then smaller ones.
+    /// Removes what the breach does not need: first large parts, then smaller ones.
     fn leave_out<T: Copy + Ord>(
         &mut self,
         mut kept: BTreeSet<T>,
@@ -46,7 +46,7 @@ impl Shrinking<'_> {
                     kept = fewer;
                 }
             }
-            // The last ones are tried until none can be left out: without one of them another may not be needed.
+            // Repeats the last round until no step can be removed: removing one may make another unnecessary.
             if size > 1 || kept.len() == before {
                 size /= 2;
             }

@@ -22,7 +22,7 @@ pub struct Summary {
     pub batches: u64,
     /// Messages in them.
     pub messages: u64,
-    /// Messages that another worker held at the same time, or had acked before.
+    /// Messages that another worker held at the same time or had already acked.
     pub duplicates: u64,
     /// Calls of dependencies that a breaker let through.
     pub calls: u64,
@@ -56,7 +56,7 @@ impl Summary {
         }
     }
 
-    /// Adds another's figures to these.
+    /// Adds the figures of another summary.
     pub fn add(&mut self, other: &Self) {
         self.histories += other.histories;
         self.jobs += other.jobs;

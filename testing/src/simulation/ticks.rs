@@ -23,23 +23,23 @@ use lambda_jobs_core::ports::{DueQuery, JobIndex, ScheduleStore};
 const LIMIT: TimeDelta = TimeDelta::seconds(55);
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 
-/// A tick under way.
+/// A running tick.
 struct Tick {
     link: Arc<Link>,
     work: BoxFuture<'static, TickReport>,
-    /// After how many more polls it is killed.
+    /// The number of further polls before it is killed.
     polls_left: Option<u64>,
     deadline: DateTime<Utc>,
 }
 
-/// The rule, and the ticks that it began.
+/// The rule, and the ticks that it started.
 pub(super) struct Ticks {
     world: Arc<World>,
     config: JobConfig,
-    /// Without faults nothing excuses a late tick.
+    /// Without faults every tick must be on time.
     is_calm: bool,
     running: Vec<Tick>,
-    /// Futures of killed ticks, whose destructors must not run while the history goes on.
+    /// Futures of killed ticks. Their destructors must not run before the history ends.
     killed: Vec<BoxFuture<'static, TickReport>>,
     pub(super) begun: usize,
     /// The rule's next minute.
@@ -61,7 +61,7 @@ impl Ticks {
         parked.chain(coming).min()
     }
 
-    /// The first minute in which a tick finds something.
+    /// The first minute in which a tick finds something to do.
     fn useful(&self) -> Option<DateTime<Utc>> {
         let ahead = TimeDelta::from_std(Dispatcher::LOOK_AHEAD).unwrap_or_default();
         let due = self.first_due()? - ahead;
@@ -79,7 +79,7 @@ impl Ticks {
         self.running.clear();
     }
 
-    /// Begins the ticks whose minute has come.
+    /// Starts the ticks whose minute has come.
     pub(super) fn begin(&mut self) {
         let now = self.world.now();
         if self.useful().is_none_or(|useful| useful > now) {
@@ -91,7 +91,7 @@ impl Ticks {
             (state.strikes(Fault::TickLost, 5), state.strikes(Fault::TickDoubled, 5))
         };
         if is_lost {
-            // Two in a row are not: ticks are two minutes apart at the most.
+            // Two missing ticks in a row are not drawn: ticks are at most two minutes apart.
             self.start(now + MINUTE);
             self.next += MINUTE;
             return;
@@ -122,7 +122,7 @@ impl Ticks {
         self.running.push(Tick { link, work, polls_left, deadline });
     }
 
-    /// Lets every tick go on; whether one of them has ended.
+    /// Polls every tick. Returns whether one of them has ended.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> bool {
         let now = self.world.now();
         let mut has_ended = false;
@@ -150,7 +150,7 @@ impl Ticks {
         has_ended
     }
 
-    /// When something happens here next that nobody else waits for.
+    /// The next instant at which a tick acts, unless something else wakes the simulator first.
     pub(super) fn next_event(&self) -> Option<DateTime<Utc>> {
         let deadlines = self.running.iter().map(|tick| tick.deadline);
         let soon = self.world.now() + TimeDelta::milliseconds(1);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use chrono::TimeDelta;
 
-/// How many lines a breach is told with.
+/// How many lines a breach shows.
 const LINES: usize = 60;
 
 #[derive(Clone, Debug, Default)]

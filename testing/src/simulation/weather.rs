@@ -5,8 +5,8 @@
 pub(super) enum Weather {
     /// Every kind of fault.
     Rough,
-    /// Nothing, but handlers misbehave: costs are judged.
+    /// No faults, but handlers misbehave: the number of requests is checked.
     Calm,
-    /// Nothing at all, and there is little to do: promptness is judged.
+    /// No faults and a light load: promptness is checked.
     Quiet,
 }

@@ -1,4 +1,4 @@
-//! The scenario that this project must pass: jobs of every kind, among callers and operators.
+//! The scenario that this project must pass: jobs of every kind, with callers and operators.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::simulation::scripted::{Act, Script, Scripted};
 use lambda_jobs_core::handler::Delivery;
 use lambda_jobs_core::job::{NewJob, Priority, Queue};
 
-/// Messages that nobody can run, and a part of the reason that their dead letters must have.
+/// Messages that no worker can run, and a part of the reason that their dead letters must show.
 const POISON: [(&str, &str); 6] = [
     ("not json", "body"),
     ("[]", "body"),
@@ -35,7 +35,7 @@ fn register(scenario: &mut Scenario) {
     }
 }
 
-/// Everything that jobs, callers and operators do.
+/// All actions of jobs, callers and operators.
 pub(super) fn everything(scenario: &mut Scenario) {
     register(scenario);
     let mut jobs: Vec<Planned> = Vec::new();
@@ -114,7 +114,7 @@ fn with_key(scenario: &mut Scenario) -> Planned {
     scenario.enqueue(if when_due { job.unique_when_due() } else { job })
 }
 
-/// Calm weather: nothing but work, so that promptness and costs can be judged.
+/// Calm weather: no faults, so that promptness and requests can be checked.
 pub(super) fn calm(scenario: &mut Scenario) {
     register(scenario);
     for _ in 0..5 + scenario.dice().below(30) {
@@ -129,7 +129,7 @@ pub(super) fn calm(scenario: &mut Scenario) {
     }
 }
 
-/// A few jobs that do nothing, each at its own time, so that only time keeps them waiting.
+/// A few jobs that do nothing, each at its own time, so that only time makes them wait.
 pub(super) fn quiet(scenario: &mut Scenario) {
     register(scenario);
     if !scenario.dice().one_in(3) {
@@ -148,7 +148,7 @@ pub(super) fn quiet(scenario: &mut Scenario) {
     }
 }
 
-/// A job that recurs, often enough for one tick to make two of its occurrences.
+/// A schedule so frequent that one tick makes two of its occurrences.
 fn recurring(scenario: &mut Scenario) {
     let dice = scenario.dice();
     let every = Duration::from_secs(*dice.pick(&[20, 60, 300, 1_800]));
@@ -206,7 +206,7 @@ fn message(scenario: &mut Scenario) -> Planned {
         body["maxRetries"] = scenario.dice().below(5).into();
     }
     if scenario.dice().one_in(6) {
-        // As long as the function can grant, so that it ends just before the deadline.
+        // The maximum that the function allows, so that it ends just before the deadline.
         let longest = scenario.config.longest_timeout().as_millis();
         body["timeout"] = u64::try_from(longest).unwrap_or_default().into();
     }
@@ -235,14 +235,14 @@ fn poison(scenario: &mut Scenario) {
     scenario.add(What::Poison { queue, body: body.to_owned(), reason });
 }
 
-/// Many at once, so that batches are full.
+/// Many at once, so that batches fill.
 fn burst(scenario: &mut Scenario, jobs: &mut Vec<Planned>) {
     let first = scenario.steps.len();
     for _ in 0..2 + scenario.dice().below(10) {
         jobs.push(message(scenario));
     }
     let at = scenario.steps[first].after;
-    // Together they may be more than one invocation has time for.
+    // Together they may need more time than one invocation has.
     let is_long = scenario.dice().one_in(3);
     for step in &mut scenario.steps[first..] {
         step.after = at;

@@ -23,9 +23,9 @@ use lambda_jobs_core::memory::{
 };
 use lambda_jobs_core::ports::JobStore;
 
-/// How far a clock is off at most, in milliseconds: two of them then differ by less than 5 s.
+/// The maximum error of a clock, in milliseconds: two clocks then differ by less than 5 s.
 const MAX_SKEW_MS: i64 = 2_450;
-/// The same as a length of time.
+/// The same as a duration.
 pub(super) const MAX_SKEW: Duration = Duration::from_millis(MAX_SKEW_MS.unsigned_abs());
 
 pub(super) struct World {
@@ -43,7 +43,7 @@ pub(super) struct World {
     state: Mutex<State>,
 }
 
-/// What changes while a history unfolds.
+/// The state that changes during a history.
 pub(super) struct State {
     pub(super) dice: Dice,
     pub(super) allowed: BTreeSet<Fault>,
@@ -56,9 +56,9 @@ pub(super) struct State {
     pub(super) requests: u64,
     /// How many requests the dispatcher made.
     pub(super) tick_requests: u64,
-    /// How many of the others read the control item.
+    /// How many of the other requests read the control item.
     pub(super) control_reads: u64,
-    /// How many requests asked for a breaker or a limit.
+    /// How many requests read or wrote a breaker or a limit.
     pub(super) shared_requests: u64,
     /// Whether the queues changed since the event source mappings last looked.
     pub(super) stirred: bool,
@@ -66,7 +66,7 @@ pub(super) struct State {
 
 impl World {
     pub(super) fn new(seed: u64, config: JobConfig, allowed: BTreeSet<Fault>, timeline: Timeline) -> Self {
-        // A Monday, so that a history which takes days crosses a weekend and the end of a month.
+        // A Monday, so that a history of several days crosses a weekend and the end of a month.
         let start = Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).single().unwrap_or_default();
         let clock = PausedClock::at(start);
         let queue = MemoryQueue::new(clock.clone(), config.function_timeout * 6)
@@ -104,7 +104,7 @@ impl World {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        // A handler's panic can't happen while this is held.
+        // A handler's panic can't happen while this lock is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -125,7 +125,7 @@ impl World {
         self.store.forget(self.now() - retention - lateness);
     }
 
-    /// A message is in its queue: from here on its job must end.
+    /// A message is in its queue: from now on its job must end.
     pub(super) fn accepted(&self, body: &str) {
         let id = serde_json::from_str::<Value>(body)
             .ok()
@@ -143,9 +143,9 @@ impl World {
 }
 
 impl State {
-    /// Whether a fault that may happen once in `sides` times happens now.
+    /// Whether a fault that happens once in `sides` times happens now.
     pub(super) fn strikes(&mut self, fault: Fault, sides: u64) -> bool {
-        // Drawn first, so that forbidding one kind leaves the others as they were.
+        // Drawn first, so that forbidding one kind does not change the others.
         let drawn = self.dice.one_in(sides);
         let strikes = drawn && self.allowed.contains(&fault);
         if strikes {
@@ -154,7 +154,7 @@ impl State {
         strikes
     }
 
-    /// How far a clock is off.
+    /// The error of a clock.
     pub(super) fn skew(&mut self) -> TimeDelta {
         let drawn = match self.dice.below(4) {
             0 => MAX_SKEW_MS,
@@ -165,7 +165,7 @@ impl State {
     }
 }
 
-/// The answer of an adapter in memory, which never waits.
+/// The result of an adapter in memory, which never waits.
 pub(super) fn at_once<T>(work: BoxFuture<'_, T>) -> T {
     work.now_or_never().expect("what is in memory answers at once")
 }

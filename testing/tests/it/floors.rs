@@ -1,4 +1,4 @@
-//! Imports go one way: no two files of this crate import each other in a circle.
+//! Imports go one way: no two files of this crate import each other in a cycle.
 
 use std::path::Path;
 

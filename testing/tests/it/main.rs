@@ -1,4 +1,4 @@
-//! What the crate gives to tests, itself tested: the suites pass what they should, and nothing else.
+//! Tests of the crate's test tools: the suites accept correct adapters and reject broken ones.
 
 #![allow(
     clippy::unwrap_used,

@@ -20,7 +20,7 @@ use lambda_jobs_testing::conformance::{
     unique_keys, versioned, webhooks,
 };
 
-/// A queue, polled as Lambda would.
+/// A queue, polled as Lambda polls it.
 struct Polled<'a>(&'a MemoryQueue);
 
 #[async_trait]

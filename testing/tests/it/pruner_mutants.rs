@@ -54,7 +54,7 @@ impl Broken {
         self.inner.get(std::slice::from_ref(id)).await.unwrap().pop().flatten()
     }
 
-    /// The jobs with the revisions that they have by now.
+    /// The jobs with their current revisions.
     async fn refreshed(&self, jobs: &[FinishedJob]) -> Vec<FinishedJob> {
         let mut fresh = Vec::new();
         for job in jobs {

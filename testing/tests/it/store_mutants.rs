@@ -1,4 +1,4 @@
-//! Stores that break one promise each: a suite that lets one pass proves nothing.
+//! Stores that break one promise each: a suite that accepts one proves nothing.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -95,7 +95,7 @@ impl Broken {
         self.inner.get(std::slice::from_ref(id)).await.unwrap().pop().flatten()
     }
 
-    /// Writes a record over whatever is there.
+    /// Overwrites a record unconditionally.
     async fn force(&self, record: &JobRecord) {
         let found = self.read(record.id()).await;
         if let Some(found) = found {
@@ -168,7 +168,7 @@ impl Broken {
         }
     }
 
-    /// What a store that bends JSON would keep.
+    /// The value that a store that distorts JSON would keep.
     fn bent(&self, mut record: JobRecord) -> JobRecord {
         let payload = &mut record.definition.spec.payload;
         let lost = match self.fault {

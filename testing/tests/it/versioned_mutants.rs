@@ -66,10 +66,10 @@ const OF_BOTH: [Fault; 19] = [
     Fault::MixesUpKinds,
 ];
 const OF_THE_LIST: [Fault; 3] = [Fault::ListsNothing, Fault::ListsUnsorted, Fault::ListsFirstRevisions];
-/// Names of breakers are too plain for these.
+/// Breaker names are too plain to trigger these faults.
 const OF_LIMITS: [Fault; 2] = [Fault::TrimsNames, Fault::FoldsAccents];
 
-/// What was stored under a key: each revision as JSON.
+/// The stored revisions of a key, as JSON.
 type Stored = Arc<Mutex<BTreeMap<String, Vec<Value>>>>;
 
 struct Broken {

@@ -1,8 +1,8 @@
-//! How fast the dispatcher works off what comes due all at once, on the embedded stack.
+//! How fast the dispatcher processes a backlog that is due all at once, on the embedded stack.
 //!
-//! It parks that many jobs that are due within one minute, and a tenth as many schedules, and lets ticks of 55 s work
-//! them off, each by its own deadline as on AWS.
-//! The stack runs in the same process, so its own work is part of the figures; requests are what AWS would count.
+//! It parks that many jobs that are due within one minute, and a tenth as many schedules. Then it runs ticks of 55 s
+//! until all are done; each tick has its own deadline, as on AWS. The stack runs in the same process, so its own work
+//! is part of the figures. The requests are those that AWS would count.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::Failure;
 
-/// How long a tick may take, as on AWS.
+/// The time limit of a tick, as on AWS.
 const TICK: Duration = Duration::from_secs(55);
 
 pub(crate) async fn run(count: usize) -> Result<(), Failure> {
@@ -32,7 +32,7 @@ pub(crate) async fn run(count: usize) -> Result<(), Failure> {
     work_off(&stack, &dispatcher, "schedules", count / 10).await
 }
 
-/// Ticks until so many jobs were sent or made, and says what that took.
+/// Runs ticks until this many jobs were sent or made, and prints the cost.
 async fn work_off(stack: &Stack, dispatcher: &Dispatcher, what: &str, count: usize) -> Result<(), Failure> {
     let requests = || stack.sqs_meter().total() + stack.dynamodb_meter().total();
     let (before, begun) = (requests(), Instant::now());
@@ -77,8 +77,8 @@ async fn insert(store: &dyn JobStore, records: &[JobRecord]) -> Result<(), Failu
     Ok(())
 }
 
-/// Schedules whose next occurrence is in a quarter of an hour, so that nothing fires as they are put, and then
-/// moved to the next minute as time would.
+/// Schedules whose next occurrence is in 15 minutes, so that nothing fires during the setup. Then each is moved to the
+/// next minute, as if time had passed.
 async fn schedule(stack: &Stack, count: usize) -> Result<(), Failure> {
     let ports = stack.adapters().ports().core.clone();
     let manager = JobManager::new(stack.settings().jobs.clone(), ports.clone());

@@ -1,15 +1,15 @@
-//! How long a function takes from its process's start to its first answer.
+//! How long a function takes from its process's start to its first response.
 //!
-//! The benchmark first builds the functions with the release profile, as they are deployed: their size and their
-//! link-time optimisation are part of what it measures. For the same reason the bare function is a binary of its own and
-//! no subcommand of this one.
+//! The benchmark first builds the functions with the release profile, as they are deployed, because it also measures
+//! their size and their link-time optimisation. For the same reason the bare function is its own binary and not a
+//! subcommand of this one.
 //!
-//! Each process is started under the Lambda Runtime API, with this machine's trusted certificates and
-//! one more, and calls a local stack over TLS. A second batch of the same kind shows what the work takes
-//! once a process is warm; the cold start is what the first answer takes beyond that: loading the
-//! binary, settings, clients, certificates, connections. What Lambda itself adds (fetching the code, starting the
-//! sandbox, the network) is not measured, nor is the small share of a processor that it grants after
-//! INIT. The stack runs in this process, for every function alike.
+//! The benchmark starts each process under the Lambda Runtime API, with this machine's trusted certificates and one
+//! more. The process calls a local stack over TLS. A second batch of the same kind shows the cost of the work in a warm
+//! process. The cold start is the extra time of the first response: loading the binary, settings, clients,
+//! certificates, connections. The benchmark does not measure what Lambda adds (fetching the code, starting the sandbox,
+//! the network), or the small processor share that Lambda grants after INIT. The stack runs in this process, for every
+//! function alike.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,12 +25,12 @@ use serde_json::{Value, json};
 
 use crate::Failure;
 
-/// How many jobs the first batch holds.
+/// The number of jobs in the first batch.
 const BATCH: usize = 10;
 /// Where systems keep their trusted certificates.
 const TRUSTED: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
-/// A function to start, and what its first batch holds.
+/// A function to start, and the content of its first batch.
 struct Subject {
     title: &'static str,
     binary: &'static str,
@@ -39,7 +39,7 @@ struct Subject {
 
 #[derive(Clone, Copy)]
 enum Batch {
-    /// The bare function takes anything.
+    /// The bare function accepts any batch.
     Anything,
     /// Jobs that do nothing.
     Nothing,
@@ -53,7 +53,7 @@ const SUBJECTS: [Subject; 3] = [
     Subject { title: "worker, 10 webhooks", binary: "worker", batch: Batch::Webhooks },
 ];
 
-/// One start, in times since the process began, and what a second batch took.
+/// One start: times since the process started, and the duration of a second batch.
 #[derive(Clone, Copy)]
 struct Start {
     init: Duration,
@@ -79,7 +79,7 @@ pub(crate) async fn run(count: usize) -> Result<(), Failure> {
     let binaries = build_functions()?;
     let bench = Bench::start(binaries).await?;
     let mut starts = [const { Vec::new() }; SUBJECTS.len()];
-    // In turns, so that whatever else this machine does hits all alike.
+    // The functions take turns, so that other load on this machine affects all alike.
     for turn in 0..count {
         for (subject, starts) in SUBJECTS.iter().zip(&mut starts) {
             let start =
@@ -91,7 +91,7 @@ pub(crate) async fn run(count: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Builds what is started, as it is deployed; answers the folder where it is then.
+/// Builds the functions as they are deployed. Returns the folder of the binaries.
 fn build_functions() -> Result<PathBuf, Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let packages = ["--package", "lambda-jobs-functions", "--package", "lambda-jobs-tests"];
@@ -101,7 +101,7 @@ fn build_functions() -> Result<PathBuf, Failure> {
     if !build.status()?.success() {
         return Err("the functions can't be built".into());
     }
-    // Cargo keeps benchmarks a folder below binaries.
+    // Cargo puts benchmarks one folder below the binaries.
     let benchmark = std::env::current_exe()?;
     Ok(benchmark.ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default())
 }

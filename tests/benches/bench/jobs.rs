@@ -39,7 +39,7 @@ impl JobHandler for Nothing {
     }
 }
 
-/// One way for jobs to come in.
+/// One way to send jobs.
 #[derive(Clone, Copy)]
 struct Kind {
     title: &'static str,

@@ -1,8 +1,8 @@
-//! What a closed breaker costs for each call, and an uncontended limit for each job.
+//! The cost of a closed breaker per call, and of an uncontended limit per job.
 //!
 //! It makes that many calls through one breaker in one job, and runs that many jobs of each kind on the embedded stack.
-//! The stack runs in the same process, so its own work is part of the figures of jobs; those of calls are the worker's
-//! alone.
+//! The stack runs in the same process, so its own work is part of the figures per job. The figures per call are the
+//! worker's alone.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::Failure;
 
-/// Makes as many calls as its payload says, each of which does nothing.
+/// Makes as many empty calls as its payload says.
 struct Calls;
 
 impl JobHandler for Calls {
@@ -103,7 +103,7 @@ async fn measure_calls(calls: u32) -> Result<(), Failure> {
     let before = stack.dynamodb_meter().total();
     send(&stack, &json!({ "id": "bench", "name": "calls", "payload": calls }), 1).await?;
     let looks = wait(&manager, 2).await?;
-    // A claim, a settlement, and the looks of this benchmark are none of the calls' own.
+    // Does not count the claim, the settlement and the benchmark's own polls.
     let requests = stack.dynamodb_meter().total().saturating_sub(before + looks + 2);
     let job = manager.status(&"bench".parse()?).await?.ok_or("the job has no record")?;
     let micros = job.result.and_then(|result| result.as_f64()).ok_or("the job has no result")?;
@@ -145,7 +145,7 @@ async fn send(stack: &Stack, body: &Value, count: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits until so many jobs have completed; answers how often it looked.
+/// Waits until this many jobs have completed. Returns how often it polled.
 async fn wait(manager: &JobManager, jobs: u64) -> Result<u64, Failure> {
     let mut looks = 1;
     loop {

@@ -1,10 +1,10 @@
-//! How fast webhooks are delivered to a local server, and what a host that is down does to the others.
+//! How fast webhooks reach a local server, and how a host that is down affects the others.
 //!
-//! It publishes that many events to an endpoint, lets one worker deliver them, and reports the throughput, how long 95 of
-//! 100 deliveries waited at most, and the requests for each that reached the stack. It then does so once more with as many
-//! deliveries to a host that refuses connections, to one that takes them and never answers, and to one that answers after
-//! twelve seconds. With 0 ms for an answer the figures show the worker and the stack, which run in the same process with
-//! the receiver; with 200 ms the batches are what there is too little of, as on AWS.
+//! It publishes that many events to an endpoint and lets one worker deliver them. It reports the throughput, the p95 of
+//! the time to arrival, and the requests per delivery that reached the stack. It then repeats this with as many
+//! deliveries to a host that refuses connections, to one that accepts them and never answers, and to one that answers
+//! after 12 s. With a response time of 0 ms the figures show the worker and the stack, which run in the same process as
+//! the receiver. With 200 ms the number of batches is the bottleneck, as on AWS.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,13 +22,13 @@ use tokio::net::TcpListener;
 
 use crate::Failure;
 
-/// What else there is to deliver.
+/// The additional deliveries.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Beside {
     Nothing,
     /// As many deliveries to a host that refuses connections.
     Refusing,
-    /// As many deliveries to a host that takes connections, and never answers.
+    /// As many deliveries to a host that accepts connections and never answers.
     Silent,
     /// As many deliveries to a host that answers late.
     Slow,
@@ -41,15 +41,15 @@ const RUNS: [(&str, Beside); 4] = [
     ("beside one that is slow", Beside::Slow),
 ];
 
-/// How long a host takes that answers late.
+/// The response time of a slow host.
 const LATE: Duration = Duration::from_secs(12);
-/// How many events are published at once.
+/// How many events are published concurrently.
 const AT_ONCE: usize = 20;
-/// How often the receiver's count is looked at.
+/// How often to read the receiver's count.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// How long the worker may take to note the last deliveries.
+/// How long the worker may take to record the last deliveries.
 const NOTE: Duration = Duration::from_millis(500);
-/// How long a run may last.
+/// The time limit of a run.
 const PATIENCE: Duration = Duration::from_mins(10);
 
 pub(crate) async fn run(count: usize, answer_ms: u64) -> Result<(), Failure> {
@@ -67,7 +67,7 @@ pub(crate) async fn run(count: usize, answer_ms: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A server that notes when each request came.
+/// A server that notes the arrival of each request.
 #[derive(Clone, Default)]
 struct Receiver {
     came: Arc<Mutex<Vec<Instant>>>,
@@ -105,7 +105,7 @@ async fn measure(title: &str, beside: Beside, count: usize, answer_time: Duratio
     let receiver = Receiver { answer_time, ..Receiver::default() };
     let late = Receiver { answer_time: LATE, ..Receiver::default() };
     service.put_endpoint(&"live".parse()?, EndpointSpec::new(receiver.serve().await?)).await?;
-    // Its listener is held until the end: a silent host's backlog takes connections, and nobody answers them.
+    // Keeps the listener until the end: a silent host's backlog accepts connections, and nothing answers them.
     let other = TcpListener::bind("127.0.0.1:0").await?;
     let down = match beside {
         Beside::Slow => late.serve().await?,
@@ -135,7 +135,7 @@ async fn measure(title: &str, beside: Beside, count: usize, answer_time: Duratio
     let mut waits: Vec<Duration> = receiver.arrivals().into_iter().map(|at| at - begun).collect();
     waits.sort_unstable();
     let p95 = waits.get(waits.len() * 95 / 100).copied().unwrap_or_default();
-    // Whatever is still under way to a host that is down would only hold the next run up.
+    // Pending deliveries to a host that is down would only delay the next run.
     drop(worker);
     let per_second = |time: Duration| as_figure(count as u64) / time.as_secs_f64();
     let each = |requests: u64| as_figure(requests) / as_figure(count as u64);
@@ -155,7 +155,7 @@ fn as_figure(number: u64) -> f64 {
     number as f64
 }
 
-/// Publishes so many events, some at once, as a server with many requests would.
+/// Publishes this many events, some concurrently, like a server with many requests.
 async fn publish(service: &WebhookService, count: usize) -> Result<(), Failure> {
     let left = AtomicU64::new(count as u64);
     let publisher = async || {

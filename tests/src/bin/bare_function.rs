@@ -1,4 +1,4 @@
-//! The least that a function with one DynamoDB client can be: what a worker's cold start is compared with.
+//! The smallest function with a DynamoDB client, as the baseline for a worker's cold start.
 
 use std::sync::Arc;
 

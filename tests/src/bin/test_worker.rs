@@ -1,4 +1,4 @@
-//! A worker whose jobs do what their payload says, so that tests meet every way in which a job can end.
+//! A worker whose jobs do what their payload says, so that tests reach every way in which a job can end.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -8,29 +8,29 @@ use lambda_jobs_core::{HandlerOptions, JobContext, JobError, JobHandler, RetryPo
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// What the job does.
+/// The action of the job.
 #[derive(Deserialize, Serialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 enum Act {
     /// Returns `{"attempt": n}`.
     Succeed,
-    /// Works for so many milliseconds, then succeeds.
+    /// Works for this many milliseconds, then succeeds.
     Work { ms: u64 },
     /// Fails the first attempts, then succeeds.
     SucceedOn { attempt: u32 },
     /// Fails every attempt.
     Fail,
-    /// Fails for good.
+    /// Fails permanently.
     Refuse,
     /// Panics.
     Panic,
-    /// Waits for something that never comes.
+    /// Waits forever.
     Hang,
-    /// Makes this file and waits for something that never comes; succeeds where the file is there already.
+    /// Creates this file and waits forever; succeeds if the file already exists.
     HangOnce { marker: PathBuf },
-    /// Blocks its thread for so many milliseconds without yielding.
+    /// Blocks its thread for this many milliseconds without yielding.
     Block { ms: u64 },
-    /// Ends the process on its first attempts, as running out of memory would; then succeeds.
+    /// Ends the process on its first attempts, as if out of memory; then succeeds.
     Crash { attempts: u32 },
 }
 

@@ -2,7 +2,7 @@
 //! names. `docs/endpoints.md` lists which pass.
 //!
 //! Even AWS itself must be named, so that no run creates resources in an account by accident. Every suite creates its
-//! own tables or queues under new names, and deletes them whether it passes or fails.
+//! own tables or queues under new names, and deletes them even if it fails.
 
 mod queue;
 mod schedule;
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // The suites mostly wait, for the endpoint or for a delay to pass.
+    // The suites mostly wait for the endpoint or for a delay.
     arguments.test_threads.get_or_insert(SUITES.len());
     let trials = SUITES.map(|suite| suite.trial(&services, &runtime)).into();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -1,4 +1,4 @@
-//! The queues and their dead letters, on queues made as the template makes them.
+//! The queues and their dead letters, on queues like the template's.
 
 use std::collections::HashMap;
 
@@ -78,7 +78,7 @@ impl Queues {
         let mut outcome = Ok(());
         let names = self.0.names();
         for name in Queue::ALL.iter().flat_map(|queue| [names.queue(*queue), names.dead_letters(*queue)]) {
-            // Without a URL the queue was not made.
+            // A queue without a URL was not created.
             let Ok(url) = self.0.url(&name).await else { continue };
             let deleted = self.0.client().delete_queue().queue_url(url).send().await;
             let failed = |error| format!("delete queue {name}: {}", DisplayErrorContext(error));

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use crate::queue::Queues;
 use crate::suite::{Outcome, Running, both, fresh_prefix};
 
-/// How long a firing may take: a minute until it is due, and what EventBridge may be late.
+/// The time limit of a firing: one minute until it is due, plus EventBridge's delay.
 const PATIENCE: Duration = Duration::from_secs(150);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TARGET: &str = "queue";
@@ -63,7 +63,7 @@ async fn check(queues: &Queues, rules: &Rules) -> Outcome {
     Ok(())
 }
 
-/// Lets the rules, and nothing else of EventBridge, send to the queue.
+/// Allows only these rules to send to the queue.
 async fn admit(queues: &Queues, name: &str, target: &str, rules: &[String]) -> Outcome {
     let policy = json!({
         "Version": "2012-10-17",
@@ -81,7 +81,7 @@ async fn admit(queues: &Queues, name: &str, target: &str, rules: &[String]) -> O
     set.map(|_| ()).map_err(|error| format!("admit rules to queue {name}: {}", DisplayErrorContext(error)))
 }
 
-/// Reads a firing as a worker would, and answers its job's name.
+/// Reads a firing as a worker would. Returns its job's name.
 fn read(message: &ReceivedMessage, begun: DateTime<Utc>) -> Result<String, String> {
     let wrong = |what: &str| format!("{what} in the message {}", message.body);
     let decoded = JobMessage::decode(&message.body, &message.message_id, message.sent_at);
@@ -106,7 +106,7 @@ struct Rules {
 }
 
 impl Rules {
-    /// Makes a rule that enqueues the job of this name, and answers the rule's ARN.
+    /// Creates a rule that enqueues the job of this name. Returns the rule's ARN.
     async fn create(&self, job: &str, schedule: &str, queue_arn: &str) -> Result<String, String> {
         let name = format!("{}{job}", self.prefix);
         let failed = |doing: &str, error: String| format!("{doing} rule {name} for {schedule}: {error}");
@@ -125,7 +125,7 @@ impl Rules {
         let mut outcome = Ok(());
         for (job, _) in RULES {
             let name = format!("{}{job}", self.prefix);
-            // A rule that was not made has no targets to take away, and deleting it is no error.
+            // A rule that was not created has no targets to remove, and deleting it is not an error.
             let _ = self.client.remove_targets().rule(&name).ids(TARGET).send().await;
             let deleted = self.client.delete_rule().name(&name).send().await;
             let failed = |error| format!("delete rule {name}: {}", DisplayErrorContext(error));
@@ -135,8 +135,8 @@ impl Rules {
     }
 }
 
-/// The queue as a target that is sent a job message. A variable stands both by itself, where EventBridge
-/// puts the quotes, and inside a text.
+/// The queue as a target with a job message. A variable stands both by itself, where EventBridge adds the quotes, and
+/// inside a text.
 fn target(job: &str, queue_arn: &str) -> Result<Target, String> {
     let template = format!(r#"{{"name":"{job}","payload":{{"firedAt":<time>,"text":"fired at <time>"}}}}"#);
     let input = InputTransformer::builder().input_paths_map("time", "$.time").input_template(template);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What to do where no endpoint is named.
+/// How to run the suites when no endpoint is named.
 pub(crate) const ADVICE: &str = "\
 No endpoint is named, so there is nothing to run against. Set AWS_ENDPOINT_URL to an endpoint that has SQS,
 DynamoDB and EventBridge, or AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL_DYNAMODB and AWS_ENDPOINT_URL_EVENTBRIDGE
@@ -36,7 +36,7 @@ impl Service {
     }
 }
 
-/// The services that have an endpoint, and where.
+/// The services that have an endpoint, with its URL.
 pub(crate) struct Services(Vec<(Service, String)>);
 
 impl Services {
@@ -53,7 +53,7 @@ impl Services {
         self.0.is_empty()
     }
 
-    /// What to say of a suite that needs a service without an endpoint.
+    /// The message for a suite whose service has no endpoint.
     pub(crate) fn lack(&self, needs: &[Service]) -> Option<String> {
         let missing = needs.iter().find(|needed| self.0.iter().all(|(service, _)| service != *needed))?;
         Some(format!("no endpoint for {}: set {}", missing.name(), missing.variable()))

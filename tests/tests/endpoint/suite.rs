@@ -1,4 +1,4 @@
-//! Running a suite, and cleaning up after it.
+//! Runs a suite, and cleans up after it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use tokio::runtime::Runtime;
 
 use crate::services::{Service, Services};
 
-/// What went wrong, in words.
+/// A failure, as text.
 pub(crate) type Outcome = Result<(), String>;
 
-/// A suite under way.
+/// A running suite.
 pub(crate) type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-/// A suite by its name, and what an endpoint must have for it.
+/// A suite: its name and the services that it needs.
 pub(crate) struct Suite {
     pub(crate) name: &'static str,
     pub(crate) needs: &'static [Service],
@@ -35,17 +35,17 @@ impl Suite {
     }
 }
 
-/// The prefix of all names that a suite makes. It is new in every run, and it marks the leftovers of a killed run.
+/// The prefix of a suite's names. It is new in every run, and it marks the leftovers of a killed run.
 pub(crate) fn fresh_prefix() -> String {
     format!("lambda-jobs-test-{:016x}-", OsEntropy.next_u64())
 }
 
-/// A fixture by the machine's clock.
+/// A fixture with the machine's clock.
 pub(crate) fn fixture() -> Fixture {
     Fixture::new(Arc::new(SystemClock::new()), Arc::new(OsEntropy))
 }
 
-/// Runs checks that panic when they fail, so that there is a time after them.
+/// Runs checks that panic on failure, and catches the panic so that cleanup can follow.
 pub(crate) async fn caught(checks: impl Future<Output = ()> + Send + 'static) -> Outcome {
     let Err(error) = tokio::spawn(checks).await else { return Ok(()) };
     let payload = error.into_panic();
@@ -54,7 +54,7 @@ pub(crate) async fn caught(checks: impl Future<Output = ()> + Send + 'static) ->
     Err(text.unwrap_or_else(|| "a check failed without a word".to_owned()))
 }
 
-/// Both outcomes, where there are two.
+/// Combines two outcomes, with both errors if there are two.
 pub(crate) fn both(one: Outcome, other: Outcome) -> Outcome {
     match (one, other) {
         (Err(one), Err(other)) => Err(format!("{one}\n{other}")),

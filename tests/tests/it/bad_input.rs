@@ -1,4 +1,4 @@
-//! Everything that can be wrong with a message, in one batch with good ones.
+//! Every kind of invalid message, in one batch with valid ones.
 
 use lambda_jobs_core::ports::DeadLettered;
 use lambda_jobs_core::{JobError, JobRegistry, JobStatus, Queue, RegisterError};
@@ -16,7 +16,7 @@ fn register(jobs: &mut JobRegistry) -> Result<(), RegisterError> {
     Ok(())
 }
 
-/// Whether a dead letter holds all of a message: as it was, or with its job named in it.
+/// Whether a dead letter contains the whole message: unchanged, or with its job id added.
 fn keeps(letter: &str, body: &str) -> bool {
     let (Ok(Value::Object(kept)), Ok(Value::Object(sent))) =
         (serde_json::from_str(letter), serde_json::from_str(body))

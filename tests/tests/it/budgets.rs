@@ -1,4 +1,4 @@
-//! The requests that a job costs, counted where they arrive.
+//! The requests per job, counted at the endpoint.
 
 use std::sync::Arc;
 
@@ -45,12 +45,12 @@ fn register(jobs: &mut JobRegistry) -> Result<(), RegisterError> {
     Ok(())
 }
 
-/// Requests of one batch of ten jobs, from send to delete, and the invocation. Empty receives and reads of the control
-/// item don't count: they depend on time, not on jobs.
+/// The requests of one batch of ten jobs, from send to delete, including the invocation. Empty receives and reads of
+/// the control item don't count: they depend on time, not on jobs.
 async fn requests(name: &str, payload: Value, recorded: bool) -> u64 {
     let stack = stack().await.unwrap();
     let manager = manager(&stack);
-    // Counters exist from the second batch on; what makes them is not part of the steady state.
+    // Counters exist from the second batch on. Creating them is not part of the steady state.
     for warm in [true, false] {
         let sqs_before = stack.sqs_meter().total() - stack.sqs_meter().requests("ReceiveMessage");
         let dynamodb_before = stack.dynamodb_meter().total();
@@ -72,7 +72,7 @@ async fn requests(name: &str, payload: Value, recorded: bool) -> u64 {
         let sqs =
             stack.sqs_meter().total() - stack.sqs_meter().requests("ReceiveMessage") - sqs_before - looks;
         let control = stack.dynamodb_item_reads() - control_before;
-        // The worker's once in five seconds, and the local poller's once in two, which on AWS nobody makes.
+        // The worker reads every 5 s, and the local poller every 2 s. On AWS there is no local poller.
         let seconds = began.elapsed().as_secs();
         assert!(control <= (1 + seconds / 5) + (1 + seconds / 2), "{control} reads in {seconds} s");
         let dynamodb = stack.dynamodb_meter().total() - dynamodb_before - control;
@@ -87,7 +87,7 @@ async fn requests(name: &str, payload: Value, recorded: bool) -> u64 {
     unreachable!()
 }
 
-/// Runs a worker until the queue is empty; answers how many requests it took to look.
+/// Runs a worker until the queue is empty. Returns the number of requests that polling took.
 async fn run_until_deleted(stack: &lambda_jobs::local::Stack, queue: Queue) -> u64 {
     let sqs = aws_sdk_sqs::Client::new(stack.sdk());
     let url = stack.adapters().queue_url(queue).await.unwrap();
@@ -162,11 +162,11 @@ async fn a_webhook_delivery_costs_the_worker_at_most_one_and_a_tenth() {
         let ((before, reads_before), began) = (requests(), std::time::Instant::now());
         let looks = run_until_deleted(&stack, Queue::Webhooks).await;
         let (after, reads) = requests();
-        // Of the control item, as above.
+        // Reads of the control item, as above.
         let (control, seconds) = (reads - reads_before, began.elapsed().as_secs());
         assert!(control <= (1 + seconds / 5) + (1 + seconds / 2), "{control} reads in {seconds} s");
         if !warm {
-            // And one receive, and one invocation.
+            // Plus one receive and one invocation.
             let spent = after - before - looks - control + 1 + 1;
             assert!(spent <= 11, "{spent}");
         }

@@ -1,4 +1,4 @@
-//! The ports' suites through the SDK adapters, over HTTP, against the local stack.
+//! The ports' suites over HTTP: the SDK adapters against the local stack.
 
 use std::sync::Arc;
 

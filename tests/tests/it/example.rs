@@ -1,4 +1,4 @@
-//! The programs of the pages, run as a user runs them: each a process beside a local stack.
+//! The programs on the pages, run as a user runs them: each in its own process next to a local stack.
 
 use std::path::PathBuf;
 use std::process::Stdio;

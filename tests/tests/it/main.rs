@@ -1,4 +1,4 @@
-//! End to end over HTTP, with the adapters, the worker and the event source mapping that every other stack has.
+//! End-to-end tests over HTTP, with the adapters, the worker and the same event source mapping as every other stack.
 
 #![allow(
     clippy::unwrap_used,

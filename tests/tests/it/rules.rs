@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::receiver::Receiver;
 
-/// The rule that looks for webhooks, on a clock of its own.
+/// The rule that enqueues the sweep for webhooks, on its own clock.
 fn pending(stack: &Stack, clock: &PausedClock) -> Rules {
     let all = Rule::of(&Template::own().unwrap(), &stack.settings().queues).unwrap();
     let one = all.into_iter().filter(|rule| rule.name == "lambda-jobs-webhook-pending").collect();

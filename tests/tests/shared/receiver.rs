@@ -15,7 +15,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Serves on a free port: these answers first, then 500 for ever. Returns its URL too.
+    /// Serves on a free port. Returns these statuses first, then 500 forever. Also returns its URL.
     pub(crate) async fn serve(answers: impl IntoIterator<Item = u16>) -> (Self, String) {
         let receiver =
             Self { answers: Arc::new(Mutex::new(answers.into_iter().collect())), ..Self::default() };

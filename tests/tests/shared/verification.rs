@@ -1,4 +1,4 @@
-//! Receivers as users write them: processes that verify the deliveries of the local stack.
+//! Receivers as users write them: processes that verify the local stack's deliveries.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-/// A receiver that runs; killed when dropped.
+/// A running receiver, killed on drop.
 struct Receiver {
     _process: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -21,10 +21,10 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// Starts one with this secret, on a free port, and waits until it prints its URL.
+    /// Starts a receiver with this secret on a free port, and waits until it prints its URL.
     async fn start(mut program: Command, secret: &str) -> Self {
         program.env("WEBHOOK_SECRET", secret).env("PORT", "0");
-        // A library may complain about deliveries that it refuses.
+        // A library may log the deliveries that it refuses.
         program.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut process = program.spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
@@ -33,7 +33,7 @@ impl Receiver {
     }
 }
 
-/// A secret that no endpoint has.
+/// A secret that belongs to no endpoint.
 const WRONG: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 struct Sender {
@@ -49,7 +49,7 @@ impl Sender {
         self.service.put_endpoint(id, spec).await.unwrap()
     }
 
-    /// Delivers an event to a receiver, as to the endpoint; answers how it went, and what the receiver said of it.
+    /// Delivers an event to a receiver, as to the endpoint. Returns the outcome and the receiver's output.
     async fn deliver(&self, endpoint: &EndpointId, receiver: &mut Receiver) -> (WebhookDelivery, String) {
         self.put(endpoint, &receiver.url).await;
         let event = NewEvent {
@@ -92,7 +92,7 @@ impl Sender {
     }
 }
 
-/// What other programs might write in another way: the signature is of the bytes.
+/// Values that other programs might serialize differently: the signature covers the bytes.
 fn payload() -> Value {
     json!({
         "type": "invoice.paid", "amount": 12.50, "large": 1e21, "text": "Grüße, \u{1F600} </p> \\ \"\u{7f}\n\u{2028}",
@@ -104,7 +104,7 @@ fn secret(endpoint: EndpointView) -> String {
     endpoint.secret.expect("it was made just now").reveal().to_owned()
 }
 
-/// A receiver takes what is signed with its secret, also while that is replaced, and nothing else.
+/// A receiver accepts exactly the deliveries signed with its secret, even during a rotation.
 pub(crate) async fn verifies(program: impl Fn() -> Command) {
     let stack = Box::new(Box::pin(stack()).await.unwrap());
     let worker = stack.start_worker(|_| Ok(())).unwrap();

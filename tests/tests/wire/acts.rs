@@ -9,7 +9,7 @@ fn act(act: &Value) -> Value {
     json!({ "name": "act", "payload": act })
 }
 
-/// Sends this job to each queue and waits for their ends, which leave nothing behind.
+/// Sends this job to each queue and waits until all have ended. They must leave nothing behind.
 async fn ends_of(body: &Value) -> Vec<JobExecution> {
     let deployment = Deployment::of_acts().await;
     let mut ended = Vec::new();

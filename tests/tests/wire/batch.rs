@@ -1,4 +1,4 @@
-//! One batch with every kind of job in it: the bad ones must not affect the good ones.
+//! One batch with every kind of job: the bad ones must not affect the good ones.
 
 use lambda_jobs_core::{JobId, JobStatus, Queue};
 use serde_json::{Value, json};

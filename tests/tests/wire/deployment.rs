@@ -10,8 +10,8 @@ use lambda_jobs_functions::Adapters;
 use lambda_jobs_infra::Settings;
 use serde_json::Value;
 
-/// How long anything may take that takes seconds on an idle machine. A message whose invocation was lost is
-/// back after its visibility timeout, a minute, and its job after its lease.
+/// The time limit for anything that takes seconds on an idle machine. After a lost invocation, a message returns after
+/// its visibility timeout of 1 minute, and its job after its lease.
 const PATIENCE: Duration = Duration::from_mins(3);
 
 pub(crate) struct Deployment {
@@ -46,21 +46,21 @@ impl Deployment {
             })
         };
         let settings = Settings::read(names).unwrap();
-        // Not the shared configuration: its connections would belong to the runtime of one test.
+        // Not the shared configuration: its connections would belong to one test's runtime.
         let sdk = lambda_jobs_infra::aws::loader().load().await;
         let adapters = Adapters::new(&sdk, &settings);
         let manager = JobManager::new(settings.jobs, adapters.ports().core.clone());
         Self { prefix, sdk, adapters, manager }
     }
 
-    /// Sends a bare message; its id is the job's where the body names none.
+    /// Sends a bare message. Its id is the job's if the body names none.
     pub(crate) async fn send(&self, queue: Queue, body: &str) -> JobId {
         let url = self.adapters.queue_url(queue).await.unwrap();
         let sent = self.adapters.sqs().client().send_message().queue_url(url).message_body(body);
         sent.send().await.unwrap().message_id().unwrap().parse().unwrap()
     }
 
-    /// Sends messages in one call; answers their ids in the same order.
+    /// Sends messages in one call. Returns their ids in the same order.
     pub(crate) async fn send_together(&self, queue: Queue, bodies: &[String]) -> Vec<JobId> {
         let entry = |(at, body): (usize, &String)| {
             SendMessageBatchRequestEntry::builder().id(at.to_string()).message_body(body).build().unwrap()
@@ -87,7 +87,7 @@ impl Deployment {
         sent
     }
 
-    /// The job, once it has ended.
+    /// Waits for the job to end, and returns it.
     pub(crate) async fn ended(&self, id: &JobId) -> JobExecution {
         until(&format!("the end of job {id}"), async || {
             let job = self.manager.status(id).await.unwrap();
@@ -96,7 +96,7 @@ impl Deployment {
         .await
     }
 
-    /// The dead letter of a message, once it is there.
+    /// Waits for the dead letter of a message, and returns it.
     pub(crate) async fn dead_letter(&self, queue: Queue, message: &JobId) -> DeadLettered {
         until(&format!("the dead letter of message {message} of queue {queue}"), async || {
             let letters = self.manager.dead_letters(queue, 1000).await.unwrap();
@@ -107,7 +107,7 @@ impl Deployment {
         .await
     }
 
-    /// Waits until nothing is left in a queue: nothing to receive, nothing received, nothing delayed.
+    /// Waits until a queue is empty: nothing visible, nothing in flight, nothing delayed.
     pub(crate) async fn drained(&self, queue: Queue) {
         let url = self.adapters.queue_url(queue).await.unwrap();
         until(&format!("queue {queue} to be empty"), async || {
@@ -120,7 +120,7 @@ impl Deployment {
         .await;
     }
 
-    /// Waits until nothing is left in any queue.
+    /// Waits until every queue is empty.
     pub(crate) async fn all_drained(&self) {
         for queue in Queue::ALL {
             self.drained(queue).await;
@@ -128,7 +128,7 @@ impl Deployment {
     }
 }
 
-/// Looks until there is an answer.
+/// Polls until there is a result.
 pub(crate) async fn until<T, E: std::fmt::Display>(what: &str, look: impl AsyncFn() -> Result<T, E>) -> T {
     let begun = tokio::time::Instant::now();
     loop {

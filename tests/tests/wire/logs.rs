@@ -1,4 +1,4 @@
-//! The log group of the deployed function: JSON lines with the documented fields, and nothing of any job's payload.
+//! The log group of the deployed function: JSON lines with the documented fields, and no part of any payload.
 
 use std::time::SystemTime;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::deployment::{Deployment, until};
 use crate::receiver::Receiver;
 
-/// The counts of the line that each batch writes.
+/// The counts in each batch's log line.
 const COUNTS: [&str; 9] = [
     "received",
     "completed",
@@ -40,7 +40,7 @@ async fn its_lines_are_json_with_the_documented_fields_and_show_nothing_that_is_
     deployment.dead_letter(Queue::Webhooks, &unknown).await;
     deployment.drained(Queue::Webhooks).await;
 
-    // Lines reach the log group later than what they tell of.
+    // Lines reach the log group later than the events that they describe.
     let lines = until("the lines of the log", async || {
         let lines = lines(&deployment, begun).await?;
         let is_complete =
@@ -150,7 +150,7 @@ fn is_platforms(line: &str) -> bool {
         || serde_json::from_str(line).is_ok_and(|line| is_event(&line))
 }
 
-/// CloudWatch Logs has an SDK crate, but it is as large as all the others together, for the one call made here.
+/// CloudWatch Logs has an SDK crate, but for one call it is too large: as large as all the others together.
 async fn call_logs(deployment: &Deployment, action: &str, ask: &Value) -> Result<Value, String> {
     let region = deployment.sdk.region().expect("a region").to_string();
     let endpoint = deployment.sdk.endpoint_url().map_or_else(

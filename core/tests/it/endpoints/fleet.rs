@@ -1,4 +1,4 @@
-//! Ten environments, and receivers that hold up whoever calls them, beside one that does not.
+//! Ten environments with receivers that block their callers, next to one that does not.
 
 use lambda_jobs_core::JobRegistry;
 use lambda_jobs_core::ports::CorePorts;
@@ -6,13 +6,13 @@ use lambda_jobs_core::processor::JobProcessor;
 
 use super::*;
 
-/// How many batches of webhooks a deployment runs at once, by the default of the template.
+/// How many webhook batches a deployment runs at once, by the template's default.
 const ENVIRONMENTS: u32 = 10;
-/// How many deliveries there are for each receiver.
+/// The number of deliveries to each receiver.
 const DELIVERIES: usize = 1_000;
 
 impl Hooks {
-    /// A worker with a view of its own of what the fleet shares.
+    /// A worker with its own view of the fleet's shared states.
     fn environment(&self, number: u32) -> JobProcessor {
         let mut registry = JobRegistry::new(&self.world.config);
         let handler = WebhookDeliveryHandler::new(&self.ports, self.world.manager.clone());
@@ -22,7 +22,7 @@ impl Hooks {
         JobProcessor::new(Arc::new(registry), self.world.config.clone(), &ports)
     }
 
-    /// One environment: batch after batch, until so many deliveries to this host have arrived.
+    /// One environment: runs batch after batch until this many deliveries to the host have arrived.
     async fn work(&self, number: u32, (host, count): (&str, usize)) {
         let (world, processor) = (&self.world, self.environment(number));
         world.clock.sleep(number * Duration::from_millis(20)).await;
@@ -52,7 +52,7 @@ impl Hooks {
         self.world.clock.run(join_all(fleet));
     }
 
-    /// When 95 of 100 live deliveries have arrived, counted from this instant.
+    /// The time from this instant until 95 of 100 live deliveries have arrived.
     fn p95_since(&self, began: DateTime<Utc>) -> Duration {
         let arrivals = self.receivers.arrivals.lock().unwrap();
         let live =
@@ -63,7 +63,7 @@ impl Hooks {
     }
 }
 
-/// The p95 of deliveries to a live host that were published with as many to this one.
+/// The p95 of deliveries to a live host, published with as many to this host.
 fn p95_beside(other: Option<&str>) -> Duration {
     let hooks = Hooks::answering_in(Duration::from_millis(200));
     hooks.put("live", spec("live.example", &["*"]));
@@ -125,7 +125,7 @@ fn a_slow_endpoint_with_a_long_backlog_gets_what_it_can_take() {
     let began = hooks.world.now();
     hooks.run_fleet_until("slow", deliveries);
     let took = (hooks.world.now() - began).to_std().unwrap();
-    // Three batches at a time, five calls in each.
+    // Three batches at a time, with five calls in each.
     let ideal = SLOW * u32::try_from(deliveries).unwrap() / (3 * 5);
     assert!(took <= ideal * 3 / 2, "{took:?}, and {ideal:?} if all places were always taken");
 }

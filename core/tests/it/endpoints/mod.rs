@@ -1,4 +1,4 @@
-//! Webhooks to endpoints: published, signed, tried, given up, sent anew.
+//! Webhooks to endpoints: published, signed, attempted, given up and replayed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -30,21 +30,21 @@ mod fleet;
 mod operators;
 mod shapes;
 
-/// How long a receiver takes that is slow, and yet answers.
+/// The response time of a receiver that is slow but answers.
 const SLOW: Duration = Duration::from_secs(12);
 
-/// A status, and the header that says when to try again.
+/// A status, and its `Retry-After` header.
 type Answer = (u16, Option<String>);
 
-/// Receivers, by their URLs. The last answer is given again and again.
+/// The responses of receivers, by URL. The last response repeats.
 struct Receivers {
     answers: Mutex<HashMap<String, VecDeque<Answer>>>,
     requests: Mutex<Vec<HttpRequest>>,
-    /// When which URL was called.
+    /// The instant and the URL of each call.
     arrivals: Mutex<Vec<(String, DateTime<Utc>)>>,
-    /// How long every receiver takes for its answer.
+    /// The response time of every receiver.
     answer_time: Duration,
-    /// From when on one falls silent that has answered before.
+    /// The instant from which one of the receivers no longer answers.
     fades_at: Mutex<DateTime<Utc>>,
     clock: PausedClock,
 }
@@ -77,7 +77,7 @@ impl HttpSender for Receivers {
     }
 }
 
-/// Secrets that are known beforehand, each another.
+/// Predictable secrets, each different.
 struct Hooks {
     world: World,
     receivers: Arc<Receivers>,
@@ -100,7 +100,7 @@ impl Hooks {
         Self::answering_in(Duration::ZERO)
     }
 
-    /// Hooks whose receivers take so long for their answers.
+    /// Hooks whose receivers take this long to answer.
     fn answering_in(answer_time: Duration) -> Self {
         let world = World::new(|_| ());
         let receivers = Receivers {
@@ -189,7 +189,7 @@ fn header<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
     found[0]
 }
 
-/// The signature that a receiver with this secret expects.
+/// The signature that the holder of this secret expects.
 fn expected(secret: &WebhookSecret, request: &HttpRequest) -> String {
     let at = header(request, "webhook-timestamp").parse().unwrap();
     Webhook::new(secret.reveal()).unwrap().sign(header(request, "webhook-id"), at, &request.body).unwrap()
@@ -474,7 +474,7 @@ fn what_is_wrong_with_an_endpoint_is_said() {
     assert!("b.c".parse::<EndpointId>().is_err(), "deliveries of x to b.c and of x.b to c would be one");
 }
 
-/// Until when each of these deliveries waited, in seconds from their publication, sorted.
+/// The instant until which each of these deliveries waited, in seconds since it was published, sorted.
 fn waits(hooks: &Hooks, began: DateTime<Utc>, host: &str) -> Vec<i64> {
     let requests = hooks.requests();
     let of_host = requests.iter().filter(|request| request.url.contains(host));
@@ -496,7 +496,7 @@ fn a_dead_endpoint_delays_no_other() {
         for _ in 0..1_000 {
             hooks.publish(if is_dead_there { "both" } else { "live" }, None);
         }
-        // Ten batches of ten in a second.
+        // Ten batches of ten within 1 s.
         while waits(&hooks, began, "live.example").len() < 1_000 {
             for _ in 0..10 {
                 hooks.world.step(Queue::Webhooks);

@@ -1,4 +1,4 @@
-//! What operators do, at the edges: ids too long, endpoints that are off, jobs that were lost, secrets by the dozen.
+//! Operators' requests in edge cases: long ids, disabled endpoints, lost jobs, many secrets.
 
 use lambda_jobs_core::families::webhook::NAME;
 use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, WebhookDelivery};
@@ -13,7 +13,7 @@ impl Hooks {
         self.world.clock.run(asked).unwrap_err().to_string()
     }
 
-    /// The service of a manager that knows other handlers.
+    /// The service, with a manager that knows other handlers.
     fn service_of(&self, manager: JobManager) -> WebhookService {
         WebhookService::new(self.ports.clone(), Arc::new(manager))
     }
@@ -23,7 +23,7 @@ impl Hooks {
         self.world.clock.run(self.world.store.get(&[id])).unwrap().pop().flatten().unwrap()
     }
 
-    /// What a rule sends, two minutes from now at the earliest: how many jobs it has enqueued.
+    /// Fires a rule at least 2 minutes from now. Returns how many jobs it enqueued.
     fn swept(&self) -> u64 {
         self.world.advance(121);
         let payload = json!({ "type": "process_pending" });
@@ -34,7 +34,7 @@ impl Hooks {
         report["successful"].as_u64().unwrap()
     }
 
-    /// A delivery of this id to this endpoint that has failed, put by hand.
+    /// A failed delivery of this id to this endpoint, stored directly.
     fn failed(&self, id: &str, endpoint: &str) {
         let now = self.world.now();
         let mut delivery = WebhookDelivery::new(id, url("all.example"), json!({}), now);
@@ -150,7 +150,7 @@ fn a_sweep_leaves_alone_what_the_job_of_a_replay_attends_to() {
     let published = hooks.publish("a", None);
     hooks.world.settle();
     let breaker = "webhook-all.example".parse().unwrap();
-    // Workers go by what they know of a breaker for a few seconds.
+    // Workers cache a breaker for a few seconds.
     hooks.world.advance(10);
     hooks.world.clock.run(hooks.world.manager.open_breaker(&breaker)).unwrap();
     let again = hooks.world.clock.run(hooks.service.replay(&published.deliveries[0].delivery_id)).unwrap();
@@ -360,7 +360,7 @@ fn deliveries_are_listed_the_newest_first_over_all_pages() {
         one.created_at = at.map(|seconds| now + TimeDelta::seconds(seconds));
         assert!(hooks.world.clock.run(hooks.webhooks.put_one(&one)).unwrap());
     };
-    // By id they come in another order than by time; two are of one instant, and two of none.
+    // Their order by id differs from their order by time. Two share an instant, and two have none.
     for (id, at) in [("b", Some(5)), ("e", None), ("c", Some(9)), ("a", Some(7)), ("f", Some(7)), ("d", None)]
     {
         made(id, at);

@@ -1,4 +1,4 @@
-//! What operators and publishers are shown.
+//! The JSON that operators and publishers get.
 
 use std::time::Duration;
 

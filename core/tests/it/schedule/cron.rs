@@ -1,10 +1,10 @@
-//! What an expression means.
+//! The meaning of cron expressions.
 
 use lambda_jobs_core::schedule::{Schedule, ScheduleSpec, latest_between, next, occurrences_after};
 
 use super::{instants, schedule, spec, utc};
 
-/// The first dates after an instant.
+/// The first matches after an instant.
 fn dates(cron: &str, after: &str, count: usize) -> Vec<String> {
     occurrences_after(&schedule(cron, "UTC"), utc(after))
         .take(count)

@@ -1,4 +1,4 @@
-//! EventBridge's dialect: what its rules fire at, and conversion from it and to it.
+//! EventBridge's dialect: when its rules fire, and conversion in both directions.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::schedule::eventbridge::{RuleExpression, from_eventbridge, to_eventbridge};
@@ -157,7 +157,7 @@ fn a_rate_means_the_same_in_both() {
     }
 }
 
-/// The minutes of some years at which an expression fires according to the oracle.
+/// The minutes of some years at which an expression fires, by the oracle.
 fn foretold(oracle: &Oracle, from: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
     let midnight = from.date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
     (0..3 * 366)

@@ -1,4 +1,4 @@
-//! Schedules as they are written.
+//! Schedules as JSON.
 
 use lambda_jobs_core::schedule::{JobSchedule, Missed, Schedule, ScheduleState};
 use lambda_jobs_core::{Priority, Queue};

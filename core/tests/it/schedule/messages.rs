@@ -1,4 +1,4 @@
-//! Every way to get it wrong, and what one is told.
+//! The error message for every mistake in a schedule.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A second opinion on cron: slow, plain, and made without the code that it judges.
+//! An independent implementation of cron: slow, simple, and without the code under test.
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
 

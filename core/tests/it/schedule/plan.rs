@@ -1,4 +1,4 @@
-//! What is fired, when ticks come as they come.
+//! Which occurrences fire, at regular and irregular ticks.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn due(plan: &Plan) -> Vec<String> {
     plan.due.iter().map(|occurrence| occurrence.instant.format("%d %H:%M").to_string()).collect()
 }
 
-/// A state whose first undecided occurrence is the first one from an instant on.
+/// A state whose first undecided occurrence is the first after or at an instant.
 fn since(schedule: &Schedule, instant: &str) -> ScheduleState {
     ScheduleState::new(schedule, utc(instant) - TimeDelta::seconds(1))
 }
@@ -191,7 +191,7 @@ fn a_clock_that_goes_back_makes_nothing_twice() {
     assert_eq!(due(&back), Vec::<String>::new());
 }
 
-/// One tick: how long after the last one, whether it dies before its state is written, how much it may make.
+/// One tick: the time since the last one, whether it dies before it writes the state, and how many jobs it may make.
 fn ticks() -> impl Strategy<Value = Vec<(i64, bool, usize)>> {
     prop::collection::vec((0_i64..=120, prop::bool::weighted(0.2), 1_usize..40), 1..80)
 }
@@ -232,7 +232,7 @@ proptest! {
                 }
             }
             if dies {
-                // The next tick comes at once, for two minutes may have passed already.
+                // The next tick comes at once, because two minutes may have passed already.
                 let again = plan(&schedule, &state, now, AHEAD, usize::MAX);
                 let again: Vec<_> = again.due.iter().map(|occurrence| occurrence.instant).collect();
                 prop_assert_eq!(&again, &tick);

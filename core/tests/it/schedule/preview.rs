@@ -1,4 +1,4 @@
-//! What a person is told before a schedule runs.
+//! The preview that a person sees before a schedule runs.
 
 use lambda_jobs_core::schedule::{Gap, Repeat, preview};
 use serde_json::json;

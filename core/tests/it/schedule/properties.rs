@@ -1,4 +1,4 @@
-//! Occurrences in zones against a walk over every single minute.
+//! Occurrences in zones, checked against a walk over every minute.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use lambda_jobs_core::schedule::{Gap, Repeat, Schedule, Zone, latest_between, occurrences_after};
@@ -25,14 +25,14 @@ const MINUTES: [&str; 6] = ["0", "30", "15,45", "*/20", "7", "59"];
 const HOURS: [&str; 8] = ["*", "*/2", "0", "1", "2", "0-3", "1/3", "1,2,23"];
 const DAYS: [&str; 4] = ["* * *", "* * SUN", "1-15 * *", "L * *"];
 
-/// Zones that do something unusual, and every other.
+/// A zone with unusual rules, or any zone.
 fn zones() -> impl Strategy<Value = &'static str> {
     let all: Vec<&str> = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
     prop_oneof![prop::sample::select(ZONES.to_vec()), prop::sample::select(all)]
 }
 
-/// The instants of a time, found by looking at each minute's local time, in order: a local time later than
-/// every one before it is new, what was left out between two of them was skipped, and the rest is repeated.
+/// The instants of a time, found by a walk over each minute's local time. A local time later than every one before it
+/// is new. Times left out between two new ones were skipped. All others repeat.
 fn walk(
     oracle: &Oracle,
     by_elapsed_time: bool,
@@ -107,7 +107,7 @@ proptest! {
         let until = from + TimeDelta::days(3);
         prop_assert_eq!(between(&schedule, from, until), expected.clone(), "{} {}", text, zone);
 
-        // Wherever one begins to look, the same follows; and looking back finds the same as looking ahead.
+        // The start of the search does not change what follows, and a backward search finds the same as a forward one.
         for later in [1, 7, 26, 49].map(|hours| from + TimeDelta::minutes(hours * 60 + 17)) {
             let rest: Vec<_> = expected.iter().copied().filter(|instant| *instant > later).collect();
             prop_assert_eq!(between(&schedule, later, until), rest, "{} {} after {}", text, zone, later);

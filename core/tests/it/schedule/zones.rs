@@ -1,4 +1,4 @@
-//! Changes of the clocks, under every policy.
+//! Clock changes, under every policy.
 
 use lambda_jobs_core::schedule::{Gap, Repeat, next};
 

@@ -37,7 +37,7 @@ fn messages_are_sent_as_ever() {
         .check();
 }
 
-/// What a record's message is sent with.
+/// The fields with which a record's message is sent.
 fn outgoing(record: &JobRecord) -> Value {
     let message = Outgoing::of_record(record, now());
     let body: Value = serde_json::from_str(&message.body).unwrap();
@@ -102,7 +102,7 @@ fn words_are_as_ever() {
         .check();
 }
 
-/// The record of a message's job, waiting.
+/// The waiting record of a message's job.
 fn record(body: &Value) -> JobRecord {
     let message = message(body);
     JobRecord::accepted(message.definition, Queue::High, now(), message.due_at)
@@ -117,7 +117,7 @@ fn running(body: &Value) -> JobRecord {
     record(body).claimed(claim, now())
 }
 
-/// A job at every station of its life.
+/// A job in every state.
 fn stations() -> Vec<(&'static str, JobRecord)> {
     let (least, full) = (json!({ "name": "poll", "id": "poll-1" }), full_message());
     let later = now() + TimeDelta::hours(1);
@@ -158,7 +158,7 @@ fn jobs_are_shown_as_ever() {
     for (name, record) in stations() {
         let execution = JobExecution::from(record.clone());
         executions = if execution.result == Some(Value::Null) {
-            // It is read as no result at all.
+            // It reads as no result at all.
             executions.written(name, &execution)
         } else {
             executions.both(name, &execution)

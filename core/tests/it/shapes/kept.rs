@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Shapes that one file keeps, each under a name.
+/// Named shapes, kept in one file.
 pub(crate) struct Shapes {
     file: &'static str,
     found: Map<String, Value>,
@@ -18,7 +18,7 @@ impl Shapes {
         Self { file, found: Map::new() }
     }
 
-    /// Adds a value that is written.
+    /// Adds a serialized value.
     #[must_use]
     pub(crate) fn written(mut self, name: impl Into<String>, value: &impl Serialize) -> Self {
         let name = name.into();
@@ -27,8 +27,8 @@ impl Shapes {
         self
     }
 
-    /// Compares the shapes with those in the file. A file that does not exist is written, and fails the test once:
-    /// whoever changes a shape on purpose deletes its file, runs the test twice and reads the difference.
+    /// Compares the shapes with those in the file. If the file does not exist, writes it and fails the test once. To
+    /// change a shape on purpose, delete its file, run the test twice and read the difference.
     pub(crate) fn check(self) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/shapes/kept");
         let path = folder.join(self.file).with_extension("json");
@@ -49,7 +49,7 @@ impl Shapes {
     }
 }
 
-/// What people read, by its field. It is part of a shape that it is there, but not how it is worded.
+/// Fields with text for people, which must be there but may change in wording.
 const WORDED: [&str; 6] = ["detail", "error", "issues", "lastError", "note", "warnings"];
 
 fn without_words(shape: Value) -> Value {

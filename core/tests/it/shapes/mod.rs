@@ -1,8 +1,8 @@
-//! Everything that leaves the process, as JSON: messages, what callers are shown, what is stored as JSON.
+//! Everything that leaves the process, as JSON: messages, responses to callers, stored items.
 //!
-//! Callers, stored items and older workers rely on these shapes, whatever the types behind them are called. Each
-//! is compared with a file in `kept/`. The values here come from JSON or from what the library does, and seldom from the
-//! fields of a type, so that this test stays as it is while types change.
+//! Callers, stored items and older workers rely on these shapes, whatever the types behind them are called. The test
+//! compares each with a file in `kept/`. The values here come from JSON or from the library's own work, and seldom from
+//! the fields of a type, so the test stays the same while types change.
 
 mod jobs;
 pub(crate) mod kept;
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use kept::Shapes;
 
-/// An instant of which every digit shows.
+/// An instant with a digit in every place.
 fn now() -> DateTime<Utc> {
     at("2026-11-23T08:00:00.123456789Z")
 }
@@ -59,7 +59,7 @@ fn full_message() -> Value {
 }
 
 impl Shapes {
-    /// Adds a value that is written, and reads what was written.
+    /// Adds a serialized value, and reads it back.
     #[must_use]
     fn both<T>(self, name: &str, value: &T) -> Self
     where
@@ -70,7 +70,7 @@ impl Shapes {
         self.written(name, value)
     }
 
-    /// Adds a value that somebody else wrote, as it is written again.
+    /// Adds JSON from another writer, as this release serializes it again.
     #[must_use]
     fn read<T: Serialize + DeserializeOwned>(self, name: &str, json: Value) -> Self {
         let value: T = serde_json::from_value(json).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -1,4 +1,4 @@
-//! What operators are shown, and what they change.
+//! The JSON that operators get and send.
 
 use chrono::TimeDelta;
 use lambda_jobs_core::control::Control;

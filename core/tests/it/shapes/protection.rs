@@ -1,4 +1,4 @@
-//! Breakers and limits, as they are stored, shown and told.
+//! Breakers and limits as JSON: stored, shown and reported.
 
 use std::time::Duration;
 
@@ -30,17 +30,17 @@ fn closed() -> Breaker {
     Breaker { writer: u64::MAX, ..Breaker::new("mail".parse().unwrap(), now()) }
 }
 
-/// One that two failures opened.
+/// A breaker that two failures opened.
 pub(super) fn open() -> Breaker {
     closed().recorded(&calls(), &policy(), now())
 }
 
-/// One that lets a probe through.
+/// A breaker that lets a probe through.
 pub(super) fn half_open() -> Breaker {
     open().probing(7, now() + TimeDelta::seconds(95), now())
 }
 
-/// One that is as an older release wrote it, with these fields besides.
+/// A breaker as an older release wrote it, with these additional fields.
 fn stored_breaker(fields: &Value) -> Value {
     let mut json = json!({
         "name": "mail",
@@ -57,7 +57,7 @@ fn stored_breaker(fields: &Value) -> Value {
     json
 }
 
-/// One that few may call, of whom two do.
+/// A breaker with a bulkhead, which two batches hold.
 fn crowded() -> Value {
     let place = |holder: u64| {
         json!({
@@ -133,7 +133,7 @@ fn breakers_are_shown_and_told_as_ever() {
     shapes.written("told", &world.events.all()).check();
 }
 
-/// A limit as it is stored, with these fields besides.
+/// A stored limit, with these additional fields.
 fn stored_limit(fields: &Value) -> Value {
     let mut json = json!({
         "key": "mail/tenant=acme",
@@ -156,7 +156,7 @@ fn places() -> Value {
     }] })
 }
 
-/// One on concurrency, in use.
+/// A concurrency limit in use.
 pub(super) fn limited() -> LimitState {
     serde_json::from_value(stored_limit(&places())).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Schedules, as users write them and as they are shown and stored.
+//! Schedules as JSON: written by users, shown and stored.
 
 use lambda_jobs_core::JobSchedule;
 use lambda_jobs_core::schedule::{Schedule, ScheduleState, preview};

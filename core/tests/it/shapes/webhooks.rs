@@ -1,4 +1,4 @@
-//! Deliveries, their attempts and endpoints, as they are stored.
+//! Deliveries, their attempts and endpoints, as stored.
 
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ fn attempts_are_as_ever() {
         .check();
 }
 
-/// What a person can say of an endpoint.
+/// Every field of an endpoint that a person can set.
 fn full_spec() -> Value {
     json!({
         "url": "https://example.com/hook",

@@ -16,12 +16,12 @@ use crate::dynamo::{dynamo, store};
 
 const TABLE: &str = "lambda-jobs-jobs";
 
-/// A waiting job of which nothing but its id and name was said.
+/// A waiting job with only an id and a name.
 fn least(id: &str) -> JobRecord {
     record(&json!({ "name": "poll", "id": id }))
 }
 
-/// A waiting job of which everything was said that can be.
+/// A waiting job with every field set.
 fn full(id: &str) -> JobRecord {
     record(&json!({
         "id": id,
@@ -56,7 +56,7 @@ fn running(id: &str) -> JobRecord {
     full(id).claimed(claim(false), now())
 }
 
-/// A job at every station of its life, called as that.
+/// A job in every state, named after it.
 fn stations() -> Vec<JobRecord> {
     let (later, took) = (now() + TimeDelta::hours(1), Duration::from_millis(1234));
     let failed = |id| running(id).failed("smtp: 550".to_owned(), later, Some(took));
@@ -164,7 +164,7 @@ async fn claimed_and_settled_jobs_are_stored_as_ever() {
     Shapes::of("counters-read").written("by name", &counted).check();
 }
 
-/// A job that can be claimed.
+/// A claimable job.
 fn due(record: JobRecord) -> JobRecord {
     JobRecord { due_at: now(), ..record }
 }

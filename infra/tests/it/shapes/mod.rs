@@ -1,7 +1,7 @@
-//! Every item as it is stored.
+//! Every stored item.
 //!
-//! Whatever the code is called that writes them, the next release finds the items that the last one left. What the
-//! stores write is read back raw, and compared with files in `kept/`.
+//! The next release reads the items that the last one left, whatever the code is called that writes them. The tests
+//! read back the raw items and compare them with files in `kept/`.
 
 mod deliveries;
 mod jobs;
@@ -18,12 +18,12 @@ use serde_json::{Map, Value, json};
 
 use kept::Shapes;
 
-/// An instant of which every digit shows.
+/// An instant with a digit in every place.
 fn now() -> DateTime<Utc> {
     "2026-11-23T08:00:00.123456789Z".parse().unwrap()
 }
 
-/// All items of a table by their keys, raw.
+/// All raw items of a table, by key.
 async fn items(dynamo: &Dynamo, table: &str) -> BTreeMap<String, Value> {
     let scanned = dynamo.client().scan().table_name(table).send().await.unwrap();
     assert_eq!(scanned.last_evaluated_key, None, "there is no second page");
@@ -43,7 +43,7 @@ async fn check(file: &'static str, dynamo: &Dynamo, table: &str) {
     items.iter().fold(Shapes::of(file), |shapes, (key, item)| shapes.written(key, item)).check();
 }
 
-/// An attribute as DynamoDB's JSON has it. An object in a text is shown as `JSON`: nobody relies on the order of its
+/// An attribute in DynamoDB's JSON. JSON within a string is shown as `JSON`, because nothing relies on the order of its
 /// fields.
 fn plain(value: &AttributeValue) -> Value {
     match value {
@@ -64,7 +64,7 @@ fn plain(value: &AttributeValue) -> Value {
     }
 }
 
-/// An attribute from DynamoDB's JSON.
+/// Reads an attribute from DynamoDB's JSON.
 fn attribute(plain: &Value) -> AttributeValue {
     let (kind, value) = plain.as_object().unwrap().iter().next().unwrap();
     let text = || value.as_str().unwrap().to_owned();

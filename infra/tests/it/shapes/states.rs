@@ -1,4 +1,4 @@
-//! The control item, schedules, unique keys, and the states that the fleet shares.
+//! The control item, schedules, unique keys, and the fleet's shared states.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ async fn unique_keys_are_stored_as_ever() {
     check("unique-keys", &dynamo, TABLE).await;
 }
 
-/// One that failures opened, for which jobs wait.
+/// A breaker that failures opened, with waiting jobs.
 fn open() -> Breaker {
     let policy = BreakerPolicy::default().failure_count(2).unwrap();
     let mut calls = Window::new();
@@ -98,7 +98,7 @@ fn open() -> Breaker {
     Breaker::new("open".parse().unwrap(), now()).recorded(&calls, &policy, now())
 }
 
-/// One that few batches may call, of whom one does.
+/// A breaker with a bulkhead, which one batch holds.
 fn crowded() -> Value {
     json!({
         "name": "crowded",
@@ -122,7 +122,7 @@ fn crowded() -> Value {
     })
 }
 
-/// A limit on concurrency that one batch uses.
+/// A concurrency limit that one batch uses.
 fn limit(revision: u64) -> LimitState {
     from(json!({
         "key": "mail/tenant=acme",
@@ -165,7 +165,7 @@ async fn breakers_and_limits_are_stored_as_ever() {
     check("breakers-and-limits", &dynamo, TABLE).await;
 }
 
-/// An endpoint of which everything was said that can be.
+/// An endpoint with every field set.
 fn endpoint(id: &str) -> Endpoint {
     from(json!({
         "id": id,

@@ -1,4 +1,4 @@
-//! Parked records, by the instant they are due.
+//! Parked records, ordered by due time.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ fn parked(fixture: &Fixture, name: &str, due_at: DateTime<Utc>) -> JobRecord {
     JobRecord { due_at, status: JobStatus::Scheduled, parked: true, ..fixture.record(name) }
 }
 
-/// All due records of a name, in pages of this size. A record that comes twice fails the suite.
+/// All due records of a name, in pages of this size. A repeated record fails the suite.
 async fn find(
     index: &dyn JobIndex,
     case: &str,

@@ -62,7 +62,7 @@ async fn expect_counters(
     fixture.eventually(case, expected, look).await;
 }
 
-/// A running record that ended in this way at this instant.
+/// A running record and its end: this outcome at this instant.
 fn ended(record: JobRecord, status: JobStatus, at: DateTime<Utc>) -> JobRecord {
     let took = Duration::from_millis(40);
     match status {
@@ -74,7 +74,7 @@ fn ended(record: JobRecord, status: JobStatus, at: DateTime<Utc>) -> JobRecord {
     }
 }
 
-/// Settles records as of an instant, and expects that to succeed.
+/// Settles records as of an instant. Panics if that fails.
 async fn settle_at(
     store: &dyn JobStore,
     fixture: &Fixture,
@@ -97,7 +97,7 @@ async fn finished_jobs_are_listed_latest_first(
     let name = fixture.fresh("history");
     let now = fixture.now();
     let mut all = Vec::new();
-    // Batches that overlap in time, on three days, not settled in order.
+    // Batches that overlap in time, on three days, settled out of order.
     for hours in [30, 0, 54, 1, 29] {
         let at = now - TimeDelta::hours(hours);
         let mut batch = fixture.running(store, case, fixture.records(&name, 4)).await;

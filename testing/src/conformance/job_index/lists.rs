@@ -20,7 +20,7 @@ pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, fixture: &
     what_moves_on_is_listed_where_it_is(store, index, fixture).await;
 }
 
-/// A record of this status, due or ended at this instant.
+/// A record of this status that is due or ended at this instant.
 fn in_status(fixture: &Fixture, name: &str, status: JobStatus, at: DateTime<Utc>) -> JobRecord {
     let record = fixture.record(name);
     let running = |record: JobRecord| record.claimed(fixture.claim(), at);
@@ -97,7 +97,7 @@ async fn lists_end_at_the_instant_that_is_asked_for(
     fixture: &Fixture,
 ) {
     let case = "a list holds what ended or is due until the instant that is asked for, and no more";
-    // A whole second, which is written without a fraction, and instants whose text begins as that of others.
+    // One whole second, which is written without a fraction, and instants whose text starts like another's.
     let start = fixture.now() - TimeDelta::nanoseconds(fixture.now().timestamp_subsec_nanos().into());
     let offsets = [0, 1, 100_000_000, 100_000_001, 120_000_000, 900_000_000, 1_000_000_000, 1_000_000_001];
     let at = |nanos: i64| start + TimeDelta::nanoseconds(nanos);
@@ -119,7 +119,7 @@ async fn lists_end_at_the_instant_that_is_asked_for(
     }
 }
 
-/// Every page there is, by pages of this size.
+/// All pages, at this page size.
 async fn all_pages(index: &dyn JobIndex, case: &str, query: &ListQuery) -> Vec<Vec<JobId>> {
     let mut query = query.clone();
     let mut pages = Vec::new();
@@ -138,7 +138,7 @@ async fn pages_hold_each_record_once(store: &dyn JobStore, index: &dyn JobIndex,
     let now = fixture.now();
     for status in [JobStatus::Failed, JobStatus::Scheduled, JobStatus::Running] {
         let name = fixture.fresh("paged");
-        // Several at one instant: a cursor that is an instant alone would lose or repeat some.
+        // Several records share an instant: a cursor that holds only an instant would lose or repeat some.
         let records: Vec<_> =
             (0..12).map(|at| in_status(fixture, &name, status, now + TimeDelta::seconds(at / 5))).collect();
         let case = format!("pages of records that are {status}");

@@ -1,4 +1,4 @@
-//! Which running jobs are cancelled.
+//! Reading which running jobs are cancelled.
 
 use std::collections::HashSet;
 
@@ -24,7 +24,7 @@ async fn those_that_are_cancelled_are_answered_and_no_others(store: &dyn JobStor
             expected.insert(record.id().clone());
         }
         let mut ids: Vec<JobId> = running.iter().map(|record| record.id().clone()).collect();
-        // Nobody knows this one.
+        // An id that is not stored.
         ids.push(fixture.id());
         let expected = Some(expected);
         fixture.eventually(&case, expected, || async { store.cancellations(&ids).await.ok() }).await;

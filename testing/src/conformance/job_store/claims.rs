@@ -1,4 +1,4 @@
-//! Claiming.
+//! Claiming records.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn put(store: &dyn JobStore, case: &str, record: &JobRecord) {
     all_ok(case, store.insert(std::slice::from_ref(record)).await);
 }
 
-/// Records that wait, each in another way.
+/// Records that wait, each for a different reason.
 fn waiting(fixture: &Fixture) -> Vec<(&'static str, JobRecord)> {
     let now = fixture.now();
     let mut scheduled = fixture.record("waits");
@@ -79,7 +79,7 @@ async fn what_waits_is_claimed(store: &dyn JobStore, fixture: &Fixture) {
     }
 }
 
-/// Requests that must be refused: the record as it is, and the request.
+/// Claims that the store must refuse: the record and the request.
 fn refusals(fixture: &Fixture) -> Vec<(&'static str, JobRecord, ClaimRequest)> {
     let now = fixture.now();
     let with = |kind, record: JobRecord| {

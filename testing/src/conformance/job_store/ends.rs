@@ -1,4 +1,4 @@
-//! Settling.
+//! Settling records.
 
 use std::time::Duration;
 
@@ -43,12 +43,12 @@ fn fence(record: &JobRecord) -> Fence {
     record.claim.as_ref().map_or(Fence::Absent, |claim| Fence::Claim(claim.id.clone()))
 }
 
-/// A record that is running, and in the store.
+/// A running record in the store.
 async fn running(store: &dyn JobStore, fixture: &Fixture, case: &str) -> JobRecord {
     fixture.running(store, case, vec![fixture.record("ends")]).await.remove(0)
 }
 
-/// What an attempt makes of its record.
+/// The record after an attempt settles it.
 type End = fn(JobRecord, DateTime<Utc>) -> JobRecord;
 
 async fn every_end_is_written(store: &dyn JobStore, fixture: &Fixture) {

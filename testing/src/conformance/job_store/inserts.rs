@@ -40,7 +40,7 @@ async fn what_is_inserted_is_read(store: &dyn JobStore, fixture: &Fixture) {
     }
 }
 
-/// A record that has something in every field.
+/// A record with a value in every field.
 fn full(fixture: &Fixture) -> JobRecord {
     let now = fixture.now();
     let mut record = fixture.record("Everything: ünïcode & spaces");

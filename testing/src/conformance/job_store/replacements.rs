@@ -1,4 +1,4 @@
-//! Replacing.
+//! Replacing records.
 
 use std::time::Duration;
 

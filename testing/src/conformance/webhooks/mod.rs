@@ -1,4 +1,4 @@
-//! The promises of the stores of webhook deliveries, a suite for each port.
+//! The promises of the stores of webhook deliveries, with a suite per port.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ pub mod waiting;
 pub struct Stores<'a> {
     /// The store of deliveries.
     pub deliveries: &'a dyn Deliveries,
-    /// The store of attempts at them.
+    /// The store of their attempts.
     pub attempts: &'a dyn DeliveryAttempts,
-    /// The index of those that wait.
+    /// The index of waiting deliveries.
     pub waiting: &'a dyn WaitingDeliveries,
 }
 
 impl<'a> Stores<'a> {
-    /// An adapter that is all three.
+    /// One adapter that implements all three ports.
     pub fn of<S: Deliveries + DeliveryAttempts + WaitingDeliveries>(store: &'a S) -> Self {
         Self { deliveries: store, attempts: store, waiting: store }
     }

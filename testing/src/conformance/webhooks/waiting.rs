@@ -14,7 +14,7 @@ pub async fn suite(stores: &Stores<'_>, fixture: &Fixture) {
     what_is_reopened_waits_again(stores, fixture).await;
 }
 
-/// Everything that waits, in pages of three.
+/// All waiting deliveries, in pages of three.
 async fn waiting(stores: &Stores<'_>, awaited: Awaited, before: DateTime<Utc>) -> Vec<WaitingDelivery> {
     let case = "waiting deliveries come in pages";
     let mut found = Vec::new();
@@ -33,7 +33,7 @@ async fn waiting(stores: &Stores<'_>, awaited: Awaited, before: DateTime<Utc>) -
 async fn what_waits_is_found_in_its_order(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "what waits is found, the longest due first, before an instant";
     let (mut expected, now) = (Vec::new(), fixture.now());
-    // Whole seconds and fractions have the order of time, not of text.
+    // Whole seconds and fractions sort by time, not as text.
     for millis in [7000, 1000, 1500, 3000, 1000, 2000, 1050] {
         let mut one = delivery(fixture);
         one.created_at = Some(now + TimeDelta::milliseconds(millis));

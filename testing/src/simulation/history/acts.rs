@@ -1,4 +1,4 @@
-//! What a step of a history does.
+//! Carrying out the steps of a history.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::schedule::{Schedule, occurrences_after};
 
 impl History {
-    /// Takes one step, unless it is a fault that may not happen.
+    /// Carries out one step, unless it is a forbidden fault.
     pub(super) fn take(&mut self, number: usize, what: &What) {
         let fault = what.fault();
         if fault.is_some_and(|fault| !self.world.state().allowed.contains(&fault)) {
@@ -33,7 +33,7 @@ impl History {
         }
     }
 
-    /// A caller or an operator acts. Returns whether there was anything to do.
+    /// Lets a caller or an operator act. Returns whether there was anything to do.
     fn act(&mut self, number: usize, what: &What) -> bool {
         match what {
             What::Send { queue, body, expected } => {
@@ -61,13 +61,13 @@ impl History {
         true
     }
 
-    /// A fault happens. Returns whether it already has.
+    /// Lets a fault happen. Returns whether it has already happened.
     fn go_wrong(&mut self, what: &What) -> bool {
         let now = self.world.now();
         match what {
             What::Kill { pick, polls } => {
                 self.fleet.kill(*pick, *polls);
-                // Counted when it happens.
+                // The environment counts the fault when it happens.
                 return false;
             }
             What::Stall { pick, lasts } => return self.fleet.stall(*pick, now + *lasts),
@@ -93,7 +93,7 @@ impl History {
         self.world.state().watch.job(&id).is_accepted = true;
     }
 
-    /// Notes what is known about a job from outside.
+    /// Notes the known facts about a job.
     fn expect(&self, id: &JobId, name: &str, body: &Value, expected: Expected, due: DateTime<Utc>) {
         let registered = self.fleet.registered(name);
         let mut state = self.world.state();
@@ -137,7 +137,7 @@ impl History {
         }
     }
 
-    /// The job of a step that somebody cancels or retries. However healthy it is, it may then end in any way.
+    /// The job of a step that somebody cancels or retries. From then on even a healthy job may end in any way.
     fn meddle(&self, of: usize) -> Option<JobId> {
         let id = self.jobs.get(&of).cloned()?;
         self.world.state().watch.job(&id).expected = Some(Expected::Anything);
@@ -190,7 +190,7 @@ impl History {
         self.callers.ask(link, Box::pin(work));
     }
 
-    /// Somebody puts a schedule that makes so many jobs.
+    /// Puts a schedule that makes this many jobs.
     fn schedule(&mut self, number: usize, every: Duration, times: u32) -> bool {
         let start = self.world.now() + TimeDelta::minutes(1);
         let until = start + every * (times - 1);

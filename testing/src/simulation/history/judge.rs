@@ -83,29 +83,29 @@ impl History {
         checks
     }
 
-    /// The number of requests, which counts only without faults.
+    /// Checks the number of requests, which is bounded only without faults.
     fn judge_costs(&self, state: &State) -> [Holds; 3] {
         let Figures { invocations, messages, waits, .. } = self.fleet.figures;
         // A batch reads its breakers. A job takes its leases and returns them, whether it runs or not. A call is
-        // counted, and may be the probe. A job that waits has its position in a ramp. Each write may have a conflict.
+        // counted and may be the probe. A waiting job gets a position in a ramp. Each write may meet one conflict.
         let watched = state.watch.protection.counts;
         let allowed =
             2 * (invocations + messages) + 3 * (watched.calls + watched.limited + watched.deferrals);
         let shared = invariants::requests_stay_within_the_budget(state.shared_requests, allowed);
-        // A caller looks, sends and records, and a worker may come in between. A batch is claimed and settled, in two
-        // calls each if some of its jobs are known and some new, or some are slower than others. Each job that waits
-        // changes its message's visibility.
+        // A caller reads, sends and records, and a worker may act in between. The worker claims and settles a batch, in
+        // two calls each if some jobs are known and some new, or some are slower than others. It changes the visibility
+        // of each waiting job's message.
         let allowed = 4 * self.callers.begun as u64 + 2 * invocations + messages + waits;
         let requests = state.requests - state.control_reads;
         let jobs = invariants::requests_stay_within_the_budget(requests, allowed);
-        // A tick asks twice for what is due, and sends and updates all of it together.
+        // A tick asks twice for due items, and sends and updates all of them together.
         let allowed = 4 * self.ticks.begun as u64;
         let ticks = invariants::requests_stay_within_the_budget(state.tick_requests, allowed);
         [shared, jobs, ticks]
     }
 }
 
-/// The job of a dead letter, if its body can be read.
+/// The job of a dead letter, if its body is readable.
 fn job_of(letter: &DeadLettered) -> Option<JobId> {
     let id = letter.original_message_id.as_ref().unwrap_or(&letter.message_id);
     JobMessage::decode(&letter.body, id, letter.sent_at).ok().map(|message| message.definition.id)

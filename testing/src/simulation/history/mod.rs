@@ -30,7 +30,7 @@ use lambda_jobs_core::job::{JobId, Queue};
 /// backoff, and every lease and visibility timeout in between.
 const TIME_TO_REST: TimeDelta = TimeDelta::hours(6);
 
-/// How many batches that may take: far more than any job needs, and few enough to notice a job that never ends.
+/// The limit on batches in that phase: far more than any job needs, and few enough to notice a job that never ends.
 const MOST_BATCHES: u64 = 2_000;
 
 /// The outcome of a history.
@@ -53,7 +53,7 @@ pub(in crate::simulation) struct History {
     callers: Callers,
     /// The job of each step that has one.
     jobs: HashMap<usize, JobId>,
-    /// How many messages that nobody can run were sent, by reason.
+    /// How many messages that no worker can run were sent, by reason.
     poison: BTreeMap<(Queue, &'static str), usize>,
 }
 
@@ -96,7 +96,7 @@ impl History {
             took,
         };
         drop(state);
-        // The destructors of killed futures run only now, when nobody watches.
+        // The destructors of killed futures run only now, after the watch has stopped.
         self.fleet.clear();
         self.ticks.clear();
         self.callers.clear();
@@ -125,7 +125,7 @@ impl History {
         state.watch.broken().is_some()
     }
 
-    /// Lets time pass, and everybody work.
+    /// Advances time, and polls everything that is ready.
     async fn pass_until(&mut self, until: DateTime<Utc>) {
         while !self.is_broken() {
             self.world.state().stirred = false;
@@ -152,7 +152,7 @@ impl History {
         }
     }
 
-    /// Ends all faults, and waits until all work has ended.
+    /// Ends all faults, and runs until all work has ended.
     async fn come_to_rest(&mut self) {
         self.world.tell(|| "step".to_owned(), || "from here on nothing fails".to_owned());
         let now = self.world.now();

@@ -1,4 +1,4 @@
-//! The guarantees, one small function each, over what was seen from outside.
+//! The guarantees: one small function each, over facts observed from outside.
 
 mod protection;
 
@@ -71,7 +71,7 @@ pub(super) fn g3_no_more_failures_than_allowed(record: &JobRecord, max_retries: 
     })
 }
 
-/// An attempt that a crash, or a store that was away, kept from being settled is made again.
+/// If a crash or a store outage kept an attempt from being settled, the job is attempted once more.
 pub(super) fn g3_no_more_starts_than_allowed(id: &JobId, job: &JobWatch) -> Holds {
     let unsettled = job.ended_alone + job.ended_in_company;
     let allowed = 1 + job.max_retries + job.snoozes + job.deferrals + unsettled;
@@ -97,7 +97,7 @@ pub(super) fn no_attempt_follows_a_cancellation(id: &JobId, is_cancelled: bool) 
     })
 }
 
-/// Unless its worker ended before it could say so: then the job may be blamed for that, and even come back.
+/// Except if its worker ended before it could write that: then the job may be blamed, and even run again.
 pub(super) fn who_heeds_its_cancellation_ends_cancelled(job: &JobWatch, record: &JobRecord) -> Holds {
     let is_cancelled = record.status == JobStatus::Cancelled;
     let excused = job.blames > 0 || job.came_back;
@@ -107,7 +107,7 @@ pub(super) fn who_heeds_its_cancellation_ends_cancelled(job: &JobWatch, record: 
 }
 
 pub(super) fn g3_no_job_is_blamed_for_what_others_did(id: &JobId, job: &JobWatch) -> Holds {
-    // The first crash in company is forgiven.
+    // The first crash with other claimed jobs is forgiven.
     let crashes = job.ended_alone + job.ended_in_company.saturating_sub(1);
     holds("G3: an attempt is spent by a failure, or a crash alone", job.blames <= crashes, || {
         format!(
@@ -154,9 +154,9 @@ pub(super) fn status_never_goes_backwards(before: Option<&JobRecord>, after: &Jo
     let Some(before) = before else { return Ok(()) };
     let may = match (before.status, after.status) {
         (Queued | Scheduled | Retrying, Running | Cancelled) | (Running, _) => true,
-        // Its message was sent, or its time has come and a breaker or a limit holds it back.
+        // Its message was sent, or it is due and a breaker or a limit defers it.
         (Scheduled, Queued) => before.parked || after.blocked.is_some(),
-        // It waits for longer than a message can.
+        // It waits for longer than SQS can delay a message.
         (Queued, Scheduled) => after.parked,
         (Queued | Scheduled | Retrying, Failed) => after.dead_lettered,
         (Failed, Scheduled) => !before.dead_lettered || after.note.is_some(),
@@ -203,11 +203,11 @@ pub(super) fn counters_equal_what_happened(
 }
 
 pub(super) fn a_batch_names_an_item_once(once: bool) -> Holds {
-    // BatchExecuteStatement refuses it whole, so that one id would hold up its batch mates.
+    // BatchExecuteStatement rejects the whole call, so one such id would delay its batch mates.
     holds("G7: a batch of statements names an item once", once, || "a batch names an item twice".to_owned())
 }
 
-/// SQS counts whole seconds, so a delay ends with the second in which it is over.
+/// SQS counts whole seconds, so a delay ends at the end of its last second.
 pub(super) fn g4_delays_end_within_two_seconds(id: &JobId, job: &JobWatch, now: DateTime<Utc>) -> Holds {
     let late = job.due.map_or(TimeDelta::zero(), |due| now - due);
     holds("G4: without faults a delay ends within 2 s of its second", late <= TimeDelta::seconds(3), || {
@@ -219,7 +219,7 @@ pub(super) fn a_tick_ends_before_its_deadline(now: DateTime<Utc>, is_late: bool)
     holds("G8: a tick ends before its deadline", !is_late, || format!("it has not at {now}"))
 }
 
-/// Its lease would look like a crash.
+/// The expired lease would look like a crash.
 pub(super) fn g3_no_claim_is_forgotten(job: Option<&JobId>) -> Holds {
     holds("G3: a claim that is not started is released", job.is_none(), || {
         format!("the batch was answered in time, and {job:?} stays claimed")

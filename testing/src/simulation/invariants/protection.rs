@@ -1,4 +1,4 @@
-//! What breakers and limits promise.
+//! The guarantees of breakers and limits.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
 use lambda_jobs_core::limit::{Lease, Rate};
 
-/// How long after a breaker opened somebody may still not know.
+/// How long after a breaker opened a worker may still not know.
 pub(in crate::simulation) const CACHED: Duration = Duration::from_secs(2);
 
 pub(in crate::simulation) fn g6_no_call_after_it_opened(
@@ -35,7 +35,7 @@ pub(in crate::simulation) fn g6_half_open_lets_one_probe_through(
     })
 }
 
-/// Clocks may differ, and both instants are by some environment's.
+/// Clocks may differ, and each instant comes from some environment's clock.
 pub(in crate::simulation) fn g6_no_probe_before_its_time(
     breaker: &str,
     from: DateTime<Utc>,
@@ -49,7 +49,7 @@ pub(in crate::simulation) fn g6_no_probe_before_its_time(
     )
 }
 
-/// A failure takes a moment to be written, and another to be known everywhere; and it may leave the window a thirtieth of it early.
+/// A failure takes a moment to be written, and another until every worker knows it. It may leave the window 1/30 early.
 pub(in crate::simulation) fn a_breaker_opens_at_its_threshold(
     breaker: &str,
     failures: &[Duration],
@@ -102,7 +102,7 @@ pub(in crate::simulation) fn g2_what_runs_is_not_deferred_by_others(
     })
 }
 
-/// Unless it was cancelled meanwhile.
+/// Except if it was cancelled meanwhile.
 pub(in crate::simulation) fn g3_who_is_refused_waits_unspent(
     before: Option<&JobRecord>,
     after: &JobRecord,
@@ -147,8 +147,8 @@ pub(in crate::simulation) fn no_more_run_at_once_than_a_limit_allows(
     })
 }
 
-/// `starts` are the instants of the batches that the jobs came in, and of their starts, in the order of their
-/// starts: a job's token was taken in between. A clock that is ahead brings tokens forward.
+/// `starts` holds, for each job, the instants of its batch and of its start, ordered by start: its token was taken in
+/// between. A clock that is ahead makes tokens appear early.
 pub(in crate::simulation) fn no_more_start_in_a_time_than_a_limit_allows(
     tenant: &str,
     starts: &[(Duration, Duration)],

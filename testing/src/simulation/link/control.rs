@@ -1,4 +1,4 @@
-//! One machine's way to the control item, and to the depths of the queues.
+//! One machine's link to the control item, and to the depths of the queues.
 
 use std::sync::PoisonError;
 

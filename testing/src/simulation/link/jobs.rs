@@ -1,4 +1,4 @@
-//! One machine's way to the records of jobs, and to their index.
+//! One machine's link to the records of jobs, and to their index.
 
 use std::collections::HashSet;
 
@@ -63,7 +63,7 @@ impl JobStore for Link {
 
     async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, ServiceError> {
         let fate = self.store_fate().await;
-        // These go by the time that a batch takes, not by its jobs, which is what the budget is for.
+        // These depend on the batch's duration. The budget counts requests per job.
         self.world.state().requests -= 1;
         match fate {
             Fate::Done => at_once(self.world.store.cancellations(ids)),

@@ -1,4 +1,4 @@
-//! One machine's way to the services: the ports, with every fault that can happen in between.
+//! One machine's link to the services: the ports, with every fault that can happen in between.
 
 mod control;
 mod jobs;
@@ -23,7 +23,7 @@ use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::ports::{CorePorts, ServiceError};
 use lambda_jobs_core::processor::RunObserver;
 
-/// Who is at this end.
+/// The kind of machine at this end of the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::simulation) enum Party {
     Worker(usize),
@@ -31,23 +31,23 @@ pub(in crate::simulation) enum Party {
     Dispatcher(usize),
 }
 
-/// A machine with a clock of its own, and its way to the services.
+/// A machine with its own clock, and its link to the services.
 pub(in crate::simulation) struct Link {
     pub(in crate::simulation) world: Arc<World>,
     pub(in crate::simulation) party: Party,
     skew: TimeDelta,
     /// How many calls to the store have failed in a row.
     failures: AtomicU32,
-    /// When the control item was read last, by the world's monotonic clock.
+    /// When the control item was last read, by the world's monotonic clock.
     pub(in crate::simulation) control_read_at: Mutex<Option<Duration>>,
 }
 
-/// How often the store fails by chance in a row. The next call has an answer. An outage may last longer.
+/// How many calls in a row the store may fail by chance. The next call gets a response. An outage may last longer.
 const MOST_FAILURES: u32 = 3;
-/// How long a client waits for the store.
+/// The client's timeout for a call to the store.
 const CLIENT_TIMEOUT_MS: u64 = 8_000;
 
-/// What happens to a whole call.
+/// The fault of a whole call.
 pub(in crate::simulation) enum Fate {
     Done,
     NoEffect,
@@ -103,7 +103,7 @@ impl Link {
         }
     }
 
-    /// One await more at which this machine may be killed.
+    /// Adds one more await at which this machine may be killed.
     pub(in crate::simulation) async fn travel(&self) {
         let time = self.world.state().dice.millis(0..20);
         self.world.clock.sleep(time).await;
@@ -115,7 +115,7 @@ impl Link {
         self.fate_at_store().await
     }
 
-    /// What happens to a call that asks for a breaker or a limit.
+    /// Draws the fault of a call for a breaker or a limit.
     pub(in crate::simulation) async fn shared_fate(&self) -> Fate {
         self.travel().await;
         {
@@ -168,7 +168,7 @@ impl Link {
         self.failures.store(if is_failure { row + 1 } else { 0 }, Ordering::Relaxed);
     }
 
-    /// Waits for the store, now and then for long.
+    /// Waits for the store, occasionally for long.
     pub(in crate::simulation) async fn linger(&self) {
         let wait = {
             let mut state = self.world.state();
@@ -191,7 +191,7 @@ impl Link {
         }
     }
 
-    /// Asks the store about several items, each of which may fail.
+    /// Calls the store for several items, each of which may fail.
     pub(in crate::simulation) async fn ask<I: Sync, T: Send>(
         &self,
         items: &[I],
@@ -218,7 +218,7 @@ impl Link {
         answers
     }
 
-    /// Asks the store about one thing that is no job.
+    /// Calls the store for one item that is not a job.
     pub(in crate::simulation) async fn asked<T>(
         &self,
         effect: impl FnOnce() -> Result<T, ServiceError>,
@@ -239,7 +239,7 @@ impl Link {
         fails
     }
 
-    /// Writes, and sees what was written.
+    /// Writes, and shows the write to the watch.
     pub(in crate::simulation) fn write<T>(&self, via: Via, id: &JobId, effect: impl FnOnce() -> T) -> T {
         let before = self.world.record(id);
         let outcome = effect();
@@ -254,7 +254,7 @@ impl Link {
         outcome
     }
 
-    /// Asks the store about nothing in particular: whether it answers.
+    /// Calls the store without an item, to see whether it responds.
     pub(in crate::simulation) async fn has_answer(&self) -> bool {
         matches!(self.store_fate().await, Fate::Done)
     }

@@ -1,4 +1,4 @@
-//! One machine's way to finished jobs, and their removal.
+//! One machine's link to finished jobs, and their removal.
 
 use async_trait::async_trait;
 

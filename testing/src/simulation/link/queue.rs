@@ -1,4 +1,4 @@
-//! One machine's way to the queues and their dead letters.
+//! One machine's link to the queues and their dead letters.
 
 use async_trait::async_trait;
 

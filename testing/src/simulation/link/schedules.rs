@@ -1,4 +1,4 @@
-//! One machine's way to the schedules, and to the unique keys.
+//! One machine's link to the schedules, and to the unique keys.
 
 use async_trait::async_trait;
 

@@ -1,7 +1,7 @@
-//! One machine's way to the breakers and limits of the fleet.
+//! One machine's link to the breakers and limits of the fleet.
 //!
-//! They fail like any other call to the store. The number of these requests depends on dependencies and limits, not on
-//! jobs, so they are counted apart.
+//! Their calls fail like any other call to the store. The number of these calls depends on dependencies and limits, not
+//! on jobs, so they are counted separately.
 
 use std::collections::HashSet;
 
@@ -17,8 +17,8 @@ use lambda_jobs_core::ports::{ServiceError, VersionedOutcome, VersionedStore};
 use lambda_jobs_core::versioned::VersionedState;
 
 impl Link {
-    /// What happens to a call that asks for a shared state. Its answer may be late as well as its effect, so that
-    /// what is read may be old by then.
+    /// Draws the fault of a call for a shared state. Its effect or its response may be late, so a read state may be
+    /// outdated on arrival.
     async fn shared<T>(&self, effect: impl FnOnce() -> T) -> Result<T, Fate> {
         let answer = match self.shared_fate().await {
             Fate::Done => Ok(effect()),

@@ -1,4 +1,4 @@
-//! The leases of batches that call what does not answer promptly, as they are seen.
+//! The observed leases of batches that call slow dependencies.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -6,23 +6,23 @@ use std::time::Duration;
 use crate::simulation::invariants;
 use lambda_jobs_core::breaker::{Breaker, Phase};
 
-/// The batches that call a dependency that does not answer promptly.
+/// The batches that call one slow dependency.
 #[derive(Debug, Default)]
 pub(super) struct LeaseWatch {
-    /// When every batch could call last.
+    /// The last instant at which every batch was free to call.
     free: Option<Duration>,
     is_free: bool,
-    /// The workers behind the numbers under which batches hold leases.
+    /// The workers behind the ids under which batches hold leases.
     workers: HashMap<u64, usize>,
-    /// When each of these numbers held a lease last.
+    /// When each of these ids last held a lease.
     seen: HashMap<u64, Duration>,
     held: HashSet<u64>,
 }
 
-/// How a write changed the leases at a breaker.
+/// How a write changed a breaker's leases.
 pub(super) struct LeaseChange {
     pub(super) is_changed: bool,
-    /// Whether a batch has entered, before it called.
+    /// Whether a batch took its lease before it called.
     pub(super) has_entered: bool,
 }
 
@@ -60,7 +60,8 @@ impl LeaseWatch {
         }
     }
 
-    /// Whether a worker holds a lease, or held one, or needed none, when it may have looked last.
+    /// Whether a worker holds or held a lease, or needed none at the last instant at which it may have read the
+    /// breaker.
     pub(super) fn has_lease(&self, worker: usize, now: Duration) -> bool {
         let is_recent = |at: Duration| now <= at + invariants::CACHED;
         let is_own = |number: &u64| self.workers.get(number) == Some(&worker);

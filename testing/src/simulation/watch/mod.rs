@@ -28,7 +28,7 @@ use protection::Protection;
 )]
 struct Hold {
     is_started: bool,
-    /// Whether nothing else was claimed while this was.
+    /// Whether nothing else was claimed at the same time.
     is_alone: bool,
     /// Whether a crash made it a suspect.
     is_isolated: bool,
@@ -36,25 +36,25 @@ struct Hold {
     is_cancelled: bool,
 }
 
-/// What a worker has in hand.
+/// The batch that a worker holds.
 #[derive(Clone, Debug, Default)]
 struct Hands {
     holds: HashMap<JobId, Hold>,
 }
 
-/// What was seen.
+/// All observed facts.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     pub(super) jobs: BTreeMap<JobId, JobWatch>,
     pub(super) tally: BTreeMap<String, Counters>,
     pub(super) attempts: u64,
-    /// Whether nothing but time keeps a job from starting.
+    /// Whether only time can keep a job from starting.
     pub(super) is_quiet: bool,
-    /// The jobs whose handler gave up because it was told that they are cancelled, until that is written.
+    /// The jobs whose handler stopped after it learned of their cancellation, until the store has that.
     pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
     pub(super) protection: Protection,
     workers: HashMap<usize, Hands>,
-    /// The jobs of each unique key that a worker has had and that have not ended.
+    /// For each unique key, the jobs that a worker received and that have not ended.
     unique: BTreeMap<String, BTreeSet<JobId>>,
     broken: Option<Broken>,
 }
@@ -64,7 +64,7 @@ impl Watch {
         self.jobs.entry(id.clone()).or_default()
     }
 
-    /// Keeps the first guarantee that is broken.
+    /// Keeps the first broken guarantee.
     pub(super) fn check(&mut self, holds: Holds) {
         if let Err(broken) = holds {
             self.broken.get_or_insert(broken);
@@ -81,20 +81,20 @@ impl Watch {
         self.batch_begun(worker, now);
     }
 
-    /// A worker has answered, the store was there, and there was time to ask it.
+    /// A worker has answered. The store was up, and there was time to call it.
     pub(super) fn answered_in_time(&mut self, worker: usize) {
         let holds = self.workers.get(&worker).map(|hands| &hands.holds);
         let left = holds.into_iter().flatten().find(|(_, hold)| !hold.is_started).map(|(id, _)| id.clone());
         self.check(invariants::g3_no_claim_is_forgotten(left.as_ref()));
     }
 
-    /// A worker has answered though nothing went wrong.
+    /// A worker has answered, and no fault happened.
     pub(super) fn answered_in_calm(&mut self, worker: usize) {
         let left = self.workers.get(&worker).and_then(|hands| hands.holds.keys().next().cloned());
         self.check(invariants::g8_no_attempt_is_cut_short_by_the_answer(left.as_ref()));
     }
 
-    /// A worker has answered, or was killed: whatever it still holds looks like a crash later on.
+    /// A worker has answered or was killed: every claim that it still holds looks like a crash later.
     pub(super) fn ended(&mut self, worker: usize) {
         let Hands { holds } = self.workers.remove(&worker).unwrap_or_default();
         for (id, hold) in holds {
@@ -103,7 +103,7 @@ impl Watch {
         self.batch_ended(worker);
     }
 
-    /// A worker learns that somebody else has the job: its attempt is over, and does not count.
+    /// A worker learns that another one has the job: its attempt ends and does not count.
     pub(super) fn fenced(&mut self, worker: usize, id: &JobId) {
         let hold = self.workers.get_mut(&worker).and_then(|hands| hands.holds.remove(id));
         if let Some(hold) = hold {
@@ -139,7 +139,7 @@ impl Watch {
             self.check(invariants::g3_no_more_starts_than_allowed(id, &job));
         }
         self.check(invariants::g4_no_delay_ends_early(id, &job, now));
-        // Where a breaker or a limit may hold a job back, the first time may not be written down: its caller writes
+        // If a breaker or a limit may hold a job back, its first start time may not be stored yet: the caller writes
         // the record at the same moment.
         if self.is_quiet && (job.is_put_off || !self.protection.terms.has_breakers) {
             self.check(invariants::g4_delays_end_within_two_seconds(id, &job, now));
@@ -211,7 +211,7 @@ impl Watch {
         }
     }
 
-    /// From a snooze on, its instant is the one before which the job may not start.
+    /// After a snooze, the job may not start before its stored instant.
     fn snoozed(&mut self, before: Option<&JobRecord>, after: &JobRecord) {
         if after.snoozes <= before.map_or(0, |before| before.snoozes) {
             return;
@@ -219,7 +219,7 @@ impl Watch {
         self.check(invariants::g3_a_snooze_spends_no_attempt(before, after));
         let job = self.job(after.id());
         job.snoozes += 1;
-        // Who runs without a claim does not look at the record.
+        // A job that runs without a claim does not read the record.
         if job.is_claimed {
             job.due = Some(after.due_at);
         }
@@ -237,7 +237,8 @@ impl Watch {
         self.check(holds);
     }
 
-    /// Follows a claim from hand to hand; whether a failure in this write is one that the job did not have.
+    /// Follows a claim from one worker to the next. Returns whether this write counts a failure that the job did not
+    /// have.
     fn handed_over(
         &mut self,
         worker: Option<usize>,

@@ -1,6 +1,6 @@
-//! What is seen of breakers and limits: every write to one, every call, every attempt under a limit.
+//! Observes breakers and limits: every write to one, every call, every attempt under a limit.
 //!
-//! Instants are those of the world's monotonic clock, which every environment's own one follows.
+//! Instants come from the world's monotonic clock, which drives every environment's clock.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -18,45 +18,45 @@ use lambda_jobs_core::breaker::{Breaker, Phase};
 use lambda_jobs_core::job::{Blocker, JobId, JobRecord, JobStatus};
 use lambda_jobs_core::limit::LimitState;
 
-/// What was seen of breakers and limits.
+/// The observed facts about breakers and limits.
 #[derive(Debug, Default)]
 pub(in crate::simulation) struct Protection {
     pub(in crate::simulation) terms: Terms,
     pub(in crate::simulation) counts: Counts,
     breakers: BTreeMap<String, BreakerWatch>,
     calls: Vec<Call>,
-    /// Attempts under a limit, each with its worker.
+    /// Running attempts under a limit, each with its worker.
     under_way: Vec<(usize, JobId, String)>,
-    /// Of each tenant's attempts the instants of their batches, and of their starts.
+    /// For each tenant, the instants of the batches and the starts of its attempts.
     starts: BTreeMap<String, Vec<(Duration, Duration)>>,
     batches: HashMap<usize, Duration>,
-    /// Who was refused a call, by whom it runs, until that is written.
+    /// The jobs that were refused a call, with their worker, until the store has that.
     refused: HashSet<(usize, JobId)>,
 }
 
-/// How often what happened.
+/// Event counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::simulation) struct Counts {
     pub(in crate::simulation) calls: u64,
     pub(in crate::simulation) openings: u64,
     pub(in crate::simulation) probes: u64,
-    /// Changes of the leases at dependencies that don't answer promptly.
+    /// Changes of the leases at slow dependencies.
     pub(in crate::simulation) leases: u64,
     pub(in crate::simulation) deferrals: u64,
     /// Attempts under a limit.
     pub(in crate::simulation) limited: u64,
 }
 
-/// What is known of a breaker.
+/// The observed state of a breaker.
 #[derive(Debug, Default)]
 struct BreakerWatch {
-    /// When it opened, where it is not closed.
+    /// When it opened, unless it is closed.
     opened: Option<Duration>,
     /// When it lets a probe through, and the job that waits for that.
     probe_at: Option<DateTime<Utc>>,
     first: Option<JobId>,
     lease: Option<Lease>,
-    /// When calls failed since it closed last.
+    /// When calls failed since it last closed.
     failures: Vec<Duration>,
     leases: LeaseWatch,
 }
@@ -70,13 +70,13 @@ struct Lease {
     is_used: bool,
 }
 
-/// A call under way.
+/// A running call.
 #[derive(Debug)]
 struct Call {
     worker: usize,
     dependency: usize,
     job: JobId,
-    /// Under which lease, and until when that is.
+    /// Its lease, and when that expires.
     probe: Option<DateTime<Utc>>,
 }
 
@@ -86,7 +86,7 @@ impl Watch {
         self.protection.batches.insert(worker, now);
     }
 
-    /// A worker is gone, or has nothing in hand any more.
+    /// A worker has ended, or holds no batch any more.
     pub(super) fn batch_ended(&mut self, worker: usize) {
         let protection = &mut self.protection;
         protection.batches.remove(&worker);
@@ -95,7 +95,7 @@ impl Watch {
         protection.refused.retain(|(at, _)| *at != worker);
     }
 
-    /// A handler was seen to do these things.
+    /// A handler was observed to act.
     pub(in crate::simulation) fn saw(&mut self, worker: usize, notes: Vec<Seen>, now: Duration) {
         for seen in notes {
             match seen {
@@ -111,7 +111,7 @@ impl Watch {
                 Seen::Failed { job } => {
                     let job = self.job(&job);
                     job.failed += 1;
-                    // It may have spent all its attempts by the time that its dependency is well.
+                    // It may have used all its attempts before its dependency heals.
                     job.expected = Some(Expected::Anything);
                 }
             }
@@ -182,7 +182,7 @@ impl Watch {
         let holds = if let Some(lease) = lease {
             lease.is_used = true;
             probe = Some(lease.until);
-            // One that stands still beyond its lease can't be stopped.
+            // A worker that stalls beyond its lease can't be stopped.
             let other = |call: &&Call| {
                 call.dependency == dependency
                     && call.probe.is_some_and(|until| wall < until - protection.terms.skew)
@@ -259,7 +259,7 @@ impl Watch {
         }
     }
 
-    /// Looks at a write to a record that says what the job waits for, or that tells how a refused one ended.
+    /// Checks a write to a record that says what the job waits for, or how a refused job ended.
     pub(super) fn follow_deferral(
         &mut self,
         via: Via,
@@ -286,7 +286,7 @@ impl Watch {
         };
         let job = self.job(after.id());
         job.deferrals += u32::from(via == Via::Settle);
-        // However often it is deferred, it waits from the first time on.
+        // However often the worker defers it, its wait starts at the first deferral.
         let since = job
             .blocked
             .filter(|(waits_for, _)| dependency == Some(*waits_for))
@@ -297,7 +297,7 @@ impl Watch {
         }
     }
 
-    /// A job was given an instant at which a breaker may let it through.
+    /// A job got an instant at which a breaker may let it through.
     fn lined_up(&mut self, breaker: &str, after: &JobRecord) {
         let watch = self.protection.breakers.entry(breaker.to_owned()).or_default();
         if watch.probe_at == Some(after.due_at) {
@@ -306,12 +306,12 @@ impl Watch {
         }
     }
 
-    /// Whether a job was refused a call in the attempt that is settled now.
+    /// Whether a job was refused a call in the attempt that this write settles.
     pub(super) fn was_refused(&mut self, worker: Option<usize>, id: &JobId) -> bool {
         worker.is_some_and(|worker| self.protection.refused.remove(&(worker, id.clone())))
     }
 
-    /// Without faults nobody keeps a place.
+    /// Checks that without faults no worker keeps a place under a limit.
     pub(in crate::simulation) fn leases_at_the_end(&mut self, limits: &[LimitState], breakers: &[Breaker]) {
         for limit in limits {
             self.check(invariants::every_lease_is_returned(limit.key.as_str(), &limit.leases));

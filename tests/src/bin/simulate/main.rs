@@ -1,4 +1,4 @@
-//! Runs histories by the thousand, tells one again, or proves that a broken core is caught.
+//! Runs thousands of histories, replays one, or proves that the simulator catches a broken core.
 //!
 //! See [`lambda_jobs_testing::simulation`] for what a history is.
 
@@ -17,32 +17,32 @@ use lambda_jobs_testing::simulation::{Breach, Replay, Simulation, Summary};
 
 use mutants::Terms;
 
-/// How a history is told again.
+/// How to replay a history.
 const REPLAY: &str = "cargo run --release -p lambda-jobs-tests --bin simulate -- --replay";
 
-/// Simulates lambda-jobs on an AWS that does everything that the real one may do.
+/// Simulates lambda-jobs on an AWS that does everything that the real one may do
 #[derive(Parser)]
 #[command(name = "simulate")]
 struct Args {
-    /// The histories to run, both ends included
+    /// The seeds of the histories to run, both ends included
     #[arg(long, value_name = "FIRST..LAST", default_value = "1..2000", value_parser = seeds)]
     seeds: RangeInclusive<u64>,
-    /// Tells one history again: a seed, or what a breach was reported with
+    /// Replays one history: a seed, or the replay that a breach printed
     #[arg(long, value_name = "SEED[/STEPS/FAULTS]", conflicts_with = "mutants")]
     replay: Option<Replay>,
-    /// Breaks the core on purpose, in one way after another, and shows which of them are caught
+    /// Breaks the core on purpose, one way at a time, and lists which mutants are caught
     #[arg(long)]
     mutants: bool,
     /// Only checks that each mutant's text occurs exactly once in the core; builds and runs nothing
     #[arg(long, requires = "mutants")]
     check: bool,
-    /// How many histories a mutant has to survive
+    /// How many histories a mutant must survive
     #[arg(long, value_name = "COUNT", default_value_t = 3000)]
     mutant_seeds: u64,
     /// Stops a mutant after this time and reports it as unfit
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     mutant_limit: u64,
-    /// How many run at once; one for each core by default
+    /// How many mutants run at once; one per core by default
     #[arg(long, value_name = "COUNT")]
     threads: Option<usize>,
 }
@@ -59,7 +59,7 @@ fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    // What jobs panic with on purpose would bury everything else.
+    // The intended panics of jobs would bury all other output.
     std::panic::set_hook(Box::new(|_| {}));
     let threads =
         args.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Histories that several threads run, until all are done or one breaks a guarantee.
+/// Histories on several threads, until all are done or one breaks a guarantee.
 struct Run {
     seeds: RangeInclusive<u64>,
     begun: Instant,
@@ -90,7 +90,7 @@ struct Run {
     found: Mutex<Found>,
 }
 
-/// What they came to so far.
+/// The summary so far.
 #[derive(Default)]
 struct Found {
     done: usize,
@@ -121,7 +121,7 @@ impl Run {
         }
     }
 
-    /// Adds a history to what was found; whether to go on.
+    /// Adds a history to the results. Returns whether to continue.
     fn note(&self, outcome: Result<Summary, Box<Breach>>) -> bool {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.done += 1;
@@ -138,7 +138,7 @@ impl Run {
     }
 }
 
-/// Tries every mutant, or only checks that the core has its text. Fails unless all are caught, or found.
+/// Tries every mutant, or only checks that its text is in the core. Fails unless every mutant is caught, or found.
 fn try_mutants(args: &Args, threads: usize) -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     if args.check {

@@ -8,18 +8,18 @@ use lambda_jobs::args::Cli;
 use super::page::{files, pages, project};
 use crate::template::Template;
 
-/// What users run that is not ours, and whose arguments nothing here can check.
+/// Programs of others that users run. The tests can't check their arguments.
 const OTHERS: [&str; 10] =
     ["aws", "cargo-lambda", "export", "ministack", "npm", "pip", "rustup", "sam", "sed", "unset"];
-/// Flags of theirs that a sentence names.
+/// Flags of those programs in sentences.
 const OTHERS_FLAGS: [&str; 2] = ["--arm64", "--quick"];
 
-/// The lines of a script, without comments, those that go on put together.
+/// The lines of a script without comments, with continued lines joined.
 fn lines(script: &str) -> Vec<Vec<String>> {
     script.replace("\\\n", " ").lines().map(words).filter(|words| !words.is_empty()).collect()
 }
 
-/// The words of a line, as a shell takes them.
+/// Splits a line into words, as a shell does.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for c in line.chars() {
@@ -43,7 +43,7 @@ fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
 }
 
-/// What is wrong with a command line.
+/// The error in a command line, if any.
 fn check(words: &[String]) -> Result<(), String> {
     let start = words.iter().position(|word| !is_assignment(word)).unwrap_or(words.len());
     let Some((program, args)) = words[start..].split_first() else { return Ok(()) };
@@ -149,7 +149,7 @@ fn is_command(code: &str) -> bool {
     code.starts_with("cargo run") || code.starts_with("lambda-jobs ") || code.starts_with(".ci/")
 }
 
-/// The long flags of a command and of those below it.
+/// The long flags of a command and its subcommands.
 fn flags(command: &clap::Command, all: &mut BTreeSet<String>) {
     all.extend(command.get_arguments().filter_map(|arg| Some(format!("--{}", arg.get_long()?))));
     command.get_subcommands().for_each(|below| flags(below, all));

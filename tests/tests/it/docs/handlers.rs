@@ -1,4 +1,4 @@
-//! The code of `docs/handlers.md`, run as it is written.
+//! The code of `docs/handlers.md`, run unchanged.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::page::{Page, files, pages, project};
 
-/// What a stranger reads before deciding.
+/// The pages that a newcomer reads first.
 const LONGEST_README: usize = 8 * 1024;
 
 /// The targets of a page's links.
@@ -14,7 +14,7 @@ fn targets(page: &Page) -> Vec<String> {
     links.map(|link| link.split(')').next().unwrap_or_default().to_owned()).collect()
 }
 
-/// The anchors that headings get.
+/// The anchors of headings.
 fn anchors(page: &Page) -> Vec<String> {
     let mut anchors: Vec<String> = Vec::new();
     for line in page.prose() {
@@ -31,7 +31,7 @@ fn anchors(page: &Page) -> Vec<String> {
     anchors
 }
 
-/// Where a link leads, without the dots in its path.
+/// The target of a link, without `.` and `..`.
 fn resolved(page: &Page, target: &str) -> PathBuf {
     let mut path = PathBuf::new();
     let folder = Path::new(&page.name).parent().unwrap();

@@ -9,7 +9,7 @@ fn decode(body: &str) -> Result<JobMessage, String> {
     JobMessage::decode(body, "m", DateTime::UNIX_EPOCH).map_err(|error| error.to_string())
 }
 
-/// The texts that begin after one word and end before another.
+/// The texts between one marker and the next occurrence of another.
 fn between<'a>(text: &'a str, begin: &str, end: &str) -> Vec<&'a str> {
     text.split(begin).skip(1).filter_map(|rest| rest.split(end).next()).collect()
 }
@@ -49,7 +49,7 @@ fn every_field_of_the_contract_is_one_that_a_worker_reads() {
         names.flat_map(|cell| cell.split(", ").map(str::to_owned).collect::<Vec<_>>()).collect();
     assert!(fields.len() > 15, "{fields:?}");
     for field in fields.iter().filter(|field| *field != "payload") {
-        // Nothing takes an object but the payload, and what is unknown would be ignored.
+        // Only the payload may be an object, and a worker ignores unknown fields.
         let mut body = serde_json::json!({ "name": "greet" });
         body[field] = serde_json::json!({});
         let refusal = decode(&body.to_string()).unwrap_err();

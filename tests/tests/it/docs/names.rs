@@ -1,12 +1,12 @@
-//! Names that the pages use exist in the code.
+//! The names on the pages exist in the code.
 
 use super::page::{Page, files, pages, project};
 use crate::template::Template;
 
-/// Where the crates' own code is.
+/// The folders of the crates' own code.
 const SOURCES: [&str; 5] = ["core/src", "testing/src", "infra/src", "functions/src", "cli/src"];
 
-/// The type and the member of `Type::member(..)`.
+/// The type and the member in `Type::member(..)`.
 fn member(code: &str) -> Option<(&str, &str)> {
     let (path, rest) = code.split_once("::")?;
     let kind = path.rsplit(|c: char| !c.is_alphanumeric()).next()?;

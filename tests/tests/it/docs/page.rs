@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// One Markdown file.
 pub(super) struct Page {
-    /// Its path, from the project's folder.
+    /// Its path, relative to the project's folder.
     pub(super) name: String,
     pub(super) text: String,
 }
@@ -20,7 +20,7 @@ pub(super) fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The files below a folder of the project whose names end like this.
+/// The files below a folder of the project with this name ending.
 pub(super) fn files(folder: &str, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![project().join(folder)];
@@ -80,7 +80,7 @@ impl Page {
         blocks
     }
 
-    /// The lines outside blocks of code.
+    /// The lines outside code blocks.
     pub(super) fn prose(&self) -> Vec<&str> {
         let mut lines = Vec::new();
         let mut inside = false;
@@ -94,13 +94,13 @@ impl Page {
         lines
     }
 
-    /// The code within sentences and tables.
+    /// The inline code of sentences and tables.
     pub(super) fn inline_code(&self) -> Vec<String> {
         let prose = self.prose().join("\n");
         prose.split('`').skip(1).step_by(2).map(|code| code.replace('\n', " ")).collect()
     }
 
-    /// The rows of all tables, without their heads.
+    /// The rows of all tables, without headings.
     pub(super) fn rows(&self) -> Vec<Vec<String>> {
         let mut rows: Vec<Vec<String>> = Vec::new();
         for line in self.prose() {

@@ -25,7 +25,7 @@ fn listed() -> BTreeMap<String, Row> {
     .collect()
 }
 
-/// Every variable that is asked for.
+/// Every variable that the code reads.
 fn read() -> BTreeSet<String> {
     let names = RefCell::new(BTreeSet::new());
     let settings = Settings::read(|name| {
@@ -46,7 +46,7 @@ fn the_page_lists_what_is_read_and_nothing_else() {
 fn every_default_is_the_one_that_holds() {
     let listed = listed();
     assert_eq!(Settings::read(|name| Some(listed.get(name)?.default.clone())), Ok(Settings::default()));
-    // And not just any value: those that are wrong are refused or make a difference.
+    // The code must check the value: a wrong one is refused or makes a difference.
     for (name, row) in listed.iter().filter(|(_, row)| !row.default.is_empty()) {
         let other = Settings::read(|asked| (asked == name).then(|| format!("{}1", row.default)));
         assert_ne!(other, Ok(Settings::default()), "{name}");
@@ -68,9 +68,9 @@ fn every_range_is_the_one_that_holds() {
 #[test]
 fn every_parameter_is_the_one_that_sets_it() {
     let template = Template::read();
-    // The dispatcher has every variable that the worker has, and one more.
+    // The dispatcher has all of the worker's variables, and one more.
     let variables = &template.resource("Dispatcher")["Properties"]["Environment"]["Variables"];
-    // A table or a function is no parameter, and named by its resource.
+    // A table or a function is not a parameter. Its resource names it.
     let is_parameter = |name: &&str| template.section("Parameters").get(*name).is_some();
     for (name, row) in listed() {
         let set = variables[&name]["Ref"].as_str().filter(is_parameter);

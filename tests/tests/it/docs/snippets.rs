@@ -1,8 +1,8 @@
-//! Tests compile and run the code that the pages show.
+//! Compiles and runs the code that the pages show.
 
 use super::page::{Page, pages};
 
-/// Each piece of code, the page that shows it below its first line, and that piece's file.
+/// Each piece of code: the page that shows it below its first line, and its file.
 const SHOWN: [(&str, &str, &str); 10] = [
     ("README.md", "tests/examples/greet.rs", include_str!("../../../examples/greet.rs")),
     ("docs/handlers.md", "tests/tests/it/docs/report.rs", include_str!("report.rs")),

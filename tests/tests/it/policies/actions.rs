@@ -1,4 +1,4 @@
-//! The IAM actions that a request needs, and their resources.
+//! The IAM actions that a request needs, with their resources.
 //!
 //! AWS names most actions like the operation. The exceptions: a batch in SQS needs the action of its single calls,
 //! PartiQL has an action for each verb, a transaction needs the actions of its parts, and a query of an index needs the
@@ -10,7 +10,7 @@ use lambda_jobs_core::Queue;
 use lambda_jobs_infra::Settings;
 use serde_json::{Value, json};
 
-/// What a call goes to. A policy treats all queues alike, and each table by itself.
+/// The target of a call. A policy treats all queues alike, and each table separately.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Queue,
@@ -27,7 +27,7 @@ pub(super) enum Kind {
     DataIndex(Cow<'static, str>),
     /// The worker's event source mappings.
     Mappings,
-    /// What can't be narrowed down.
+    /// All resources, for actions that can't be narrowed down.
     Anything,
 }
 
@@ -43,12 +43,12 @@ impl Kind {
     }
 }
 
-/// One thing that must be allowed.
+/// One required permission.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Need {
     pub(super) action: String,
     pub(super) kind: Kind,
-    /// The operation, and the verb of its statement.
+    /// The operation and the verb of its statement.
     pub(super) operation: String,
 }
 
@@ -59,7 +59,7 @@ impl Need {
     }
 }
 
-/// What a request needs, by its `X-Amz-Target` and its body.
+/// The permissions that a request needs, from its `X-Amz-Target` and its body.
 pub(super) fn needs(target: &str, body: &Value) -> Vec<Need> {
     let (service, operation) = target.split_once('.').unwrap();
     if service == "AmazonSQS" { sqs(operation, body) } else { dynamodb(operation, body) }
@@ -147,7 +147,7 @@ fn need(action: String, kind: Kind, operation: &str) -> Need {
     Need { action, kind, operation: operation.to_owned() }
 }
 
-/// What AWS asks for, where that is not the operation's own name.
+/// The action for an operation, if its name differs.
 #[test]
 fn batches_transactions_statements_and_indexes_need_what_aws_asks_for() {
     let check = |target: &str, body: Value, expected: &[(&str, Kind)]| {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::actions::Kind;
 use crate::template::{Template, logical_id};
 
-/// What a function may ever touch: logical ids, an index after its table, and what they are.
+/// Everything that a function may ever touch, by logical id. An index stands after its table.
 pub(super) fn resources(function: &str) -> BTreeMap<String, Kind> {
     let template = Template::read();
     let mut found = BTreeMap::new();
@@ -34,9 +34,9 @@ pub(super) fn resources(function: &str) -> BTreeMap<String, Kind> {
     found
 }
 
-/// Where AWS lets nothing be named.
+/// Actions for which AWS accepts no resource.
 const ANYTHING: &str = "*";
-/// The event source mappings of the worker; their ids are known when they are made.
+/// The event source mappings of the worker, whose ids are known only once they exist.
 const MAPPINGS: &str = "the worker's event source mappings";
 
 /// Every action that a function's role allows, with each resource.
@@ -44,7 +44,7 @@ pub(super) fn to(function: &str) -> BTreeSet<(String, String)> {
     let template = Template::read();
     let properties = &template.resource(function)["Properties"];
     let role = logical_id(&properties["Role"]);
-    // Each of these would give the role more than is read here.
+    // Each of these would grant more than this test reads.
     assert!(
         properties.get("Policies").is_none(),
         "{function}: Policies do nothing beside a role; write them into {role}"
@@ -85,7 +85,7 @@ fn is_all_mappings(resource: &Value) -> bool {
     arn.is_some_and(|arn| arn.ends_with(":event-source-mapping:*"))
 }
 
-/// All event source mappings of the account, which must be narrowed down by a condition.
+/// All event source mappings of the account, which a condition must narrow down.
 fn mappings(statement: &Value) -> String {
     let own = json!({ "ArnEquals": { "lambda:FunctionArn": { "Fn::GetAtt": ["Worker", "Arn"] } } });
     assert_eq!(statement["Condition"], own, "{statement}");

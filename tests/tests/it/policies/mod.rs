@@ -1,8 +1,8 @@
-//! Each function may do what it does, and nothing else.
+//! Each function's role allows exactly what the function needs.
 //!
-//! Two tests complete each other. The first records a worker's requests, in every way that a job can go, and turns them
-//! into the IAM actions that AWS asks for: they must be exactly those that the template allows. The second holds a table
-//! of every call in the adapters' source, with its caller: a call that no scenario reaches fails there.
+//! Two tests complete each other. The first records a worker's requests for every way in which a job can end. It turns
+//! them into the IAM actions that AWS requires: they must be exactly those that the template allows. The second holds a
+//! table of every call in the adapters' source, with its caller: a call that no scenario reaches fails there.
 
 mod actions;
 mod granted;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use actions::{Kind, Need};
 
-/// What else the role is for: Lambda itself acts under it. Each with its reason.
+/// Additional permissions, each with its reason: Lambda itself acts under the role.
 const LAMBDA: [(&str, Kind, &str); 5] = [
     ("sqs:ReceiveMessage", Kind::Queue, "an event source mapping polls"),
     ("sqs:DeleteMessage", Kind::Queue, "an event source mapping deletes what succeeded"),
@@ -33,7 +33,7 @@ async fn the_worker_is_allowed_what_it_does_and_nothing_else() {
     check("Worker", &needed);
 }
 
-/// What the dispatcher is for, on what, and why.
+/// The dispatcher's actions, with their resource and reason.
 fn duties() -> Vec<(&'static str, Kind, &'static str)> {
     let index = |table: &Kind, name: &str| Kind::index(table, name);
     let due_jobs = index(&Kind::Jobs, "attention");
@@ -69,7 +69,7 @@ fn reasons(listed: &[(&'static str, Kind, &'static str)]) -> impl Iterator<Item 
     listed.iter().map(|(action, kind, why)| (((*action).to_owned(), kind.clone()), (*why).to_owned()))
 }
 
-/// Holds a function's role against what it needs, and why.
+/// Compares a function's role with the required permissions and their reasons.
 fn check(function: &str, needed: &BTreeMap<(String, Kind), String>) {
     let resources = granted::resources(function);
     let granted = granted::to(function);

@@ -1,4 +1,4 @@
-//! An endpoint in front of the local stack that records requests, and fails on purpose.
+//! A proxy in front of the local stack that records requests, and fails on purpose.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -21,7 +21,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder in front of this endpoint, and its own address.
+    /// A recorder in front of this endpoint, with the recorder's own address.
     pub(super) async fn start(behind: String) -> (Arc<Self>, String) {
         let recorder = Arc::new(Self {
             behind,
@@ -38,22 +38,22 @@ impl Recorder {
         (recorder, url)
     }
 
-    /// From here on the endpoint does not know batches of statements.
+    /// From now on the endpoint does not know statement batches.
     pub(super) fn lack_statements(&self) {
         self.lacks_statements.store(true, Ordering::SeqCst);
     }
 
-    /// Carries out the next so many batches of statements without an answer.
+    /// Carries out the next statement batches and loses their responses, this many times.
     pub(super) fn lose_answers(&self, count: u32) {
         self.answers_to_lose.store(count, Ordering::SeqCst);
     }
 
-    /// Whether messages were deleted by the worker itself.
+    /// Whether the worker itself deleted messages.
     pub(super) fn deletes(&self) -> bool {
         self.seen.lock().unwrap().iter().any(|(target, _)| target.ends_with(".DeleteMessageBatch"))
     }
 
-    /// What everything that was asked needs. What the endpoint does not know needs nothing.
+    /// The permissions that all recorded requests need. Unknown operations need none.
     pub(super) fn seen(&self) -> BTreeSet<Need> {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());
         seen.iter().flat_map(|(target, body)| needs(target, &serde_json::from_slice(body).unwrap())).collect()

@@ -1,4 +1,4 @@
-//! A real worker on the local stack, in every way that a job can go.
+//! A real worker on the local stack, with every way in which a job can end.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use super::actions::Need;
 use super::recorder::Recorder;
 use crate::receiver::Receiver;
 
-/// How long a scenario may take that takes milliseconds on an idle machine.
+/// The time limit for a scenario that takes milliseconds on an idle machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What a worker's requests need, over all scenarios.
+/// The permissions that a worker's requests need, over all scenarios.
 pub(super) async fn recorded() -> &'static BTreeSet<Need> {
     static RECORDED: OnceCell<BTreeSet<Need>> = OnceCell::const_new();
     let record = async || {
@@ -38,7 +38,7 @@ pub(super) async fn recorded() -> &'static BTreeSet<Need> {
     RECORDED.get_or_init(record).await
 }
 
-/// Runs every scenario at an endpoint that has batches of statements, or lacks them.
+/// Runs every scenario against an endpoint with or without statement batches.
 async fn run(lacks_statements: bool) -> BTreeSet<Need> {
     let stack = stack().await.unwrap();
     let (recorder, url) = Recorder::start(stack.url()).await;
@@ -48,7 +48,7 @@ async fn run(lacks_statements: bool) -> BTreeSet<Need> {
     let (endpoint, hook) = Receiver::serve([503, 204]).await;
     prepare(&stack, hook).await;
 
-    // The poller stands for Lambda's own, so what it asks for is not recorded.
+    // The poller stands for Lambda's own, so its requests are not recorded.
     let poller = Arc::new(Adapters::new(stack.sdk(), stack.settings()));
     let watched = Adapters::new(&local::sdk_config(&url).await, stack.settings());
     watched.dynamo().warm_up(Duration::from_secs(1)).await.unwrap();
@@ -67,7 +67,7 @@ async fn run(lacks_statements: bool) -> BTreeSet<Need> {
     recorder.seen()
 }
 
-/// How each job that can be looked at is left.
+/// The expected final status of each job with a record.
 const EXPECTED: [(&str, JobStatus); 18] = [
     ("plain", JobStatus::Completed),
     ("large", JobStatus::Completed),
@@ -89,7 +89,7 @@ const EXPECTED: [(&str, JobStatus); 18] = [
     ("nobodys-recorded", JobStatus::Failed),
 ];
 
-/// Puts every message into its queue before anybody polls, so that those of one queue are one batch.
+/// Sends every message before polling starts, so that each queue's messages form one batch.
 async fn prepare(stack: &Stack, hook: String) {
     let act = |id: &str, act: &str| json!({ "id": id, "name": "act", "payload": act });
     let with = |mut message: Value, field: &str, value: Value| {
@@ -145,7 +145,7 @@ async fn send(stack: &Stack, queue: Queue, messages: &[Value]) {
     assert!(sent.failed().is_empty(), "{sent:?}");
 }
 
-/// What jobs do when they are told to.
+/// The actions of jobs, by payload.
 struct Acts {
     stack: aws_sdk_dynamodb::Client,
     recorder: Arc<Recorder>,
@@ -162,7 +162,7 @@ impl Acts {
                     Some("wait") => return Err(JobError::retryable("as told").after(Duration::from_mins(2))),
                     Some("be stolen") => steal(&stack, ctx.job_id().as_str()).await,
                     Some("lose the answer") => recorder.lose_answers(1),
-                    // Its timeout ends it where nothing is deleted.
+                    // Its timeout ends it if nothing deletes its message.
                     Some("outlast another") => {
                         while !recorder.deletes() {
                             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -202,7 +202,7 @@ impl JobHandler for Guarded {
     }
 }
 
-/// Takes a job away from the worker that runs it, as an end that somebody else wrote would.
+/// Takes a job away from the worker that runs it, as if another one had settled it.
 async fn steal(stack: &aws_sdk_dynamodb::Client, id: &str) {
     let text = |value: &str| AttributeValue::S(value.to_owned());
     let call = stack.update_item().table_name("lambda-jobs-jobs").key("pk", text(&format!("job#{id}")));
@@ -219,7 +219,7 @@ async fn reach(stack: &Stack, id: &str, status: JobStatus) {
     until(reached, &format!("{id} to be {status}")).await;
 }
 
-/// Waits until so many messages are in the dead-letter queue.
+/// Waits until this many messages are in the dead-letter queue.
 async fn bury(stack: &Stack, count: usize) {
     let manager = manager(stack);
     let buried = async || manager.dead_letters(Queue::Normal, 10).await.unwrap().len() == count;

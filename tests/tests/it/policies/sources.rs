@@ -1,4 +1,4 @@
-//! Every call in the adapters' source, and who makes it.
+//! Every call in the adapters' source, with its caller.
 //!
 //! The scenarios show only the calls that they reach. The test compares this table with the source: a new call must be
 //! added here, and the scenarios must reach each call of the worker.
@@ -10,9 +10,9 @@ use std::path::Path;
 use super::actions::Kind;
 
 enum Caller {
-    /// The worker, on these.
+    /// The worker, with these resources.
     Worker(&'static [Kind]),
-    /// Somebody else: with credentials of their own.
+    /// Another caller, with its own credentials.
     Other(&'static str),
 }
 use Caller::{Other, Worker};
@@ -23,7 +23,7 @@ const CLEANUP: Caller = Other("an operator cleans up, with the command");
 const STACK: Caller = Other("the local stack and tests make their tables");
 const LOCAL: Caller = Other("on AWS the event source mapping does it");
 
-/// File, operation, caller: one line for each place in the source.
+/// File, operation, caller: one line for each call in the source.
 const CALLS: [(&str, &str, Caller); 46] = [
     ("infra/src/dynamodb/jobs/pruner.rs", "DeleteItem", CLEANUP),
     ("infra/src/dynamodb/jobs/pruner.rs", "DeleteItem", CLEANUP),
@@ -81,7 +81,7 @@ const CALLS: [(&str, &str, Caller); 46] = [
     ("functions/src/poller.rs", "ReceiveMessage", LOCAL),
 ];
 
-/// The operations that the worker calls, by what they go to.
+/// The operations that the worker calls, by resource.
 pub(super) fn calls_of_the_worker() -> BTreeSet<(String, Kind)> {
     let worker = CALLS.iter().filter_map(|(_, operation, caller)| match caller {
         Worker(kinds) => Some((*operation, *kinds)),
@@ -92,9 +92,9 @@ pub(super) fn calls_of_the_worker() -> BTreeSet<(String, Kind)> {
         .collect()
 }
 
-/// Where the worker's SDK calls can be.
+/// Folders in which the worker makes SDK calls.
 const FOLDERS: [&str; 3] = ["infra/src/dynamodb", "infra/src/sqs", "functions/src"];
-/// And those that are in a file by itself.
+/// Single files with such calls.
 const FILES: [&str; 1] = ["infra/src/lambda.rs"];
 
 #[test]
@@ -140,7 +140,7 @@ fn collect_file(file: &str, found: &mut BTreeMap<String, Vec<String>>) {
     }
 }
 
-/// The operations that are called in a source file, sorted, one for each place.
+/// The operations called in a source file, sorted, one for each call.
 fn calls_in(file: &str, source: &str) -> Vec<String> {
     let source: String = source.split_whitespace().collect();
     // A client's method without arguments begins a call, unless it is one of these.

@@ -1,4 +1,4 @@
-//! The code of `docs/protection.md`, compiled and run as it is written.
+//! The code of `docs/protection.md`, compiled and run unchanged.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ struct Mail {
     to: String,
 }
 
-/// A mail server that knows Ada alone.
+/// A mail server that knows only Ada.
 fn smtp(mail: &Mail) -> impl Future<Output = Result<(), JobError>> {
     let known = if mail.to == "ada" { Ok(()) } else { Err(JobError::permanent("no such mailbox")) };
     std::future::ready(known)

@@ -1,4 +1,4 @@
-//! The answers of a function, and the ends of its jobs.
+//! The responses of a function, and the ends of its jobs.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Rig, worker};
 
-/// The shortest timeout that a function can have.
+/// The shortest timeout that Lambda allows for a function.
 const TIME: Duration = Duration::from_secs(6);
 
 fn act(act: &Value, settings: &Value) -> Value {

@@ -1,7 +1,7 @@
-//! Processes that die over a batch. The jobs that ran run again, each alone, and only the culprit is blamed.
+//! Processes that die during a batch. Its running jobs run again, each alone, and only the culprit is blamed.
 //!
-//! Leases and visibility timeouts pass in real time here. So a test takes as long as a lease: until the invocation's
-//! deadline, and the 5 s for clocks that differ.
+//! Leases and visibility timeouts expire in real time here. So a test takes as long as a lease: until the invocation's
+//! deadline, plus 5 s for clock differences.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{Rig, until};
 
 const TIME: Duration = Duration::from_secs(6);
 
-/// Asserts that these ran once more, each alone, and were blamed for nothing.
+/// Asserts that these jobs ran once more, each alone, and were not blamed.
 async fn assert_forgiven(rig: &Rig, ids: &[JobId]) {
     for job in rig.all_ended(ids).await {
         assert_eq!((job.status, &job.error), (JobStatus::Completed, &None));
@@ -26,7 +26,7 @@ async fn assert_forgiven(rig: &Rig, ids: &[JobId]) {
 
 #[tokio::test]
 async fn a_killed_process_loses_no_job_and_each_runs_again_alone() {
-    // With time to kill them before they time out.
+    // Leaves time to kill them before they time out.
     let mut rig = Rig::acting(Duration::from_secs(6)).await;
     let folder = tempfile::tempdir().unwrap();
     let markers: Vec<_> = (0..4).map(|number| folder.path().join(number.to_string())).collect();
@@ -41,7 +41,7 @@ async fn a_killed_process_loses_no_job_and_each_runs_again_alone() {
     assert_eq!(rig.first().await.messages.len(), 4, "they ran in company");
 }
 
-/// Runs a job that takes its process down with three that don't; answers how the processes died.
+/// Runs a job that crashes its process together with three that don't. Returns how the processes died.
 async fn with_culprit(culprit: Value) -> (Rig, JobId) {
     let mut rig = Box::pin(Rig::acting(TIME)).await;
     let innocent = json!({ "name": "act", "payload": { "do": "work", "ms": 100 } });

@@ -69,7 +69,7 @@ async fn a_wrong_setting_ends_the_worker_with_what_is_wrong_before_any_invocatio
     assert!(log.contains(wrong), "{log}");
 }
 
-/// An endpoint that takes requests and never answers; it keeps what came.
+/// An endpoint that accepts requests and never answers. It keeps the requests.
 async fn silent_endpoint() -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -31,7 +31,7 @@ fn test_worker() -> PathBuf {
     env!("CARGO_BIN_EXE_test_worker").into()
 }
 
-/// One invocation that came to its end.
+/// A finished invocation.
 #[derive(Clone, Debug)]
 struct Invoked {
     messages: Vec<String>,
@@ -40,14 +40,14 @@ struct Invoked {
 }
 
 impl Invoked {
-    /// The message ids that the answer names as failed.
+    /// The message ids that the response reports as failed.
     fn failures(&self) -> Vec<String> {
         let entries = self.answer.as_ref().unwrap()["batchItemFailures"].as_array().unwrap();
         entries.iter().map(|entry| entry["itemIdentifier"].as_str().unwrap().to_owned()).collect()
     }
 }
 
-/// A stack without a worker of its own, and a function that one of its queues feeds.
+/// A stack without its own worker, and a function that one of its queues feeds.
 struct Rig {
     stack: Stack,
     manager: JobManager,
@@ -70,8 +70,8 @@ impl Rig {
         Self { stack, manager, sqs, queue, url, lambda, invoked: Arc::default(), polling: None }
     }
 
-    /// One for the worker whose jobs do as they are told, in a function with this timeout. Each job may take
-    /// half a second less than could ever fit.
+    /// A stack with the test worker, in a function with this timeout. Each job's timeout may be 0.5 s below the
+    /// maximum.
     async fn acting(function_timeout: Duration) -> Self {
         let millis = |time: Duration| time.as_millis().to_string();
         let rig = Self::new("lambda-jobs-normal", |endpoint| {
@@ -81,14 +81,14 @@ impl Rig {
                 .with("LAMBDA_JOBS_TIMEOUT_MS", &millis(function_timeout.saturating_sub(slack)))
         })
         .await;
-        // No longer than a test needs: a message whose function died comes back when this has passed.
+        // No longer than a test needs: a message whose function died reappears after this time.
         let visibility = (function_timeout + Duration::from_secs(1)).as_secs().to_string();
         let set = rig.sqs.set_queue_attributes().queue_url(&rig.url);
         set.attributes(QueueAttributeName::VisibilityTimeout, visibility).send().await.unwrap();
         rig
     }
 
-    /// Sends messages in one call; answers the ids of their jobs, which are the messages' own.
+    /// Sends messages in one call. Returns the ids of their jobs, which are the message ids.
     async fn send(&self, bodies: &[Value]) -> Vec<JobId> {
         let entries = bodies.iter().enumerate().map(|(at, body)| {
             let entry = SendMessageBatchRequestEntry::builder().id(at.to_string());
@@ -102,13 +102,13 @@ impl Rig {
         sent.iter().map(|entry| entry.message_id().parse().unwrap()).collect()
     }
 
-    /// Sends jobs that do this.
+    /// Sends jobs with these actions.
     async fn act(&self, acts: &[Value]) -> Vec<JobId> {
         let bodies: Vec<Value> = acts.iter().map(|act| json!({ "name": "act", "payload": act })).collect();
         self.send(&bodies).await
     }
 
-    /// Begins to feed the function, which has so much time for each invocation.
+    /// Starts to feed the function, which has this long for each invocation.
     fn feed(&mut self, time: Duration) {
         let mapping = EventSourceMapping {
             client: self.sqs.clone(),

@@ -1,4 +1,4 @@
-//! The dispatcher: invoked each minute, one at a time, with the settings of the worker.
+//! The dispatcher: invoked each minute, one at a time, with the worker's settings.
 
 use lambda_jobs_core::schedule::eventbridge::RuleExpression;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn it_is_woken_each_minute_by_a_rule_that_alone_may_invoke_it() {
     assert_eq!(logical_id(&permission["SourceArn"]), "DispatcherRule");
 }
 
-/// What one misses, the next does; two at once or one that comes late would only be in the way.
+/// The next tick does what one misses. A concurrent or late tick would only get in the way.
 #[test]
 fn it_never_runs_twice_at_once_nor_late() {
     let template = Template::read();

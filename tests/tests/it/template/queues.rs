@@ -23,7 +23,7 @@ fn there_is_a_queue_and_a_dead_letter_queue_for_every_name_that_the_worker_knows
     let names = Settings::default().queues;
     let mut expected: BTreeSet<String> =
         Queue::ALL.into_iter().flat_map(|queue| [names.queue(queue), names.dead_letters(queue)]).collect();
-    // What rules can't send; no worker looks there.
+    // Messages that rules can't send. No worker reads this queue.
     expected.insert("lambda-jobs-rules-dlq".to_owned());
     let queues = template.resources("AWS::SQS::Queue");
     let found: BTreeSet<String> = queues.values().map(|properties| plain(&properties["QueueName"])).collect();
@@ -58,7 +58,7 @@ fn each_queue_has_its_own_dead_letter_queue_and_is_the_only_one_to_use_it() {
     }
 }
 
-/// Six times the function's timeout, as Lambda asks, and the batch window, which hides messages too.
+/// Six times the function's timeout, as Lambda recommends, plus the batch window, which also hides messages.
 #[test]
 fn messages_stay_hidden_long_enough_for_every_timeout_and_batch_window_that_can_be_chosen() {
     let template = Template::read();

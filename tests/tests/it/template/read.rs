@@ -7,7 +7,7 @@ use serde_json::Value;
 
 pub(crate) use template::plain;
 
-/// The template, read.
+/// The parsed template.
 pub(crate) struct Template(Reader);
 
 impl Template {
@@ -23,12 +23,12 @@ impl Template {
         present(self.0.resource(id), "resource", id)
     }
 
-    /// The properties of a resource, with the parameters at their defaults.
+    /// The properties of a resource, with default parameters.
     pub(crate) fn properties(&self, id: &str) -> Value {
         self.resolved(&self.resource(id)["Properties"])
     }
 
-    /// The resources of a type: their logical ids and their properties, with the parameters at their defaults.
+    /// The resources of a type: their logical ids and properties, with default parameters.
     pub(crate) fn resources(&self, kind: &str) -> BTreeMap<&str, Value> {
         self.0.resources(kind)
     }
@@ -37,7 +37,7 @@ impl Template {
         present(self.0.section(name), "section", name)
     }
 
-    /// A value as it is when every parameter has its default.
+    /// A value with default parameters.
     pub(crate) fn resolved(&self, value: &Value) -> Value {
         self.0.resolved(value)
     }

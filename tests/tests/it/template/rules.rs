@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::read::{Template, logical_id};
 
 const KIND: &str = "AWS::Events::Rule";
-/// Schedule, job, payload, and how often it fires in a day, from which time on.
+/// Schedule, job, payload, firings per day, and the first one.
 const EXPECTED: [(&str, &str, &str, usize, &str); 7] = [
     ("overdue-notifications", "notification-job", r#"{"type":"overdue"}"#, 48, "00:00"),
     ("upcoming-notifications", "notification-job", r#"{"type":"upcoming"}"#, 4, "00:00"),
@@ -36,7 +36,7 @@ fn rules() -> BTreeMap<String, Rule> {
     rules.into_iter().map(short).collect()
 }
 
-/// The rules that enqueue: their logical ids and properties, as they are written.
+/// The rules that enqueue: their logical ids and raw properties.
 fn written(template: &Template) -> BTreeMap<&str, &Value> {
     let all = template.resources(KIND).into_keys().filter(|id| *id != "DispatcherRule");
     all.map(|id| (id, &template.resource(id)["Properties"])).collect()
@@ -95,7 +95,7 @@ fn each_has_a_parameter_for_its_schedule_and_one_to_switch_it_off() {
         assert_eq!(properties["State"], json!({ "Ref": format!("{name}State") }));
         let state = template.parameter(&format!("{name}State"));
         assert_eq!(state["AllowedValues"], json!(["ENABLED", "DISABLED"]), "{id}");
-        // A firing is known by its minute, so it must be at a minute that does not depend on when the rule was made.
+        // The test identifies a firing by its minute, so the minute must not depend on the rule's creation.
         let schedule = template.parameter(&format!("{name}Schedule"));
         assert_eq!(schedule["AllowedPattern"], r"cron\(.+\)", "{id}");
         RuleExpression::parse(schedule["Default"].as_str().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! The tables: those of the local stack, and safe.
+//! The tables: equal to the local stack's, and protected.
 
 use aws_sdk_dynamodb::types::TableDescription;
 use lambda_jobs_infra::Settings;
@@ -9,7 +9,7 @@ use super::read::Template;
 
 const TABLE: &str = "AWS::DynamoDB::Table";
 
-/// A table that exists, in the words of the template.
+/// An existing table, in the template's words.
 fn in_words(table: &TableDescription) -> Value {
     let keys = |schema: &[aws_sdk_dynamodb::types::KeySchemaElement]| -> Value {
         let part = |part: &aws_sdk_dynamodb::types::KeySchemaElement| json!({ "AttributeName": part.attribute_name(), "KeyType": part.key_type().as_str() });

@@ -1,4 +1,4 @@
-//! The worker: fed by every queue, with the settings that it has elsewhere.
+//! The worker: every queue feeds it, and its settings agree with the rest of the template.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +42,7 @@ fn every_value_that_a_parameter_allows_is_one_that_the_worker_takes() {
         let tried: Vec<Value> = allowed.into_iter().chain(limits).collect();
         assert!(!numbers || tried.len() >= 2, "{name} has no limits");
         for value in tried {
-            // A job's timeout depends on the function's; this leaves room for either.
+            // A job's timeout depends on the function's. This leaves room for either.
             let read = Settings::read(|asked| match asked {
                 asked if asked == variable => Some(plain(&value)),
                 "LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS" => Some("900".to_owned()),
@@ -109,7 +109,7 @@ fn it_is_a_binary_of_the_project_and_built_where_the_page_says() {
     let binary = plain(&metadata["BuildProperties"]["Binary"]);
     let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     assert!(project.join(format!("functions/src/bin/{binary}.rs")).exists(), "there is no binary {binary}");
-    // The sed of docs/deploy.md looks for the code of a binary in the lines from its name on.
+    // The sed command in docs/deploy.md finds a binary's `CodeUri` in the lines after its name.
     let text = std::fs::read_to_string(project.join("template.yaml")).unwrap();
     for binary in [binary.as_str(), "dispatcher"] {
         let mut below = text.lines().skip_while(|line| !line.contains(&format!("Binary: {binary}")));

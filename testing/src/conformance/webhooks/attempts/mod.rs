@@ -83,7 +83,7 @@ async fn attempts_are_kept_in_their_order(stores: &Stores<'_>, fixture: &Fixture
     ];
     let start = fixture.now();
     let mut expected = Vec::new();
-    // Whole seconds and fractions have the order of time, not of text.
+    // Whole seconds and fractions sort by time, not as text.
     for (at, nanos) in
         [0, 1, 500_000_000, 1_000_000_000, 1_050_000_000, 1_500_000_000].into_iter().enumerate()
     {

@@ -1,4 +1,4 @@
-//! Attempts that are recorded together.
+//! Attempts recorded in one call.
 
 use crate::conformance::Fixture;
 use crate::conformance::fixture::ok;
@@ -7,7 +7,7 @@ use lambda_jobs_core::families::webhook::ports::{
     AttemptOutcome, DeliveryAttempt, DeliveryStatus, EndedAttempt, WebhookDelivery,
 };
 
-/// More than any call of a service writes.
+/// More attempts than any service writes in one call.
 const MANY_WRITTEN: usize = 27;
 
 pub(super) async fn cases(stores: &Stores<'_>, fixture: &Fixture) {

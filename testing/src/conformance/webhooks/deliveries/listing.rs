@@ -1,4 +1,4 @@
-//! Lists of deliveries.
+//! Listing deliveries.
 
 use crate::conformance::Fixture;
 use crate::conformance::fixture::ok;
@@ -10,7 +10,7 @@ pub(super) async fn cases(stores: &Stores<'_>, fixture: &Fixture) {
     more_than_a_page_is_found_once(stores, fixture).await;
 }
 
-/// All that a query finds, by id, in pages of its size.
+/// All results of a query by id, fetched page by page.
 async fn all(stores: &Stores<'_>, query: &DeliveryQuery) -> Vec<WebhookDelivery> {
     let case = "deliveries come in pages";
     let (mut query, mut found) = (query.clone(), Vec::new());
@@ -26,7 +26,7 @@ async fn all(stores: &Stores<'_>, query: &DeliveryQuery) -> Vec<WebhookDelivery>
     }
 }
 
-/// Deliveries to each of these endpoints, two of each status, by id; some were tried.
+/// Deliveries by id: two of each status for each of these endpoints, some of them attempted.
 async fn put(stores: &Stores<'_>, fixture: &Fixture, endpoints: &[Option<String>]) -> Vec<WebhookDelivery> {
     let case = "deliveries are put";
     let mut all = Vec::new();
@@ -63,7 +63,7 @@ async fn deliveries_are_found_by_endpoint_and_status(stores: &Stores<'_>, fixtur
             let look = async || {
                 let mut found = all(stores, &query).await;
                 assert!(found.iter().all(|one| query.asks_for(one)), "{case}: no others, with {query:?}");
-                // Others may have put some too.
+                // Other tests may have stored some too.
                 found.retain(|one| query.endpoint.is_some() || put.iter().any(|mine| mine.id == one.id));
                 found
             };

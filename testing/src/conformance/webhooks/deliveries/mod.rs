@@ -9,7 +9,7 @@ mod listing;
 mod replays;
 mod slices;
 
-/// Runs every case. The store of attempts must record them.
+/// Runs every case. The store of attempts must record attempts at these deliveries.
 pub async fn suite(stores: &Stores<'_>, fixture: &Fixture) {
     what_is_put_is_read(stores, fixture).await;
     nothing_is_overwritten(stores, fixture).await;

@@ -1,4 +1,4 @@
-//! Deliveries that are replayed.
+//! Replaying deliveries.
 
 use chrono::TimeDelta;
 

@@ -1,11 +1,11 @@
-//! Deliveries that are written and read together.
+//! Deliveries written and read in one call.
 
 use crate::conformance::Fixture;
 use crate::conformance::fixture::ok;
 use crate::conformance::webhooks::{Stores, delivery};
 use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
 
-/// More than any call of a service reads, and more than four calls write.
+/// More deliveries than any service reads in one call, and more than it writes in four.
 const MANY: usize = 102;
 
 pub(super) async fn cases(stores: &Stores<'_>, fixture: &Fixture) {

@@ -1,4 +1,4 @@
-//! A copy of the core that is there to be broken.
+//! A copy of the core, which mutants break.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,10 +8,10 @@ use std::{fs, io};
 use super::Fate;
 use super::constants::Sources;
 
-/// The crates that are copied, each with its folder of that name: the core, and the simulator.
+/// The crates to copy, each in the folder of that name: the core and the simulator.
 const CRATES: [&str; 2] = ["core", "testing"];
 
-/// The crate beside them, which runs the histories.
+/// The additional crate that runs the histories.
 const MANIFEST: &str = r#"[package]
 name = "histories"
 version = "0.0.0"
@@ -22,7 +22,7 @@ lambda-jobs-core = { path = "../core" }
 lambda-jobs-testing = { path = "../testing" }
 "#;
 
-/// Takes the number of a mutant, how many seeds, and how many seconds it may take.
+/// Arguments: the number of a mutant, the number of seeds, and a time limit in seconds.
 const MAIN: &str = r#"use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -50,34 +50,34 @@ fn main() {
 }
 "#;
 
-/// Stands in the copied core as its module `mutant`.
+/// The copied core's module `mutant`.
 const SWITCH: &str = r"//! The switch that all mutants stand behind.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 static ON: AtomicU32 = AtomicU32::new(0);
 
-/// Breaks the code in this way, or in none with 0.
+/// Switches this mutant on, or none with 0.
 pub fn switch_on(mutant: u32) {
     ON.store(mutant, Ordering::Relaxed);
 }
 
-/// Whether the code is broken in this way.
+/// Whether this mutant is on.
 #[must_use]
 pub fn is(mutant: u32) -> bool {
     ON.load(Ordering::Relaxed) == mutant
 }
 ";
 
-/// Quick to build once, and quick enough to run.
+/// A profile that compiles fast and runs fast enough.
 const PROFILE: &str = "\n[profile.dev]\ndebug = false\nincremental = false\nopt-level = 1\n";
 
-/// Where that copy is.
+/// The folder of the copy.
 pub(super) struct Bench {
     folder: PathBuf,
 }
 
-/// What was wrong with what was to be built.
+/// Why a build failed.
 pub(super) struct BuildError {
     pub(super) text: String,
     /// The file, line and column of each error.
@@ -85,7 +85,7 @@ pub(super) struct BuildError {
 }
 
 impl Bench {
-    /// Makes a workspace of its own beside the build of the one at `root`.
+    /// Makes its own workspace next to the build of the workspace at `root`.
     pub(super) fn set_up(root: &Path) -> io::Result<Self> {
         let bench = Self { folder: root.join("target/mutants") };
         for name in CRATES {
@@ -126,7 +126,7 @@ impl Bench {
         let build = Command::new(cargo)
             .args(["build", "--quiet", "--message-format", "short", "--package", "histories"])
             .env("CARGO_TARGET_DIR", self.folder.join("target"))
-            // Broken code leaves things unused, and constants' names are no functions' names.
+            // Broken code leaves items unused, and constants that became functions have names in upper case.
             .env("RUSTFLAGS", "--cap-lints=allow")
             .current_dir(&self.folder)
             .output()?;
@@ -137,7 +137,7 @@ impl Bench {
         Ok(Err(BuildError { places: text.lines().filter_map(place_of_error).collect(), text }))
     }
 
-    /// Runs the histories of so many seeds with one mutant switched on, or with none for 0.
+    /// Runs this many histories with one mutant on, or with none for 0.
     pub(super) fn run(&self, mutant: usize, seeds: u64, limit: Duration) -> io::Result<Fate> {
         let told = Command::new(self.folder.join("target/debug/histories"))
             .args([mutant.to_string(), seeds.to_string(), limit.as_secs().to_string()])
@@ -152,7 +152,7 @@ impl Bench {
     }
 }
 
-/// The sources of the crates in the workspace at `root`, by their paths from there.
+/// The sources of the crates in the workspace at `root`, by their paths relative to it.
 pub(super) fn sources(root: &Path) -> io::Result<Sources> {
     let mut sources = Sources::new();
     for name in CRATES {

@@ -1,10 +1,10 @@
-//! Lets constants depend on a switch.
+//! Makes constants depend on a switch.
 //!
-//! A switch is read at run time, so a constant can't read one. It becomes a function, with a call wherever it was
-//! named, and a `const fn` becomes an ordinary one. So does everything constant that depends on them.
+//! A switch is read at run time, so a constant can't read one. The constant becomes a function, with a call at each
+//! use, and a `const fn` becomes an ordinary function. So does every constant item that depends on them.
 //!
-//! Names are not resolved as the compiler does it, but by their path and file. A wrong guess can't go unnoticed: the
-//! copy does not compile, and the mutant gets a build of its own.
+//! Names are resolved by their path and file, not as the compiler does it. A wrong guess can't go unnoticed: the copy
+//! does not compile, and the mutant gets its own build.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::items::{Item, Token, impls, items, owner, tokens};
 
-/// Source texts by their paths.
+/// Source texts by path.
 pub(super) type Sources = BTreeMap<PathBuf, String>;
 
 struct File<'a> {
@@ -22,10 +22,10 @@ struct File<'a> {
     impls: Vec<(Range<usize>, String)>,
 }
 
-/// An item of a file, by their places.
+/// An item, as the indexes of its file and its place in it.
 type Place = (usize, usize);
 
-/// Makes functions of all constants that depend on a switch.
+/// Turns every constant that depends on a switch into a function.
 pub(super) fn soften(sources: &Sources) -> Sources {
     let files: Vec<File<'_>> = sources
         .iter()
@@ -41,7 +41,7 @@ pub(super) fn soften(sources: &Sources) -> Sources {
     sources.iter().enumerate().map(soften).collect()
 }
 
-/// What reads a switch, itself or through others.
+/// The items that read a switch, directly or through others.
 fn dependent(files: &[File<'_>]) -> Vec<Place> {
     let mut soft: Vec<Place> = Vec::new();
     loop {
@@ -71,7 +71,7 @@ fn names_any(files: &[File<'_>], soft: &[Place], file: usize, at: usize) -> bool
     files[file].tokens[at].word().is_some() && soft.iter().any(|place| names(files, *place, file, at))
 }
 
-/// Whether that token names the item.
+/// Whether this token refers to the item.
 fn names(files: &[File<'_>], (home, place): Place, file: usize, at: usize) -> bool {
     let (item, here) = (&files[home].items[place], &files[file]);
     if !here.tokens[at].is_word(&item.name) {
@@ -94,7 +94,7 @@ fn names(files: &[File<'_>], (home, place): Place, file: usize, at: usize) -> bo
     }
 }
 
-/// Whether a name is one of a type, by its first letter, or because it is a number's.
+/// Whether a name is a type's: it starts in upper case, or is a number type.
 fn is_type(name: &str) -> bool {
     let is_number = |kind: char| {
         name.strip_prefix(kind)
@@ -103,7 +103,7 @@ fn is_type(name: &str) -> bool {
     name.starts_with(char::is_uppercase) || ['f', 'i', 'u'].into_iter().any(is_number)
 }
 
-/// Whether another file may mean the constant by its name.
+/// Whether another file may refer to the constant by its bare name.
 fn is_seen(home: &File<'_>, item: &Item, from: &File<'_>) -> bool {
     let has_own = from.items.iter().any(|own| own.owner.is_none() && own.name == item.name);
     let is_module = home.path.file_stem().is_some_and(|stem| stem == "mod" || stem == "lib");
@@ -139,7 +139,7 @@ fn edits(files: &[File<'_>], soft: &[Place], file: usize) -> Edits {
     edits
 }
 
-/// The places of all words but those that are imported or defined.
+/// The places of all words, except in imports and definitions.
 fn uses(tokens: &[Token]) -> Vec<usize> {
     let mut uses = Vec::new();
     let mut is_import = false;

@@ -1,11 +1,11 @@
-//! The functions and constants of a source text, and where in it they stand.
+//! The functions and constants of a source text, and their positions.
 
 use std::ops::Range;
 use std::str::FromStr;
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-/// A token of the text. Comments and the insides of literals are none.
+/// A token of the text. Comments and the contents of literals are not tokens.
 pub(super) struct Token {
     kind: Kind,
     pub(super) at: Range<usize>,
@@ -15,7 +15,7 @@ pub(super) struct Token {
 enum Kind {
     Word(String),
     Sign(char),
-    /// Begins a group; where among the tokens it ends.
+    /// Starts a group; holds the index of the token that ends it.
     Open(char, usize),
     Close,
     Literal,
@@ -39,7 +39,7 @@ impl Token {
     }
 }
 
-/// The tokens of a text, or nothing where it is no Rust.
+/// The tokens of a text, or `None` if it is not Rust.
 pub(super) fn tokens(text: &str) -> Option<Vec<Token>> {
     let mut all = Vec::new();
     flatten(TokenStream::from_str(text).ok()?, &mut all);
@@ -80,20 +80,20 @@ fn flatten_group(group: &Group, all: &mut Vec<Token>) {
 /// A function with a body, or a constant with a value.
 pub(super) struct Item {
     pub(super) name: String,
-    /// The type in whose `impl` it stands.
+    /// The type whose `impl` contains it.
     pub(super) owner: Option<String>,
     pub(super) is_public: bool,
-    /// Where it says `const`.
+    /// The position of `const`.
     pub(super) constant: Option<Range<usize>>,
-    /// What a constant is besides its value.
+    /// The other parts of a constant.
     pub(super) declared: Option<Declared>,
     /// The body with its braces, or the value.
     pub(super) body: Range<usize>,
-    /// The same, among the tokens.
+    /// The same as token indexes.
     pub(super) tokens: Range<usize>,
 }
 
-/// Where the parts of `const NAME: TYPE = VALUE;` stand.
+/// The positions of the parts of `const NAME: TYPE = VALUE;`.
 pub(super) struct Declared {
     /// The colon.
     pub(super) colon: Range<usize>,
@@ -103,7 +103,7 @@ pub(super) struct Declared {
     pub(super) end: Range<usize>,
 }
 
-/// The items of a text in their order, without those inside of functions.
+/// The items of a text in order, except those inside functions.
 pub(super) fn items(tokens: &[Token]) -> Vec<Item> {
     let impls = impls(tokens);
     let mut found = Vec::new();
@@ -121,18 +121,18 @@ pub(super) fn items(tokens: &[Token]) -> Vec<Item> {
     found
 }
 
-/// Where among the tokens the `impl` blocks stand, and for which types they are.
+/// The `impl` blocks, as token ranges, with their types.
 pub(super) fn impls(tokens: &[Token]) -> Vec<(Range<usize>, String)> {
     let words = tokens.iter().enumerate().filter(|(_, token)| token.is_word("impl"));
     words.filter_map(|(at, _)| implemented(tokens, at)).collect()
 }
 
-/// The type in whose `impl` the token stands.
+/// The type whose `impl` contains the token.
 pub(super) fn owner(impls: &[(Range<usize>, String)], at: usize) -> Option<&str> {
     impls.iter().find(|(block, _)| block.contains(&at)).map(|(_, owner)| owner.as_str())
 }
 
-/// The first token from there on, beside groups and not in them, of which this is true.
+/// The first token at or after an index, outside nested groups, that satisfies a condition.
 fn beside(tokens: &[Token], from: usize, is_it: impl Fn(&Token) -> bool) -> Option<usize> {
     let mut next = from;
     loop {
@@ -171,7 +171,7 @@ fn function(tokens: &[Token], at: usize) -> Option<Item> {
 fn constant(tokens: &[Token], at: usize) -> Option<Item> {
     let name = tokens.get(at + 1)?.word()?.to_owned();
     let colon = tokens.get(at + 2).filter(|token| token.is_sign(':'))?;
-    // A parameter of something generic looks the same, and ends with neither.
+    // A generic parameter looks the same, but ends with neither.
     let equals = beside(tokens, at, |token| token.is_sign('=') || token.opens('{'))?;
     if !tokens[equals].is_sign('=') {
         return None;
@@ -179,7 +179,7 @@ fn constant(tokens: &[Token], at: usize) -> Option<Item> {
     let end = beside(tokens, equals, |token| token.is_sign(';'))?;
     let is_public = match tokens[..at].last().map(|token| &token.kind) {
         Some(Kind::Word(word)) => word == "pub",
-        // `pub(crate)`; nothing else ends with a parenthesis in front of a constant.
+        // `pub(crate)`: nothing else before a constant ends with a parenthesis.
         Some(Kind::Close) => at >= 4 && tokens[at - 4].is_word("pub"),
         _ => false,
     };

@@ -1,11 +1,10 @@
-//! The ways in which the code is broken on purpose.
+//! The mutants: ways to break the code on purpose.
 //!
-//! Each replaces a piece of source text that occurs once. When code changes and a piece is no longer found, the
-//! mutant is to be rewritten, not dropped: it stands for a mistake that somebody may make.
-//! `simulate --mutants --check` names all whose piece is not found.
+//! Each replaces a piece of source text that occurs once. If code changes and a piece is no longer found, rewrite the
+//! mutant. Do not drop it: it stands for a plausible mistake. `simulate --mutants --check` names all mutants whose
+//! piece is not found.
 //!
-//! A change inside a function's body or a constant's value shares one build with the others. Any other change costs a
-//! build of its own.
+//! Changes inside a function's body or a constant's value share one build. Any other change costs its own build.
 
 use super::Mutant;
 

@@ -1,8 +1,8 @@
-//! Proof that the simulator can fail: the code is broken on purpose, in one way at a time, and must be caught.
+//! Proves that the simulator can fail: it must catch code that mutants break on purpose, one at a time.
 //!
-//! A copy of the core gets each broken piece beside the original, with a switch between them, and is built once. Then
-//! each mutant runs its histories in a process of its own, which switches it on. So the real code is broken, and has
-//! no hook for it. A mutant that allows no switch gets a build of its own.
+//! A copy of the core gets each broken piece next to the original, with a switch between them, and is built once. Then
+//! each mutant runs its histories in its own process, which switches it on. So mutants break the real code, which has
+//! no hook for them. A mutant that allows no switch gets its own build.
 
 mod bench;
 mod constants;
@@ -17,27 +17,27 @@ use std::path::Path;
 use list::MUTANTS;
 pub(crate) use trial::{Terms, try_all};
 
-/// One way in which the code is broken.
+/// One way to break the code.
 pub(crate) struct Mutant {
     pub(crate) name: &'static str,
-    /// Below `core/src`.
+    /// The path below `core/src`.
     pub(crate) file: &'static str,
-    /// Occurs once in the file.
+    /// The original text, which occurs once in the file.
     pub(crate) find: &'static str,
     pub(crate) replace: &'static str,
 }
 
-/// What became of one mutant.
+/// The outcome of one mutant.
 enum Fate {
-    /// A history broke a guarantee; this is what was said about it.
+    /// A history broke a guarantee, with this message.
     Caught(String),
-    /// No history broke anything.
+    /// No history broke a guarantee.
     Survived,
     /// Its text was not found, its build failed, or its histories did not end in time.
     Unfit(String),
 }
 
-/// Which mutants don't find their text in the core of the workspace at `root`.
+/// The mutants whose text is not in the core of the workspace at `root`.
 pub(crate) fn misplaced(root: &Path) -> Vec<String> {
     let problem = |mutant: &Mutant| {
         let why = match fs::read_to_string(root.join("core/src").join(mutant.file)) {
@@ -53,7 +53,7 @@ fn misfit(times: usize, mutant: &Mutant) -> String {
     format!("its text occurs {times} times in {}", mutant.file)
 }
 
-/// How many mutants there are.
+/// The number of mutants.
 pub(crate) const fn count() -> usize {
     MUTANTS.len()
 }

@@ -1,7 +1,7 @@
-//! Writes broken pieces beside the original, each behind a switch.
+//! Writes broken pieces next to the original, each behind a switch.
 //!
-//! The unit is a whole body of a function, or value of a constant. Each may be repeated, even if it returns early, moves
-//! its arguments or awaits. So pieces may overlap: each branch has its own.
+//! The unit is the whole body of a function or value of a constant. Such a unit can be repeated, even if it returns
+//! early, moves its arguments or awaits. So pieces may overlap, because each branch has its own copy.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::Mutant;
 use super::items::{Item, items, tokens};
 
-/// The least of a text that a mutant changes.
+/// The smallest part of a text that a mutant changes.
 struct Edit {
     at: Range<usize>,
     text: &'static str,
@@ -18,11 +18,11 @@ struct Edit {
 /// A file with its mutants behind switches.
 pub(super) struct Switched {
     pub(super) text: String,
-    /// The numbers of those that stand in no function and no constant.
+    /// The numbers of the mutants outside every function and constant.
     pub(super) left: Vec<usize>,
 }
 
-/// The text with one mutant in place of the original, or how often the mutant's text occurs.
+/// The text with one mutant in place of the original, or the number of times that the mutant's text occurs.
 pub(super) fn replace(text: &str, mutant: &Mutant) -> Result<String, usize> {
     match text.matches(mutant.find).count() {
         1 => Ok(text.replace(mutant.find, mutant.replace)),
@@ -30,7 +30,7 @@ pub(super) fn replace(text: &str, mutant: &Mutant) -> Result<String, usize> {
     }
 }
 
-/// Puts all mutants into the text, each under its number; each one's text must occur once.
+/// Puts all mutants into the text, each under its number. The text of each must occur once.
 pub(super) fn switch(text: &str, mutants: &[(usize, &Mutant)]) -> Switched {
     let items = tokens(text).map(|tokens| items(&tokens)).unwrap_or_default();
     let mut places = BTreeMap::new();
@@ -69,13 +69,13 @@ fn edit(text: &str, mutant: &Mutant) -> Option<Edit> {
     Some(Edit { at: begin..begin + find.len() - suffix, text: &replace[..replace.len() - suffix] })
 }
 
-/// Whether the change leaves the braces of the body as they are.
+/// Whether the change keeps the braces of the body balanced.
 fn is_inside(change: &Range<usize>, item: &Item) -> bool {
     let brace = usize::from(item.declared.is_none());
     item.body.start + brace <= change.start && change.end + brace <= item.body.end
 }
 
-/// The original, unless one of the mutants is switched on.
+/// Runs the original, unless one of the mutants is on.
 fn choice(text: &str, item: &Item, edits: &[(usize, Edit)]) -> String {
     let block = |inside: String| if item.declared.is_some() { format!("{{{inside}}}") } else { inside };
     let broken = |(number, Edit { at, text: new }): &(usize, Edit)| {
@@ -95,7 +95,7 @@ fn end(number: usize) -> String {
     format!("/* end of {number} */")
 }
 
-/// Which mutants may be at fault for what is wrong at this place of a text with switches.
+/// The mutants that may have caused an error at this position of a text with switches.
 pub(super) fn blamed(text: &str, place: usize, numbers: &[usize]) -> Vec<usize> {
     let branch = |number: usize| Some(text.find(&begin(number))?..text.find(&end(number))?);
     let holds = |number: &&usize| branch(**number).is_some_and(|branch| branch.contains(&place));

@@ -1,4 +1,4 @@
-//! Tries mutants: all that allow it in one build, and the others in builds of their own.
+//! Tries mutants: those that allow a switch in one build, and the others in builds of their own.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,20 @@ use super::bench::{Bench, BuildError, sources};
 use super::constants::{Sources, soften};
 use super::{Fate, MUTANTS, Mutant, misfit, schema};
 
-/// Stands for no mutant at all.
+/// The number that means no mutant.
 const NONE: usize = 0;
 
-/// What mutants have to survive.
+/// What a mutant must survive.
 pub(crate) struct Terms {
     pub(crate) seeds: u64,
-    /// How long a mutant's histories may take.
+    /// The time limit of a mutant's histories.
     pub(crate) limit: Duration,
     /// How many mutants run at once.
     pub(crate) threads: usize,
 }
 
-/// Tries every mutant of the core in the workspace at `root`; whether all were caught, and nothing else was.
+/// Tries every mutant of the core in the workspace at `root`. Returns whether all mutants were caught, and nothing else
+/// was.
 pub(crate) fn try_all(root: &Path, terms: Terms) -> io::Result<bool> {
     let begun = Instant::now();
     let mut trial = Trial {
@@ -51,7 +52,7 @@ struct Trial {
     sources: Sources,
     terms: Terms,
     caught: AtomicUsize,
-    /// Whether the code with all mutants switched off survived.
+    /// Returns whether the code survives with all mutants off.
     is_sound: AtomicBool,
     times: Times,
 }
@@ -80,7 +81,7 @@ impl Trial {
         Ok(())
     }
 
-    /// Builds these mutants behind switches; which are in that build, and which allow no switch.
+    /// Builds these mutants behind switches. Returns those in the build, and those that allow no switch.
     fn build_switched(&mut self, mut switched: Vec<usize>) -> io::Result<(Vec<usize>, Vec<usize>)> {
         let mut alone = Vec::new();
         loop {
@@ -97,7 +98,7 @@ impl Trial {
         }
     }
 
-    /// Builds one mutant in place of the original, and has it face the histories.
+    /// Builds one mutant in place of the original, and runs the histories against it.
     fn try_alone(&mut self, number: usize) -> io::Result<()> {
         let mutant = mutant(number);
         println!("alone     {} allows no switch and has a build of its own", mutant.name);
@@ -120,7 +121,7 @@ impl Trial {
         built
     }
 
-    /// Has each of these face the histories, in a process of its own.
+    /// Runs the histories against each of these mutants, in its own process.
     fn run_histories(&mut self, numbers: &[usize]) {
         let begun = Instant::now();
         let next = AtomicUsize::new(0);
@@ -140,7 +141,7 @@ impl Trial {
         self.times.running += begun.elapsed();
     }
 
-    /// Says what became of a mutant, and remembers it.
+    /// Prints the outcome of a mutant, and stores it.
     fn tell(&self, number: usize, fate: &Fate, time: Duration) {
         let (seeds, time) = (self.terms.seeds, time.as_secs());
         if number == NONE {
@@ -174,7 +175,7 @@ fn text_of<'a>(sources: &'a Sources, mutant: &Mutant) -> &'a str {
     sources.get(&path_of(mutant)).map_or("", String::as_str)
 }
 
-/// The sources with these mutants behind switches, and which of them allow none.
+/// The sources with these mutants behind switches, and the mutants that allow none.
 fn with_switches(sources: &Sources, numbers: &[usize]) -> (Sources, Vec<usize>) {
     let (mut switched, mut left) = (sources.clone(), Vec::new());
     for (path, text) in &mut switched {
@@ -187,9 +188,9 @@ fn with_switches(sources: &Sources, numbers: &[usize]) -> (Sources, Vec<usize>) 
     (soften(&switched), left)
 }
 
-/// Which of the mutants may be why these sources can't be built.
+/// The mutants that may have broken the build of these sources.
 ///
-/// An error far from every mutant comes from a constant that became a function. Then all such mutants are blamed.
+/// An error far from every mutant comes from a constant that became a function. Then all such mutants are suspects.
 fn blamed(sources: &Sources, error: &BuildError, numbers: &[usize]) -> Vec<usize> {
     let mut blamed = Vec::new();
     for (path, line, column) in &error.places {
