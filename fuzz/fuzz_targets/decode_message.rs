@@ -4,8 +4,8 @@
 #![no_main]
 
 use chrono::{DateTime, TimeDelta, Utc};
-use lambda_jobs_core::JobDefinition;
 use lambda_jobs_core::Invalid;
+use lambda_jobs_core::JobDefinition;
 use lambda_jobs_core::message::JobMessage;
 use libfuzzer_sys::fuzz_target;
 
