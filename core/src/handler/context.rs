@@ -21,84 +21,72 @@ pub struct JobContext {
 }
 
 struct Inner {
-    definition: JobDefinition,
-    attempt: u32,
-    max_attempts: u32,
-    deadline: DateTime<Utc>,
-    stop: StopSignal,
-    cancel: StopSignal,
+    attempt: Attempt,
     clock: Arc<dyn Clock>,
     calls: Calls,
     span: tracing::Span,
 }
 
+/// What the worker tells a handler about an attempt.
+pub(crate) struct Attempt {
+    pub(crate) definition: JobDefinition,
+    /// From 1.
+    pub(crate) number: u32,
+    pub(crate) max_attempts: u32,
+    pub(crate) deadline: DateTime<Utc>,
+    /// Raised when the worker stops.
+    pub(crate) stop: StopSignal,
+    /// Raised when the job is cancelled.
+    pub(crate) cancel: StopSignal,
+}
+
 impl JobContext {
-    pub(crate) fn new(
-        definition: JobDefinition,
-        attempt: u32,
-        max_attempts: u32,
-        deadline: DateTime<Utc>,
-        signals: (StopSignal, StopSignal),
-        clock: Arc<dyn Clock>,
-        calls: Calls,
-    ) -> Self {
-        let (stop, cancel) = signals;
-        let span = tracing::info_span!("job", job_id = %definition.id, job = %definition.spec.name, attempt);
-        Self {
-            inner: Arc::new(Inner {
-                definition,
-                attempt,
-                max_attempts,
-                deadline,
-                stop,
-                cancel,
-                clock,
-                calls,
-                span,
-            }),
-        }
+    pub(crate) fn new(attempt: Attempt, clock: Arc<dyn Clock>, calls: Calls) -> Self {
+        let Attempt { definition, number, .. } = &attempt;
+        let span = tracing::info_span!("job", job_id = %definition.id, job = %definition.spec.name, attempt = *number);
+        Self { inner: Arc::new(Inner { attempt, clock, calls, span }) }
     }
 
     /// The job's identity: stable over all attempts, so the right idempotency key for its effects.
     #[must_use]
     pub fn job_id(&self) -> &JobId {
-        &self.inner.definition.id
+        &self.inner.attempt.definition.id
     }
 
     /// The job as its caller defined it.
     #[must_use]
     pub fn definition(&self) -> &JobDefinition {
-        &self.inner.definition
+        &self.inner.attempt.definition
     }
 
     /// The number of this attempt, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        self.inner.attempt
+        self.inner.attempt.number
     }
 
     /// How many attempts the job has at most.
     #[must_use]
     pub fn max_attempts(&self) -> u32 {
-        self.inner.max_attempts
+        self.inner.attempt.max_attempts
     }
 
     /// Whether no attempt follows this one.
     #[must_use]
     pub fn is_last_attempt(&self) -> bool {
-        self.inner.attempt >= self.inner.max_attempts
+        self.inner.attempt.number >= self.inner.attempt.max_attempts
     }
 
     /// When this attempt is stopped.
     #[must_use]
     pub fn deadline(&self) -> DateTime<Utc> {
-        self.inner.deadline
+        self.inner.attempt.deadline
     }
 
     /// How long this attempt still has.
     #[must_use]
     pub fn time_left(&self) -> Duration {
-        (self.inner.deadline - self.inner.clock.now()).to_std().unwrap_or_default()
+        (self.inner.attempt.deadline - self.inner.clock.now()).to_std().unwrap_or_default()
     }
 
     /// The worker's clock.
@@ -123,12 +111,12 @@ impl JobContext {
     /// Whether the job was asked to stop, because its worker is shutting down.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.inner.stop.is_set()
+        self.inner.attempt.stop.is_set()
     }
 
     /// Completes when the job is asked to stop.
     pub async fn stopping(&self) {
-        self.inner.stop.wait().await;
+        self.inner.attempt.stop.wait().await;
     }
 
     /// Whether the job was cancelled while it runs. A worker finds out within about five seconds.
@@ -138,7 +126,7 @@ impl JobContext {
     /// It is never retried.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.inner.cancel.is_set()
+        self.inner.attempt.cancel.is_set()
     }
 
     /// Completes when the job is cancelled; [`is_cancelled`](Self::is_cancelled) says what that means.
@@ -157,7 +145,7 @@ impl JobContext {
     /// # async fn print(_pages: u32) -> Result<(), JobError> { Ok(()) }
     /// ```
     pub async fn cancelled(&self) {
-        self.inner.cancel.wait().await;
+        self.inner.attempt.cancel.wait().await;
     }
 
     pub(crate) fn calls(&self) -> &Calls {

@@ -21,6 +21,7 @@ use crate::retry::RetryPolicy;
 
 pub use calls::JobBreaker;
 pub(crate) use calls::{AttemptEnd, CallGuards, Calls};
+pub(crate) use context::Attempt;
 pub use context::{JobContext, StopSignal, Stopper};
 pub use error::JobError;
 pub use registry::{JobRegistry, RegisterError, UniqueKeyUnsupported};

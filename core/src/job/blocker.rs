@@ -52,8 +52,8 @@ impl TryFrom<String> for Blocker {
 }
 
 impl From<Blocker> for String {
-    fn from(obstacle: Blocker) -> Self {
-        obstacle.to_string()
+    fn from(blocker: Blocker) -> Self {
+        blocker.to_string()
     }
 }
 

@@ -193,7 +193,7 @@ impl JobQueue for MemoryQueue {
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), ServiceError>> {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
-        let bury = |letter: &DeadLetter| {
+        let dead_letter = |letter: &DeadLetter| {
             let message = &letter.message;
             let attributes = [(REASON, &letter.reason), (ORIGINAL_ID, &message.message_id)];
             let content = MessageContent {
@@ -208,7 +208,7 @@ impl JobQueue for MemoryQueue {
             let sent = sqs.send(&dead_letter_name(message.queue), request, now);
             sent.map(drop).map_err(|error| failed("dead-letter from", message.queue, error))
         };
-        letters.iter().map(bury).collect()
+        letters.iter().map(dead_letter).collect()
     }
 }
 

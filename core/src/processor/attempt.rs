@@ -15,7 +15,7 @@ use super::observed::{Observed, discard, panic_text};
 use super::outcome::{Outcome, Terms, conclude};
 use super::{Batch, JobProcessor};
 use crate::clock::BoxFuture;
-use crate::handler::{AttemptEnd, CallGuards, Calls, JobContext, JobError, StopSignal, Success};
+use crate::handler::{Attempt, AttemptEnd, CallGuards, Calls, JobContext, JobError, StopSignal, Success};
 use crate::job::{JobRecord, JobStatus};
 use crate::ports::Settlement;
 
@@ -84,15 +84,15 @@ impl Batch<'_> {
         };
         let probes = self.permits.take_probes(record.id());
         let calls = Calls::new(guards, AttemptEnd { lease_until, deadline }, probes);
-        JobContext::new(
-            job.definition().clone(),
-            record.attempt(),
-            job.handler.max_retries(job.definition()) + 1,
+        let attempt = Attempt {
+            definition: job.definition().clone(),
+            number: record.attempt(),
+            max_attempts: job.handler.max_retries(job.definition()) + 1,
             deadline,
-            (self.invocation.stop.clone(), cancel),
-            Arc::clone(clock),
-            calls,
-        )
+            stop: self.invocation.stop.clone(),
+            cancel,
+        };
+        JobContext::new(attempt, Arc::clone(clock), calls)
     }
 
     /// Polls the handler until it ends, panics, or is out of time.

@@ -98,9 +98,9 @@ fn explanations_are_as_ever() {
     let least = record(&json!({ "name": "poll" }));
     let needy = record(&json!({ "name": "poll", "breakers": ["mail"] }));
     let full = record(&full_message());
-    let by = |obstacle: &str| {
+    let by = |blocker: &str| {
         let until = now() + TimeDelta::seconds(30);
-        record(&json!({ "name": "poll" })).deferred(until, obstacle.parse().unwrap(), now())
+        record(&json!({ "name": "poll" })).deferred(until, blocker.parse().unwrap(), now())
     };
     let none = Control::default();
     let paused = none.pause(None, Some("deploy".parse().unwrap()), now());

@@ -273,11 +273,11 @@ impl Watch {
         if after.blocked.is_none() && after.status != JobStatus::Running {
             self.job(after.id()).blocked = None;
         }
-        let Some(obstacle) = after.blocked.as_ref().filter(|_| is_new) else { return };
+        let Some(blocker) = after.blocked.as_ref().filter(|_| is_new) else { return };
         self.protection.counts.deferrals += 1;
         self.check(invariants::g3_a_deferral_spends_no_attempt(before, after));
         self.check(invariants::g2_what_runs_is_not_deferred_by_others(via, before));
-        let dependency = match obstacle {
+        let dependency = match blocker {
             Blocker::Breaker(name) => {
                 self.lined_up(name.as_str(), after);
                 Outside::numbered(name.as_str())

@@ -60,7 +60,7 @@ async fn run(lacks_statements: bool) -> BTreeSet<Need> {
     for (id, status) in EXPECTED {
         reach(&stack, id, status).await;
     }
-    bury(&stack, 3).await;
+    dead_letter(&stack, 3).await;
     stopper.raise();
     polling.await.unwrap().unwrap();
     assert_eq!(endpoint.received().len(), 2);
@@ -220,7 +220,7 @@ async fn reach(stack: &Stack, id: &str, status: JobStatus) {
 }
 
 /// Waits until this many messages are in the dead-letter queue.
-async fn bury(stack: &Stack, count: usize) {
+async fn dead_letter(stack: &Stack, count: usize) {
     let manager = manager(stack);
     let buried = async || manager.dead_letters(Queue::Normal, 10).await.unwrap().len() == count;
     until(buried, &format!("{count} dead letters")).await;
