@@ -8,8 +8,8 @@
 //! A write carries the revision that the cache knows and a writer's number of its own. So a lost answer does no harm:
 //! the same write again finds out whether it took effect. A writer that was overtaken knows the later state.
 //!
-//! The owner decides what to write and how often, because breakers and limits differ there: a limit writes at once and
-//! reads only what overtook it, a breaker reads first.
+//! The owner decides what to write and how often, because breakers, limits and endpoints differ there: a limit writes
+//! at once and reads only what overtook it, a breaker reads first, and an endpoint is read with others of its batch.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -229,7 +229,7 @@ impl<T: CachedState> VersionedCache<T> {
     }
 
     /// Keeps a state, unless a later one is known and may be trusted.
-    fn keep(&self, state: T, began: Duration) {
+    pub(crate) fn keep(&self, state: T, began: Duration) {
         let mut entries = self.entries();
         if let Some(entry) = entries.get_mut(state.key())
             && state.revision() < entry.state.revision()
@@ -268,7 +268,8 @@ impl<T: CachedState> VersionedCache<T> {
         entries.insert(entry.state.key().clone(), entry);
     }
 
-    fn forget(&self, key: &T::Key) {
+    /// Drops a state that is there no more.
+    pub(crate) fn forget(&self, key: &T::Key) {
         self.entries().remove(key);
     }
 

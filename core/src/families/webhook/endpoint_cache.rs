@@ -4,52 +4,59 @@
 //! endpoint for a few seconds, and reads those that the jobs of a batch need together. It writes an endpoint only when
 //! its health changes, so an endpoint that always answers costs no write.
 
-use std::collections::HashMap;
 use std::future::ready;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::clock::{Clock, Entropy};
+use crate::clock::Clock;
 use crate::families::Ports;
 use crate::families::webhook::batcher::Batcher;
 use crate::families::webhook::endpoint::{Endpoint, EndpointId, HealthPolicy, HealthSignal};
 use crate::families::webhook::ports::unanswered;
-use crate::ports::{EventSink, JobEvent, ServiceError, VersionedOutcome, VersionedStore};
+use crate::ports::{EventSink, JobEvent, ServiceError, VersionedStore};
+use crate::protection::versioned_cache::{CacheTerms, CachedState, VersionedCache};
 
 /// The endpoints that a worker knows.
 pub(super) struct EndpointCache {
-    pub(super) store: Arc<dyn VersionedStore<Endpoint>>,
-    pub(super) events: Arc<dyn EventSink>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) entropy: Arc<dyn Entropy>,
+    cache: VersionedCache<Endpoint>,
+    reads: EndpointReads,
+    events: Arc<dyn EventSink>,
+    clock: Arc<dyn Clock>,
     pub(super) policy: HealthPolicy,
-    pub(super) known: Mutex<HashMap<String, (Endpoint, Duration)>>,
-    pub(super) reads: EndpointReads,
 }
 
-impl EndpointCache {
-    pub(super) fn new(ports: &Ports) -> Self {
-        let store = ports.webhooks.endpoints.clone();
-        Self {
-            events: ports.core.events.clone(),
-            clock: ports.core.clock.clone(),
-            entropy: ports.core.entropy.clone(),
-            policy: HealthPolicy::default(),
-            known: Mutex::default(),
-            reads: reads(&store),
-            store,
-        }
+/// How long an endpoint stays cached, and how many do. A write of its health is tried once.
+const CACHE: CacheTerms = CacheTerms { age: Duration::from_secs(5), capacity: 1_000, backoff_millis: 1 };
+
+impl CachedState for Endpoint {
+    type Key = EndpointId;
+    type Local = ();
+
+    fn key(&self) -> &EndpointId {
+        &self.id
     }
+
+    /// Nothing: somebody may make an absent endpoint at any moment, and its deliveries would be cancelled.
+    fn absent(_: &EndpointId, _: DateTime<Utc>) -> Option<Self> {
+        None
+    }
+
+    fn set_writer(&mut self, writer: u64) {
+        self.writer = writer;
+    }
+
+    fn local(_: Duration) {}
 }
 
 /// Reads of endpoints that are not cached, sent together.
-pub(super) type EndpointReads = Batcher<String, Result<Option<Endpoint>, ServiceError>>;
+type EndpointReads = Batcher<String, Result<Option<Endpoint>, ServiceError>>;
 
 /// Reads of endpoints from a store.
-pub(super) fn reads(store: &Arc<dyn VersionedStore<Endpoint>>) -> EndpointReads {
+fn reads(store: &Arc<dyn VersionedStore<Endpoint>>) -> EndpointReads {
     let store = Arc::clone(store);
     Batcher::new(move |ids: Vec<String>| {
         let store = Arc::clone(&store);
@@ -71,29 +78,33 @@ async fn load_one(
     Ok(store.load(std::slice::from_ref(id)).await?.pop().flatten())
 }
 
-/// How long an endpoint stays cached.
-const CACHE: Duration = Duration::from_secs(5);
-/// The most endpoints that are cached.
-const MOST_KNOWN: usize = 1_000;
-
 impl EndpointCache {
+    pub(super) fn new(ports: &Ports) -> Self {
+        let (store, core) = (ports.webhooks.endpoints.clone(), &ports.core);
+        Self {
+            reads: reads(&store),
+            cache: VersionedCache::new(store, core.clock.clone(), core.entropy.clone(), CACHE),
+            events: core.events.clone(),
+            clock: core.clock.clone(),
+            policy: HealthPolicy::default(),
+        }
+    }
+
     /// An endpoint; `None` if it does not exist.
     pub(super) async fn find(&self, id: &str) -> Result<Option<Endpoint>, ServiceError> {
-        let now = self.clock.monotonic();
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
-        if let Some((endpoint, read_at)) = known
-            && now.saturating_sub(read_at) < CACHE
-        {
+        // No endpoint can have another id, and a read of it could fail the reads that are sent with it.
+        let Ok(key) = id.parse::<EndpointId>() else { return Ok(None) };
+        if let Some(endpoint) = self.cache.fresh(&key).filter(exists) {
             return Ok(Some(endpoint));
         }
-        if id.parse::<EndpointId>().is_err() {
-            // No endpoint can have this id, and a read of it could fail the reads that are sent with it.
-            return Ok(None);
-        }
+        let began = self.clock.monotonic();
         let found = self.reads.join(id.to_owned(), || ready(())).answer().await;
         let found = found.unwrap_or_else(|| Err(unanswered("read an endpoint")))?;
-        let found = found.filter(|endpoint| endpoint.deleted_at.is_none());
-        self.keep(id, found.clone(), now);
+        let found = found.filter(exists);
+        match &found {
+            Some(endpoint) => self.cache.keep(endpoint.clone(), began),
+            None => self.cache.forget(&key),
+        }
         Ok(found)
     }
 
@@ -101,41 +112,25 @@ impl EndpointCache {
     pub(super) async fn note(&self, endpoint: &Endpoint, signal: HealthSignal) {
         let now = self.clock.now();
         let Some((mut next, event)) = endpoint.after(signal, self.policy, now) else { return };
-        next.writer = self.entropy.next_u64();
-        let began = self.clock.monotonic();
-        match self.store.save(std::slice::from_ref(&next)).await.pop() {
-            Some(Ok(VersionedOutcome::Saved)) => {
+        self.cache.sign(std::slice::from_mut(&mut next));
+        match self.cache.save(std::slice::from_ref(&next)).await.pop() {
+            Some(Ok(true)) => {
                 if let Some(kind) = event {
                     let data = json!({
                         "endpoint": next.id, "failingSince": next.failing_since, "reason": next.disabled,
                     });
                     self.events.publish(&[JobEvent { kind, job_id: None, timestamp: now, data }]).await;
                 }
-                self.keep(next.id.as_str(), Some(next.clone()), began);
-            }
-            Some(Ok(VersionedOutcome::Conflict(found))) => {
-                let found = found.map(|found| *found).filter(|endpoint| endpoint.deleted_at.is_none());
-                self.keep(endpoint.id.as_str(), found, began);
             }
             Some(Err(error)) => {
                 tracing::warn!(endpoint = %endpoint.id, error = &error as &dyn std::error::Error,
                     "can't write an endpoint's health");
             }
-            None => {}
+            Some(Ok(false)) | None => {}
         }
     }
+}
 
-    /// Caches an endpoint. An absent endpoint is not cached: somebody may make it at any moment, and its deliveries
-    /// would be cancelled.
-    fn keep(&self, id: &str, endpoint: Option<Endpoint>, read_at: Duration) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(endpoint) = endpoint else {
-            known.remove(id);
-            return;
-        };
-        if known.len() >= MOST_KNOWN {
-            known.clear();
-        }
-        known.insert(id.to_owned(), (endpoint, read_at));
-    }
+fn exists(endpoint: &Endpoint) -> bool {
+    endpoint.deleted_at.is_none()
 }
