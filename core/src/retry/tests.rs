@@ -77,8 +77,15 @@ proptest! {
                 prop_assert!(retries <= MAX_RETRIES && base <= cap);
                 prop_assert_eq!(policy.max_retries(), retries);
             }
-            Err(error) if error.field() == "max retries" => prop_assert!(retries > MAX_RETRIES),
-            Err(_) => prop_assert!(cap < base),
+            Err(error) if error.field() == "max retries" => {
+                prop_assert!(retries > MAX_RETRIES);
+                let expected = format!("max retries: expected at most {MAX_RETRIES}, got {retries}");
+                prop_assert_eq!(error.to_string(), expected);
+            }
+            Err(error) => {
+                prop_assert_eq!(error.field(), "retry delay cap");
+                prop_assert!(cap < base);
+            }
         }
     }
 
