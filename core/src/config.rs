@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::breaker::BreakerPolicy;
+use crate::control::DeployedSettings;
 use crate::invalid::Invalid;
 use crate::job::Retention;
 use crate::job::bounds::MAX_TIMEOUT;
@@ -24,6 +25,9 @@ pub struct JobConfig {
     pub function_timeout: Duration,
     /// How long the store keeps finished jobs; 15 days by default and at least.
     pub retention: Retention,
+    /// How many finished jobs a list shows at most, and how many keep payload, result and error over a cleanup; 1,000
+    /// by default.
+    pub max_job_history: usize,
     /// The policy of breakers without one of their own.
     pub breaker: BreakerPolicy,
 }
@@ -66,10 +70,28 @@ impl JobConfig {
         Ok(())
     }
 
+    /// What the callers of this deployment decide by.
+    #[must_use]
+    pub const fn deployed(&self) -> DeployedSettings {
+        DeployedSettings {
+            concurrency: self.concurrency,
+            max_retries: self.retry.max_retries(),
+            timeout: self.timeout,
+            function_timeout: self.function_timeout,
+            retention: self.retention,
+            max_job_history: self.max_job_history,
+        }
+    }
+
     /// The longest timeout that a job can have.
     #[must_use]
     pub const fn longest_timeout(&self) -> Duration {
-        self.function_timeout.saturating_sub(Self::START_MARGIN).saturating_sub(Self::SETTLE_MARGIN)
+        Self::longest_timeout_within(self.function_timeout)
+    }
+
+    /// The longest timeout that a job can have in a function with this timeout.
+    pub(crate) const fn longest_timeout_within(function_timeout: Duration) -> Duration {
+        function_timeout.saturating_sub(Self::START_MARGIN).saturating_sub(Self::SETTLE_MARGIN)
     }
 }
 
@@ -82,6 +104,7 @@ impl Default for JobConfig {
             timeout: Duration::from_secs(30),
             function_timeout: Duration::from_secs(90),
             retention: Retention::default(),
+            max_job_history: 1000,
             breaker: BreakerPolicy::default(),
         }
     }

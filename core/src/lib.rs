@@ -16,7 +16,7 @@
 //! | states | [`breaker`], [`bulkhead`], [`limit`], [`unique`]: pure states that the fleet shares |
 //! | contract | [`message`]: enqueue by sending an SQS message · [`schedule`]: cron, rates, zones · [`control`]: what is paused · [`retry`]: backoff |
 //! | jobs | [`job`]: ids, bounds, specs, records and every change of them · [`paging`]: lists page by page |
-//! | ground | [`sqs`]: the one model of SQS · [`clock`] · [`Invalid`]: the one error of invalid input · [`versioned`] |
+//! | ground | [`sqs`]: the one model of SQS · [`clock`] · [`Invalid`]: the one error of invalid input · `json`: reading JSON in place · [`versioned`] |
 //!
 //! There is no AWS crate here, no HTTP client, no runtime and no clock. Time and randomness come in through ports, so a
 //! run can be repeated from its seed. The crate `lambda-jobs-testing` has the conformance suites for adapters, and the
@@ -40,6 +40,7 @@ pub mod families;
 pub mod handler;
 mod invalid;
 pub mod job;
+mod json;
 pub mod limit;
 pub mod manager;
 pub mod memory;
@@ -63,8 +64,8 @@ pub use handler::{
 };
 pub use invalid::Invalid;
 pub use job::{
-    JobDefinition, JobExecution, JobId, JobRecord, JobResult, JobSpec, JobStatus, JobType, NewJob, Priority,
-    Queue, Retention, ScheduleId,
+    JobDefinition, JobExecution, JobId, JobRecord, JobResult, JobSpec, JobStatus, JobType, NewJob, Payload,
+    Priority, Queue, Retention, ScheduleId,
 };
 pub use manager::JobManager;
 pub use processor::JobProcessor;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::config::Credentials;
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use futures_util::stream::{self, BoxStream, StreamExt};
 use lambda_jobs_core::dispatcher::MappingReconciler;
 use lambda_jobs_core::{JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::Settings;
@@ -20,7 +22,7 @@ use lambda_jobs_infra::Adapters;
 
 /// The address of the local stack, unless `AWS_ENDPOINT_URL` sets another.
 pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4566";
-/// How often the pollers follow the control item.
+/// How often the pollers follow the control item, unless they are told of changes.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 /// How many invocations of one queue run at once.
 const CONCURRENCY: usize = 2;
@@ -50,7 +52,7 @@ pub(crate) async fn run_worker(
     let worker = Arc::new(Worker::new(settings, &adapters, OnBlocked::EndProcess, register)?);
     tracing::info!(endpoint, "not on Lambda: polling the local queues; stop with Ctrl-C");
     let (stopper, stop) = StopSignal::new();
-    let polling = poll(worker, adapters, stop);
+    let polling = poll(worker, adapters, looks(), stop);
     tokio::pin!(polling);
     tokio::select! {
         outcome = &mut polling => return outcome,
@@ -59,14 +61,33 @@ pub(crate) async fn run_worker(
     polling.await
 }
 
-/// Polls every queue for a worker until `stop` is raised and every running job has ended or was returned.
-pub async fn poll(worker: Arc<Worker>, adapters: Arc<Adapters>, stop: StopSignal) -> Result<(), WorkerError> {
+/// An item whenever it is time to look at the control item again, for a worker that nobody tells of changes.
+#[must_use]
+pub fn looks() -> BoxStream<'static, ()> {
+    let look = |()| async {
+        tokio::time::sleep(FOLLOW_EVERY).await;
+        Some(((), ()))
+    };
+    stream::unfold((), look).boxed()
+}
+
+/// Polls every queue for a worker until `stop` is raised and every running job has ended or was returned. The pollers
+/// follow the control item at each item of `changes`.
+pub async fn poll(
+    worker: Arc<Worker>,
+    adapters: Arc<Adapters>,
+    mut changes: BoxStream<'static, ()>,
+    stop: StopSignal,
+) -> Result<(), WorkerError> {
     let sources = Arc::new(LocalEventSources::default());
     let reconciler = {
         let core = &adapters.ports().core;
         MappingReconciler::new(core.control.clone(), sources.clone(), core.clock.clone())
     };
     let is_enabled = worker.settings().jobs.enabled;
+    worker.prepare().await;
+    // What was written so far, perhaps just now by this worker, is in the next read.
+    while let Some(Some(())) = changes.next().now_or_never() {}
     // Before the first poll, so that a paused stack starts no job.
     reconciler.reconcile_once(is_enabled).await;
     let mut mappings = Vec::with_capacity(Queue::ALL.len());
@@ -90,10 +111,10 @@ pub async fn poll(worker: Arc<Worker>, adapters: Arc<Adapters>, stop: StopSignal
         async move { mapping.run(invoke, stop).await }
     });
     let following = async {
-        while !stop.is_set() {
+        loop {
             tokio::select! {
-                () = tokio::time::sleep(FOLLOW_EVERY) => drop(reconciler.reconcile_once(is_enabled).await),
-                () = stop.wait() => {}
+                Some(()) = changes.next() => drop(reconciler.reconcile_once(is_enabled).await),
+                () = stop.wait() => break,
             }
         }
     };

@@ -7,24 +7,23 @@
 
 use std::collections::HashSet;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aws_sdk_sqs::config::Config;
+use aws_lambda_events::encodings::Base64Data;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::config::{self, Config, StalledStreamProtectionConfig};
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message, MessageAttributeValue,
     MessageSystemAttributeName,
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use lambda_jobs_core::StopSignal;
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 
 /// How long a receive waits for a message.
-const LONG_POLL_SECONDS: i32 = 10;
-/// How often the poller checks a switch that is off.
-const SWITCH_LOOK: Duration = Duration::from_millis(250);
+const LONG_POLL_SECONDS: i32 = 20;
 /// How long to wait after a failed receive.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
@@ -49,12 +48,12 @@ pub struct EventSourceMapping {
 
 /// Whether a queue is polled; clones are the same switch.
 #[derive(Clone, Debug)]
-pub struct Switch(Arc<AtomicBool>);
+pub struct Switch(watch::Sender<bool>);
 
 impl Default for Switch {
     /// A switch that is on.
     fn default() -> Self {
-        Self(Arc::new(AtomicBool::new(true)))
+        Self(watch::Sender::new(true))
     }
 }
 
@@ -62,12 +61,18 @@ impl Switch {
     /// Whether the queue is polled.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        *self.0.borrow()
     }
 
     /// Switches polling on or off.
     pub fn set(&self, on: bool) {
-        self.0.store(on, Ordering::Relaxed);
+        self.0.send_replace(on);
+    }
+
+    /// Completes once it is on.
+    async fn turned_on(&self) {
+        // The sender lives as long as this switch.
+        let _ = self.0.subscribe().wait_for(|on| *on).await;
     }
 }
 
@@ -79,41 +84,49 @@ impl EventSourceMapping {
         F: Fn(Value, DateTime<Utc>) -> Fut,
         Fut: Future<Output = Result<Value, String>>,
     {
-        let pollers = (0..self.concurrency.max(1)).map(|_| self.poll(&invoke, stop));
-        futures_util::future::join_all(pollers).await;
-    }
-
-    async fn poll<F, Fut>(&self, invoke: &F, stop: &StopSignal)
-    where
-        F: Fn(Value, DateTime<Utc>) -> Fut,
-        Fut: Future<Output = Result<Value, String>>,
-    {
+        let mut running = FuturesUnordered::new();
         while !stop.is_set() {
-            if !self.switch.is_on() {
-                tokio::select! {
-                    () = tokio::time::sleep(SWITCH_LOOK) => continue,
-                    () = stop.wait() => return,
-                }
+            if running.len() >= self.concurrency.max(1) {
+                running.next().await;
+                continue;
             }
-            let messages = tokio::select! {
-                messages = self.receive() => messages,
-                () = stop.wait() => return,
+            let turn = async {
+                self.switch.turned_on().await;
+                self.receive().await
+            };
+            tokio::pin!(turn);
+            let messages = loop {
+                tokio::select! {
+                    messages = &mut turn => break messages,
+                    Some(()) = running.next() => {}
+                    () = stop.wait() => break Vec::new(),
+                }
             };
             if messages.is_empty() {
                 continue;
             }
-            if !self.switch.is_on() {
+            if self.switch.is_on() {
+                running.push(self.process(messages, &invoke));
+            } else {
                 // The switch went off during the receive, so these messages must not start.
                 self.make_visible(&messages).await;
-                continue;
             }
-            let timeout = TimeDelta::from_std(self.function_timeout).unwrap_or(TimeDelta::MAX);
-            let answer = invoke(self.event(&messages), Utc::now() + timeout).await;
-            let ids: Vec<&str> = messages.iter().filter_map(Message::message_id).collect();
-            match answer.map_err(Unreadable::Failed).and_then(|answer| failed_items(&answer, &ids)) {
-                Ok(failed) => self.delete(&messages, &failed).await,
-                Err(why) => tracing::error!(queue = %self.queue_arn, "the whole batch failed: {why}"),
-            }
+        }
+        while running.next().await.is_some() {}
+    }
+
+    /// Calls the function with these messages, and deletes those that its answer does not list as failed.
+    async fn process<F, Fut>(&self, messages: Vec<Message>, invoke: &F)
+    where
+        F: Fn(Value, DateTime<Utc>) -> Fut,
+        Fut: Future<Output = Result<Value, String>>,
+    {
+        let timeout = TimeDelta::from_std(self.function_timeout).unwrap_or(TimeDelta::MAX);
+        let answer = invoke(self.event(&messages), Utc::now() + timeout).await;
+        let ids: Vec<&str> = messages.iter().filter_map(Message::message_id).collect();
+        match answer.map_err(Unreadable::Failed).and_then(|answer| failed_items(&answer, &ids)) {
+            Ok(failed) => self.delete(&messages, &failed).await,
+            Err(why) => tracing::error!(queue = %self.queue_arn, "the whole batch failed: {why}"),
         }
     }
 
@@ -127,8 +140,7 @@ impl EventSourceMapping {
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .message_attribute_names("All")
             .customize()
-            // A long poll takes longer than the timeouts of all other calls.
-            .config_override(Config::builder().timeout_config(long_poll_timeouts()))
+            .config_override(long_poll())
             .send()
             .await;
         match received {
@@ -205,9 +217,15 @@ impl EventSourceMapping {
     }
 }
 
-fn long_poll_timeouts() -> TimeoutConfig {
+/// A long poll takes longer than the timeouts of all other calls. It is silent meanwhile, so nothing is gained by the
+/// SDK's look at its throughput every 100 ms.
+fn long_poll() -> config::Builder {
     let patience = Duration::from_secs(2 * u64::from(LONG_POLL_SECONDS.unsigned_abs()));
-    TimeoutConfig::builder().operation_attempt_timeout(patience).operation_timeout(patience).build()
+    let timeouts =
+        TimeoutConfig::builder().operation_attempt_timeout(patience).operation_timeout(patience).build();
+    Config::builder()
+        .timeout_config(timeouts)
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
 fn system_attributes(message: &Message) -> Map<String, Value> {
@@ -223,7 +241,11 @@ fn message_attributes(message: &Message) -> Map<String, Value> {
 fn message_attribute(value: &MessageAttributeValue) -> Value {
     json!({
         "stringValue": value.string_value(),
-        "binaryValue": null,
+        "binaryValue": value.binary_value().map(|blob| {
+            let mut data = Base64Data::default();
+            data.0 = blob.as_ref().to_vec();
+            data
+        }),
         "stringListValues": [],
         "binaryListValues": [],
         "dataType": value.data_type(),

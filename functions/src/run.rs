@@ -1,9 +1,8 @@
 //! Running a worker: on Lambda, or elsewhere against the local stack.
 //!
 //! During INIT the worker reads the control item once, for at most 1 s. Credentials, TLS and the connection are then
-//! there before the first batch.
-
-use std::time::Duration;
+//! there before the first batch, which uses what was read. If the deployment's settings are not stored yet, the worker
+//! stores its own.
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use chrono::{DateTime, Utc};
@@ -14,9 +13,6 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use crate::watchdog::OnBlocked;
 use crate::worker::{Worker, WorkerError};
 use crate::{local, logging};
-
-/// How long INIT waits for the control item.
-const WARM_UP_LIMIT: Duration = Duration::from_secs(1);
 
 /// Runs a worker with the built-in job families and your own handlers. On Lambda it serves as long as the environment
 /// lives; elsewhere it polls the local stack until Ctrl-C.
@@ -40,21 +36,11 @@ async fn serve(
     let settings = Settings::from_env()?;
     let adapters = Adapters::new(lambda_jobs_infra::aws::shared_config().await, &settings);
     let worker = Worker::new(settings, &adapters, OnBlocked::EndProcess, register)?;
-    warm_up(&adapters).await;
+    // Lambda gives an environment a whole processor during INIT.
+    worker.prepare().await;
     let serve = async |event: LambdaEvent<SqsEvent>| {
         let deadline = DateTime::<Utc>::from(event.context.deadline());
         Ok::<_, std::convert::Infallible>(worker.handle(event.payload, deadline, StopSignal::never()).await)
     };
     lambda_runtime::run(service_fn(serve)).await.map_err(WorkerError::Runtime)
-}
-
-/// Makes one cheap call, so that the first batch need not wait for a connection. Lambda gives an environment a whole
-/// processor during INIT.
-async fn warm_up(adapters: &Adapters) {
-    if let Err(error) = adapters.dynamo().warm_up(WARM_UP_LIMIT).await {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "no answer during INIT; the first batch connects"
-        );
-    }
 }

@@ -1,10 +1,13 @@
 //! Translates Lambda's SQS event into core's messages, and core's report into Lambda's answer.
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{
+    BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute,
+};
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::Queue;
 use lambda_jobs_core::ports::ReceivedMessage;
 use lambda_jobs_core::processor::BatchReport;
+use lambda_jobs_core::sqs::{AttributeValue, MessageAttribute};
 
 /// The messages of an event. `queue_of` finds the queue by its real name. Leaves out a message from an unknown queue,
 /// or one without the fields of every SQS message. [`response`] then reports it as failed, so it stays in its queue.
@@ -26,12 +29,24 @@ fn message(record: SqsMessage, queue_of: &impl Fn(&str) -> Option<Queue>) -> Opt
     Some(ReceivedMessage {
         queue,
         receipt_handle: record.receipt_handle?,
-        body: record.body.unwrap_or_default(),
+        body: record.body.unwrap_or_default().into(),
         sent_at,
         receive_count: attribute("ApproximateReceiveCount").and_then(|text| text.parse().ok()).unwrap_or(1),
         group: attribute("MessageGroupId").map(str::to_owned),
+        trace_header: attribute("AWSTraceHeader").map(str::to_owned),
+        attributes: record.message_attributes.into_iter().filter_map(message_attribute).collect(),
         message_id: record.message_id?,
     })
+}
+
+/// A message attribute, unless it has no value that SQS would take.
+fn message_attribute((name, attribute): (String, SqsMessageAttribute)) -> Option<(String, MessageAttribute)> {
+    let value = match (attribute.string_value, attribute.binary_value) {
+        (Some(text), _) => AttributeValue::Text(text),
+        (None, Some(bytes)) => AttributeValue::Binary(bytes.0),
+        (None, None) => return None,
+    };
+    Some((name, MessageAttribute { data_type: attribute.data_type?, value }))
 }
 
 /// Lambda's answer for a batch with these `ids`: a failure for each message that the report does not ack, including
@@ -77,5 +92,22 @@ mod tests {
         let failed: Vec<_> =
             answer.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
         assert_eq!(failed, ["b"]);
+    }
+
+    #[test]
+    fn attributes_and_the_trace_header_come_along() {
+        let mut with_attributes = record("a", "ours");
+        with_attributes["attributes"]["AWSTraceHeader"] = "Root=1-2-3".into();
+        with_attributes["messageAttributes"] = serde_json::json!({
+            "text": { "stringValue": "x", "binaryValue": null, "dataType": "String.label" },
+            "bytes": { "stringValue": null, "binaryValue": "AQI=", "dataType": "Binary" },
+            "empty": { "dataType": "String" },
+        });
+        let messages = messages(event(&serde_json::json!([with_attributes])), |_| Some(Queue::Low));
+        assert_eq!(messages[0].trace_header.as_deref(), Some("Root=1-2-3"));
+        let label =
+            MessageAttribute { data_type: "String.label".to_owned(), ..MessageAttribute::string("x") };
+        let expected = [("bytes".to_owned(), MessageAttribute::binary([1, 2])), ("text".to_owned(), label)];
+        assert_eq!(messages[0].attributes, expected.into());
     }
 }

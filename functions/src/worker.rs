@@ -79,6 +79,12 @@ impl Worker {
         &self.settings
     }
 
+    /// Prepares an environment before its first batch; see
+    /// [`JobProcessor::prepare`](lambda_jobs_core::JobProcessor::prepare).
+    pub async fn prepare(&self) {
+        self.processor.prepare().await;
+    }
+
     /// Runs a batch. A failed job never fails the call; a message without an outcome stays in its queue.
     pub async fn handle(
         &self,

@@ -1,5 +1,7 @@
 //! Receives as Lambda does. No port receives, because on AWS Lambda does.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as Attribute};
 use chrono::DateTime;
@@ -37,9 +39,11 @@ fn read(queue: Queue, message: Message) -> Option<ReceivedMessage> {
         queue,
         message_id: message.message_id?,
         receipt_handle: message.receipt_handle?,
-        body: message.body?,
+        body: message.body?.into(),
         sent_at: DateTime::from_timestamp_millis(number(Attribute::SentTimestamp)?)?,
         receive_count: number(Attribute::ApproximateReceiveCount)?.try_into().ok()?,
         group: attributes.get(&Attribute::MessageGroupId).cloned(),
+        attributes: BTreeMap::new(),
+        trace_header: None,
     })
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod breakers;
+mod payload;
 mod schedules;
 mod webhooks;
 
@@ -11,9 +12,9 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use lambda_jobs_core::control::PauseReason;
 use lambda_jobs_core::{JobId, JobStatus, Priority, Queue};
-use serde_json::Value;
 
-pub use breakers::{BreakersCommand, OneBreaker};
+pub use breakers::{BreakersCommand, KnownBreaker, OneBreaker};
+pub use payload::PayloadSource;
 pub use schedules::{BackfillArgs, PreviewArgs, PutScheduleArgs, SchedulesCommand, TimesArgs};
 pub use webhooks::{
     DeliverArgs, DeliveriesArgs, EndpointsCommand, OneDelivery, OneEndpoint, PublishArgs, PutEndpointArgs,
@@ -47,7 +48,7 @@ pub enum Command {
     /// List jobs, latest first.
     List(ListArgs),
     /// Cancel a job. A running job is told within seconds, and is not retried.
-    Cancel(OneJob),
+    Cancel(CancelArgs),
     /// Enqueue a failed job again, under the same id.
     Retry(OneJob),
     /// Change when a waiting job is due.
@@ -67,7 +68,9 @@ pub enum Command {
     /// Check the system and show its figures; fails if it finds a problem.
     Health(Target),
     /// Remove finished jobs past their retention, and the payloads, results and errors of all but the newest.
-    Cleanup(Target),
+    Cleanup(CleanupArgs),
+    /// Show the settings that commands go by, and where each comes from.
+    Settings(Target),
     /// Show dead letters: messages that no worker could run.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -86,6 +89,20 @@ pub struct Target {
     /// Print JSON instead of text.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A cleanup.
+#[derive(Clone, Debug, Args)]
+pub struct CleanupArgs {
+    /// Also remove jobs that ended this many days ago, though the deployment keeps them for longer.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(15..=3650))]
+    pub retention_days: Option<u32>,
+    /// How many of the newest jobs keep payload, result and error. By default as many as the deployment says.
+    #[arg(long, value_name = "COUNT")]
+    pub keep: Option<usize>,
+    /// Where to find the jobs.
+    #[command(flatten)]
+    pub target: Target,
 }
 
 /// The local stack.
@@ -163,9 +180,9 @@ impl StackArgs {
 pub struct EnqueueArgs {
     /// The name of the handler that runs the job.
     pub name: String,
-    /// The input of the handler, as JSON.
-    #[arg(long, value_parser = json, default_value = "{}")]
-    pub payload: Value,
+    /// The input of the handler, as JSON; @FILE reads it from a file, and - from standard input.
+    #[arg(long, value_name = "JSON|@FILE|-", default_value = "{}")]
+    pub payload: PayloadSource,
     /// The job's id. Enqueueing the same id twice runs one job. By default a new id.
     #[arg(long)]
     pub id: Option<JobId>,
@@ -176,7 +193,7 @@ pub struct EnqueueArgs {
     #[arg(long, value_parser = queue)]
     pub queue: Option<Queue>,
     /// Start the job after this time, such as "90s" or "1h 30m"; at most 366 days.
-    #[arg(long, value_parser = humantime::parse_duration)]
+    #[arg(long, conflicts_with = "run_at", value_parser = humantime::parse_duration)]
     pub delay: Option<Duration>,
     /// Start the job at this time, such as 2026-11-23T08:00:00Z; at most 366 days ahead.
     #[arg(long)]
@@ -213,6 +230,17 @@ pub struct OneJob {
     /// Where it is.
     #[command(flatten)]
     pub target: Target,
+}
+
+/// A job to cancel.
+#[derive(Clone, Debug, Args)]
+pub struct CancelArgs {
+    /// The job.
+    #[command(flatten)]
+    pub job: OneJob,
+    /// Exit with 0 even if no job has this id: a message with it that arrives later will not run.
+    #[arg(long)]
+    pub even_if_unknown: bool,
 }
 
 /// A job, and when it is due.
@@ -253,12 +281,23 @@ pub struct ListArgs {
     /// The most jobs to list.
     #[arg(long, default_value_t = 20)]
     pub limit: usize,
-    /// Continue an earlier list at the cursor that it printed.
-    #[arg(long)]
-    pub cursor: Option<String>,
+    /// Which page to show.
+    #[command(flatten)]
+    pub page: PageArgs,
     /// Where they are.
     #[command(flatten)]
     pub target: Target,
+}
+
+/// Which page of a list to show, and how.
+#[derive(Clone, Debug, Args)]
+pub struct PageArgs {
+    /// Continue an earlier list at the cursor that it printed.
+    #[arg(long)]
+    pub cursor: Option<String>,
+    /// Print JSON with the cursor of the next page: {"items": [...], "cursor": "..."}; null after the last page.
+    #[arg(long)]
+    pub with_cursor: bool,
 }
 
 /// The queues to pause, and the reason.
@@ -303,10 +342,6 @@ pub enum DeadLettersCommand {
     },
 }
 
-fn json(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("expected JSON: {error}"))
-}
-
 fn priority(text: &str) -> Result<Priority, String> {
     let number: u64 = text.parse().map_err(|_| format!("expected an integer from 1 to 10, got {text:?}"))?;
     Priority::new(number).map_err(|error| error.to_string())
@@ -325,6 +360,35 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_that_contradict_each_other_are_refused() {
+        let refused = |args: &[&str]| {
+            let line = ["lambda-jobs"].into_iter().chain(args.iter().copied());
+            Cli::try_parse_from(line).unwrap_err().to_string()
+        };
+        let error = refused(&["enqueue", "a", "--delay", "1s", "--run-at", "2026-11-23T08:00:00Z"]);
+        assert!(error.contains("'--delay <DELAY>' cannot be used with '--run-at <RUN_AT>'"), "{error}");
+        for flag in [
+            "--cron=0 8 * * *",
+            "--zone=UTC",
+            "--start=2026-11-23T08:00:00Z",
+            "--payload={}",
+            "--priority=1",
+            "--timeout=1s",
+            "--tag=a",
+            "--tenant=a",
+            "--queue=low",
+            "--overlap=skip",
+            "--missed=all",
+            "--window=1h",
+            "--max-retries=1",
+            "--disabled",
+        ] {
+            let error = refused(&["schedules", "put", "a", "--file", "a.json", flag]);
+            assert!(error.contains("cannot be used with"), "{flag}: {error}");
+        }
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! The arguments of `schedules`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use lambda_jobs_core::Payload;
+use serde::Serialize;
+use serde_json::Value;
 
-use super::Target;
+use super::{PayloadSource, Target};
 
 /// The schedule commands.
 #[derive(Debug, Subcommand)]
@@ -59,6 +62,28 @@ pub struct TimesArgs {
     pub end: Option<String>,
 }
 
+/// The options that a file replaces.
+const FIELDS: [&str; 18] = [
+    "cron",
+    "rate",
+    "zone",
+    "gap",
+    "repeat",
+    "start",
+    "end",
+    "job",
+    "payload",
+    "priority",
+    "max_retries",
+    "timeout",
+    "tags",
+    "tenant",
+    "queue",
+    "overlap",
+    "missed",
+    "window",
+];
+
 /// A schedule to create or replace.
 #[derive(Clone, Debug, Args)]
 pub struct PutScheduleArgs {
@@ -68,14 +93,14 @@ pub struct PutScheduleArgs {
     #[command(flatten)]
     pub times: TimesArgs,
     /// Read the whole schedule, except the id, from this JSON file instead of flags.
-    #[arg(long, conflicts_with_all = ["cron", "rate", "job"])]
+    #[arg(long, conflicts_with_all = FIELDS)]
     pub file: Option<PathBuf>,
     /// The name of the handler that runs its jobs.
     #[arg(long, required_unless_present = "file")]
     pub job: Option<String>,
-    /// The input of the handler, as JSON.
-    #[arg(long, value_parser = super::json)]
-    pub payload: Option<Value>,
+    /// The input of the handler, as JSON; @FILE reads it from a file, and - from standard input.
+    #[arg(long, value_name = "JSON|@FILE|-")]
+    pub payload: Option<PayloadSource>,
     /// The priority of its jobs, from 1 (most urgent) to 10.
     #[arg(long)]
     pub priority: Option<u64>,
@@ -104,7 +129,7 @@ pub struct PutScheduleArgs {
     #[arg(long, value_parser = millis)]
     pub window: Option<u64>,
     /// Store the schedule without firing it.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "file")]
     pub disabled: bool,
     /// Where to find it.
     #[command(flatten)]
@@ -123,7 +148,7 @@ pub struct PreviewArgs {
     /// Show occurrences from this time on, such as 2027-03-27T00:00:00Z; by default from now.
     #[arg(long)]
     pub from: Option<DateTime<Utc>>,
-    /// How many occurrences to show.
+    /// How many occurrences to show, at most 1000.
     #[arg(long, default_value_t = 10)]
     pub count: usize,
     /// Where to find it.
@@ -149,7 +174,7 @@ pub struct BackfillArgs {
 
 impl TimesArgs {
     /// These options as fields of a schedule's JSON.
-    pub(crate) fn fields(&self) -> Map<String, Value> {
+    pub(crate) fn fields(&self) -> BTreeMap<&'static str, Payload> {
         let given = [
             ("cron", &self.cron),
             ("rate", &self.rate),
@@ -159,8 +184,8 @@ impl TimesArgs {
             ("start", &self.start),
             ("end", &self.end),
         ];
-        let text = |(name, value): (&str, &Option<String>)| {
-            value.as_ref().map(|value| (name.to_owned(), Value::from(value.as_str())))
+        let text = |(name, value): (&'static str, &Option<String>)| {
+            value.as_ref().map(|value| (name, Value::from(value.as_str()).into()))
         };
         given.into_iter().filter_map(text).collect()
     }
@@ -168,11 +193,11 @@ impl TimesArgs {
 
 impl PutScheduleArgs {
     /// The schedule's JSON. Core reads and checks it, as it does for a schedule from a file.
-    pub(crate) fn fields(&self) -> Map<String, Value> {
+    pub(crate) fn fields(&self) -> Result<BTreeMap<&'static str, Payload>, String> {
         let mut fields = self.times.fields();
-        let mut put = |name: &str, value: Value| {
+        let mut put = |name, value: Value| {
             if !value.is_null() {
-                fields.insert(name.to_owned(), value);
+                fields.insert(name, value.into());
             }
         };
         put("id", self.id.as_str().into());
@@ -180,16 +205,37 @@ impl PutScheduleArgs {
         put("missed", self.missed.as_deref().into());
         put("window", self.window.into());
         put("enabled", (!self.disabled).into());
-        put(
-            "job",
-            json!({
-                "name": self.job, "payload": self.payload, "priority": self.priority,
-                "maxRetries": self.max_retries, "timeout": self.timeout, "tags": self.tags,
-                "tenant": self.tenant, "queue": self.queue,
-            }),
-        );
-        fields
+        let job = Payload::of(&self.job_fields()?).map_err(|error| error.to_string())?;
+        fields.insert("job", job);
+        Ok(fields)
     }
+
+    fn job_fields(&self) -> Result<JobFields<'_>, String> {
+        Ok(JobFields {
+            name: self.job.as_deref(),
+            payload: self.payload.as_ref().map(PayloadSource::read).transpose()?,
+            priority: self.priority,
+            max_retries: self.max_retries,
+            timeout: self.timeout,
+            tags: &self.tags,
+            tenant: self.tenant.as_deref(),
+            queue: self.queue.as_deref(),
+        })
+    }
+}
+
+/// The JSON of a schedule's job.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JobFields<'a> {
+    name: Option<&'a str>,
+    payload: Option<Payload>,
+    priority: Option<u64>,
+    max_retries: Option<u64>,
+    timeout: Option<u64>,
+    tags: &'a [String],
+    tenant: Option<&'a str>,
+    queue: Option<&'a str>,
 }
 
 fn millis(text: &str) -> Result<u64, String> {

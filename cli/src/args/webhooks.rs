@@ -6,10 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use lambda_jobs_core::JobId;
 use lambda_jobs_core::families::webhook::ports::{DeliveryStatus, Headers, Method};
-use lambda_jobs_core::families::webhook::{EndpointId, EndpointSpec, RateLimit, RetrySchedule};
-use serde_json::Value;
+use lambda_jobs_core::families::webhook::{EndpointId, EndpointSpec, RateLimit, RetrySchedule, WebhookUrl};
 
-use super::Target;
+use super::{PageArgs, PayloadSource, Target};
 
 /// The webhook commands.
 #[derive(Debug, Subcommand)]
@@ -71,7 +70,7 @@ pub struct PutEndpointArgs {
     pub id: EndpointId,
     /// The URL that receives the webhooks.
     #[arg(long)]
-    pub url: String,
+    pub url: WebhookUrl,
     /// The event types to send, such as "invoice.paid,user.*"; "*" means all.
     #[arg(long, value_name = "TYPES", value_delimiter = ',', required = true)]
     pub event_types: Vec<String>,
@@ -122,9 +121,9 @@ pub struct PublishArgs {
     /// The event's type, such as invoice.paid.
     #[arg(value_name = "TYPE")]
     pub event_type: String,
-    /// The body to send, as JSON.
-    #[arg(long, value_parser = super::json, default_value = "{}")]
-    pub payload: Value,
+    /// The body to send, as JSON; @FILE reads it from a file, and - from standard input.
+    #[arg(long, value_name = "JSON|@FILE|-", default_value = "{}")]
+    pub payload: PayloadSource,
     /// The tenant that the event belongs to.
     #[arg(long)]
     pub tenant: Option<String>,
@@ -151,6 +150,9 @@ pub struct DeliveriesArgs {
     /// The most deliveries to list.
     #[arg(long, default_value_t = 20)]
     pub limit: usize,
+    /// Which page to show.
+    #[command(flatten)]
+    pub page: PageArgs,
     /// Where they are.
     #[command(flatten)]
     pub target: Target,
@@ -182,10 +184,10 @@ pub struct RecoverArgs {
 #[derive(Clone, Debug, Args)]
 pub struct DeliverArgs {
     /// The URL to send to.
-    pub url: String,
-    /// The body to send, as JSON.
-    #[arg(long, value_parser = super::json, default_value = "{}")]
-    pub payload: Value,
+    pub url: WebhookUrl,
+    /// The body to send, as JSON; @FILE reads it from a file, and - from standard input.
+    #[arg(long, value_name = "JSON|@FILE|-", default_value = "{}")]
+    pub payload: PayloadSource,
     /// The most attempts.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=101))]
     pub max_attempts: u32,

@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
+use lambda_jobs_core::job::BreakerName;
 use lambda_jobs_core::manager::BreakerView;
+use lambda_jobs_core::{Invalid, JobManager};
 
 use super::{Failure, connect};
-use crate::args::{BreakersCommand, OneBreaker, Target};
+use crate::args::{BreakersCommand, KnownBreaker, OneBreaker, Target};
 use crate::output;
 
 /// Runs a breaker command.
@@ -15,17 +17,32 @@ pub(super) async fn run(command: BreakersCommand) -> Result<ExitCode, Failure> {
         BreakersCommand::List { target } => list(&target).await,
         BreakersCommand::Open(OneBreaker { name, target }) => {
             let (_, manager) = connect(&target).await?;
-            report(&manager.open_breaker(&name).await?, target.json)
+            let is_known = manager.knows_breaker(&name).await?;
+            let opened = manager.open_breaker(&name).await?;
+            if !is_known {
+                eprintln!("{name}: this breaker was unknown until now; it will hold the jobs that need it");
+            }
+            report(&opened, target.json)
         }
-        BreakersCommand::Close(OneBreaker { name, target }) => {
-            let (_, manager) = connect(&target).await?;
+        BreakersCommand::Close(KnownBreaker { breaker: OneBreaker { name, target }, even_if_unknown }) => {
+            let manager = knowing(&name, &target, even_if_unknown).await?;
             report(&manager.close_breaker(&name).await?, target.json)
         }
         BreakersCommand::Reset(OneBreaker { name, target }) => {
-            let (_, manager) = connect(&target).await?;
+            let manager = knowing(&name, &target, false).await?;
             report(&manager.reset_breaker(&name).await?, target.json)
         }
     }
+}
+
+/// A manager that knows this breaker. A mistyped name must not look like success.
+async fn knowing(name: &BreakerName, target: &Target, even_if_unknown: bool) -> Result<JobManager, Failure> {
+    let (_, manager) = connect(target).await?;
+    if even_if_unknown || manager.knows_breaker(name).await? {
+        return Ok(manager);
+    }
+    let expected = "one that counted a failure or that somebody opened (see: lambda-jobs breakers list)";
+    Err(Invalid::text("breaker", expected, name.as_str()).into())
 }
 
 async fn list(target: &Target) -> Result<ExitCode, Failure> {
@@ -71,7 +88,9 @@ fn report(breaker: &BreakerView, json: bool) -> Result<ExitCode, Failure> {
 fn state(breaker: &BreakerView) -> String {
     let why = match (breaker.forced, breaker.waiting_batches) {
         (true, _) => " (by an operator)".to_owned(),
-        (false, 0) => String::new(),
+        (false, 0) => breaker
+            .held_until
+            .map_or_else(String::new, |until| format!(" (asked for no calls until {})", time(until))),
         (false, 1) => " (1 batch waits for answers)".to_owned(),
         (false, batches) => format!(" ({batches} batches wait for answers)"),
     };

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use lambda_jobs_core::manager::CancelOutcome;
 
 use super::{Failure, connect, report_change};
-use crate::args::OneJob;
+use crate::args::CancelArgs;
 
 /// Cancels a job.
-pub(super) async fn cancel(args: OneJob) -> Result<ExitCode, Failure> {
-    let (_, manager) = connect(&args.target).await?;
-    let (done, status, text) = match manager.cancel(&args.id).await? {
+pub(super) async fn cancel(args: CancelArgs) -> Result<ExitCode, Failure> {
+    let CancelArgs { job, even_if_unknown } = args;
+    let (_, manager) = connect(&job.target).await?;
+    let (done, status, text) = match manager.cancel(&job.id).await? {
         CancelOutcome::Cancelled => (true, "cancelled", "cancelled; it will not run".to_owned()),
         CancelOutcome::Requested => {
             let text = "the job is running; its handler is told within seconds. It ends cancelled when the handler \
@@ -18,6 +19,10 @@ pub(super) async fn cancel(args: OneJob) -> Result<ExitCode, Failure> {
             (true, "running", text.to_owned())
         }
         CancelOutcome::Finished(status) => (false, status.as_str(), format!("the job is already {status}")),
+        CancelOutcome::Unknown => {
+            let text = "no job with this id is known; if a message with it arrives later, it will not run";
+            (even_if_unknown, "unknown", text.to_owned())
+        }
     };
-    report_change(&args, done, status, &text)
+    report_change(&job, done, status, &text)
 }

@@ -1,26 +1,35 @@
 //! `cleanup`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use lambda_jobs_infra::Settings;
+use lambda_jobs_core::manager::CleanupOptions;
 
 use super::{Failure, connect};
-use crate::args::Target;
+use crate::args::CleanupArgs;
 use crate::output;
 
 /// Removes finished jobs past their retention, and prints how many.
-pub(super) async fn cleanup(target: &Target) -> Result<ExitCode, Failure> {
-    let keep = Settings::from_env()?.max_job_history;
-    let (_, manager) = connect(target).await?;
-    let report = manager.cleanup(keep).await?;
-    if target.json {
+pub(super) async fn cleanup(args: CleanupArgs) -> Result<ExitCode, Failure> {
+    let (_, manager) = connect(&args.target).await?;
+    let options = CleanupOptions {
+        ended_before: args.retention_days.map(|days| Duration::from_hours(24 * u64::from(days))),
+        keep_details: args.keep,
+    };
+    let report = manager.cleanup(options).await?;
+    if args.target.json {
         output::json(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
     output::line(&format!(
         "checked {} finished jobs: removed {} past their retention, and {} parts of the history; removed payload, \
-         result and error of {} jobs older than the newest {keep}; skipped {} that changed meanwhile",
-        report.examined, report.removed, report.history_removed, report.trimmed, report.changed
+         result and error of {} jobs older than the newest {}; skipped {} that changed meanwhile",
+        report.examined,
+        report.removed,
+        report.history_removed,
+        report.trimmed,
+        report.details_kept,
+        report.changed
     ))?;
     if !report.complete {
         output::line("more jobs are left to clean up; run the command again")?;

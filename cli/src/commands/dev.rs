@@ -11,13 +11,13 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Failure, exit};
 use crate::args::{DevArgs, StackArgs};
-use crate::local::{Demo, DemoOutcome, Fired, Progress, Receiver, Rules, Stack, StackOptions};
+use crate::local::{Demo, DemoOutcome, Fired, Follower, Progress, Receiver, Rules, Stack, StackOptions};
 use crate::output;
 
 /// How long the demo may take. Its slowest job waits one backoff of 5 s.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How often the command reads the counters.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How soon after a write the command reads the counters.
+const LOOK_AFTER_WRITES: Duration = Duration::from_secs(1);
 
 /// Starts the stack, a worker and the demo, and serves until Ctrl-C.
 pub(super) async fn dev(args: DevArgs) -> Result<ExitCode, Failure> {
@@ -38,7 +38,7 @@ pub(super) async fn dev(args: DevArgs) -> Result<ExitCode, Failure> {
             summarize(&demo.watch(&manager, &progress, PATIENCE).await?)?;
         }
         print_next_steps(stack.url().rsplit(':').next().unwrap_or_default(), &receiver);
-        show_activity(&manager).await
+        show_activity(&manager, stack.activity().follow()).await
     };
     let fire = async {
         if let Some(rules) = &rules {
@@ -108,8 +108,9 @@ fn print_addresses(stack: &Stack, no_worker: bool) {
     eprintln!("  worker            {}", if no_worker { "none: start your own" } else { "in this process" });
     eprintln!(
         "  for any AWS SDK   AWS_ENDPOINT_URL={url} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local \
-         AWS_SECRET_ACCESS_KEY=local\n"
+         AWS_SECRET_ACCESS_KEY=local"
     );
+    eprintln!("  for the AWS CLI   aws --endpoint-url {url} --region us-east-1 sqs list-queues\n");
 }
 
 fn print_rules(rules: &Rules) {
@@ -162,7 +163,7 @@ fn summarize(outcomes: &[DemoOutcome]) -> Result<(), Failure> {
 }
 
 /// Prints a line whenever a worker has settled jobs.
-async fn show_activity(manager: &JobManager) -> Result<(), Failure> {
+async fn show_activity(manager: &JobManager, mut follower: Follower) -> Result<(), Failure> {
     let mut shown: Option<Counters> = None;
     loop {
         let mut sum = Counters::default();
@@ -180,7 +181,7 @@ async fn show_activity(manager: &JobManager) -> Result<(), Failure> {
             );
         }
         shown = Some(sum);
-        tokio::time::sleep(LOOK_EVERY).await;
+        follower.written(LOOK_AFTER_WRITES).await;
     }
 }
 

@@ -10,8 +10,10 @@ use crate::output;
 
 /// Enqueues a job. Prints nothing but its id, so that a script can store it.
 pub(super) async fn enqueue(args: EnqueueArgs) -> Result<ExitCode, Failure> {
+    // Before connecting, so that a mistake is reported even without a connection.
+    let job = new_job(&args)?;
     let (_, manager) = connect(&args.target).await?;
-    let enqueued = manager.enqueue(new_job(&args)).await?;
+    let enqueued = manager.enqueue(job).await?;
     if args.target.json {
         output::json(&enqueued)?;
     } else {
@@ -30,8 +32,8 @@ pub(super) async fn enqueue(args: EnqueueArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn new_job(args: &EnqueueArgs) -> NewJob {
-    let mut job = NewJob::new(&args.name).payload(args.payload.clone()).priority(args.priority);
+fn new_job(args: &EnqueueArgs) -> Result<NewJob, String> {
+    let mut job = NewJob::new(&args.name).payload(args.payload.read()?).priority(args.priority);
     job.id.clone_from(&args.id);
     job.queue = args.queue;
     job.delay = args.delay;
@@ -42,5 +44,5 @@ fn new_job(args: &EnqueueArgs) -> NewJob {
     job.spec.tenant.clone_from(&args.tenant);
     job.unique_key.clone_from(&args.unique_key);
     job.unique_for = args.unique_for;
-    job
+    Ok(job)
 }

@@ -15,14 +15,16 @@ pub(super) async fn queue(target: &Target) -> Result<ExitCode, Failure> {
         output::json(&status)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = output::table(&["queue", "size", "processing", "state"]);
+    let mut table = output::table(&["queue", "size", "processing", "dead letters", "state"]);
     for one in &status.queues {
-        let (size, processing) = (one.size.to_string(), one.processing.to_string());
-        table.add_row([one.queue.to_string(), size, processing, state(one.pause.as_ref())]);
+        let figures = [one.size, one.processing, one.dead_letters].map(|figure| figure.to_string());
+        let [size, processing, letters] = figures;
+        table.add_row([one.queue.to_string(), size, processing, letters, state(one.pause.as_ref())]);
     }
-    let (size, processing) = (status.size.to_string(), status.processing.to_string());
+    let figures = [status.size, status.processing, status.dead_letters].map(|figure| figure.to_string());
+    let [size, processing, letters] = figures;
     let ended = format!("{} completed, {} failed", status.completed, status.failed);
-    table.add_row(["all".to_owned(), size, processing, ended]);
+    table.add_row(["all".to_owned(), size, processing, letters, ended]);
     output::line(&table.to_string())?;
     Ok(ExitCode::SUCCESS)
 }

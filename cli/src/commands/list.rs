@@ -3,8 +3,6 @@
 use std::process::ExitCode;
 
 use lambda_jobs_core::manager::JobFilter;
-use lambda_jobs_core::paging::Page;
-use lambda_jobs_infra::Settings;
 
 use super::{Failure, connect, time};
 use crate::args::ListArgs;
@@ -13,16 +11,11 @@ use crate::output;
 /// Lists jobs.
 pub(super) async fn list(args: ListArgs) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(&args.target).await?;
-    let limit = args.limit.min(Settings::from_env()?.max_job_history);
-    let filter = JobFilter { status: args.status, name: args.name, limit, cursor: args.cursor };
-    let Page { items: jobs, cursor } = manager.list(&filter).await?;
-    if let Some(cursor) = cursor {
-        eprintln!("more jobs: --cursor '{cursor}'");
-    }
-    if args.target.json {
-        output::json(&jobs)?;
+    let limit = args.limit.min(manager.settings().await?.settings.max_job_history);
+    let filter = JobFilter { status: args.status, name: args.name, limit, cursor: args.page.cursor.clone() };
+    let Some(jobs) = output::page("jobs", manager.list(&filter).await?, &args.page, &args.target)? else {
         return Ok(ExitCode::SUCCESS);
-    }
+    };
     if jobs.is_empty() {
         eprintln!("no jobs found; a job from a plain SQS message is listed only after a worker received it");
     }

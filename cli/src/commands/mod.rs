@@ -13,6 +13,7 @@ mod pause;
 mod reschedule;
 mod retry;
 mod schedules;
+mod settings;
 mod status;
 mod webhooks;
 
@@ -49,7 +50,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Breakers(command)) => breakers::run(command).await,
         Some(Command::Queue(target)) => health::queue(&target).await,
         Some(Command::Health(target)) => health::health(&target).await,
-        Some(Command::Cleanup(target)) => cleanup::cleanup(&target).await,
+        Some(Command::Cleanup(args)) => cleanup::cleanup(args).await,
+        Some(Command::Settings(target)) => settings::settings(&target).await,
         Some(Command::DeadLetters(DeadLettersCommand::List { queue, limit, target })) => {
             dead_letters::list(queue, limit, &target).await
         }

@@ -18,6 +18,14 @@ pub(super) async fn retry(args: OneJob) -> Result<ExitCode, Failure> {
         RetryOutcome::Trimmed => {
             (false, "failed", "a cleanup removed its payload; enqueue a new job".to_owned())
         }
+        RetryOutcome::PayloadMissing => {
+            (false, "failed", "its payload is missing from the store; enqueue a new job".to_owned())
+        }
+        RetryOutcome::TakenBack => (
+            false,
+            "cancelled",
+            "its schedule changed and took it back; once it is due, schedules backfill makes it".to_owned(),
+        ),
         RetryOutcome::Unknown => (false, "unknown", "no such job".to_owned()),
     };
     report_change(&args, done, status, &text)

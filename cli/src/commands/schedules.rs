@@ -1,13 +1,16 @@
 //! `schedules`.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::ports::StoredSchedule;
-use lambda_jobs_core::schedule::{Preview, Schedule, preview};
+use lambda_jobs_core::schedule::{MAX_PREVIEW, Preview, Schedule, preview};
+use lambda_jobs_core::{Invalid, Payload};
 use lambda_jobs_infra::SystemClock;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::{Failure, connect, exit};
 use crate::args::{BackfillArgs, PreviewArgs, PutScheduleArgs, SchedulesCommand, Target};
@@ -27,8 +30,9 @@ pub(super) async fn run(command: SchedulesCommand) -> Result<ExitCode, Failure> 
 async fn list(target: &Target) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(target).await?;
     let schedules = manager.schedules().await?;
+    let now = Utc::now();
     if target.json {
-        output::json(&schedules.iter().map(as_json).collect::<Vec<Value>>())?;
+        output::json(&schedules.iter().map(|stored| as_json(stored, now)).collect::<Vec<_>>())?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = output::table(&["schedule", "when", "zone", "job", "enabled", "last", "next"]);
@@ -39,8 +43,8 @@ async fn list(target: &Target) -> Result<ExitCode, Failure> {
             schedule.zone.name().to_owned(),
             output::plain(&schedule.job.spec.name, 40),
             if schedule.enabled { "yes".to_owned() } else { "no".to_owned() },
-            state.last.map_or_else(|| "-".to_owned(), seconds),
-            state.next_at.map_or_else(|| "-".to_owned(), seconds),
+            state.last_run(schedule, now).map_or_else(|| "-".to_owned(), seconds),
+            schedule.next_run(now).map_or_else(|| "-".to_owned(), seconds),
         ]);
     }
     output::line(&table.to_string())?;
@@ -48,26 +52,24 @@ async fn list(target: &Target) -> Result<ExitCode, Failure> {
 }
 
 async fn put(args: &PutScheduleArgs) -> Result<ExitCode, Failure> {
-    let mut fields = match &args.file {
-        None => args.fields(),
+    let schedule = match &args.file {
+        None => written(&args.fields()?)?,
         Some(file) => {
-            let text =
-                std::fs::read_to_string(file).map_err(|error| format!("file {}: {error}", file.display()))?;
-            let read = serde_json::from_str(&text);
-            read.map_err(|error| format!("file {}: expected a JSON object: {error}", file.display()))?
+            let named = |error: &dyn std::fmt::Display| format!("file {}: {error}", file.display());
+            let text = std::fs::read_to_string(file).map_err(|error| named(&error))?;
+            Schedule::with_id(&args.id.parse()?, &text).map_err(|error| named(&error))?
         }
     };
-    fields.insert("id".to_owned(), args.id.as_str().into());
-    let schedule = Schedule::from_json(Value::Object(fields))?;
     let (_, manager) = connect(&args.target).await?;
     let stored = manager.put_schedule(schedule).await?;
+    let now = Utc::now();
     if args.target.json {
-        output::json(&as_json(&stored))?;
+        output::json(&as_json(&stored, now))?;
     } else {
-        let next = stored.state.next_at.map_or_else(|| "never".to_owned(), seconds);
+        let next = stored.schedule.next_run(now).map_or_else(|| "never".to_owned(), seconds);
         output::line(&format!("{}: next {next}", stored.schedule.id))?;
     }
-    warn(&preview(&stored.schedule, Utc::now(), 10));
+    warn(&preview(&stored.schedule, now, 10));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,16 +85,19 @@ async fn delete(id: &str, target: &Target) -> Result<ExitCode, Failure> {
 }
 
 async fn show_preview(args: &PreviewArgs) -> Result<ExitCode, Failure> {
-    let schedule = if let Some(id) = &args.id {
+    let from = args.from.unwrap_or_else(Utc::now);
+    let (schedule, shown) = if let Some(id) = &args.id {
         let (_, manager) = connect(&args.target).await?;
-        manager.schedule(&id.parse()?).await?.schedule
+        let (stored, shown) = manager.preview_schedule(&id.parse()?, from, args.count).await?;
+        (stored.schedule, shown)
     } else {
         let mut fields = args.times.fields();
-        fields.insert("id".to_owned(), "preview".into());
-        fields.insert("job".to_owned(), json!({ "name": "preview" }));
-        Schedule::from_json(Value::Object(fields))?
+        fields.insert("id", json!("preview").into());
+        fields.insert("job", json!({ "name": "preview" }).into());
+        let schedule = written(&fields)?;
+        let shown = preview(&schedule, from, args.count);
+        (schedule, shown)
     };
-    let shown = preview(&schedule, args.from.unwrap_or_else(Utc::now), args.count);
     if args.target.json {
         output::json(&shown.occurrences)?;
     } else {
@@ -104,6 +109,15 @@ async fn show_preview(args: &PreviewArgs) -> Result<ExitCode, Failure> {
         output::line(&table.to_string())?;
     }
     warn(&shown);
+    if args.count > MAX_PREVIEW && shown.occurrences.len() == MAX_PREVIEW {
+        let count = args.count;
+        eprintln!(
+            "warning: count: shows {MAX_PREVIEW}, the most that a preview shows, and not {count}; go on with --from"
+        );
+    }
+    if !schedule.enabled {
+        eprintln!("warning: the schedule is disabled: none of these occurrences runs while it is");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -139,11 +153,27 @@ async fn backfill(args: &BackfillArgs) -> Result<ExitCode, Failure> {
     Ok(exit(errors.is_empty()))
 }
 
-fn as_json(stored: &StoredSchedule) -> Value {
-    let mut value = Value::from(&stored.schedule);
-    value["lastRun"] = stored.state.last.map(seconds).into();
-    value["nextRun"] = stored.state.next_at.map(seconds).into();
-    value
+/// The schedule with these fields.
+fn written(fields: &BTreeMap<&str, Payload>) -> Result<Schedule, Invalid> {
+    Payload::of(fields)?.as_str().parse()
+}
+
+/// A schedule and its state, as they are printed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed<'a> {
+    #[serde(flatten)]
+    schedule: &'a Schedule,
+    last_run: Option<String>,
+    next_run: Option<String>,
+}
+
+fn as_json(stored: &StoredSchedule, now: DateTime<Utc>) -> Listed<'_> {
+    Listed {
+        schedule: &stored.schedule,
+        last_run: stored.state.last_run(&stored.schedule, now).map(seconds),
+        next_run: stored.schedule.next_run(now).map(seconds),
+    }
 }
 
 fn seconds(instant: DateTime<Utc>) -> String {

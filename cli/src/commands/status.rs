@@ -12,22 +12,28 @@ use crate::output;
 /// How often `--watch` reads the job.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// Why a job may be unknown.
+const UNKNOWN: &str = "A job from a plain SQS message is known only after a worker received it. If no worker could run \
+    it, it is among: lambda-jobs dead-letters list.";
+
 /// Shows a job, once or until it ends.
 pub(super) async fn status(args: StatusArgs) -> Result<ExitCode, Failure> {
     let (_, manager) = connect(&args.job.target).await?;
     let id = &args.job.id;
     let mut shown: Option<JobExecution> = None;
+    let mut waits_for_unknown = false;
     loop {
         let found = manager.status(id).await?;
         let ended = found.as_ref().is_some_and(|job| job.status.is_finished());
         match &found {
             Some(job) if found != shown => show(job, args.job.target.json)?,
             None if !args.watch => {
-                eprintln!(
-                    "{id}: no such job. A job from a plain SQS message is known only after a worker received it. If no \
-                     worker could run it, it is among: lambda-jobs dead-letters list"
-                );
+                eprintln!("{id}: no such job. {UNKNOWN}");
                 return Ok(ExitCode::FAILURE);
+            }
+            None if !waits_for_unknown => {
+                eprintln!("{id}: no such job yet; waiting until there is one. {UNKNOWN} Stop with Ctrl-C.");
+                waits_for_unknown = true;
             }
             _ => {}
         }
@@ -54,6 +60,9 @@ fn show(job: &JobExecution, json: bool) -> Result<(), Failure> {
     row("status", job.status.to_string());
     row("queue", job.queue.to_string());
     row("attempt", job.attempt.to_string());
+    if job.payload_missing {
+        row("payload", "missing: the store no longer has it, so the job can't run".to_owned());
+    }
     let times = [
         ("created", Some(job.created_at)),
         ("due", job.run_at.or(job.next_retry_at)),

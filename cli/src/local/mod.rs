@@ -4,7 +4,9 @@
 //! embedded database, SQS an endpoint over core's model of SQS, and the poller reads answers as strictly as Lambda
 //! does.
 
+mod activity;
 mod demo;
+mod folder;
 mod front;
 mod progress;
 mod queues;
@@ -13,6 +15,7 @@ pub mod sqs;
 mod stack;
 pub mod template;
 
+pub use activity::{Activity, Follower};
 pub use demo::{Demo, DemoOutcome, Receiver};
 pub use front::FrontMeter;
 pub use progress::Progress;

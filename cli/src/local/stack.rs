@@ -1,21 +1,24 @@
 //! Starts and stops the local stack.
 
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use chrono::Utc;
-use dynoxide::Database;
+use futures_util::StreamExt;
 use lambda_jobs_core::clock::Entropy;
 use lambda_jobs_core::{JobRegistry, RegisterError, StopSignal, Stopper};
 use lambda_jobs_functions::{Adapters, OnBlocked, Worker, WorkerError};
 use lambda_jobs_infra::{OsEntropy, Settings, SystemClock};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
+use super::activity::Activity;
+use super::folder::{self, Opened};
 use super::front::{Front, FrontMeter, router};
 use super::rules::{Rule, Rules};
 use super::sqs::{EndpointSettings, LogError, Meter, SqsEndpoint, TableLog};
@@ -53,6 +56,14 @@ pub enum StackError {
         /// The problem.
         reason: String,
     },
+    /// Another stack uses the folder.
+    #[error("folder {folder}: {holder} uses it; stop that stack, or choose another with --data")]
+    DataInUse {
+        /// The folder.
+        folder: String,
+        /// The process, as far as it is known.
+        holder: String,
+    },
     /// The kept queues can't be read.
     #[error("read the kept queues: {0}")]
     Log(#[from] LogError),
@@ -78,7 +89,32 @@ pub struct Stack {
     adapters: Arc<Adapters>,
     sqs: SqsEndpoint,
     meter: Arc<FrontMeter>,
-    servers: Vec<JoinHandle<()>>,
+    activity: Activity,
+    _servers: Servers,
+    /// Held until the servers have ended.
+    _lock: Option<File>,
+}
+
+/// The tasks that serve, ended on drop.
+struct Servers(Vec<JoinHandle<()>>);
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Takes a port without listening on it: clients can't connect yet, and nobody else gets it.
+fn reserve(port: u16) -> std::io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    // A port is free again as soon as its last stack has ended. On Windows this would let two stacks share it.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    Ok(socket)
 }
 
 /// A worker that polls a stack's queues.
@@ -88,14 +124,12 @@ pub struct RunningWorker {
 }
 
 impl Stack {
-    /// Starts a stack, and creates its tables and queues.
+    /// Starts a stack. It listens once its tables and queues exist, so that a client that can connect finds them.
     pub async fn start(options: &StackOptions, settings: Settings) -> Result<Self, StackError> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
-            .await
-            .map_err(|source| StackError::PortTaken { port: options.port, source })?;
         let taken = |source| StackError::PortTaken { port: options.port, source };
-        let address = listener.local_addr().map_err(taken)?;
-        let database = open(options.data.as_deref())?;
+        let socket = reserve(options.port).map_err(taken)?;
+        let address = socket.local_addr().map_err(taken)?;
+        let Opened { database, lock } = folder::open(options.data.as_deref())?;
         let inner = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(taken)?;
         let dynamodb_url = format!("http://{}", inner.local_addr().map_err(taken)?);
 
@@ -105,29 +139,35 @@ impl Stack {
             seed: OsEntropy.next_u64(),
             base_url: format!("http://{address}"),
         })?;
+        let mut servers = Servers(vec![tokio::spawn(dynoxide::server::serve_on(inner, database))]);
+        let setup = lambda_jobs_functions::local::sdk_config(&dynamodb_url).await;
+        lambda_jobs_infra::create_tables(Adapters::new(&setup, &settings).dynamo()).await?;
+        super::queues::create(&sqs, &settings).await?;
+
         let meter = Arc::new(FrontMeter::default());
+        let activity = Activity::default();
         let front = Front {
             sqs: sqs.clone(),
             dynamodb_url,
             client: reqwest::Client::builder().no_proxy().build().unwrap_or_default(),
             meter: Arc::clone(&meter),
+            activity: activity.clone(),
         };
-        let servers = vec![
-            tokio::spawn(dynoxide::server::serve_on(inner, database)),
-            tokio::spawn(async move {
-                if let Err(error) = axum::serve(listener, router(front)).await {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "the local stack stopped serving"
-                    );
-                }
-            }),
-        ];
+        let listener = socket.listen(BACKLOG).map_err(taken)?;
+        servers.0.push(tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router(front)).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "the local stack stopped serving");
+            }
+        }));
         let sdk = lambda_jobs_functions::local::sdk_config(&format!("http://{address}")).await;
         let adapters = Arc::new(Adapters::new(&sdk, &settings));
-        lambda_jobs_infra::create_tables(adapters.dynamo()).await?;
-        super::queues::create(adapters.sqs().client(), &settings).await?;
-        Ok(Self { address, sdk, settings, adapters, sqs, meter, servers })
+        Ok(Self { address, sdk, settings, adapters, sqs, meter, activity, _servers: servers, _lock: lock })
+    }
+
+    /// Tells when something was written to the tables.
+    #[must_use]
+    pub const fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// Where it listens: the value for `AWS_ENDPOINT_URL`.
@@ -187,7 +227,9 @@ impl Stack {
         // The stack shares this process, so a job that blocks must not end it.
         let worker = Worker::new(self.settings.clone(), &self.adapters, OnBlocked::Report, register)?;
         let (stopper, stop) = StopSignal::new();
-        let polling = lambda_jobs_functions::local::poll(Arc::new(worker), self.adapters.clone(), stop);
+        let changes = self.activity.follow_control().writes().boxed();
+        let polling =
+            lambda_jobs_functions::local::poll(Arc::new(worker), self.adapters.clone(), changes, stop);
         Ok(RunningWorker { stopper, polling: tokio::spawn(polling) })
     }
 
@@ -195,10 +237,14 @@ impl Stack {
     #[must_use]
     pub fn start_dispatcher(&self) -> RunningDispatcher {
         let dispatcher = lambda_jobs_functions::dispatcher(&self.settings, &self.adapters.ports().core);
+        let mut follower = self.activity.follow();
         let ticking = tokio::spawn(async move {
             loop {
                 dispatcher.tick(Utc::now() + TICK_LIMIT).await;
-                tokio::time::sleep(TICK_EVERY).await;
+                tokio::select! {
+                    () = tokio::time::sleep(TICK_EVERY) => {}
+                    () = follower.written(TICK_AFTER_WRITES) => {}
+                }
             }
         });
         RunningDispatcher { ticking }
@@ -210,8 +256,10 @@ pub struct RunningDispatcher {
     ticking: JoinHandle<()>,
 }
 
-/// How often it ticks: more often than on AWS, so that a person who watches need not wait.
-const TICK_EVERY: Duration = Duration::from_secs(10);
+/// How often it ticks while nothing is written: as on AWS.
+const TICK_EVERY: Duration = Duration::from_mins(1);
+/// How soon it ticks after a write: sooner than on AWS, so that a person who watches need not wait.
+const TICK_AFTER_WRITES: Duration = Duration::from_secs(10);
 /// How long a tick may take, as on AWS.
 const TICK_LIMIT: Duration = Duration::from_secs(55);
 
@@ -219,12 +267,6 @@ impl Drop for RunningDispatcher {
     /// The next tick does the work of an interrupted one.
     fn drop(&mut self) {
         self.ticking.abort();
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        self.servers.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -240,16 +282,4 @@ impl RunningWorker {
             }
         }
     }
-}
-
-fn open(data: Option<&Path>) -> Result<Database, StackError> {
-    let Some(folder) = data else {
-        return Database::memory()
-            .map_err(|error| StackError::Data { folder: "in memory".to_owned(), reason: error.to_string() });
-    };
-    let refuse = |reason: String| StackError::Data { folder: folder.display().to_string(), reason };
-    std::fs::create_dir_all(folder).map_err(|error| refuse(error.to_string()))?;
-    let file = folder.join("lambda-jobs.sqlite");
-    let Some(path) = file.to_str() else { return Err(refuse("its name is not UTF-8".to_owned())) };
-    Database::new(path).map_err(|error| refuse(error.to_string()))
 }

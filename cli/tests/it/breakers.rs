@@ -11,6 +11,14 @@ fn an_operator_opens_a_breaker_ahead_of_an_outage_and_sees_it_until_it_is_reset(
     let none = String::from_utf8(stack.run(&["breakers", "list"]).stderr).unwrap();
     assert!(none.contains("no breakers; a breaker is listed once it counted a failure"), "{none}");
 
+    let unknown = stack.run(&["breakers", "close", "mail"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let error = String::from_utf8(unknown.stderr).unwrap();
+    let expected = "breaker: expected one that counted a failure or that somebody opened (see: lambda-jobs breakers list), got \"mail\"";
+    assert!(error.contains(expected), "{error}");
+    assert_eq!(stack.run(&["breakers", "reset", "mail"]).status.code(), Some(1));
+    assert_eq!(stack.json(&["breakers", "list"]), json!([]), "nothing was written");
+
     let told = stack.text(&["breakers", "open", "mail"]);
     assert!(told.starts_with("mail: open (by an operator) since 20"), "{told}");
     assert!(told.ends_with(" UTC; workers notice within 2 s"), "{told}");
@@ -19,7 +27,7 @@ fn an_operator_opens_a_breaker_ahead_of_an_outage_and_sees_it_until_it_is_reset(
     let expected = json!([{
         "name": "mail", "state": "open", "since": since, "forced": true,
         "counts": { "calls": 0, "failures": 0, "slow": 0 }, "openings": 0,
-        "nextProbeAt": null, "deferredJobs": 0, "waitingBatches": 0,
+        "nextProbeAt": null, "heldUntil": null, "deferredJobs": 0, "waitingBatches": 0,
     }]);
     assert_eq!(listed, expected);
     let table = stack.text(&["breakers", "list"]);
@@ -29,6 +37,7 @@ fn an_operator_opens_a_breaker_ahead_of_an_outage_and_sees_it_until_it_is_reset(
     assert_eq!((&closed["state"], &closed["forced"]), (&json!("closed"), &json!(true)));
     let reset = stack.json(&["breakers", "reset", "mail"]);
     assert_eq!((&reset["state"], &reset["forced"]), (&json!("closed"), &json!(false)));
+    assert_eq!(stack.json(&["breakers", "close", "ahead", "--even-if-unknown"])["forced"], json!(true));
 }
 
 #[test]

@@ -41,3 +41,20 @@ fn a_folder_that_cannot_be_used_is_named() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("below-a-file") && error.contains("choose another with --data"), "{error}");
 }
+
+#[test]
+fn a_folder_serves_one_stack_at_a_time_and_the_error_names_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let first = Running::start(&["--no-demo", "--no-worker", "--data", data]);
+    let output = crate::process::run(&["dev", "--no-demo", "--port", "0", "--data", data]);
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    let expected = format!(
+        "folder {data}: process {} uses it; stop that stack, or choose another with --data",
+        first.id()
+    );
+    assert!(error.contains(&expected), "{error}");
+    first.kill();
+    drop(Running::start(&["--no-demo", "--no-worker", "--data", data]));
+}

@@ -9,8 +9,11 @@
 
 mod breakers;
 mod commands;
+mod dead_letters;
+mod front;
 mod kept;
 mod process;
+mod query_protocol;
 mod receiver;
 mod rules;
 mod schedules;

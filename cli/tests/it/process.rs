@@ -1,6 +1,6 @@
 //! The command as a process.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
@@ -17,6 +17,22 @@ fn command() -> Command {
         command.env_remove(variable);
     }
     command
+}
+
+/// A command that runs; killed on drop.
+pub(crate) struct Spawned(pub(crate) Child);
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts the command.
+pub(crate) fn spawn(args: &[&str]) -> Spawned {
+    Spawned(command().args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
 }
 
 /// Runs the command to its end, and returns its output.
@@ -70,6 +86,33 @@ impl Running {
     pub(crate) fn run_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Output {
         let local = format!("--local={}", self.port);
         command().envs(variables.iter().copied()).args(args).arg(local).output().unwrap()
+    }
+
+    /// Runs a command against this stack with this standard input.
+    pub(crate) fn run_fed(&self, input: &str, args: &[&str]) -> Output {
+        let local = format!("--local={}", self.port);
+        let mut child = command();
+        child.args(args).arg(local).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// Starts a command against this stack, and returns the first line of its standard error.
+    pub(crate) fn first_error_line(&self, args: &[&str]) -> String {
+        let local = format!("--local={}", self.port);
+        let mut child =
+            command().args(args).arg(local).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        line
+    }
+
+    /// The process id of the stack.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Runs a command that must succeed. Returns what it printed.

@@ -42,6 +42,25 @@ fn a_preview_needs_no_stack_and_tells_what_a_change_of_the_clocks_does() {
 }
 
 #[test]
+fn a_preview_says_where_it_stops_and_warns_of_no_time_before_the_start() {
+    let preview = |args: &[&str]| {
+        let output = run(&[&["schedules", "preview", "--json"], args].concat());
+        let shown: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        (shown.len(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(preview(&["--cron", "0 * * * *", "--count", "1000"]), (1_000, String::new()));
+    let (shown, warnings) = preview(&["--cron", "0 * * * *", "--count", "5000"]);
+    assert_eq!(shown, 1_000);
+    assert_eq!(
+        warnings,
+        "warning: count: shows 1000, the most that a preview shows, and not 5000; go on with --from\n"
+    );
+    let monthly =
+        ["--cron", "0 8 31 * *", "--from", "2026-11-23T00:00:00Z", "--start", "2030-12-01T00:00:00Z"];
+    assert_eq!(preview(&[&monthly[..], &["--count", "1"]].concat()), (1, String::new()));
+}
+
+#[test]
 fn what_can_never_fire_or_be_read_is_refused_with_the_field() {
     let refused = |args: &[&str]| {
         let output = run(&[&["schedules", "preview"], args].concat());
@@ -62,12 +81,15 @@ fn a_schedule_is_put_listed_fired_backfilled_and_deleted() {
     assert!(stack.text(&put).starts_with("often: next 20"));
     let listed = stack.json(&["schedules", "list"]);
     assert_eq!((&listed[0]["id"], &listed[0]["rate"]), (&json!("often"), &json!("2 seconds")));
-    let last = listed[0]["lastRun"].as_str().unwrap().to_owned();
-    let id = format!("often@{last}");
+    let next: chrono::DateTime<chrono::Utc> = listed[0]["nextRun"].as_str().unwrap().parse().unwrap();
+    let ahead = (next + chrono::TimeDelta::minutes(2)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let id = format!("often@{ahead}");
     assert_eq!(stack.json(&["status", &id])["type"], json!("recurring"), "it is made ahead of its time");
 
     assert!(stack.text(&["schedules", "delete", "often"]).contains("deleted"));
     assert_eq!(stack.json(&["status", &id])["status"], json!("cancelled"));
+    let refused = String::from_utf8(stack.run(&["retry", &id]).stdout).unwrap();
+    assert!(refused.contains("its schedule changed and took it back"), "{refused}");
     let gone = stack.run(&["schedules", "preview", "often"]);
     let message = String::from_utf8(gone.stderr).unwrap();
     assert!(message.contains("id: expected the id of a schedule, got \"often\""), "{message}");

@@ -491,9 +491,10 @@ async fn what_was_answered_is_there_after_a_restart() {
 #[tokio::test]
 async fn what_cannot_be_read_is_named() {
     let stack = Stack::start().await;
-    let (status, code, body) = stack.raw("StartMessageMoveTask", "{}").await;
+    let (status, code, body) = stack.raw("AddPermission", "{}").await;
     assert_eq!((status, code.as_str()), (400, "InvalidAction;Sender"));
-    assert!(body["message"].as_str().unwrap().contains("StartMessageMoveTask"));
+    let message = body["message"].as_str().unwrap();
+    assert!(message.contains("AddPermission") && message.ends_with("TagQueue, UntagQueue."), "{message}");
 
     for json in ["{", "[1]", r#"{"QueueUrl":7}"#, &"[".repeat(1000)] {
         let (status, code, body) = stack.raw("SendMessage", json.to_owned()).await;
@@ -506,6 +507,75 @@ async fn what_cannot_be_read_is_named() {
     let (_, code, body) = stack.raw("GetQueueUrl", r#"{"QueueName":"none"}"#).await;
     assert_eq!(code, "AWS.SimpleQueueService.NonExistentQueue;Sender");
     assert_eq!(body["__type"], "com.amazonaws.sqs#QueueDoesNotExist");
+}
+
+#[tokio::test]
+async fn a_request_is_bounded_in_bytes_and_in_the_number_of_its_parts() {
+    let stack = Stack::start().await;
+    let entries = format!(r#"{{"QueueUrl":"jobs","Entries":[{}]}}"#, vec!["{}"; 1001].join(","));
+    let attributes: Vec<String> = (0..1001).map(|number| format!(r#""a{number}":"""#)).collect();
+    let attributes = format!(r#"{{"QueueName":"jobs","Attributes":{{{}}}}}"#, attributes.join(","));
+    let long = format!(r#"{{"QueueUrl":"jobs","MessageBody":"{}"}}"#, "x".repeat(MAX_REQUEST_BYTES));
+    for (action, json, expected) in [
+        ("SendMessageBatch", entries, "at most 1000 elements"),
+        ("CreateQueue", attributes, "at most 1000 fields"),
+        ("SendMessage", long, "Expected at most 8388608"),
+    ] {
+        let (status, code, body) = stack.raw(action, json).await;
+        assert_eq!((status, code.as_str()), (400, "SerializationException;Sender"), "{action}");
+        assert!(body["message"].as_str().unwrap().contains(expected), "{action}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn fifo_queues_are_refused_with_what_to_do() {
+    let stack = Stack::start().await;
+    let fifo = stack.client.create_queue().queue_name("jobs.fifo").attributes(Attribute::FifoQueue, "true");
+    let error = fifo.send().await.unwrap_err();
+    assert_eq!(code_of(&error), "AWS.SimpleQueueService.UnsupportedOperation");
+    let message = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap();
+    assert!(message.contains(r#"create "jobs", without .fifo"#), "{message}");
+
+    let url = stack.queue("jobs").await;
+    let sent = stack.client.send_message().queue_url(&url).message_body("x").message_deduplication_id("d");
+    let error = sent.send().await.unwrap_err();
+    let message = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap();
+    assert!(message.contains("Leave it out, and write the job's id into the message"), "{message}");
+}
+
+#[tokio::test]
+async fn dead_letters_are_moved_to_their_queue_or_to_another() {
+    let stack = Stack::start().await;
+    stack.queue("jobs-dlq").await;
+    let policy = RedrivePolicy::new("jobs-dlq", 1).unwrap().to_json();
+    let jobs = stack.client.create_queue().queue_name("jobs").attributes(Attribute::RedrivePolicy, policy);
+    let jobs = jobs.send().await.unwrap().queue_url.unwrap();
+    stack.send(&jobs, "often").await;
+    let receive = stack.client.receive_message().queue_url(&jobs).visibility_timeout(0);
+    assert_eq!(receive.clone().send().await.unwrap().messages().len(), 1);
+    assert_eq!(receive.send().await.unwrap().messages().len(), 0);
+
+    let arn = |queue: &str| lambda_jobs_core::sqs::queue_arn(queue);
+    stack.client.start_message_move_task().source_arn(arn("jobs-dlq")).send().await.unwrap();
+    assert_eq!(stack.receive(&jobs).await[0].body(), Some("often"));
+
+    let dead = stack.queue("jobs-dlq").await;
+    stack.send(&dead, "sent there").await;
+    stack.client.start_message_move_task().source_arn(arn("jobs-dlq")).send().await.unwrap();
+    let tasks = stack.client.list_message_move_tasks().source_arn(arn("jobs-dlq")).max_results(10);
+    let tasks = tasks.send().await.unwrap().results.unwrap();
+    assert_eq!(tasks[0].failure_reason(), Some("CouldNotDetermineMessageSource"));
+    assert_eq!((tasks[1].status(), tasks[1].approximate_number_of_messages_moved()), (Some("COMPLETED"), 1));
+
+    stack.queue("other").await;
+    let slow =
+        stack.client.start_message_move_task().source_arn(arn("jobs-dlq")).destination_arn(arn("other"));
+    stack.send(&dead, "later").await;
+    let handle = slow.max_number_of_messages_per_second(1).send().await.unwrap().task_handle.unwrap();
+    let cancelled = stack.client.cancel_message_move_task().task_handle(handle).send().await.unwrap();
+    assert_eq!(cancelled.approximate_number_of_messages_moved(), 1);
+    let unknown = stack.client.cancel_message_move_task().task_handle("none").send().await.unwrap_err();
+    assert!(unknown.into_service_error().is_resource_not_found_exception());
 }
 
 /// Fails every write.

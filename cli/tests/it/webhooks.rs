@@ -1,9 +1,15 @@
 //! Webhooks, through the command itself: endpoints, events and deliveries.
 
+use lambda_jobs_core::families::webhook::WebhookUrl;
 use serde_json::{Value, json};
 
 use crate::process::{Running, run};
 use crate::receiver::Receiver;
+
+/// A URL as it is shown.
+fn shown(url: &str) -> String {
+    WebhookUrl::from(url).to_string()
+}
 
 /// Creates an endpoint for events of this type. Returns its secret.
 fn put(stack: &Running, id: &str, url: &str, event_types: &str, more: &[&str]) -> String {
@@ -43,7 +49,7 @@ fn an_endpoint_is_put_changed_rotated_disabled_and_deleted_and_each_secret_is_sh
         assert!(made[instant].take().as_str().unwrap().ends_with('Z'));
     }
     let expected = json!({
-        "id": "billing", "url": url, "eventTypes": ["invoice.*", "user.created"], "tenant": "acme",
+        "id": "billing", "url": shown(url), "eventTypes": ["invoice.*", "user.created"], "tenant": "acme",
         "description": "billing", "method": "PUT", "headers": { "X-Team": "..." },
         "rateLimit": { "deliveries": 10, "per": 60000 }, "retry": "long", "maxAttempts": 7, "confirmations": 1,
         "enabled": true, "secrets": 1, "secret": null, "createdAt": null, "updatedAt": null,
@@ -73,7 +79,7 @@ fn people_read_the_secret_with_a_line_that_it_is_shown_once() {
     let put = ["webhooks", "endpoints", "put", "all", "--url", url, "--event-types", "*"];
     let text = stack.text(&put);
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], "all: * to https://a.example/hook, enabled");
+    assert_eq!(lines[0], format!("all: * to {}, enabled", shown(url)));
     assert!(lines[1].starts_with("secret: whsec_"), "{text}");
     assert_eq!(lines[2..], ["This secret is not shown again: give it to the receiver now."]);
     assert_eq!(stack.text(&put), lines[0]);
@@ -234,8 +240,16 @@ fn what_is_wrong_with_an_argument_is_said_before_anything_is_sent() {
         |url: &str, types: &str| refused(&["endpoints", "put", "a", "--url", url, "--event-types", types]);
     assert!(put("a.example", "*").contains("url: expected an absolute URL of https"));
     let said = put("https://me:s3cret@a.example/", "*");
-    assert!(said.contains("url: expected no user and no password in it, got https://a.example/"), "{said}");
+    assert!(
+        said.contains("url: expected no user and no password in it, got https://a.example/..."),
+        "{said}"
+    );
     assert!(!said.contains("s3cret"), "{said}");
+    for url in ["https://me:s3cret@a.example/", "ftp://a.example/s3cret", "https://a.example:0/s3cret", ""] {
+        let delivered = refused(&["deliver", url]);
+        assert!(delivered.contains("url: expected ") && !delivered.contains("s3cret"), "{delivered}");
+        assert_eq!(delivered, put(url, "*"), "one check, at every door");
+    }
     assert!(put("https://a.example", "a b").contains("eventTypes: expected types of 1 to 128 letters"));
     assert!(refused(&["endpoints", "put", "a", "--url", "https://a.example"]).contains("--event-types"));
     let said = refused(&["endpoints", "enable", "a b"]);

@@ -19,7 +19,7 @@ impl Breaker {
     pub fn is_uneventful(&self, now: DateTime<Utc>) -> bool {
         let counts = self.window.total(self.written_at, Duration::MAX);
         let has_failed = self.openings > 0 || counts.failures > 0 || counts.slow > 0;
-        let is_waited_for = self.deferred(now) > 0 || self.callers(now) > 0;
+        let is_waited_for = self.deferred(now) > 0 || self.callers(now) > 0 || self.last_hold(now).is_some();
         self.bulkhead.is_prompt
             && self.phase == (Phase::Closed { forced: false })
             && !has_failed

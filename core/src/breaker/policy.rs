@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::trip::{Share, Trip};
 use crate::bulkhead::BulkheadTerms;
 use crate::invalid::Invalid;
 use crate::job::millis;
@@ -40,24 +41,6 @@ pub struct BreakerPolicy {
     expected_errors: Vec<String>,
 }
 
-/// How many failures open the breaker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trip {
-    /// This many within the window.
-    Count(u32),
-    /// This share of the calls within the window, of at least so many calls.
-    Rate(Share),
-}
-
-/// A share of at least so many calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// How many of 100 calls.
-    pub percent: u8,
-    /// The minimum number of calls: fewer calls never open the breaker.
-    pub min_calls: u32,
-}
-
 /// Which calls are slow, and how many of them are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlowCalls {
@@ -65,16 +48,6 @@ pub struct SlowCalls {
     pub longer_than: Duration,
     /// How many slow calls open the breaker.
     pub share: Share,
-}
-
-impl Share {
-    /// Whether `some` of `all` calls are this share of them.
-    #[must_use]
-    pub const fn is_reached(&self, some: u64, all: u64) -> bool {
-        all >= self.min_calls as u64
-            && some > 0
-            && some.saturating_mul(100) >= all.saturating_mul(self.percent as u64)
-    }
 }
 
 /// The longest recovery timeout. A job waits for a breaker as a message, on the ramp behind the probe, and SQS holds
@@ -92,7 +65,8 @@ const MAX_GROWTH: u32 = 10;
 const MAX_EXPECTED: (usize, usize) = (50, 200);
 
 impl BreakerPolicy {
-    /// Opens at this many failures within the window, 1 to 1,000.
+    /// Opens at this many failures within the window, 1 to 1,000, if the dependency hardly answers any more:
+    /// [`Trip::Count`] says when.
     pub fn failure_count(mut self, failures: u32) -> Result<Self, Invalid> {
         self.trip = Trip::Count(whole("failure threshold", failures, MAX_CALLS)?);
         Ok(self)
@@ -211,15 +185,16 @@ impl BreakerPolicy {
         self.slow.is_some_and(|slow| took > slow.longer_than)
     }
 
-    /// Whether it opens by a share of calls, so that successful calls count too.
+    /// Whether it opens by a share of the calls alone. Then successes may open it too: they make the calls enough.
     #[must_use]
-    pub const fn counts_calls(&self) -> bool {
+    pub const fn opens_by_share(&self) -> bool {
         matches!(self.trip, Trip::Rate(_)) || self.slow.is_some()
     }
 }
 
 impl Default for BreakerPolicy {
-    /// Opens after 5 failures within 5 minutes and recovers after 60 s, always the same; every error counts.
+    /// Opens when at least 5 calls, and at least [half](Trip::Count) of the calls, failed within 5 minutes. Recovers after
+    /// 60 s, always the same; every error counts.
     fn default() -> Self {
         let recovery = Duration::from_mins(1);
         Self {
@@ -248,7 +223,7 @@ impl Default for BreakerPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BreakerConfig {
-    /// How many failures within the monitoring period open it.
+    /// How many failures within the monitoring period open it at least, by [`Trip::Count`].
     pub failure_threshold: u32,
     /// How long it stays open, in milliseconds.
     #[serde(with = "millis")]

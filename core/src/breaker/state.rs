@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::ramp::Ramp;
-use super::{BreakerPolicy, Counts, Trip, Window};
+use super::trip::Tally;
+use super::{BreakerPolicy, Hold, Window};
 use crate::bulkhead::Bulkhead;
 use crate::job::BreakerName;
 use crate::versioned::VersionedState;
@@ -55,6 +56,9 @@ pub struct Breaker {
     /// How promptly the dependency answers, and which batches call it while it does not.
     #[serde(default, skip_serializing_if = "Bulkhead::is_new")]
     pub bulkhead: Bulkhead,
+    /// The calls that its dependency asked not to get, each until an instant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
     /// When it was written last.
     pub written_at: DateTime<Utc>,
 }
@@ -133,13 +137,25 @@ impl Breaker {
             window: Window::new(),
             ramp: Ramp::new(now),
             bulkhead: Bulkhead::new(),
+            holds: Vec::new(),
             written_at: now,
         }
     }
 
-    /// Whether a call may be made now.
+    /// Whether a call may be made now, for a job without a tenant.
     #[must_use]
     pub fn admission(&self, now: DateTime<Utc>) -> Admission {
+        self.admission_of(None, now)
+    }
+
+    /// Whether a call may be made now, for a job of this tenant.
+    #[must_use]
+    pub fn admission_of(&self, tenant: Option<&str>, now: DateTime<Utc>) -> Admission {
+        if let Some(hold) = self.hold_on(tenant, now)
+            && self.phase != (Phase::Open { probe_at: None })
+        {
+            return Admission::Refused(Some(hold.until()));
+        }
         match self.phase {
             Phase::Closed { .. } => Admission::Admitted,
             Phase::Open { probe_at: Some(at) } | Phase::HalfOpen { lease_until: at, .. } if now >= at => {
@@ -166,11 +182,11 @@ impl Breaker {
         matches!(self.phase, Phase::Closed { forced: true } | Phase::Open { probe_at: None })
     }
 
-    /// How many jobs wait for an instant on its ramp. A job that got its instant before the breaker opened again
+    /// How many jobs wait for an instant on its ramps. A job that got its instant before the breaker opened again
     /// counts again when it comes back and is refused.
     #[must_use]
     pub fn deferred(&self, now: DateTime<Utc>) -> u64 {
-        self.ramp.waiting(now)
+        self.holds.iter().map(|hold| hold.ramp.waiting(now)).fold(self.ramp.waiting(now), u64::saturating_add)
     }
 
     /// The breaker after these calls. A closed one opens if too many failed or were slow. Calls from before it closed
@@ -181,8 +197,7 @@ impl Breaker {
         let has_closed = self.openings > 0 && matches!(self.phase, Phase::Closed { .. });
         let calls = if has_closed { &calls.since(self.since) } else { calls };
         self.window.merge(calls, now, length);
-        let total = self.window.total(now, length);
-        if self.phase == (Phase::Closed { forced: false }) && is_too_bad(total, policy) {
+        if self.is_outage(policy, now) {
             let was_closed_for = now - self.since;
             let is_again = TimeDelta::from_std(length).is_ok_and(|length| was_closed_for < length);
             if !is_again {
@@ -191,6 +206,36 @@ impl Breaker {
             return self.opened(policy, now);
         }
         self.written(now)
+    }
+
+    /// Whether the next failure may matter, because the breaker decides by itself and many calls fail.
+    #[must_use]
+    pub fn is_uneasy(&self, policy: &BreakerPolicy, now: DateTime<Utc>) -> bool {
+        self.phase == (Phase::Closed { forced: false })
+            && (policy.opens_by_share() || !self.tally(policy, now).is_calm())
+    }
+
+    /// Whether it would open now.
+    fn is_outage(&self, policy: &BreakerPolicy, now: DateTime<Utc>) -> bool {
+        self.phase == (Phase::Closed { forced: false }) && is_too_bad(self.tally(policy, now), policy)
+    }
+
+    /// Whether the next failure may matter, if these calls are counted too.
+    #[must_use]
+    pub fn is_uneasy_with(&self, calls: &Window, policy: &BreakerPolicy, now: DateTime<Utc>) -> bool {
+        let mut next = self.clone();
+        next.window.merge(calls, now, policy.monitoring_period());
+        next.is_uneasy(policy, now) || next.is_outage(policy, now)
+    }
+
+    fn tally(&self, policy: &BreakerPolicy, now: DateTime<Utc>) -> Tally {
+        let length = policy.monitoring_period();
+        Tally {
+            total: self.window.total(now, length),
+            run: self.window.failures_in_a_row(now, length),
+            age: self.window.first_at().map_or(TimeDelta::zero(), |first| now - first),
+            length: TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX),
+        }
     }
 
     /// The breaker while its one probe is made.
@@ -224,7 +269,21 @@ impl Breaker {
     /// The breaker with so many refused jobs on its ramp, and their instants. If an operator keeps it open, there are
     /// no instants, and the breaker does not change.
     #[must_use]
-    pub fn joined(mut self, jobs: u64, now: DateTime<Utc>) -> (Self, Vec<DateTime<Utc>>) {
+    pub fn joined(self, jobs: u64, now: DateTime<Utc>) -> (Self, Vec<DateTime<Utc>>) {
+        self.joined_by(None, jobs, now)
+    }
+
+    /// As [`joined`](Self::joined), for jobs of this tenant.
+    #[must_use]
+    pub fn joined_by(
+        mut self,
+        tenant: Option<&str>,
+        jobs: u64,
+        now: DateTime<Utc>,
+    ) -> (Self, Vec<DateTime<Utc>>) {
+        if let Some(instants) = self.join_hold(tenant, jobs, now) {
+            return (self.written(now), instants);
+        }
         let earliest = match self.phase {
             Phase::Open { probe_at: None } => return (self, Vec::new()),
             Phase::Open { probe_at: Some(at) } => at.max(now),
@@ -280,12 +339,10 @@ impl Breaker {
 /// The shortest wait of a job that meets a probe.
 const A_MOMENT: TimeDelta = TimeDelta::seconds(1);
 
-fn is_too_bad(total: Counts, policy: &BreakerPolicy) -> bool {
-    let fails = match policy.trip() {
-        Trip::Count(failures) => total.failures >= u64::from(failures),
-        Trip::Rate(share) => share.is_reached(total.failures, total.calls),
-    };
-    fails || policy.slow().is_some_and(|slow| slow.share.is_reached(total.slow, total.calls))
+fn is_too_bad(tally: Tally, policy: &BreakerPolicy) -> bool {
+    let total = tally.total;
+    policy.trip().is_reached(tally)
+        || policy.slow().is_some_and(|slow| slow.share.is_reached(total.slow, total.calls))
 }
 
 impl VersionedState for Breaker {

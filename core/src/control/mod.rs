@@ -1,4 +1,4 @@
-//! The control item: all pauses, with their beginnings and reasons.
+//! The control item: all pauses, with their beginnings and reasons, and the deployment's settings.
 //!
 //! All environments share one control item, and it decides. Each write is conditional on the previous
 //! revision. So a pause and a resume at the same moment end as one of the two, never as a mixture.
@@ -9,6 +9,7 @@
 //! event sources that change at once. `ENABLE_JOBS=false` disables the same mappings; the item notes since when.
 
 mod pause_reason;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use pause_reason::PauseReason;
+pub use settings::{DeployedSettings, NotedSettings};
 
 use crate::job::Queue;
 
@@ -67,6 +69,9 @@ pub struct Control {
     /// Since when the reconciler has seen `ENABLE_JOBS=false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_since: Option<DateTime<Utc>>,
+    /// The deployment's settings, for its callers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<NotedSettings>,
 }
 
 impl Control {
@@ -150,7 +155,7 @@ impl Control {
     }
 
     /// The next revision, if anything has changed.
-    fn after(mut self, earlier: &Self) -> Self {
+    pub(crate) fn after(mut self, earlier: &Self) -> Self {
         if self != *earlier {
             self.revision = earlier.revision + 1;
         }

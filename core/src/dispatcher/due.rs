@@ -2,23 +2,44 @@
 //!
 //! The dispatcher sends first and updates second. A crash in between sends a message twice, and the claim lets only one
 //! of them run. The other way round, a crash would lose the job.
+//!
+//! The index lists jobs without payloads, and their records are read in chunks. A chunk is bounded by its bytes, and so
+//! are the chunks under way: whatever strangers park, a tick holds a few megabytes of it.
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
 use futures_util::stream::{self, StreamExt};
 
 use super::{Dispatcher, TickReport};
-use crate::job::JobRecord;
+use crate::job::{JobId, JobRecord};
 use crate::paging::Page;
 use crate::ports::Outgoing;
-use crate::ports::{DueQuery, ServiceError};
+use crate::ports::{DueJob, DueQuery, ServiceError};
 
-/// How many records are read at once.
+/// How many jobs are listed at once.
 const PAGE: usize = 1_000;
-/// How many jobs are sent and updated together.
+/// How many jobs are read, sent and updated together.
 const CHUNK: usize = 100;
+/// How many bytes of payloads they have together, unless one job alone has more.
+const CHUNK_BYTES: usize = 1024 * 1024;
 /// How many chunks are under way at once.
 const CONCURRENT_CHUNKS: usize = 8;
+
+/// Splits jobs into chunks, each bounded by count and bytes.
+fn chunks(jobs: &[DueJob]) -> Vec<&[DueJob]> {
+    let mut chunks = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (at, job) in jobs.iter().enumerate() {
+        let is_full = at - start == CHUNK || bytes + job.payload_bytes > CHUNK_BYTES;
+        if at > start && is_full {
+            chunks.push(&jobs[start..at]);
+            (start, bytes) = (at, 0);
+        }
+        bytes += job.payload_bytes;
+    }
+    chunks.extend((start < jobs.len()).then(|| &jobs[start..]));
+    chunks
+}
 
 impl Dispatcher {
     /// Sends all parked jobs that come due soon.
@@ -51,21 +72,17 @@ impl Dispatcher {
         }
     }
 
-    async fn page(
-        &self,
-        until: DateTime<Utc>,
-        cursor: Option<String>,
-    ) -> Result<Page<JobRecord>, ServiceError> {
+    async fn page(&self, until: DateTime<Utc>, cursor: Option<String>) -> Result<Page<DueJob>, ServiceError> {
         self.manager.ports().index.due(&DueQuery { until, limit: PAGE, cursor }).await
     }
 
-    async fn send_page(&self, records: &[JobRecord], deadline: DateTime<Utc>, report: &mut TickReport) {
-        let mut chunks = Vec::new();
-        for chunk in records.chunks(CHUNK) {
-            chunks.push(self.send_chunk(chunk, deadline));
+    async fn send_page(&self, jobs: &[DueJob], deadline: DateTime<Utc>, report: &mut TickReport) {
+        let mut sending = Vec::new();
+        for chunk in chunks(jobs) {
+            sending.push(self.send_chunk(chunk, deadline));
         }
-        let mut chunks = stream::iter(chunks).buffer_unordered(CONCURRENT_CHUNKS);
-        while let Some(sent) = chunks.next().await {
+        let mut sending = stream::iter(sending).buffer_unordered(CONCURRENT_CHUNKS);
+        while let Some(sent) = sending.next().await {
             match sent {
                 Some((dispatched, failed)) => {
                     report.dispatched += dispatched;
@@ -77,25 +94,37 @@ impl Dispatcher {
     }
 
     /// How many of these jobs were sent, and how many failed; `None` if there was no time to begin.
-    async fn send_chunk(&self, records: &[JobRecord], deadline: DateTime<Utc>) -> Option<(usize, usize)> {
+    async fn send_chunk(&self, jobs: &[DueJob], deadline: DateTime<Utc>) -> Option<(usize, usize)> {
         if self.is_late(deadline) {
             return None;
         }
         let ports = self.manager.ports();
         let now = ports.clock.now();
+        let records = match self.read_chunk(jobs, now).await {
+            Ok(records) => records,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "can't read parked jobs");
+                return Some((0, jobs.len()));
+            }
+        };
+        if records.is_empty() {
+            return Some((0, 0));
+        }
         let messages: Vec<_> = records.iter().map(|record| Outgoing::of_record(record, now)).collect();
         let outcomes = ports.queue.send(&messages).await;
-        let mut sent = Vec::with_capacity(records.len());
-        for (record, outcome) in records.iter().zip(outcomes) {
+        drop(messages);
+        let count = records.len();
+        let mut sent = Vec::with_capacity(count);
+        for (record, outcome) in records.into_iter().zip(outcomes) {
             match outcome {
-                Ok(()) => sent.push(record.clone().dispatched()),
+                Ok(()) => sent.push(record.without_payload().dispatched()),
                 Err(error) => tracing::warn!(
                     job_id = %record.id(), error = &error as &dyn std::error::Error,
                     "can't send a parked job; the next tick tries again"
                 ),
             }
         }
-        let (dispatched, failed) = (sent.len(), records.len() - sent.len());
+        let (dispatched, failed) = (sent.len(), count - sent.len());
         if !sent.is_empty() {
             // A record that has changed meanwhile needs no update: its job was cancelled, or has started.
             for error in ports.store.replace_all(&sent).await.into_iter().filter_map(Result::err) {
@@ -106,5 +135,36 @@ impl Dispatcher {
             }
         }
         Some((dispatched, failed))
+    }
+
+    /// The records of listed jobs that are parked and due still: the index may lag behind.
+    async fn read_chunk(&self, jobs: &[DueJob], now: DateTime<Utc>) -> Result<Vec<JobRecord>, ServiceError> {
+        let is_due = |record: &JobRecord| record.parked && record.due_at <= now + Self::LOOK_AHEAD;
+        let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
+        let found = self.manager.ports().store.get(&ids).await?;
+        Ok(found.into_iter().flatten().filter(is_due).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(bytes: &[usize]) -> Vec<usize> {
+        let job = |payload_bytes: &usize| DueJob {
+            id: "a".parse().unwrap(),
+            due_at: DateTime::UNIX_EPOCH,
+            payload_bytes: *payload_bytes,
+        };
+        let jobs: Vec<DueJob> = bytes.iter().map(job).collect();
+        chunks(&jobs).into_iter().map(<[DueJob]>::len).collect()
+    }
+
+    #[test]
+    fn a_chunk_is_bounded_by_count_and_bytes_and_a_giant_is_one_of_its_own() {
+        assert_eq!(sizes(&[]), [0; 0]);
+        assert_eq!(sizes(&[0; 250]), [100, 100, 50]);
+        assert_eq!(sizes(&[CHUNK_BYTES / 4; 9]), [4, 4, 1]);
+        assert_eq!(sizes(&[1, CHUNK_BYTES, CHUNK_BYTES + 1, 0]), [1, 1, 1, 1]);
     }
 }

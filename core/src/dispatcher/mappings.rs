@@ -7,10 +7,11 @@
 
 use std::sync::Arc;
 
+use super::notes::Notes;
 use crate::clock::Clock;
 use crate::control::Control;
 use crate::job::Queue;
-use crate::ports::{ChangeOutcome, ControlStore, EventSource, EventSources, SaveOutcome, SourceState};
+use crate::ports::{ChangeOutcome, ControlStore, EventSource, EventSources, SourceState};
 
 /// A change of one event source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +54,8 @@ pub struct Reconciled {
 /// Makes the event sources follow the control item, tick by tick.
 #[derive(Clone)]
 pub struct MappingReconciler {
-    control: Arc<dyn ControlStore>,
+    notes: Notes,
     sources: Arc<dyn EventSources>,
-    clock: Arc<dyn Clock>,
 }
 
 impl MappingReconciler {
@@ -66,16 +66,21 @@ impl MappingReconciler {
         sources: Arc<dyn EventSources>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { control, sources, clock }
+        Self::noting(Notes::new(control, clock), sources)
     }
 
-    /// Compares the event sources with the control item and changes those in the wrong state. If
+    pub(super) const fn noting(notes: Notes, sources: Arc<dyn EventSources>) -> Self {
+        Self { notes, sources }
+    }
+
+    /// Notes in the control item since when jobs are disabled, because the environment has no such time. Compares the
+    /// event sources with the control item and changes those in the wrong state. If
     /// `jobs_enabled` is false, disables all. Never fails, so it can't hold up the rest of a tick: errors are logged,
     /// and the next tick tries again.
     pub async fn reconcile_once(&self, jobs_enabled: bool) -> Reconciled {
         let mut done = Reconciled::default();
-        let control = match self.control.load().await {
-            Ok(control) => self.note(control, jobs_enabled).await,
+        let control = match self.notes.take(Some(jobs_enabled)).await {
+            Ok(control) => control,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "can't read the control item; the event sources stay as they are");
@@ -105,23 +110,5 @@ impl MappingReconciler {
             }
         }
         done
-    }
-
-    /// Notes in the control item since when jobs are disabled: the environment has no such time.
-    async fn note(&self, control: Control, jobs_enabled: bool) -> Control {
-        let noted = control.noting(jobs_enabled, self.clock.now());
-        if noted == control {
-            return control;
-        }
-        match self.control.save(&noted).await {
-            Ok(SaveOutcome::Saved) => noted,
-            // Another writer was faster; the next tick notes it.
-            Ok(SaveOutcome::Conflict) => control,
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "can't note since when jobs are disabled");
-                control
-            }
-        }
     }
 }

@@ -11,6 +11,8 @@
 
 mod due;
 mod mappings;
+mod notes;
+mod renewal;
 mod schedules;
 mod stale;
 
@@ -21,13 +23,16 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 pub use mappings::{Change, MappingReconciler, Reconciled, reconcile};
-pub use stale::{RENEW_AGE, Renewed, renew_stale_messages, renewed};
+pub use renewal::RENEW_AGE;
+pub use stale::{Renewed, renew_stale_messages};
 
 use crate::manager::JobManager;
+use notes::Notes;
 
 /// Fires schedules and sends parked jobs, in one tick a minute. Two ticks at once do no harm.
 pub struct Dispatcher {
     manager: Arc<JobManager>,
+    notes: Notes,
     mappings: Option<MappingReconciler>,
     renews_stale_messages: bool,
 }
@@ -54,14 +59,16 @@ impl Dispatcher {
     /// Nothing new begins in this last part of the invocation: a stalled request takes 8 s.
     const MARGIN: Duration = Duration::from_secs(10);
 
-    /// A dispatcher for this manager's jobs. If there are event sources, they follow the control item.
+    /// A dispatcher for this manager's jobs. If there are event sources, they follow the control item. Stores the
+    /// settings that the manager was made with as the deployment's.
     #[must_use]
     pub fn new(manager: Arc<JobManager>) -> Self {
         let ports = manager.ports();
-        let reconciler =
-            |sources| MappingReconciler::new(ports.control.clone(), sources, ports.clock.clone());
+        let notes = Notes::new(ports.control.clone(), ports.clock.clone());
+        let notes = notes.with_settings(manager.config().deployed());
+        let reconciler = |sources| MappingReconciler::noting(notes.clone(), sources);
         let mappings = ports.event_sources.clone().map(reconciler);
-        Self { manager, mappings, renews_stale_messages: false }
+        Self { manager, notes, mappings, renews_stale_messages: false }
     }
 
     /// Also sends stale messages of paused queues again, last in each tick.
@@ -74,9 +81,7 @@ impl Dispatcher {
     /// later tick tries again.
     pub async fn tick(&self, deadline: DateTime<Utc>) -> TickReport {
         let mut report = TickReport::default();
-        if let Some(mappings) = &self.mappings {
-            report.failed += mappings.reconcile_once(self.manager.config().enabled).await.failed;
-        }
+        report.failed += self.follow_control().await;
         self.fire_schedules(deadline, &mut report).await;
         self.send_due(deadline, &mut report).await;
         if self.renews_stale_messages {
@@ -86,6 +91,21 @@ impl Dispatcher {
         }
         report.log();
         report
+    }
+
+    /// Notes the settings, and makes the event sources follow the control item. Returns how much failed.
+    async fn follow_control(&self) -> usize {
+        if let Some(mappings) = &self.mappings {
+            return mappings.reconcile_once(self.manager.config().enabled).await.failed;
+        }
+        match self.notes.take(None).await {
+            Ok(_) => 0,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "can't read the control item; the next tick notes the settings");
+                1
+            }
+        }
     }
 
     fn is_late(&self, deadline: DateTime<Utc>) -> bool {

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::breaker::{BreakerPolicy, Counts, ProbeEnd, Window};
+use crate::breaker::{BreakerPolicy, Counts, ProbeEnd, Window, Wish};
 use crate::job::{Blocker, Claim, ClaimId, JobDefinition, Queue};
 use crate::limit::{LimitRequest, Quota};
 
@@ -131,8 +131,8 @@ fn a_running_job_can_be_taken_over_when_its_lease_ends_and_not_before() {
     let then = format!("{begins} another may take it over when its lease ends at 1970-01-01T00:01:35Z");
     let running = claimed(false, 95);
     expect(&alone(&running, 94), "leased", &then, Some("1970-01-01T00:01:35Z"));
-    let detail =
-        "its worker's lease ended at 1970-01-01T00:01:35Z without a result, so its message comes back";
+    let detail = "its worker's lease ended at 1970-01-01T00:01:35Z without a result, so its message comes back; it \
+         then runs alone, once a batch has time for it";
     expect(&alone(&running, 95), "ready", detail, Some("1970-01-01T00:01:35Z"));
 }
 
@@ -185,6 +185,31 @@ fn a_job_waits_for_its_place_behind_an_open_breaker_or_for_a_later_probe() {
     let again =
         half_open("mail", 60, 150).probed(7, ProbeEnd::Failed, &BreakerPolicy::default(), at(62)).unwrap();
     assert_eq!(short(&deferred("breaker:mail", 63), &[again], 62), (Reason::Breaker, Some(122)));
+}
+
+#[test]
+fn a_dependency_that_asked_for_no_calls_holds_its_jobs_until_then() {
+    let hold = |tenant: Option<&str>, until| {
+        let wish = Wish { tenant: tenant.map(ToOwned::to_owned), until: at(until) };
+        breaker("mail").held(wish, at(0))
+    };
+    let detail =
+        "breaker mail lets no call through until 1970-01-01T00:00:30Z: its dependency asked for that";
+    let answer = said(&record(0), &Control::default(), &[hold(None, 30)], 1);
+    expect(&answer, "breaker", detail, Some("1970-01-01T00:00:30Z"));
+    let turn = said(&deferred("breaker:mail", 31), &Control::default(), &[hold(None, 30)], 1);
+    let detail = "it waits for its turn at 1970-01-01T00:00:31Z behind breaker mail, which is closed, and lets no call \
+                  through until 1970-01-01T00:00:30Z: its dependency asked for that";
+    expect(&turn, "breaker", detail, Some("1970-01-01T00:00:31Z"));
+    let mut ada = record(0);
+    ada.definition.spec.tenant = Some("ada".to_owned());
+    let detail =
+        "breaker mail lets no call of ada through until 1970-01-01T00:00:30Z: its dependency asked for that";
+    let answer = said(&ada, &Control::default(), &[hold(Some("ada"), 30)], 1);
+    expect(&answer, "breaker", detail, Some("1970-01-01T00:00:30Z"));
+    assert_eq!(short(&ada, &[hold(Some("bob"), 30)], 1), (Reason::Ready, Some(1)), "another tenant's");
+    assert_eq!(short(&ada, &[hold(None, 30)], 30), (Reason::Ready, Some(30)));
+    assert_eq!(short(&ada, &[hold(None, 30).forced_closed(at(0))], 1), (Reason::Ready, Some(1)));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::text::{at, quoted};
 use super::{Explanation, Reason};
-use crate::breaker::{Breaker, Phase};
+use crate::breaker::{Breaker, Hold, Phase};
 use crate::control::{Control, Pause};
 use crate::job::{Blocker, JobRecord, JobStatus};
 use crate::limit::LimitState;
@@ -25,6 +25,8 @@ enum HeldUp {
     ByOperator,
     /// Until this instant.
     Until(DateTime<Utc>),
+    /// Until this instant, because the dependency asked for that.
+    Asked(DateTime<Utc>),
 }
 
 impl Waiting<'_> {
@@ -93,7 +95,7 @@ impl Waiting<'_> {
 
     /// The breaker that holds the job up longest, beyond the job's own instant.
     fn held_up_by_breaker(&self) -> Option<Explanation> {
-        let mut longest: Option<(&Breaker, DateTime<Utc>)> = None;
+        let mut longest: Option<(DateTime<Utc>, String)> = None;
         for breaker in self.breakers.iter().filter(|breaker| self.is_remembered(*breaker)) {
             match self.held_up_by(breaker) {
                 Some(HeldUp::ByOperator) => {
@@ -104,18 +106,46 @@ impl Waiting<'_> {
                     );
                     return Some(Explanation::without_instant(Reason::Breaker, detail));
                 }
-                Some(HeldUp::Until(until)) if longest.is_none_or(|(_, other)| until > other) => {
-                    longest = Some((breaker, until));
+                Some(HeldUp::Until(until)) if longest.as_ref().is_none_or(|(other, _)| until > *other) => {
+                    longest = Some((until, held_up_until(breaker, until)));
+                }
+                Some(HeldUp::Asked(until)) if longest.as_ref().is_none_or(|(other, _)| until > *other) => {
+                    let name = quoted(breaker.name.as_str());
+                    longest = Some((until, format!("breaker {name} {}", self.asked(breaker, until))));
                 }
                 _ => {}
             }
         }
-        let (breaker, until) = longest?;
-        Some(Explanation::from(Reason::Breaker, held_up_until(breaker, until), until))
+        let (until, detail) = longest?;
+        Some(Explanation::from(Reason::Breaker, detail, until))
+    }
+
+    fn tenant(&self) -> Option<&str> {
+        self.record.definition.spec.tenant.as_deref()
+    }
+
+    /// What a dependency asked for, in words.
+    fn asked(&self, breaker: &Breaker, until: DateTime<Utc>) -> String {
+        let hold = breaker.hold_on(self.tenant(), self.now);
+        let whose = hold.and_then(|hold| hold.tenant.as_deref());
+        let whose =
+            whose.map_or_else(|| "no call".to_owned(), |tenant| format!("no call of {}", quoted(tenant)));
+        format!("lets {whose} through until {}: its dependency asked for that", at(until))
     }
 
     /// How long this breaker holds the job up beyond the job's own instant.
     fn held_up_by(&self, breaker: &Breaker) -> Option<HeldUp> {
+        let asked = breaker.hold_on(self.tenant(), self.now).map(Hold::until);
+        let asked = asked.filter(|until| *until > self.due_at()).map(HeldUp::Asked);
+        match (self.held_up_by_phase(breaker), asked) {
+            (Some(HeldUp::Until(probe_at)), Some(HeldUp::Asked(until))) if until > probe_at => {
+                Some(HeldUp::Asked(until))
+            }
+            (phase, asked) => phase.or(asked),
+        }
+    }
+
+    fn held_up_by_phase(&self, breaker: &Breaker) -> Option<HeldUp> {
         match breaker.phase {
             Phase::Closed { .. } => None,
             Phase::Open { probe_at: None } => Some(HeldUp::ByOperator),
@@ -160,10 +190,14 @@ impl Waiting<'_> {
 
     /// The phase of a breaker, in words.
     fn phase_of(&self, breaker: &Breaker) -> String {
+        let hold = breaker.hold_on(self.tenant(), self.now);
+        if let (Phase::Closed { .. }, Some(hold)) = (breaker.phase, hold) {
+            return format!("closed, and {}", self.asked(breaker, hold.until()));
+        }
         match breaker.phase {
             Phase::Closed { .. } => match breaker.callers(self.now) {
-                held if held > 0 && !breaker.bulkhead.is_prompt => format!(
-                    "closed; its dependency does not answer promptly, so only a few batches call it at once: {held} now"
+                callers if callers > 0 && !breaker.bulkhead.is_prompt => format!(
+                    "closed; its dependency does not answer promptly, so only a few batches call it at once: {callers} now"
                 ),
                 _ => "closed".to_owned(),
             },
@@ -176,14 +210,21 @@ impl Waiting<'_> {
         let record = self.record;
         let due = at(self.due_at());
         if record.status == JobStatus::Running {
-            let detail =
-                format!("its worker's lease ended at {due} without a result, so its message comes back");
+            let was_alone = record.claim.as_ref().is_some_and(|claim| claim.alone) || record.isolated;
+            let then = if was_alone { "" } else { "; it then runs alone, once a batch has time for it" };
+            let detail = format!(
+                "its worker's lease ended at {due} without a result, so its message comes back{then}"
+            );
             return Explanation::from(Reason::Ready, detail, self.now);
         }
         if self.is_due() {
             let message =
                 if record.parked { "is about to be sent" } else { "is in the queue, or on its way back" };
-            let detail = format!("nothing has held it up since {due}: its message {message}");
+            let alone = match &record.note {
+                Some(note) if record.isolated => format!("; its note says: {}", quoted(note)),
+                _ => String::new(),
+            };
+            let detail = format!("nothing has held it up since {due}: its message {message}{alone}");
             return Explanation::from(Reason::Ready, detail, self.now);
         }
         let why = match (&record.note, &record.error) {

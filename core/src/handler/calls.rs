@@ -10,11 +10,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::{Either, select};
 
 use super::JobError;
+use super::error::HoldScope;
 use crate::clock::Clock;
 use crate::invalid::Invalid;
 use crate::job::{Blocker, BreakerName, LimitKey};
 use crate::limit::{LimitRequest, Quota, Rate};
-use crate::protection::breakers::{Breakers, CallEnd, Permit, Refusal};
+use crate::protection::breakers::{Breakers, CallEnd, Caller, Permit, Refusal};
 use crate::protection::{BreakerPolicies, BulkheadHolder, LimitQuery, Limits};
 
 /// A breaker, for the calls of one attempt. A handler gets it from
@@ -32,6 +33,8 @@ pub(crate) struct CallGuards {
     pub(crate) clock: Arc<dyn Clock>,
     /// The batch of the attempt.
     pub(crate) holder: Arc<BulkheadHolder>,
+    /// The job's tenant.
+    pub(crate) tenant: Option<String>,
 }
 
 /// When an attempt ends.
@@ -102,6 +105,7 @@ impl<'a> JobBreaker<'a> {
             // answers.
             let is_answer = outcome.is_ok() || has_time;
             let end = self.calls.call_end(name, &outcome);
+            self.calls.heed(name, &outcome, took).await;
             self.calls.guards.breakers.report(&permit, end, took, is_answer).await;
         }
         outcome
@@ -119,18 +123,20 @@ impl Calls {
         let held = self.state().probes.get(name).copied();
         if let Some(probe) = held
             && self.guards.breakers.is_probing(name, probe).await
+            && !self.guards.breakers.holds(name, self.guards.tenant.as_deref())
         {
             self.state().probes.remove(name);
             return Ok(Permit { breaker: name.clone(), probe: Some(probe) });
         }
-        let until =
-            match self.guards.breakers.enter_or_wait(name, &self.guards.holder, self.time_left()).await {
-                Ok(permit) => return Ok(permit),
-                Err(Refusal::Refused | Refusal::Full(_)) => {
-                    self.guards.breakers.defer_instants(name, 1).await.pop()
-                }
-                Err(Refusal::Unreadable) => None,
-            };
+        let tenant = self.guards.tenant.as_deref();
+        let caller = Caller { tenant, holder: &self.guards.holder };
+        let until = match self.guards.breakers.enter_or_wait(name, caller, self.time_left()).await {
+            Ok(permit) => return Ok(permit),
+            Err(Refusal::Refused | Refusal::Full(_)) => {
+                self.guards.breakers.defer_instants(name, tenant, 1).await.pop()
+            }
+            Err(Refusal::Unreadable) => None,
+        };
         let until = until.unwrap_or_else(|| self.guards.clock.now() + UNREADABLE_WAIT);
         Err(JobError::deferred(until, Blocker::Breaker(name.clone())))
     }
@@ -181,10 +187,19 @@ impl Calls {
         }
     }
 
+    /// Passes the dependency's wish not to be called on to the fleet.
+    async fn heed<T>(&self, name: &BreakerName, outcome: &Result<T, JobError>, took: Duration) {
+        let Some((wait, scope)) = outcome.as_ref().err().and_then(JobError::hold) else { return };
+        let tenant = self.guards.tenant.clone().filter(|_| scope == HoldScope::Tenant);
+        self.guards.breakers.hold(name, tenant, wait, took).await;
+    }
+
     fn call_end<T>(&self, name: &BreakerName, outcome: &Result<T, JobError>) -> CallEnd {
         match outcome {
             Ok(_) => CallEnd::Succeeded,
-            Err(error) if error.is_snooze() || error.is_deferral() => CallEnd::Unknown,
+            Err(error) if error.is_snooze() || error.is_deferral() || error.hold().is_some() => {
+                CallEnd::Unknown
+            }
             Err(error) if error.is_permanent() => CallEnd::Succeeded,
             Err(error) if self.guards.policies.breaker_policy(name).is_expected(&error.to_string()) => {
                 CallEnd::Succeeded

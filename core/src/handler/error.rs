@@ -31,10 +31,17 @@ pub struct JobError {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    Retryable { after: Option<Duration>, retries: Option<u32> },
+    Retryable { after: Option<Duration>, retries: Option<u32>, hold: Option<HoldScope> },
     Permanent,
     Snooze(Until),
     Deferred { until: DateTime<Utc>, by: Blocker },
+}
+
+/// Whose calls a dependency does not want for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HoldScope {
+    Everyone,
+    Tenant,
 }
 
 /// Until when a job snoozes.
@@ -47,7 +54,45 @@ enum Until {
 impl JobError {
     /// A failure that a retry may not meet.
     pub fn retryable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), kind: Kind::Retryable { after: None, retries: None } }
+        Self { message: message.into(), kind: Kind::Retryable { after: None, retries: None, hold: None } }
+    }
+
+    /// A dependency took no call now, and asks for none for this long: an HTTP API answered 429, for example.
+    ///
+    /// A call through a [breaker](crate::JobContext::breaker) that ends with this error is no failure of the
+    /// dependency. The breaker holds all its jobs until then, but at most an hour, and they spend no attempt. This attempt
+    /// is spent: its job is retried after that time, as often as it has retries.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lambda_jobs_core::{JobContext, JobError};
+    ///
+    /// async fn charge(ctx: &JobContext) -> Result<(), JobError> {
+    ///     let call = async { Err(JobError::rate_limited("billing answered 429", Duration::from_secs(30))) };
+    ///     ctx.breaker("billing").call(call).await // no job calls billing for 30 s
+    /// }
+    /// ```
+    pub fn rate_limited(message: impl Into<String>, wait: Duration) -> Self {
+        let hold = Some(HoldScope::Everyone);
+        Self { message: message.into(), kind: Kind::Retryable { after: Some(wait), retries: None, hold } }
+    }
+
+    /// Holds only jobs of the same tenant, because the dependency counts for each tenant alone. Changes nothing about
+    /// an error that is not [`rate_limited`](Self::rate_limited). A job without a tenant holds all.
+    #[must_use]
+    pub const fn for_tenant(mut self) -> Self {
+        if let Kind::Retryable { hold: Some(scope), .. } = &mut self.kind {
+            *scope = HoldScope::Tenant;
+        }
+        self
+    }
+
+    /// For how long the dependency wants no calls, and whose.
+    pub(crate) fn hold(&self) -> Option<(Duration, HoldScope)> {
+        match self.kind {
+            Kind::Retryable { after, hold: Some(scope), .. } => Some((after.unwrap_or_default(), scope)),
+            _ => None,
+        }
     }
 
     /// A failure that every retry would meet.

@@ -8,8 +8,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Delivery, HandlerOptions, JobContext, JobError, JobHandler};
@@ -17,7 +17,7 @@ use crate::breaker::BreakerPolicy;
 use crate::clock::BoxFuture;
 use crate::config::JobConfig;
 use crate::job::bounds::{MAX_NAME_BYTES, WAY_OUT};
-use crate::job::{BreakerName, JobDefinition, Queue};
+use crate::job::{BreakerName, JobDefinition, Payload, Queue};
 use crate::limit::Limit;
 use crate::protection::BreakerPolicies;
 use crate::retry::RetryPolicy;
@@ -223,7 +223,7 @@ impl Registered {
 
     pub(crate) fn run<'a>(
         &'a self,
-        payload: &'a Value,
+        payload: &'a Payload,
         ctx: &'a JobContext,
     ) -> BoxFuture<'a, Result<Success<'a>, JobError>> {
         self.handler.run(payload, ctx)
@@ -249,7 +249,7 @@ pub(crate) struct Success<'a> {
 trait ErasedHandler: Send + Sync {
     fn run<'a>(
         &'a self,
-        payload: &'a Value,
+        payload: &'a Payload,
         ctx: &'a JobContext,
     ) -> BoxFuture<'a, Result<Success<'a>, JobError>>;
     fn failed<'a>(&'a self, error: &'a JobError, ctx: &'a JobContext) -> BoxFuture<'a, ()>;
@@ -259,12 +259,13 @@ trait ErasedHandler: Send + Sync {
 impl<H: JobHandler> ErasedHandler for H {
     fn run<'a>(
         &'a self,
-        payload: &'a Value,
+        payload: &'a Payload,
         ctx: &'a JobContext,
     ) -> BoxFuture<'a, Result<Success<'a>, JobError>> {
         Box::pin(async move {
             let name = self.name();
-            let payload = H::Payload::deserialize(payload)
+            let payload = payload
+                .parse::<H::Payload>()
                 .map_err(|error| JobError::permanent(format!("payload: refused by {name}: {error}")))?;
             self.validate(&payload)
                 .map_err(|why| JobError::permanent(format!("payload: refused by {name}: {why}")))?;

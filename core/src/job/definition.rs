@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{BreakerName, JobId, JobSpec, JobType, Priority, millis};
+use super::{BreakerName, JobId, JobSpec, JobType, Payload, Priority, millis};
 
 /// A job as its caller defined it: its spec, and when and under which conditions it runs.
 ///
@@ -32,6 +31,11 @@ pub struct JobDefinition {
     pub breakers: Vec<BreakerName>,
     /// The W3C trace context that the job belongs to.
     pub traceparent: Option<String>,
+    /// The edition of the schedule that made it; absent if no schedule did. A message of an earlier edition than the
+    /// record's runs nothing.
+    pub edition: Option<u64>,
+    /// The `enqueue` call that made it, if its caller chose its id: by this the call knows its own job.
+    pub enqueue_call: Option<String>,
 }
 
 impl JobDefinition {
@@ -62,6 +66,8 @@ impl JobDefinition {
             unique_for: None,
             breakers: Vec::new(),
             traceparent: None,
+            edition: None,
+            enqueue_call: None,
         }
     }
 }
@@ -74,7 +80,7 @@ struct Flat {
     name: String,
     #[serde(rename = "type")]
     job_type: JobType,
-    payload: Value,
+    payload: Payload,
     priority: Priority,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_retries: Option<u32>,
@@ -96,6 +102,10 @@ struct Flat {
     breakers: Vec<BreakerName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    edition: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    enqueue_call: Option<String>,
 }
 
 impl From<JobDefinition> for Flat {
@@ -110,6 +120,8 @@ impl From<JobDefinition> for Flat {
             unique_for,
             breakers,
             traceparent,
+            edition,
+            enqueue_call,
         } = definition;
         let JobSpec { name, payload, priority, max_retries, timeout, tags, tenant } = spec;
         Self {
@@ -128,6 +140,8 @@ impl From<JobDefinition> for Flat {
             unique_for,
             breakers,
             traceparent,
+            edition,
+            enqueue_call,
         }
     }
 }
@@ -145,6 +159,8 @@ impl From<Flat> for JobDefinition {
             unique_for: flat.unique_for,
             breakers: flat.breakers,
             traceparent: flat.traceparent,
+            edition: flat.edition,
+            enqueue_call: flat.enqueue_call,
         }
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Blocker, JobId, JobRecord, JobStatus, JobType, Priority, Queue, millis};
+use super::{Blocker, JobId, JobRecord, JobStatus, JobType, Payload, Priority, Queue, millis};
 
 /// A job with its present state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct JobExecution {
     #[serde(rename = "type")]
     pub job_type: JobType,
     /// What the handler is given.
-    pub payload: Value,
+    pub payload: Payload,
     /// How urgent it is.
     pub priority: Priority,
     /// How many retries it has, if the job itself says so.
@@ -86,6 +86,9 @@ pub struct JobExecution {
     /// Whether a cleanup removed its payload, result and error.
     #[serde(default, skip_serializing_if = "is_false")]
     pub trimmed: bool,
+    /// Whether its payload is missing, though no cleanup removed it. The job can't run.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub payload_missing: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -120,6 +123,7 @@ impl From<JobRecord> for JobExecution {
             blocked: record.blocked,
             dead_lettered: record.dead_lettered,
             trimmed: record.trimmed,
+            payload_missing: record.stored.is_missing,
             id: record.definition.id,
             name: record.definition.spec.name,
             job_type: record.definition.job_type,

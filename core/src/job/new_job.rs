@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
-use super::{BreakerName, JobId, JobSpec, JobType, Priority, Queue};
+use super::{BreakerName, JobId, JobSpec, JobType, Payload, Priority, Queue};
 
 /// A job to be enqueued. Everything but the name has a default.
 ///
@@ -43,6 +42,8 @@ pub struct NewJob {
     pub queue: Option<Queue>,
     /// What kind of job it is; if absent, scheduled if it waits and immediate otherwise.
     pub job_type: Option<JobType>,
+    /// The edition of the schedule that makes it.
+    pub edition: Option<u64>,
 }
 
 impl NewJob {
@@ -64,6 +65,7 @@ impl NewJob {
             breakers: Vec::new(),
             queue: None,
             job_type: None,
+            edition: None,
         }
     }
 
@@ -73,9 +75,9 @@ impl NewJob {
         self
     }
 
-    /// Sets the handler's input.
-    pub fn payload(mut self, payload: Value) -> Self {
-        self.spec.payload = payload;
+    /// Sets the handler's input: a JSON value, or a [`Payload`].
+    pub fn payload(mut self, payload: impl Into<Payload>) -> Self {
+        self.spec.payload = payload.into();
         self
     }
 

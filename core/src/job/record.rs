@@ -13,7 +13,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Blocker, ClaimId, JobDefinition, JobId, JobStatus, Queue, millis};
+use super::{
+    Blocker, ClaimId, JobDefinition, JobId, JobStatus, Payload, Queue, Retention, StoredPayload, millis,
+};
 use crate::job::bounds::is_beyond_a_message;
 
 /// Counts the writes to a record. A write can be conditional on the revision that its writer has seen.
@@ -95,6 +97,10 @@ pub struct JobRecord {
     /// Whether a crash made it a suspect. From then on it runs alone, and the next crash is its own.
     #[serde(default)]
     pub isolated: bool,
+    /// Whether a batch had no time left for this suspect when its turn to run alone came. In its next batch it runs
+    /// first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passed_over: bool,
     /// Whether its message went to the dead-letter queue. The job has not run to an end, so a redriven message may
     /// still be claimed.
     #[serde(default)]
@@ -109,11 +115,25 @@ pub struct JobRecord {
     /// Whether a cleanup removed payload, result and error. The job can't run again.
     #[serde(default)]
     pub trimmed: bool,
+    /// How the store keeps its payload.
+    #[serde(skip)]
+    pub stored: StoredPayload,
+    /// Whether its schedule, and nobody else, cancelled it before it began. It runs if the schedule makes it again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub withdrawn: bool,
+    /// Until when the store keeps the record, if it has ended; in whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 const fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl JobRecord {
@@ -147,11 +167,28 @@ impl JobRecord {
             note: None,
             blocked: None,
             isolated: false,
+            passed_over: false,
             dead_lettered: false,
             cancel_requested: false,
             parked: false,
             trimmed: false,
+            stored: StoredPayload::default(),
+            withdrawn: false,
+            expires_at: None,
         }
+    }
+
+    /// This record as a store returns it to a caller who needs no payload.
+    #[must_use]
+    pub fn without_payload(mut self) -> Self {
+        self.definition.spec.payload = Payload::null();
+        self
+    }
+
+    /// Whether the store has the payload with which the job can run.
+    #[must_use]
+    pub const fn has_payload(&self) -> bool {
+        !self.trimmed && !self.stored.is_missing
     }
 
     /// This record, parked if its time is further off than SQS can hold a message: then the due index covers it.
@@ -174,6 +211,15 @@ impl JobRecord {
     #[must_use]
     pub fn parked_if_far(mut self, now: DateTime<Utc>) -> Self {
         self.parked = self.status.is_waiting() && is_beyond_a_message(self.due_at, now);
+        self
+    }
+
+    /// This record with the instant until which it is kept, if it has ended. Whoever writes the end of a job decides
+    /// that instant, by the deployment's retention. From then on it holds, whatever the retention becomes.
+    #[must_use]
+    pub fn kept(mut self, retention: &Retention) -> Self {
+        let end = self.completed_at.filter(|_| self.status.is_finished());
+        self.expires_at = end.and_then(|end| retention.end_of(self.status, end));
         self
     }
 
@@ -212,10 +258,45 @@ impl JobRecord {
         self.status.is_waiting() && self.claim.is_none()
     }
 
+    /// Whether an edition of its schedule may still change it: an earlier edition made it or took it back, and nobody
+    /// has claimed it.
+    #[must_use]
+    pub fn yields_to(&self, edition: u64) -> bool {
+        self.definition.edition.is_some_and(|own| own < edition) && (self.withdrawn || self.is_unclaimed())
+    }
+
+    /// Whether a message with this definition is of an earlier edition of the schedule. Such a message runs nothing:
+    /// the record has another cover, or its job was taken back.
+    #[must_use]
+    pub fn supersedes(&self, message: &JobDefinition) -> bool {
+        matches!((self.definition.edition, message.edition), (Some(own), Some(earlier)) if earlier < own)
+    }
+
     /// Whether a worker holds a lease on it.
     #[must_use]
     pub fn is_leased(&self, now: DateTime<Utc>) -> bool {
         self.status == JobStatus::Running && self.claim.as_ref().is_some_and(|claim| claim.lease_until > now)
+    }
+
+    /// Whether a message of a job called `name` has nothing left to run: the job with its id has ended. A dead letter
+    /// may be redriven, so its job has not ended. A job that was cancelled before its message came has no name yet.
+    #[must_use]
+    pub fn has_ended(&self, name: &str) -> bool {
+        if self.definition.spec.name == name {
+            return self.status.is_finished() && !self.dead_lettered;
+        }
+        self.status == JobStatus::Cancelled && self.definition.spec.name == Self::NAME_UNKNOWN
+    }
+
+    /// Whether a message for this job asks for the same job, as far as a worker may refuse it: another message with its
+    /// id may be refused although this job can run.
+    #[must_use]
+    pub fn is_same_job(&self, message: &JobDefinition) -> bool {
+        let own = &self.definition;
+        let timeout = |job: &JobDefinition| job.spec.timeout.map(millis::of);
+        own.spec.name == message.spec.name
+            && timeout(own) == timeout(message)
+            && own.unique_key == message.unique_key
     }
 
     /// Whether this is its present or last claim.
@@ -231,9 +312,11 @@ impl JobRecord {
         self.claim = Some(claim);
         self.started_at = Some(now);
         self.completed_at = None;
+        self.expires_at = None;
         self.execution_time = None;
         self.note = None;
         self.blocked = None;
+        self.passed_over = false;
         self.dead_lettered = false;
         self.parked = false;
         self.written()
@@ -283,8 +366,34 @@ impl JobRecord {
     pub fn cancelled(mut self, why: impl Into<String>, at: DateTime<Utc>) -> Self {
         self.note = Some(why.into());
         self.dead_lettered = false;
+        self.withdrawn = false;
         let took = self.execution_time;
         self.finished(JobStatus::Cancelled, at, took)
+    }
+
+    /// The record of an occurrence that an edition of its schedule does not make.
+    #[must_use]
+    pub fn withdrawn(mut self, edition: u64, at: DateTime<Utc>) -> Self {
+        self.definition.edition = Some(edition);
+        let ended = self.completed_at.unwrap_or(at);
+        let mut record = self.cancelled("taken back: its schedule changed before it was due", ended);
+        record.withdrawn = true;
+        record
+    }
+
+    /// The record of an occurrence that a later edition of its schedule makes, given the record of a new one. It is
+    /// parked until its message is sent. An instant that an operator chose stays.
+    #[must_use]
+    pub fn remade(self, new: Self) -> Self {
+        let is_moved = self.definition.run_at.is_some_and(|run_at| run_at != self.due_at);
+        Self {
+            status: JobStatus::Scheduled,
+            revision: self.revision.next(),
+            created_at: self.created_at,
+            due_at: if is_moved { self.due_at } else { new.due_at },
+            parked: true,
+            ..new
+        }
     }
 
     /// The record of a job that was cancelled while it ran, with the error of that attempt.
@@ -317,6 +426,19 @@ impl JobRecord {
         self.due_at = due_at;
         self.note = Some(why.into());
         self.written()
+    }
+
+    /// The record of a suspect that could not run because its batch had no time left for it.
+    #[must_use]
+    pub fn passed_over(mut self) -> Self {
+        const WHY: &str = "its worker stopped while it ran beside other jobs, so it runs alone; its last batch had no \
+                           time left for it, and it runs first in the next";
+        self.completed_at = None;
+        self.dead_lettered = false;
+        self.isolated = true;
+        self.passed_over = true;
+        let due_at = self.due_at;
+        self.released(due_at, WHY)
     }
 
     /// The record of a job that waits for a breaker or a limit. No attempt is spent. If its instant is further off than
@@ -354,6 +476,7 @@ impl JobRecord {
         self.failures = 0;
         self.snoozes = 0;
         self.completed_at = None;
+        self.expires_at = None;
         self.dead_lettered = false;
         self.cancel_requested = false;
         self.blocked = None;
@@ -370,6 +493,13 @@ impl JobRecord {
         self.blocked = None;
         self.parked = true;
         self.note = Some("rescheduled by an operator".to_owned());
+        self.written()
+    }
+
+    /// The record of a job that still waits, so that the store keeps its payload as if it came due now.
+    #[must_use]
+    pub fn still_waiting(mut self, now: DateTime<Utc>) -> Self {
+        self.due_at = self.due_at.max(now);
         self.written()
     }
 
@@ -396,7 +526,8 @@ impl JobRecord {
     /// The record of a finished job without its details: payload, result and error.
     #[must_use]
     pub fn trimmed(mut self) -> Self {
-        self.definition.spec.payload = Value::Null;
+        self.definition.spec.payload = Payload::null();
+        self.stored = StoredPayload::default();
         self.result = None;
         self.error = None;
         self.trimmed = true;

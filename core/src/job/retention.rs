@@ -2,11 +2,17 @@
 //!
 //! SQS can deliver a message again as long as it keeps it, 14 days, and only the record shows that its job has
 //! ended. So the store keeps every outcome for at least 15 days, a day longer.
+//!
+//! A payload that is stored apart is written once, before anybody knows when its job ends. It is kept for 90 days longer
+//! than its record needs at that time. So the end of a job rarely has to prolong it: only a job that waits longer pays
+//! for that, when it is put off or ends.
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::invalid::Invalid;
-use crate::job::JobStatus;
+use crate::job::{JobRecord, JobStatus};
 
 /// How long finished jobs are remembered, by how they ended.
 ///
@@ -29,6 +35,8 @@ pub struct Retention {
 }
 
 const DAY: Duration = Duration::from_hours(24);
+/// How much longer a payload is kept than its record needs when it is written.
+const PAYLOAD_GRACE: Duration = Duration::from_hours(24 * 90);
 
 impl Retention {
     /// The shortest: 15 days.
@@ -64,6 +72,43 @@ impl Retention {
                 self.longest()
             }
         }
+    }
+
+    /// Until when a payload that is written now, apart from this record, is kept.
+    #[must_use]
+    pub fn payload_until(&self, record: &JobRecord) -> DateTime<Utc> {
+        self.record_until(record) + PAYLOAD_GRACE
+    }
+
+    /// Until when the payload of this record must be kept instead, if its present time is too short. The store prolongs
+    /// it before it writes the record: a record must never outlive its payload.
+    #[must_use]
+    pub fn prolonged(&self, record: &JobRecord) -> Option<DateTime<Utc>> {
+        let place = record.stored.place.as_ref();
+        // A payload that was written with this very record is kept at least this long.
+        let least = || record.created_at + self.longest() + PAYLOAD_GRACE;
+        let until = place.map_or_else(least, |place| place.until);
+        (self.record_until(record) > until).then(|| self.payload_until(record))
+    }
+
+    /// Until when a record is certain to exist: an unfinished one at least as long as it waits.
+    fn record_until(&self, record: &JobRecord) -> DateTime<Utc> {
+        if let Some(end) = record.expires_at {
+            return end;
+        }
+        let waits_until = || record.due_at.max(record.created_at);
+        let from = record.completed_at.filter(|_| record.status.is_finished()).unwrap_or_else(waits_until);
+        from + self.of(record.status)
+    }
+
+    /// Until when a job that ended so is remembered, in whole seconds, rounded up. `None` if no calendar has that
+    /// instant.
+    #[must_use]
+    pub fn end_of(&self, status: JobStatus, ended: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let keep = TimeDelta::from_std(self.of(status)).ok()?;
+        let end = ended.checked_add_signed(keep)?;
+        let seconds = end.timestamp() + i64::from(end.timestamp_subsec_nanos() > 0);
+        DateTime::from_timestamp(seconds, 0)
     }
 
     /// How long a job is remembered at most, however it ends.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
-use super::Priority;
+use super::{Payload, Priority};
 
 /// A job's handler, payload and settings.
 ///
@@ -13,8 +11,8 @@ use super::Priority;
 pub struct JobSpec {
     /// The name of the handler that runs the job.
     pub name: String,
-    /// What the handler is given: any JSON value; `{}` by default.
-    pub payload: Value,
+    /// What the handler is given: any JSON; `{}` by default.
+    pub payload: Payload,
     /// How urgent the job is; 5 by default.
     pub priority: Priority,
     /// How many retries may follow the first attempt; the handler's own number if absent.
@@ -33,7 +31,7 @@ impl JobSpec {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            payload: Value::Object(Map::new()),
+            payload: Payload::default(),
             priority: Priority::default(),
             max_retries: None,
             timeout: None,

@@ -1,12 +1,13 @@
 //! Limits: which jobs count together, and how many may run.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use serde_json::Value;
 
 use crate::invalid::Invalid;
 use crate::job::{JobDefinition, LimitKey};
+use crate::json::string;
 
 /// A limit on the jobs of a handler, over the whole fleet. A value is always valid.
 ///
@@ -135,12 +136,12 @@ impl Limit {
     }
 }
 
-/// A value as a short text of its own.
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+/// A JSON value as a text of its own. A number is the text that was sent, and so is a string that Rust can't hold.
+fn plain(json: &str) -> Option<Cow<'_, str>> {
+    match json.chars().next()? {
+        '"' => Some(string(json).unwrap_or(Cow::Borrowed(json))),
+        '[' | '{' | 'n' => None,
+        _ => Some(Cow::Borrowed(json)),
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{JobManager, ManagerError, TRIES};
-use crate::breaker::{Breaker, Counts};
+use crate::breaker::{Breaker, Counts, Hold};
 use crate::job::BreakerName;
 use crate::ports::VersionedOutcome;
 use crate::protection::event;
@@ -31,7 +31,9 @@ pub struct BreakerView {
     /// When the next probe may start; `None` while a probe is under way, while the breaker is closed, or while an
     /// operator keeps it open.
     pub next_probe_at: Option<DateTime<Utc>>,
-    /// How many jobs wait in its ramp, each until its own instant.
+    /// Until when it holds calls because the dependency asked for that; `None` if it holds none.
+    pub held_until: Option<DateTime<Utc>>,
+    /// How many jobs wait in its ramps, each until its own instant.
     pub deferred_jobs: u64,
     /// How many batches hold a lease of its bulkhead, because the dependency does not answer promptly. Jobs that wait
     /// for a lease are not counted.
@@ -48,6 +50,7 @@ impl BreakerView {
             counts: breaker.window.total(breaker.written_at, Duration::MAX),
             openings: breaker.openings,
             next_probe_at: breaker.next_probe_at(),
+            held_until: breaker.last_hold(now).map(Hold::until),
             deferred_jobs: breaker.deferred(now),
             waiting_batches: breaker.callers(now),
         }
@@ -71,6 +74,13 @@ impl JobManager {
         let now = self.ports.clock.now();
         let breaker = found.filter(|breaker| is_remembered(breaker, now));
         Ok(BreakerView::of(&breaker.unwrap_or_else(|| Breaker::new(name.clone(), now)), now))
+    }
+
+    /// Whether a breaker has a state: it counted a failure, an operator changed it, or it has a bulkhead and was called.
+    /// A breaker that only succeeded has none.
+    pub async fn knows_breaker(&self, name: &BreakerName) -> Result<bool, ManagerError> {
+        let now = self.ports.clock.now();
+        Ok(self.stored_breaker(name).await?.is_some_and(|breaker| is_remembered(&breaker, now)))
     }
 
     /// Opens a breaker until an operator closes or resets it: no calls are made, and jobs that need it wait. Workers

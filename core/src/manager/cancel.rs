@@ -5,10 +5,9 @@
 //! as well, so its redriven message runs nothing.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use super::{JobManager, ManagerError, TRIES};
-use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, Queue};
+use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, Payload, Queue};
 use crate::ports::{InsertOutcome, ReplaceOutcome};
 
 /// What a cancellation did.
@@ -21,6 +20,9 @@ pub enum CancelOutcome {
     Requested,
     /// The job had already ended, with this status.
     Finished(JobStatus),
+    /// No job has this id, as far as is known: it was never seen, or was forgotten. The id is recorded as cancelled, so
+    /// a message with it that arrives later runs nothing.
+    Unknown,
 }
 
 impl JobManager {
@@ -28,22 +30,27 @@ impl JobManager {
     /// it completes. An unknown id is recorded as cancelled: if its message arrives later, it runs
     /// nothing. A job in a dead-letter queue is cancelled too, and stays so if its message is redriven.
     pub async fn cancel(&self, id: &JobId) -> Result<CancelOutcome, ManagerError> {
+        let retention = self.recent_settings().await?.retention;
         for _ in 0..TRIES {
             let now = self.ports.clock.now();
             let Some(record) = self.record(id).await? else {
-                let tombstone = unknown_job(id, now).cancelled("cancelled before it was seen", now);
+                let tombstone =
+                    unknown_job(id, now).cancelled("cancelled before it was seen", now).kept(&retention);
                 match self.ports.store.insert(&[tombstone]).await.pop() {
-                    Some(Ok(InsertOutcome::Inserted)) => return Ok(CancelOutcome::Cancelled),
+                    Some(Ok(InsertOutcome::Inserted)) => return Ok(CancelOutcome::Unknown),
                     Some(Err(error)) => return Err(error.into()),
                     _ => continue,
                 }
             };
             let (next, outcome) = match record.status {
                 JobStatus::Running => (record.cancel_requested(), CancelOutcome::Requested),
-                status if status.is_finished() && !record.dead_lettered => {
+                status if status.is_finished() && !record.dead_lettered && !record.withdrawn => {
                     return Ok(CancelOutcome::Finished(status));
                 }
-                _ => (record.cancelled("cancelled by an operator", now), CancelOutcome::Cancelled),
+                _ => (
+                    record.cancelled("cancelled by an operator", now).kept(&retention),
+                    CancelOutcome::Cancelled,
+                ),
             };
             if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {
                 return Ok(outcome);
@@ -56,6 +63,6 @@ impl JobManager {
 /// The record of an unknown id.
 fn unknown_job(id: &JobId, now: DateTime<Utc>) -> JobRecord {
     let mut definition = JobDefinition::new(id.clone(), JobRecord::NAME_UNKNOWN);
-    definition.spec.payload = Value::Null;
+    definition.spec.payload = Payload::null();
     JobRecord::accepted(definition, Queue::Normal, now, now)
 }

@@ -6,15 +6,31 @@
 //!
 //! A cleanup leaves a tombstone of a job. It can't be retried, because its payload is gone. The manager chooses the
 //! items; the store removes an item only if it has not changed since.
+//!
+//! Whose settings decide? A record says itself until when it is kept, and that holds for every caller. Where a record
+//! does not say, and for the number of newest jobs, the deployment's stored settings decide. The caller's environment
+//! decides only where nothing is stored, and only an explicit [`CleanupOptions`] removes a record earlier.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{JobManager, ManagerError};
+use crate::invalid::Invalid;
 use crate::job::{JobId, Retention};
 use crate::ports::{Archived, FinishedJob, HistoryPart};
+
+/// What an operator asks of a cleanup, beyond what the deployment's settings say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CleanupOptions {
+    /// Also removes jobs that ended this long ago or earlier, though their records say that they are kept for longer.
+    /// At least 15 days.
+    pub ended_before: Option<Duration>,
+    /// How many of the newest jobs keep payload, result and error; as the deployment says if absent.
+    pub keep_details: Option<usize>,
+}
 
 /// What a cleanup did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -30,6 +46,8 @@ pub struct CleanupReport {
     pub history_removed: usize,
     /// Jobs that another writer changed meanwhile, so the cleanup skipped them.
     pub changed: usize,
+    /// How many of the newest jobs keep payload, result and error.
+    pub details_kept: usize,
     /// Whether it examined everything. If not, another call goes on.
     pub complete: bool,
 }
@@ -49,6 +67,7 @@ struct Work {
 struct Plan {
     retention: Retention,
     keep: usize,
+    ended_before: Option<Duration>,
     now: DateTime<Utc>,
     /// The newest jobs so far, oldest first; they keep their details.
     newest: BTreeMap<(DateTime<Utc>, JobId), FinishedJob>,
@@ -56,16 +75,26 @@ struct Plan {
 
 impl Plan {
     const fn new(retention: Retention, keep: usize, now: DateTime<Utc>) -> Self {
-        Self { retention, keep, now, newest: BTreeMap::new() }
+        Self { retention, keep, ended_before: None, now, newest: BTreeMap::new() }
+    }
+
+    /// Whether nobody keeps a job any more. What its record says wins over everybody's settings.
+    fn is_due(&self, job: &FinishedJob) -> bool {
+        let end = job.expires_at.or_else(|| self.retention.end_of(job.status, job.completed_at));
+        end.is_some_and(|end| self.now >= end) || self.is_asked_for(job.completed_at)
+    }
+
+    /// Whether the operator asks to remove what ended then.
+    fn is_asked_for(&self, ended: DateTime<Utc>) -> bool {
+        let age = (self.now - ended).to_std().unwrap_or_default();
+        self.ended_before.is_some_and(|least| age >= least)
     }
 
     fn sort(&mut self, items: Vec<Archived>) -> Work {
         let mut work = Work::default();
         for item in items {
             match item {
-                Archived::Job(job) if self.now >= job.completed_at + self.retention.of(job.status) => {
-                    work.remove.push(job);
-                }
+                Archived::Job(job) if self.is_due(&job) => work.remove.push(job),
                 // Its message may be redriven, and then the job runs.
                 Archived::Job(job) if job.dead_lettered => {}
                 Archived::Job(job) => work.trim.extend(self.displaced_by(job)),
@@ -85,20 +114,36 @@ impl Plan {
 
     fn is_over(&self, part: &HistoryPart) -> bool {
         let mut entries = part.entries.iter();
-        entries.all(|entry| self.now >= entry.completed_at + self.retention.of(entry.status))
+        if let Some(end) = part.expires_at {
+            return self.now >= end || entries.all(|entry| self.is_asked_for(entry.completed_at));
+        }
+        entries.all(|entry| {
+            let end = self.retention.end_of(entry.status, entry.completed_at);
+            end.is_some_and(|end| self.now >= end) || self.is_asked_for(entry.completed_at)
+        })
     }
 }
 
 impl JobManager {
     /// Removes finished jobs whose retention has ended, with their payloads and history. Of all others except the
-    /// newest `max_job_history` it removes payload, result and error. Their records still show that they have ended, so
-    /// a late message runs nothing; but they can't be retried. A job in a dead-letter queue keeps its details.
+    /// newest it removes payload, result and error. Their records still show that they have ended, so a late message
+    /// runs nothing; but they can't be retried. A job in a dead-letter queue keeps its details.
+    ///
+    /// It goes by the records and by [the deployment's settings](Self::settings), not by the caller's environment, and
+    /// fails if those settings can't be read.
     ///
     /// Never touches an unfinished job, nor one that changes meanwhile. Reads the whole table. Its changes
     /// stay even if it fails, or stops early because there is too much to do.
-    pub async fn cleanup(&self, max_job_history: usize) -> Result<CleanupReport, ManagerError> {
-        let mut plan = Plan::new(self.config.retention, max_job_history, self.ports.clock.now());
-        let mut report = CleanupReport::default();
+    pub async fn cleanup(&self, options: CleanupOptions) -> Result<CleanupReport, ManagerError> {
+        if let Some(least) = options.ended_before.filter(|least| *least < Retention::MIN) {
+            let expected = "at least 15 days, longer than SQS can deliver a message again";
+            return Err(Invalid::new("retention", expected, format!("{least:?}")).into());
+        }
+        let settings = self.settings().await?.settings;
+        let keep = options.keep_details.unwrap_or(settings.max_job_history);
+        let mut plan = Plan::new(settings.retention, keep, self.ports.clock.now());
+        plan.ended_before = options.ended_before;
+        let mut report = CleanupReport { details_kept: keep, ..CleanupReport::default() };
         let mut cursor: Option<String> = None;
         loop {
             let page = self.ports.pruner.page(cursor.as_deref()).await?;
@@ -140,8 +185,6 @@ impl JobManager {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use chrono::TimeDelta;
 
     use super::*;
@@ -157,6 +200,7 @@ mod tests {
             id: id.parse().unwrap(),
             status,
             completed_at: now() - TimeDelta::days(days_ago),
+            expires_at: None,
             revision: Revision(3),
             dead_lettered: false,
             trimmed: false,
@@ -182,6 +226,20 @@ mod tests {
         let work = plan(100).sort(all.collect());
         assert_eq!(ids(&work.remove), ["a", "d", "f"]);
         assert_eq!(work.trim, []);
+    }
+
+    #[test]
+    fn what_a_record_says_wins_over_the_settings() {
+        let kept_for = |id, days| {
+            let job = job(id, JobStatus::Completed, 40);
+            let expires_at = Some(job.completed_at + TimeDelta::days(days));
+            Archived::Job(FinishedJob { expires_at, ..job })
+        };
+        let jobs = || vec![kept_for("a", 90), kept_for("b", 41), kept_for("c", 40)];
+        assert_eq!(ids(&plan(100).sort(jobs()).remove), ["c"]);
+        let asked = Plan { ended_before: Some(Duration::from_hours(24 * 40)), ..plan(100) };
+        let removed = { asked }.sort(jobs()).remove;
+        assert_eq!(ids(&removed), ["a", "b", "c"], "an operator may ask for more");
     }
 
     #[test]
@@ -214,7 +272,9 @@ mod tests {
             execution_time: Duration::ZERO,
             completed_at: now() - TimeDelta::days(days_ago),
         };
-        let part = |place: &str, entries| Archived::History(HistoryPart { place: place.to_owned(), entries });
+        let part = |place: &str, entries| {
+            Archived::History(HistoryPart { place: place.to_owned(), expires_at: None, entries })
+        };
         let work = plan(1).sort(vec![
             part("over", vec![entry(JobStatus::Completed, 15), entry(JobStatus::Failed, 30)]),
             part("not yet", vec![entry(JobStatus::Completed, 15), entry(JobStatus::Failed, 15)]),

@@ -68,8 +68,14 @@ pub(super) struct Entering {
     queue: Queue,
     /// Whether its worker takes its unique key.
     pub(super) unique_when_due: bool,
-    /// Whether its caller chose its id: a generated id can't have been accepted before.
-    named: bool,
+}
+
+/// A job whose record was written, or exists, or could not be written.
+struct Recorded {
+    /// Its position in the call.
+    at: usize,
+    enqueued: Enqueued,
+    outcome: Result<(), ServiceError>,
 }
 
 /// The store's knowledge of a job that is about to be accepted.
@@ -84,7 +90,7 @@ impl Entering {
         Outgoing::encoded(&self.message, std::mem::take(&mut self.body), self.queue, now)
     }
 
-    fn record(self, now: DateTime<Utc>) -> JobRecord {
+    pub(super) fn record(self, now: DateTime<Utc>) -> JobRecord {
         let due_at = self.message.due_at;
         JobRecord::accepted(self.message.definition, self.queue, now, due_at).parked_if_far(now)
     }
@@ -113,6 +119,7 @@ impl JobManager {
         let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = Vec::with_capacity(jobs.len());
         let (mut entering, mut copies) = (Vec::new(), Vec::new());
         let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
+        self.look_up_settings(&jobs).await;
         let mut looked_up = self.records_of(&jobs).await;
         for (at, job) in jobs.into_iter().enumerate() {
             let is_copy = job.id.clone().is_some_and(|id| !ids.insert(id));
@@ -153,11 +160,7 @@ impl JobManager {
     /// own.
     async fn records_of(&self, jobs: &[NewJob]) -> Option<HashMap<JobId, JobRecord>> {
         let ids: Vec<JobId> = jobs.iter().filter_map(|job| job.id.clone()).collect();
-        if ids.is_empty() {
-            return Some(HashMap::new());
-        }
-        let found = self.ports.store.get(&ids).await.ok()?;
-        Some(found.into_iter().flatten().map(|record| (record.id().clone(), record)).collect())
+        self.found(&ids).await.ok()
     }
 
     /// Whether a job would be accepted.
@@ -177,7 +180,7 @@ impl JobManager {
         let record = match looked_up {
             _ if !named => None,
             Some(records) => records.remove(id),
-            None => self.ports.store.get(std::slice::from_ref(id)).await?.into_iter().flatten().next(),
+            None => self.ports.store.heads(std::slice::from_ref(id)).await?.into_iter().flatten().next(),
         };
         let known = match record {
             Some(record) => Some(self.known(record).await?),
@@ -187,7 +190,7 @@ impl JobManager {
     }
 
     /// Checks a job by the same rules as a bare message, so that every worker can read an accepted job.
-    fn admit(&self, job: NewJob, now: DateTime<Utc>) -> Result<Entering, EnqueueError> {
+    pub(super) fn admit(&self, job: NewJob, now: DateTime<Utc>) -> Result<Entering, EnqueueError> {
         let named = job.id.is_some();
         let due_at = job.run_at.or_else(|| job.delay.and_then(|delay| after(now, delay))).unwrap_or(now);
         let waits = job.run_at.is_some() || job.delay.is_some();
@@ -200,9 +203,12 @@ impl JobManager {
             unique_key: job.unique_key,
             unique_for: job.unique_for,
             breakers: job.breakers,
+            edition: job.edition,
+            enqueue_call: named.then(|| format!("{:016x}", self.ports.entropy.next_u64())),
             ..JobDefinition::of(id, job.spec)
         };
-        let message = JobMessage { definition, due_at, recorded: true, deferred: false };
+        let message =
+            JobMessage { definition, due_at, recorded: true, deferred: false, payload_stored: false };
         let body = message.encode();
         JobMessage::decode(&body, message.definition.id.as_str(), now)?;
         if body.len() > MAX_BODY_BYTES {
@@ -212,11 +218,11 @@ impl JobManager {
         self.check_timeout(&message.definition)?;
         self.check_unique(&message.definition)?;
         let queue = job.queue.map_or_else(|| self.queue_of(&message.definition), Ok)?;
-        Ok(Entering { message, body, queue, unique_when_due: job.unique_when_due, named })
+        Ok(Entering { message, body, queue, unique_when_due: job.unique_when_due })
     }
 
     fn check_timeout(&self, job: &JobDefinition) -> Result<(), EnqueueError> {
-        let longest = self.config.longest_timeout();
+        let longest = self.longest_timeout();
         match job.spec.timeout {
             Some(timeout) if timeout > longest => Err(EnqueueError::Timeout {
                 timeout_ms: timeout.as_millis(),
@@ -257,7 +263,9 @@ impl JobManager {
     /// Writes records that the due index covers.
     async fn park(&self, entering: Vec<(usize, Entering)>, now: DateTime<Utc>) -> Vec<Answer> {
         let records = self.record_all(entering, now).await.into_iter();
-        records.map(|(at, enqueued, written)| (at, written.map(|()| enqueued).map_err(Into::into))).collect()
+        records
+            .map(|Recorded { at, enqueued, outcome }| (at, outcome.map(|()| enqueued).map_err(Into::into)))
+            .collect()
     }
 
     /// Sends, then records.
@@ -275,8 +283,18 @@ impl JobManager {
                 Err(error) => answers.push((at, Err(error.into()))),
             }
         }
-        for (at, enqueued, written) in self.record_all(sent, now).await {
-            if let Err(error) = written {
+        let of_schedules: HashSet<usize> = sent
+            .iter()
+            .filter(|(_, job)| job.message.definition.edition.is_some())
+            .map(|(at, _)| *at)
+            .collect();
+        for Recorded { at, enqueued, outcome } in self.record_all(sent, now).await {
+            if let Err(error) = outcome {
+                // Only a record keeps a message of an earlier edition from running: the schedule fires again.
+                if of_schedules.contains(&at) {
+                    answers.push((at, Err(error.into())));
+                    continue;
+                }
                 // The message is sent, so the job runs; its claim will write the record.
                 tracing::warn!(job_id = %enqueued.job_id, error = &error as &dyn std::error::Error,
                     "the job is accepted, but not listed until a worker claims it");
@@ -286,26 +304,43 @@ impl JobManager {
         answers
     }
 
-    /// Writes the records of jobs. Returns each job's result, and whether its record exists.
-    async fn record_all(
-        &self,
-        entering: Vec<(usize, Entering)>,
-        now: DateTime<Utc>,
-    ) -> Vec<(usize, Enqueued, Result<(), ServiceError>)> {
+    /// Writes the records of jobs. If a record exists already, its job is a duplicate, unless the record was made from
+    /// this call's own message or by an earlier try of this call: then a worker, or that try, was faster.
+    async fn record_all(&self, entering: Vec<(usize, Entering)>, now: DateTime<Utc>) -> Vec<Recorded> {
         if entering.is_empty() {
             return Vec::new();
         }
-        let (callers, records): (Vec<(usize, bool)>, Vec<JobRecord>) =
-            entering.into_iter().map(|(at, job)| ((at, job.named), job.record(now))).unzip();
+        let (at, records): (Vec<usize>, Vec<JobRecord>) =
+            entering.into_iter().map(|(at, job)| (at, job.record(now))).unzip();
         let outcomes = self.ports.store.insert(&records).await;
-        let written = callers.into_iter().zip(records).zip(outcomes);
-        written
-            .map(|(((at, named), record), outcome)| {
-                // If the id is new, a worker was faster and wrote the record itself.
-                let duplicate = named && matches!(outcome, Ok(InsertOutcome::Exists));
-                let enqueued = Enqueued { job_id: record.definition.id, status: record.status, duplicate };
-                (at, enqueued, outcome.map(drop))
-            })
-            .collect()
+        let exists = |outcome: &Result<InsertOutcome, _>| matches!(outcome, Ok(InsertOutcome::Exists));
+        let existing = records.iter().zip(&outcomes).filter(|(_, outcome)| exists(outcome));
+        let ids: Vec<JobId> = existing.map(|(record, _)| record.id().clone()).collect();
+        let mut found = self.found(&ids).await;
+        let recorded = at.into_iter().zip(records).zip(outcomes).map(|((at, record), outcome)| {
+            let (there, outcome) = match &mut found {
+                _ if !exists(&outcome) => (None, outcome),
+                Ok(found) => (found.remove(record.id()), outcome),
+                Err(error) => (None, Err(ServiceError::new("read a job that exists", error.to_string()))),
+            };
+            // A generated id can't have been accepted before. It has no number.
+            let is_own = |there: &JobRecord| there.definition.enqueue_call == record.definition.enqueue_call;
+            let enqueued = Enqueued {
+                duplicate: there.as_ref().is_some_and(|there| !is_own(there)),
+                status: there.map_or(record.status, |there| there.status),
+                job_id: record.definition.id,
+            };
+            Recorded { at, enqueued, outcome: outcome.map(drop) }
+        });
+        recorded.collect()
+    }
+
+    /// The records with these ids.
+    async fn found(&self, ids: &[JobId]) -> Result<HashMap<JobId, JobRecord>, ServiceError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let found = self.ports.store.get(ids).await?;
+        Ok(found.into_iter().flatten().map(|record| (record.id().clone(), record)).collect())
     }
 }

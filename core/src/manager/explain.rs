@@ -13,7 +13,7 @@ impl JobManager {
     /// learns of one only after a job was deferred for it.
     pub async fn explain(&self, id: &JobId) -> Result<Explanation, ManagerError> {
         let ids = std::slice::from_ref(id);
-        let (found, control) = try_join(self.ports.store.get(ids), self.ports.control.load()).await?;
+        let (found, control) = try_join(self.ports.store.heads(ids), self.ports.control.load()).await?;
         let record = found.into_iter().flatten().next();
         let (breakers, limits) = record.as_ref().map(|record| self.blockers(record)).unwrap_or_default();
         let (breakers, limits) = join(

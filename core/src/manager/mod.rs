@@ -16,18 +16,21 @@ mod reschedule;
 mod retry;
 mod schedules;
 mod send;
+mod settings;
 mod unique;
 
 use std::sync::Arc;
 
 pub use breakers::BreakerView;
 pub use cancel::CancelOutcome;
-pub use cleanup::CleanupReport;
+pub use cleanup::{CleanupOptions, CleanupReport};
 pub use enqueue::{EnqueueError, Enqueued};
 pub use list::{JobFilter, JobSummary};
 pub use reschedule::RescheduleOutcome;
 pub use retry::RetryOutcome;
 pub use schedules::{MAX_BACKFILL, ScheduleError};
+use settings::KnownSettings;
+pub use settings::SettingsInForce;
 
 use crate::config::JobConfig;
 use crate::handler::JobRegistry;
@@ -43,6 +46,7 @@ pub struct JobManager {
     ports: CorePorts,
     config: JobConfig,
     registry: Option<Arc<JobRegistry>>,
+    known_settings: KnownSettings,
 }
 
 /// Why a call failed.
@@ -71,7 +75,7 @@ impl JobManager {
     /// queue.
     #[must_use]
     pub fn new(config: JobConfig, ports: CorePorts) -> Self {
-        Self { ports, config, registry: None }
+        Self { ports, config, registry: None, known_settings: KnownSettings::default() }
     }
 
     /// Checks names against these handlers, and uses their queues.
@@ -81,7 +85,8 @@ impl JobManager {
         self
     }
 
-    /// Its configuration.
+    /// Its own configuration. Where it differs from [the deployment's](Self::settings), the deployment's holds for
+    /// callers.
     #[must_use]
     pub const fn config(&self) -> &JobConfig {
         &self.config
@@ -93,7 +98,7 @@ impl JobManager {
 
     /// The state of a job; `None` if the job is unknown.
     pub async fn status(&self, id: &JobId) -> Result<Option<JobExecution>, ManagerError> {
-        let Some(record) = self.record(id).await? else { return Ok(None) };
+        let Some(record) = self.whole_record(id).await? else { return Ok(None) };
         let mut job = JobExecution::from(record);
         self.note_pause(&mut job).await;
         Ok(Some(job))

@@ -17,6 +17,10 @@ pub enum RetryOutcome {
     NotFailed(JobStatus),
     /// The job has failed, but a cleanup removed its payload. Enqueue it as a new job.
     Trimmed,
+    /// The job has failed, but the store no longer has its payload. Enqueue it as a new job.
+    PayloadMissing,
+    /// The job is an occurrence that its schedule took back. A backfill makes it.
+    TakenBack,
     /// The job is unknown.
     Unknown,
 }
@@ -26,7 +30,10 @@ impl JobManager {
     /// message at once.
     pub async fn retry(&self, id: &JobId) -> Result<RetryOutcome, ManagerError> {
         for _ in 0..TRIES {
-            let Some(record) = self.record(id).await? else { return Ok(RetryOutcome::Unknown) };
+            let Some(record) = self.whole_record(id).await? else { return Ok(RetryOutcome::Unknown) };
+            if record.withdrawn {
+                return Ok(RetryOutcome::TakenBack);
+            }
             if record.status != JobStatus::Failed {
                 let status = record.status;
                 if record.is_unclaimed() {
@@ -36,6 +43,9 @@ impl JobManager {
             }
             if record.trimmed {
                 return Ok(RetryOutcome::Trimmed);
+            }
+            if !record.has_payload() {
+                return Ok(RetryOutcome::PayloadMissing);
             }
             let next = record.requeued(self.ports.clock.now());
             if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {

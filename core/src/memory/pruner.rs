@@ -19,7 +19,7 @@ impl State {
         let jobs = self.records.values().filter_map(FinishedJob::of);
         let jobs = jobs.map(|job| (format!("job {}", job.id), Archived::Job(job)));
         let parts = self.history.iter().map(|entry| {
-            let part = HistoryPart { place: place(entry), entries: vec![entry.clone()] };
+            let part = HistoryPart { place: place(entry), expires_at: None, entries: vec![entry.clone()] };
             (part.place.clone(), Archived::History(part))
         });
         let mut all: Vec<_> = jobs.chain(parts).collect();

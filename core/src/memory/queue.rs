@@ -15,8 +15,8 @@ use crate::ports::{
     VisibilityChange,
 };
 use crate::sqs::{
-    AttributeValue, Message, MessageAttribute, MessageContent, ReceiveRequest, Received, RedrivePolicy,
-    SendRequest, Sqs, SqsError,
+    AttributeValue, Message, MessageContent, ReceiveRequest, Received, RedrivePolicy, SendRequest, Sqs,
+    SqsError,
 };
 
 /// All queues with their dead-letter queues, as the template makes them, at the time of a
@@ -28,9 +28,6 @@ pub struct MemoryQueue {
 
 /// How long messages are kept: 14 days, the most that SQS grants.
 const RETENTION_SECONDS: &str = "1209600";
-/// The attributes of a dead letter that the worker sent.
-const REASON: &str = "reason";
-const ORIGINAL_ID: &str = "originalMessageId";
 
 impl MemoryQueue {
     /// Empty queues whose messages stay hidden for `visibility_timeout` after a receive.
@@ -114,6 +111,14 @@ impl MemoryQueue {
         self.next_visible_at(queue).is_ok_and(|next| next.is_some_and(|next| next <= self.clock.now()))
     }
 
+    /// When the oldest message of a queue was sent; `None` while it is empty.
+    #[must_use]
+    pub fn oldest_sent_at(&self, queue: Queue) -> Option<DateTime<Utc>> {
+        let sqs = self.sqs();
+        let messages = sqs.messages(queue.as_str()).unwrap_or_default();
+        messages.into_iter().map(|message| message.sent_at).min()
+    }
+
     /// Redrives all dead letters to their queues.
     pub fn redrive(&self, queue: Queue) {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
@@ -128,7 +133,7 @@ impl MemoryQueue {
     }
 }
 
-fn dead_letter_name(queue: Queue) -> String {
+pub(super) fn dead_letter_name(queue: Queue) -> String {
     format!("{queue}-dlq")
 }
 
@@ -138,10 +143,12 @@ pub(super) fn received_message(queue: Queue, received: Received) -> ReceivedMess
         queue,
         message_id: message.id,
         receipt_handle,
-        body: message.content.body,
+        body: message.content.body.into(),
         sent_at: message.sent_at,
         receive_count: message.receive_count,
         group: message.content.group,
+        attributes: message.content.attributes,
+        trace_header: message.content.trace_header,
     }
 }
 
@@ -194,19 +201,10 @@ impl JobQueue for MemoryQueue {
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), ServiceError>> {
         let (mut sqs, now) = (self.sqs(), self.clock.now());
         let dead_letter = |letter: &DeadLetter| {
-            let message = &letter.message;
-            let attributes = [(REASON, &letter.reason), (ORIGINAL_ID, &message.message_id)];
-            let content = MessageContent {
-                body: message.body.clone(),
-                attributes: attributes
-                    .map(|(name, text)| (name.to_owned(), MessageAttribute::string(text.as_str())))
-                    .into(),
-                group: message.group.clone(),
-                ..MessageContent::default()
-            };
-            let request = SendRequest { content, delay: None };
-            let sent = sqs.send(&dead_letter_name(message.queue), request, now);
-            sent.map(drop).map_err(|error| failed("dead-letter from", message.queue, error))
+            let queue = letter.message.queue;
+            let request = SendRequest { content: letter.content(queue.as_str()), delay: None };
+            let sent = sqs.send(&dead_letter_name(queue), request, now);
+            sent.map(drop).map_err(|error| failed("dead-letter from", queue, error))
         };
         letters.iter().map(dead_letter).collect()
     }
@@ -222,8 +220,8 @@ impl DeadLetterQueue for MemoryQueue {
         let letters = messages.into_iter().take(limit).map(|message| DeadLettered {
             queue,
             message_id: message.id.clone(),
-            original_message_id: text_attribute(message, ORIGINAL_ID),
-            reason: text_attribute(message, REASON),
+            original_message_id: text_attribute(message, DeadLetter::ORIGINAL_ID),
+            reason: text_attribute(message, DeadLetter::REASON),
             sent_at: message.sent_at,
             body: message.content.body.clone(),
         });

@@ -47,14 +47,19 @@ impl ScheduleStore for MemorySchedules {
         Ok(self.schedules().values().cloned().collect())
     }
 
-    async fn delete(&self, id: &ScheduleId) -> Result<bool, ServiceError> {
-        Ok(self.schedules().remove(id).is_some())
+    async fn delete(&self, id: &ScheduleId, revision: u64) -> Result<bool, ServiceError> {
+        let mut schedules = self.schedules();
+        let may = schedules.get(id).is_some_and(|found| found.state.revision == revision);
+        if may {
+            schedules.remove(id);
+        }
+        Ok(may)
     }
 
     async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, ServiceError> {
         let schedules = self.schedules();
         let place = |stored: &StoredSchedule| {
-            let at = stored.state.next_at.filter(|at| *at <= query.until)?;
+            let at = stored.state.due_at().filter(|at| *at <= query.until)?;
             Some(format!("{:020}#{}", at.timestamp_micros(), stored.schedule.id))
         };
         let mut found: Vec<(String, &StoredSchedule)> =

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::clock::Clock;
 use crate::job::Queue;
 use crate::memory::MemoryQueue;
-use crate::memory::queue::{failed, received_message};
+use crate::memory::queue::{dead_letter_name, failed, received_message};
 use crate::ports::{QueueDepth, QueueStats, ReceivedMessage, ServiceError, StaleMessages};
 use crate::sqs::ReceiveRequest;
 
@@ -28,6 +28,17 @@ impl QueueStats for MemoryQueue {
             Err(error) => Err(failed("measure", *queue, error)),
         };
         queues.iter().map(depth).collect()
+    }
+
+    async fn dead_letters(&self, queues: &[Queue]) -> Vec<Result<u64, ServiceError>> {
+        let (mut sqs, now) = (self.sqs(), self.clock.now());
+        let count = |queue: &Queue| match sqs.counts(&dead_letter_name(*queue), now) {
+            Ok(counts) => {
+                Ok(u64::try_from(counts.visible + counts.delayed + counts.in_flight).unwrap_or(u64::MAX))
+            }
+            Err(error) => Err(failed("measure the dead letters of", *queue, error)),
+        };
+        queues.iter().map(count).collect()
     }
 }
 

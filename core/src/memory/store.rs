@@ -1,14 +1,18 @@
 //! Job records in memory.
+//!
+//! The store bears DynamoDB's burdens: it refuses a record that is larger than an item, and keeps a large payload apart,
+//! where it can expire.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
-use crate::job::{JobId, JobRecord, JobStatus};
+use crate::job::{JobId, JobRecord, JobStatus, Payload, PayloadPlace, Retention};
 use crate::paging::Page;
 use crate::ports::{
-    ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
+    ClaimOutcome, ClaimRequest, Counters, DueJob, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
     JobIndex, JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
 };
 
@@ -18,23 +22,39 @@ pub struct MemoryJobStore {
     state: Mutex<State>,
 }
 
+/// The largest payload that stays in its record, in bytes of JSON.
+const MAX_INLINE_PAYLOAD: usize = 512;
+/// The largest item, in bytes, as in DynamoDB.
+const MAX_ITEM_BYTES: usize = 400 * 1024;
+
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) records: HashMap<JobId, JobRecord>,
     pub(super) history: Vec<HistoryEntry>,
     counters: BTreeMap<String, Counters>,
+    retention: Retention,
 }
 
 impl MemoryJobStore {
-    /// An empty store.
+    /// An empty store with the default retention.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Deletes records that expired by this instant, as the time to live does.
-    pub fn forget(&self, ended_by: chrono::DateTime<chrono::Utc>) {
-        self.state().records.retain(|_, record| record.completed_at.is_none_or(|ended| ended > ended_by));
+    pub fn forget(&self, expired_by: DateTime<Utc>) {
+        self.state().records.retain(|_, record| record.expires_at.is_none_or(|end| end > expired_by));
+    }
+
+    /// Deletes payloads apart from their records that are kept until this instant, as the time to live does.
+    pub fn forget_payloads(&self, until: DateTime<Utc>) {
+        for record in self.state().records.values_mut() {
+            if record.stored.place.as_ref().is_some_and(|place| place.until <= until) {
+                record.definition.spec.payload = Payload::null();
+                record.stored.is_missing = true;
+            }
+        }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -43,61 +63,119 @@ impl MemoryJobStore {
     }
 }
 
+/// Refuses a record that is too large for an item.
+fn check_size(record: &JobRecord) -> Result<(), ServiceError> {
+    let texts = [&record.error, &record.note, &record.definition.spec.tenant, &record.definition.unique_key];
+    let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+    let tags: usize = record.definition.spec.tags.iter().map(String::len).sum();
+    let result = record.result.as_ref().map_or(0, |result| result.to_string().len());
+    let bytes = MAX_INLINE_PAYLOAD + texts + tags + result;
+    if bytes <= MAX_ITEM_BYTES {
+        return Ok(());
+    }
+    let reason = format!("item size {bytes} has exceeded the maximum of {MAX_ITEM_BYTES} bytes");
+    Err(ServiceError::new(format!("write job {}", record.id()), reason))
+}
+
 impl State {
-    fn insert(&mut self, record: &JobRecord) -> InsertOutcome {
+    fn insert(&mut self, record: &JobRecord) -> Result<InsertOutcome, ServiceError> {
+        check_size(record)?;
         if self.records.contains_key(record.id()) {
-            return InsertOutcome::Exists;
+            return Ok(InsertOutcome::Exists);
         }
-        self.records.insert(record.id().clone(), record.clone());
-        InsertOutcome::Inserted
+        self.records.insert(record.id().clone(), self.stored(record));
+        Ok(InsertOutcome::Inserted)
+    }
+
+    /// A new record as the store keeps it: with a note of where its payload is.
+    fn stored(&self, record: &JobRecord) -> JobRecord {
+        let mut record = record.clone();
+        let bytes = record.definition.spec.payload.as_str().len();
+        record.stored.is_missing = false;
+        record.stored.place = (bytes > MAX_INLINE_PAYLOAD).then(|| PayloadPlace {
+            key: "payload".to_owned(),
+            bytes,
+            until: self.retention.payload_until(&record),
+        });
+        record
+    }
+
+    /// Makes a payload live as long as its record will.
+    fn prolong(&self, record: &mut JobRecord) {
+        if let Some(until) = self.retention.prolonged(record)
+            && let Some(place) = record.stored.place.as_mut().filter(|_| !record.stored.is_missing)
+        {
+            place.until = until;
+        }
     }
 
     fn claim(&mut self, request: &ClaimRequest) -> ClaimOutcome {
         let Some(record) = self.records.get_mut(&request.id) else { return ClaimOutcome::Missing };
-        if !record.is_claimable(request.now) || record.definition.spec.name != request.name {
+        if !request.fits(record) {
+            return ClaimOutcome::Refused(Box::new(record.clone()));
+        }
+        if record.definition.unique_key != request.unique_key {
             return ClaimOutcome::Refused(Box::new(record.clone()));
         }
         *record = record.clone().claimed(request.claim.clone(), request.now);
         ClaimOutcome::Claimed(Box::new(record.clone()))
     }
 
-    fn settle(&mut self, settlement: &Settlement) -> SettleOutcome {
-        let current = self.records.get_mut(settlement.record.id());
-        match (&settlement.fence, current) {
+    fn settle(&mut self, settlement: &Settlement) -> Result<SettleOutcome, ServiceError> {
+        check_size(&settlement.record)?;
+        let current = self.records.get(settlement.record.id()).cloned();
+        Ok(match (&settlement.fence, current) {
             (Fence::Absent, None) => {
-                self.records.insert(settlement.record.id().clone(), settlement.record.clone());
+                let stored = self.stored(&settlement.record);
+                self.records.insert(stored.id().clone(), stored);
                 self.note(&settlement.record);
                 SettleOutcome::Settled
             }
             (Fence::Claim(claim), Some(current))
                 if current.status == JobStatus::Running && current.holds(claim) =>
             {
-                let next = JobRecord {
-                    definition: current.definition.clone(),
+                let mut next = JobRecord {
+                    definition: current.definition,
                     cancel_requested: current.cancel_requested,
                     revision: current.revision.next(),
+                    stored: current.stored,
                     ..settlement.record.clone()
                 };
-                *current = next;
+                self.prolong(&mut next);
+                self.records.insert(next.id().clone(), next);
                 self.note(&settlement.record);
                 SettleOutcome::Settled
             }
-            (_, Some(current)) if settlement.is_written_in(current) => SettleOutcome::Settled,
-            (_, current) => SettleOutcome::Fenced(current.map(|current| Box::new(current.clone()))),
-        }
+            (_, Some(current)) if settlement.is_written_in(&current) => SettleOutcome::Settled,
+            (_, current) => SettleOutcome::Fenced(current.map(Box::new)),
+        })
     }
 
-    fn replace(&mut self, record: &JobRecord) -> ReplaceOutcome {
-        let Some(current) = self.records.get_mut(record.id()) else {
-            return ReplaceOutcome::Conflict(None);
-        };
-        if !record.revision.follows(current.revision) {
-            return ReplaceOutcome::refused(record, Some(current.clone()));
+    fn replace(&mut self, record: &JobRecord) -> Result<ReplaceOutcome, ServiceError> {
+        let mut next = record.clone();
+        if let Some(current) = self.records.get(record.id()) {
+            next.definition.spec.payload.clone_from(&current.definition.spec.payload);
+            next.stored.clone_from(&current.stored);
         }
-        let payload = current.definition.spec.payload.clone();
-        *current = record.clone();
-        current.definition.spec.payload = payload;
-        ReplaceOutcome::Replaced
+        self.write(next)
+    }
+
+    fn redefine(&mut self, record: &JobRecord) -> Result<ReplaceOutcome, ServiceError> {
+        let next = self.stored(record);
+        self.write(next)
+    }
+
+    fn write(&mut self, mut next: JobRecord) -> Result<ReplaceOutcome, ServiceError> {
+        check_size(&next)?;
+        let Some(current) = self.records.get(next.id()) else {
+            return Ok(ReplaceOutcome::Conflict(None));
+        };
+        if !next.revision.follows(current.revision) {
+            return Ok(ReplaceOutcome::refused(&next, Some(current.clone())));
+        }
+        self.prolong(&mut next);
+        self.records.insert(next.id().clone(), next);
+        Ok(ReplaceOutcome::Replaced)
     }
 
     /// Lists and counts a record that was settled just now.
@@ -114,7 +192,7 @@ impl State {
 impl JobStore for MemoryJobStore {
     async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, ServiceError>> {
         let mut state = self.state();
-        records.iter().map(|record| Ok(state.insert(record))).collect()
+        records.iter().map(|record| state.insert(record)).collect()
     }
 
     async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, ServiceError>> {
@@ -124,12 +202,30 @@ impl JobStore for MemoryJobStore {
 
     async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
         let mut state = self.state();
-        batch.settlements.iter().map(|settlement| Ok(state.settle(settlement))).collect()
+        batch.settlements.iter().map(|settlement| state.settle(settlement)).collect()
+    }
+
+    async fn count(&self, added: &BTreeMap<String, Counters>) -> Result<(), ServiceError> {
+        let mut state = self.state();
+        for (name, added) in added {
+            state.counters.entry(name.clone()).or_default().add(added);
+        }
+        Ok(())
     }
 
     async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
         let mut state = self.state();
-        records.iter().map(|record| Ok(state.replace(record))).collect()
+        records.iter().map(|record| state.replace(record)).collect()
+    }
+
+    async fn heads(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
+        let state = self.state();
+        Ok(ids.iter().map(|id| state.records.get(id).cloned().map(JobRecord::without_payload)).collect())
+    }
+
+    async fn redefine(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
+        let mut state = self.state();
+        records.iter().map(|record| state.redefine(record)).collect()
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
@@ -160,12 +256,13 @@ impl JobIndex for MemoryJobStore {
             }
         };
         let more = found.len() > start + query.limit;
-        let items: Vec<JobRecord> = found.into_iter().skip(start).take(query.limit).collect();
+        let items = found.into_iter().skip(start).take(query.limit);
+        let items: Vec<JobRecord> = items.map(JobRecord::without_payload).collect();
         let cursor = items.last().filter(|_| more).map(|record| record.id().to_string());
         Ok(Page { items, cursor })
     }
 
-    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
+    async fn due(&self, query: &DueQuery) -> Result<Page<DueJob>, ServiceError> {
         let state = self.state();
         let place = |record: &JobRecord| format!("{:020}#{}", record.due_at.timestamp_micros(), record.id());
         let is_due = |record: &&JobRecord| record.parked && record.due_at <= query.until;
@@ -176,7 +273,7 @@ impl JobIndex for MemoryJobStore {
         let more = found.len() > query.limit;
         found.truncate(query.limit);
         let cursor = found.last().filter(|_| more).map(|(place, _)| place.clone());
-        Ok(Page { items: found.into_iter().map(|(_, record)| record.clone()).collect(), cursor })
+        Ok(Page { items: found.into_iter().map(|(_, record)| DueJob::of(record)).collect(), cursor })
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError> {

@@ -4,13 +4,13 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
 
 use crate::invalid::Invalid;
+use crate::json::{Object, list, string, whole};
 
-/// The error for a field with an unreadable value.
-pub(super) fn refused(field: &str, expected: &str, found: &Value) -> Invalid {
-    Invalid::new(field, expected, excerpt(&found.to_string()))
+/// The error for a field with an unreadable value, whose JSON it quotes.
+pub(super) fn refused(field: &str, expected: &str, found: &str) -> Invalid {
+    Invalid::new(field, expected, excerpt(found))
 }
 
 /// The error for a missing field.
@@ -20,8 +20,10 @@ pub(super) fn missing(field: &str, expected: &str) -> Invalid {
 
 /// The error for a body that is no JSON.
 pub(super) fn not_json(body: &str, error: &serde_json::Error) -> Invalid {
-    let expected = format!("a JSON object nested at most 127 deep ({error})");
-    Invalid::new("body", expected, excerpt(&format!("{body:?}")))
+    let expected = format!("a JSON object ({error})");
+    // Escaped before it is cut: an escape may be ten times as long as its character.
+    let quoted = format!("{:?}", body.chars().take(SHOWN).collect::<String>());
+    Invalid::new("body", expected, cut(&quoted, body.len()))
 }
 
 /// The error for a body that is too large.
@@ -33,40 +35,49 @@ pub(crate) fn too_large(bytes: usize) -> Invalid {
     Invalid::new("body", expected, format!("{bytes} bytes"))
 }
 
-/// The beginning of a value: job data is hostile and may be huge.
+/// How much of a wrong value is shown, in characters: job data is hostile and may be huge.
+const SHOWN: usize = 80;
+
+/// The beginning of a value, on one line.
 fn excerpt(text: &str) -> String {
-    const LIMIT: usize = 80;
-    let short = match text.char_indices().nth(LIMIT) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
+    cut(text, text.len())
+}
+
+/// The beginning of a text that stands for this many bytes.
+fn cut(text: &str, bytes: usize) -> String {
+    let (shown, rest) = match text.char_indices().nth(SHOWN) {
+        None => (text, String::new()),
+        Some((end, _)) => (&text[..end], format!("... ({bytes} bytes)")),
     };
-    // SQS accepts neither in the attribute with the reason.
-    short.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
+    // SQS accepts neither of the two last in the attribute with the reason.
+    let shown = shown.replace(['\n', '\r', '\t'], " ").replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
+    shown + &rest
 }
 
 /// The unread fields of a message. `null` counts as absent.
-pub(super) struct Fields(Map<String, Value>);
+pub(super) struct Fields<'a>(Object<'a>);
 
-impl Fields {
-    pub(super) const fn new(object: Map<String, Value>) -> Self {
+impl<'a> Fields<'a> {
+    pub(super) const fn new(object: Object<'a>) -> Self {
         Self(object)
     }
 
-    pub(super) fn take(&mut self, field: &str) -> Option<Value> {
-        self.0.remove(field).filter(|value| !value.is_null())
+    /// Takes the JSON of a field.
+    pub(super) fn take(&mut self, field: &'static str) -> Option<&'a str> {
+        self.0.take(field)
     }
 
     pub(super) fn read<T>(
         &mut self,
         field: &'static str,
         expected: &str,
-        parse: impl FnOnce(&Value) -> Option<T>,
+        parse: impl FnOnce(&'a str) -> Option<T>,
     ) -> Result<Option<T>, Invalid> {
         match self.take(field) {
             None => Ok(None),
-            Some(value) => match parse(&value) {
+            Some(text) => match parse(text) {
                 Some(parsed) => Ok(Some(parsed)),
-                None => Err(refused(field, expected, &value)),
+                None => Err(refused(field, expected, text)),
             },
         }
     }
@@ -77,30 +88,30 @@ impl Fields {
         expected: &str,
         bytes: RangeInclusive<usize>,
     ) -> Result<Option<String>, Invalid> {
-        self.read(field, expected, |value| {
-            let text = value.as_str()?;
+        self.read(field, expected, |text| {
+            let text = string(text)?;
             let printable = !text.chars().any(char::is_control);
-            (bytes.contains(&text.len()) && printable).then(|| text.to_owned())
+            (bytes.contains(&text.len()) && printable).then(|| text.into_owned())
         })
     }
 
     pub(super) fn integer(&mut self, field: &'static str, max: u64) -> Result<Option<u64>, Invalid> {
         let expected = format!("an integer from 0 to {max}");
-        self.read(field, &expected, |value| value.as_u64().filter(|number| *number <= max))
+        self.read(field, &expected, |text| whole(text).filter(|number| *number <= max))
     }
 
     pub(super) fn millis(&mut self, field: &'static str, max: Duration) -> Result<Option<Duration>, Invalid> {
         let max = max.as_millis();
         let expected = format!("whole milliseconds from 0 to {max}");
-        self.read(field, &expected, |value| {
-            value.as_u64().filter(|millis| u128::from(*millis) <= max).map(Duration::from_millis)
+        self.read(field, &expected, |text| {
+            whole(text).filter(|millis| u128::from(*millis) <= max).map(Duration::from_millis)
         })
     }
 
     pub(super) fn instant(&mut self, field: &'static str) -> Result<Option<DateTime<Utc>>, Invalid> {
         let expected = "an RFC 3339 instant of the years 1970 to 9999, such as 2026-11-23T08:00:00Z";
-        self.read(field, expected, |value| {
-            let instant = DateTime::parse_from_rfc3339(value.as_str()?).ok()?.to_utc();
+        self.read(field, expected, |text| {
+            let instant = DateTime::parse_from_rfc3339(&string(text)?).ok()?.to_utc();
             (0..=253_402_300_799).contains(&instant.timestamp()).then_some(instant)
         })
     }
@@ -112,16 +123,14 @@ impl Fields {
         bytes: usize,
     ) -> Result<Vec<String>, Invalid> {
         let expected = format!("a list of at most {max} texts of at most {bytes} bytes each");
-        let words = self.read(field, &expected, |value| {
-            let list = value.as_array().filter(|list| list.len() <= max)?;
-            list.iter()
-                .map(|word| word.as_str().filter(|word| word.len() <= bytes).map(str::to_owned))
-                .collect()
+        let words = self.read(field, &expected, |text| {
+            let word = |text| string(text).filter(|word| word.len() <= bytes);
+            list(text, max)?.into_iter().map(|text| Some(word(text)?.into_owned())).collect()
         })?;
         Ok(words.unwrap_or_default())
     }
 
     pub(super) fn flag(&mut self, field: &'static str) -> Result<bool, Invalid> {
-        Ok(self.read(field, "true or false", Value::as_bool)?.unwrap_or(false))
+        Ok(self.read(field, "true or false", |text| text.parse().ok())?.unwrap_or(false))
     }
 }

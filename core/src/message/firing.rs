@@ -12,10 +12,11 @@ use chrono::{DateTime, Utc};
 use super::fields::{Fields, missing, refused};
 use crate::invalid::Invalid;
 use crate::job::{JobId, ScheduleId};
+use crate::json::string;
 
 /// The job of a schedule's firing, `<schedule>@<minute>`; `None` if the message comes from no schedule. Rules fire
 /// each minute, some seconds late.
-pub(super) fn job_id(fields: &mut Fields) -> Result<Option<JobId>, Invalid> {
+pub(super) fn job_id(fields: &mut Fields<'_>) -> Result<Option<JobId>, Invalid> {
     let schedule = schedule(fields)?;
     let fired_at = fields.instant("firedAt")?;
     match (schedule, fired_at) {
@@ -23,17 +24,15 @@ pub(super) fn job_id(fields: &mut Fields) -> Result<Option<JobId>, Invalid> {
         (Some(_), None) => Err(missing("firedAt", "the instant at which the schedule fired")),
         (None, Some(_)) => Err(missing("schedule", "the schedule that fired at firedAt")),
         (Some(schedule), Some(fired_at)) => {
-            let refuse = |_| refused("firedAt", "an instant", &fired_at.to_rfc3339().into());
+            let refuse = |_| refused("firedAt", "an instant", &fired_at.to_rfc3339());
             schedule.job_at(minute_of(fired_at)).map(Some).map_err(refuse)
         }
     }
 }
 
-fn schedule(fields: &mut Fields) -> Result<Option<ScheduleId>, Invalid> {
+fn schedule(fields: &mut Fields<'_>) -> Result<Option<ScheduleId>, Invalid> {
     let expected = "the name of a schedule, 1 to 100 visible ASCII characters without spaces, @ and #";
-    let Some(value) = fields.take("schedule") else { return Ok(None) };
-    let id = value.as_str().and_then(|text| text.parse().ok());
-    id.map(Some).ok_or_else(|| refused("schedule", expected, &value))
+    fields.read("schedule", expected, |text| string(text)?.parse().ok())
 }
 
 fn minute_of(instant: DateTime<Utc>) -> DateTime<Utc> {

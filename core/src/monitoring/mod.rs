@@ -2,10 +2,14 @@
 //!
 //! Everything here is a pure function of measured figures.
 
+mod dead_letters;
+
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
+
+pub use dead_letters::NewestDeadLetter;
 
 use crate::control::{Control, Pause};
 use crate::job::{Queue, millis};
@@ -26,8 +30,10 @@ pub struct QueueStatus {
     pub processing: u64,
     /// Jobs that have completed.
     pub completed: u64,
-    /// Jobs that have failed.
+    /// Jobs that have failed, those whose messages went to a dead-letter queue among them.
     pub failed: u64,
+    /// Messages in the dead-letter queues, approximately.
+    pub dead_letters: u64,
     /// Whether all work is paused.
     pub paused: bool,
     /// The same for each queue.
@@ -44,6 +50,8 @@ pub struct OneQueue {
     pub size: u64,
     /// Jobs whose messages are with a worker, or come back to one soon, approximately.
     pub processing: u64,
+    /// Messages in its dead-letter queue, approximately.
+    pub dead_letters: u64,
     /// Whether the queue is paused.
     pub paused: bool,
     /// The pause.
@@ -61,7 +69,7 @@ pub struct JobMetrics {
     pub running_jobs: u64,
     /// Jobs that have completed.
     pub completed_jobs: u64,
-    /// Jobs that have failed.
+    /// Jobs that have failed, those whose messages went to a dead-letter queue among them.
     pub failed_jobs: u64,
     /// Jobs that wait.
     pub queued_jobs: u64,
@@ -83,6 +91,9 @@ pub struct Health {
     pub healthy: bool,
     /// The issues, in words.
     pub issues: Vec<String>,
+    /// The newest dead letter, if there is any and its reason is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest_dead_letter: Option<NewestDeadLetter>,
     /// The underlying figures.
     pub metrics: JobMetrics,
 }
@@ -103,14 +114,21 @@ pub(crate) fn metrics(status: &QueueStatus, counters: &Counters, last: Option<Da
     }
 }
 
+/// What the issues of a system follow from, beside its control item and its figures.
+pub(crate) struct Circumstances<'a> {
+    pub(crate) is_enabled: bool,
+    pub(crate) concurrency: usize,
+    pub(crate) newest_dead_letter: Option<&'a NewestDeadLetter>,
+}
+
 /// The issues, in words.
 pub(crate) fn issues(
     control: &Control,
     status: &QueueStatus,
     metrics: &JobMetrics,
-    is_enabled: bool,
-    concurrency: usize,
+    circumstances: &Circumstances<'_>,
 ) -> Vec<String> {
+    let Circumstances { is_enabled, concurrency, newest_dead_letter } = *circumstances;
     let mut issues = Vec::new();
     // This is not the workers' environment. The reconciler reads that one and notes its setting.
     match control.disabled_since.map(shown) {
@@ -125,6 +143,7 @@ pub(crate) fn issues(
             issues.push(format!("not running: queue {queue} is {pause}"));
         }
     }
+    issues.extend(dead_letters::issue(status, newest_dead_letter));
     if status.size > LARGE_QUEUE {
         issues.push(format!("queue size: expected at most {LARGE_QUEUE}, got {}", status.size));
     }
@@ -152,15 +171,26 @@ mod tests {
     use super::*;
 
     fn status(size: u64, processing: u64) -> QueueStatus {
-        QueueStatus { size, processing, completed: 0, failed: 0, paused: false, queues: Vec::new() }
+        QueueStatus {
+            size,
+            processing,
+            completed: 0,
+            failed: 0,
+            dead_letters: 0,
+            paused: false,
+            queues: Vec::new(),
+        }
     }
 
     fn found(size: u64, processing: u64, completed: u64, failed: u64) -> Vec<String> {
         let status = status(size, processing);
         let counters = Counters { completed, failed, ..Counters::default() };
         let metrics = metrics(&status, &counters, None);
-        issues(&Control::default(), &status, &metrics, true, 5)
+        issues(&Control::default(), &status, &metrics, &HEALTHY)
     }
+
+    const HEALTHY: Circumstances<'static> =
+        Circumstances { is_enabled: true, concurrency: 5, newest_dead_letter: None };
 
     #[test]
     fn an_issue_begins_beyond_its_bound_and_names_it_with_what_was_found() {
@@ -176,16 +206,17 @@ mod tests {
         let metrics = metrics(&status, &Counters::default(), None);
         let one = Control::default().pause(Some(Queue::Webhooks), None, since);
         let expected = "not running: queue webhooks is paused since 1970-01-01T00:00:00Z";
-        assert_eq!(issues(&one, &status, &metrics, true, 5), [expected]);
+        assert_eq!(issues(&one, &status, &metrics, &HEALTHY), [expected]);
         let all = one.pause(None, "deploy".parse().ok(), since);
         let expected = [
             "not running: ENABLE_JOBS is false",
             "not running: all work is paused since 1970-01-01T00:00:00Z: deploy",
         ];
-        assert_eq!(issues(&all, &status, &metrics, false, 5), expected);
+        let disabled = Circumstances { is_enabled: false, ..HEALTHY };
+        assert_eq!(issues(&all, &status, &metrics, &disabled), expected);
         let noted = Control::default().noting(false, since);
         let expected = "not running: ENABLE_JOBS is false since 1970-01-01T00:00:00Z";
-        assert_eq!(issues(&noted, &status, &metrics, true, 5), [expected]);
+        assert_eq!(issues(&noted, &status, &metrics, &HEALTHY), [expected]);
     }
 
     #[test]

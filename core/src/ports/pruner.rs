@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::job::{JobId, JobRecord, JobStatus, Revision};
+use crate::job::{JobId, JobRecord, JobStatus, PayloadPlace, Revision};
 use crate::paging::Page;
 use crate::ports::{HistoryEntry, ServiceError};
 
@@ -48,6 +48,8 @@ pub struct FinishedJob {
     pub status: JobStatus,
     /// When.
     pub completed_at: DateTime<Utc>,
+    /// Until when its record is kept, as its writer decided; absent if the record does not say.
+    pub expires_at: Option<DateTime<Utc>>,
     /// The revision of its record at the read.
     pub revision: Revision,
     /// Whether its message is in a dead-letter queue, and may be redriven.
@@ -55,7 +57,7 @@ pub struct FinishedJob {
     /// Whether an earlier cleanup removed its details.
     pub trimmed: bool,
     /// Where the adapter keeps its payload, if not in the record: for the adapter alone.
-    pub payload_place: Option<String>,
+    pub payload_place: Option<PayloadPlace>,
 }
 
 impl FinishedJob {
@@ -67,10 +69,11 @@ impl FinishedJob {
             id: record.id().clone(),
             status: record.status,
             completed_at,
+            expires_at: record.expires_at,
             revision: record.revision,
             dead_lettered: record.dead_lettered,
             trimmed: record.trimmed,
-            payload_place: None,
+            payload_place: record.stored.place.clone(),
         })
     }
 
@@ -86,6 +89,8 @@ impl FinishedJob {
 pub struct HistoryPart {
     /// Where it is: for the adapter alone.
     pub place: String,
+    /// Until when it is kept, as its writer decided; absent if it does not say.
+    pub expires_at: Option<DateTime<Utc>>,
     /// Its entries.
     pub entries: Vec<HistoryEntry>,
 }

@@ -3,6 +3,8 @@
 //! A message always covers an unfinished job; once the job is parked, an entry in the due index does. The order of a
 //! worker's calls ensures that: it makes the new cover before it drops the old one.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +15,7 @@ use super::ServiceError;
 use crate::job::bounds::MAX_SEND_DELAY;
 use crate::job::{JobRecord, Queue};
 use crate::message::JobMessage;
+use crate::sqs::MessageAttribute;
 
 /// The queues, each with its dead-letter queue. Results are in the order of the requests.
 #[async_trait]
@@ -26,7 +29,7 @@ pub trait JobQueue: Send + Sync {
     /// Deletes received messages before the worker returns their batch result, which deletes the others.
     async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), ServiceError>>;
 
-    /// Copies messages to the dead-letter queues of their queues, with the reason as a message attribute.
+    /// Copies messages to the dead-letter queues of their queues, as [`DeadLetter::content`] says.
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), ServiceError>>;
 }
 
@@ -54,7 +57,8 @@ impl Outgoing {
     /// The message of a job, hidden until the job is due, or for as long as SQS can.
     #[must_use]
     pub fn of(job: &JobMessage, queue: Queue, now: DateTime<Utc>) -> Self {
-        Self::encoded(job, job.encode(), queue, now)
+        let body = if job.recorded { job.encode_recorded() } else { job.encode() };
+        Self::encoded(job, body, queue, now)
     }
 
     /// The message of a job with this encoded body.
@@ -63,7 +67,8 @@ impl Outgoing {
         Self { queue, body, delay: wait.min(MAX_SEND_DELAY), group: job.group() }
     }
 
-    /// The message of a recorded job.
+    /// The message of a recorded job. If its payload is missing, the message leaves it to the record too: the worker
+    /// that finds none says so.
     #[must_use]
     pub fn of_record(record: &JobRecord, now: DateTime<Utc>) -> Self {
         let job = JobMessage {
@@ -71,6 +76,7 @@ impl Outgoing {
             due_at: record.due_at,
             recorded: true,
             deferred: record.blocked.is_some(),
+            payload_stored: record.stored.is_missing,
         };
         Self::of(&job, record.queue, now)
     }
@@ -85,14 +91,18 @@ pub struct ReceivedMessage {
     pub message_id: String,
     /// The handle to delete it or to change its visibility.
     pub receipt_handle: String,
-    /// Its body.
-    pub body: String,
+    /// Its body, which the payload of its job shares.
+    pub body: Arc<str>,
     /// When it was sent.
     pub sent_at: DateTime<Utc>,
     /// Its receive count, including this receive.
     pub receive_count: u32,
     /// Its message group.
     pub group: Option<String>,
+    /// Its message attributes. They are no part of the contract, and a dead letter keeps them.
+    pub attributes: BTreeMap<String, MessageAttribute>,
+    /// Its `AWSTraceHeader`.
+    pub trace_header: Option<String>,
 }
 
 /// A new visibility timeout of a received message.

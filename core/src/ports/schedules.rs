@@ -25,11 +25,11 @@ pub trait ScheduleStore: Send + Sync {
     /// Reads all, by their ids.
     async fn list(&self) -> Result<Vec<StoredSchedule>, ServiceError>;
 
-    /// Deletes one. Returns whether it was there.
-    async fn delete(&self, id: &ScheduleId) -> Result<bool, ServiceError>;
+    /// Deletes one if it has this revision. Returns whether it did.
+    async fn delete(&self, id: &ScheduleId, revision: u64) -> Result<bool, ServiceError>;
 
-    /// Schedules whose next occurrence is at or before an instant, roughly the soonest first. A schedule that was
-    /// just advanced may still be among them, in its old state.
+    /// Schedules for which there is [something to do](ScheduleState::due_at) at or before an instant, roughly the
+    /// soonest first. A schedule that was just advanced, changed or deleted may still be among them, as it was.
     async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, ServiceError>;
 
     /// Writes the states of schedules, each if the stored one has the previous revision. Returns, in order, which
@@ -58,7 +58,7 @@ pub struct Advance {
 /// Which schedules to return.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueSchedules {
-    /// Their next occurrence is at or before this instant.
+    /// There is something to do for them at or before this instant.
     pub until: DateTime<Utc>,
     /// About this many; a page may hold a few more or less, and be empty though others follow.
     pub limit: usize,

@@ -10,6 +10,10 @@ use crate::ports::{ReceivedMessage, ServiceError};
 pub trait QueueStats: Send + Sync {
     /// The depths of these queues, in their order.
     async fn depths(&self, queues: &[Queue]) -> Vec<Result<QueueDepth, ServiceError>>;
+
+    /// How many messages lie in the dead-letter queues of these queues, in their order: those that a worker sent and
+    /// those that SQS moved, less those that were redriven, purged or have expired.
+    async fn dead_letters(&self, queues: &[Queue]) -> Vec<Result<u64, ServiceError>>;
 }
 
 /// How many messages one queue holds.

@@ -23,7 +23,7 @@ pub trait JobStore: Send + Sync {
     /// Writes records that must not exist yet, payloads included.
     async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, ServiceError>>;
 
-    /// Claims records that are [claimable](JobRecord::is_claimable) and have the requested name, as
+    /// Claims records that are [claimable](JobRecord::is_claimable) and have the requested name, unique key and edition, as
     /// [`JobRecord::claimed`] does.
     ///
     /// The returned record may lack the payload: the message has it.
@@ -36,7 +36,14 @@ pub trait JobStore: Send + Sync {
     /// was lost.
     ///
     /// Never writes a definition or `cancel_requested`: those may have changed meanwhile.
+    ///
+    /// If a record's new due instant or end is so late that a payload stored apart would not live as long, the store
+    /// [prolongs](crate::job::Retention::prolonged) it first. So do replacements.
     async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>>;
+
+    /// Adds to the counters, at most once. After an error the figures may have been added or not, unless the error says
+    /// that the call was throttled.
+    async fn count(&self, added: &BTreeMap<String, Counters>) -> Result<(), ServiceError>;
 
     /// Writes whole records except their payloads, each if the stored one still has the previous revision. A record
     /// that an earlier try wrote counts as replaced.
@@ -48,7 +55,17 @@ pub trait JobStore: Send + Sync {
         self.replace_all(std::slice::from_ref(record)).await.pop().unwrap_or_else(unanswered)
     }
 
-    /// Reads records, payloads included, in the order of the ids.
+    /// Writes whole records, payloads included, each if the stored one still has the previous revision: another
+    /// definition of a job that nobody has claimed. A record that an earlier try wrote counts as replaced.
+    async fn redefine(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>>;
+
+    /// Reads records without their payloads, in the order of the ids. A caller who decides about jobs needs no more,
+    /// and payloads may be large. Such a record may be written again: no replacement and no settlement under a claim
+    /// writes a payload.
+    async fn heads(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError>;
+
+    /// Reads records, payloads included, in the order of the ids. A record whose payload is gone
+    /// [says so](crate::job::StoredPayload::is_missing).
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError>;
 
     /// Which of these jobs have a request to [cancel](JobRecord::cancel_requested) while they run.
@@ -74,10 +91,25 @@ pub struct ClaimRequest {
     pub id: JobId,
     /// The name in the message. A record with another name is not claimed.
     pub name: String,
+    /// The schedule's edition in the message, if it has one. A record of another edition is not claimed.
+    pub edition: Option<u64>,
+    /// The unique key in the message. A record with another key is not claimed: the job has to take that key first.
+    pub unique_key: Option<String>,
     /// The claim to write.
     pub claim: Claim,
     /// The claiming environment's time.
     pub now: DateTime<Utc>,
+}
+
+impl ClaimRequest {
+    /// Whether this record may be claimed.
+    #[must_use]
+    pub fn fits(&self, record: &JobRecord) -> bool {
+        let definition = &record.definition;
+        record.is_claimable(self.now)
+            && definition.spec.name == self.name
+            && self.edition.is_none_or(|edition| definition.edition == Some(edition))
+    }
 }
 
 /// The outcome of one claim.
@@ -190,13 +222,14 @@ impl HistoryEntry {
     }
 }
 
-/// The counters of one job name. A settlement adds to them.
+/// The counters of one job name. They count events, so a job that failed, was sent again and completed counts once as
+/// failed and once as completed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counters {
     /// Jobs that completed.
     pub completed: u64,
-    /// Jobs that failed for good.
+    /// Jobs that failed for good, and messages that a worker sent to the dead-letter queue.
     pub failed: u64,
     /// Jobs that were cancelled while a worker had them.
     pub cancelled: u64,
@@ -207,6 +240,9 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// The name under which all dead letters count that no handler has the name of.
+    pub const WITHOUT_HANDLER: &str = "(unknown)";
+
     /// The counters for one settled record.
     #[must_use]
     pub fn of(record: &JobRecord) -> Self {

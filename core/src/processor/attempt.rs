@@ -65,7 +65,7 @@ impl Batch<'_> {
         if let Some(hook) = hook {
             self.run_hook(hook, &ctx, timeout.saturating_sub(took).max(HOOK_TIME)).await;
         }
-        log_failure(&record, &ctx);
+        self.log_failure(&record, &ctx);
         record
     }
 
@@ -81,6 +81,7 @@ impl Batch<'_> {
             policies: registry.clone(),
             clock: Arc::clone(clock),
             holder: Arc::clone(&self.permits.holder),
+            tenant: job.definition().spec.tenant.clone(),
         };
         let probes = self.permits.take_probes(record.id());
         let calls = Calls::new(guards, AttemptEnd { lease_until, deadline }, probes);
@@ -145,17 +146,18 @@ impl Batch<'_> {
             }
         }
     }
-}
 
-fn log_failure(record: &JobRecord, ctx: &JobContext) {
-    if let (JobStatus::Failed | JobStatus::Retrying, Some(error)) = (record.status, &record.error) {
-        tracing::warn!(
-            job_id = %ctx.job_id(),
-            job = %record.definition.spec.name,
-            attempt = ctx.attempt(),
-            status = %record.status,
-            error = %error,
-            "job failed"
-        );
+    fn log_failure(&self, record: &JobRecord, ctx: &JobContext) {
+        let is_failure = matches!(record.status, JobStatus::Failed | JobStatus::Retrying);
+        if let Some(error) = record.error.as_ref().filter(|_| is_failure && self.state.may_log_failure()) {
+            tracing::warn!(
+                job_id = %ctx.job_id(),
+                job = %record.definition.spec.name,
+                attempt = ctx.attempt(),
+                status = %record.status,
+                error = %error,
+                "job failed"
+            );
+        }
     }
 }

@@ -21,6 +21,8 @@ use crate::ports::{ClaimOutcome, ClaimRequest, Fence, InsertOutcome, ServiceErro
 pub(super) struct Claims {
     pub(super) ready: Vec<Claimed>,
     pub(super) suspects: Vec<Suspect>,
+    /// Jobs whose records have another unique key than their messages. Each message has that key by now.
+    pub(super) rekeyed: Vec<Job>,
 }
 
 impl Claims {
@@ -32,6 +34,7 @@ impl Claims {
     fn extend(&mut self, other: Self) {
         self.ready.extend(other.ready);
         self.suspects.extend(other.suspects);
+        self.rekeyed.extend(other.rekeyed);
     }
 }
 
@@ -104,13 +107,16 @@ impl Claiming {
     fn request(&self, now: DateTime<Utc>) -> ClaimRequest {
         let definition = self.job.definition();
         let (id, name) = (definition.id.clone(), definition.spec.name.clone());
-        ClaimRequest { id, name, claim: self.claim.clone(), now }
+        let (unique_key, edition) = (definition.unique_key.clone(), definition.edition);
+        ClaimRequest { id, name, unique_key, edition, claim: self.claim.clone(), now }
     }
 
-    pub(super) fn claimed(self, record: JobRecord) -> Claimed {
+    pub(super) fn claimed(self, mut record: JobRecord) -> Claimed {
         let Self { mut job, claim, .. } = self;
         // From here on there is a record, and every copy that is sent must say so.
         job.message.recorded = true;
+        // The store may need it, to keep it for longer.
+        record.definition.spec.payload = job.definition().spec.payload.clone();
         Claimed { job, record, fence: Fence::Claim(claim.id) }
     }
 
@@ -125,6 +131,20 @@ impl Batch<'_> {
     /// Claims jobs. Returns those that may run, and settles or requeues the others.
     pub(super) async fn claim(&self, jobs: Vec<Job>) -> Claims {
         let alone = jobs.len() == 1;
+        let mut claims = self.claim_all(jobs, alone).await;
+        let rekeyed = std::mem::take(&mut claims.rekeyed);
+        if !rekeyed.is_empty() {
+            let jobs = self.take_keys(rekeyed).await;
+            let mut again = self.claim_all(jobs, alone).await;
+            let until = self.now();
+            let changed = std::mem::take(&mut again.rekeyed).into_iter();
+            self.defer(changed.map(|job| Requeued { job, until }).collect()).await;
+            claims.extend(again);
+        }
+        claims
+    }
+
+    async fn claim_all(&self, jobs: Vec<Job>, alone: bool) -> Claims {
         let now = self.now();
         let mut claims = Claims::default();
         let (mut unseen, mut known) = (Vec::new(), Vec::new());

@@ -5,16 +5,26 @@
 //! timeout, or receives it for the 50th time. The reason is a message attribute, and also stands on the job's
 //! record if the message could be read.
 //!
+//! A refused message may be a stranger's copy with the id of a good job. So it changes only the record that it
+//! covers: an unfinished one that waits for this very message.
+//!
 //! Such a record is `failed` and marked `deadLettered`. The job has not run to an end, so a redriven letter may
 //! still be claimed. The letter's body is the message as it came plus the job's id: a redriven letter is the
 //! same job.
 
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+
 use super::Batch;
 use super::backoff::Backoff;
 use super::job::Job;
-use crate::job::{JobId, JobRecord};
+use super::large_payloads::store_payloads;
+use super::letter_counts::LetterCounts;
+use crate::handler::JobRegistry;
+use crate::job::{JobDefinition, JobId, JobRecord, Retention};
 use crate::message::JobMessage;
-use crate::ports::{DeadLetter, InsertOutcome, ReceivedMessage, ReplaceOutcome, ServiceError};
+use crate::ports::{Counters, DeadLetter, InsertOutcome, ReceivedMessage, ReplaceOutcome, ServiceError};
 
 /// How often the worker tries to note a dead letter on its job's record, over 1.5 s.
 const NOTES: usize = 5;
@@ -24,6 +34,8 @@ pub(super) struct UnprocessableMessage {
     pub(super) received: ReceivedMessage,
     /// The job on whose record the reason is noted; absent if the message can't be read, or is another job's.
     pub(super) message: Option<JobMessage>,
+    /// The handler, if the message is readable and another job's.
+    pub(super) handler: Option<String>,
     pub(super) reason: String,
 }
 
@@ -31,36 +43,69 @@ impl UnprocessableMessage {
     /// A message whose id belongs to a job named `owner`.
     pub(super) fn misnamed(job: Job, owner: &str) -> Self {
         let reason = format!("id: {} belongs to a job named {owner:?}", job.id());
-        Self { received: job.received, message: None, reason }
+        let handler = Some(job.message.definition.spec.name);
+        Self { received: job.received, message: None, handler, reason }
     }
 
-    fn letter(&self) -> DeadLetter {
+    /// The name that it counts under as failed.
+    fn counted_as(&self, registry: &JobRegistry) -> String {
+        let own = self.message.as_ref().map(|message| &message.definition.spec.name);
+        let name = own.or(self.handler.as_ref()).filter(|name| registry.get(name).is_some());
+        name.map_or(Counters::WITHOUT_HANDLER, String::as_str).to_owned()
+    }
+
+    /// The letter: the message as it came plus the job's id. If that has no room for the payload, its record has it.
+    fn letter(&self, stored: &HashSet<JobId>) -> DeadLetter {
         let received = &self.received;
-        let named = self.message.as_ref().map(|job| job.named(&received.body));
+        let named = self.message.as_ref().and_then(|job| {
+            let is_stored = stored.contains(&job.definition.id);
+            job.named(&received.body).or_else(|| is_stored.then(|| job.encode_stored()))
+        });
+        let named = named.map(Into::into);
         let body = named.unwrap_or_else(|| received.body.clone());
         DeadLetter { message: ReceivedMessage { body, ..received.clone() }, reason: self.reason.clone() }
     }
 }
 
+impl UnprocessableMessage {
+    /// The record that a letter needs, because it has no room for the job's payload.
+    fn large_record(&self, retention: &Retention, now: DateTime<Utc>) -> Option<JobRecord> {
+        let job = self.message.as_ref().filter(|job| job.named(&self.received.body).is_none())?;
+        Some(self.record(job.clone()).dead_lettered(self.reason.clone(), now).kept(retention))
+    }
+
+    fn record(&self, job: JobMessage) -> JobRecord {
+        JobRecord::accepted(job.definition, self.received.queue, self.received.sent_at, job.due_at)
+    }
+}
+
 impl Job {
     pub(super) fn unprocessable(self, reason: String) -> UnprocessableMessage {
-        UnprocessableMessage { received: self.received, message: Some(self.message), reason }
+        UnprocessableMessage { received: self.received, message: Some(self.message), handler: None, reason }
     }
 }
 
 impl Batch<'_> {
-    /// Sends messages to the dead-letter queue, each with its reason, and notes it on their jobs.
+    /// Sends messages to the dead-letter queue, each with its reason, notes it on their jobs, and counts them.
     pub(super) async fn dead_letter(&self, messages: Vec<UnprocessableMessage>) {
+        let messages = self.without_superseded(messages).await;
         if messages.is_empty() {
             return;
         }
-        let letters: Vec<DeadLetter> = messages.iter().map(UnprocessableMessage::letter).collect();
+        let large = messages
+            .iter()
+            .filter_map(|one| one.large_record(&self.processor.config.retention, self.now()))
+            .collect();
+        let stored = store_payloads(&*self.processor.store, large).await;
+        let letters: Vec<DeadLetter> = messages.iter().map(|one| one.letter(&stored)).collect();
         let outcomes = self.processor.queue.dead_letter(&letters).await;
-        for (UnprocessableMessage { received, message, reason }, outcome) in
-            messages.into_iter().zip(outcomes)
-        {
+        let mut counts = LetterCounts::default();
+        for (unprocessable, outcome) in messages.into_iter().zip(outcomes) {
+            let counted_as = unprocessable.counted_as(&self.processor.registry);
+            let UnprocessableMessage { received, message, reason, .. } = unprocessable;
             match outcome {
                 Ok(()) => {
+                    counts.add(counted_as);
                     tracing::warn!(message_id = %received.message_id, %reason, "sent to the dead-letter queue");
                     if let Some(message) = message {
                         self.note_dead_letter(message, &received, reason).await;
@@ -74,12 +119,44 @@ impl Batch<'_> {
                 ),
             }
         }
+        self.count_letters(counts).await;
+    }
+
+    /// Acks messages of earlier editions of a schedule, which need no worker, and returns the others. Only messages of
+    /// schedules cost a read.
+    async fn without_superseded(&self, messages: Vec<UnprocessableMessage>) -> Vec<UnprocessableMessage> {
+        let is_occurrence = |one: &UnprocessableMessage| {
+            one.message.as_ref().is_some_and(|message| message.definition.edition.is_some())
+        };
+        let (occurrences, mut left): (Vec<_>, Vec<_>) = messages.into_iter().partition(is_occurrence);
+        let ids = occurrences.iter().filter_map(|one| Some(one.message.as_ref()?.definition.id.clone()));
+        let ids: Vec<JobId> = ids.collect();
+        if ids.is_empty() {
+            return left;
+        }
+        // Without an answer each is a dead letter, and a redriven one finds its record.
+        let found = self.processor.store.get(&ids).await.unwrap_or_else(|_| vec![None; ids.len()]);
+        for (one, record) in occurrences.into_iter().zip(found) {
+            let superseding = record.filter(|record| {
+                one.message.as_ref().is_some_and(|message| record.supersedes(&message.definition))
+            });
+            match superseding {
+                Some(record) => self.ack_duplicate(&one.received, &record),
+                None => left.push(one),
+            }
+        }
+        left
     }
 
     /// Writes the reason where a person looks first: on the job's record.
     async fn note_dead_letter(&self, message: JobMessage, received: &ReceivedMessage, reason: String) {
-        let new = JobRecord::accepted(message.definition, received.queue, received.sent_at, message.due_at)
-            .dead_lettered(reason.clone(), self.now());
+        let is_stored = message.payload_stored;
+        let mut new =
+            JobRecord::accepted(message.definition, received.queue, received.sent_at, message.due_at)
+                .dead_lettered(reason.clone(), self.now())
+                .kept(&self.processor.config.retention);
+        // Without a record, the payload is lost: the letter does not have it.
+        new.trimmed = is_stored;
         let mut backoff = Backoff::new();
         let mut noted = self.try_to_note(&new, &reason).await;
         for _ in 1..NOTES {
@@ -98,21 +175,23 @@ impl Batch<'_> {
     async fn try_to_note(&self, new: &JobRecord, reason: &str) -> Result<(), ServiceError> {
         match self.processor.store.insert(std::slice::from_ref(new)).await.pop() {
             Some(Ok(InsertOutcome::Exists)) => {
-                self.note_on_existing(new.id(), &new.definition.spec.name, reason.to_owned()).await
+                self.note_on_existing(&new.definition, reason.to_owned()).await
             }
             Some(Err(error)) => Err(error),
             _ => Ok(()),
         }
     }
 
-    async fn note_on_existing(&self, id: &JobId, name: &str, reason: String) -> Result<(), ServiceError> {
-        let found = self.processor.store.get(std::slice::from_ref(id)).await?;
+    async fn note_on_existing(&self, message: &JobDefinition, reason: String) -> Result<(), ServiceError> {
+        let id = &message.id;
+        let found = self.processor.store.heads(std::slice::from_ref(id)).await?;
         let now = self.now();
         let Some(record) = found.into_iter().flatten().next() else { return Ok(()) };
-        if record.status.is_finished() || record.is_leased(now) || record.definition.spec.name != name {
+        if !is_covered_by(&record, message, now) {
             return Ok(());
         }
-        match self.processor.store.replace(&record.dead_lettered(reason, now)).await? {
+        let letter = record.dead_lettered(reason, now).kept(&self.processor.config.retention);
+        match self.processor.store.replace(&letter).await? {
             ReplaceOutcome::Replaced => Ok(()),
             ReplaceOutcome::Conflict(_) => {
                 tracing::info!(job_id = %id, "the record changed while its message was dead-lettered");
@@ -120,4 +199,10 @@ impl Batch<'_> {
             }
         }
     }
+}
+
+/// Whether a record waits for a message of this job: nothing else is sure to bring its job to a worker.
+fn is_covered_by(record: &JobRecord, message: &JobDefinition, now: DateTime<Utc>) -> bool {
+    let is_covered_elsewhere = record.parked || record.is_leased(now);
+    !record.status.is_finished() && !is_covered_elsewhere && record.is_same_job(message)
 }

@@ -22,20 +22,35 @@ impl Batch<'_> {
 }
 
 fn decode(received: ReceivedMessage, registry: &JobRegistry) -> Decoded {
-    let message = match JobMessage::decode(&received.body, &received.message_id, received.sent_at) {
+    let message = match JobMessage::decode_shared(&received.body, &received.message_id, received.sent_at) {
         Ok(message) => message,
         Err(error) => {
             let reason = error.to_string();
-            return Decoded::Unprocessable(UnprocessableMessage { received, message: None, reason });
+            return Decoded::Unprocessable(UnprocessableMessage {
+                received,
+                message: None,
+                handler: None,
+                reason,
+            });
         }
     };
     let Some(handler) = registry.get(&message.definition.spec.name).cloned() else {
         let reason = unregistered(&message.definition.spec.name, registry);
-        return Decoded::Unprocessable(UnprocessableMessage { received, message: Some(message), reason });
+        return Decoded::Unprocessable(UnprocessableMessage {
+            received,
+            message: Some(message),
+            handler: None,
+            reason,
+        });
     };
     if let Err(error) = handler.check_unique(&message.definition) {
         let reason = error.to_string();
-        return Decoded::Unprocessable(UnprocessableMessage { received, message: Some(message), reason });
+        return Decoded::Unprocessable(UnprocessableMessage {
+            received,
+            message: Some(message),
+            handler: None,
+            reason,
+        });
     }
     Decoded::Job(Job { received, message, handler })
 }

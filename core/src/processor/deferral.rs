@@ -30,7 +30,7 @@ enum Record {
     New(Box<JobRecord>),
     /// It waits: write this one in its place.
     Waiting(Box<JobRecord>),
-    /// The job has ended: its message is a duplicate.
+    /// The job has ended, or has another message since its schedule changed: this one is a duplicate.
     Finished(Box<JobRecord>),
     /// Leave it: another worker runs the job, or it is due later anyway, or it is another job's.
     Kept,
@@ -43,9 +43,15 @@ impl Blocked {
             let record = job.accepted(job.message.due_at);
             return Record::New(Box::new(record.deferred(*until, by.clone(), now).first()));
         };
+        if found.supersedes(job.definition()) {
+            return Record::Finished(Box::new(found));
+        }
+        // The due index goes on to cover a parked job whose id a stranger's message has.
+        let is_covered = found.parked && !found.is_same_job(job.definition());
         if found.definition.spec.name != job.definition().spec.name
             || found.dead_lettered
             || found.due_at > *until
+            || is_covered
         {
             return Record::Kept;
         }
@@ -96,7 +102,7 @@ impl Batch<'_> {
     async fn records_of(&self, blocked: &[Blocked]) -> Vec<Option<Option<JobRecord>>> {
         let known = blocked.iter().filter(|one| !one.job.is_new());
         let ids: Vec<JobId> = known.map(|one| one.job.id().clone()).collect();
-        let found = if ids.is_empty() { Ok(Vec::new()) } else { self.processor.store.get(&ids).await };
+        let found = if ids.is_empty() { Ok(Vec::new()) } else { self.processor.store.heads(&ids).await };
         let mut found = found
             .inspect_err(warn)
             .map_or_else(|_| vec![None; ids.len()], |found| found.into_iter().map(Some).collect())

@@ -9,7 +9,8 @@
 //! A message of a paused queue waits before anything about it is counted. However long a pause lasts, it spends
 //! nothing.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,7 +18,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Batch;
 use super::decode::Decoded;
 use super::job::Job;
-use super::requeue::Waiting;
+use super::requeue::{DISABLED, PAUSED, Waiting};
 use crate::config::JobConfig;
 use crate::control::{Control, looking_again};
 use crate::job::bounds::WAY_OUT;
@@ -78,8 +79,13 @@ fn gate(message: &JobMessage, receive_count: u32, times: &Times) -> Gate {
 /// How long a message waits each time while jobs are disabled.
 const DISABLED_WAIT: TimeDelta = TimeDelta::minutes(1);
 
-/// Why a job of a paused queue waits.
-const PAUSED: &str = "paused";
+/// Of two copies of one id, the newer edition of a schedule becomes the candidate. Returns the other.
+fn older(candidate: &mut Job, copy: Job) -> Job {
+    if copy.definition().edition > candidate.definition().edition {
+        return std::mem::replace(candidate, copy);
+    }
+    copy
+}
 
 pub(super) const OUT_OF_TIME: &str = "too little time was left in the invocation";
 
@@ -98,7 +104,7 @@ impl Batch<'_> {
         }
         let mut candidates: Vec<Job> = Vec::with_capacity(decoded.len());
         let mut copies = Vec::new();
-        let mut ids = HashSet::with_capacity(decoded.len());
+        let mut ids = HashMap::with_capacity(decoded.len());
         let (mut unprocessable, mut waiting) = (Vec::new(), Vec::new());
         let control = self.processor.control.current().await;
         let now = self.now();
@@ -113,10 +119,15 @@ impl Batch<'_> {
             match self.gate_one(&candidate, &control, now) {
                 Gate::DeadLetter(reason) => unprocessable.push(candidate.unprocessable(reason)),
                 Gate::Wait(until, why) => waiting.push(Waiting { job: candidate, until, why }),
-                Gate::Open => {
-                    let is_first = ids.insert(candidate.id().clone());
-                    if is_first { candidates.push(candidate) } else { copies.push(candidate) }
-                }
+                Gate::Open => match ids.entry(candidate.id().clone()) {
+                    Entry::Vacant(first) => {
+                        first.insert(candidates.len());
+                        candidates.push(candidate);
+                    }
+                    Entry::Occupied(first) => {
+                        copies.push(older(&mut candidates[*first.get()], candidate));
+                    }
+                },
             }
         }
         self.dead_letter(unprocessable).await;
@@ -131,7 +142,7 @@ impl Batch<'_> {
             return Gate::Wait(message.due_at.max(now + looking_again(since, now)), PAUSED);
         }
         if !self.processor.config.enabled {
-            return Gate::Wait(message.due_at.max(now + DISABLED_WAIT), "jobs are disabled");
+            return Gate::Wait(message.due_at.max(now + DISABLED_WAIT), DISABLED);
         }
         if self.invocation.stop.is_set() {
             return Gate::Wait(message.due_at, "the worker is stopping");

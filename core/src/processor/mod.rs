@@ -30,6 +30,8 @@ mod early_delete;
 mod gate;
 mod job;
 mod kept;
+mod large_payloads;
+mod letter_counts;
 mod observed;
 mod outcome;
 mod park;
@@ -43,6 +45,7 @@ mod settle;
 mod slots;
 mod snooze;
 mod state;
+mod stored_payload;
 mod takeover;
 mod unique;
 
@@ -52,6 +55,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::future::{Either, select};
 
+pub(crate) use large_payloads::{keep_payloads, store_payloads};
 pub use observed::RunObserver;
 pub use state::{BatchReport, BatchSummary};
 
@@ -134,6 +138,12 @@ impl JobProcessor {
         self
     }
 
+    /// Prepares an environment before its first batch, for at most 2 s: reads the control item, so that the connection
+    /// is open, and stores the deployment's settings if none are stored. Never fails.
+    pub async fn prepare(&self) {
+        self.control.start(&self.config.deployed()).await;
+    }
+
     /// Processes a batch. Never fails: a message whose fate is unknown is reported as retained, and SQS delivers
     /// it again when its visibility timeout ends.
     pub async fn process(&self, messages: Vec<ReceivedMessage>, invocation: &Invocation) -> BatchReport {
@@ -170,7 +180,8 @@ impl<'a> Batch<'a> {
     async fn work(&self, messages: Vec<ReceivedMessage>) {
         let decoded = self.decode(messages);
         let gated = self.gate(decoded).await;
-        let jobs = self.protect(gated.jobs).await;
+        let jobs = self.with_payloads(gated.jobs).await;
+        let jobs = self.protect(jobs).await;
         let claims = self.claim(jobs).await;
         self.keep_permits_of(&claims).await;
         self.run(claims).await;

@@ -22,7 +22,7 @@ enum Cover {
     New(Box<JobRecord>),
     /// Only the message: write this record first.
     Moved(Box<JobRecord>),
-    /// The due index, or the job has ended: the message may be acked.
+    /// The due index or another message, or the job has ended: the message may be acked.
     Kept,
     /// Only the message can: another worker has the job, or the record is another job's.
     Message,
@@ -36,8 +36,14 @@ impl Requeued {
 
     fn cover(&self, record: Option<JobRecord>) -> Cover {
         let Some(record) = record else {
+            if self.job.message.payload_stored {
+                return Cover::Message;
+            }
             return Cover::New(Box::new(self.job.accepted(self.until).parked()));
         };
+        if record.supersedes(self.job.definition()) {
+            return Cover::Kept;
+        }
         if record.definition.spec.name != self.job.definition().spec.name || record.dead_lettered {
             return Cover::Message;
         }
@@ -59,7 +65,7 @@ impl Batch<'_> {
         let (first, mut left): (Vec<_>, Vec<_>) =
             far.into_iter().partition(|one| ids.insert(one.job.id().clone()));
         let asked: Vec<JobId> = first.iter().map(|one| one.job.id().clone()).collect();
-        let found = match self.processor.store.get(&asked).await {
+        let found = match self.processor.store.heads(&asked).await {
             Ok(found) => found,
             Err(error) => {
                 warn(&error);

@@ -11,7 +11,7 @@ use super::job::Job;
 use super::permits::leases;
 use crate::job::{Blocker, BreakerName, JobId, LimitKey};
 use crate::limit::{Granted, LimitRequest, Quota};
-use crate::protection::{CallEnd, LimitQuery, Permit, Refusal};
+use crate::protection::{CallEnd, Caller, LimitQuery, Permit, Refusal};
 
 impl Job {
     /// Whether it was deferred before, and so has waited for its turn.
@@ -48,7 +48,7 @@ impl Batch<'_> {
         breakers.look_up(&needed).await;
         breakers.acquire_leases(&needed, &self.permits.holder).await;
         let (mut left, mut blocked) = (Vec::with_capacity(jobs.len()), Vec::new());
-        let mut refused: BTreeMap<BreakerName, Vec<Job>> = BTreeMap::new();
+        let mut refused: BTreeMap<(BreakerName, Option<String>), Vec<Job>> = BTreeMap::new();
         for job in jobs {
             match self.enter_all(&job).await {
                 Ok(probes) => {
@@ -56,7 +56,9 @@ impl Batch<'_> {
                     left.push(job);
                 }
                 Err((name, Refusal::Refused | Refusal::Full(_))) => {
-                    refused.entry(name).or_default().push(job);
+                    let tenant = job.tenant().filter(|tenant| breakers.holds_tenant(&name, Some(tenant)));
+                    let tenant = tenant.map(ToOwned::to_owned);
+                    refused.entry((name, tenant)).or_default().push(job);
                 }
                 Err((name, Refusal::Unreadable)) => {
                     let until = self.after_trouble();
@@ -64,8 +66,8 @@ impl Batch<'_> {
                 }
             }
         }
-        for (name, jobs) in refused {
-            let turns = breakers.defer_instants(&name, jobs.len()).await;
+        for ((name, tenant), jobs) in refused {
+            let turns = breakers.defer_instants(&name, tenant.as_deref(), jobs.len()).await;
             blocked.extend(jobs.into_iter().zip(turns).map(|(job, until)| {
                 let by = Blocker::Breaker(name.clone());
                 Blocked { job, until, by }
@@ -78,12 +80,13 @@ impl Batch<'_> {
     /// Asks every breaker that a job needs. Returns the probes that it is to make, or the breaker that refuses.
     async fn enter_all(&self, job: &Job) -> Result<Vec<Permit>, (BreakerName, Refusal)> {
         let breakers = &self.processor.breakers;
+        let caller = Caller { tenant: job.tenant(), holder: &self.permits.holder };
         let mut probes = Vec::new();
         for name in job.breakers() {
             if probes.iter().any(|permit: &Permit| permit.breaker == *name) {
                 continue;
             }
-            match breakers.enter(name, &self.permits.holder).await {
+            match breakers.enter(name, caller).await {
                 Ok(permit) if permit.probe.is_some() => probes.push(permit),
                 Ok(_) => {}
                 // Such a job waits for that answer while it runs, and the others of its batch go on. A job that

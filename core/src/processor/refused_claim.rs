@@ -5,9 +5,12 @@
 //! all others, and is claimed only when its turn comes. That forgiveness is given once per job: a second crash
 //! is the job's own.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::job::{ClaimId, JobRecord, JobStatus};
+use crate::job::{ClaimId, JobDefinition, JobRecord, JobStatus};
+
+/// How long a message waits for the record that its schedule is about to write.
+const REMAKING: TimeDelta = TimeDelta::seconds(10);
 
 /// What a refused claim means.
 #[derive(Debug, PartialEq)]
@@ -26,21 +29,46 @@ pub(super) enum RefusedClaim {
     Redriven,
     /// The id belongs to another job.
     Misnamed,
+    /// The schedule has changed since the message was sent: another message covers the job, or it was taken back.
+    Superseded,
+    /// The record has another unique key than the message. The job may run once it has that key.
+    OtherKey,
 }
 
-/// Decides what `record`, which refused `claim`, means for a message of a job called `name`.
+/// Decides what `record`, which refused `claim`, means for a message of this job.
 pub(super) fn refused_claim(
     record: &JobRecord,
-    name: &str,
+    job: &JobDefinition,
     claim: &ClaimId,
     now: DateTime<Utc>,
 ) -> RefusedClaim {
-    if record.definition.spec.name != name {
-        // Cancelled before its message came: then the name was not known.
-        let is_tombstone =
-            record.status == JobStatus::Cancelled && record.definition.spec.name == JobRecord::NAME_UNKNOWN;
-        return if is_tombstone { RefusedClaim::Finished } else { RefusedClaim::Misnamed };
+    if record.supersedes(job) {
+        return RefusedClaim::Superseded;
     }
+    if job.edition.is_some_and(|edition| record.definition.edition != Some(edition)) {
+        let is_over = record.status.is_finished();
+        return if is_over {
+            RefusedClaim::Finished
+        } else {
+            RefusedClaim::Wait(now + REMAKING, "its record is older")
+        };
+    }
+    if record.has_ended(&job.spec.name) {
+        return RefusedClaim::Finished;
+    }
+    if record.definition.spec.name != job.spec.name {
+        return RefusedClaim::Misnamed;
+    }
+    let decided = of_status(record, claim, now);
+    let may_run = match &decided {
+        RefusedClaim::RunAlone | RefusedClaim::Redriven => true,
+        RefusedClaim::Wait(until, _) => record.status.is_waiting() && *until <= now,
+        _ => false,
+    };
+    if may_run && record.definition.unique_key != job.unique_key { RefusedClaim::OtherKey } else { decided }
+}
+
+fn of_status(record: &JobRecord, claim: &ClaimId, now: DateTime<Utc>) -> RefusedClaim {
     match record.status {
         JobStatus::Running if record.holds(claim) => RefusedClaim::Ours,
         JobStatus::Running => of_running(record, now),
@@ -85,7 +113,41 @@ mod tests {
     }
 
     fn decided(record: &JobRecord) -> RefusedClaim {
-        refused_claim(record, "n", &ClaimId::from("mine".to_owned()), NOW)
+        decided_for(record, None)
+    }
+
+    fn decided_for(record: &JobRecord, edition: Option<u64>) -> RefusedClaim {
+        let job = JobDefinition { edition, ..JobDefinition::new("m".parse().unwrap(), "n") };
+        refused_claim(record, &job, &ClaimId::from("mine".to_owned()), NOW)
+    }
+
+    #[test]
+    fn a_message_of_an_earlier_edition_runs_nothing_and_one_of_a_later_edition_waits() {
+        let mut record = record();
+        record.definition.spec.name = "another".to_owned();
+        record.definition.edition = Some(7);
+        assert_eq!(decided_for(&record, Some(6)), RefusedClaim::Superseded);
+        let later = RefusedClaim::Wait(NOW + REMAKING, "its record is older");
+        assert_eq!(decided_for(&record, Some(8)), later);
+        record.definition.edition = None;
+        assert_eq!(decided_for(&record, Some(8)), later);
+        assert_eq!(decided_for(&record.cancelled("why", NOW), Some(8)), RefusedClaim::Finished);
+    }
+
+    #[test]
+    fn a_job_whose_record_has_another_key_takes_that_key_before_it_runs() {
+        let with_key = |mut record: JobRecord| {
+            record.definition.unique_key = Some("k".to_owned());
+            decided(&record)
+        };
+        let letter = record().dead_lettered("received 50 times".to_owned(), NOW);
+        let crashed = Claim { id: ClaimId::from("other".to_owned()), lease_until: NOW, alone: false };
+        for may_run in [record(), letter, record().claimed(crashed.clone(), NOW)] {
+            assert_eq!(with_key(may_run), RefusedClaim::OtherKey);
+        }
+        let alone = record().claimed(Claim { alone: true, ..crashed }, NOW);
+        assert_eq!(with_key(alone), RefusedClaim::Blame, "blame runs nothing");
+        assert_eq!(with_key(record().cancelled("no", NOW)), RefusedClaim::Finished);
     }
 
     #[test]

@@ -4,10 +4,15 @@
 //! fresh message with the same id and the absolute due instant, followed by an ack. SQS counts receives, and
 //! would take a message that only ever waited for a poison one. A wait beyond 15 minutes is parked.
 //!
+//! A pause may last longer than a finished job is remembered. So the worker looks at the records of paused jobs before
+//! it sends their messages again, and acks those of jobs that have ended.
+//!
 //! `delay` counts from the message's `SentTimestamp`, and seconds round up: by our clock a delay never ends
 //! early. A job that waits before its first claim gets a record that says why.
+//!
+//! A fresh message that has no room for its payload leaves it to the job's record (`stored_payload`).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -25,10 +30,25 @@ const LONGEST_DEFERRAL: Duration = Duration::from_mins(1);
 /// After this many receives every wait is a fresh message.
 const FRESH_AFTER_RECEIVES: u32 = 10;
 
+/// Why a job of a paused queue waits.
+pub(super) const PAUSED: &str = "paused";
+/// Why every job waits while `ENABLE_JOBS` is `false`.
+pub(super) const DISABLED: &str = "jobs are disabled";
+
 /// A job whose message comes back at an instant.
 pub(super) struct Requeued {
     pub(super) job: Job,
     pub(super) until: DateTime<Utc>,
+}
+
+/// How a message comes back.
+enum WayBack {
+    /// By its visibility timeout.
+    Visibility,
+    /// As a fresh message.
+    Fresh(Outgoing),
+    /// As a fresh message that has no room for the payload.
+    Stored,
 }
 
 /// A job that the gate defers, until when, and why.
@@ -39,31 +59,52 @@ pub(super) struct Waiting {
 }
 
 impl Requeued {
-    /// The fresh message to send, if the wait asks for one.
-    fn resend(&self, wait: Duration) -> Option<Outgoing> {
-        let Job { received, message, .. } = &self.job;
-        if wait <= LONGEST_DEFERRAL && received.receive_count < FRESH_AFTER_RECEIVES {
-            return None;
+    /// How the message comes back.
+    fn way_back(&self, now: DateTime<Utc>) -> WayBack {
+        let message = &self.job.message;
+        if !is_sent_again(&self.job, self.wait(now)) {
+            return WayBack::Visibility;
         }
-        // A copy says that there is a record: the claim finds out if there is none, and only a copy may be
-        // larger than its message was.
+        // A copy says that there is a record: the claim finds out if there is none.
         let copy = JobMessage { due_at: self.until, recorded: true, ..message.clone() };
-        Some(Outgoing {
-            queue: received.queue,
-            body: copy.encode(),
-            delay: wait.min(MAX_SEND_DELAY),
-            // A bare message may name its tenant in the body alone.
-            group: received.group.clone().or_else(|| message.group()),
-        })
+        if copy.fits() { WayBack::Fresh(self.outgoing(copy.encode(), now)) } else { WayBack::Stored }
     }
 
-    fn visibility_change(self, wait: Duration) -> VisibilityChange {
+    /// A fresh message with this body.
+    pub(super) fn outgoing(&self, body: String, now: DateTime<Utc>) -> Outgoing {
+        let Job { received, message, .. } = &self.job;
+        Outgoing {
+            queue: received.queue,
+            body,
+            delay: self.wait(now).min(MAX_SEND_DELAY),
+            // A bare message may name its tenant in the body alone.
+            group: received.group.clone().or_else(|| message.group()),
+        }
+    }
+
+    fn wait(&self, now: DateTime<Utc>) -> Duration {
+        (self.until - now).to_std().unwrap_or_default()
+    }
+
+    fn visibility_change(self, now: DateTime<Utc>) -> VisibilityChange {
+        let wait = self.wait(now);
         let received = self.job.received;
         VisibilityChange { queue: received.queue, receipt_handle: received.receipt_handle, wait }
     }
 }
 
+/// Whether a wait asks for a fresh message.
+fn is_sent_again(job: &Job, wait: Duration) -> bool {
+    wait > LONGEST_DEFERRAL || job.received.receive_count >= FRESH_AFTER_RECEIVES
+}
+
 impl Waiting {
+    /// Whether its message is sent again, and may go on so for longer than the record of an ended job is kept.
+    fn may_outlast_its_record(&self, now: DateTime<Utc>) -> bool {
+        let wait = (self.until - now).to_std().unwrap_or_default();
+        self.job.message.recorded && [PAUSED, DISABLED].contains(&self.why) && is_sent_again(&self.job, wait)
+    }
+
     /// The first record of the job, which says why it waits.
     fn record(&self, now: DateTime<Utc>) -> JobRecord {
         let mut record = self.job.accepted(self.until);
@@ -87,16 +128,22 @@ impl Batch<'_> {
         let now = self.now();
         let (far, near): (Vec<_>, Vec<_>) = requeued.into_iter().partition(|one| one.is_far(now));
         let unparked = self.park(far).await;
-        let (mut changes, mut fresh, mut resent) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut changes, mut fresh, mut large) = (Vec::new(), Vec::new(), Vec::new());
         for one in near.into_iter().chain(unparked) {
-            let wait = (one.until - now).to_std().unwrap_or_default();
-            if let Some(outgoing) = one.resend(wait) {
-                fresh.push(outgoing);
-                resent.push(one.job.received);
-            } else {
-                changes.push(one.visibility_change(wait));
+            match one.way_back(now) {
+                WayBack::Visibility => changes.push(one),
+                WayBack::Fresh(outgoing) => fresh.push((one, outgoing)),
+                WayBack::Stored => large.push(one),
             }
         }
+        let (stored, unstored) = self.resend_stored(large).await;
+        fresh.extend(stored);
+        // SQS can hide a message for longer than any such wait.
+        changes.extend(unstored);
+        let changes: Vec<VisibilityChange> =
+            changes.into_iter().map(|one| one.visibility_change(now)).collect();
+        let (resent, fresh): (Vec<_>, Vec<_>) =
+            fresh.into_iter().map(|(one, outgoing)| (one.job.received, outgoing)).unzip();
         let (deferred, sent) = join(self.change_visibility(&changes), self.send(&fresh)).await;
         for error in deferred.into_iter().filter_map(Result::err) {
             tracing::warn!(
@@ -126,6 +173,7 @@ impl Batch<'_> {
     /// Defers the jobs that the gate holds back, with a record that says why.
     pub(super) async fn defer_waiting(&self, waiting: Vec<Waiting>) {
         let now = self.now();
+        let waiting = self.ack_ended(waiting, now).await;
         let mut ids = HashSet::new();
         let unrecorded = waiting.iter().filter(|one| !one.job.message.recorded && ids.insert(one.job.id()));
         let records: Vec<JobRecord> = unrecorded.map(|one| one.record(now)).collect();
@@ -142,6 +190,36 @@ impl Batch<'_> {
             requeued.push(Requeued { job, until });
         }
         self.defer(requeued).await;
+    }
+
+    /// Acks the messages of jobs that have ended, among those whose messages would be sent again during a pause, and
+    /// returns the others.
+    async fn ack_ended(&self, waiting: Vec<Waiting>, now: DateTime<Utc>) -> Vec<Waiting> {
+        let asked = waiting.iter().filter(|one| one.may_outlast_its_record(now));
+        let ids: HashSet<&JobId> = asked.map(|one| one.job.id()).collect();
+        if ids.is_empty() {
+            return waiting;
+        }
+        let ids: Vec<JobId> = ids.into_iter().cloned().collect();
+        let found = self.processor.store.heads(&ids).await.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "unknown whether paused jobs have ended; their messages are sent again"
+            );
+            Vec::new()
+        });
+        let found: HashMap<JobId, JobRecord> =
+            found.into_iter().flatten().map(|record| (record.id().clone(), record)).collect();
+        let mut left = Vec::with_capacity(waiting.len());
+        for one in waiting {
+            let job = one.job.definition();
+            let is_over = |record: &&JobRecord| record.has_ended(&job.spec.name) || record.supersedes(job);
+            match found.get(one.job.id()).filter(is_over) {
+                Some(ended) => self.ack_duplicate(&one.job.received, ended),
+                None => left.push(one),
+            }
+        }
+        left
     }
 
     /// Writes records of jobs that wait, and returns which of them the due index covers from now on.

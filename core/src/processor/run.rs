@@ -15,6 +15,7 @@ use super::early_delete::{Grouped, grouped};
 use super::job::{Claimed, Ended, Suspect};
 use super::slots::Slots;
 use crate::clock::BoxFuture;
+use crate::ports::Settlement;
 
 /// How long an ended job waits for others to be settled with it.
 const SETTLE_INTERVAL: Duration = Duration::from_secs(1);
@@ -26,12 +27,36 @@ enum Event {
 }
 
 impl Batch<'_> {
-    /// Runs claimed jobs and settles them: first those that may run together, then each suspect alone.
+    /// Runs claimed jobs and settles them: first those that may run together, then each suspect alone. A suspect for
+    /// which an earlier batch had no time left comes first, and the jobs that were to run together go back unspent:
+    /// claimed beside it, they would share its next crash.
     pub(super) async fn run(&self, claims: Claims) {
-        self.run_together(claims.ready).await;
-        for suspect in claims.suspects {
+        let (first, last): (Vec<_>, Vec<_>) =
+            claims.suspects.into_iter().partition(|suspect| suspect.record.passed_over);
+        if first.is_empty() {
+            self.run_together(claims.ready).await;
+        } else {
+            self.give_way(claims.ready).await;
+        }
+        for suspect in first.into_iter().chain(last) {
             self.run_alone(suspect).await;
         }
+    }
+
+    /// Returns claimed jobs unspent, because a suspect runs first.
+    async fn give_way(&self, ready: Vec<Claimed>) {
+        if ready.is_empty() {
+            return;
+        }
+        for claimed in &ready {
+            self.done_calling(&claimed.job).await;
+        }
+        let now = self.now();
+        let released = |Claimed { job, record, fence }| {
+            let record = record.released(now, "a job that has to run alone goes first");
+            Ended { job, settlement: Settlement { fence, record } }
+        };
+        self.settle(ready.into_iter().map(released).collect()).await;
     }
 
     /// Runs jobs, fairly by their tenants, and settles them together: at once when the last has ended, and every

@@ -21,7 +21,7 @@ use super::dead_letters::UnprocessableMessage;
 use super::job::{Ended, Job};
 use super::requeue::Requeued;
 use crate::job::bounds::MAX_BREAKERS;
-use crate::job::{Blocker, JobId, JobRecord, JobStatus};
+use crate::job::{Blocker, JobId, JobRecord, JobStatus, Retention};
 use crate::message::JobMessage;
 use crate::ports::{ServiceError, SettleBatch, SettleOutcome, Settlement};
 
@@ -37,7 +37,8 @@ impl Batch<'_> {
     /// whose end can't be written runs twice.
     pub(super) async fn settle(&self, ended: Vec<Ended>) {
         let now = self.now();
-        let mut unsettled: Vec<Ended> = ended.into_iter().map(|ended| ended.parked_if_far(now)).collect();
+        let mut unsettled: Vec<Ended> =
+            ended.into_iter().map(|ended| ended.finally(now, &self.processor.config.retention)).collect();
         let ids: Vec<JobId> = unsettled.iter().map(|ended| ended.record().id().clone()).collect();
         let mut requeued = Vec::new();
         let mut id = self.processor.entropy.next_u64();
@@ -74,8 +75,10 @@ impl Batch<'_> {
         let (mut requeued, mut unprocessable) = (Vec::new(), Vec::new());
         for copy in copies {
             let (id, name) = (copy.id(), &copy.definition().spec.name);
+            // An earlier edition of its schedule may have had another name for it.
+            let is_occurrence = copy.definition().edition.is_some();
             match self.state.finished(id) {
-                Some(finished) if finished == *name => {
+                Some(finished) if finished == *name || is_occurrence => {
                     tracing::info!(job_id = %id, message_id = %copy.received.message_id, "duplicate in one batch");
                     self.state.ack(&copy.received);
                     self.state.count(|summary| summary.duplicates += 1);
@@ -147,9 +150,11 @@ impl Batch<'_> {
 }
 
 impl Ended {
-    fn parked_if_far(self, now: DateTime<Utc>) -> Self {
+    /// Decides what covers the job if it waits, and how long its record is kept if it has ended.
+    fn finally(self, now: DateTime<Utc>, retention: &Retention) -> Self {
         let Settlement { fence, record } = self.settlement;
-        Self { job: self.job, settlement: Settlement { fence, record: record.parked_if_far(now) } }
+        let record = record.parked_if_far(now).kept(retention);
+        Self { job: self.job, settlement: Settlement { fence, record } }
     }
 }
 

@@ -76,14 +76,20 @@ struct Inner {
     fates: HashMap<String, Fate>,
     summary: BatchSummary,
     finished: HashMap<JobId, String>,
+    logged_failures: usize,
 }
+
+/// How many failed attempts of a batch are logged with their errors. The last line counts them all.
+const LOGGED_FAILURES: usize = 3;
 
 impl BatchState {
     pub(super) fn new(messages: &[ReceivedMessage]) -> Self {
         let order: Vec<String> = messages.iter().map(|message| message.message_id.clone()).collect();
         let fates = order.iter().map(|id| (id.clone(), Fate::Retained)).collect();
         let summary = BatchSummary { received: messages.len(), ..BatchSummary::default() };
-        Self { inner: Mutex::new(Inner { order, fates, summary, finished: HashMap::new() }) }
+        Self {
+            inner: Mutex::new(Inner { order, fates, summary, finished: HashMap::new(), logged_failures: 0 }),
+        }
     }
 
     /// Lets SQS delete a message with the answer to the batch.
@@ -103,6 +109,13 @@ impl BatchState {
     /// The name of the job with this id, if it has ended in this batch.
     pub(super) fn finished(&self, id: &JobId) -> Option<String> {
         self.inner().finished.get(id).cloned()
+    }
+
+    /// Whether another failed attempt may have a line of its own. A batch whose dependency is down has few lines then.
+    pub(super) fn may_log_failure(&self) -> bool {
+        let mut inner = self.inner();
+        inner.logged_failures = inner.logged_failures.saturating_add(1);
+        inner.logged_failures <= LOGGED_FAILURES
     }
 
     /// Changes the summary.

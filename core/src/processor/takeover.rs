@@ -11,7 +11,7 @@ use super::gate::{OUT_OF_TIME, fits};
 use super::job::{Claimed, Ended, Job, Suspect};
 use super::refused_claim::{CRASHED, RefusedClaim, refused_claim};
 use super::requeue::Requeued;
-use crate::job::JobRecord;
+use crate::job::{JobDefinition, JobRecord};
 use crate::ports::{Fence, ReceivedMessage, ReplaceOutcome, Settlement};
 
 /// How often a takeover is tried whose answer is lost, over 2 s.
@@ -20,10 +20,11 @@ const TAKEOVERS: usize = 5;
 impl Batch<'_> {
     /// Decides about a job whose claim was refused, by the record that is there.
     pub(super) async fn refused(&self, claiming: Claiming, record: JobRecord, claims: &mut Claims) {
-        let name = &claiming.job.definition().spec.name;
-        match refused_claim(&record, name, &claiming.claim.id, self.now()) {
+        match refused_claim(&record, claiming.job.definition(), &claiming.claim.id, self.now()) {
             RefusedClaim::Ours => claims.ready.push(claiming.claimed(record)),
-            RefusedClaim::Finished => self.ack_duplicate(&claiming.job.received, &record),
+            RefusedClaim::Finished | RefusedClaim::Superseded => {
+                self.ack_duplicate(&claiming.job.received, &record);
+            }
             RefusedClaim::Wait(until, why) => {
                 tracing::debug!(job_id = %record.id(), why, "deferred");
                 self.defer(vec![Requeued { job: claiming.job, until }]).await;
@@ -36,6 +37,13 @@ impl Batch<'_> {
             RefusedClaim::Misnamed => {
                 let owner = &record.definition.spec.name;
                 self.dead_letter(vec![UnprocessableMessage::misnamed(claiming.job, owner)]).await;
+            }
+            RefusedClaim::OtherKey => {
+                let mut job = claiming.job;
+                let JobDefinition { unique_key, unique_for, .. } = record.definition;
+                (job.message.definition.unique_key, job.message.definition.unique_for) =
+                    (unique_key, unique_for);
+                claims.rekeyed.push(job);
             }
         }
     }
@@ -75,12 +83,29 @@ impl Batch<'_> {
         let now = self.now();
         if self.invocation.stop.is_set() || !fits(job.timeout(), now, self.invocation.deadline) {
             tracing::debug!(job_id = %record.id(), why = OUT_OF_TIME, "deferred");
+            self.pass_over(record).await;
             self.defer(vec![Requeued { job, until: now }]).await;
             return None;
         }
         record.isolated = true;
         let claim = self.new_claim(true);
         self.take_over(Claiming::new(job, claim), record).await
+    }
+
+    /// Notes on its record that a suspect's turn came too late, so that it runs first in its next batch.
+    async fn pass_over(&self, record: JobRecord) {
+        if record.passed_over || self.invocation.stop.is_set() {
+            return;
+        }
+        let id = record.id().clone();
+        match self.processor.store.replace(&record.passed_over()).await {
+            Ok(ReplaceOutcome::Replaced) => {}
+            Ok(ReplaceOutcome::Conflict(_)) => {
+                tracing::info!(job_id = %id, "the record changed before its job could be passed over");
+            }
+            Err(error) => tracing::warn!(job_id = %id, error = &error as &dyn std::error::Error,
+                "the record does not say that its job runs first in its next batch"),
+        }
     }
 
     /// Spends the attempt of a job that took its worker down.
@@ -103,11 +128,11 @@ impl Batch<'_> {
         self.settle(vec![Ended { job, settlement }]).await;
     }
 
-    /// Acks a message whose job had finished before.
+    /// Acks a message whose job had finished before, or has another message since its schedule changed.
     pub(super) fn ack_duplicate(&self, received: &ReceivedMessage, record: &JobRecord) {
         tracing::info!(
             job_id = %record.id(), status = %record.status, message_id = %received.message_id,
-            "duplicate of a finished job"
+            "duplicate of another message"
         );
         self.state.ack(received);
         self.state.count(|summary| summary.duplicates += 1);

@@ -22,11 +22,16 @@ struct Loser {
 }
 
 impl Loser {
-    /// Whether the claim decides about it: another worker runs it, it has ended, or its id is another job's.
+    /// Whether the claim decides about it: another worker runs it, it has ended, its id is another job's, its record has
+    /// another key, or its message is another edition's.
     fn is_left_to_the_claim(&self) -> bool {
+        let asked = self.job.definition();
         self.own.as_ref().is_some_and(|own| {
             let may_end = own.status.is_waiting() || own.dead_lettered;
-            !may_end || own.definition.spec.name != self.job.definition().spec.name
+            let is_its_own = own.definition.spec.name == asked.spec.name
+                && own.definition.unique_key == asked.unique_key
+                && (asked.edition.is_none() || own.definition.edition == asked.edition);
+            !may_end || !is_its_own
         })
     }
 
@@ -70,7 +75,7 @@ impl Batch<'_> {
     async fn cancel_losers(&self, losers: Vec<Loser>, now: DateTime<Utc>) -> Vec<Requeued> {
         let mut records = Unwritten::new();
         for loser in losers {
-            let record = loser.cancelled(now);
+            let record = loser.cancelled(now).kept(&self.processor.config.retention);
             if loser.own.is_some() { records.replace(loser, record) } else { records.insert(loser, record) }
         }
         let mut requeued = Vec::new();

@@ -185,7 +185,7 @@ impl KeyLocks<'_> {
         let mut seen = HashSet::new();
         let both = taken.iter().flat_map(|(one, hold)| [&one.claim.hold.job, &hold.job]);
         let ids: Vec<JobId> = both.filter(|id| seen.insert(*id)).cloned().collect();
-        let found = self.store.get(&ids).await?;
+        let found = self.store.heads(&ids).await?;
         Ok(found.into_iter().flatten().map(|record| (record.id().clone(), record)).collect())
     }
 }

@@ -7,6 +7,8 @@ mod key_locks;
 mod limits;
 pub(crate) mod versioned_cache;
 
-pub(crate) use breakers::{BreakerPolicies, Breakers, BulkheadHolder, CallEnd, Permit, Refusal, event};
+pub(crate) use breakers::{
+    BreakerPolicies, Breakers, BulkheadHolder, CallEnd, Caller, Permit, Refusal, event,
+};
 pub(crate) use key_locks::{KeyLock, KeyLocks, KeyRequest};
 pub(crate) use limits::{LimitQuery, Limits, ReturnedLeases};

@@ -10,7 +10,7 @@ use crate::clock::whole_second;
 use crate::invalid::Invalid;
 use crate::job::bounds::{MAX_NAME_BYTES, MAX_RETRIES, MAX_TAGS, MAX_TIMEOUT, MAX_WORD_BYTES};
 use crate::job::{JobDefinition, JobId, JobSpec, JobType, NewJob, Queue, Retention, ScheduleId};
-use crate::message::{JobMessage, MAX_BODY_BYTES};
+use crate::message::JobMessage;
 
 /// The job that each occurrence of a schedule makes.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,9 @@ pub struct JobTemplate {
     /// Its queue; if absent, its handler, its family or its priority decides.
     pub queue: Option<Queue>,
 }
+
+/// The largest message of an occurrence, in bytes: a schedule with its job is one item of the store.
+const MAX_MESSAGE_BYTES: usize = 200 * 1024;
 
 impl JobTemplate {
     /// A job for the handler of this name, with a default for everything else.
@@ -44,9 +47,9 @@ impl JobTemplate {
             check_text("tenant", tenant, MAX_WORD_BYTES, format!("1 to {MAX_WORD_BYTES} bytes of text"))?;
         }
         let bytes = self.message_bytes(id);
-        if bytes > MAX_BODY_BYTES {
+        if bytes > MAX_MESSAGE_BYTES {
             let expected = format!(
-                "a job whose message has at most {MAX_BODY_BYTES} bytes; send a reference to its data"
+                "a job whose message has at most {MAX_MESSAGE_BYTES} bytes; send a reference to its data"
             );
             return Err(Invalid::new("payload", expected, format!("{bytes} bytes")));
         }
@@ -62,9 +65,12 @@ impl JobTemplate {
             run_at: Some(due_at),
             // It has a key if the schedule skips it while another occurrence is unfinished.
             unique_key: Some(schedule.unique_key()),
+            edition: Some(1 << 52),
             ..JobDefinition::of(id, self.spec.clone())
         };
-        JobMessage { definition, due_at, recorded: true, deferred: false }.encode().len()
+        let message =
+            JobMessage { definition, due_at, recorded: true, deferred: false, payload_stored: false };
+        message.encoded_len()
     }
 }
 

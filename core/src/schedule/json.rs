@@ -1,15 +1,28 @@
 //! A schedule in JSON, as a user writes it:
 //! `{id, cron | rate, zone, gap, repeat, overlap, missed, window, enabled, start, end, job: {name, payload, ...}}`.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{Cadence, Cron, Interval, JobTemplate, Schedule, ScheduleSpec};
 use crate::invalid::Invalid;
-use crate::job::{Priority, Queue, millis};
+use crate::job::bounds::{MAX_RETRIES, MAX_TAGS};
+use crate::job::{Payload, Priority, Queue, ScheduleId, millis};
+use crate::json::{Object, list, string, whole, with_members, without_mark};
+
+/// The fields of a schedule, in the order in which an error names them.
+const FIELDS: [&str; 13] = [
+    "id", "cron", "rate", "job", "zone", "gap", "repeat", "overlap", "missed", "window", "enabled", "start",
+    "end",
+];
+/// The fields of its job.
+const JOB_FIELDS: [&str; 8] =
+    ["name", "payload", "priority", "maxRetries", "timeout", "tags", "tenant", "queue"];
 
 impl Schedule {
     /// Reads a schedule that a user wrote. Durations are in milliseconds, instants in RFC 3339; only `id`,
@@ -27,21 +40,35 @@ impl Schedule {
     /// assert_eq!(refused.unwrap_err().to_string(), "job: name: expected text, got 7");
     /// # Ok::<(), lambda_jobs_core::Invalid>(())
     /// ```
+    #[allow(clippy::needless_pass_by_value, reason = "callers write the value where they pass it")]
     pub fn from_json(value: Value) -> Result<Self, Invalid> {
-        read(value, Unknown::Refuse)
+        value.to_string().parse()
+    }
+
+    /// Reads a schedule that a user wrote, under this id, whatever id its text has.
+    pub fn with_id(id: &ScheduleId, text: &str) -> Result<Self, Invalid> {
+        let id = Value::from(id.as_str()).to_string();
+        match with_members(without_mark(text), &[("id", &id)]) {
+            Ok(named) => named.parse(),
+            Err(_) => text.parse(),
+        }
+    }
+}
+
+/// Reads a schedule that a user wrote, as [`Schedule::from_json`] does, from its text: the payload stays as it is.
+impl FromStr for Schedule {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        read(text, Unknown::Refuse)
     }
 }
 
 /// Reads a stored schedule. Ignores unknown fields, which a newer release wrote.
 impl<'de> Deserialize<'de> for Schedule {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        read(Value::deserialize(from)?, Unknown::Ignore).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Serialize for Schedule {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        Value::from(self).serialize(to)
+        let json = Box::<RawValue>::deserialize(from)?;
+        read(json.get(), Unknown::Ignore).map_err(serde::de::Error::custom)
     }
 }
 
@@ -51,11 +78,11 @@ enum Unknown {
     Ignore,
 }
 
-fn read(value: Value, unknown: Unknown) -> Result<Schedule, Invalid> {
-    let mut fields = Fields::of("schedule", value)?;
+fn read(text: &str, unknown: Unknown) -> Result<Schedule, Invalid> {
+    let mut fields = Fields::of("schedule", without_mark(text), &FIELDS)?;
     let id = fields.required("id", "the id of a schedule")?.parse()?;
     let cadence = cadence(&mut fields)?;
-    let job = Fields::of("job", fields.take("job").unwrap_or_default())?;
+    let job = Fields::of("job", fields.take("job").unwrap_or("null"), &JOB_FIELDS)?;
     let job = job_template(job, unknown).map_err(|error| error.inside("job"))?;
     let mut spec = ScheduleSpec::new(id, job, cadence);
     fields.parse_into("zone", &mut spec.zone)?;
@@ -66,16 +93,16 @@ fn read(value: Value, unknown: Unknown) -> Result<Schedule, Invalid> {
     if let Some(window) = fields.millis("window")? {
         spec.window = window;
     }
-    if let Some(enabled) = fields.read("enabled", "true or false", Value::as_bool)? {
+    if let Some(enabled) = fields.read("enabled", "true or false", |text| text.parse().ok())? {
         spec.enabled = enabled;
     }
     spec.start = fields.instant("start")?;
     spec.end = fields.instant("end")?;
-    fields.finish("fields", unknown)?;
+    fields.finish(&FIELDS, unknown)?;
     Schedule::new(spec)
 }
 
-fn cadence(fields: &mut Fields) -> Result<Cadence, Invalid> {
+fn cadence(fields: &mut Fields<'_>) -> Result<Cadence, Invalid> {
     match (fields.text("cron")?, fields.text("rate")?) {
         (Some(cron), None) => Ok(Cadence::Cron(Box::new(cron.parse::<Cron>()?))),
         (None, Some(rate)) => Ok(Cadence::Rate(rate.parse::<Interval>()?)),
@@ -86,60 +113,59 @@ fn cadence(fields: &mut Fields) -> Result<Cadence, Invalid> {
     }
 }
 
-fn job_template(mut fields: Fields, unknown: Unknown) -> Result<JobTemplate, Invalid> {
+fn job_template(mut fields: Fields<'_>, unknown: Unknown) -> Result<JobTemplate, Invalid> {
     let mut job = JobTemplate::new(fields.required("name", "the name of a job")?);
     if let Some(payload) = fields.take("payload") {
-        job.spec.payload = payload;
+        job.spec.payload = payload.parse()?;
     }
-    let priority = |value: &Value| Priority::new(value.as_u64()?).ok();
+    let priority = |text: &str| Priority::new(whole(text)?).ok();
     if let Some(priority) = fields.read("priority", "an integer from 1 (most urgent) to 10", priority)? {
         job.spec.priority = priority;
     }
-    let retries = |value: &Value| u32::try_from(value.as_u64()?).ok();
-    job.spec.max_retries = fields.read("maxRetries", "an integer from 0 to 100", retries)?;
+    let retries = |text: &str| u32::try_from(whole(text)?).ok();
+    let expected = format!("an integer from 0 to {MAX_RETRIES}");
+    job.spec.max_retries = fields.read("maxRetries", &expected, retries)?;
     job.spec.timeout = fields.millis("timeout")?;
-    let words = |value: &Value| {
-        value.as_array()?.iter().map(|word| word.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+    let words = |text: &str| {
+        list(text, MAX_TAGS + 1)?.into_iter().map(|word| Some(string(word)?.into_owned())).collect()
     };
     job.spec.tags = fields.read("tags", "a list of texts", words)?.unwrap_or_default();
     job.spec.tenant = fields.text("tenant")?;
-    let queue = |value: &Value| Queue::deserialize(value).ok();
+    let queue = |text: &str| serde_json::from_str::<Queue>(text).ok();
     job.queue = fields.read("queue", "high, normal, low or webhooks", queue)?;
-    fields.finish("fields", unknown)?;
+    fields.finish(&JOB_FIELDS, unknown)?;
     Ok(job)
 }
 
 /// The unread fields of an object. `null` counts as absent.
-struct Fields {
-    rest: Map<String, Value>,
-    read: Vec<&'static str>,
-}
+struct Fields<'a>(Object<'a>);
 
-impl Fields {
-    fn of(name: &str, value: Value) -> Result<Self, Invalid> {
-        match value {
-            Value::Object(rest) => Ok(Self { rest, read: Vec::new() }),
-            other => Err(Invalid::new(name, "a JSON object", other)),
-        }
+impl<'a> Fields<'a> {
+    fn of(name: &str, text: &'a str, known: &[&'static str]) -> Result<Self, Invalid> {
+        let object = match Object::read(text, known) {
+            Ok(object) => object,
+            Err(error) if error.is_data() => return Err(Invalid::new(name, "a JSON object", text)),
+            Err(error) => return Err(Invalid::text(name, format!("a JSON object ({error})"), text)),
+        };
+        Ok(Self(object))
     }
 
-    fn take(&mut self, field: &'static str) -> Option<Value> {
-        self.read.push(field);
-        self.rest.remove(field).filter(|value| !value.is_null())
+    fn take(&mut self, field: &'static str) -> Option<&'a str> {
+        self.0.take(field)
     }
 
     fn read<T>(
         &mut self,
         field: &'static str,
         expected: &str,
-        parse: impl FnOnce(&Value) -> Option<T>,
+        parse: impl FnOnce(&'a str) -> Option<T>,
     ) -> Result<Option<T>, Invalid> {
-        let Some(value) = self.take(field) else { return Ok(None) };
-        parse(&value).map(Some).ok_or_else(|| Invalid::new(field, expected, &value))
+        let Some(text) = self.take(field) else { return Ok(None) };
+        parse(text).map(Some).ok_or_else(|| Invalid::new(field, expected, text))
     }
 
     fn text(&mut self, field: &'static str) -> Result<Option<String>, Invalid> {
-        self.read(field, "text", |value| value.as_str().map(str::to_owned))
+        self.read(field, "text", |text| Some(string(text)?.into_owned()))
     }
 
     fn required(&mut self, field: &'static str, expected: &str) -> Result<String, Invalid> {
@@ -158,75 +184,109 @@ impl Fields {
     }
 
     fn millis(&mut self, field: &'static str) -> Result<Option<Duration>, Invalid> {
-        self.read(field, "whole milliseconds", |value| value.as_u64().map(Duration::from_millis))
+        self.read(field, "whole milliseconds", |text| whole(text).map(Duration::from_millis))
     }
 
     fn instant(&mut self, field: &'static str) -> Result<Option<DateTime<Utc>>, Invalid> {
-        self.read(field, "an RFC 3339 instant such as 2026-11-23T08:00:00Z", |value| {
-            DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|instant| instant.to_utc())
+        self.read(field, "an RFC 3339 instant such as 2026-11-23T08:00:00Z", |text| {
+            DateTime::parse_from_rfc3339(&string(text)?).ok().map(|instant| instant.to_utc())
         })
     }
 
-    fn finish(self, name: &str, unknown: Unknown) -> Result<(), Invalid> {
-        match self.rest.keys().next() {
+    fn finish(self, known: &[&str], unknown: Unknown) -> Result<(), Invalid> {
+        if let Some(field) = self.0.twice() {
+            return Err(Invalid::new(field, "one value", "two"));
+        }
+        match self.0.unknown() {
             Some(field) if unknown == Unknown::Refuse => {
-                let expected = format!("no others than {}", self.read.join(", "));
-                Err(Invalid::text(name, expected, field))
+                Err(Invalid::text("fields", format!("no others than {}", known.join(", ")), field))
             }
             _ => Ok(()),
         }
     }
 }
 
-impl From<&Schedule> for Value {
-    fn from(schedule: &Schedule) -> Self {
-        let mut object = Map::new();
-        let mut put = |field: &str, value: Self| object.insert(field.to_owned(), value);
-        put("id", schedule.id.as_str().into());
-        match &schedule.cadence {
-            Cadence::Cron(cron) => put("cron", cron.to_string().into()),
-            Cadence::Rate(interval) => put("rate", interval.to_string().into()),
+/// A schedule, as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cron: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<String>,
+    zone: &'a str,
+    gap: &'a str,
+    repeat: &'a str,
+    overlap: &'a str,
+    missed: &'a str,
+    window: u64,
+    enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
+    job: &'a JobTemplate,
+}
+
+impl Serialize for Schedule {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let (cron, rate) = match &self.cadence {
+            Cadence::Cron(cron) => (Some(cron.to_string()), None),
+            Cadence::Rate(interval) => (None, Some(interval.to_string())),
         };
-        put("zone", schedule.zone.name().into());
-        put("gap", schedule.gap.as_str().into());
-        put("repeat", schedule.repeat.as_str().into());
-        put("overlap", schedule.overlap.as_str().into());
-        put("missed", schedule.missed.as_str().into());
-        put("window", millis::of(schedule.window).into());
-        put("enabled", schedule.enabled.into());
-        for (field, bound) in [("start", schedule.start), ("end", schedule.end)] {
-            if let Some(instant) = bound {
-                put(field, instant.to_rfc3339_opts(SecondsFormat::Secs, true).into());
-            }
-        }
-        put("job", Self::from(&schedule.job));
-        Self::Object(object)
+        let seconds = |instant: DateTime<Utc>| instant.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let written = Written {
+            id: self.id.as_str(),
+            cron,
+            rate,
+            zone: self.zone.name(),
+            gap: self.gap.as_str(),
+            repeat: self.repeat.as_str(),
+            overlap: self.overlap.as_str(),
+            missed: self.missed.as_str(),
+            window: millis::of(self.window),
+            enabled: self.enabled,
+            start: self.start.map(seconds),
+            end: self.end.map(seconds),
+            job: &self.job,
+        };
+        written.serialize(to)
     }
 }
 
-impl From<&JobTemplate> for Value {
-    fn from(template: &JobTemplate) -> Self {
-        let job = &template.spec;
-        let mut object = Map::new();
-        let mut put = |field: &str, value: Self| object.insert(field.to_owned(), value);
-        put("name", job.name.as_str().into());
-        put("payload", job.payload.clone());
-        put("priority", job.priority.get().into());
-        if let Some(retries) = job.max_retries {
-            put("maxRetries", retries.into());
-        }
-        if let Some(timeout) = job.timeout {
-            put("timeout", millis::of(timeout).into());
-        }
-        if !job.tags.is_empty() {
-            put("tags", job.tags.clone().into());
-        }
-        if let Some(tenant) = &job.tenant {
-            put("tenant", tenant.as_str().into());
-        }
-        if let Some(queue) = template.queue {
-            put("queue", serde_json::to_value(queue).unwrap_or_default());
-        }
-        Self::Object(object)
+/// The job of a schedule, as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenJob<'a> {
+    name: &'a str,
+    payload: &'a Payload,
+    priority: Priority,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_retries: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<u64>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    tags: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<Queue>,
+}
+
+impl Serialize for JobTemplate {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let job = &self.spec;
+        let written = WrittenJob {
+            name: &job.name,
+            payload: &job.payload,
+            priority: job.priority,
+            max_retries: job.max_retries,
+            timeout: job.timeout.map(millis::of),
+            tags: &job.tags,
+            tenant: job.tenant.as_deref(),
+            queue: self.queue,
+        };
+        written.serialize(to)
     }
 }

@@ -6,8 +6,11 @@
 //! job is named after its instant, so making it again makes nothing new.
 //!
 //! A missed occurrence follows the schedule's `missed` policy, no further back than tombstones last: an older
-//! job id would not be recognized as a duplicate. Changing, disabling or deleting a schedule cancels the
-//! jobs that it made ahead and would no longer make.
+//! job id would not be recognized as a duplicate.
+//!
+//! What is made ahead always equals what the schedule would make now. A change of the schedule starts a new edition:
+//! jobs made ahead get its definition, and those that it does not make are taken back. If a later edition makes them
+//! again, they run.
 //!
 //! | defaults | |
 //! | --- | --- |
@@ -29,6 +32,7 @@ mod occurrence;
 mod plan;
 mod policy;
 mod preview;
+mod state;
 mod view;
 mod zone;
 
@@ -38,9 +42,10 @@ pub use definition::{JobTemplate, Schedule, ScheduleSpec};
 pub use interval::Interval;
 pub use note::{MissingDay, Note, Warning};
 pub use occurrence::{Occurrence, latest_between, next, occurrences_after};
-pub use plan::{GRACE, PassedOver, Plan, ScheduleState, plan};
+pub use plan::{GRACE, PassedOver, Plan, plan};
 pub use policy::{Gap, Missed, Overlap, Repeat};
 pub use preview::{MAX_PREVIEW, Preview, PreviewItem, preview};
+pub use state::ScheduleState;
 pub use view::JobSchedule;
 pub use zone::Zone;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{NaiveDate, NaiveDateTime, Timelike};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Timelike, Utc};
 
 /// Why an occurrence differs from its expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,16 @@ pub enum Note {
         /// The missing days.
         Vec<MissingDay>,
     ),
+    /// Its job is cancelled.
+    Cancelled(
+        /// Why.
+        String,
+    ),
+    /// Its job is due later.
+    PutOff {
+        /// When it is due.
+        until: DateTime<Utc>,
+    },
 }
 
 impl fmt::Display for Note {
@@ -40,6 +50,11 @@ impl fmt::Display for Note {
             Self::ShortMonths(missing) => {
                 let months: Vec<String> = missing.iter().map(MissingDay::to_string).collect();
                 write!(f, "{}", months.join("; "))
+            }
+            Self::Cancelled(why) if why.is_empty() => f.write_str("does not run: cancelled"),
+            Self::Cancelled(why) => write!(f, "does not run: {why}"),
+            Self::PutOff { until } => {
+                write!(f, "due later: {}", until.to_rfc3339_opts(SecondsFormat::Secs, true))
             }
         }
     }

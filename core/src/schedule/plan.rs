@@ -1,4 +1,4 @@
-//! What one tick does for a schedule: which occurrences to make now, and what to remember.
+//! What one tick does for a schedule: which occurrences to make and to take back now, and what to remember.
 //!
 //! Ticks come about once a minute. They may be late, doubled, lost or killed half way. So the state is only a cursor:
 //! all occurrences before [`ScheduleState::next_at`] are decided, and no later ones. The dispatcher makes the jobs
@@ -8,56 +8,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::occurrence::just_before;
-use super::{Missed, Occurrence, Schedule, latest_between, next, occurrences_after};
+use super::{Missed, Occurrence, Schedule, ScheduleState, latest_between, next, occurrences_after};
 
 /// How late an occurrence may be before it counts as missed: ticks may be 2 minutes apart.
 pub const GRACE: Duration = Duration::from_mins(3);
-
-/// The state of a schedule between firings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ScheduleState {
-    /// Counts the changes. A write is conditional on it, so no change is lost.
-    pub revision: u64,
-    /// The last occurrence made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last: Option<DateTime<Utc>>,
-    /// The next occurrence to make; `None` while the schedule is disabled, and after its end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_at: Option<DateTime<Utc>>,
-}
-
-impl ScheduleState {
-    /// The state of a new schedule. Its first occurrence is the first one after now: nothing between its start and now
-    /// counts as missed.
-    #[must_use]
-    pub fn new(schedule: &Schedule, now: DateTime<Utc>) -> Self {
-        Self { revision: 0, last: None, next_at: next_if_enabled(schedule, now) }
-    }
-
-    /// The state after a change of the schedule. If its times stay the same, so does its cursor. Otherwise it
-    /// continues with the first new occurrence after now. Occurrences while it was disabled don't count as missed.
-    #[must_use]
-    pub fn revised(&self, old: &Schedule, new: &Schedule, now: DateTime<Utc>) -> Self {
-        let next_at =
-            if new.enabled && same_times(old, new) { self.next_at } else { next_if_enabled(new, now) };
-        Self { revision: self.revision + 1, last: self.last, next_at }
-    }
-}
-
-fn next_if_enabled(schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    if schedule.enabled { next(schedule, now).map(|first| first.instant) } else { None }
-}
-
-fn same_times(old: &Schedule, new: &Schedule) -> bool {
-    let times = |schedule: &Schedule| {
-        (schedule.zone, schedule.gap, schedule.repeat, schedule.enabled, schedule.start, schedule.end)
-    };
-    old.cadence == new.cadence && times(old) == times(new)
-}
 
 /// Missed occurrences that will not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +29,8 @@ pub struct PassedOver {
 pub struct Plan {
     /// The occurrences to make, in order; some may be due a little later.
     pub due: Vec<Occurrence>,
+    /// The occurrences to take back: an earlier edition of the schedule made them, and this one does not.
+    pub withdrawn: Vec<DateTime<Utc>>,
     /// The missed occurrences that will not run.
     pub passed_over: Option<PassedOver>,
     /// Whether the limit cut the plan short: plan again with the next state, at once if there is time.
@@ -81,7 +39,7 @@ pub struct Plan {
     pub next: ScheduleState,
 }
 
-/// Plans the occurrences that are due up to `now + look_ahead`: at most `limit` at a time, and at least one.
+/// Plans the occurrences that are due up to `now + look_ahead`, or that an earlier edition made already: at most `limit` at a time, and at least one.
 ///
 /// An occurrence that is more than [`GRACE`] late is missed. It follows the schedule's policy, no further back than the
 /// schedule's window. `latest` makes no missed occurrence if one that is not late is due too.
@@ -94,9 +52,10 @@ pub fn plan(
     limit: usize,
 ) -> Plan {
     let until = now.checked_add_signed(delta(look_ahead)).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let until = state.made_until.map_or(until, |made| until.max(just_before(made)));
     let cursor = state.next_at.filter(|_| schedule.enabled);
     let Some(cursor) = cursor.filter(|cursor| *cursor <= until) else {
-        return settled(state, Vec::new(), None, cursor, false);
+        return settled((schedule, state, now), Vec::new(), None, cursor, false);
     };
     let (mut due, from) = missed(schedule, cursor, now);
     let passed_over = passed_over(cursor, due.first().map_or(from, |first| first.instant));
@@ -111,7 +70,8 @@ pub fn plan(
             Some(occurrence) => due.push(occurrence),
         }
     };
-    settled(state, due, passed_over, next_at, next_at.is_some_and(|at| at <= until))
+    let more = next_at.is_some_and(|at| at <= until);
+    settled((schedule, state, now), due, passed_over, next_at, more)
 }
 
 /// The missed occurrence that stands for all others, if the policy wants one, and the first instant from which
@@ -147,18 +107,14 @@ fn passed_over(cursor: DateTime<Utc>, before: DateTime<Utc>) -> Option<PassedOve
 }
 
 fn settled(
-    state: &ScheduleState,
+    (schedule, state, now): (&Schedule, &ScheduleState, DateTime<Utc>),
     due: Vec<Occurrence>,
     passed_over: Option<PassedOver>,
     next_at: Option<DateTime<Utc>>,
     more: bool,
 ) -> Plan {
-    let last = due.last().map(|occurrence| occurrence.instant).max(state.last);
-    let mut next = ScheduleState { revision: state.revision, last, next_at };
-    if next != *state {
-        next.revision += 1;
-    }
-    Plan { due, passed_over, more, next }
+    let next = state.advanced(schedule, &due, next_at, now);
+    Plan { due, withdrawn: state.withdrawing.clone(), passed_over, more, next }
 }
 
 fn delta(duration: Duration) -> TimeDelta {

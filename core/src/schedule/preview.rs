@@ -81,6 +81,7 @@ pub fn preview(schedule: &Schedule, from: DateTime<Utc>, count: usize) -> Previe
     }
     let until = until.or_else(|| occurrences.last().map(|last| last.local));
     if let Some(until) = until {
+        let from = schedule.start.map_or(from, |start| start.max(from));
         let missing = missing_days(schedule, schedule.zone.local(from), until);
         note_missing_days(&mut occurrences, &missing);
         for missing in missing {

@@ -15,7 +15,7 @@ pub struct JobSchedule {
     pub cron_expression: String,
     /// Whether it fires.
     pub enabled: bool,
-    /// Its last occurrence.
+    /// Its last occurrence that came due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<DateTime<Utc>>,
     /// Its next occurrence.
@@ -27,15 +27,15 @@ pub struct JobSchedule {
 }
 
 impl JobSchedule {
-    /// The view of a schedule in this state.
+    /// The view of a schedule in this state, at this instant.
     #[must_use]
-    pub fn of(schedule: &Schedule, state: &ScheduleState) -> Self {
+    pub fn of(schedule: &Schedule, state: &ScheduleState, now: DateTime<Utc>) -> Self {
         Self {
             job_id: schedule.id.to_string(),
             cron_expression: schedule.cadence.to_string(),
             enabled: schedule.enabled,
-            last_run: state.last,
-            next_run: state.next_at.filter(|_| schedule.enabled),
+            last_run: state.last_run(schedule, now),
+            next_run: schedule.next_run(now),
             timezone: Some(schedule.zone),
         }
     }

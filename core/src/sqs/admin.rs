@@ -106,7 +106,10 @@ impl Sqs {
 
     /// Adds tags to a queue, or replaces their values.
     pub fn tag_queue(&mut self, name: &str, tags: BTreeMap<String, String>) -> Result<(), SqsError> {
-        self.queue_mut(name)?.state.tags.extend(tags);
+        let mut all = self.queue(name)?.state.tags.clone();
+        all.extend(tags);
+        check_tags(&all)?;
+        self.queue_mut(name)?.state.tags = all;
         self.queue_stored(name);
         Ok(())
     }
@@ -153,16 +156,43 @@ fn same_as(existing: &QueueState, asked: &AttributeMap, settings: &QueueAttribut
     })
 }
 
+/// Refuses a FIFO queue; `what` says what asks for one, and what to ask for instead.
+pub(super) fn no_fifo(what: &str) -> SqsError {
+    let reason =
+        format!("There are no FIFO queues here, because lambda-jobs uses standard queues only; {what}");
+    SqsError::UnsupportedOperation { reason }
+}
+
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), SqsError> {
+    let reason = if tags.len() > limits::MAX_TAGS {
+        format!("A queue has at most {} tags", limits::MAX_TAGS)
+    } else if tags.iter().any(|(key, value)| {
+        !(1..=limits::MAX_TAG_KEY_CHARS).contains(&key.chars().count())
+            || value.chars().count() > limits::MAX_TAG_VALUE_CHARS
+    }) {
+        format!(
+            "A tag's key has 1 to {} characters, its value up to {}",
+            limits::MAX_TAG_KEY_CHARS,
+            limits::MAX_TAG_VALUE_CHARS
+        )
+    } else {
+        return Ok(());
+    };
+    Err(SqsError::parameter("Tags", format!("of {} tags", tags.len()), reason))
+}
+
 fn check_name(name: &str) -> Result<(), SqsError> {
     if name.is_empty() {
         return Err(SqsError::MissingParameter { parameter: "QueueName" });
+    }
+    if let Some(standard) = name.strip_suffix(".fifo") {
+        return Err(no_fifo(&format!("queue {name}: create {standard:?}, without .fifo")));
     }
     let fits = name.len() <= limits::MAX_NAME_CHARS;
     if fits && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
         return Ok(());
     }
-    let reason = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length; \
-        FIFO queues (.fifo) are not modelled";
+    let reason = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
     Err(SqsError::parameter("QueueName", name, reason))
 }
 
@@ -201,10 +231,13 @@ mod tests {
     #[test]
     fn names_and_dead_letter_queues_are_checked() {
         let mut sqs = with_queues(&["jobs"]);
-        for name in ["a b", "jobs.fifo", "ä", &"n".repeat(81)] {
+        for name in ["a b", "jobs.txt", "ä", &"n".repeat(81)] {
             assert_eq!(sqs.create_queue(name, &[].into(), NOW).unwrap_err().code(), "InvalidParameterValue");
         }
         assert_eq!(sqs.create_queue("", &[].into(), NOW).unwrap_err().code(), "MissingParameter");
+        let fifo = sqs.create_queue("jobs.fifo", &[].into(), NOW).unwrap_err();
+        assert_eq!(fifo.code(), "AWS.SimpleQueueService.UnsupportedOperation");
+        assert!(fifo.to_string().contains(r#"create "jobs", without .fifo"#), "{fifo}");
         let missing = sqs.set_attributes("jobs", &redrive_to("dead"), NOW).unwrap_err();
         assert!(missing.to_string().contains("does not exist"), "{missing}");
         let own = sqs.set_attributes("jobs", &redrive_to("jobs"), NOW).unwrap_err();
@@ -245,5 +278,22 @@ mod tests {
         sqs.tag_queue("a", [("team".to_owned(), "x".to_owned())].into()).unwrap();
         sqs.untag_queue("a", &["team".to_owned(), "other".to_owned()]).unwrap();
         assert!(sqs.queue_state("a").unwrap().tags.is_empty());
+    }
+
+    #[test]
+    fn tags_have_bounds() {
+        let mut sqs = with_queues(&["a"]);
+        let tags = |from: usize, to: usize| (from..to).map(|n| (n.to_string(), String::new())).collect();
+        sqs.tag_queue("a", tags(0, 50)).unwrap();
+        let error = sqs.tag_queue("a", tags(50, 51)).unwrap_err().to_string();
+        assert!(error.contains("at most 50 tags"), "{error}");
+        for (key, value) in [
+            (String::new(), String::new()),
+            ("k".repeat(129), String::new()),
+            ("k".to_owned(), "v".repeat(257)),
+        ] {
+            assert!(sqs.tag_queue("a", [(key, value)].into()).is_err());
+        }
+        assert_eq!(sqs.queue_state("a").unwrap().tags.len(), 50);
     }
 }

@@ -130,11 +130,9 @@ impl QueueAttributes {
             REDRIVE => self.redrive = Some(RedrivePolicy::parse(value)?),
             "FifoQueue" | "ContentBasedDeduplication" if value == "false" => {}
             "FifoQueue" | "ContentBasedDeduplication" | "DeduplicationScope" | "FifoThroughputLimit" => {
-                return Err(SqsError::UnsupportedOperation {
-                    reason: format!(
-                        "attribute {name}={value} asks for a FIFO queue; only standard queues are modelled"
-                    ),
-                });
+                return Err(super::admin::no_fifo(&format!(
+                    "attribute {name}={value}: leave it out, or write \"false\""
+                )));
             }
             _ if CARRIED.contains(&name) => {
                 self.carried.insert(name.to_owned(), value.to_owned());

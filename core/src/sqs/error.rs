@@ -115,6 +115,14 @@ pub enum SqsError {
         /// The unsupported feature, and the supported alternative.
         reason: String,
     },
+    /// A queue or a task that an ARN or a handle names does not exist.
+    #[error("The resource that you specified for the {parameter} parameter doesn't exist: {value}.")]
+    ResourceNotFound {
+        /// The parameter.
+        parameter: &'static str,
+        /// Its value.
+        value: String,
+    },
     /// A batch without entries.
     #[error("There should be at least one {entry} in the request.")]
     EmptyBatchRequest {
@@ -168,6 +176,7 @@ impl SqsError {
             Self::ReceiptHandleIsInvalid { .. } => "ReceiptHandleIsInvalid",
             Self::MessageNotInflight { .. } => "AWS.SimpleQueueService.MessageNotInflight",
             Self::UnsupportedOperation { .. } => "AWS.SimpleQueueService.UnsupportedOperation",
+            Self::ResourceNotFound { .. } => "ResourceNotFoundException",
             Self::EmptyBatchRequest { .. } => "AWS.SimpleQueueService.EmptyBatchRequest",
             Self::TooManyEntriesInBatchRequest { .. } => {
                 "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"
@@ -194,6 +203,7 @@ impl SqsError {
             Self::ReceiptHandleIsInvalid { .. } => "com.amazonaws.sqs#ReceiptHandleIsInvalid",
             Self::MessageNotInflight { .. } => "com.amazonaws.sqs#MessageNotInflight",
             Self::UnsupportedOperation { .. } => "com.amazonaws.sqs#UnsupportedOperation",
+            Self::ResourceNotFound { .. } => "com.amazonaws.sqs#ResourceNotFoundException",
             Self::EmptyBatchRequest { .. } => "com.amazonaws.sqs#EmptyBatchRequest",
             Self::TooManyEntriesInBatchRequest { .. } => "com.amazonaws.sqs#TooManyEntriesInBatchRequest",
             Self::BatchEntryIdsNotDistinct { .. } => "com.amazonaws.sqs#BatchEntryIdsNotDistinct",

@@ -57,6 +57,16 @@ pub const MAX_BATCH: usize = 10;
 pub const MAX_RECEIVE_COUNT: u32 = 1000;
 /// The longest queue name and batch entry id, in characters.
 pub const MAX_NAME_CHARS: usize = 80;
+/// The most move tasks that one listing shows, and that are remembered of one dead-letter queue.
+pub const MAX_MOVE_TASKS: usize = 10;
+/// The highest rate of a move task, in messages per second.
+pub const MAX_MOVE_RATE: u32 = 500;
+/// The most tags of a queue.
+pub const MAX_TAGS: usize = 50;
+/// The longest key of a tag, in characters.
+pub const MAX_TAG_KEY_CHARS: usize = 128;
+/// The longest value of a tag, in characters.
+pub const MAX_TAG_VALUE_CHARS: usize = 256;
 /// The longest `MessageGroupId`, in characters.
 pub const MAX_GROUP_CHARS: usize = 128;
 

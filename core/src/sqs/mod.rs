@@ -13,6 +13,7 @@
 //! | ranges and defaults of every attribute and parameter | [`limits`] |
 //! | a message is *delayed*, *visible* or *in flight*; a receive hides it for the visibility timeout | Developer Guide, visibility timeout |
 //! | a message received more than `maxReceiveCount` times moves to the dead-letter queue, with its id, its attributes and the time it was sent | Developer Guide, dead-letter queues |
+//! | a move task sends a dead letter to its destination as a new message, or back to the queue that SQS moved it from | API reference, `StartMessageMoveTask`; Developer Guide, dead-letter queue redrive |
 //! | retention counts from the first send, in a dead-letter queue too | Developer Guide, dead-letter queue retention |
 //! | among visible messages, the message group with the fewest in flight is served first | Developer Guide, fair queues |
 //!
@@ -21,7 +22,7 @@
 //! [`Sqs::receive_by`], [`Sqs::set_visible_at`] and [`Sqs::reinstate`].
 //!
 //! Not modelled: FIFO queues, the 60 seconds that a purge or a deletion takes, the 120,000 messages in flight,
-//! message move tasks, encryption and policies (their attributes are kept and have no effect).
+//! encryption and policies (their attributes are kept and have no effect).
 //!
 //! ```
 //! use std::time::Duration;
@@ -58,6 +59,7 @@ pub mod limits;
 mod message;
 mod message_attribute;
 mod model;
+mod move_task;
 mod queue;
 mod receipt;
 mod redrive;
@@ -70,5 +72,6 @@ pub use error::SqsError;
 pub use message::{Message, MessageContent, ReceiveRequest, Received, SendRequest};
 pub use message_attribute::{AttributeValue, MessageAttribute};
 pub use model::Sqs;
+pub use move_task::{MoveStatus, MoveTask};
 pub use queue::{Counts, QueueState};
 pub use redrive::{RedrivePolicy, queue_arn};

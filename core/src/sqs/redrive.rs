@@ -23,6 +23,17 @@ pub fn queue_arn(name: &str) -> String {
     format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}")
 }
 
+/// The name of the model's queue with this ARN; `None` if another region or account has it, or it is no ARN.
+pub(super) fn queue_of_arn(arn: &str) -> Option<&str> {
+    let (owner, name) = arn.rsplit_once(':')?;
+    (queue_arn("") == format!("{owner}:") && !name.is_empty()).then_some(name)
+}
+
+/// What an ARN of the model's queues looks like, for errors.
+pub(super) fn expected_arn() -> String {
+    format!("a queue of this account and region, such as {}", queue_arn("jobs-dlq"))
+}
+
 /// The maximum receive count, and the dead-letter queue for messages that reach it.
 ///
 /// ```
@@ -31,9 +42,11 @@ pub fn queue_arn(name: &str) -> String {
 /// let policy = RedrivePolicy::new("jobs-dlq", 50)?;
 /// assert_eq!(policy.dead_letter_queue(), "jobs-dlq");
 /// assert_eq!(RedrivePolicy::parse(&policy.to_json())?, policy);
-/// // The count may be a string, and an ARN of any region and account names the queue.
-/// let json = r#"{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:123456789012:jobs-dlq","maxReceiveCount":"50"}"#;
-/// assert_eq!(RedrivePolicy::parse(json)?.dead_letter_queue(), "jobs-dlq");
+/// // The count may be a string.
+/// let json = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:jobs-dlq","maxReceiveCount":"50"}"#;
+/// assert_eq!(RedrivePolicy::parse(json)?, policy);
+/// // As on AWS, a dead-letter queue has the region and account of its source.
+/// assert!(RedrivePolicy::parse(&json.replace("us-east-1", "eu-west-1")).is_err());
 /// assert!(RedrivePolicy::new("jobs-dlq", 0).is_err());
 /// # Ok::<(), lambda_jobs_core::sqs::SqsError>(())
 /// ```
@@ -86,12 +99,8 @@ impl RedrivePolicy {
     }
 
     fn checked(self, json: &str) -> Result<Self, SqsError> {
-        let is_arn = self.dead_letter_target_arn.starts_with("arn:")
-            && self.dead_letter_target_arn.split(':').nth(2) == Some("sqs")
-            && self.dead_letter_target_arn.split(':').count() == 6
-            && !self.dead_letter_queue().is_empty();
-        if !is_arn {
-            return Err(invalid(json, "deadLetterTargetArn must be the ARN of an SQS queue"));
+        if queue_of_arn(&self.dead_letter_target_arn).is_none() {
+            return Err(invalid(json, format!("deadLetterTargetArn must name {}", expected_arn())));
         }
         if !(1..=limits::MAX_RECEIVE_COUNT).contains(&self.max_receive_count) {
             return Err(invalid(json, COUNT_EXPECTED));
@@ -120,17 +129,29 @@ mod tests {
 
     #[test]
     fn every_mistake_names_its_field() {
+        let ours = |count: &str| format!(r#"{{"deadLetterTargetArn":"{}"{count}}}"#, queue_arn("n"));
         for (json, field) in [
-            ("{", "JSON"),
-            ("[]", "deadLetterTargetArn"),
-            (r#"{"deadLetterTargetArn":"jobs-dlq","maxReceiveCount":1}"#, "deadLetterTargetArn"),
-            (r#"{"deadLetterTargetArn":"arn:aws:sns:r:a:n","maxReceiveCount":1}"#, "deadLetterTargetArn"),
-            (r#"{"deadLetterTargetArn":"arn:aws:sqs:r:a:n"}"#, "maxReceiveCount"),
-            (r#"{"deadLetterTargetArn":"arn:aws:sqs:r:a:n","maxReceiveCount":1001}"#, "maxReceiveCount"),
-            (r#"{"deadLetterTargetArn":"arn:aws:sqs:r:a:n","maxReceiveCount":-1}"#, "maxReceiveCount"),
+            ("{".to_owned(), "JSON"),
+            ("[]".to_owned(), "deadLetterTargetArn"),
+            (r#"{"deadLetterTargetArn":"jobs-dlq","maxReceiveCount":1}"#.to_owned(), "deadLetterTargetArn"),
+            (ours(r#","maxReceiveCount":1"#).replace(":sqs:", ":sns:"), "deadLetterTargetArn"),
+            (ours(""), "maxReceiveCount"),
+            (ours(r#","maxReceiveCount":1001"#), "maxReceiveCount"),
+            (ours(r#","maxReceiveCount":-1"#), "maxReceiveCount"),
         ] {
-            let error = RedrivePolicy::parse(json).unwrap_err().to_string();
+            let error = RedrivePolicy::parse(&json).unwrap_err().to_string();
             assert!(error.contains("RedrivePolicy") && error.contains(field), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_queue_of_another_region_or_account_is_refused_with_the_arn_to_write() {
+        for other in ["arn:aws:sqs:eu-west-1:000000000000:n", "arn:aws:sqs:us-east-1:123456789012:n"] {
+            let json = format!(r#"{{"deadLetterTargetArn":"{other}","maxReceiveCount":5}}"#);
+            let error = RedrivePolicy::parse(&json).unwrap_err().to_string();
+            let expected = "deadLetterTargetArn must name a queue of this account and region, such as \
+                arn:aws:sqs:us-east-1:000000000000:jobs-dlq";
+            assert!(error.contains(other) && error.contains(expected), "{error}");
         }
     }
 }

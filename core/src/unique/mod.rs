@@ -60,6 +60,8 @@ pub fn standing(hold: &KeyHold, holder: Option<&JobRecord>, now: DateTime<Utc>) 
         // A record outlives the longest hold of a key, so there never was one.
         None if now >= hold.since + PROVISIONAL => Standing::Free,
         None => Standing::Unsure(hold.since + PROVISIONAL),
+        // A stranger's message took the key with this job's id. The job runs under the key of its record.
+        Some(record) if record.definition.unique_key.as_ref() != Some(&hold.key) => Standing::Free,
         Some(record) if !record.status.is_finished() => Standing::Held,
         // A cancelled job does not keep others from running.
         Some(record) if record.status == JobStatus::Cancelled => Standing::Free,
@@ -86,7 +88,20 @@ mod tests {
     }
 
     fn record() -> JobRecord {
-        JobRecord::accepted(JobDefinition::new("a".parse().unwrap(), "n"), Queue::Low, at(0), at(0))
+        let job = JobDefinition {
+            unique_key: Some("k".to_owned()),
+            ..JobDefinition::new("a".parse().unwrap(), "n")
+        };
+        JobRecord::accepted(job, Queue::Low, at(0), at(0))
+    }
+
+    #[test]
+    fn a_job_with_another_key_by_its_record_does_not_hold_this_one() {
+        for other in [None, Some("other".to_owned())] {
+            let mut waiting = record();
+            waiting.definition.unique_key = other;
+            assert_eq!(standing(&hold(Some(100)), Some(&waiting), at(1)), Standing::Free);
+        }
     }
 
     #[test]

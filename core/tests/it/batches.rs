@@ -118,8 +118,9 @@ struct Receivers {
 #[async_trait]
 impl HttpSender for Receivers {
     async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
-        self.requests.lock().unwrap().push(request.url.clone());
-        let millis = request.url.split_once('?').map_or(0, |(_, millis)| millis.parse().unwrap());
+        let url = request.url.reveal();
+        self.requests.lock().unwrap().push(url.to_owned());
+        let millis = url.split_once('?').map_or(0, |(_, millis)| millis.parse().unwrap());
         self.clock.sleep(Duration::from_millis(millis)).await;
         Ok(HttpResponse { status: 204, body: Vec::new(), retry_after: None })
     }
@@ -300,7 +301,7 @@ fn the_deliveries_of_an_event_are_written_with_one_call() {
     clock.run(batch.endpoints.store.save(&(0..100).map(endpoint).collect::<Vec<_>>()));
     let event = || NewEvent {
         event_type: "invoice.paid".to_owned(),
-        payload: json!({ "invoice": 42 }),
+        payload: json!({ "invoice": 42 }).into(),
         tenant: None,
         id: "e1".parse().ok(),
         run_at: None,

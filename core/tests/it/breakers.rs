@@ -253,6 +253,7 @@ fn failures_of_two_workers_that_know_nothing_of_each_other_are_all_counted() {
     run_there();
     send(&world);
     world.step(Queue::Normal);
+    world.advance(1);
     mail.is_down.store(true, Ordering::SeqCst);
     for _ in 0..2 {
         send(&world);

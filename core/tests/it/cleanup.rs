@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use lambda_jobs_core::manager::{CleanupReport, JobFilter, RetryOutcome};
+use lambda_jobs_core::manager::{CleanupOptions, CleanupReport, JobFilter, RetryOutcome};
 use lambda_jobs_core::{JobConfig, JobId, JobStatus, NewJob, Queue, Retention};
 use serde_json::{Value, json};
 
@@ -22,7 +22,8 @@ fn run(world: &World, id: &str, payload: &Value) -> JobId {
 }
 
 fn cleanup(world: &World, keep: usize) -> CleanupReport {
-    world.clock.run(world.manager.cleanup(keep)).unwrap()
+    let options = CleanupOptions { keep_details: Some(keep), ..CleanupOptions::default() };
+    world.clock.run(world.manager.cleanup(options)).unwrap()
 }
 
 #[test]
@@ -40,6 +41,7 @@ fn what_is_older_than_the_retention_of_its_outcome_is_removed_with_its_history()
         examined: 2,
         removed: 1,
         history_removed: 1,
+        details_kept: 100,
         complete: true,
         ..CleanupReport::default()
     };
@@ -61,7 +63,13 @@ fn all_but_the_newest_lose_payload_result_and_error_and_nothing_else() {
     let failed = run(&world, "failed", &json!({ "permanent": true }));
     run(&world, "last", &json!({}));
     let report = cleanup(&world, 12);
-    let expected = CleanupReport { examined: 32, trimmed: 20, complete: true, ..CleanupReport::default() };
+    let expected = CleanupReport {
+        examined: 32,
+        trimmed: 20,
+        details_kept: 12,
+        complete: true,
+        ..CleanupReport::default()
+    };
     assert_eq!(report, expected);
     for (at, id) in ids.iter().enumerate() {
         let job = world.status(id);
@@ -114,7 +122,8 @@ fn a_job_in_a_dead_letter_queue_keeps_its_details_until_it_is_forgotten() {
 fn a_report_is_json_in_camel_case() {
     let report = serde_json::to_value(CleanupReport { removed: 1, ..CleanupReport::default() }).unwrap();
     let expected = json!({
-        "examined": 0, "removed": 1, "trimmed": 0, "historyRemoved": 0, "changed": 0, "complete": false
+        "examined": 0, "removed": 1, "trimmed": 0, "historyRemoved": 0, "changed": 0, "detailsKept": 0,
+        "complete": false
     });
     assert_eq!(report, expected);
 }

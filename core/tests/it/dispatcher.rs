@@ -27,7 +27,7 @@ fn enqueue(world: &World, delay: Duration) -> JobId {
 fn is_parked(world: &World, id: &JobId) -> bool {
     let all = DueQuery { until: world.now() + TimeDelta::days(400), limit: 1000, cursor: None };
     let parked = world.clock.run(world.store.inner.due(&all)).unwrap();
-    parked.items.iter().any(|record| record.id() == id)
+    parked.items.iter().any(|record| record.id == *id)
 }
 
 fn messages(world: &World) -> usize {

@@ -84,17 +84,17 @@ impl JobHandler for Rude {
     }
 
     fn on_failure(&self, _error: &JobError, ctx: &JobContext) -> impl Future<Output = ()> + Send {
-        assert_ne!(ctx.definition().spec.payload, "on_failure");
+        assert_ne!(ctx.definition().spec.payload, json!("on_failure"));
         let ctx = ctx.clone();
         async move {
-            if ctx.definition().spec.payload == "hang" {
+            if ctx.definition().spec.payload == json!("hang") {
                 ctx.clock().sleep(Duration::from_hours(1)).await;
             }
         }
     }
 
     fn on_retry(&self, _next: u32, ctx: &JobContext) -> impl Future<Output = ()> + Send {
-        assert_ne!(ctx.definition().spec.payload, "on_retry");
+        assert_ne!(ctx.definition().spec.payload, json!("on_retry"));
         async {}
     }
 }

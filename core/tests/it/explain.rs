@@ -453,7 +453,7 @@ fn an_operator_opens_closes_and_resets_a_breaker_and_sees_it() {
     let expected = json!({
         "name": "mail", "state": "open", "since": "2026-11-23T08:00:00Z", "forced": false,
         "counts": { "calls": 1, "failures": 1, "slow": 0 }, "openings": 1,
-        "nextProbeAt": "2026-11-23T08:01:00Z", "deferredJobs": 1, "waitingBatches": 0,
+        "nextProbeAt": "2026-11-23T08:01:00Z", "heldUntil": null, "deferredJobs": 1, "waitingBatches": 0,
     });
     assert_eq!(
         serde_json::to_value(world.clock.run(world.manager.breakers()).unwrap()).unwrap(),

@@ -11,7 +11,7 @@ use crate::imports::{circles, sources};
 
 /// Core's top-level modules, from the ground up. Modules on one floor may import each other, but not in a cycle.
 const FLOORS: [&[&str]; 12] = [
-    &["clock", "invalid", "sqs", "versioned"],
+    &["clock", "invalid", "json", "sqs", "versioned"],
     &["job", "paging"],
     &["control", "message", "retry", "schedule"],
     &["breaker", "bulkhead", "limit", "unique"],

@@ -254,6 +254,104 @@ fn forty_days_without_any_event_source_lose_nothing_while_the_backlog_is_looked_
     }
 }
 
+/// Time to live: deletes the records that are older than their retention.
+fn expire(world: &World) {
+    world.store.inner.forget(world.now());
+}
+
+/// Of jobs whose messages wait in a paused queue, some end before it is resumed. None of them may run.
+fn ended_jobs(world: &World, jobs: &[JobId]) -> [JobId; 2] {
+    let [cancelled, finished] = [&jobs[1], &jobs[4]];
+    world.clock.run(world.manager.cancel(cancelled)).unwrap();
+    // A second message of the same job, in a queue that runs.
+    world.send(Queue::High, &json!({ "name": "note", "id": finished, "recorded": true }));
+    world.step(Queue::High);
+    assert_eq!(world.status(finished).status, JobStatus::Completed);
+    [cancelled.clone(), finished.clone()]
+}
+
+fn assert_only_the_others_ran(world: &World, jobs: &[JobId], ended: &[JobId]) {
+    for id in jobs {
+        let status = world.find(id).map(|job| job.status);
+        let expected = (!ended.contains(id)).then_some(JobStatus::Completed);
+        assert_eq!(status, expected, "{id}; the records of jobs that ended long ago are gone");
+    }
+}
+
+#[test]
+fn g2_a_job_that_ends_during_a_pause_longer_than_its_tombstone_does_not_run_after_it() {
+    let world = world();
+    let jobs = jobs_of_every_kind(&world);
+    pause(&world, Some(Queue::Normal));
+    let ended = ended_jobs(&world, &jobs);
+    let ports = world.worker_ports();
+    let end = world.now() + TimeDelta::days(110);
+    while world.now() < end {
+        world.advance(1200);
+        world.clock.run(renew_stale_messages(&ports, world.now() + TimeDelta::seconds(50)));
+        expire(&world);
+    }
+    resume(&world, None);
+    world.settle();
+    assert_only_the_others_ran(&world, &jobs, &ended);
+}
+
+#[test]
+fn g2_nor_does_it_where_workers_or_disabled_jobs_send_the_messages_again() {
+    for is_enabled in [true, false] {
+        let world = World::with_config(JobConfig { enabled: is_enabled, ..JobConfig::default() }, register);
+        let jobs = jobs_of_every_kind(&world);
+        if is_enabled {
+            pause(&world, Some(Queue::Normal));
+        }
+        world.step(Queue::Normal);
+        world.clock.run(world.manager.cancel(&jobs[1])).unwrap();
+        let end = world.now() + TimeDelta::days(20);
+        while world.now() < end {
+            let next = world.queue.next_visible_at(Queue::Normal).unwrap().unwrap();
+            world.clock.advance((next - world.now()).to_std().unwrap());
+            world.step(Queue::Normal);
+            expire(&world);
+        }
+        let world = world.restarted(JobConfig::default(), register);
+        resume(&world, None);
+        world.settle();
+        assert_only_the_others_ran(&world, &jobs, &jobs[1..2]);
+    }
+}
+
+#[test]
+fn the_message_of_a_parked_job_is_not_renewed_and_the_job_still_runs() {
+    let world = world();
+    pause(&world, None);
+    let id = enqueue(&world);
+    let later = world.now() + TimeDelta::days(30);
+    world.clock.run(world.manager.reschedule(&id, later)).unwrap();
+    let ports = world.worker_ports();
+    world.clock.advance(TimeDelta::days(10).to_std().unwrap());
+    let done = world.clock.run(renew_stale_messages(&ports, world.now() + TimeDelta::seconds(50)));
+    assert_eq!((done.sent, done.failed), (0, 0));
+    assert_eq!(world.queue.next_visible_at(Queue::Normal).unwrap(), None, "the due index covers it");
+    resume(&world, None);
+    world.settle();
+    assert_eq!(world.status(&id).started_at, Some(later));
+}
+
+#[test]
+fn what_cannot_be_looked_up_is_renewed_by_a_later_look() {
+    let world = world();
+    pause(&world, None);
+    world.send(Queue::Low, &json!({ "name": "note" }));
+    world.clock.advance(TimeDelta::days(10).to_std().unwrap());
+    let ports = world.worker_ports();
+    let look = || world.clock.run(renew_stale_messages(&ports, world.now() + TimeDelta::seconds(50)));
+    world.store.unreadable.store(1, Ordering::SeqCst);
+    let done = look();
+    assert_eq!((done.sent, done.failed), (0, 1));
+    world.advance(61);
+    assert_eq!(look().sent, 1);
+}
+
 #[test]
 fn the_backlog_of_a_queue_that_runs_is_left_alone() {
     let world = world();
@@ -297,11 +395,12 @@ fn health_and_status_tell_what_is_paused() {
         (&json!(1), &json!(0), &json!(false))
     );
     let normal = json!({
-        "queue": "normal", "size": 1, "processing": 0, "paused": true, "since": "2026-11-23T08:00:00Z",
-        "reason": "endpoint is down",
+        "queue": "normal", "size": 1, "processing": 0, "deadLetters": 0, "paused": true,
+        "since": "2026-11-23T08:00:00Z", "reason": "endpoint is down",
     });
     assert_eq!(status["queues"][1], normal);
-    assert_eq!(status["queues"][0], json!({ "queue": "high", "size": 0, "processing": 0, "paused": false }));
+    let high = json!({ "queue": "high", "size": 0, "processing": 0, "deadLetters": 0, "paused": false });
+    assert_eq!(status["queues"][0], high);
     let job = world.status(&held);
     let told = "queue normal is paused since 2026-11-23T08:00:00Z: endpoint is down";
     assert_eq!((job.status, job.note.as_deref()), (JobStatus::Queued, Some(told)));

@@ -96,7 +96,7 @@ fn a_payload_that_the_handler_refuses_fails_at_once_with_the_reason() {
     assert_eq!(job.status, JobStatus::Failed);
     assert_eq!(
         job.error.as_deref(),
-        Some("payload: refused by script: invalid type: string \"often\", expected u32")
+        Some("payload: refused by script: invalid type: string \"often\", expected u32 at line 1 column 15")
     );
     assert_eq!(journal.started(id.as_str()), 0);
 }

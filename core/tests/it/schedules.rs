@@ -19,7 +19,7 @@ fn world() -> (World, Journal) {
     (world, journal.unwrap())
 }
 
-fn put(world: &World, text: Value) -> StoredSchedule {
+pub(crate) fn put(world: &World, text: Value) -> StoredSchedule {
     world.clock.run(world.manager.put_schedule(Schedule::from_json(text).unwrap())).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn every(minutes: u64) -> Value {
 }
 
 /// Advances time: one tick each minute, and every message once it is visible.
-fn live(world: &World, time: Duration) {
+pub(crate) fn live(world: &World, time: Duration) {
     let end = world.now() + time;
     let mut tick = world.now();
     loop {
@@ -68,7 +68,7 @@ fn at(hour: u32, minute: u32) -> String {
     format!("often@2026-11-23T{hour:02}:{minute:02}:00Z")
 }
 
-fn instant(text: &str) -> DateTime<Utc> {
+pub(crate) fn instant(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
@@ -253,10 +253,11 @@ fn a_schedule_whose_jobs_would_be_refused_is_refused() {
 fn the_seeds_schedule_job_makes_a_definition_recur() {
     let (world, _) = world();
     let mut definition = JobDefinition::new("digest-8".parse().unwrap(), "script");
-    definition.spec.payload = json!({ "work": 5 });
+    definition.spec.payload = json!({ "work": 5 }).into();
     let schedule = |cron, zone| world.clock.run(world.manager.schedule_job(&definition, cron, zone));
     let stored = schedule("0 0 8 * * *", "Asia/Kolkata").unwrap();
-    let view = serde_json::to_value(JobSchedule::of(&stored.schedule, &stored.state)).unwrap();
+    let view = serde_json::to_value(JobSchedule::of(&stored.schedule, &stored.state, world.now()));
+    let view = view.unwrap();
     let expected = json!({
         "jobId": "digest-8", "cronExpression": "0 0 8 * * *", "enabled": true, "timezone": "Asia/Kolkata",
         "nextRun": "2026-11-24T02:30:00Z",

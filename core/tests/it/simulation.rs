@@ -65,7 +65,7 @@ fn a_breach_names_its_seed_and_the_shortest_history_and_can_be_replayed() {
     assert_eq!(breach.broken.guarantee, "each customer is charged once");
     assert_eq!(breach.broken.what, "7 charges for 6 customers");
     let replay = &breach.replay;
-    assert!(replay.faults.as_ref().unwrap().len() <= 3, "{replay}");
+    assert!(replay.faults.as_ref().unwrap().len() <= 4, "{replay}");
     let text = breach.to_string();
     assert!(
         text.starts_with("broken: each customer is charged once\n  7 charges for 6 customers\nseed "),

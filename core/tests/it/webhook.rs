@@ -15,9 +15,9 @@ use lambda_jobs_core::families::webhook::ports::{
 };
 use lambda_jobs_core::families::webhook::{MemoryWebhooks, NAME, WebhookDeliveryHandler};
 use lambda_jobs_core::memory::{MemoryVersioned, SeededEntropy};
-use lambda_jobs_core::ports::CorePorts;
+use lambda_jobs_core::ports::{CorePorts, JobStore};
 use lambda_jobs_core::processor::Invocation;
-use lambda_jobs_core::{JobId, JobStatus, NewJob, Queue, StopSignal};
+use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, NewJob, Queue, StopSignal};
 use serde_json::json;
 
 use crate::world::{KnownSecrets, World};
@@ -122,12 +122,12 @@ fn a_delivery_is_sent_as_it_is_with_a_stable_id_that_custom_headers_cannot_forge
 }
 
 #[test]
-fn a_server_error_is_retried_and_then_fails_with_the_status_and_without_the_query() {
+fn a_server_error_is_retried_and_then_fails_with_the_status_and_without_the_path() {
     let endpoint = Endpoint::answering((0..4).map(|_| status(500)).collect());
     let job = endpoint.deliver("d1");
     let job = endpoint.world.status(&job);
     assert_eq!((job.status, job.attempt), (JobStatus::Failed, 4));
-    assert_eq!(job.error.as_deref(), Some("POST https://example.com/hook answered with status 500"));
+    assert_eq!(job.error.as_deref(), Some("POST https://example.com/...7f806910 answered with status 500"));
     let delivery = endpoint.delivery();
     assert_eq!((delivery.status, delivery.attempt_count), (DeliveryStatus::Failed, 4));
     assert_eq!(delivery.response_body.as_deref(), Some("as it is"));
@@ -309,6 +309,40 @@ fn a_sweep_enqueues_no_more_than_its_batch_and_the_next_goes_on_with_the_rest() 
 }
 
 #[test]
+fn deliveries_that_no_job_can_be_made_for_do_not_keep_the_others_from_a_sweep() {
+    let endpoint = Endpoint::answering(vec![status(200)]);
+    let world = &endpoint.world;
+    for number in 0..60 {
+        let earlier = world.now() - TimeDelta::hours(1);
+        let id = format!("two words {number:02}");
+        let unnameable = WebhookDelivery::new(id, "https://example.com/hook", json!({}), earlier);
+        assert!(world.clock.run(endpoint.webhooks.put_one(&unnameable)).unwrap());
+    }
+    assert_eq!(figures(&sweep(&endpoint, "process_pending", 5)), [61, 1, 60]);
+    assert_eq!(endpoint.delivery().status, DeliveryStatus::Delivered);
+}
+
+#[test]
+fn a_swept_job_that_ended_without_an_attempt_is_followed_by_another() {
+    let endpoint = Endpoint::answering(vec![status(200)]);
+    let world = &endpoint.world;
+    let ended = |id: &str| {
+        let definition = JobDefinition::new(id.parse().unwrap(), NAME);
+        let record = JobRecord::accepted(definition, Queue::Webhooks, world.now(), world.now());
+        let record = record.failed("the worker stopped".to_owned(), world.now(), None);
+        world.clock.run(world.store.inner.insert(&[record])).pop().unwrap().unwrap();
+    };
+    ended("webhook-d1:0");
+    world.advance(120);
+    ended("webhook-d1:0.1");
+    assert_eq!(figures(&sweep(&endpoint, "process_pending", 50)), [0, 0, 0], "the last ended 2 minutes ago");
+    assert_eq!(figures(&sweep(&endpoint, "process_pending", 50)), [1, 1, 0]);
+    assert_eq!(endpoint.delivery().status, DeliveryStatus::Delivered);
+    let job: JobId = "webhook-d1:0.2".parse().unwrap();
+    assert_eq!(world.status(&job).status, JobStatus::Completed);
+}
+
+#[test]
 fn a_batch_of_none_is_refused_with_what_was_expected() {
     let endpoint = Endpoint::answering(Vec::new());
     let payload = json!({ "type": "process_pending", "batchSize": 0 });
@@ -335,7 +369,7 @@ fn a_request_that_is_under_way_is_given_up_when_the_job_is_cancelled_and_so_is_t
     };
     world.clock.run(join(world.processor.process(messages, &invocation), cancel));
     assert_eq!(world.now() - begun, TimeDelta::seconds(5));
-    let told = "POST https://example.com/hook: cancelled while the request was under way; the receiver may have acted \
+    let told = "POST https://example.com/...7f806910: cancelled while the request was under way; the receiver may have acted \
                 on it";
     let job = world.status(&id);
     assert_eq!((job.status, job.error.as_deref()), (JobStatus::Cancelled, Some(told)));

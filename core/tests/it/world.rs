@@ -1,6 +1,6 @@
 //! A whole system in memory. The test plays Lambda, step by step.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use lambda_jobs_core::memory::{
     MemoryVersioned, PausedClock, SeededEntropy,
 };
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, CorePorts, DeadLetter, DeadLetterQueue, DeadLettered, DueQuery,
+    ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DeadLetterQueue, DeadLettered, DueQuery,
     InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, Receipt, ReceivedMessage,
     ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, UniqueKeys, VersionedStore, VisibilityChange,
 };
@@ -320,6 +320,8 @@ pub(crate) struct Counting {
     pub(crate) lose_answers: AtomicUsize,
     /// How many of the calls after those are throttled.
     pub(crate) throttled: AtomicUsize,
+    /// How many of the next reads fail.
+    pub(crate) unreadable: AtomicUsize,
     /// How many of the next replacements fail without an effect.
     pub(crate) unreachable_replacements: AtomicUsize,
     /// How many of the next replacements take effect and then fail.
@@ -336,6 +338,7 @@ impl Counting {
             unreachable: zero(),
             lose_answers: zero(),
             throttled: zero(),
+            unreadable: zero(),
             unreachable_replacements: zero(),
             lose_replacements: zero(),
         }
@@ -381,6 +384,11 @@ impl JobStore for Counting {
         self.call(batch.settlements.len(), self.inner.settle(batch)).await
     }
 
+    async fn count(&self, added: &BTreeMap<String, Counters>) -> Result<(), ServiceError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.count(added).await
+    }
+
     async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let failures =
@@ -392,7 +400,21 @@ impl JobStore for Counting {
         if Self::takes(&self.lose_replacements) { failures() } else { outcomes }
     }
 
+    async fn heads(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
+        if Self::takes(&self.unreadable) {
+            return Err(ServiceError::new("read", "no answer"));
+        }
+        self.inner.heads(ids).await
+    }
+
+    async fn redefine(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
+        self.call(records.len(), self.inner.redefine(records)).await
+    }
+
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
+        if Self::takes(&self.unreadable) {
+            return Err(ServiceError::new("call the store", "it timed out"));
+        }
         self.inner.get(ids).await
     }
 

@@ -7,19 +7,21 @@
 //! | table | `pk` | `sk` | item |
 //! | --- | --- | --- | --- |
 //! | jobs | `job#<id>` | `job` | a job's record, with its payload up to 512 bytes of JSON |
-//! | jobs | `job#<id>` | `payload#<hash>` | a larger payload, written once |
+//! | jobs | `job#<id>` | `payload#<hash>#<number>` | a piece of a larger payload, written once |
 //! | jobs | `history#<day>#<shard>` | `<instant>#<batch>` | the jobs that one settle call finished |
 //! | state | `counter#<job name>` | `counter` | the counters of the jobs of that name |
 //! | state | `schedule#<shard>` | `<id>` | a schedule and its state |
 //! | state | `control` | `control` | what is paused; every environment reads it as it starts, and every 5 s while it works |
 //! | state | `unique#<key>` | `unique` | the job that holds a unique key, since when and until when |
 //! | data | `delivery#<id>` | `delivery` | a webhook delivery, its JSON fields as attributes |
+//! | data | `delivery#<id>` | `payload#<hash>#<number>` | a piece of its payload if that has over 512 bytes |
 //! | data | `delivery#<id>` | `attempt#<instant>` | one of its attempts, likewise; the delivery itself holds the attempt that ended it |
 //! | data | `endpoint#0` | `<id>` | a webhook endpoint with its secrets; one query per published event lists all |
 //!
 //! | module | subject |
 //! | --- | --- |
 //! | `requests` | reads and conditional writes in batches |
+//! | `pieces` | payloads apart from their items |
 //! | `jobs` | records, lists, history, counters |
 //! | `state` | what all environments share: control, schedules, unique keys, breakers and limits |
 //! | `webhooks` | deliveries and their attempts |
@@ -47,6 +49,7 @@
 mod instant;
 mod item;
 mod jobs;
+mod pieces;
 mod requests;
 mod state;
 mod tables;

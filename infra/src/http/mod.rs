@@ -76,8 +76,10 @@ impl ReqwestSender {
 #[async_trait]
 impl HttpSender for ReqwestSender {
     async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
-        let url =
-            self.policy.admit(&request.url).map_err(|refused| HttpError::permanent(refused.to_string()))?;
+        let url = self
+            .policy
+            .admit(request.url.reveal())
+            .map_err(|refused| HttpError::permanent(refused.to_string()))?;
         let sending = self
             .client()?
             .request(method(request.method), url)

@@ -16,9 +16,9 @@
 //! | `LAMBDA_JOBS_RETENTION_DAYS` | 15 | how long finished jobs are remembered |
 //! | `LAMBDA_JOBS_RETENTION_COMPLETED_DAYS`, `_FAILED_DAYS`, `_CANCELLED_DAYS` | as above | and by how they ended |
 //! | `LAMBDA_JOBS_MAX_JOB_HISTORY` | 1000 | how many finished jobs a list shows, and how many keep payload, result and error in a cleanup |
-//! | `LAMBDA_JOBS_BREAKER_FAILURE_THRESHOLD` | 5 | failures within the window that open a breaker |
+//! | `LAMBDA_JOBS_BREAKER_FAILURE_THRESHOLD` | 5 | failures within the window that open a breaker, at least |
 //! | `LAMBDA_JOBS_BREAKER_RECOVERY_MS` | 60000 | how long a breaker stays open before it lets one probe through |
-//! | `LAMBDA_JOBS_BREAKER_WINDOW_MS` | 300000 | how far back failures count |
+//! | `LAMBDA_JOBS_BREAKER_WINDOW_MS` | 300000 | how far back calls count |
 //! | `LAMBDA_JOBS_WEBHOOK_ALLOW_LOOPBACK` | `false` | `true` lets webhooks call the worker's own machine |
 //! | `LAMBDA_JOBS_WEBHOOK_ALLOW_HTTP` | `false` | `true` lets webhooks use `http`, without TLS |
 //! | `LAMBDA_JOBS_WEBHOOK_ALLOWED_HOSTS` | | hosts, addresses and CIDR blocks that webhooks may call though they are not public, separated by commas |
@@ -29,6 +29,7 @@
 
 mod names;
 mod reader;
+mod shown;
 mod webhooks;
 
 use std::time::Duration;
@@ -40,14 +41,13 @@ use lambda_jobs_core::{Jitter, JobConfig, Retention, RetryPolicy};
 pub use names::{QueueNames, Tables};
 use reader::Reader;
 pub use reader::SettingsError;
+pub use shown::{ShownSetting, Whence};
 
 /// The settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How jobs run.
     pub jobs: JobConfig,
-    /// How many finished jobs a list shows at most, and how many keep payload, result and error in a cleanup.
-    pub max_job_history: usize,
     /// Where webhooks may be sent.
     pub webhooks: TargetPolicy,
     /// How many batches at once may call a host that does not answer promptly.
@@ -81,7 +81,6 @@ impl Settings {
         let mut reader = Reader::new(&look_up);
         let settings = Self {
             jobs: jobs(&mut reader),
-            max_job_history: reader.number("LAMBDA_JOBS_MAX_JOB_HISTORY", 1..=1_000_000, 1000),
             webhooks: webhooks::targets(&mut reader),
             webhook_bulkhead: webhooks::bulkhead(&mut reader),
             tables: names::tables(&mut reader),
@@ -119,7 +118,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             jobs: JobConfig::default(),
-            max_job_history: 1000,
             webhooks: TargetPolicy::default(),
             webhook_bulkhead: WebhookDeliveryHandler::DEFAULT_BULKHEAD,
             tables: Tables::default(),
@@ -147,6 +145,11 @@ fn jobs(reader: &mut Reader<'_>) -> JobConfig {
         timeout,
         function_timeout: Duration::from_secs(function_timeout),
         retention,
+        max_job_history: reader.number(
+            "LAMBDA_JOBS_MAX_JOB_HISTORY",
+            1..=1_000_000,
+            defaults.max_job_history,
+        ),
         breaker: breaker(reader),
     };
     if timeout > config.longest_timeout() {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 /// The most entries that a batch takes.
 const MAX_ENTRIES: usize = 10;
-/// The most bytes of a batch. SQS takes 1 MiB, but charges for each 64 KiB, so a larger batch saves nothing. Endpoints
-/// with SQS's older limit take this one.
+/// The most bytes of a batch, unless one message alone has more. SQS takes 1 MiB for both, but charges for each 64 KiB,
+/// so a larger batch saves nothing. Endpoints with SQS's older limit take this one.
 const MAX_BYTES: usize = 256 * 1024;
 
 /// One entry of a batch: its position among all entries, its queue's name, its size in bytes.

@@ -1,4 +1,4 @@
-//! Dead letters: sends them with their reasons, and lists them.
+//! Lists dead letters.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,50 +9,10 @@ use lambda_jobs_core::Queue;
 use lambda_jobs_core::ports::{DeadLetter, DeadLettered, ServiceError};
 
 use super::client::SqsClient;
-use super::send::{Entry, attribute_bytes, hide_all};
+use super::send::hide_all;
 
-const REASON: &str = "reason";
-const ORIGINAL_ID: &str = "originalMessageId";
-const ORIGINAL_QUEUE: &str = "originalQueue";
-/// The most bytes of a message, attributes included.
-const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
-/// The longest reason, in bytes.
-const MAX_REASON_BYTES: usize = 2 * 1024;
 /// How long listed messages stay hidden if the listing ends before it returns them.
 const LOOK: Duration = Duration::from_secs(20);
-
-/// The message to send for a dead letter that came from the queue of this name.
-pub(super) fn entry(letter: &DeadLetter, from: &str) -> Entry {
-    let DeadLetter { message, reason } = letter;
-    let mut attributes: Vec<(&'static str, String)> =
-        vec![(ORIGINAL_ID, message.message_id.clone()), (ORIGINAL_QUEUE, from.to_owned())];
-    let taken: usize = attributes.iter().map(|(name, value)| attribute_bytes(name, value)).sum();
-    let room = MAX_MESSAGE_BYTES.saturating_sub(message.body.len() + taken + attribute_bytes(REASON, ""));
-    let reason = fitting(reason, room.min(MAX_REASON_BYTES));
-    if !reason.is_empty() {
-        attributes.push((REASON, reason));
-    }
-    if message.body.len() + taken > MAX_MESSAGE_BYTES {
-        attributes.clear();
-    }
-    // An attribute's value must not be empty.
-    attributes.retain(|(_, value)| !value.is_empty());
-    Entry { body: message.body.clone(), delay: Duration::ZERO, group: message.group.clone(), attributes }
-}
-
-/// A text cut to this many bytes, without the characters that SQS refuses.
-fn fitting(text: &str, room: usize) -> String {
-    let mut kept = String::new();
-    for c in text.chars() {
-        let allowed = matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..);
-        let c = if allowed { c } else { '\u{FFFD}' };
-        if kept.len() + c.len_utf8() > room {
-            break;
-        }
-        kept.push(c);
-    }
-    kept
-}
 
 /// Lists messages of a dead-letter queue, up to a limit.
 pub(super) async fn list(
@@ -129,8 +89,8 @@ fn read(queue: Queue, message: Message) -> DeadLettered {
         message.attributes.as_ref().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp));
     DeadLettered {
         queue,
-        original_message_id: attribute(ORIGINAL_ID),
-        reason: attribute(REASON),
+        original_message_id: attribute(DeadLetter::ORIGINAL_ID),
+        reason: attribute(DeadLetter::REASON),
         sent_at: sent_at.and_then(|millis| instant(millis)).unwrap_or(DateTime::UNIX_EPOCH),
         message_id: message.message_id.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
@@ -139,45 +99,4 @@ fn read(queue: Queue, message: Message) -> DeadLettered {
 
 fn instant(millis: &str) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(millis.parse().ok()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use lambda_jobs_core::ports::ReceivedMessage;
-
-    use super::*;
-
-    fn letter(body: String, reason: &str) -> DeadLetter {
-        let message = ReceivedMessage {
-            queue: Queue::High,
-            message_id: "m-1".to_owned(),
-            receipt_handle: "r-1".to_owned(),
-            body,
-            sent_at: DateTime::UNIX_EPOCH,
-            receive_count: 1,
-            group: None,
-        };
-        DeadLetter { message, reason: reason.to_owned() }
-    }
-
-    fn size(entry: &Entry) -> usize {
-        let attributes = entry.attributes.iter().map(|(name, value)| attribute_bytes(name, value));
-        entry.body.len() + attributes.sum::<usize>()
-    }
-
-    #[test]
-    fn a_reason_is_cut_to_what_fits_beside_the_body() {
-        for spare in [0, 10, 60, 75, 90, 200, 5000] {
-            let entry = entry(&letter("x".repeat(MAX_MESSAGE_BYTES - spare), &"ä".repeat(4000)), "q-high");
-            assert!(size(&entry) <= MAX_MESSAGE_BYTES, "{spare} spare bytes");
-            assert!(entry.attributes.iter().all(|(_, value)| !value.is_empty()), "{spare} spare bytes");
-        }
-    }
-
-    #[test]
-    fn a_reason_keeps_what_sqs_takes_and_marks_what_it_refuses() {
-        let entry = entry(&letter("{}".to_owned(), "line\nbreak\0 and \u{7}bell €😀"), "q-high");
-        let reason = entry.attributes.into_iter().find(|(name, _)| *name == REASON).unwrap().1;
-        assert_eq!(reason, "line\nbreak\u{FFFD} and \u{FFFD}bell €😀");
-    }
 }

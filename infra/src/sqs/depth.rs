@@ -15,8 +15,7 @@ const FIGURES: [Name; 3] = [
 ];
 
 impl SqsJobQueue {
-    async fn depth(&self, queue: Queue) -> Result<QueueDepth, ServiceError> {
-        let name = self.client.names().queue(queue);
+    async fn depth(&self, name: String) -> Result<QueueDepth, ServiceError> {
         let url = self.client.url(&name).await?;
         let call = self.client.client().get_queue_attributes().queue_url(url);
         let found = call.set_attribute_names(Some(FIGURES.to_vec())).send().await;
@@ -36,6 +35,15 @@ impl SqsJobQueue {
 #[async_trait]
 impl QueueStats for SqsJobQueue {
     async fn depths(&self, queues: &[Queue]) -> Vec<Result<QueueDepth, ServiceError>> {
-        join_all(queues.iter().map(|queue| self.depth(*queue))).await
+        let names = self.client.names();
+        join_all(queues.iter().map(|queue| self.depth(names.queue(*queue)))).await
+    }
+
+    async fn dead_letters(&self, queues: &[Queue]) -> Vec<Result<u64, ServiceError>> {
+        let names = self.client.names();
+        let depths = join_all(queues.iter().map(|queue| self.depth(names.dead_letters(*queue)))).await;
+        // Somebody who lists dead letters hides them for a moment.
+        let all = |depth: QueueDepth| depth.waiting() + depth.in_flight;
+        depths.into_iter().map(|depth| depth.map(all)).collect()
     }
 }

@@ -3,8 +3,8 @@
 //! SQS charges per request, so messages go out in batches of ten. A batch can fail in parts, so every entry has its own
 //! outcome. The client asks for a queue's URL once and keeps it.
 //!
-//! A dead letter is a copy that the worker sends, because SQS's own redrive can't give a reason. The message attributes
-//! are `reason`, `originalMessageId` and `originalQueue`.
+//! A dead letter is a copy that the worker sends, because SQS's own redrive can't give a reason. Core says what it
+//! carries.
 
 mod batch;
 mod client;
@@ -57,7 +57,7 @@ impl JobQueue for SqsJobQueue {
         let entries = letters.iter().map(|letter| {
             let queue = letter.message.queue;
             let from = self.client.names().queue(queue);
-            (self.client.names().dead_letters(queue), dead_letters::entry(letter, &from))
+            (self.client.names().dead_letters(queue), send::Entry::letter(letter, &from))
         });
         send::send_all(&self.client, entries.collect()).await
     }

@@ -1,16 +1,18 @@
 //! Sends messages and changes visibility timeouts, in batches.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue,
-    SendMessageBatchRequestEntry,
+    MessageSystemAttributeNameForSends, MessageSystemAttributeValue, SendMessageBatchRequestEntry,
 };
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use lambda_jobs_core::job::bounds::MAX_SEND_DELAY;
-use lambda_jobs_core::ports::{Outgoing, ServiceError, VisibilityChange};
+use lambda_jobs_core::ports::{DeadLetter, Outgoing, ServiceError, VisibilityChange};
+use lambda_jobs_core::sqs::{AttributeValue, MessageAttribute, MessageContent};
 
 use super::batch::{Sized, parts};
 use super::client::SqsClient;
@@ -20,49 +22,63 @@ const CONCURRENT: usize = 4;
 /// The longest visibility timeout.
 const MAX_VISIBILITY: Duration = Duration::from_hours(12);
 
-/// A message to be sent.
-pub(super) struct Entry {
-    pub(super) body: String,
-    pub(super) delay: Duration,
+/// A message to be sent. Its body is borrowed, because it may be large.
+pub(super) struct Entry<'a> {
+    pub(super) body: &'a str,
+    pub(super) attributes: BTreeMap<String, MessageAttribute>,
     pub(super) group: Option<String>,
-    pub(super) attributes: Vec<(&'static str, String)>,
+    pub(super) trace_header: Option<String>,
+    pub(super) delay: Duration,
 }
 
-impl Entry {
-    pub(super) fn outgoing(message: &Outgoing) -> Self {
+impl<'a> Entry<'a> {
+    pub(super) fn outgoing(message: &'a Outgoing) -> Self {
         Self {
-            body: message.body.clone(),
-            delay: message.delay.min(MAX_SEND_DELAY),
+            body: &message.body,
+            attributes: BTreeMap::new(),
             group: message.group.clone(),
-            attributes: Vec::new(),
+            trace_header: None,
+            delay: message.delay.min(MAX_SEND_DELAY),
         }
+    }
+
+    /// The message of a dead letter that came from the queue of this name.
+    pub(super) fn letter(letter: &'a DeadLetter, from: &str) -> Self {
+        let MessageContent { attributes, group, trace_header, .. } = letter.content(from);
+        Self { body: &letter.message.body, attributes, group, trace_header, delay: Duration::ZERO }
     }
 
     /// The size that counts towards the limits: the body, and the names, types and values of the attributes.
     fn bytes(&self) -> usize {
-        let attributes = self.attributes.iter().map(|(name, value)| attribute_bytes(name, value));
+        let attributes = self.attributes.iter().map(|(name, attribute)| attribute.size(name));
         self.body.len() + attributes.sum::<usize>()
     }
 
     fn request(&self, at: usize) -> Result<SendMessageBatchRequestEntry, String> {
         let mut request = SendMessageBatchRequestEntry::builder()
             .id(at.to_string())
-            .message_body(&self.body)
+            .message_body(self.body)
             .set_message_group_id(self.group.clone());
         if !self.delay.is_zero() {
             request = request.delay_seconds(whole_seconds(self.delay));
         }
-        for (name, value) in &self.attributes {
-            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
-            request = request.message_attributes(*name, value.map_err(|error| error.to_string())?);
+        for (name, attribute) in &self.attributes {
+            let value = MessageAttributeValue::builder().data_type(&attribute.data_type);
+            let value = match &attribute.value {
+                AttributeValue::Text(text) => value.string_value(text),
+                AttributeValue::Binary(bytes) => value.binary_value(Blob::new(bytes.as_slice())),
+            };
+            request = request.message_attributes(name, value.build().map_err(|error| error.to_string())?);
+        }
+        if let Some(header) = &self.trace_header {
+            let value =
+                MessageSystemAttributeValue::builder().data_type("String").string_value(header).build();
+            let value = value.map_err(|error| error.to_string())?;
+            request =
+                request.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
         }
         request.build().map_err(|error| error.to_string())
     }
-}
-
-/// The size of an attribute, in bytes.
-pub(super) fn attribute_bytes(name: &str, value: &str) -> usize {
-    name.len() + "String".len() + value.len()
 }
 
 /// A duration in whole seconds, rounded up so that a wait never ends early.
@@ -76,7 +92,7 @@ pub(super) type Answers = Vec<(usize, Result<(), ServiceError>)>;
 /// Sends entries, each to the queue of its name, and returns the outcomes in order.
 pub(super) async fn send_all(
     client: &SqsClient,
-    entries: Vec<(String, Entry)>,
+    entries: Vec<(String, Entry<'_>)>,
 ) -> Vec<Result<(), ServiceError>> {
     let sized: Vec<Sized<'_>> = entries
         .iter()
@@ -95,7 +111,7 @@ async fn send_part(
     client: &SqsClient,
     queue: String,
     part: Vec<usize>,
-    entries: &[(String, Entry)],
+    entries: &[(String, Entry<'_>)],
 ) -> Answers {
     let url = match client.url(&queue).await {
         Ok(url) => url,

@@ -1,5 +1,6 @@
 //! Stale messages: receives old messages of a paused queue, so that the dispatcher sends them again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -85,8 +86,11 @@ fn read(queue: Queue, message: Message) -> ReceivedMessage {
         sent_at: sent_at.unwrap_or(DateTime::UNIX_EPOCH),
         receive_count: receives.unwrap_or(1),
         group: attribute(Name::MessageGroupId).cloned(),
+        // A copy is the job's message, which has no attributes.
+        attributes: BTreeMap::new(),
+        trace_header: None,
         message_id: message.message_id.unwrap_or_default(),
         receipt_handle: message.receipt_handle.unwrap_or_default(),
-        body: message.body.unwrap_or_default(),
+        body: message.body.unwrap_or_default().into(),
     }
 }

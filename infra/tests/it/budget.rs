@@ -40,8 +40,10 @@ impl Metered {
 
     fn record(&self, payload: Value) -> JobRecord {
         let id = JobId::generate(self.now, &OsEntropy);
-        let definition =
-            JobDefinition::of(id, JobSpec { payload, ..JobSpec::new("notification-cleanup-job") });
+        let definition = JobDefinition::of(
+            id,
+            JobSpec { payload: payload.into(), ..JobSpec::new("notification-cleanup-job") },
+        );
         JobRecord::accepted(definition, Queue::Normal, self.now, self.now)
     }
 
@@ -64,6 +66,8 @@ impl Metered {
         let request = |record: &JobRecord| ClaimRequest {
             id: record.id().clone(),
             name: record.definition.spec.name.clone(),
+            edition: record.definition.edition,
+            unique_key: record.definition.unique_key.clone(),
             claim: self.claim(),
             now: self.now,
         };

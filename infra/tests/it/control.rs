@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::Utc;
-use lambda_jobs_core::Queue;
 use lambda_jobs_core::ports::{ControlStore, SaveOutcome};
+use lambda_jobs_core::{JobConfig, Queue};
 use lambda_jobs_infra::{Dynamo, DynamoControlStore};
 
 use crate::dynamo::dynamo;
@@ -74,4 +74,36 @@ async fn a_field_that_cannot_be_read_is_named_with_its_value_and_what_was_expect
         let error = store.load().await.unwrap_err().to_string();
         assert_eq!(error, format!("read the control from table lambda-jobs-state: {named}"));
     }
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_read_hide_no_pause_and_are_written_over() {
+    let dynamo = dynamo().await;
+    let store = DynamoControlStore::new(dynamo.clone());
+    let since = ("since", s("2026-11-23T08:00:00"));
+    let short = map(&[since.clone(), ("retentionFailed", AttributeValue::N("1".to_owned()))]);
+    for settings in [s("none"), map(&[]), map(std::slice::from_ref(&since)), short] {
+        let all = map(std::slice::from_ref(&since));
+        put(
+            &dynamo,
+            &[("revision", AttributeValue::N("7".to_owned())), ("all", all), ("settings", settings)],
+        )
+        .await;
+        let control = store.load().await.unwrap();
+        assert!(control.is_all_paused() && control.settings.is_none());
+        let noted = control.with_first_settings(&JobConfig::default().deployed(), Utc::now());
+        assert_eq!(store.save(&noted).await.unwrap(), SaveOutcome::Saved);
+        assert_eq!(store.load().await.unwrap(), noted);
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_read_the_settings_leaves_them_alone() {
+    let dynamo = dynamo().await;
+    let store = DynamoControlStore::new(dynamo.clone());
+    let newer = map(&[("since", s("2026-11-23T08:00:00")), ("plan", s("new"))]);
+    put(&dynamo, &[("revision", AttributeValue::N("7".to_owned())), ("settings", newer.clone())]).await;
+    let paused = store.load().await.unwrap().pause(None, None, Utc::now());
+    assert_eq!(store.save(&paused).await.unwrap(), SaveOutcome::Saved);
+    assert_eq!(item(&dynamo).await["settings"], newer);
 }

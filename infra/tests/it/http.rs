@@ -50,7 +50,7 @@ async fn server() -> String {
 fn request(url: String) -> HttpRequest {
     HttpRequest {
         method: Method::Post,
-        url,
+        url: url.into(),
         headers: vec![("x-test".to_owned(), "value".to_owned())],
         body: b"{}".to_vec(),
         timeout: Duration::from_secs(10),

@@ -14,6 +14,7 @@ mod fallback;
 mod front;
 mod http;
 mod lambda;
+mod large;
 mod meter;
 mod settings;
 mod shapes;

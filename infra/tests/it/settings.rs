@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use chrono::DateTime;
 use lambda_jobs_core::breaker::BreakerPolicy;
 use lambda_jobs_core::families::webhook::{AddressPolicy, TargetPolicy};
-use lambda_jobs_core::{Jitter, JobStatus, Queue};
+use lambda_jobs_core::manager::SettingsInForce;
+use lambda_jobs_core::{Jitter, JobConfig, JobStatus, Queue};
 use lambda_jobs_infra::{OsEntropy, Settings};
 
 fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
@@ -53,7 +55,7 @@ fn every_variable_has_its_effect() {
     assert_eq!(jobs.retry.max_retries(), 0);
     assert_eq!(jobs.retry.backoff(2, &OsEntropy), Duration::from_millis(400));
     assert_eq!(jobs.retry, jobs.retry.with_jitter(Jitter::None));
-    assert_eq!(settings.max_job_history, 10);
+    assert_eq!(jobs.max_job_history, 10);
     let breaker = BreakerPolicy::default().failure_count(3).unwrap().window(Duration::from_mins(1)).unwrap();
     assert_eq!(jobs.breaker, breaker.recovery(Duration::from_secs(10)).unwrap());
     let tables = settings.tables;
@@ -142,4 +144,32 @@ fn a_local_stack_calls_its_own_machine_unless_it_is_told_not_to() {
         TargetPolicy { http: true, ..TargetPolicy::default() }
     );
     assert_eq!(local(&[(http, "false")]), TargetPolicy { http: false, ..TargetPolicy::local() });
+}
+
+#[test]
+fn each_setting_is_shown_with_its_origin() {
+    let own = [
+        ("LAMBDA_JOBS_RETENTION_DAYS", "20"),
+        ("LAMBDA_JOBS_STATE_TABLE", "mine"),
+        ("LAMBDA_JOBS_CONCURRENCY", ""),
+    ];
+    let look_up =
+        |name: &str| own.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    let settings = Settings::read(look_up).unwrap();
+    let shown = |in_force: &SettingsInForce| -> Vec<(String, String, &'static str)> {
+        let all = settings.shown(in_force, look_up).into_iter();
+        all.map(|one| (one.setting.to_owned(), one.value.to_string(), one.whence.as_str())).collect()
+    };
+    let find = |all: &[(String, String, &'static str)], name: &str| {
+        all.iter().find(|one| one.0 == name).map(|one| (one.1.clone(), one.2)).unwrap()
+    };
+    let alone = shown(&SettingsInForce { settings: settings.jobs.deployed(), deployed_since: None });
+    let completed = "LAMBDA_JOBS_RETENTION_COMPLETED_DAYS";
+    assert_eq!(find(&alone, completed), ("20".to_owned(), "this environment"));
+    assert_eq!(find(&alone, "LAMBDA_JOBS_CONCURRENCY"), ("5".to_owned(), "default"));
+    let deployed = JobConfig { concurrency: 9, ..JobConfig::default() }.deployed();
+    let deployed = shown(&SettingsInForce { settings: deployed, deployed_since: Some(DateTime::UNIX_EPOCH) });
+    assert_eq!(find(&deployed, completed), ("15".to_owned(), "deployment"));
+    assert_eq!(find(&deployed, "LAMBDA_JOBS_CONCURRENCY"), ("9".to_owned(), "deployment"));
+    assert_eq!(find(&deployed, "LAMBDA_JOBS_STATE_TABLE"), ("\"mine\"".to_owned(), "this environment"));
 }

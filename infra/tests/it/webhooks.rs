@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::families::webhook::ports::{
-    AttemptOutcome, Deliveries, DeliveryAttempt, DeliveryAttempts, DeliveryQuery, DeliveryStatus,
-    EndedAttempt, Method, WebhookDelivery,
+    AttemptOutcome, Awaited, Deliveries, DeliveryAttempt, DeliveryAttempts, DeliveryQuery, DeliveryStatus,
+    EndedAttempt, Method, WaitingDeliveries, WaitingQuery, WebhookDelivery,
 };
 use lambda_jobs_core::families::webhook::{Endpoint, EndpointSpec, ErrorClass, WebhookSecret};
 use lambda_jobs_core::ports::VersionedStore;
@@ -65,7 +65,7 @@ async fn an_id_and_a_url_are_enough() {
     let webhooks = DynamoWebhooks::new(dynamo.clone());
     put(&dynamo, "d1", vec![]).await;
     let delivery = read(&webhooks, "d1").await;
-    assert_eq!((delivery.url.as_str(), delivery.method), ("https://example.com/hook", Method::Post));
+    assert_eq!((delivery.url.reveal(), delivery.method), ("https://example.com/hook", Method::Post));
     assert_eq!((delivery.status, delivery.max_attempts), (DeliveryStatus::Pending, 4));
     let outcome = AttemptOutcome {
         status: DeliveryStatus::Delivered,
@@ -284,6 +284,22 @@ async fn ids_that_cannot_be_and_deliveries_that_cannot_be_read_spoil_no_other() 
         recorded.map(|delivery| EndedAttempt { delivery, outcome: outcome(DeliveryStatus::Delivered, 1) });
     let written: Vec<bool> = webhooks.record(&attempts).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(written, [true, false, true]);
+}
+
+#[tokio::test]
+async fn an_entry_of_the_index_that_cannot_be_read_is_reported_and_hides_no_other() {
+    let dynamo = dynamo().await;
+    let webhooks = DynamoWebhooks::new(dynamo.clone());
+    let entry = |at: &'static str| vec![("attention", s("delivery-pending#0")), ("attentionAt", s(at))];
+    put(&dynamo, "broken", entry("1999-first#broken")).await;
+    let good = WebhookDelivery::new("good", "https://example.com/hook", json!({}), now());
+    webhooks.put_one(&good).await.unwrap();
+    let before = now() + TimeDelta::hours(1);
+    let query = WaitingQuery { awaited: Awaited::First, before, limit: 50, cursor: None };
+    let page = webhooks.waiting(&query).await.unwrap();
+    assert_eq!(page.items.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["good"]);
+    let said = r#"entry "1999-first#broken" of the index: attentionAt: not a place: "1999-first#broken""#;
+    assert_eq!(page.unreadable, [said]);
 }
 
 #[tokio::test]

@@ -2,10 +2,13 @@
 //!
 //! There is only one control item. The suite changes it and leaves it without a pause.
 
+use std::time::Duration;
+
 use crate::conformance::Fixture;
 use crate::conformance::fixture::ok;
-use lambda_jobs_core::control::Control;
-use lambda_jobs_core::job::Queue;
+use lambda_jobs_core::JobConfig;
+use lambda_jobs_core::control::{Control, NotedSettings};
+use lambda_jobs_core::job::{Queue, Retention};
 use lambda_jobs_core::ports::{ControlStore, SaveOutcome};
 
 /// Runs every case.
@@ -28,11 +31,19 @@ async fn what_is_saved_is_loaded(store: &dyn ControlStore, fixture: &Fixture) {
     let now = fixture.now();
     let reason = || "Grüße \"quoted\" \\ 日本語 🦀".parse().ok();
     let free = load(store, case).await.resume(None).noting(true, now);
+    let settings = |max_job_history| {
+        let days = |days: u64| Duration::from_hours(24 * days);
+        let retention = Retention::new(days(15), days(90), days(3650)).unwrap_or_default();
+        let config = JobConfig { max_job_history, retention, ..JobConfig::default() };
+        NotedSettings { since: now, settings: config.deployed() }
+    };
     let steps = [
         free.pause(Some(Queue::Webhooks), reason(), now),
         free.pause(None, None, now).pause(Some(Queue::High), reason(), now),
         free.pause(None, reason(), now).resume(Some(Queue::Low)).noting(false, now),
-        free.clone(),
+        Control { settings: Some(settings(1)), ..free.clone() },
+        Control { settings: Some(settings(2)), ..free.pause(None, reason(), now) },
+        Control { settings: Some(settings(2)), ..free.clone() },
     ];
     for step in steps {
         let revision = load(store, case).await.revision + 1;

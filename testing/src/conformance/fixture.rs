@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use lambda_jobs_core::clock::{Clock, Entropy};
-use lambda_jobs_core::job::{Claim, ClaimId, JobDefinition, JobId, JobRecord, JobSpec, Queue};
+use lambda_jobs_core::job::{Claim, ClaimId, JobDefinition, JobId, JobRecord, JobSpec, Payload, Queue};
 use lambda_jobs_core::ports::{ClaimRequest, Fence, JobStore, SettleBatch, SettleOutcome, Settlement};
 
 /// A clock and randomness. A suite derives unused names from them.
@@ -60,7 +60,7 @@ impl Fixture {
 
     /// A job of this name with default options.
     pub(super) fn definition(&self, name: &str) -> JobDefinition {
-        let spec = JobSpec { payload: json!({ "hello": 1 }), ..JobSpec::new(name) };
+        let spec = JobSpec { payload: json!({ "hello": 1 }).into(), ..JobSpec::new(name) };
         JobDefinition::of(self.id(), spec)
     }
 
@@ -79,6 +79,8 @@ impl Fixture {
         ClaimRequest {
             id: record.id().clone(),
             name: record.definition.spec.name.clone(),
+            edition: record.definition.edition,
+            unique_key: record.definition.unique_key.clone(),
             claim: self.claim(),
             now: self.now(),
         }
@@ -156,7 +158,7 @@ pub(super) fn all_ok<T, E: std::error::Error>(case: &str, results: Vec<Result<T,
 
 /// The record without its payload, as an adapter may return it if the caller knows the payload.
 pub(super) fn bare(mut record: JobRecord) -> JobRecord {
-    record.definition.spec.payload = Value::Null;
+    record.definition.spec.payload = Payload::null();
     record
 }
 
@@ -182,7 +184,21 @@ pub(super) fn difficult_values() -> Vec<Value> {
         text(502),
         text(2_000),
         text(150 * 1024),
+        text(400 * 1024),
+        json!("€".repeat(349_520)),
         json!((0..2_000).collect::<Vec<i32>>()),
         deep,
     ]
+}
+
+/// Payloads that are easily stored wrong, among them those that no tree holds as they are.
+pub(super) fn difficult_payloads() -> Vec<Payload> {
+    let texts = [
+        r#"{"wei":12345678901234567890123,"much":1e400}"#.to_owned(),
+        r#"{ "spaced" : 1.50, "twice": 1, "twice": 2 }"#.to_owned(),
+        r#"["\ud800", "\u00e9\/"]"#.to_owned(),
+        format!("{}{}", "[".repeat(1_000), "]".repeat(1_000)),
+    ];
+    let texts = texts.iter().filter_map(|text| text.parse().ok());
+    difficult_values().into_iter().map(Payload::from).chain(texts).collect()
 }

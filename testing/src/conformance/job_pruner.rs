@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::conformance::Fixture;
 use crate::conformance::fixture::{all_ok, bare, ok};
-use lambda_jobs_core::job::{JobRecord, JobStatus};
+use lambda_jobs_core::job::{JobRecord, JobStatus, Retention};
 use lambda_jobs_core::ports::{
     Archived, ClaimOutcome, FinishedJob, HistoryPart, HistoryQuery, InsertOutcome, JobIndex, JobPruner,
     JobStore, ReplaceOutcome,
@@ -47,10 +47,14 @@ async fn finished(
 ) -> Vec<JobRecord> {
     let mut new = fixture.records(name, count);
     for (at, record) in new.iter_mut().enumerate() {
-        record.definition.spec.payload = json!({ "text": "x".repeat(if at % 2 == 0 { 5_000 } else { 5 }) });
+        record.definition.spec.payload =
+            json!({ "text": "x".repeat(if at % 2 == 0 { 5_000 } else { 5 }) }).into();
     }
     let running = fixture.running(setup.store, case, new).await;
     let (now, took) = (fixture.now(), Duration::from_millis(7));
+    // Not what any adapter was made with.
+    let days = |days: u64| Duration::from_hours(24 * days);
+    let retention = Retention::new(days(70), days(80), days(90)).unwrap_or_default();
     let ended: Vec<JobRecord> = running
         .into_iter()
         .enumerate()
@@ -59,6 +63,7 @@ async fn finished(
             1 => record.failed("why".to_owned(), now, Some(took)),
             _ => record.cancelled("why", now),
         })
+        .map(|record| record.kept(&retention))
         .collect();
     fixture.settle(setup.store, case, ended.clone()).await;
     ended
@@ -96,6 +101,7 @@ async fn finished_jobs_are_found_once_and_nothing_else(setup: Setup<'_>, fixture
     let case = "every finished job is found once, as its record is, and no other";
     let ended = finished(setup, fixture, case, "over", 30).await;
     let letter = fixture.record("over").dead_lettered("why".to_owned(), fixture.now());
+    let letter = letter.kept(&Retention::default());
     all_ok(case, setup.store.insert(std::slice::from_ref(&letter)).await);
     let unfinished = [fixture.record("over"), fixture.record("over").claimed(fixture.claim(), fixture.now())];
     all_ok(case, setup.store.insert(&unfinished).await);
@@ -118,7 +124,7 @@ async fn a_removed_job_is_gone_with_its_payload(setup: Setup<'_>, fixture: &Fixt
     for record in &records {
         assert_eq!(fixture.get(setup.store, case, record.id()).await, None, "{case}");
         let mut again = JobRecord { definition: record.definition.clone(), ..fixture.record("removed") };
-        again.definition.spec.payload = json!({ "text": "y".repeat(5_000) });
+        again.definition.spec.payload = json!({ "text": "y".repeat(5_000) }).into();
         let inserted = setup.store.insert(std::slice::from_ref(&again)).await;
         assert_eq!(all_ok(case, inserted), [InsertOutcome::Inserted], "{case}");
         assert_eq!(fixture.get(setup.store, case, record.id()).await, Some(again), "{case}");
@@ -173,6 +179,7 @@ async fn what_has_changed_is_left_alone(setup: Setup<'_>, fixture: &Fixture) {
         id: unfinished.id().clone(),
         status: JobStatus::Completed,
         completed_at: fixture.now(),
+        expires_at: None,
         revision: unfinished.revision,
         dead_lettered: false,
         trimmed: false,

@@ -126,7 +126,7 @@ async fn every_message_arrives(setup: &Setup<'_>, fixture: &Fixture) {
         send(setup, &case, &messages).await;
         let received = receive(setup, fixture, Queue::Normal, &token, size).await;
         delete(setup, &received).await;
-        let mut found: Vec<String> = received.into_iter().map(|message| message.body).collect();
+        let mut found: Vec<String> = received.into_iter().map(|message| message.body.to_string()).collect();
         let mut expected = bodies;
         found.sort();
         expected.sort();
@@ -148,14 +148,14 @@ async fn messages_keep_their_form(setup: &Setup<'_>, fixture: &Fixture) {
     send(setup, case, &messages).await;
     let received = receive(setup, fixture, Queue::High, &token, bodies.len()).await;
     delete(setup, &received).await;
-    let found: BTreeSet<&str> = received.iter().map(|message| message.body.as_str()).collect();
+    let found: BTreeSet<&str> = received.iter().map(|message| &*message.body).collect();
     assert!(found == bodies.iter().map(String::as_str).collect(), "{case}: bodies");
     for message in &received {
         assert_eq!(message.queue, Queue::High, "{case}: queue");
         assert_eq!(message.receive_count, 1, "{case}: receive count");
         let age = (message.sent_at - now).abs();
         assert!(age < TimeDelta::minutes(5), "{case}: sent at {}, not about {now}", message.sent_at);
-        let grouped = message.body == bodies[0];
+        let grouped = *message.body == *bodies[0];
         assert_eq!(message.group.as_deref(), grouped.then_some("tenant-1"), "{case}: group");
     }
 }
@@ -168,7 +168,7 @@ async fn each_queue_gets_its_own(setup: &Setup<'_>, fixture: &Fixture) {
     for (at, queue) in Queue::ALL.into_iter().enumerate() {
         let received = receive(setup, fixture, queue, &token, 3).await;
         delete(setup, &received).await;
-        let found: BTreeSet<String> = received.into_iter().map(|message| message.body).collect();
+        let found: BTreeSet<String> = received.into_iter().map(|message| message.body.to_string()).collect();
         let expected = [at, at + 4, at + 8].map(|at| format!("{token} {at}"));
         assert_eq!(found, expected.into(), "{case}: {queue}");
     }
@@ -189,12 +189,12 @@ async fn a_delay_is_kept(setup: &Setup<'_>, fixture: &Fixture) {
     send(setup, case, &messages).await;
     let at_once = receive(setup, fixture, Queue::Low, &token, 1).await;
     delete(setup, &at_once).await;
-    let bodies: Vec<&str> = at_once.iter().map(|message| message.body.as_str()).collect();
+    let bodies: Vec<&str> = at_once.iter().map(|message| &*message.body).collect();
     assert_eq!(bodies, [body("none")], "{case}: at once");
     fixture.clock().sleep(LONGER).await;
     let later = receive(setup, fixture, Queue::Low, &token, 2).await;
     delete(setup, &later).await;
-    let found: BTreeSet<String> = later.into_iter().map(|message| message.body).collect();
+    let found: BTreeSet<String> = later.into_iter().map(|message| message.body.to_string()).collect();
     assert_eq!(found, [body("whole"), body("part")].into(), "{case}: later");
 }
 
@@ -282,8 +282,8 @@ async fn an_acknowledged_message_is_gone(setup: &Setup<'_>, fixture: &Fixture) {
     let left = receive(setup, fixture, Queue::Normal, &token, 1).await;
     let more = receive_now(setup, Queue::Normal, &token).await;
     delete(setup, &left).await;
-    let bodies: Vec<&str> = left.iter().chain(&more).map(|message| message.body.as_str()).collect();
-    assert_eq!(bodies, [received[1].body.as_str()], "{case}");
+    let bodies: Vec<&str> = left.iter().chain(&more).map(|message| &*message.body).collect();
+    assert_eq!(bodies, [&*received[1].body], "{case}");
 }
 
 /// Lists the dead letters that contain a token, once the expected number is there.
@@ -325,7 +325,7 @@ async fn dead_letters_tell_why(setup: &Setup<'_>, fixture: &Fixture) {
         let listed = dead_letters(setup, fixture, Queue::Webhooks, &token, size).await;
         assert_eq!(listed.len(), size, "{case}");
         for letter in listed {
-            let message = received.iter().find(|message| message.body == letter.body);
+            let message = received.iter().find(|message| *message.body == *letter.body);
             let message = message.unwrap_or_else(|| panic!("{case}: the body {:?}", letter.body));
             assert_eq!(letter.reason, Some(reason(message)), "{case}: reason");
             assert_eq!(letter.original_message_id.as_ref(), Some(&message.message_id), "{case}: id");
@@ -341,10 +341,12 @@ async fn dead_letters_stay(setup: &Setup<'_>, fixture: &Fixture) {
         queue: Queue::Low,
         message_id: token.clone(),
         receipt_handle: String::new(),
-        body: token.clone(),
+        body: token.as_str().into(),
         sent_at: fixture.now(),
         receive_count: 1,
         group: None,
+        attributes: BTreeMap::new(),
+        trace_header: None,
     };
     let letter = DeadLetter { message, reason: "x".repeat(20_000) };
     all_ok(case, setup.queue.dead_letter(&[letter.clone(), letter]).await);

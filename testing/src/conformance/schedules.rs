@@ -17,6 +17,7 @@ pub async fn suite(store: &dyn ScheduleStore, fixture: &Fixture) {
     a_write_needs_the_revision_that_it_was_made_from(store, fixture).await;
     a_deleted_schedule_is_gone(store, fixture).await;
     what_is_due_is_found(store, fixture).await;
+    what_is_to_be_taken_back_is_due(store, fixture).await;
     pages_hold_each_once(store, fixture).await;
     an_advance_is_conditional_and_can_be_made_again(store, fixture).await;
 }
@@ -28,7 +29,7 @@ fn schedule(fixture: &Fixture, word: &str) -> Schedule {
 }
 
 fn stored(fixture: &Fixture, word: &str, next_at: Option<DateTime<Utc>>) -> StoredSchedule {
-    let state = ScheduleState { revision: 7, last: None, next_at };
+    let state = ScheduleState { revision: 7, next_at, ..ScheduleState::default() };
     StoredSchedule { schedule: schedule(fixture, word), state }
 }
 
@@ -51,8 +52,12 @@ async fn a_schedule_is_kept_as_it_is(store: &dyn ScheduleStore, fixture: &Fixtur
     let schedule = ok(case, Schedule::from_json(text));
     let state = ScheduleState {
         revision: 12,
+        edition: (1 << 53) - 1,
         last: Some(fixture.now()),
+        ahead: Some(fixture.now() + TimeDelta::nanoseconds(2)),
         next_at: Some(fixture.now() + TimeDelta::nanoseconds(1)),
+        withdrawing: vec![fixture.now() - TimeDelta::seconds(1), fixture.now()],
+        made_until: Some(fixture.now() + TimeDelta::seconds(3)),
     };
     let whole = StoredSchedule { schedule, state };
     put_new(store, case, &whole).await;
@@ -85,8 +90,13 @@ async fn a_deleted_schedule_is_gone(store: &dyn ScheduleStore, fixture: &Fixture
     let case = "a deleted schedule is gone, and not due";
     let gone = stored(fixture, "gone", Some(fixture.now()));
     put_new(store, case, &gone).await;
-    assert!(ok(case, store.delete(&gone.schedule.id).await), "{case}: it was there");
-    assert!(!ok(case, store.delete(&gone.schedule.id).await), "{case}: it is not");
+    let delete = |revision| store.delete(&gone.schedule.id, revision);
+    for changed in [6, 8] {
+        assert!(!ok(case, delete(changed).await), "{case}: not with another revision");
+    }
+    assert_eq!(ok(case, store.get(&gone.schedule.id).await).as_ref(), Some(&gone), "{case}: it is there yet");
+    assert!(ok(case, delete(7).await), "{case}: it was there");
+    assert!(!ok(case, delete(7).await), "{case}: it is not");
     assert_eq!(ok(case, store.get(&gone.schedule.id).await), None, "{case}");
     let ids = BTreeSet::from([gone.schedule.id.clone()]);
     let none: Vec<StoredSchedule> = Vec::new();
@@ -142,6 +152,25 @@ async fn what_is_due_is_found(store: &dyn ScheduleStore, fixture: &Fixture) {
     }
 }
 
+async fn what_is_to_be_taken_back_is_due(store: &dyn ScheduleStore, fixture: &Fixture) {
+    let case = "a schedule with something to take back is found, until a state without it is written";
+    let now = fixture.now();
+    for next_at in [None, Some(now + TimeDelta::days(1))] {
+        let mut one = stored(fixture, "leftovers", next_at);
+        one.state.withdrawing = vec![now, now + TimeDelta::days(2)];
+        put_new(store, case, &one).await;
+        let ids = BTreeSet::from([one.schedule.id.clone()]);
+        fixture.eventually(case, vec![one.clone()], || find(store, case, &ids, now, 100)).await;
+        one.state.revision += 1;
+        one.state.withdrawing = Vec::new();
+        let advance = Advance { id: one.schedule.id.clone(), state: one.state.clone() };
+        assert!(all_ok(case, store.advance(&[advance]).await)[0], "{case}");
+        let none: Vec<StoredSchedule> = Vec::new();
+        fixture.eventually(case, none, || find(store, case, &ids, now, 100)).await;
+        assert_eq!(ok(case, store.get(&one.schedule.id).await), Some(one), "{case}: afterwards");
+    }
+}
+
 async fn pages_hold_each_once(store: &dyn ScheduleStore, fixture: &Fixture) {
     let case = "pages of due schedules hold each once";
     let now = fixture.now();
@@ -169,7 +198,12 @@ async fn an_advance_is_conditional_and_can_be_made_again(store: &dyn ScheduleSto
     }
     let next = |one: &StoredSchedule| Advance {
         id: one.schedule.id.clone(),
-        state: ScheduleState { revision: 8, last: Some(now), next_at: Some(now + TimeDelta::days(1)) },
+        state: ScheduleState {
+            revision: 8,
+            last: Some(now),
+            next_at: Some(now + TimeDelta::days(1)),
+            ..ScheduleState::default()
+        },
     };
     let advances: Vec<Advance> = all.iter().map(next).collect();
     for time in ["first", "second"] {

@@ -2,7 +2,7 @@
 //!
 //! The suite measures whole queues, so nothing else may use them during a run. It deletes the messages that it sends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,7 +10,9 @@ use serde_json::json;
 use crate::conformance::Fixture;
 use crate::conformance::fixture::{all_ok, ok};
 use lambda_jobs_core::job::Queue;
-use lambda_jobs_core::ports::{JobQueue, Outgoing, QueueDepth, QueueStats, ReceivedMessage, StaleMessages};
+use lambda_jobs_core::ports::{
+    DeadLetter, JobQueue, Outgoing, QueueDepth, QueueStats, ReceivedMessage, StaleMessages,
+};
 
 /// Three ports of the same queues.
 #[derive(Clone, Copy)]
@@ -32,11 +34,16 @@ const LOOKS: usize = 50;
 pub async fn suite(setup: &Setup<'_>, fixture: &Fixture) {
     depths_are_told_in_the_order_asked_for(setup, fixture).await;
     what_is_received_is_hidden_and_can_be_deleted(setup, fixture).await;
+    dead_letters_are_counted_in_the_order_asked_for(setup, fixture).await;
 }
 
 fn message(fixture: &Fixture, queue: Queue, delay: u64) -> Outgoing {
     let body = json!({ "name": "backlog", "id": fixture.id() }).to_string();
     Outgoing { queue, body, delay: Duration::from_secs(delay), group: Some("tenant".to_owned()) }
+}
+
+async fn dead_letters(setup: &Setup<'_>, case: &str, queues: &[Queue]) -> Vec<u64> {
+    all_ok(case, setup.stats.dead_letters(queues).await)
 }
 
 async fn depths(setup: &Setup<'_>, case: &str, queues: &[Queue]) -> Vec<QueueDepth> {
@@ -62,6 +69,30 @@ async fn depths_are_told_in_the_order_asked_for(setup: &Setup<'_>, fixture: &Fix
     all_ok(case, setup.stale.delete(&received).await);
 }
 
+async fn dead_letters_are_counted_in_the_order_asked_for(setup: &Setup<'_>, fixture: &Fixture) {
+    let case = "the numbers of dead letters";
+    let queues = [Queue::Webhooks, Queue::Low, Queue::High];
+    let before = dead_letters(setup, case, &queues).await;
+    let letter = |queue| {
+        let message = ReceivedMessage {
+            queue,
+            message_id: fixture.fresh("letter"),
+            receipt_handle: String::new(),
+            body: fixture.fresh("letter").into(),
+            sent_at: fixture.now(),
+            receive_count: 1,
+            group: None,
+            attributes: BTreeMap::new(),
+            trace_header: None,
+        };
+        DeadLetter { message, reason: "no handler".to_owned() }
+    };
+    let letters = [letter(Queue::Webhooks), letter(Queue::High), letter(Queue::High)];
+    all_ok(case, setup.queue.dead_letter(&letters).await);
+    let expected = vec![before[0] + 1, before[1], before[2] + 2];
+    fixture.eventually(case, expected, || dead_letters(setup, case, &queues)).await;
+}
+
 /// Receives until this many messages arrived.
 async fn receive(setup: &Setup<'_>, case: &str, queue: Queue, count: usize) -> Vec<ReceivedMessage> {
     let mut received = Vec::new();
@@ -82,10 +113,10 @@ async fn what_is_received_is_hidden_and_can_be_deleted(setup: &Setup<'_>, fixtur
     let sent: Vec<Outgoing> = (0..COUNT).map(|_| message(fixture, Queue::Normal, 0)).collect();
     all_ok(case, setup.queue.send(&sent).await);
     let received = receive(setup, case, Queue::Normal, COUNT).await;
-    let bodies = |bodies: Vec<&String>| bodies.into_iter().cloned().collect::<BTreeSet<String>>();
+    let bodies = |bodies: Vec<&str>| bodies.into_iter().map(str::to_owned).collect::<BTreeSet<String>>();
     let (found, expected) = (
-        bodies(received.iter().map(|message| &message.body).collect()),
-        bodies(sent.iter().map(|message| &message.body).collect()),
+        bodies(received.iter().map(|message| &*message.body).collect()),
+        bodies(sent.iter().map(|message| &*message.body).collect()),
     );
     assert_eq!(found, expected, "{case}: each once");
     for message in &received {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::simulation::link::{Link, Party, core_ports};
+use crate::simulation::settings;
 use crate::simulation::world::World;
 use lambda_jobs_core::clock::{BoxFuture, Clock};
 use lambda_jobs_core::config::JobConfig;
@@ -19,6 +20,7 @@ pub(super) struct Environment {
     pub(super) is_enabled: bool,
     pub(super) link: Arc<Link>,
     processor: Arc<JobProcessor>,
+    is_prepared: bool,
     pub(super) busy: Option<Busy>,
 }
 
@@ -31,10 +33,10 @@ impl Environment {
         is_enabled: bool,
     ) -> Self {
         let link = Arc::new(Link::new(Arc::clone(world), Party::Worker(id)));
-        let config = JobConfig { enabled: is_enabled, ..world.config.clone() };
+        let config = JobConfig { enabled: is_enabled, ..settings::of_workers(&world.config) };
         let processor = JobProcessor::new(Arc::clone(registry), config, &core_ports(&link));
         let processor = Arc::new(processor.with_observer(link.clone()));
-        Self { id, is_enabled, link, processor, busy: None }
+        Self { id, is_enabled, link, processor, is_prepared: false, busy: None }
     }
 
     /// Starts a batch. If a number of polls is given, the environment is killed after it.
@@ -45,9 +47,15 @@ impl Environment {
         let invocation = Invocation { deadline: self.link.now() + time, stop: StopSignal::never() };
         self.link.tell(|| format!("gets {} of {queue}", told(&messages)));
         world.state().watch.begun(self.id, world.clock.monotonic());
+        let is_first = !std::mem::replace(&mut self.is_prepared, true);
         let (processor, batch) = (Arc::clone(&self.processor), messages.clone());
-        let work: BoxFuture<'static, BatchReport> =
-            Box::pin(async move { processor.process(batch, &invocation).await });
+        let work: BoxFuture<'static, BatchReport> = Box::pin(async move {
+            // On Lambda this happens before the first invocation.
+            if is_first {
+                processor.prepare().await;
+            }
+            processor.process(batch, &invocation).await
+        });
         self.busy = Some(Busy {
             queue,
             messages,

@@ -28,6 +28,7 @@ pub(super) enum Via {
     Claim,
     Settle,
     Replace,
+    Redefine,
 }
 
 /// The known facts about one job.
@@ -38,6 +39,8 @@ pub(super) enum Via {
 )]
 pub(super) struct JobWatch {
     pub(super) expected: Option<Expected>,
+    /// The text of its payload, as it was sent.
+    pub(super) payload: Option<String>,
     /// The earliest start that its senders asked for.
     pub(super) due: Option<DateTime<Utc>>,
     /// Whether the queue accepted a message of it.
@@ -77,6 +80,7 @@ impl Default for JobWatch {
     fn default() -> Self {
         Self {
             expected: None,
+            payload: None,
             due: None,
             is_accepted: false,
             is_claimed: true,

@@ -37,6 +37,8 @@ faults! {
     StoreSlow = "store-slow",
     /// Some statements of a batch fail.
     StorePartly = "store-partly",
+    /// The index of due jobs shows them as they were some seconds ago.
+    IndexLags = "index-lags",
     /// The store is down for some time, for every caller.
     StoreOutage = "store-outage",
     /// The store throttles only calls for breakers and limits for some time, because many workers want the same few
@@ -46,6 +48,8 @@ faults! {
     QueueUnreachable = "queue-unreachable",
     /// A call to the queue takes effect, and its answer is lost.
     QueueAnswerLost = "queue-answer-lost",
+    /// Some entries of a batch to the queue fail.
+    QueuePartly = "queue-partly",
     /// The queue is down for some time, for every caller.
     QueueOutage = "queue-outage",
     /// A message is delivered to two receivers at once.
@@ -72,7 +76,7 @@ faults! {
     FiredTwice = "fired-twice",
     /// `ENABLE_JOBS` is `false` for some time.
     TurnedOff = "turned-off",
-    /// All work or one queue is paused for some time, up to days.
+    /// All work or one queue is paused for some time, rarely for longer than finished jobs are remembered.
     Paused = "paused",
     /// A tick of the dispatcher is missing.
     TickLost = "tick-lost",
@@ -80,6 +84,8 @@ faults! {
     TickDoubled = "tick-doubled",
     /// A tick of the dispatcher is killed at some await.
     TickKilled = "tick-killed",
+    /// The index of schedules answers as it was some minutes ago.
+    SchedulesLag = "schedules-lag",
     /// An expired record is deleted late.
     ExpiredLate = "expired-late",
 }

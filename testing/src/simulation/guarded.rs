@@ -33,7 +33,8 @@ impl Scenario {
             skew: if is_rough { MAX_SKEW * 2 } else { Duration::ZERO },
             recovery: (self.weather == Weather::Quiet).then_some(self.longest_recovery + RAMP),
             bulkheads: self.bulkheads.clone(),
-            thresholds: if self.weather == Weather::Quiet { self.thresholds.clone() } else { Vec::new() },
+            thresholds: self.thresholds.clone(),
+            is_quiet: self.weather == Weather::Quiet,
             allowed: self.allowed.clone(),
         }
     }
@@ -67,14 +68,25 @@ impl Guarded {
     /// Calls a dependency once.
     async fn call(&self, dependency: usize, ctx: &JobContext) -> Result<(), JobError> {
         let job = ctx.job_id().clone();
-        self.outside.note(Seen::Called { dependency, job: job.clone() });
+        let tenant = ctx.definition().spec.tenant.clone();
+        self.outside.note(Seen::Called { dependency, job: job.clone(), tenant: tenant.clone() });
         let over = |failed| vec![Seen::Answered { dependency, job: job.clone(), failed }];
         let mut end = AtEnd::new(self.outside.clone(), over(true));
         let trouble = self.outside.now(dependency, ctx.clock().monotonic());
         let time = if let Some(Trouble::Slow(time)) = trouble { time } else { CALL };
         ctx.clock().sleep(time).await;
-        if trouble == Some(Trouble::Fails) {
-            return Err(JobError::retryable("the dependency is down"));
+        match trouble {
+            Some(Trouble::Fails) => return Err(JobError::retryable("the dependency is down")),
+            Some(Trouble::Flaky(one_of)) if self.outside.fails_next(dependency, one_of) => {
+                return Err(JobError::retryable("the dependency is flaky"));
+            }
+            Some(Trouble::Busy { wait, is_tenants }) => {
+                let asked = JobError::rate_limited("the dependency is busy", wait);
+                let tenant = tenant.filter(|_| is_tenants);
+                end.notes = vec![Seen::Asked { dependency, job, tenant, wait }];
+                return Err(if is_tenants { asked.for_tenant() } else { asked });
+            }
+            _ => {}
         }
         end.notes = over(false);
         Ok(())
@@ -131,8 +143,8 @@ pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
         let policy = policy(scenario, mood).expect("every policy that is chosen is one");
         scenario.longest_recovery = scenario.longest_recovery.max(policy.recovery_after(u32::MAX));
         scenario.thresholds.push(match policy.trip() {
-            Trip::Count(failures) => Some((failures, policy.monitoring_period())),
-            Trip::Rate(_) => None,
+            Trip::Count(failures) if policy.slow().is_none() => Some((failures, policy.monitoring_period())),
+            _ => None,
         });
         scenario.bulkheads.push(policy.bulkhead_terms());
         scenario.registry.protect(name, policy);
@@ -233,11 +245,15 @@ fn trouble(scenario: &mut Scenario, dependency: usize, mood: Mood) {
     let dice = scenario.dice();
     let longest = *dice.pick(&[5_000, 60_000, 600_000]);
     let lasts = dice.millis(100..longest);
-    let trouble = if mood == Mood::Wild && dice.one_in(3) {
-        Trouble::Slow(dice.millis(500..40_000))
-    } else {
-        Trouble::Fails
+    let trouble = match dice.below(6) {
+        0 | 1 if mood == Mood::Wild => Trouble::Slow(dice.millis(500..40_000)),
+        2 => Trouble::Flaky(3 + dice.below(4)),
+        3 => Trouble::Busy { wait: dice.millis(1_000..90_000), is_tenants: dice.one_in(2) },
+        _ => Trouble::Fails,
     };
+    if let Trouble::Busy { wait, .. } = trouble {
+        scenario.longest_recovery = scenario.longest_recovery.max(wait);
+    }
     scenario.add(What::Trouble { dependency, trouble, lasts });
     if scenario.dice().one_in(2) {
         // Before the first job arrives.

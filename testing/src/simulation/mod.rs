@@ -60,6 +60,7 @@
 //! ```
 
 mod callers;
+mod changing;
 mod dice;
 mod environment;
 mod facts;
@@ -68,13 +69,17 @@ mod fleet;
 mod guarded;
 mod history;
 mod invariants;
+mod lagging;
 mod link;
 mod mappings;
+mod odd;
 mod outside;
 mod plan;
+mod recurring;
 mod replay;
 mod scenario;
 mod scripted;
+mod settings;
 mod shrink;
 mod summary;
 mod terms;
@@ -114,8 +119,8 @@ impl Simulation {
 
     /// The histories that this project must pass.
     ///
-    /// Jobs succeed, fail, panic, hang, block and crash. They are sent, enqueued, cancelled and retried, among messages
-    /// that no worker can run. In every third history breakers and limits hold jobs back, while dependencies fail, slow
+    /// Jobs succeed, fail, panic, hang, block and crash. They are sent, enqueued, cancelled, rescheduled and retried, among
+    /// messages that no worker can run. Schedules are put, edited, disabled, deleted and put back. In every third history breakers and limits hold jobs back, while dependencies fail, slow
     /// down and heal. Every fourth history has no faults, so promptness and the number of requests are checked too.
     #[must_use]
     pub fn standard() -> Self {

@@ -3,6 +3,7 @@
 //! A dependency is healthy except while it is in trouble. A handler leaves a note of each thing that it does. The
 //! machine that runs it passes the notes on, because a handler does not know where it runs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,10 @@ use lambda_jobs_core::job::JobId;
 pub(super) enum Trouble {
     /// A call fails at once.
     Fails,
+    /// One of so many calls fails at once.
+    Flaky(u64),
+    /// A call is refused at once, and the dependency asks for no calls for this long: the caller's tenant, or everybody.
+    Busy { wait: Duration, is_tenants: bool },
     /// A call takes this long.
     Slow(Duration),
 }
@@ -22,6 +27,9 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fails => f.write_str("fails"),
+            Self::Flaky(one_of) => write!(f, "fails one of {one_of} calls"),
+            Self::Busy { wait, is_tenants: false } => write!(f, "asks for no calls for {wait:?}"),
+            Self::Busy { wait, .. } => write!(f, "asks each tenant for no calls for {wait:?}"),
             Self::Slow(time) => write!(f, "takes {time:?} to answer"),
         }
     }
@@ -35,9 +43,11 @@ pub(super) enum Seen {
     /// The attempt ended, successfully or not.
     Over { job: JobId },
     /// It calls a dependency.
-    Called { dependency: usize, job: JobId },
+    Called { dependency: usize, job: JobId, tenant: Option<String> },
     /// The call ended: the dependency answered, or the caller stopped waiting.
     Answered { dependency: usize, job: JobId, failed: bool },
+    /// The call ended: the dependency asked for no calls of a tenant, or of anybody, for this long.
+    Asked { dependency: usize, job: JobId, tenant: Option<String>, wait: Duration },
     /// The breaker refused a call, and the attempt ends with that refusal.
     Refused { job: JobId },
     /// The attempt failed, or was stopped before its end.
@@ -51,6 +61,8 @@ pub(super) struct Outside(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     troubles: Vec<(usize, Trouble, Duration)>,
+    /// How many calls each flaky dependency got.
+    calls: BTreeMap<usize, u64>,
     notes: Vec<Seen>,
 }
 
@@ -86,6 +98,14 @@ impl Outside {
         let state = self.state();
         let lasts = |trouble: &&(usize, Trouble, Duration)| trouble.0 == dependency && trouble.2 > now;
         state.troubles.iter().rfind(lasts).map(|(_, trouble, _)| *trouble)
+    }
+
+    /// Whether a flaky dependency fails the next call, of which it fails one of so many.
+    pub(super) fn fails_next(&self, dependency: usize, one_of: u64) -> bool {
+        let mut state = self.state();
+        let calls = state.calls.entry(dependency).or_default();
+        *calls += 1;
+        calls.is_multiple_of(one_of)
     }
 
     /// Since when a dependency is healthy, if it is.

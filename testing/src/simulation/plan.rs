@@ -3,6 +3,7 @@
 //! A plan is a list of steps, so a history can be replayed without some of them. The simulator uses that to find the
 //! shortest history that breaks a guarantee.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use serde_json::Value;
 use crate::simulation::dice::Dice;
 use crate::simulation::faults::Fault;
 use crate::simulation::outside::{Outside, Trouble};
-use lambda_jobs_core::job::{NewJob, Queue};
+use crate::simulation::recurring::Shape;
+use lambda_jobs_core::job::{NewJob, Payload, Queue};
 
 /// A step and its time.
 #[derive(Clone, Debug)]
@@ -28,6 +30,54 @@ pub(super) enum Expected {
     Healthy,
     /// It may end in any way.
     Anything,
+}
+
+/// The field in which a copy differs from its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Twist {
+    /// No worker can take the copy.
+    Refused(&'static str, RefusedField),
+    /// Another unique key.
+    Key(&'static str),
+    /// No unique key.
+    NoKey,
+}
+
+/// A field that makes every worker refuse a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RefusedField {
+    Timeout,
+    Name,
+    Priority,
+    Version,
+}
+
+impl Twist {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Refused("timeout", RefusedField::Timeout),
+        Self::Refused("no handler is registered for \"nobody\"", RefusedField::Name),
+        Self::Refused("priority", RefusedField::Priority),
+        Self::Refused("version", RefusedField::Version),
+        Self::Key("key-0"),
+        Self::Key("key-1"),
+        Self::NoKey,
+    ];
+
+    /// Changes a message.
+    pub(super) fn apply(self, fields: &mut BTreeMap<String, Payload>) {
+        let (field, value) = match self {
+            Self::Refused(_, RefusedField::Timeout) => ("timeout", 890_000.into()),
+            Self::Refused(_, RefusedField::Name) => ("name", "nobody".into()),
+            Self::Refused(_, RefusedField::Priority) => ("priority", 11.into()),
+            Self::Refused(_, RefusedField::Version) => ("version", 2.into()),
+            Self::Key(key) => ("uniqueKey", key.into()),
+            Self::NoKey => {
+                fields.remove("uniqueFor");
+                ("uniqueKey", Value::Null)
+            }
+        };
+        fields.insert(field.to_owned(), value.into());
+    }
 }
 
 /// What an operator asks of a breaker.
@@ -73,9 +123,25 @@ pub(super) enum What {
         every: Duration,
         times: u32,
     },
+    /// Somebody puts a schedule into this shape, or deletes it. It ends after this time.
+    Change {
+        schedule: usize,
+        shape: Option<Shape>,
+        lasts: Duration,
+    },
+    /// Somebody makes the job of another step due after this time.
+    Reschedule {
+        of: usize,
+        wait: Duration,
+    },
     /// The job of another step is sent, or enqueued, once more.
     Again {
         of: usize,
+    },
+    /// Somebody sends a message with the id of another step's job and another field.
+    Copy {
+        of: usize,
+        twist: Twist,
     },
     /// Somebody cancels the job of another step.
     Cancel {
@@ -157,7 +223,15 @@ impl fmt::Display for What {
             Self::Poison { queue, body, .. } => write!(f, "send to {queue}: {body}"),
             Self::Enqueue { job, .. } => write!(f, "enqueue {} {}", job.spec.name, job.spec.payload),
             Self::Schedule { every, times } => write!(f, "schedule a job every {every:?}, {times} times"),
+            Self::Change { schedule, shape: None, .. } => {
+                write!(f, "delete the schedule changing-{schedule}")
+            }
+            Self::Change { schedule, shape: Some(shape), .. } => {
+                write!(f, "put the schedule changing-{schedule}: {shape}")
+            }
+            Self::Reschedule { of, wait } => write!(f, "make the job of step {of} due in {wait:?}"),
             Self::Again { of } => write!(f, "the job of step {of} once more"),
+            Self::Copy { of, twist } => write!(f, "a copy of the job of step {of}, with {twist:?}"),
             Self::Cancel { of } => write!(f, "cancel the job of step {of}"),
             Self::Retry { of } => write!(f, "retry the job of step {of}"),
             Self::Trouble { dependency, trouble, lasts } => {
@@ -228,7 +302,8 @@ pub(super) fn troubles(dice: &mut Dice, span: Duration) -> Vec<Step> {
     }
     if dice.one_in(4) {
         for _ in 0..=dice.below(3) {
-            let longest = *dice.pick(&[20_000, 600_000, 3 * 86_400_000]);
+            // The longest outlasts every retention: 15 days, and 90 for what may be kept longer.
+            let longest = *dice.pick(&[20_000, 600_000, 3 * 86_400_000, 110 * 86_400_000]);
             let scope = (!dice.one_in(3)).then(|| *dice.pick(&Queue::ALL));
             let after = dice.millis(0..u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1));
             steps.push(Step { after, what: What::Pause { scope, lasts: dice.millis(0..longest) } });

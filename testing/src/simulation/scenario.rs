@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::simulation::dice::Dice;
 use crate::simulation::facts::Broken;
 use crate::simulation::outside::Outside;
-use crate::simulation::plan::{Expected, Step, What};
+use crate::simulation::plan::{Expected, Step, Twist, What};
+use crate::simulation::recurring::Runs;
 use crate::simulation::terms::Allowed;
 use crate::simulation::weather::Weather;
 use lambda_jobs_core::bulkhead::BulkheadTerms;
@@ -34,6 +35,8 @@ pub struct Scenario {
     pub(super) doom: Arc<Mutex<Option<Doom>>>,
     /// The jobs whose handler stopped after it learned of their cancellation.
     pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
+    /// The starts of occurrences of changing schedules.
+    pub(super) runs: Runs,
     /// The dependencies that jobs call.
     pub(super) outside: Outside,
     /// The longest time that a breaker stays open before it lets a call through.
@@ -76,6 +79,7 @@ impl Scenario {
             weather,
             doom: Arc::default(),
             heeded: Arc::default(),
+            runs: Arc::default(),
             outside: Outside::default(),
             longest_recovery: Duration::ZERO,
             thresholds: Vec::new(),
@@ -107,6 +111,12 @@ impl Scenario {
     /// Sends or enqueues the same job again at a random instant.
     pub fn again(&mut self, job: Planned) {
         self.add(What::Again { of: job.0 });
+    }
+
+    /// Sends a message with the job's id and another field at a random instant, if the job has a record by then.
+    pub(super) fn copy(&mut self, job: Planned) {
+        let twist = *self.dice.pick(&Twist::ALL);
+        self.add(What::Copy { of: job.0, twist });
     }
 
     /// Cancels the job at a random instant, perhaps before it is sent.

@@ -8,9 +8,10 @@ use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::simulation::odd;
 use crate::simulation::scenario::Doom;
 use lambda_jobs_core::handler::{Delivery, HandlerOptions, JobContext, JobError, JobHandler};
-use lambda_jobs_core::job::JobId;
+use lambda_jobs_core::job::{JobId, Payload};
 
 /// The payload of a job: the job's script.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,16 @@ pub(super) struct Script {
     pub(super) times: u32,
     /// How these attempts end.
     pub(super) act: Act,
+    /// A text that no tree would keep as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) odd: Option<Payload>,
+    /// The size of what an attempt returns or fails with, in bytes: more than an item holds, if the handler is careless.
+    pub(super) tells: usize,
+    /// How many days a snooze lasts, besides its work's share.
+    pub(super) days: u64,
+    /// Makes the payload large.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) fill: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +58,8 @@ pub(super) struct Scripted {
     pub(super) doom: Arc<Mutex<Option<Doom>>>,
     pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
     pub(super) snoozes: Arc<Mutex<HashMap<JobId, u32>>>,
+    /// A text that was not what had been sent.
+    pub(super) garbled: Arc<Mutex<Option<Payload>>>,
 }
 
 impl Scripted {
@@ -81,6 +94,9 @@ impl JobHandler for Scripted {
     }
 
     async fn execute(&self, script: Script, ctx: &JobContext) -> Result<Value, JobError> {
+        if let Some(garbled) = script.odd.clone().filter(|text| !odd::is_one(text)) {
+            *self.garbled.lock().unwrap_or_else(PoisonError::into_inner) = Some(garbled);
+        }
         let work = ctx.clock().sleep(Duration::from_millis(script.work));
         match script.act {
             Act::Heed => {
@@ -92,17 +108,17 @@ impl JobHandler for Scripted {
         }
         if script.act == Act::Snooze && self.snoozes(&script, ctx) {
             // Occasionally longer than one message can be delayed.
-            let wait = Duration::from_millis(script.work * 100);
+            let wait = Duration::from_millis(script.work * 100) + Duration::from_hours(24 * script.days);
             return Err(JobError::snooze(wait).because("as told"));
         }
         if matches!(script.act, Act::Snooze | Act::Heed) {
             return Ok(json!({ "attempt": ctx.attempt() }));
         }
         if ctx.attempt() > script.times {
-            return Ok(json!({ "attempt": ctx.attempt() }));
+            return Ok(json!({ "attempt": ctx.attempt(), "told": "!".repeat(script.tells) }));
         }
         match script.act {
-            Act::Fail => return Err(JobError::retryable("as told")),
+            Act::Fail => return Err(JobError::retryable(format!("as told{}", "!".repeat(script.tells)))),
             Act::Refuse => return Err(JobError::permanent("as told")),
             Act::Panic => std::panic::resume_unwind(Box::new("as told")),
             Act::Hang | Act::Snooze | Act::Heed => {}

@@ -30,7 +30,9 @@ pub(super) struct Terms {
     pub(super) skew: Duration,
     /// How soon a job that waits for a breaker must start once its dependency is healthy, if that is checked.
     pub(super) recovery: Option<Duration>,
-    /// How many failures open each dependency's breaker, and within which window, if that is checked.
+    /// Whether there are no faults, so that everything has to happen in time.
+    pub(super) is_quiet: bool,
+    /// How many failures open each dependency's breaker, and within which window, if nothing else opens it.
     pub(super) thresholds: Vec<Option<(u32, Duration)>>,
     /// The bulkhead of each dependency: how many batches may call it while it is slow, if bounded.
     pub(super) bulkheads: Vec<Option<BulkheadTerms>>,

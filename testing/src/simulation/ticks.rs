@@ -16,8 +16,9 @@ use crate::simulation::link::{Link, Party};
 use crate::simulation::world::{World, at_once};
 use lambda_jobs_core::clock::{BoxFuture, Clock};
 use lambda_jobs_core::config::JobConfig;
-use lambda_jobs_core::dispatcher::{Dispatcher, TickReport};
-use lambda_jobs_core::ports::{DueQuery, JobIndex, ScheduleStore};
+use lambda_jobs_core::dispatcher::{Dispatcher, RENEW_AGE, TickReport};
+use lambda_jobs_core::job::Queue;
+use lambda_jobs_core::ports::{ControlStore, DueQuery, JobIndex, ScheduleStore};
 
 /// How long a tick may take.
 const LIMIT: TimeDelta = TimeDelta::seconds(55);
@@ -25,6 +26,7 @@ const MINUTE: TimeDelta = TimeDelta::minutes(1);
 
 /// A running tick.
 struct Tick {
+    number: usize,
     link: Arc<Link>,
     work: BoxFuture<'static, TickReport>,
     /// The number of further polls before it is killed.
@@ -57,16 +59,42 @@ impl Ticks {
         let all = DueQuery { until: DateTime::<Utc>::MAX_UTC, limit: 1, cursor: None };
         let parked = at_once(self.world.store.due(&all)).ok()?.items.into_iter().map(|record| record.due_at);
         let schedules = at_once(self.world.schedules.list()).ok()?;
-        let coming = schedules.into_iter().filter_map(|stored| stored.state.next_at);
+        let coming = schedules.into_iter().filter_map(|stored| stored.state.due_at());
         parked.chain(coming).min()
+    }
+
+    /// When the last parked job comes due.
+    pub(super) fn last_due(&self) -> Option<DateTime<Utc>> {
+        let all = DueQuery { until: DateTime::<Utc>::MAX_UTC, limit: usize::MAX, cursor: None };
+        at_once(self.world.store.due(&all)).ok()?.items.into_iter().map(|job| job.due_at).max()
     }
 
     /// The first minute in which a tick finds something to do.
     fn useful(&self) -> Option<DateTime<Utc>> {
         let ahead = TimeDelta::from_std(Dispatcher::LOOK_AHEAD).unwrap_or_default();
-        let due = self.first_due()? - ahead;
-        let minute = due.duration_trunc(MINUTE).unwrap_or(due);
-        Some(minute.max(self.next))
+        let minute = |due: DateTime<Utc>| {
+            let minute = due - ahead;
+            minute.duration_trunc(MINUTE).unwrap_or(minute).max(self.next)
+        };
+        self.first_due().map(minute).into_iter().chain(self.first_stale()).min()
+    }
+
+    /// When a tick next finds a stale message in a queue that nobody works on: hourly at first, later in each tick.
+    fn first_stale(&self) -> Option<DateTime<Utc>> {
+        let control = at_once(self.world.control.load()).ok()?;
+        let stale = |queue: Queue| {
+            let since = control.idle_since(queue)?;
+            let stale = self.world.queue.oldest_sent_at(queue)? + RENEW_AGE;
+            let at = stale.max(since + TimeDelta::hours(1)).max(self.next);
+            if at >= since + RENEW_AGE {
+                return Some(at);
+            }
+            let hours = (at - since).num_hours();
+            // Clocks differ by a few seconds, and must agree on the minute.
+            let within = |hours| since + TimeDelta::hours(hours) + TimeDelta::seconds(20);
+            Some(if within(hours) >= at { within(hours) } else { within(hours + 1) })
+        };
+        Queue::ALL.into_iter().filter_map(stale).min()
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -105,7 +133,8 @@ impl Ticks {
     fn start(&mut self, at: DateTime<Utc>) {
         self.begun += 1;
         let link = Arc::new(Link::new(Arc::clone(&self.world), Party::Dispatcher(self.begun)));
-        let dispatcher = Dispatcher::new(Arc::new(manager(&link, self.config.clone())));
+        let dispatcher =
+            Dispatcher::new(Arc::new(manager(&link, self.config.clone()))).renewing_stale_messages();
         let deadline = at + LIMIT;
         let told = deadline + (link.now() - self.world.now());
         let wait = (at - self.world.now()).to_std().unwrap_or_default();
@@ -119,7 +148,7 @@ impl Ticks {
             let is_killed = state.strikes(Fault::TickKilled, 6);
             is_killed.then(|| state.dice.below(20))
         };
-        self.running.push(Tick { link, work, polls_left, deadline });
+        self.running.push(Tick { number: self.begun, link, work, polls_left, deadline });
     }
 
     /// Polls every tick. Returns whether one of them has ended.
@@ -131,6 +160,7 @@ impl Ticks {
             let is_late = now >= tick.deadline;
             if is_late || tick.polls_left == Some(0) {
                 tick.link.tell(|| if is_late { "is out of time" } else { "is killed" }.to_owned());
+                self.world.state().watch.tick_cut_off(tick.number, now);
                 let holds = invariants::a_tick_ends_before_its_deadline(now, is_late && self.is_calm);
                 self.world.state().watch.check(holds);
                 self.killed.push(self.running.swap_remove(at).work);
@@ -140,6 +170,9 @@ impl Ticks {
             match tick.work.as_mut().poll(context) {
                 Poll::Pending => tick.polls_left = tick.polls_left.map(|left| left - 1),
                 Poll::Ready(report) => {
+                    if report.failed > 0 || report.is_partial {
+                        self.world.state().watch.tick_cut_off(tick.number, now);
+                    }
                     tick.link.tell(|| format!("ends: {report:?}"));
                     self.running.swap_remove(at);
                     self.world.state().stirred = true;

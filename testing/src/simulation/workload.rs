@@ -1,28 +1,44 @@
 //! The scenario that this project must pass: jobs of every kind, with callers and operators.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::simulation::changing::changing;
 use crate::simulation::guarded::{Mood, guarded};
+use crate::simulation::odd;
 use crate::simulation::plan::{Expected, What};
 use crate::simulation::scenario::{Planned, Scenario};
 use crate::simulation::scripted::{Act, Script, Scripted};
 use lambda_jobs_core::handler::Delivery;
-use lambda_jobs_core::job::{NewJob, Priority, Queue};
+use lambda_jobs_core::job::{NewJob, Payload, Priority, Queue};
+use lambda_jobs_core::message::MAX_BODY_BYTES;
+
+/// The reason of the one of them whose dead letter must hold this payload.
+pub(super) const UNREGISTERED: &str = "no handler is registered for \"nobody\"";
+pub(super) const UNREGISTERED_PAYLOAD: &str = r#"{"wei":12345678901234567890123}"#;
 
 /// Messages that no worker can run, and a part of the reason that their dead letters must show.
 const POISON: [(&str, &str); 6] = [
     ("not json", "body"),
     ("[]", "body"),
-    (r#"{"name":"nobody"}"#, "no handler is registered for \"nobody\""),
+    (r#"{"name":"nobody","payload":{"wei":12345678901234567890123}}"#, UNREGISTERED),
     (r#"{"name":"job","priority":11}"#, "priority"),
     (r#"{"name":"job","version":2}"#, "version"),
     (r#"{"name":"job","timeout":890000}"#, "timeout"),
 ];
 
+/// The longest delay, in milliseconds: 120 days, beyond every retention.
+const LONGEST_DELAY: u64 = 120 * 86_400_000;
+
 fn register(scenario: &mut Scenario) {
+    let garbled: Arc<Mutex<Option<Payload>>> = Arc::default();
+    let found = Arc::clone(&garbled);
+    scenario.invariant("a handler gets the text that was sent", move || {
+        let found = found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.as_ref().map_or(Ok(()), |text| Err(format!("it got {text}")))
+    });
     for (name, delivery) in [("job", Delivery::Claimed), ("casual", Delivery::AtLeastOnce)] {
         let handler = Scripted {
             name,
@@ -30,6 +46,7 @@ fn register(scenario: &mut Scenario) {
             doom: Arc::clone(&scenario.doom),
             heeded: Arc::clone(&scenario.heeded),
             snoozes: Arc::default(),
+            garbled: Arc::clone(&garbled),
         };
         scenario.register(handler).expect("the names differ");
     }
@@ -44,8 +61,10 @@ pub(super) fn everything(scenario: &mut Scenario) {
             0..=8 => jobs.push(message(scenario)),
             9..=12 => jobs.push(enqueued(scenario)),
             13 => poison(scenario),
-            14 | 15 => with_one_of(scenario, &jobs, Scenario::again),
+            14 => with_one_of(scenario, &jobs, Scenario::again),
+            15 => with_one_of(scenario, &jobs, Scenario::copy),
             16 => with_one_of(scenario, &jobs, Scenario::cancel),
+            17 if scenario.dice().one_in(2) => with_one_of(scenario, &jobs, reschedule),
             17 => with_one_of(scenario, &jobs, Scenario::retry),
             18 => burst(scenario, &mut jobs),
             _ if scenario.dice().one_in(3) => recurring(scenario),
@@ -62,6 +81,9 @@ pub(super) fn everything(scenario: &mut Scenario) {
     if scenario.dice().one_in(3) {
         called_off(scenario);
     }
+    if scenario.dice().one_in(4) {
+        changing(scenario);
+    }
     if scenario.dice().one_in(3) {
         guarded(scenario, Mood::Wild);
     }
@@ -69,7 +91,7 @@ pub(super) fn everything(scenario: &mut Scenario) {
 
 /// A job that is cancelled, mostly while it runs, and stops.
 fn called_off(scenario: &mut Scenario) {
-    let script = Script { work: 25_000, times: 1, act: Act::Heed };
+    let script = Script { work: 25_000, times: 1, act: Act::Heed, ..Script::default() };
     let payload = serde_json::to_value(script).unwrap_or_default();
     let job = scenario.send(Queue::Normal, json!({ "name": "job", "payload": payload }));
     let begun = scenario.steps[job.0].after;
@@ -84,7 +106,8 @@ fn called_off(scenario: &mut Scenario) {
 pub(super) fn unique(scenario: &mut Scenario) {
     let mut jobs = Vec::new();
     for _ in 0..3 + scenario.dice().below(12) {
-        match scenario.dice().below(12) {
+        match scenario.dice().below(14) {
+            12 | 13 => with_one_of(scenario, &jobs, Scenario::copy),
             0 => with_one_of(scenario, &jobs, Scenario::again),
             1 => with_one_of(scenario, &jobs, Scenario::cancel),
             2 => with_one_of(scenario, &jobs, Scenario::retry),
@@ -106,7 +129,10 @@ fn with_key(scenario: &mut Scenario) -> Planned {
         }
         return scenario.send(Queue::Normal, body);
     }
-    let mut job = NewJob::new("job").payload(payload).delay(Duration::from_millis(delay)).unique_key(key);
+    let mut job = NewJob::new("job")
+        .payload(odd::payload_of(&payload))
+        .delay(Duration::from_millis(delay))
+        .unique_key(key);
     if time > 0 {
         job = job.unique_for(Duration::from_millis(time));
     }
@@ -118,9 +144,10 @@ fn with_key(scenario: &mut Scenario) -> Planned {
 pub(super) fn calm(scenario: &mut Scenario) {
     register(scenario);
     for _ in 0..5 + scenario.dice().below(30) {
-        match scenario.dice().below(8) {
+        match scenario.dice().below(9) {
             0..=3 => drop(message(scenario)),
             4..=6 => drop(enqueued(scenario)),
+            7 => poison(scenario),
             _ => burst(scenario, &mut Vec::new()),
         }
     }
@@ -156,6 +183,16 @@ fn recurring(scenario: &mut Scenario) {
     scenario.add(What::Schedule { every, times });
 }
 
+/// An operator changes when the job is due, perhaps before it is sent or while it runs.
+fn reschedule(scenario: &mut Scenario, job: Planned) {
+    let wait = match scenario.dice().below(3) {
+        0 => Duration::ZERO,
+        1 => scenario.dice().millis(0..120_000),
+        _ => scenario.dice().millis(0..7_200_000),
+    };
+    scenario.add(What::Reschedule { of: job.0, wait });
+}
+
 fn with_one_of(scenario: &mut Scenario, jobs: &[Planned], act: fn(&mut Scenario, Planned)) {
     if !jobs.is_empty() {
         let job = *scenario.dice().pick(jobs);
@@ -180,15 +217,29 @@ fn script(scenario: &mut Scenario) -> (Value, Expected) {
             _ => Act::Heed,
         };
     }
+    if dice.one_in(90) {
+        script.tells = 450_000;
+    }
+    if script.act == Act::Snooze && dice.one_in(4) {
+        // Longer than a payload is kept that nobody prolongs.
+        script.days = 60 + dice.below(60);
+        script.times = script.times.min(2);
+        script.fill = "x".repeat(2_000);
+    }
     let is_healthy = script.times == 0 || matches!(script.act, Act::Snooze | Act::Heed);
     let expected = if is_healthy { Expected::Healthy } else { Expected::Anything };
-    (serde_json::to_value(script).unwrap_or_default(), expected)
+    let mut payload = serde_json::to_value(script).unwrap_or_default();
+    if scenario.dice().one_in(4) {
+        odd::add_to(&mut payload, scenario.dice());
+    }
+    (payload, expected)
 }
 
 fn delay(scenario: &mut Scenario) -> u64 {
     let dice = scenario.dice();
     match dice.below(8) {
         0 => dice.below(60_000),
+        1 if dice.one_in(12) => dice.below(LONGEST_DELAY),
         1 => dice.below(3_000_000),
         _ => 0,
     }
@@ -214,15 +265,27 @@ fn message(scenario: &mut Scenario) -> Planned {
         let number = scenario.steps.len();
         body["id"] = format!("nightly-{number}@2026-11-23T08:00:00Z").into();
     }
+    if scenario.dice().one_in(150) {
+        fill(scenario, &mut body);
+    }
     let queue = *scenario.dice().pick(&Queue::ALL);
     scenario.add(What::Send { queue, body, expected })
+}
+
+/// Makes a message as large as SQS takes it, or a little smaller: its copies may have no room for the payload.
+fn fill(scenario: &mut Scenario, body: &mut Value) {
+    body["payload"]["fill"] = "".into();
+    let most = MAX_BODY_BYTES.saturating_sub(body.to_string().len());
+    let spare = usize::try_from(scenario.dice().below(300)).unwrap_or_default();
+    body["payload"]["fill"] = "x".repeat(most - spare).into();
 }
 
 fn enqueued(scenario: &mut Scenario) -> Planned {
     let (payload, expected) = script(scenario);
     let priority = Priority::new(1 + scenario.dice().below(10));
     let delay = delay(scenario);
-    let mut job = NewJob::new("job").payload(payload).priority(priority.unwrap_or_default());
+    let mut job =
+        NewJob::new("job").payload(odd::payload_of(&payload)).priority(priority.unwrap_or_default());
     if delay > 0 {
         job = job.delay(Duration::from_millis(delay));
     }

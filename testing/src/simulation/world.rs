@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use futures_util::FutureExt;
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::simulation::dice::Dice;
 use crate::simulation::faults::{Fault, FaultCounts};
+use crate::simulation::lagging::{LONGEST_MS, RecentChanges};
 use crate::simulation::timeline::Timeline;
 use crate::simulation::watch::Watch;
 use lambda_jobs_core::breaker::Breaker;
@@ -21,7 +22,11 @@ use lambda_jobs_core::memory::{
     MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys,
     MemoryVersioned, PausedClock,
 };
-use lambda_jobs_core::ports::JobStore;
+use lambda_jobs_core::message::JobMessage;
+use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::{
+    DeadLetter, DeadLettered, DueJob, DueQuery, JobStore, ReceivedMessage, ScheduleStore, StoredSchedule,
+};
 
 /// The maximum error of a clock, in milliseconds: two clocks then differ by less than 5 s.
 const MAX_SKEW_MS: i64 = 2_450;
@@ -50,16 +55,27 @@ pub(super) struct State {
     pub(super) counts: FaultCounts,
     pub(super) watch: Watch,
     pub(super) timeline: Timeline,
+    pub(super) index: RecentChanges,
+    /// Every dead letter that was sent, with its time: the queue forgets them after 14 days.
+    pub(super) letters: Vec<(DateTime<Utc>, DeadLettered)>,
+    /// When expired records were last deleted.
+    expired_at: DateTime<Utc>,
     pub(super) store_back: DateTime<Utc>,
     pub(super) shared_back: DateTime<Utc>,
     pub(super) queue_back: DateTime<Utc>,
     pub(super) requests: u64,
     /// How many requests the dispatcher made.
     pub(super) tick_requests: u64,
-    /// How many of the other requests read the control item.
+    /// How many of the other requests read or wrote the control item.
     pub(super) control_reads: u64,
+    /// How often the deployment's settings were written.
+    pub(super) settings_writes: u32,
+    /// Whether a tick has written them.
+    pub(super) has_ticks_settings: bool,
     /// How many requests read or wrote a breaker or a limit.
     pub(super) shared_requests: u64,
+    /// All schedules after each of their writes.
+    pub(super) past_schedules: Vec<(DateTime<Utc>, Vec<StoredSchedule>)>,
     /// Whether the queues changed since the event source mappings last looked.
     pub(super) stirred: bool,
 }
@@ -77,13 +93,19 @@ impl World {
             counts: FaultCounts::default(),
             watch: Watch::default(),
             timeline,
+            index: RecentChanges::default(),
+            letters: Vec::new(),
+            expired_at: start,
             store_back: start,
             shared_back: start,
             queue_back: start,
             requests: 0,
             tick_requests: 0,
             control_reads: 0,
+            settings_writes: 0,
+            has_ticks_settings: false,
             shared_requests: 0,
+            past_schedules: Vec::new(),
             stirred: false,
         };
         let (store, control) = (MemoryJobStore::new(), Arc::default());
@@ -116,23 +138,56 @@ impl World {
         at_once(self.store.get(std::slice::from_ref(id))).ok()?.pop().flatten()
     }
 
-    /// Time to live: deletes jobs that ended longer ago than their retention, at once or days later.
+    /// Lets the time to live do its work, hourly at most.
+    pub(super) fn expire_hourly(&self) {
+        if self.now() - self.state().expired_at >= TimeDelta::hours(1) {
+            self.expire();
+        }
+    }
+
+    /// Time to live: deletes the records that have expired, at once or days later.
     pub(super) fn expire(&self) {
-        let retention = TimeDelta::from_std(self.config.retention.longest()).unwrap_or(TimeDelta::MAX);
         let mut state = self.state();
+        state.expired_at = self.now();
         let is_late = state.strikes(Fault::ExpiredLate, 2);
         let lateness = TimeDelta::hours(if is_late { 48 } else { 0 });
-        self.store.forget(self.now() - retention - lateness);
+        self.store.forget(self.now() - lateness);
+        self.store.forget_payloads(self.now() - lateness);
     }
 
     /// A message is in its queue: from now on its job must end.
     pub(super) fn accepted(&self, body: &str) {
-        let id = serde_json::from_str::<Value>(body)
-            .ok()
-            .and_then(|body| body.get("id")?.as_str()?.parse::<JobId>().ok());
-        if let Some(id) = id {
+        #[derive(Deserialize)]
+        struct Named {
+            id: Option<JobId>,
+        }
+        let named = serde_json::from_str::<Named>(body);
+        if let Some(id) = named.ok().and_then(|named| named.id) {
             self.state().watch.job(&id).is_accepted = true;
         }
+    }
+
+    /// A schedule was written: the index will have it later.
+    pub(super) fn schedules_changed(&self) {
+        let all = at_once(self.schedules.list()).unwrap_or_default();
+        let now = self.now();
+        self.state().past_schedules.push((now, all));
+    }
+
+    /// The schedules as they were this long ago.
+    pub(super) fn schedules_before(&self, lag: Duration) -> Vec<StoredSchedule> {
+        let state = self.state();
+        let then = self.now() - lag;
+        let known = state.past_schedules.partition_point(|(at, _)| *at <= then);
+        known.checked_sub(1).map_or_else(Vec::new, |at| state.past_schedules[at].1.clone())
+    }
+
+    /// A worker sent a message to the dead-letter queue.
+    pub(super) fn buried(&self, letter: &DeadLetter) {
+        let ReceivedMessage { body, message_id, sent_at, .. } = &letter.message;
+        let name = JobMessage::decode(body, message_id, *sent_at).ok();
+        let name = name.map(|message| message.definition.spec.name);
+        *self.state().watch.letters.entry(name).or_default() += 1;
     }
 
     /// Writes a line of the history.
@@ -152,6 +207,20 @@ impl State {
             self.counts.note(fault);
         }
         strikes
+    }
+
+    /// A page of the due index, perhaps as it was a moment ago.
+    pub(super) fn lagged(
+        &mut self,
+        now: DateTime<Utc>,
+        query: &DueQuery,
+        page: Page<DueJob>,
+    ) -> Page<DueJob> {
+        let lag = self.dice.millis(1..LONGEST_MS);
+        if !self.strikes(Fault::IndexLags, 3) {
+            return page;
+        }
+        self.index.page_as_of(now - TimeDelta::from_std(lag).unwrap_or_default(), query, page)
     }
 
     /// The error of a clock.

@@ -1,6 +1,6 @@
 //! Stores that break one promise each: a suite that accepts one proves nothing.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Revision};
 use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
+    ClaimOutcome, ClaimRequest, Counters, DueJob, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
     JobIndex, JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
 };
 use lambda_jobs_testing::conformance::{Fixture, job_index, job_store};
@@ -25,6 +25,8 @@ enum Fault {
     ClaimsBeforeDue,
     ClaimsIsolated,
     ClaimsAnyName,
+    ClaimsAnyEdition,
+    ClaimsAnyKey,
     ClaimKeepsTheNote,
     SettlesWithoutFence,
     FencesLostAnswers,
@@ -34,6 +36,8 @@ enum Fault {
     SetsRevision,
     ReplacesAnyRevision,
     ReplacesPayload,
+    HeadsWithPayloads,
+    RedefinesNoPayload,
     MixesUpAnswers,
     LosesAfter25,
     LosesLargePayloads,
@@ -48,15 +52,17 @@ enum Fault {
     PagesOverlap,
     DuePagesRepeat,
     DueTooEarly,
-    DueWithoutPayload,
+    DueWithoutSizes,
 }
 
-const OF_THE_STORE: [Fault; 20] = [
+const OF_THE_STORE: [Fault; 24] = [
     Fault::InsertsOver,
     Fault::ClaimsAnyStatus,
     Fault::ClaimsBeforeDue,
     Fault::ClaimsIsolated,
     Fault::ClaimsAnyName,
+    Fault::ClaimsAnyEdition,
+    Fault::ClaimsAnyKey,
     Fault::ClaimKeepsTheNote,
     Fault::SettlesWithoutFence,
     Fault::FencesLostAnswers,
@@ -66,6 +72,8 @@ const OF_THE_STORE: [Fault; 20] = [
     Fault::SetsRevision,
     Fault::ReplacesAnyRevision,
     Fault::ReplacesPayload,
+    Fault::HeadsWithPayloads,
+    Fault::RedefinesNoPayload,
     Fault::MixesUpAnswers,
     Fault::LosesAfter25,
     Fault::LosesLargePayloads,
@@ -82,7 +90,7 @@ const OF_THE_INDEX: [Fault; 9] = [
     Fault::PagesOverlap,
     Fault::DuePagesRepeat,
     Fault::DueTooEarly,
-    Fault::DueWithoutPayload,
+    Fault::DueWithoutSizes,
 ];
 
 struct Broken {
@@ -114,6 +122,8 @@ impl Broken {
             Fault::ClaimsBeforeDue => found.status.is_waiting() && found.due_at > request.now,
             Fault::ClaimsIsolated => found.isolated,
             Fault::ClaimsAnyName => found.definition.spec.name != request.name,
+            Fault::ClaimsAnyEdition => found.definition.edition != request.edition,
+            Fault::ClaimsAnyKey => found.definition.unique_key != request.unique_key,
             _ => false,
         };
         let outcome = self.inner.claim(std::slice::from_ref(request)).await.remove(0).unwrap();
@@ -177,7 +187,7 @@ impl Broken {
             _ => false,
         };
         if lost {
-            *payload = json!({ "lost": Value::Null });
+            *payload = json!({ "lost": Value::Null }).into();
         }
         record
     }
@@ -228,6 +238,10 @@ impl JobStore for Broken {
         self.answers(answers)
     }
 
+    async fn count(&self, added: &BTreeMap<String, Counters>) -> Result<(), ServiceError> {
+        self.inner.count(added).await
+    }
+
     async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
         let mut answers = Vec::new();
         for record in records {
@@ -242,11 +256,22 @@ impl JobStore for Broken {
         self.answers(answers)
     }
 
+    async fn heads(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
+        if self.fault == Fault::HeadsWithPayloads { self.get(ids).await } else { self.inner.heads(ids).await }
+    }
+
+    async fn redefine(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
+        match self.fault {
+            Fault::RedefinesNoPayload => self.inner.replace_all(records).await,
+            _ => self.answers(self.inner.redefine(records).await),
+        }
+    }
+
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
         let mut found = self.inner.get(ids).await?;
         if self.fault == Fault::ReplacesPayload {
             for record in found.iter_mut().flatten().filter(|record| record.revision > Revision(1)) {
-                record.definition.spec.payload = json!("another");
+                record.definition.spec.payload = json!("another").into();
             }
         }
         Ok(found)
@@ -272,7 +297,7 @@ impl JobIndex for Broken {
         Ok(page)
     }
 
-    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
+    async fn due(&self, query: &DueQuery) -> Result<Page<DueJob>, ServiceError> {
         let query = match self.fault {
             Fault::DuePagesRepeat => DueQuery { cursor: None, ..query.clone() },
             Fault::DueTooEarly => {
@@ -281,8 +306,8 @@ impl JobIndex for Broken {
             _ => query.clone(),
         };
         let mut page = self.inner.due(&query).await?;
-        if self.fault == Fault::DueWithoutPayload {
-            page.items.iter_mut().for_each(|record| record.definition.spec.payload = Value::Null);
+        if self.fault == Fault::DueWithoutSizes {
+            page.items.iter_mut().for_each(|job| job.payload_bytes = 0);
         }
         Ok(page)
     }

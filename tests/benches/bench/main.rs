@@ -6,9 +6,12 @@
 
 mod backlog;
 mod cold_start;
+mod failing_host;
 mod jobs;
 mod protection;
 mod webhooks;
+
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -56,6 +59,9 @@ enum Benchmark {
         /// How many milliseconds the receiver takes to answer
         #[arg(default_value_t = 0)]
         answer_ms: u64,
+        /// Measure only hosts that fail a share of their calls
+        #[arg(long)]
+        failing: bool,
     },
     /// The time from process start to first answer, compared with a bare function
     ColdStart {
@@ -71,7 +77,10 @@ async fn main() -> Result<(), Failure> {
         Some(Benchmark::Jobs { jobs }) => jobs::run(jobs).await,
         Some(Benchmark::Backlog { jobs }) => backlog::run(jobs).await,
         Some(Benchmark::Protection { calls, jobs }) => protection::run(calls, jobs).await,
-        Some(Benchmark::Webhooks { deliveries, answer_ms }) => webhooks::run(deliveries, answer_ms).await,
+        Some(Benchmark::Webhooks { deliveries, answer_ms, failing: true }) => {
+            failing_host::run(deliveries, Duration::from_millis(answer_ms)).await
+        }
+        Some(Benchmark::Webhooks { deliveries, answer_ms, .. }) => webhooks::run(deliveries, answer_ms).await,
         Some(Benchmark::ColdStart { starts }) => cold_start::run(starts).await,
         None => Ok(Args::command().print_help()?),
     }

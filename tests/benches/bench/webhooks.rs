@@ -3,7 +3,7 @@
 //! It publishes that many events to an endpoint and lets one worker deliver them. It reports the throughput, the p95 of
 //! the time to arrival, and the requests per delivery that reached the stack. It then repeats this with as many
 //! deliveries to a host that refuses connections, to one that accepts them and never answers, and to one that answers
-//! after 12 s. With a response time of 0 ms the figures show the worker and the stack, which run in the same process as
+//! after 12 s. Then it repeats it with hosts that [fail a share](crate::failing_host) of their calls. With a response time of 0 ms the figures show the worker and the stack, which run in the same process as
 //! the receiver. With 200 ms the number of batches is the bottleneck, as on AWS.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ use lambda_jobs_infra::Settings;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::Failure;
+use crate::{Failure, failing_host};
 
 /// The additional deliveries.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub(crate) async fn run(count: usize, answer_ms: u64) -> Result<(), Failure> {
     for (title, beside) in RUNS {
         measure(title, beside, count, answer_time).await?;
     }
-    Ok(())
+    failing_host::run(count, answer_time).await
 }
 
 /// A server that notes the arrival of each request.
@@ -156,13 +156,13 @@ fn as_figure(number: u64) -> f64 {
 }
 
 /// Publishes this many events, some concurrently, like a server with many requests.
-async fn publish(service: &WebhookService, count: usize) -> Result<(), Failure> {
+pub(crate) async fn publish(service: &WebhookService, count: usize) -> Result<(), Failure> {
     let left = AtomicU64::new(count as u64);
     let publisher = async || {
         while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
             let event = NewEvent {
                 event_type: "invoice.paid".to_owned(),
-                payload: json!({ "type": "invoice.paid", "invoice": 42 }),
+                payload: json!({ "type": "invoice.paid", "invoice": 42 }).into(),
                 tenant: None,
                 id: None,
                 run_at: None,

@@ -33,12 +33,8 @@ async fn each_ends_where_a_person_can_find_it_with_the_reason_and_harms_no_other
     let sqs = aws_sdk_sqs::Client::new(stack.sdk());
     let queue = sqs.get_queue_url().queue_name("lambda-jobs-normal").send().await.unwrap();
     let url = queue.queue_url().unwrap();
-    let deep = format!(r#"{{"name":"charge","payload":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
-    let large = json!({ "name": "charge", "payload": "x".repeat(210_000) }).to_string();
     let bad = [
-        ("not json".to_owned(), "body: expected a JSON object nested at most 127 deep"),
-        (deep, "body: expected a JSON object nested at most 127 deep (recursion limit exceeded"),
-        (large, "body: expected at most 204800 bytes"),
+        ("not json".to_owned(), "body: expected a JSON object (expected ident"),
         (json!({ "payload": {} }).to_string(), "name: expected the name of a job, got nothing"),
         (json!({ "name": "pay" }).to_string(), "name: no handler is registered for \"pay\""),
         (json!({ "name": "charge", "priority": "high" }).to_string(), "priority: expected an integer from 1"),
@@ -54,6 +50,10 @@ async fn each_ends_where_a_person_can_find_it_with_the_reason_and_harms_no_other
     }
     let refused = json!({ "name": "charge", "payload": { "cents": -7 } }).to_string();
     let refused = sqs.send_message().queue_url(url).message_body(refused).send().await.unwrap();
+    let deep = "[".repeat(1000) + &"]".repeat(1000);
+    let deep = format!(r#"{{"name":"charge","payload":{{"cents":1,"note":{deep}}}}}"#);
+    let deep = sqs.send_message().queue_url(url).message_body(deep).send().await.unwrap();
+    good.push(deep.message_id().unwrap().parse().unwrap());
     for _ in 0..2 {
         let twice = json!({ "id": "twice", "name": "charge", "payload": { "cents": 1 } }).to_string();
         sqs.send_message().queue_url(url).message_body(twice).send().await.unwrap();
@@ -67,7 +67,7 @@ async fn each_ends_where_a_person_can_find_it_with_the_reason_and_harms_no_other
     assert_eq!(refused.status, JobStatus::Failed);
     assert_eq!(
         refused.error.as_deref(),
-        Some("payload: refused by charge: invalid value: integer `-7`, expected u64")
+        Some("payload: refused by charge: invalid value: integer `-7`, expected u64 at line 1 column 11")
     );
     assert_eq!(ended(&manager, &"twice".parse().unwrap()).await.unwrap().attempt, 1);
     worker.stop().await.unwrap();

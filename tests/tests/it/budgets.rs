@@ -148,7 +148,7 @@ async fn a_webhook_delivery_costs_the_worker_at_most_one_and_a_tenth() {
         for number in 0..BATCH {
             let event = NewEvent {
                 event_type: "invoice.paid".to_owned(),
-                payload: json!({ "number": number }),
+                payload: json!({ "number": number }).into(),
                 tenant: None,
                 id: None,
                 run_at: None,

@@ -54,7 +54,7 @@ impl Sender {
         self.put(endpoint, &receiver.url).await;
         let event = NewEvent {
             event_type: endpoint.to_string(),
-            payload: payload(),
+            payload: payload().into(),
             tenant: None,
             id: None,
             run_at: None,

@@ -12,12 +12,12 @@ use crate::output;
 /// Lists deliveries.
 pub(super) async fn list(args: &DeliveriesArgs) -> Result<ExitCode, Failure> {
     let endpoint = args.endpoint.as_ref().map(ToString::to_string);
-    let query = DeliveryQuery { endpoint, status: args.status, limit: args.limit, cursor: None };
-    let found = service(&args.target).await?.deliveries(&query).await?.items;
-    if args.target.json {
-        output::json(&found)?;
+    let query =
+        DeliveryQuery { endpoint, status: args.status, limit: args.limit, cursor: args.page.cursor.clone() };
+    let page = service(&args.target).await?.deliveries(&query).await?;
+    let Some(found) = output::page("deliveries", page, &args.page, &args.target)? else {
         return Ok(ExitCode::SUCCESS);
-    }
+    };
     if found.is_empty() {
         eprintln!("no deliveries found");
         return Ok(ExitCode::SUCCESS);

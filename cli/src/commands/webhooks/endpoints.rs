@@ -43,7 +43,7 @@ async fn list(target: &Target) -> Result<ExitCode, Failure> {
     for endpoint in endpoints {
         table.add_row([
             endpoint.id.to_string(),
-            output::plain(&endpoint.spec.url, 60),
+            output::plain(&endpoint.spec.url.to_string(), 60),
             output::plain(&endpoint.spec.event_types.join(","), 40),
             output::plain(endpoint.spec.tenant.as_deref().unwrap_or("-"), 30),
             state(endpoint.disabled.as_ref()),
@@ -91,7 +91,7 @@ fn report(endpoint: &EndpointView, target: &Target) -> Result<ExitCode, Failure>
     }
     let (id, state) = (&endpoint.id, state(endpoint.disabled.as_ref()));
     let types = output::plain(&endpoint.spec.event_types.join(","), 300);
-    let url = output::plain(&endpoint.spec.url, 300);
+    let url = output::plain(&endpoint.spec.url.to_string(), 300);
     output::line(&format!("{id}: {types} to {url}, {state}"))?;
     if let Some(secret) = &endpoint.secret {
         output::line(&format!("secret: {}", secret.reveal()))?;

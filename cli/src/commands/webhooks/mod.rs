@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::JobId;
 use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
-use lambda_jobs_core::families::webhook::{NewEvent, PublishedDelivery, WebhookService, delivery_job};
+use lambda_jobs_core::families::webhook::{NewEvent, PublishedDelivery, WebhookError, WebhookService};
 use lambda_jobs_infra::OsEntropy;
 use serde_json::json;
 
@@ -41,6 +41,7 @@ async fn publish(args: PublishArgs) -> Result<ExitCode, Failure> {
     // A time that does not fit the calendar is refused like one too far ahead.
     let run_at = args.delay.map(|delay| delayed(delay).unwrap_or(DateTime::<Utc>::MAX_UTC));
     let PublishArgs { event_type, payload, tenant, id, target, .. } = args;
+    let payload = payload.read()?;
     let event = NewEvent { event_type, payload, tenant, id, run_at };
     let published = service(&target).await?.publish(event).await?;
     if target.json {
@@ -82,13 +83,13 @@ fn lines(deliveries: &[PublishedDelivery]) -> std::io::Result<()> {
 
 /// Stores a delivery and enqueues its job, which has the same id. Prints the id.
 async fn deliver(args: DeliverArgs) -> Result<ExitCode, Failure> {
-    let (adapters, manager) = connect(&args.target).await?;
     let now = Utc::now();
     let id = JobId::generate(now, &OsEntropy);
-    let mut delivery = WebhookDelivery::new(id.as_str(), &args.url, args.payload, now);
+    let mut delivery = WebhookDelivery::new(id.as_str(), args.url, args.payload.read()?, now);
     delivery.max_attempts = args.max_attempts;
-    adapters.ports().webhooks.deliveries.put_one(&delivery).await?;
-    let enqueued = manager.enqueue(delivery_job(&delivery, id)).await?;
+    // Before connecting, so that a mistake is reported even without a connection.
+    delivery.url.check().map_err(WebhookError::from)?;
+    let enqueued = service(&args.target).await?.deliver(delivery).await?;
     if args.target.json {
         output::json(&enqueued)?;
     } else {

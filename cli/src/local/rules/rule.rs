@@ -21,6 +21,8 @@ pub struct Rule {
     pub enabled: bool,
     pub(super) queue: Queue,
     pub(super) input: String,
+    /// The message group of its messages.
+    pub(super) group: Option<String>,
 }
 
 impl Rule {
@@ -72,6 +74,7 @@ impl Rule {
             queue: known
                 .ok_or_else(|| TemplateError::new(format!("{id}: Arn"), "a queue of the template", queue))?,
             input: text(transformer, "InputTemplate")?,
+            group: target["SqsParameters"]["MessageGroupId"].as_str().map(str::to_owned),
         };
         let body = rule.body(DateTime::UNIX_EPOCH);
         JobMessage::decode(&body, "none", DateTime::UNIX_EPOCH).map_err(|error| {
@@ -84,7 +87,7 @@ impl Rule {
     #[must_use]
     pub fn message(&self, at: DateTime<Utc>) -> Outgoing {
         let delay = std::time::Duration::ZERO;
-        Outgoing { queue: self.queue, body: self.body(at), delay, group: None }
+        Outgoing { queue: self.queue, body: self.body(at), delay, group: self.group.clone() }
     }
 
     /// EventBridge puts quotes around a variable that stands by itself.

@@ -1,69 +1,19 @@
 //! Answers in the form that SDKs expect.
 //!
-//! An error has three names: the shape in the body's `__type`, the older query protocol's code in the
-//! header `x-amzn-query-error`, which SDKs prefer, and the HTTP status.
+//! In JSON an error has three names: the shape in the body's `__type`, the older query protocol's code in the
+//! header `x-amzn-query-error`, which SDKs prefer, and the HTTP status. In XML it has the code and the status.
 
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::Response,
 };
-use lambda_jobs_core::sqs::SqsError;
 use serde::Serialize;
 
-use super::LogError;
+use super::{fault::Fault, query};
 
+const XML: HeaderValue = HeaderValue::from_static("text/xml");
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
-
-/// Why a request failed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
-    #[error(transparent)]
-    Refused(#[from] SqsError),
-    #[error("The action {action} is not valid for this endpoint. Expected one of: {expected}.")]
-    UnknownAction { action: String, expected: String },
-    #[error("The request body of {action} can't be read: {error}.")]
-    Unreadable { action: String, error: serde_json::Error },
-    #[error("The queues could not be kept: {0}.")]
-    NotKept(String),
-    #[error("The request was interrupted.")]
-    Interrupted,
-}
-
-impl Fault {
-    /// The message holds the causes, because a person who runs a local stack sees the client's side first.
-    pub(super) fn not_kept(error: &LogError) -> Self {
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        Self::NotKept(text)
-    }
-
-    const fn shape(&self) -> &'static str {
-        match self {
-            Self::Refused(error) => error.shape(),
-            Self::UnknownAction { .. } => "com.amazon.coral.service#UnknownOperationException",
-            Self::Unreadable { .. } => "com.amazon.coral.service#SerializationException",
-            Self::NotKept(_) | Self::Interrupted => "com.amazon.coral.service#InternalFailure",
-        }
-    }
-
-    const fn code(&self) -> &'static str {
-        match self {
-            Self::Refused(error) => error.code(),
-            Self::UnknownAction { .. } => "InvalidAction",
-            Self::Unreadable { .. } => "SerializationException",
-            Self::NotKept(_) | Self::Interrupted => "InternalFailure",
-        }
-    }
-
-    const fn is_ours(&self) -> bool {
-        matches!(self, Self::NotKept(_) | Self::Interrupted)
-    }
-}
 
 #[derive(Serialize)]
 struct ErrorBody {
@@ -74,29 +24,41 @@ struct ErrorBody {
 
 /// The HTTP response for an answer in JSON.
 pub(super) fn answer(result: Result<Vec<u8>, Fault>, request_id: &str) -> Response {
-    let mut response = match result {
-        Ok(json) => Response::new(Body::from(json)),
-        Err(fault) => refusal(&fault),
+    let (status, body, code) = match result {
+        Ok(json) => (StatusCode::OK, json, None),
+        Err(fault) => {
+            let body = ErrorBody { shape: fault.shape(), message: fault.to_string() };
+            let (status, blame) = fault.blame();
+            let code = format!("{};{blame}", fault.code());
+            (status, serde_json::to_vec(&body).unwrap_or_default(), HeaderValue::from_str(&code).ok())
+        }
     };
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, JSON);
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert("x-amzn-requestid", id);
+    let mut response = response(status, body, JSON, request_id);
+    if let Some(code) = code {
+        response.headers_mut().insert("x-amzn-query-error", code);
     }
     response
 }
 
-fn refusal(fault: &Fault) -> Response {
-    let (status, blame) = if fault.is_ours() {
-        (StatusCode::INTERNAL_SERVER_ERROR, "Receiver")
-    } else {
-        (StatusCode::BAD_REQUEST, "Sender")
+/// The HTTP response for an answer in XML.
+pub(super) fn answer_xml(result: Result<String, Fault>, request_id: &str) -> Response {
+    let (status, body) = match result {
+        Ok(xml) => (StatusCode::OK, xml),
+        Err(fault) => {
+            let (status, blame) = fault.blame();
+            (status, query::refusal(blame, fault.code(), &fault.to_string(), request_id))
+        }
     };
-    let body = ErrorBody { shape: fault.shape(), message: fault.to_string() };
-    let mut response = Response::new(Body::from(serde_json::to_vec(&body).unwrap_or_default()));
+    response(status, body.into_bytes(), XML, request_id)
+}
+
+fn response(status: StatusCode, body: Vec<u8>, content_type: HeaderValue, request_id: &str) -> Response {
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    if let Ok(code) = HeaderValue::from_str(&format!("{};{blame}", fault.code())) {
-        response.headers_mut().insert("x-amzn-query-error", code);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("x-amzn-requestid", id);
     }
     response
 }

@@ -60,7 +60,7 @@ fn checked<E>(
 ) -> Result<(String, Vec<E>), SqsError> {
     let queue = queue_name(request.queue_url)?;
     context.sqs.queue_state(&queue)?;
-    let entries = request.entries.unwrap_or_default();
+    let entries = request.entries.unwrap_or_default().0;
     batch::check_ids(entries.iter().map(|entry| id(entry).unwrap_or_default()), kind)?;
     Ok((queue, entries))
 }

@@ -11,16 +11,17 @@ use std::{
 use axum::{body::Bytes, response::Response};
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::clock::Clock;
-use lambda_jobs_core::sqs::{Change, Sqs, SqsError};
+use lambda_jobs_core::sqs::{AttributeMap, Change, Sqs, SqsError};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Notify;
 
 use super::{
     Forgetful, LogError, MessageLog, Meter,
-    answer::{Fault, answer},
+    answer::{answer, answer_xml},
     batches,
     context::ActionContext,
-    messages, meter, queues,
+    fault::Fault,
+    messages, meter, moves, query, queues,
     receive::{Look, Poll},
     wire::{Messages, ReceiveMessage},
 };
@@ -110,12 +111,46 @@ impl SqsEndpoint {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Handles one request. The action is the part after `AmazonSQS.` in the header `X-Amz-Target`.
+    /// Handles one request in JSON. The action is the part after `AmazonSQS.` in the header `X-Amz-Target`.
     pub async fn handle(&self, action: &str, body: Bytes) -> Response {
         self.shared.meter.count(action);
-        let number = self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        let request_id = uuid::Uuid::from_u128(u128::from(number)).to_string();
+        let request_id = self.request_id();
         answer(self.dispatch(action, &body).await, &request_id)
+    }
+
+    /// Handles one request of the older query protocol: a form, answered in XML. `path` is the path of the request's
+    /// URL, because some clients name the queue there.
+    pub async fn handle_query(&self, path: &str, form: &[u8]) -> Response {
+        let request_id = self.request_id();
+        let answered = match query::read(path, form) {
+            Err(fault) => Err(fault),
+            Ok(request) => {
+                self.shared.meter.count(&request.action);
+                let reply = self.dispatch(&request.action, &request.json).await;
+                reply.and_then(|json| query::write(&request.action, &json, &request_id))
+            }
+        };
+        answer_xml(answered, &request_id)
+    }
+
+    fn request_id(&self) -> String {
+        let number = self.shared.requests.fetch_add(1, Ordering::Relaxed);
+        uuid::Uuid::from_u128(u128::from(number)).to_string()
+    }
+
+    /// Creates a queue with these attributes; one that exists stays as it is.
+    pub(in crate::local) async fn ensure_queue(
+        &self,
+        name: String,
+        attributes: AttributeMap,
+    ) -> Result<(), String> {
+        let created = self.with_queues(move |context| {
+            match context.sqs.create_queue(&name, &attributes, context.now) {
+                Err(SqsError::QueueNameExists { .. }) => Ok(()),
+                created => created,
+            }
+        });
+        created.await.map_err(|fault| fault.to_string())
     }
 
     /// Counts the requests of this endpoint.
@@ -146,6 +181,9 @@ impl SqsEndpoint {
             "TagQueue" => self.call(read(action, body)?, queues::tag).await,
             "UntagQueue" => self.call(read(action, body)?, queues::untag).await,
             "ListQueueTags" => self.call(read(action, body)?, queues::list_tags).await,
+            "StartMessageMoveTask" => self.call(read(action, body)?, moves::start).await,
+            "CancelMessageMoveTask" => self.call(read(action, body)?, moves::cancel).await,
+            "ListMessageMoveTasks" => self.call(read(action, body)?, moves::list).await,
             _ => Err(Fault::UnknownAction { action: action.to_owned(), expected: meter::ACTIONS.join(", ") }),
         }
     }
@@ -250,6 +288,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn read<Q: DeserializeOwned>(action: &str, body: &[u8]) -> Result<Q, Fault> {
+    if body.len() > MAX_REQUEST_BYTES {
+        return Err(Fault::TooLong { bytes: body.len() });
+    }
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|error| Fault::Unreadable { action: action.to_owned(), error })
 }

@@ -72,11 +72,14 @@ impl From<SendMessage> for SendEntry {
 /// The model's request for an entry.
 pub(super) fn request_of(entry: SendEntry) -> Result<SendRequest, SqsError> {
     if let Some(value) = entry.message_deduplication_id {
-        let reason = "The request include parameter that is not valid for this queue type".to_owned();
+        let reason = "The request include parameter that is not valid for this queue type: only FIFO queues take \
+            it, and there are none here. Leave it out, and write the job's id into the message: jobs with one id \
+            run once"
+            .to_owned();
         return Err(SqsError::InvalidParameterValue { parameter: "MessageDeduplicationId", value, reason });
     }
     let mut attributes = BTreeMap::new();
-    for (name, attribute) in entry.message_attributes.unwrap_or_default() {
+    for (name, attribute) in entry.message_attributes.unwrap_or_default().0 {
         let attribute = attribute.read(&name)?;
         attributes.insert(name, attribute);
     }
@@ -85,7 +88,7 @@ pub(super) fn request_of(entry: SendEntry) -> Result<SendRequest, SqsError> {
             body: required(entry.message_body, "MessageBody")?,
             attributes,
             group: entry.message_group_id,
-            trace_header: trace_header(entry.message_system_attributes.unwrap_or_default())?,
+            trace_header: trace_header(entry.message_system_attributes.unwrap_or_default().0)?,
         },
         delay: entry.delay_seconds.map(|seconds| limits::DELAY.seconds(seconds)).transpose()?,
     })

@@ -8,7 +8,8 @@ use std::sync::{
 };
 
 /// The actions that the endpoint answers.
-pub(super) const ACTIONS: [&str; 19] = [
+pub(super) const ACTIONS: [&str; 21] = [
+    "CancelMessageMoveTask",
     "ChangeMessageVisibility",
     "ChangeMessageVisibilityBatch",
     "CreateQueue",
@@ -18,6 +19,7 @@ pub(super) const ACTIONS: [&str; 19] = [
     "GetQueueAttributes",
     "GetQueueUrl",
     "ListDeadLetterSourceQueues",
+    "ListMessageMoveTasks",
     "ListQueueTags",
     "ListQueues",
     "PurgeQueue",
@@ -25,13 +27,10 @@ pub(super) const ACTIONS: [&str; 19] = [
     "SendMessage",
     "SendMessageBatch",
     "SetQueueAttributes",
+    "StartMessageMoveTask",
     "TagQueue",
     "UntagQueue",
-    UNKNOWN,
 ];
-
-/// The name under which unknown actions are counted.
-const UNKNOWN: &str = "unknown";
 
 /// Counts requests by action; clones count together.
 ///
@@ -46,7 +45,8 @@ const UNKNOWN: &str = "unknown";
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Meter {
-    counts: Arc<[AtomicU64; ACTIONS.len()]>,
+    /// One for each action, and the last for all unknown ones.
+    counts: Arc<[AtomicU64; ACTIONS.len() + 1]>,
 }
 
 impl Meter {
@@ -70,7 +70,7 @@ impl Meter {
     }
 
     fn counter(&self, action: &str) -> Option<&AtomicU64> {
-        let index = ACTIONS.iter().position(|known| *known == action).unwrap_or(ACTIONS.len() - 1);
+        let index = ACTIONS.iter().position(|known| *known == action).unwrap_or(ACTIONS.len());
         self.counts.get(index)
     }
 }

@@ -18,8 +18,8 @@ const PAGE: usize = 1000;
 
 pub(super) fn create(context: &mut ActionContext<'_>, request: CreateQueue) -> Result<QueueUrl, SqsError> {
     let name = required(request.queue_name, "QueueName")?;
-    context.sqs.create_queue(&name, &AttributeMap(request.attributes.unwrap_or_default()), context.now)?;
-    if let Some(tags) = request.tags.filter(|tags| !tags.is_empty()) {
+    context.sqs.create_queue(&name, &AttributeMap(request.attributes.unwrap_or_default().0), context.now)?;
+    if let Some(tags) = request.tags.map(|tags| tags.0).filter(|tags| !tags.is_empty()) {
         context.sqs.tag_queue(&name, tags)?;
     }
     Ok(QueueUrl { queue_url: context.url(&name) })
@@ -62,7 +62,7 @@ pub(super) fn set_attributes(
     request: SetQueueAttributes,
 ) -> Result<Nothing, SqsError> {
     let queue = queue_name(request.queue_url)?;
-    let attributes = AttributeMap(required(request.attributes, "Attributes")?);
+    let attributes = AttributeMap(required(request.attributes, "Attributes")?.0);
     context.sqs.set_attributes(&queue, &attributes, context.now).map(|()| Nothing {})
 }
 
@@ -71,7 +71,7 @@ pub(super) fn get_attributes(
     request: GetQueueAttributes,
 ) -> Result<Attributes, SqsError> {
     let all = attributes(context, &queue_name(request.queue_url)?)?;
-    let names = request.attribute_names.unwrap_or_default();
+    let names = request.attribute_names.unwrap_or_default().0;
     if let Some(unknown) = names.iter().find(|name| !KNOWN.contains(&name.as_str())) {
         let expected = "All, or the names in the API reference of GetQueueAttributes";
         return Err(SqsError::InvalidAttributeName { attribute: unknown.clone(), expected });
@@ -82,12 +82,12 @@ pub(super) fn get_attributes(
 
 pub(super) fn tag(context: &mut ActionContext<'_>, request: TagQueue) -> Result<Nothing, SqsError> {
     let queue = queue_name(request.queue_url)?;
-    context.sqs.tag_queue(&queue, required(request.tags, "Tags")?).map(|()| Nothing {})
+    context.sqs.tag_queue(&queue, required(request.tags, "Tags")?.0).map(|()| Nothing {})
 }
 
 pub(super) fn untag(context: &mut ActionContext<'_>, request: UntagQueue) -> Result<Nothing, SqsError> {
     let queue = queue_name(request.queue_url)?;
-    context.sqs.untag_queue(&queue, &required(request.tag_keys, "TagKeys")?).map(|()| Nothing {})
+    context.sqs.untag_queue(&queue, &required(request.tag_keys, "TagKeys")?.0).map(|()| Nothing {})
 }
 
 pub(super) fn list_tags(context: &mut ActionContext<'_>, request: OfQueue) -> Result<Tags, SqsError> {

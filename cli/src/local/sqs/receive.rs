@@ -46,8 +46,8 @@ impl Poll {
         let seconds =
             |limit: limits::Limit, value: Option<i64>| value.map(|value| limit.seconds(value)).transpose();
         let max = request.max_number_of_messages.unwrap_or(1);
-        let mut system = request.attribute_names.unwrap_or_default();
-        system.extend(request.message_system_attribute_names.unwrap_or_default());
+        let mut system = request.attribute_names.unwrap_or_default().0;
+        system.extend(request.message_system_attribute_names.unwrap_or_default().0);
         check_system_names(&system)?;
         Ok(Self {
             queue: queue_name(request.queue_url)?,
@@ -58,7 +58,7 @@ impl Poll {
             },
             wait: seconds(limits::WAIT_TIME, request.wait_time_seconds)?,
             system,
-            attributes: request.message_attribute_names.unwrap_or_default(),
+            attributes: request.message_attribute_names.unwrap_or_default().0,
         })
     }
 

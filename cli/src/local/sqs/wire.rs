@@ -9,15 +9,15 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use lambda_jobs_core::sqs::{AttributeValue, MessageAttribute, MessageContent, SqsError};
 use serde::{Deserialize, Serialize};
 
-use super::digest;
+use super::{digest, few::Few};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct CreateQueue {
     pub(super) queue_name: Option<String>,
-    pub(super) attributes: Option<BTreeMap<String, String>>,
+    pub(super) attributes: Option<Few<BTreeMap<String, String>>>,
     #[serde(rename = "tags")]
-    pub(super) tags: Option<BTreeMap<String, String>>,
+    pub(super) tags: Option<Few<BTreeMap<String, String>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,14 +45,14 @@ pub(super) struct OfQueue {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct GetQueueAttributes {
     pub(super) queue_url: Option<String>,
-    pub(super) attribute_names: Option<Vec<String>>,
+    pub(super) attribute_names: Option<Few<Vec<String>>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SetQueueAttributes {
     pub(super) queue_url: Option<String>,
-    pub(super) attributes: Option<BTreeMap<String, String>>,
+    pub(super) attributes: Option<Few<BTreeMap<String, String>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,14 +67,35 @@ pub(super) struct ListDeadLetterSourceQueues {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct TagQueue {
     pub(super) queue_url: Option<String>,
-    pub(super) tags: Option<BTreeMap<String, String>>,
+    pub(super) tags: Option<Few<BTreeMap<String, String>>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct UntagQueue {
     pub(super) queue_url: Option<String>,
-    pub(super) tag_keys: Option<Vec<String>>,
+    pub(super) tag_keys: Option<Few<Vec<String>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct StartMessageMoveTask {
+    pub(super) source_arn: Option<String>,
+    pub(super) destination_arn: Option<String>,
+    pub(super) max_number_of_messages_per_second: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CancelMessageMoveTask {
+    pub(super) task_handle: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ListMessageMoveTasks {
+    pub(super) source_arn: Option<String>,
+    pub(super) max_results: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,8 +104,8 @@ pub(super) struct SendMessage {
     pub(super) queue_url: Option<String>,
     pub(super) message_body: Option<String>,
     pub(super) delay_seconds: Option<i64>,
-    pub(super) message_attributes: Option<BTreeMap<String, WireAttribute>>,
-    pub(super) message_system_attributes: Option<BTreeMap<String, WireAttribute>>,
+    pub(super) message_attributes: Option<Few<BTreeMap<String, WireAttribute>>>,
+    pub(super) message_system_attributes: Option<Few<BTreeMap<String, WireAttribute>>>,
     pub(super) message_group_id: Option<String>,
     pub(super) message_deduplication_id: Option<String>,
 }
@@ -96,9 +117,9 @@ pub(super) struct ReceiveMessage {
     pub(super) max_number_of_messages: Option<i64>,
     pub(super) visibility_timeout: Option<i64>,
     pub(super) wait_time_seconds: Option<i64>,
-    pub(super) attribute_names: Option<Vec<String>>,
-    pub(super) message_system_attribute_names: Option<Vec<String>>,
-    pub(super) message_attribute_names: Option<Vec<String>>,
+    pub(super) attribute_names: Option<Few<Vec<String>>>,
+    pub(super) message_system_attribute_names: Option<Few<Vec<String>>>,
+    pub(super) message_attribute_names: Option<Few<Vec<String>>>,
 }
 
 /// Of `DeleteMessage` and, with its timeout, `ChangeMessageVisibility`.
@@ -114,7 +135,7 @@ pub(super) struct OfReceipt {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Batch<E> {
     pub(super) queue_url: Option<String>,
-    pub(super) entries: Option<Vec<E>>,
+    pub(super) entries: Option<Few<Vec<E>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -123,8 +144,8 @@ pub(super) struct SendEntry {
     pub(super) id: Option<String>,
     pub(super) message_body: Option<String>,
     pub(super) delay_seconds: Option<i64>,
-    pub(super) message_attributes: Option<BTreeMap<String, WireAttribute>>,
-    pub(super) message_system_attributes: Option<BTreeMap<String, WireAttribute>>,
+    pub(super) message_attributes: Option<Few<BTreeMap<String, WireAttribute>>>,
+    pub(super) message_system_attributes: Option<Few<BTreeMap<String, WireAttribute>>>,
     pub(super) message_group_id: Option<String>,
     pub(super) message_deduplication_id: Option<String>,
 }
@@ -186,6 +207,42 @@ pub(super) struct Attributes {
 pub(super) struct Tags {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) tags: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct TaskHandle {
+    pub(super) task_handle: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Moved {
+    pub(super) approximate_number_of_messages_moved: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct MoveTasks {
+    pub(super) results: Vec<WireMoveTask>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct WireMoveTask {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) task_handle: Option<String>,
+    pub(super) status: &'static str,
+    pub(super) source_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) destination_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_number_of_messages_per_second: Option<u32>,
+    pub(super) approximate_number_of_messages_moved: u64,
+    pub(super) approximate_number_of_messages_to_move: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) failure_reason: Option<&'static str>,
+    pub(super) started_timestamp: i64,
 }
 
 #[derive(Debug, Serialize)]

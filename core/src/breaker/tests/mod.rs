@@ -2,6 +2,7 @@
 
 mod bulkhead;
 mod histories;
+mod holds;
 mod states;
 mod windows;
 

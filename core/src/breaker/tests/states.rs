@@ -2,7 +2,9 @@
 
 use chrono::TimeDelta;
 
-use super::super::{Admission, Breaker, BreakerConfig, BreakerPolicy, MAX_RECOVERY, Phase, ProbeEnd};
+use super::super::{
+    Admission, Breaker, BreakerConfig, BreakerPolicy, Counts, MAX_RECOVERY, Phase, ProbeEnd, Window,
+};
 use super::{CLOSED, at, calls, failing, new, open_until, opened, secs};
 use crate::invalid::Invalid;
 use crate::job::BreakerName;
@@ -21,6 +23,78 @@ fn it_opens_at_the_fifth_failure_and_not_before() {
     assert_eq!(five.admission(at(2)), Admission::Refused(Some(at(62))));
     assert_eq!(five.admission(at(62)), Admission::Probe);
     assert_eq!(five.next_probe_at(), Some(at(62)));
+}
+
+/// One to which these calls happened, one after the other, five a second: `f` fails, `s` succeeds.
+fn after(calls_in_order: &str) -> Breaker {
+    let happened = |breaker: Breaker, (fifth, call)| {
+        let now = at(0) + TimeDelta::milliseconds(200) * fifth;
+        let mut window = Window::new();
+        window.count(now, Counts::one(call == 'f', false), policy().monitoring_period());
+        breaker.recorded(&window, &policy(), now)
+    };
+    (0..).zip(calls_in_order.chars()).fold(new(), happened)
+}
+
+fn opens(calls_in_order: &str) -> bool {
+    let before = after(&calls_in_order[..calls_in_order.len() - 1]);
+    assert_eq!(before.phase, CLOSED, "{calls_in_order}");
+    after(calls_in_order).phase != CLOSED
+}
+
+#[test]
+fn a_dependency_that_mostly_answers_stays_open_to_calls() {
+    for rest in ["sssf", "ssf", "sfs", "fssffsssss"] {
+        assert_eq!(after(&rest.repeat(50)).phase, CLOSED, "{rest}");
+    }
+}
+
+#[test]
+fn half_of_the_calls_open_it_and_among_few_calls_a_clear_majority() {
+    assert!(opens(&"sf".repeat(25)), "half of 50");
+    assert!(!opens(&("sf".repeat(24) + "s")));
+    assert!(opens(&("sff".repeat(8) + "sfff")), "19 of 28: ten more than successes");
+    assert!(!opens(&"sff".repeat(9)), "18 of 27");
+}
+
+#[test]
+fn a_majority_counts_only_after_the_workers_have_told_their_successes() {
+    let mut window = Window::new();
+    window.count(at(1), Counts { calls: 60, failures: 40, slow: 0 }, policy().monitoring_period());
+    let breaker = new().recorded(&window, &policy(), at(1));
+    assert_eq!(breaker.phase, CLOSED);
+    assert_eq!(failing(breaker.clone(), 1, &policy(), 3).phase, CLOSED);
+    assert_eq!(failing(breaker, 1, &policy(), 4).phase, open_until(64));
+}
+
+#[test]
+fn five_in_a_row_open_it_whatever_it_was_before_and_ten_if_it_was_not_well() {
+    let well = "s".repeat(1_000);
+    assert!(opens(&(well.clone() + "fffff")));
+    assert!(!opens(&(well + "ffffsffff")), "an answer between");
+    let unwell = "sssf".repeat(50) + "s";
+    assert!(!opens(&(unwell.clone() + "fffffffff")), "a quarter fails anyhow");
+    assert!(opens(&(unwell + "ffffffffff")));
+}
+
+#[test]
+fn failures_in_a_row_go_on_from_one_write_to_the_next() {
+    let policy = policy();
+    let write = |breaker: Breaker, text: &str| {
+        let mut window = Window::new();
+        for call in text.chars() {
+            window.count(at(1), Counts::one(call == 'f', false), policy.monitoring_period());
+        }
+        breaker.recorded(&window, &policy, at(1))
+    };
+    let run = |breaker: &Breaker| breaker.window.failures_in_a_row(at(1), secs(300));
+    let three = ["ssssssssssf", "ff"].into_iter().fold(new(), write);
+    assert_eq!(run(&three), 3);
+    assert_eq!(run(&write(three.clone(), "sf")), 1);
+    assert_eq!(run(&write(three.clone(), "s")), 0);
+    let text = serde_json::to_string(&three).unwrap();
+    assert_eq!(serde_json::from_str::<Breaker>(&text).unwrap(), three);
+    assert_eq!(write(three, "ff").phase, open_until(61));
 }
 
 #[test]
@@ -49,7 +123,7 @@ fn a_share_of_slow_calls_opens_it_too() {
     assert_eq!([after(9, 9), after(10, 7)], [CLOSED; 2]);
     assert_eq!(after(10, 8), open_until(61));
     assert!(!policy.is_slow(secs(10)) && policy.is_slow(secs(10) + std::time::Duration::from_nanos(1)));
-    assert!(policy.counts_calls() && !BreakerPolicy::default().counts_calls());
+    assert!(policy.opens_by_share() && !BreakerPolicy::default().opens_by_share());
     assert!(!BreakerPolicy::default().is_slow(secs(900)));
 }
 
@@ -200,7 +274,7 @@ fn its_json_says_where_it_stands() {
     let expected = serde_json::json!({
         "name": "mail", "revision": 2, "writer": 0,
         "phase": { "state": "half_open", "probe": 7, "leaseUntil": "2024-10-04T00:01:30Z" },
-        "since": "2024-10-04T00:01:00Z", "openings": 1, "window": "m1tyl1c0.rs.rs",
+        "since": "2024-10-04T00:01:00Z", "openings": 1, "window": "m1tyl1c0.rs.rs ~rs.m1tyl1c0.0",
         "line": { "from": "2024-10-04T00:01:00Z", "given": 0 }, "writtenAt": "2024-10-04T00:01:00Z",
     });
     assert_eq!(json, expected);

@@ -65,10 +65,17 @@ impl Decision {
                 error: None,
                 signal: Some(HealthSignal::Succeeded),
             },
-            Meaning::Again { why, .. } if is_last => failed(why, 0, Some(HealthSignal::Failed)),
+            Meaning::Again { why, .. } | Meaning::Busy { why, .. } if is_last => {
+                failed(why, 0, Some(HealthSignal::Failed))
+            }
             Meaning::Again { why, after } => {
                 let wait = schedule.wait(ctx.attempt(), jobs, entropy).max(after.unwrap_or_default());
                 again(why, wait, 0)
+            }
+            Meaning::Busy { why, wait } => {
+                // Requests that were refused together do not return together.
+                let spread = wait + RetrySchedule::Short.wait(ctx.attempt(), jobs, entropy);
+                again(why, schedule.wait(ctx.attempt(), jobs, entropy).max(spread), 0)
             }
             Meaning::Refused { why } => {
                 let refusals = delivery.refusals.saturating_add(1);

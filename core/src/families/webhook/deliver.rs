@@ -12,11 +12,7 @@ use super::endpoint::{Disabled, Endpoint, is_reserved};
 use super::outcome::{ErrorClass, Meaning, meaning};
 use super::secret::signatures;
 use super::shared_requests::InFlight;
-use super::target::shown;
-use super::{
-    FIRST_BYTE_TIMEOUT, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, WebhookDeliveryHandler, WebhookReport,
-    breaker_of,
-};
+use super::{FIRST_BYTE_TIMEOUT, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, WebhookDeliveryHandler, WebhookReport};
 use crate::families::webhook::ports::{
     AttemptOutcome, DeliveryStatus, HttpError, HttpRequest, HttpResponse, WebhookDelivery,
 };
@@ -109,16 +105,17 @@ impl WebhookDeliveryHandler {
     async fn send(&self, attempt: &Attempt<'_>) -> Exchange {
         let Attempt { delivery, ctx, .. } = attempt;
         let mut sent = None;
-        let breaker = ctx.breaker(&breaker_of(&delivery.url));
+        let breaker = ctx.breaker(&delivery.url.breaker());
         let sending = Box::pin(breaker.call(async {
             let began = ctx.clock().monotonic();
             let sent = sent.insert(Sent { in_flight: self.requests.begin(), began, answer: None });
             let response = self.http.send(&attempt.request()).await;
             let took = ctx.clock().monotonic().saturating_sub(began);
             let now = ctx.clock().now();
-            let (meaning, error_class) = meaning(delivery.method, &shown(&delivery.url), &response, now);
+            let (meaning, error_class) = meaning(delivery.method, &delivery.url, &response, now);
             let breaker_error = match &meaning {
                 Meaning::Again { why, .. } => Err(JobError::retryable(why.clone())),
+                Meaning::Busy { why, wait } => Err(JobError::rate_limited(why.clone(), *wait).for_tenant()),
                 _ => Ok(()),
             };
             sent.answer = Some(Answer { response, meaning, error_class, took });
@@ -171,7 +168,7 @@ impl WebhookDeliveryHandler {
     async fn cancel(&self, attempt: &Attempt<'_>, sent: Option<Sent>) -> Result<WebhookReport, JobError> {
         let Attempt { delivery, ctx, .. } = attempt;
         let why = if sent.is_some() { CANCELLED_IN_FLIGHT } else { CANCELLED_BEFORE };
-        let error = format!("{} {}: {why}", delivery.method, shown(&delivery.url));
+        let error = format!("{} {}: {why}", delivery.method, delivery.url);
         let took = |sent: &Sent| ctx.clock().monotonic().saturating_sub(sent.began);
         let duration = sent.as_ref().map_or(Duration::ZERO, took);
         let outcome = AttemptOutcome {
@@ -194,7 +191,7 @@ impl WebhookDeliveryHandler {
 impl Attempt<'_> {
     fn request(&self) -> HttpRequest {
         let Self { delivery, endpoint, ctx } = self;
-        let body = delivery.payload.to_string().into_bytes();
+        let body = delivery.payload.as_str().as_bytes().to_vec();
         let now = ctx.clock().now();
         let mut headers = vec![
             ("content-type".to_owned(), "application/json".to_owned()),

@@ -1,12 +1,12 @@
 //! The jobs of deliveries.
 //!
 //! A delivery has one job for each time that it is sent. The first job has the delivery's id; a replay's job is
-//! called `<delivery>.replay-<N>`. If no job will attempt a delivery, a sweep makes `webhook-<that>:<attempts>`. No
-//! endpoint's id holds a colon, so no other delivery has this name, whatever its event is called. A sweep's job
+//! called `<delivery>.replay-<N>`. If no job will attempt a delivery, a sweep makes `webhook-<that>:<attempts>`, and
+//! `webhook-<that>:<attempts>.<M>` if that job ends without an attempt. No endpoint's id holds a colon, so no other delivery has this name, whatever its event is called. A sweep's job
 //! differs from a publisher's only in its name. It too waits for its host's breaker, in its endpoint's group.
 
 use super::endpoint::{EndpointId, excerpt};
-use super::{NAME, WebhookPayload, breaker_of, host_of};
+use super::{NAME, WebhookPayload};
 use crate::families::webhook::ports::WebhookDelivery;
 use crate::invalid::Invalid;
 use crate::job::bounds::{MAX_RETRIES, MAX_WORD_BYTES};
@@ -14,7 +14,7 @@ use crate::job::{JobId, NewJob};
 
 /// The most that a job's name adds to a delivery's id.
 const REPLAY: usize = ".replay-4294967295".len();
-const SWEEP: usize = "webhook-".len() + ":4294967295".len();
+const SWEEP: usize = "webhook-".len() + ":4294967295.7".len();
 /// The longest id of a delivery that can be replayed, in bytes.
 pub(super) const LONGEST_DELIVERY: usize = JobId::MAX_LEN - REPLAY;
 /// The longest id of an event, in bytes: whatever its endpoints are called, all jobs of its deliveries have names.
@@ -35,14 +35,13 @@ pub(super) fn own_id(delivery: &str, replays: u32) -> Result<JobId, Invalid> {
     if replays == 0 { delivery.parse() } else { format!("{delivery}.replay-{replays}").parse() }
 }
 
-/// The name of the job that a sweep makes for a delivery. It holds the number of the replay, because each replay counts
-/// its attempts from 0.
-pub(super) fn swept_id(delivery: &WebhookDelivery) -> Result<JobId, Invalid> {
+/// The name of the job that a sweep makes for a delivery, after so many others for the same attempt. It holds the number
+/// of the replay, because each replay counts its attempts from 0.
+pub(super) fn swept_id(delivery: &WebhookDelivery, others: u32) -> Result<JobId, Invalid> {
     let WebhookDelivery { id, replays, attempt_count, .. } = delivery;
-    match replays {
-        0 => format!("webhook-{id}:{attempt_count}").parse(),
-        _ => format!("webhook-{id}.replay-{replays}:{attempt_count}").parse(),
-    }
+    let replay = if *replays == 0 { String::new() } else { format!(".replay-{replays}") };
+    let others = if others == 0 { String::new() } else { format!(".{others}") };
+    format!("webhook-{id}{replay}:{attempt_count}{others}").parse()
 }
 
 /// The job of a delivery, under this name. It has as many attempts as the delivery has left, and waits for the breaker of
@@ -63,7 +62,7 @@ pub fn delivery_job(delivery: &WebhookDelivery, id: JobId) -> NewJob {
     let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id.clone() };
     let retries = delivery.max_attempts.saturating_sub(delivery.attempt_count).saturating_sub(1);
     // Hosts whose names share so long a prefix wait for one another; there is no other effect.
-    let host = || host_of(&delivery.url).chars().take(MAX_WORD_BYTES).collect();
+    let host = || delivery.url.host().chars().take(MAX_WORD_BYTES).collect();
     let tenant: String = delivery.webhook_id.clone().unwrap_or_else(host);
     let mut job = NewJob::new(NAME)
         .id(id)
@@ -72,7 +71,7 @@ pub fn delivery_job(delivery: &WebhookDelivery, id: JobId) -> NewJob {
     if (1..=MAX_WORD_BYTES).contains(&tenant.len()) {
         job = job.tenant(tenant);
     }
-    if let Ok(breaker) = breaker_of(&delivery.url).parse() {
+    if let Ok(breaker) = delivery.url.breaker().parse() {
         job = job.breaker(breaker);
     }
     match delivery.next_attempt_at {

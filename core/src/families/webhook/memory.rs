@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use crate::families::webhook::ports::{
     AttemptOutcome, Deliveries, DeliveryAttempt, DeliveryAttempts, DeliveryQuery, EndedAttempt,
-    WaitingDeliveries, WaitingDelivery, WaitingQuery, WebhookDelivery,
+    WaitingDeliveries, WaitingDelivery, WaitingPage, WaitingQuery, WebhookDelivery,
 };
 use crate::paging::Page;
 use crate::ports::ServiceError;
@@ -106,7 +106,7 @@ impl DeliveryAttempts for MemoryWebhooks {
 
 #[async_trait]
 impl WaitingDeliveries for MemoryWebhooks {
-    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, ServiceError> {
+    async fn waiting(&self, query: &WaitingQuery) -> Result<WaitingPage, ServiceError> {
         let deliveries = self.all();
         let waiting = deliveries.values().filter_map(WaitingDelivery::of);
         let mut found: Vec<(String, WaitingDelivery)> = waiting
@@ -118,7 +118,8 @@ impl WaitingDeliveries for MemoryWebhooks {
         let more = found.len() > query.limit;
         found.truncate(query.limit);
         let cursor = found.last().filter(|_| more).map(|(position, _)| position.clone());
-        Ok(Page { items: found.into_iter().map(|(_, waiting)| waiting).collect(), cursor })
+        let items = found.into_iter().map(|(_, waiting)| waiting).collect();
+        Ok(WaitingPage { items, unreadable: Vec::new(), cursor })
     }
 }
 

@@ -41,11 +41,15 @@ mod memory;
 mod outcome;
 pub mod ports;
 mod retry;
+mod retry_after;
 mod secret;
 mod service;
 mod shared_requests;
+mod shown_url;
 mod sweep;
+mod swept;
 mod target;
+mod webhook_url;
 
 pub use address::{AddressClass, AddressPolicy, Allowed, AllowedError};
 pub use endpoint::{
@@ -54,13 +58,15 @@ pub use endpoint::{
 };
 pub use job::delivery_job;
 pub use memory::MemoryWebhooks;
-pub use outcome::{ErrorClass, LONGEST_RETRY_AFTER};
+pub use outcome::ErrorClass;
 pub use retry::RetrySchedule;
+pub use retry_after::LONGEST_RETRY_AFTER;
 pub use secret::{SecretInUse, WebhookSecret};
 pub use service::{EndpointView, NewEvent, Published, PublishedDelivery, WebhookError, WebhookService};
 pub use sweep::Sweep;
 pub use target::TargetPolicy;
-use target::shown;
+use webhook_url::BREAKER_PREFIX;
+pub use webhook_url::WebhookUrl;
 
 use endpoint_cache::EndpointCache;
 use shared_requests::SharedRequests;
@@ -164,7 +170,7 @@ impl JobHandler for WebhookDeliveryHandler {
 
     fn options(&self) -> HandlerOptions {
         let policy = self.jobs.config().breaker.clone().bulkhead(PROMPT, self.bulkhead.clamp(1, 1_000));
-        let hosts = breaker_of("*").parse();
+        let hosts = format!("{BREAKER_PREFIX}*").parse();
         let breaker_policies = hosts.into_iter().zip(policy).collect();
         HandlerOptions { queue: Some(Queue::Webhooks), breaker_policies, ..HandlerOptions::default() }
     }
@@ -191,22 +197,6 @@ impl JobHandler for WebhookDeliveryHandler {
         self.sweep(&bounds, awaited, kind, ctx).await
     }
 }
-
-/// The breaker of a URL's host: a host that is down fails all its webhooks.
-fn breaker_of(url: &str) -> String {
-    format!("webhook-{}", host_of(url))
-}
-
-/// The host that a URL names, and the port if it names one.
-fn host_of(url: &str) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
-    host.chars().filter(char::is_ascii_graphic).take(MAX_HOST_CHARS).collect()
-}
-
-/// The longest name of a host, and a port.
-const MAX_HOST_CHARS: usize = 180;
 
 impl WebhookReport {
     fn new(processed: u32, duration: Duration, response_status: Option<u16>) -> Self {

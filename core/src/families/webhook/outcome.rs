@@ -1,12 +1,15 @@
 //! The meaning of an answer for its delivery.
 //!
 //! A delivery is retried if its receiver is overloaded or down. Redirects are not followed. A few more attempts
-//! confirm a client error, because receivers also return 404 during a deployment.
+//! confirm a client error, because receivers also return 404 during a deployment. A receiver that is busy works: it
+//! says so with 429, or with 503 and `Retry-After`.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::retry_after::retry_after;
+use crate::families::webhook::WebhookUrl;
 use crate::families::webhook::ports::{HttpError, HttpResponse, Method};
 
 /// The meaning of an answer.
@@ -16,6 +19,8 @@ pub(super) enum Meaning {
     Delivered,
     /// It is retried by its schedule, or after the time that the receiver asks for.
     Again { why: String, after: Option<Duration> },
+    /// The receiver is busy, and asks for no requests for this long.
+    Busy { why: String, wait: Duration },
     /// The receiver returned a client error: a few more attempts confirm it.
     Refused { why: String },
     /// The endpoint no longer exists.
@@ -42,20 +47,20 @@ pub enum ErrorClass {
     Refused,
 }
 
-/// The longest wait that a receiver can ask for.
-pub const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
+/// How long a receiver is left alone that answers 429 and does not say when to come back.
+pub(super) const UNSAID_WAIT: Duration = Duration::from_secs(5);
 
 /// The meaning of an answer, and the class of the failure if it is one. `address` is the URL as it may be shown.
 pub(super) fn meaning(
     method: Method,
-    address: &str,
+    url: &WebhookUrl,
     answer: &Result<HttpResponse, HttpError>,
     now: DateTime<Utc>,
 ) -> (Meaning, Option<ErrorClass>) {
     let response = match answer {
         Ok(response) => response,
         Err(error) => {
-            let why = format!("{method} {address} failed: {error}");
+            let why = format!("{method} {url} failed: {error}");
             return if error.is_permanent() {
                 (Meaning::Impossible { why }, Some(ErrorClass::Refused))
             } else {
@@ -63,28 +68,23 @@ pub(super) fn meaning(
             };
         }
     };
-    let why = format!("{method} {address} answered with status {}", response.status);
+    let why = format!("{method} {url} answered with status {}", response.status);
     let after = || response.retry_after.as_deref().and_then(|text| retry_after(text, now));
     match response.status {
         200..=299 => (Meaning::Delivered, None),
         410 => (Meaning::Gone { why }, Some(ErrorClass::ClientError)),
-        408 | 425 | 429 | 500..=599 => {
-            (Meaning::Again { why, after: after() }, Some(ErrorClass::ServerError))
+        429 => (Meaning::Busy { why, wait: after().unwrap_or(UNSAID_WAIT) }, Some(ErrorClass::ServerError)),
+        408 | 425 | 500..=599 => {
+            let meaning = match after() {
+                Some(wait) if response.status == 503 && !wait.is_zero() => Meaning::Busy { why, wait },
+                after => Meaning::Again { why, after },
+            };
+            (meaning, Some(ErrorClass::ServerError))
         }
         300..=399 => (Meaning::Again { why, after: None }, Some(ErrorClass::Redirect)),
         400..=499 => (Meaning::Refused { why }, Some(ErrorClass::ClientError)),
         _ => (Meaning::Again { why, after: None }, Some(ErrorClass::UnexpectedStatus)),
     }
-}
-
-/// The wait that a receiver asks for (RFC 9110, section 10.2.3: seconds, or a date), at most an hour.
-fn retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
-    let text = text.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => (DateTime::parse_from_rfc2822(text).ok()?.to_utc() - now).to_std().unwrap_or_default(),
-    };
-    Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
         let retry_after = retry_after.map(str::to_owned);
         meaning(
             Method::Post,
-            "https://a.example/",
+            &"https://a.example/".into(),
             &Ok(HttpResponse { status, body: Vec::new(), retry_after }),
             NOW,
         )
@@ -109,7 +109,7 @@ mod tests {
         for status in [200, 204, 299] {
             assert_eq!(of(status, None), (Meaning::Delivered, None));
         }
-        for status in [408, 425, 429, 500, 503, 599] {
+        for status in [408, 425, 500, 503, 599] {
             let again = Meaning::Again { why: why(status), after: None };
             assert_eq!(of(status, None), (again, Some(ErrorClass::ServerError)));
         }
@@ -125,27 +125,26 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_is_left_alone_for_as_long_as_it_asks_but_not_for_ever() {
-        let after = |text| match of(503, Some(text)).0 {
-            Meaning::Again { after, .. } => after.map(|wait| wait.as_secs()),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(after("120"), Some(120));
-        assert_eq!(after("Thu, 01 Jan 1970 00:02:00 GMT"), Some(120));
-        assert_eq!(after("Wed, 31 Dec 1969 00:02:00 GMT"), Some(0), "a date that has passed");
-        assert_eq!(after("99999999"), Some(3600));
-        assert_eq!(after("soon"), None);
-        assert_eq!(after("-5"), None);
+    fn a_busy_receiver_is_no_failure_and_an_overloaded_one_only_if_it_says_when() {
+        let why = |status| format!("POST https://a.example/ answered with status {status}");
+        let busy = |status, seconds| Meaning::Busy { why: why(status), wait: Duration::from_secs(seconds) };
+        assert_eq!(of(429, Some("120")).0, busy(429, 120));
+        assert_eq!(of(429, None).0, busy(429, 5));
+        assert_eq!(of(429, Some("soon")).0, busy(429, 5));
+        assert_eq!(of(503, Some("120")), (busy(503, 120), Some(ErrorClass::ServerError)));
+        for (status, text) in [(503, "0"), (503, "soon"), (500, "120")] {
+            assert!(matches!(of(status, Some(text)).0, Meaning::Again { .. }), "{status} {text}");
+        }
     }
 
     #[test]
     fn what_gets_no_answer_is_tried_again_unless_it_never_can() {
         let answer = Err(HttpError::transient("connection refused"));
-        let (meaning_of, class) = meaning(Method::Put, "https://a.example/", &answer, NOW);
+        let (meaning_of, class) = meaning(Method::Put, &"https://a.example/".into(), &answer, NOW);
         let why = "PUT https://a.example/ failed: connection refused".to_owned();
         assert_eq!((meaning_of, class), (Meaning::Again { why, after: None }, Some(ErrorClass::Connection)));
         let answer = Err(HttpError::permanent("url: expected https"));
-        let (meaning_of, class) = meaning(Method::Put, "https://a.example/", &answer, NOW);
+        let (meaning_of, class) = meaning(Method::Put, &"https://a.example/".into(), &answer, NOW);
         let why = "PUT https://a.example/ failed: url: expected https".to_owned();
         assert_eq!((meaning_of, class), (Meaning::Impossible { why }, Some(ErrorClass::Refused)));
     }

@@ -5,6 +5,9 @@
 //! looks for deliveries that have been due for a while, and enqueues a job for each that has none. Its id is made of
 //! the delivery and the numbers of replays and attempts, so two sweeps make one job.
 //!
+//! If that job ends without an attempt, a later sweep makes another (`swept`). What a sweep can't read or enqueue does
+//! not count towards its batch: it may stand at the front for ever, and must not keep the others.
+//!
 //! A sweep skips deliveries that became due less than 2 minutes ago, and those that their own job still attends to.
 //! The index of unfinished deliveries costs each delivery one index write in and one out; without it, a sweep would
 //! read the whole table every 2 minutes. The index holds neither host nor endpoint, because every attempt would pay
@@ -17,6 +20,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::job::{delivery_job, own_id, swept_id};
+use super::swept::{self, Next};
 use super::{WebhookDeliveryHandler, WebhookReport};
 use crate::families::webhook::ports::{Awaited, WaitingDelivery, WaitingQuery, WebhookDelivery};
 use crate::handler::{JobContext, JobError};
@@ -78,11 +82,14 @@ impl WebhookDeliveryHandler {
         let mut query = WaitingQuery { awaited, before, limit: PAGE, cursor: None };
         loop {
             let page = self.waiting.waiting(&query).await?;
-            let left = usize::try_from(most.saturating_sub(report.processed)).unwrap_or(PAGE);
+            for reason in page.unreadable {
+                report.failed(reason);
+            }
+            let left = usize::try_from(most.saturating_sub(report.successful)).unwrap_or(PAGE);
             let due = self.due(page.items, before, &mut report).await?;
-            self.cover(due, left, &mut report).await?;
+            self.cover(due, left, ctx.clock().now(), &mut report).await?;
             query.cursor = page.cursor;
-            if query.cursor.is_none() || report.processed >= most || elapsed() >= time {
+            if query.cursor.is_none() || report.successful >= most || elapsed() >= time {
                 break;
             }
         }
@@ -124,6 +131,7 @@ impl WebhookDeliveryHandler {
         &self,
         deliveries: Vec<WebhookDelivery>,
         most: usize,
+        now: DateTime<Utc>,
         report: &mut WebhookReport,
     ) -> Result<(), JobError> {
         let mut nameable = Vec::with_capacity(deliveries.len());
@@ -135,12 +143,26 @@ impl WebhookDeliveryHandler {
         }
         let asked: Vec<JobId> = nameable.iter().flat_map(|(_, ids)| ids.clone()).collect();
         let known = self.jobs.statuses(&asked).await?;
-        let uncovered = nameable.into_iter().zip(known.chunks(2)).filter(|(_, known)| match known {
-            [own, swept] => swept.is_none() && !own.as_ref().is_some_and(covers),
-            _ => false,
-        });
-        let new: Vec<NewJob> =
-            uncovered.take(most).map(|((delivery, [_, id]), _)| job(delivery, id)).collect();
+        let mut known = known.into_iter();
+        let mut new: Vec<NewJob> = Vec::new();
+        for (delivery, [_, first]) in nameable {
+            let (own, swept) = (known.next().flatten(), known.next().flatten());
+            if new.len() >= most || own.as_ref().is_some_and(covers) {
+                continue;
+            }
+            let jobs = self.all_swept(&delivery, swept).await?;
+            match swept::next(&jobs, now) {
+                Next::Nothing => {}
+                Next::Job(0) => new.push(job(delivery, first)),
+                Next::Job(others) => match swept_id(&delivery, others) {
+                    Ok(id) => new.push(job(delivery, id)),
+                    Err(error) => report.failed(format!("webhookDeliveryId {:?}: {error}", delivery.id)),
+                },
+                Next::GivenUp(why) => {
+                    report.failed(format!("webhookDeliveryId {:?}: {why}", delivery.id));
+                }
+            }
+        }
         for answer in self.jobs.enqueue_all(new).await {
             match answer {
                 Ok(_) => report.succeeded(),
@@ -149,11 +171,27 @@ impl WebhookDeliveryHandler {
         }
         Ok(())
     }
+
+    /// The jobs that sweeps made for the present attempt at a delivery, given the first of them. Only after that has
+    /// ended are there others.
+    async fn all_swept(
+        &self,
+        delivery: &WebhookDelivery,
+        first: Option<JobExecution>,
+    ) -> Result<Vec<JobExecution>, JobError> {
+        let mut jobs = Vec::from_iter(first);
+        if jobs.first().is_some_and(|first| first.status.is_finished()) {
+            let others = (1..swept::MOST).filter_map(|others| swept_id(delivery, others).ok());
+            let others = self.jobs.statuses(&others.collect::<Vec<_>>()).await?;
+            jobs.extend(others.into_iter().map_while(|other| other));
+        }
+        Ok(jobs)
+    }
 }
 
-/// The names of a delivery's own job and of the one that a sweep makes.
+/// The names of a delivery's own job and of the first that a sweep makes.
 fn ids(delivery: &WebhookDelivery) -> Result<[JobId; 2], Invalid> {
-    let swept = swept_id(delivery)?;
+    let swept = swept_id(delivery, 0)?;
     // A caller may name the job like the delivery. If no job can have that id, only the sweep's name counts.
     Ok([own_id(&delivery.id, delivery.replays).unwrap_or_else(|_| swept.clone()), swept])
 }

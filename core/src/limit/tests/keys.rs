@@ -66,18 +66,22 @@ fn a_place_in_the_payload_is_found_by_its_pointer() {
     ] {
         assert_eq!(key(&by(pointer), &job).as_deref(), Some(expected), "{pointer}");
     }
+    let exact = r#"{"wei":12345678901234567890123,"half":"\ud800"}"#;
+    let exact = with(job.clone(), |spec| spec.payload = exact.parse().unwrap());
+    assert_eq!(key(&by("/wei"), &exact).as_deref(), Some("at-once:send/payload/wei=12345678901234567890123"));
+    assert_eq!(key(&by("/half"), &exact).as_deref(), Some(r#"at-once:send/payload/half="\\ud800""#));
     for pointer in ["/customer", "/list", "/none", "/nobody", ""] {
         assert_eq!(by(pointer).key(&job), None, "{pointer}");
     }
     assert_eq!(
-        by("").key(&with(job, |spec| spec.payload = json!("all"))).unwrap().as_str(),
+        by("").key(&with(job, |spec| spec.payload = json!("all").into())).unwrap().as_str(),
         "at-once:send/payload=all"
     );
 }
 
 #[test]
 fn a_tenant_and_a_field_of_that_name_are_counted_apart() {
-    let job = with(of_tenant("acme"), |spec| spec.payload = json!({ "tenant": "acme" }));
+    let job = with(of_tenant("acme"), |spec| spec.payload = json!({ "tenant": "acme" }).into());
     assert_ne!(at_once(LimitBy::Tenant).key(&job), by("/tenant").key(&job));
 }
 

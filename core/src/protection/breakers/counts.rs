@@ -1,4 +1,10 @@
 //! How calls ended, from the call to the fleet's count.
+//!
+//! Failures open a breaker, so they are written at once; successes wait for the next failure. While few calls fail, a
+//! failure can wait too: a busy dependency would cost a write for each. So a worker writes once a second then.
+//!
+//! Workers that see successes alone would never write, and the fleet would know of failures only. So while the stored
+//! counts look bad, a worker also writes its successes, once a second. As soon as they look well it stops.
 
 use std::time::Duration;
 
@@ -6,21 +12,25 @@ use crate::breaker::{Breaker, Counts, ProbeEnd, Window};
 use crate::job::BreakerName;
 use crate::protection::breakers::{Breakers, CallEnd, Permit, ROUNDS};
 
-/// How long successes alone wait to be written, if the breaker opens by a share of calls.
+/// How long successes alone wait to be written, if the breaker opens by a share of calls alone.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
+/// How long counts wait that are not urgent.
+const WRITE_APART: Duration = Duration::from_secs(1);
 
 /// The calls that only this environment knows of. Instants are by the monotonic clock.
 pub(crate) struct LocalCounts {
     unwritten: Window,
-    /// When calls were written last.
+    /// When calls were written last, or this environment first heard of the breaker.
     written_at: Duration,
+    /// Whether calls were ever written.
+    has_written: bool,
     /// When a prompt answer came last.
     prompt_at: Option<Duration>,
 }
 
 impl LocalCounts {
     pub(super) const fn new(now: Duration) -> Self {
-        Self { unwritten: Window::new(), written_at: now, prompt_at: None }
+        Self { unwritten: Window::new(), written_at: now, has_written: false, prompt_at: None }
     }
 
     pub(super) const fn has_unwritten(&self) -> bool {
@@ -53,7 +63,11 @@ impl Drop for Unwritten<'_> {
     fn drop(&mut self) {
         let length = self.breakers.policies.breaker_policy(self.name).monitoring_period();
         let now = self.breakers.clock.now();
-        self.breakers.cache.with(self.name, |known| known.local.unwritten.merge(&self.counts, now, length));
+        // Calls that ended meanwhile ended later.
+        self.breakers.cache.with(self.name, |known| {
+            let later = std::mem::replace(&mut known.local.unwritten, std::mem::take(&mut self.counts));
+            known.local.unwritten.merge(&later, now, length);
+        });
     }
 }
 
@@ -64,6 +78,8 @@ enum Urgency {
     None,
     /// Only to tell that the dependency answers promptly.
     News,
+    /// The fleet should know of these successes. Another worker's tell the same.
+    Wanted,
     /// In any case.
     Urgent,
 }
@@ -118,18 +134,19 @@ impl Breakers {
         if urgency == Urgency::None {
             return;
         }
-        let is_urgent = urgency == Urgency::Urgent;
+        let is_urgent = urgency != Urgency::News;
         let turn = self.cache.write_turn(name);
         let _turn = turn.lock().await;
         let counts = self.cache.with(name, |known| {
             (is_urgent || known.state.needs_answer(now)).then(|| {
                 known.local.written_at = at;
+                known.local.has_written = true;
                 std::mem::take(&mut known.local.unwritten)
             })
         });
         let Some(counts) = counts.flatten() else { return };
         let mut unwritten = Unwritten { breakers: self, name, counts };
-        if self.write_counts(name, &unwritten.counts, call.is_prompt, is_urgent).await {
+        if self.write_counts(name, &unwritten.counts, call.is_prompt, urgency).await {
             unwritten.counts = Window::new();
         }
     }
@@ -144,11 +161,19 @@ impl Breakers {
                 known.local.prompt_at = Some(at);
             }
             let is_bad = call.counts.failures > 0 || call.counts.slow > 0;
-            let is_due = policy.counts_calls()
-                && !known.state.window.is_empty()
-                && at.saturating_sub(known.local.written_at) >= WRITE_EVERY;
-            if is_bad || is_due {
+            let waited = at.saturating_sub(known.local.written_at);
+            let is_time = waited >= WRITE_APART || !known.local.has_written;
+            let is_urgent =
+                is_bad && (is_time || known.state.is_uneasy_with(&known.local.unwritten, policy, now));
+            let is_wanted = if policy.opens_by_share() {
+                !known.state.window.is_empty() && waited >= WRITE_EVERY
+            } else {
+                is_time && !known.state.window.is_empty() && known.state.is_uneasy(policy, now)
+            };
+            if is_urgent || is_wanted && policy.opens_by_share() {
                 Urgency::Urgent
+            } else if is_wanted {
+                Urgency::Wanted
             } else if call.is_prompt && known.state.needs_answer(now) {
                 Urgency::News
             } else {
@@ -158,20 +183,25 @@ impl Breakers {
         urgency.unwrap_or(Urgency::None)
     }
 
-    /// Whether the counts are written. They wait for the next write if they are not urgent, and another writer was
-    /// faster with the news that the dependency answers promptly.
+    /// Whether the counts are written. They wait for the next write if they are not urgent and another writer was
+    /// faster.
     async fn write_counts(
         &self,
         name: &BreakerName,
         counts: &Window,
         is_prompt: bool,
-        is_urgent: bool,
+        urgency: Urgency,
     ) -> bool {
         let policy = self.policies.breaker_policy(name);
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             let Some(breaker) = self.cache.latest(name) else { return false };
             let is_news = is_prompt && breaker.needs_answer(self.clock.now());
-            if !is_news && (counts.is_empty() || !is_urgent) {
+            let is_due = match urgency {
+                Urgency::Urgent => true,
+                Urgency::Wanted => round == 0,
+                Urgency::News | Urgency::None => false,
+            };
+            if !is_news && (counts.is_empty() || !is_due) {
                 return false;
             }
             let answered: Breaker = if is_news { breaker.clone().answered(true) } else { breaker.clone() };

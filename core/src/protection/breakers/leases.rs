@@ -12,7 +12,7 @@ use crate::breaker::{Admission, Breaker, Phase};
 use crate::bulkhead::{BulkheadDecision, StalledCall};
 use crate::job::BreakerName;
 use crate::protection::breakers::holder::{BulkheadHolder, LeaseStatus};
-use crate::protection::breakers::{Breakers, CACHE_WHILE_FEW_CALL, Permit, ROUNDS, Refusal};
+use crate::protection::breakers::{Breakers, CACHE_WHILE_FEW_CALL, Caller, Permit, ROUNDS, Refusal};
 
 /// How long a caller waits for the first answer of a dependency that other batches have begun to call.
 const FIRST_ANSWER: Duration = Duration::from_secs(1);
@@ -97,13 +97,13 @@ impl Breakers {
     pub(crate) async fn enter_or_wait(
         &self,
         name: &BreakerName,
-        holder: &BulkheadHolder,
+        caller: Caller<'_>,
         time_left: Duration,
     ) -> Result<Permit, Refusal> {
         let began = self.clock.monotonic();
         let may_wait = time_left >= LEAST_TIME;
         loop {
-            match self.enter(name, holder).await {
+            match self.enter(name, caller).await {
                 Err(Refusal::Full(since))
                     if may_wait
                         && self.is_about_to_answer(since)

@@ -5,12 +5,13 @@
 //! can't be read, no call is made, and the job waits, which costs it nothing.
 //!
 //! A successful call is counted here and written with the next failure. Failures that come while a write is
-//! under way go with the write after it. The probe is a lease on the item: the first caller after the recovery
+//! under way go with the write after it. `counts` says which calls are written at once. The probe is a lease on the item: the first caller after the recovery
 //! timeout takes it, until the end of that attempt's own lease.
 
 mod counts;
 mod event;
 mod holder;
+mod holds;
 mod leases;
 mod ramp;
 
@@ -43,6 +44,13 @@ pub(crate) struct Breakers {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     policies: Arc<dyn BreakerPolicies>,
+}
+
+/// Who calls: a job of this tenant, in this batch.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) tenant: Option<&'a str>,
+    pub(crate) holder: &'a BulkheadHolder,
 }
 
 /// Why a call is not made.
@@ -78,6 +86,8 @@ pub(crate) enum CallEnd {
 pub(crate) const CACHE: Duration = Duration::from_secs(2);
 /// For how long a read holds while few batches call: a single answer changes that.
 const CACHE_WHILE_FEW_CALL: Duration = Duration::from_millis(200);
+/// The longest hold that a dependency can ask for.
+pub(crate) const MAX_HOLD: Duration = Duration::from_hours(1);
 /// How many breakers are cached: there may be one for every host in the world.
 const MAX_CACHED: usize = 1_000;
 /// The longest wait after an overtaken write, in milliseconds.
@@ -137,12 +147,13 @@ impl Breakers {
 
     /// Whether a call may be made now. If a probe is due, the caller gets its lease and has to [report](Self::report) on
     /// it. If only a few batches may call, the caller's batch gets a lease, until it [returns](Self::release_leases) it.
-    pub(crate) async fn enter(&self, name: &BreakerName, holder: &BulkheadHolder) -> Result<Permit, Refusal> {
+    pub(crate) async fn enter(&self, name: &BreakerName, caller: Caller<'_>) -> Result<Permit, Refusal> {
+        let Caller { tenant, holder } = caller;
         for _ in 0..ROUNDS {
             self.look_up(std::slice::from_ref(name)).await;
             let Some(breaker) = self.fresh(name) else { return Err(Refusal::Unreadable) };
             let now = self.clock.now();
-            match breaker.admission(now) {
+            match breaker.admission_of(tenant, now) {
                 Admission::Admitted => {
                     match breaker.bulkhead_decision(self.bulkhead_terms(name), holder.number(), now) {
                         BulkheadDecision::Open | BulkheadDecision::Held => {
@@ -169,6 +180,20 @@ impl Breakers {
             }
         }
         Err(Refusal::Refused)
+    }
+
+    /// Whether the dependency asked for no calls of this tenant.
+    pub(crate) fn holds(&self, name: &BreakerName, tenant: Option<&str>) -> bool {
+        let now = self.clock.now();
+        self.cache.latest(name).is_some_and(|breaker| breaker.hold_on(tenant, now).is_some())
+    }
+
+    /// Whether it asked for none of this tenant in particular. Its jobs have a ramp of their own.
+    pub(crate) fn holds_tenant(&self, name: &BreakerName, tenant: Option<&str>) -> bool {
+        let now = self.clock.now();
+        let breaker = self.cache.latest(name);
+        let hold = breaker.as_ref().and_then(|breaker| breaker.hold_on(tenant, now));
+        hold.is_some_and(|hold| hold.tenant.is_some())
     }
 
     /// Whether this probe is still the one that is made. Its lease may have been taken long ago, before the job

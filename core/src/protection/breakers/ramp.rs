@@ -12,8 +12,14 @@ use crate::protection::breakers::{Breakers, ROUNDS};
 const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(14 * 60 + 30);
 
 impl Breakers {
-    /// When refused jobs come back: each has its own instant, the earliest first.
-    pub(crate) async fn defer_instants(&self, name: &BreakerName, jobs: usize) -> Vec<DateTime<Utc>> {
+    /// When refused jobs come back: each has its own instant, the earliest first. The jobs are of this tenant, or of any
+    /// if none of them is [held](Self::holds_tenant) for its tenant.
+    pub(crate) async fn defer_instants(
+        &self,
+        name: &BreakerName,
+        tenant: Option<&str>,
+        jobs: usize,
+    ) -> Vec<DateTime<Utc>> {
         let latest = self.clock.now() + LONGEST_WAIT;
         let mut earliest = self.clock.now() + TimeDelta::seconds(1);
         let turn = self.cache.write_turn(name);
@@ -26,7 +32,10 @@ impl Breakers {
                 return vec![now + looking_again(breaker.since, now); jobs];
             }
             earliest = earliest.max(breaker.next_probe_at().unwrap_or(earliest));
-            let (next, instants) = self.joined(breaker.clone(), RampRequest { jobs, latest }, now);
+            if let Some(hold) = breaker.hold_on(tenant, now) {
+                earliest = earliest.max(hold.until());
+            }
+            let (next, instants) = self.joined(breaker.clone(), tenant, RampRequest { jobs, latest }, now);
             match self.write(&breaker, next).await {
                 Ok(true) => {
                     let within = |at| if at > latest { latest - self.random_seconds(60) } else { at };
@@ -43,15 +52,16 @@ impl Breakers {
     fn joined(
         &self,
         breaker: Breaker,
+        tenant: Option<&str>,
         request: RampRequest,
         now: DateTime<Utc>,
     ) -> (Breaker, Vec<DateTime<Utc>>) {
         let terms = self.bulkhead_terms(&breaker.name);
         match (terms, breaker.bulkhead_decision(terms, None, now)) {
-            (Some(terms), BulkheadDecision::Full(_)) => {
+            (Some(terms), BulkheadDecision::Full(_)) if breaker.hold_on(tenant, now).is_none() => {
                 breaker.joined_bulkhead_ramp(terms, request, now, || self.entropy.next_u64())
             }
-            _ => breaker.joined(request.jobs as u64, now),
+            _ => breaker.joined_by(tenant, request.jobs as u64, now),
         }
     }
 

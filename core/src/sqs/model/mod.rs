@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use fastrand::Rng;
 
+use super::move_task::MoveTask;
 use super::queue::Queue;
 use super::{Change, Message, Snapshot, SqsError};
 use crate::sqs::visibility::Visibility;
@@ -43,6 +44,7 @@ use crate::sqs::visibility::Visibility;
 #[derive(Clone, Debug)]
 pub struct Sqs {
     pub(super) queues: BTreeMap<String, Queue>,
+    pub(super) moves: Vec<MoveTask>,
     rng: Rng,
     next_sequence: u64,
     journal: Option<Vec<Change>>,
@@ -52,7 +54,7 @@ impl Sqs {
     /// An account without queues; ids come from this generator.
     #[must_use]
     pub const fn new(rng: Rng) -> Self {
-        Self { queues: BTreeMap::new(), rng, next_sequence: 0, journal: None }
+        Self { queues: BTreeMap::new(), moves: Vec::new(), rng, next_sequence: 0, journal: None }
     }
 
     /// An account without queues; the same seed gives the same ids.
@@ -110,6 +112,12 @@ impl Sqs {
 
     /// The queue at this instant.
     pub(super) fn settled(&mut self, name: &str, now: DateTime<Utc>) -> Result<&mut Queue, SqsError> {
+        self.advance_moves(now);
+        self.expire(name, now)
+    }
+
+    /// The queue without the messages whose retention has ended.
+    pub(super) fn expire(&mut self, name: &str, now: DateTime<Utc>) -> Result<&mut Queue, SqsError> {
         for expired in self.queue_mut(name)?.settle(now) {
             self.removed(expired);
         }

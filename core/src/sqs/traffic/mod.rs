@@ -132,7 +132,8 @@ impl Sqs {
         queue: &str,
         now: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, SqsError> {
-        self.settled(queue, now).map(|queue| queue.next_visible_at(now))
+        let visible = self.settled(queue, now)?.next_visible_at(now);
+        Ok([visible, self.next_move_at(now)].into_iter().flatten().min())
     }
 
     fn reschedule(&mut self, queue: &str, sequence: u64, visible_at: DateTime<Utc>, now: DateTime<Utc>) {

@@ -16,12 +16,13 @@ use lambda_jobs_core::families::webhook::ports::{
 use lambda_jobs_core::families::webhook::{
     Endpoint, EndpointId, EndpointSpec, EndpointView, FIRST_BYTE_TIMEOUT, MemoryWebhooks, NewEvent,
     Published, RateLimit, RetrySchedule, WebhookDeliveryHandler, WebhookError, WebhookSecret, WebhookService,
+    WebhookUrl,
 };
 use lambda_jobs_core::memory::{MemoryVersioned, PausedClock, SeededEntropy};
 use lambda_jobs_core::ports::{CorePorts, EventKind};
 use lambda_jobs_core::processor::Invocation;
-use lambda_jobs_core::{JobStatus, Queue, StopSignal};
-use serde_json::{Value, json};
+use lambda_jobs_core::{JobStatus, Payload, Queue, StopSignal};
+use serde_json::json;
 use standardwebhooks::Webhook;
 
 use crate::world::{KnownSecrets, World};
@@ -53,18 +54,19 @@ struct Receivers {
 impl HttpSender for Receivers {
     async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
         self.requests.lock().unwrap().push(request.clone());
-        self.arrivals.lock().unwrap().push((request.url.clone(), self.clock.now()));
+        let url = request.url.reveal();
+        self.arrivals.lock().unwrap().push((url.to_owned(), self.clock.now()));
         self.clock.sleep(self.answer_time).await;
-        let has_faded = request.url.contains("fading") && *self.fades_at.lock().unwrap() <= self.clock.now();
-        if has_faded || request.url.contains("silent") {
+        let has_faded = url.contains("fading") && *self.fades_at.lock().unwrap() <= self.clock.now();
+        if has_faded || url.contains("silent") {
             self.clock.sleep(request.first_byte_timeout).await;
             return Err(HttpError::transient("no answer began in time"));
         }
-        if request.url.contains("slow") {
+        if url.contains("slow") {
             self.clock.sleep(SLOW).await;
         }
         let mut answers = self.answers.lock().unwrap();
-        let answers = answers.entry(request.url.clone()).or_default();
+        let answers = answers.entry(url.to_owned()).or_default();
         let (status, retry_after) = match answers.len() {
             0 => (204, None),
             1 => answers[0].clone(),
@@ -93,6 +95,11 @@ fn id(text: &str) -> EndpointId {
 
 fn url(host: &str) -> String {
     format!("https://{host}/hook")
+}
+
+/// That URL as it is shown.
+fn shown(host: &str) -> String {
+    WebhookUrl::from(url(host)).to_string()
 }
 
 impl Hooks {
@@ -149,7 +156,7 @@ impl Hooks {
     fn publish_as(&self, event_type: &str, tenant: Option<&str>, id: Option<&str>) -> Published {
         let event = NewEvent {
             event_type: event_type.to_owned(),
-            payload: json!({ "invoice": 42 }),
+            payload: json!({ "invoice": 42 }).into(),
             tenant: tenant.map(str::to_owned),
             id: id.map(|id| id.parse().unwrap()),
             run_at: None,
@@ -167,7 +174,13 @@ impl Hooks {
     }
 
     fn requests_to(&self, host: &str) -> usize {
-        self.receivers.requests.lock().unwrap().iter().filter(|request| request.url.contains(host)).count()
+        self.receivers
+            .requests
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|request| request.url.reveal().contains(host))
+            .count()
     }
 
     fn endpoint(&self, name: &str) -> EndpointView {
@@ -303,7 +316,7 @@ fn a_refusal_is_confirmed_before_it_is_believed() {
         assert_eq!(hooks.requests().len(), tries);
         let delivery = &published.deliveries[0].delivery_id;
         assert_eq!(hooks.status(delivery), (DeliveryStatus::Failed, u32::try_from(tries).unwrap()));
-        assert_eq!(hooks.error(&published), "POST https://no.example/hook answered with status 404");
+        assert_eq!(hooks.error(&published), format!("POST {} answered with status 404", shown("no.example")));
     }
 }
 
@@ -315,7 +328,7 @@ fn an_endpoint_that_is_gone_is_disabled_at_once_and_said_so() {
     let published = hooks.publish("a", None);
     hooks.world.settle();
     assert_eq!(hooks.requests().len(), 1);
-    assert_eq!(hooks.error(&published), "POST https://gone.example/hook answered with status 410");
+    assert_eq!(hooks.error(&published), format!("POST {} answered with status 410", shown("gone.example")));
     assert_eq!(hooks.world.events.counts()[&EventKind::EndpointDisabled], 1);
     let endpoint = serde_json::to_value(hooks.endpoint("gone")).unwrap();
     assert_eq!((&endpoint["enabled"], &endpoint["disabled"]["reason"]), (&json!(false), &json!("gone")));
@@ -332,7 +345,8 @@ fn a_receiver_is_tried_again_when_it_asks_for_it() {
     hooks.world.settle();
     let requests = hooks.requests();
     let at = |request: &HttpRequest| -> i64 { header(request, "webhook-timestamp").parse().unwrap() };
-    assert_eq!(at(&requests[1]) - at(&requests[0]), 600);
+    // Requests that were refused together are spread over the backoff, 5 s.
+    assert_eq!(at(&requests[1]) - at(&requests[0]), 605);
     assert_eq!(hooks.status(&published.deliveries[0].delivery_id), (DeliveryStatus::Delivered, 2));
     assert!(hooks.world.now() - began < TimeDelta::minutes(11));
 }
@@ -414,7 +428,7 @@ fn what_is_published_for_later_waits_and_an_endpoint_gets_no_more_than_its_rate(
     let run_at = hooks.world.now() + TimeDelta::hours(1);
     let event = NewEvent {
         event_type: "a".to_owned(),
-        payload: Value::Null,
+        payload: Payload::null(),
         tenant: None,
         id: None,
         run_at: Some(run_at),
@@ -477,7 +491,7 @@ fn what_is_wrong_with_an_endpoint_is_said() {
 /// The instant until which each of these deliveries waited, in seconds since it was published, sorted.
 fn waits(hooks: &Hooks, began: DateTime<Utc>, host: &str) -> Vec<i64> {
     let requests = hooks.requests();
-    let of_host = requests.iter().filter(|request| request.url.contains(host));
+    let of_host = requests.iter().filter(|request| request.url.reveal().contains(host));
     let mut waits: Vec<i64> = of_host
         .map(|request| header(request, "webhook-timestamp").parse::<i64>().unwrap() - began.timestamp())
         .collect();
@@ -507,4 +521,24 @@ fn a_dead_endpoint_delays_no_other() {
     };
     let (alone, beside) = (p95(false), p95(true));
     assert!(beside <= 2 * alone + 1, "p95 beside a dead endpoint {beside} s, alone {alone} s");
+}
+
+#[test]
+fn a_receiver_gets_the_text_that_was_published() {
+    let hooks = Hooks::new();
+    hooks.put("a", spec("a.example", &["a"]));
+    let deep = "[".repeat(1_000) + &"]".repeat(1_000);
+    for text in [r#"{ "wei" : 12345678901234567890123, "wei" : 1e400 }"#, r#"["\ud800"]"#, &deep] {
+        hooks.answers("a.example", [(204, None)]);
+        let event = NewEvent {
+            event_type: "a".to_owned(),
+            payload: text.parse().unwrap(),
+            tenant: None,
+            id: None,
+            run_at: None,
+        };
+        hooks.world.clock.run(hooks.service.publish(event)).unwrap();
+        hooks.world.settle();
+        assert_eq!(hooks.requests().pop().unwrap().body, text.as_bytes());
+    }
 }

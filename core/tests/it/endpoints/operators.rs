@@ -4,7 +4,7 @@ use lambda_jobs_core::families::webhook::NAME;
 use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, WebhookDelivery};
 use lambda_jobs_core::job::JobRecord;
 use lambda_jobs_core::ports::{JobStore, VersionedStore};
-use lambda_jobs_core::{JobId, JobManager, JobRegistry};
+use lambda_jobs_core::{JobId, JobManager, JobRegistry, Payload};
 
 use super::*;
 
@@ -66,7 +66,7 @@ impl Hooks {
 }
 
 fn event(id: &str) -> NewEvent {
-    let (event_type, payload) = ("a".to_owned(), json!({}));
+    let (event_type, payload) = ("a".to_owned(), Payload::default());
     NewEvent { event_type, payload, tenant: None, id: Some(id.parse().unwrap()), run_at: None }
 }
 
@@ -279,30 +279,74 @@ fn an_endpoint_that_is_made_a_moment_after_it_was_missed_gets_its_webhooks() {
 
 #[test]
 fn what_a_url_may_not_have_is_said_without_what_may_be_a_secret() {
-    let refused = |url: &str| EndpointSpec::new(url).check().unwrap_err().to_string();
-    for url in ["https://me:s3cret@a.example/", "https://me@a.example/?key=s3cret"] {
-        assert_eq!(
-            refused(url),
-            "url: expected no user and no password in it, got https://a.example/",
-            "{url}"
-        );
+    let hooks = Hooks::new();
+    let doors = |url: &str| {
+        let endpoint = EndpointSpec::new(url).check().unwrap_err().to_string();
+        let delivery = WebhookDelivery::new("d-1", url, json!({}), hooks.world.now());
+        assert_eq!(hooks.refusal(hooks.service.deliver(delivery)), endpoint, "one check, at every door");
+        endpoint
+    };
+    for (url, expected) in [
+        ("https://me:s3cret@a.example/", "no user and no password in it, got https://a.example/..."),
+        ("https://me@a.example/?key=s3cret", "no user and no password in it, got https://a.example/..."),
+        ("https://a.example/#s3cret", "no fragment, which is never sent, got https://a.example/..."),
+        ("https://a.example\\@b.example/", "visible ASCII characters without spaces and backslashes, got "),
+        ("https://a.example/a s3cret", "visible ASCII characters without spaces and backslashes, got "),
+        ("https://a.example/\r\n?s3cret", "visible ASCII characters without spaces and backslashes, got "),
+        ("https:///a", "an absolute URL of https (its host follows ://), got https:///..."),
+        (
+            "hooks.slack.com/services/s3cret",
+            "an absolute URL of https (relative URL without a base), got hooks.slack",
+        ),
+        ("ftp://a.example/s3cret", "an absolute URL of https, got ftp://a.example/..."),
+        ("https://a.example:0/s3cret", "a port from 1 to 65535, got 0"),
+        ("", "an absolute URL of https (relative URL without a base), got nothing"),
+    ] {
+        let told = doors(url);
+        assert!(told.starts_with(&format!("url: expected {expected}")) && !told.contains("s3cret"), "{told}");
     }
-    assert_eq!(
-        refused("https://a.example/#s3cret"),
-        "url: expected no fragment, which is never sent, got https://a.example/"
-    );
-    let expected = "url: expected visible ASCII characters without spaces and backslashes, got ";
-    for url in ["https://a.example\\@b.example/", "https://a.example/a b", "https://a.example/\r\n?s3cret"] {
-        let told = refused(url);
-        assert!(told.starts_with(expected) && !told.contains("s3cret"), "{told}");
-    }
-    for url in ["https:///a", "https://", "ftp://a.example/?s3cret", "a.example"] {
-        let told = refused(url);
-        assert!(told.starts_with("url: expected ") && !told.contains("s3cret"), "{told}");
-    }
-    assert!(refused("ftp://a.example/").starts_with("url: expected an absolute URL of https, got "));
     for url in ["https://a.example/?key=s3cret", "http://127.0.0.1:8000/hook"] {
         assert_eq!(EndpointSpec::new(url).check(), Ok(()), "{url}");
+    }
+}
+
+#[test]
+fn a_token_in_the_path_of_a_url_is_shown_nowhere() {
+    let hooks = Hooks::new();
+    let url = "https://hooks.slack.com/services/T0/B0/s3cret";
+    hooks.receivers.answers.lock().unwrap().insert(url.to_owned(), [(404, None)].into());
+    let once = || WebhookDelivery {
+        max_attempts: 1,
+        ..WebhookDelivery::new("d-1", url, json!({}), hooks.world.now())
+    };
+    let job = hooks.world.clock.run(hooks.service.deliver(once())).unwrap().job_id;
+    let spec = EndpointSpec { max_attempts: Some(1), ..EndpointSpec::new(url) };
+    let put = hooks.world.clock.run(hooks.service.put_endpoint(&id("slack"), spec)).unwrap();
+    hooks.publish("a", None);
+    hooks.world.settle();
+    assert_eq!(
+        hooks.requests_to("hooks.slack.com/services/T0/B0/s3cret"),
+        2,
+        "the requests go to the whole URL"
+    );
+
+    let shown = put.spec.url.to_string();
+    assert!(shown.starts_with("https://hooks.slack.com/..."), "{shown}");
+    let record = hooks.world.status(&job);
+    let error = format!("POST {shown} answered with status 404");
+    assert_eq!(record.error.as_deref(), Some(error.as_str()));
+    let deliveries =
+        hooks.world.clock.run(hooks.service.deliveries(&DeliveryQuery::default())).unwrap().items;
+    assert_eq!(deliveries.len(), 2);
+    assert!(deliveries.iter().all(|one| one.last_error.as_ref() == Some(&error)), "{deliveries:?}");
+    let endpoints = hooks.world.clock.run(hooks.service.endpoints()).unwrap();
+    let texts = [
+        format!("{put:?} {endpoints:?} {deliveries:?} {record:?}"),
+        serde_json::to_string(&(&put, &endpoints)).unwrap(),
+        serde_json::to_string(&deliveries).unwrap(),
+    ];
+    for text in texts {
+        assert!(text.contains(&shown) && !text.contains("s3cret"), "{text}");
     }
 }
 

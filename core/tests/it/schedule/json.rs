@@ -133,7 +133,7 @@ fn callers_of_the_older_system_read_the_shape_they_know() {
         ..ScheduleState::new(&schedule, utc("2026-11-23T09:00:00Z"))
     };
     assert_eq!(
-        serde_json::to_value(JobSchedule::of(&schedule, &state)).unwrap(),
+        serde_json::to_value(JobSchedule::of(&schedule, &state, utc("2026-11-23T09:00:00Z"))).unwrap(),
         json!({
             "jobId": "daily", "cronExpression": "0 0 8 * * *", "enabled": true,
             "lastRun": "2026-11-23T08:00:00Z", "nextRun": "2026-11-24T08:00:00Z",

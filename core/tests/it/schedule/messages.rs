@@ -165,8 +165,8 @@ fn a_job_that_could_not_be_enqueued_is_refused_with_its_schedule() {
         r#"job: tenant: expected 1 to 128 bytes of text, got """#,
     );
     assert_eq!(
-        with(&|job| job.spec.payload = json!("x".repeat(200 * 1024))),
+        with(&|job| job.spec.payload = json!("x".repeat(200 * 1024)).into()),
         "job: payload: expected a job whose message has at most 204800 bytes; send a reference to its data, \
-         got 204983 bytes",
+         got 205010 bytes",
     );
 }

@@ -31,11 +31,66 @@ fn what_is_due_within_the_look_ahead_is_made_once() {
     let state = ScheduleState::new(&often, utc("2026-11-23T08:00:30Z"));
     let first = plan(&often, &state, utc("2026-11-23T08:01:00Z"), AHEAD, 100);
     assert_eq!(due(&first), ["23 08:02", "23 08:04", "23 08:06"]);
-    assert_eq!(first.next.last, Some(utc("2026-11-23T08:06:00Z")));
+    assert_eq!((first.next.last, first.next.ahead), (None, Some(utc("2026-11-23T08:02:00Z"))));
     assert_eq!(first.next.next_at, Some(utc("2026-11-23T08:08:00Z")));
     assert_eq!((first.next.revision, first.more, first.passed_over), (1, false, None));
     let again = plan(&often, &first.next, utc("2026-11-23T08:01:00Z"), AHEAD, 100);
     assert_eq!((due(&again), again.next), (Vec::new(), first.next));
+}
+
+#[test]
+fn the_last_run_is_one_that_came_due_and_was_made() {
+    let often = missed("*/2 * * * *", Missed::Skip);
+    let mut state = ScheduleState::new(&often, utc("2026-11-23T08:00:30Z"));
+    let mut last_run = |at: &str, plans: bool| {
+        if plans {
+            state = plan(&often, &state, utc(at), AHEAD, 100).next;
+        }
+        state.last_run(&often, utc(at)).map(|instant| instant.format("%H:%M").to_string())
+    };
+    assert_eq!(last_run("2026-11-23T08:01:00Z", true), None, "made ahead, and not due yet");
+    assert_eq!(last_run("2026-11-23T08:01:59Z", false), None);
+    assert_eq!(last_run("2026-11-23T08:02:00Z", false).as_deref(), Some("08:02"));
+    assert_eq!(last_run("2026-11-23T08:04:30Z", false).as_deref(), Some("08:04"));
+    assert_eq!(last_run("2026-11-23T08:04:30Z", true).as_deref(), Some("08:04"));
+    assert_eq!(last_run("2026-11-23T08:07:00Z", false).as_deref(), Some("08:06"));
+    assert_eq!(last_run("2026-11-23T09:01:00Z", false).as_deref(), Some("08:08"), "nobody made later ones");
+    assert_eq!(last_run("2026-11-23T09:01:00Z", true).as_deref(), Some("09:00"), "the one that is not late");
+    assert_eq!(last_run("2026-11-23T09:02:00Z", false).as_deref(), Some("09:02"));
+}
+
+#[test]
+fn a_change_keeps_the_last_run_and_names_none_that_it_takes_back() {
+    let often = schedule("*/2 * * * *", "UTC");
+    let disabled = Schedule::new(ScheduleSpec { enabled: false, ..often.clone().into_spec() }).unwrap();
+    let state = ScheduleState::new(&often, utc("2026-11-23T08:00:30Z"));
+    let state = plan(&often, &state, utc("2026-11-23T08:01:00Z"), AHEAD, 100).next;
+    let changed = state.revised(&often, &disabled, utc("2026-11-23T08:03:00Z"));
+    let taken_back = ["08:04", "08:06", "08:08"].map(|at| utc(&format!("2026-11-23T{at}:00Z")));
+    assert_eq!((changed.next_at, changed.withdrawing.as_slice()), (None, &taken_back[..]));
+    assert_eq!(changed.due_at(), Some(taken_back[0]), "a tick finds it");
+    let later = utc("2026-11-23T08:30:00Z");
+    assert_eq!(changed.last_run(&disabled, later), Some(utc("2026-11-23T08:02:00Z")));
+    let done = plan(&disabled, &changed, utc("2026-11-23T08:03:10Z"), AHEAD, 100);
+    assert_eq!((done.withdrawn.as_slice(), done.next.due_at()), (&taken_back[..], None));
+    let enabled = done.next.revised(&disabled, &often, utc("2026-11-23T08:05:00Z"));
+    assert_eq!((enabled.next_at, enabled.withdrawing), (Some(taken_back[1]), Vec::new()));
+}
+
+#[test]
+fn a_change_of_the_job_makes_again_what_was_made_ahead_and_forgets_nothing_missed() {
+    let often = schedule("*/2 * * * *", "UTC");
+    let mut spec = often.clone().into_spec();
+    spec.job.spec.max_retries = Some(7);
+    let changed = Schedule::new(spec).unwrap();
+    let state = ScheduleState::new(&often, utc("2026-11-23T08:00:30Z"));
+    let ahead = plan(&often, &state, utc("2026-11-23T08:01:00Z"), AHEAD, 100).next;
+    let revised = ahead.revised(&often, &changed, utc("2026-11-23T08:03:00Z"));
+    assert_eq!((revised.edition, revised.next_at), (revised.revision, Some(utc("2026-11-23T08:04:00Z"))));
+    let late = state.revised(&often, &changed, utc("2026-11-23T09:00:00Z"));
+    assert_eq!(late.next_at, Some(utc("2026-11-23T08:02:00Z")), "missed ones stay missed");
+    let same = ahead.revised(&often, &often, utc("2026-11-23T08:03:00Z"));
+    assert_eq!((same.edition, same.next_at), (ahead.edition, ahead.next_at), "nothing has changed");
 }
 
 #[test]

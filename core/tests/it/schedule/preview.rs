@@ -1,6 +1,6 @@
 //! The preview that a person sees before a schedule runs.
 
-use lambda_jobs_core::schedule::{Gap, Repeat, preview};
+use lambda_jobs_core::schedule::{Gap, Repeat, Schedule, ScheduleSpec, preview};
 use serde_json::json;
 
 use super::{schedule, utc, with};
@@ -47,6 +47,18 @@ fn a_skipped_time_is_not_listed_but_warned_of_even_behind_the_last_one() {
             "moved on 30 December 2011: from 08:00, which does not exist that day, to 00:00 on 31 December 2011"
         ],
     );
+}
+
+#[test]
+fn nothing_before_the_start_is_warned_of() {
+    let monthly = schedule("0 8 31 * *", "UTC");
+    let warned = |start: &str| {
+        let spec = ScheduleSpec { start: Some(utc(start)), ..monthly.clone().into_spec() };
+        let shown = preview(&Schedule::new(spec).unwrap(), utc("2026-11-23T00:00:00Z"), 1);
+        shown.warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(warned("2030-12-01T00:00:00Z"), Vec::<String>::new());
+    assert_eq!(warned("2031-01-01T00:00:00Z"), ["skipped in February 2031: February 2031 has no 31st"]);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn messages_are_sent_as_ever() {
         .written("recorded", &body(&JobMessage { recorded: true, ..full.clone() }))
         .written("deferred", &body(&JobMessage { recorded: true, deferred: true, ..full.clone() }))
         .written("of a firing", &body(&message(&firing)))
-        .written("named", &serde_json::from_str::<Value>(&named).unwrap())
+        .written("named", &serde_json::from_str::<Value>(&named.unwrap()).unwrap())
         .written("of a record", &outgoing(&record(&full_message())))
         .written("group", &full.group())
         .check();

@@ -55,6 +55,7 @@ fn full_message() -> Value {
         "uniqueFor": 3_600_000,
         "breakers": ["mail", "billing"],
         "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "enqueueCall": "0193576f00000001",
     })
 }
 

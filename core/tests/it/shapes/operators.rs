@@ -4,8 +4,9 @@ use chrono::TimeDelta;
 use lambda_jobs_core::control::Control;
 use lambda_jobs_core::explain::explain;
 use lambda_jobs_core::job::{Claim, ClaimId};
+use lambda_jobs_core::manager::CleanupOptions;
 use lambda_jobs_core::ports::DeadLettered;
-use lambda_jobs_core::{JobRecord, NewJob, Queue};
+use lambda_jobs_core::{JobConfig, JobRecord, NewJob, Queue};
 use serde_json::{Value, json};
 
 use super::protection::{half_open, limited, open};
@@ -24,6 +25,7 @@ fn the_control_is_as_ever() {
         .both("all", &all)
         .both("all but one", &all.resume(Some(Queue::High)))
         .both("disabled", &none.noting(false, now()))
+        .both("settings", &none.with_first_settings(&JobConfig::default().deployed(), now()))
         .read::<Control>("read of the least", json!({ "revision": 3 }))
         .check();
 }
@@ -63,7 +65,7 @@ fn reports_are_as_ever() {
     Shapes::of("reports")
         .written("tick with nothing to do", &idle)
         .written("tick", &busy)
-        .written("cleanup", &world.clock.run(world.manager.cleanup(1)).unwrap())
+        .written("cleanup", &world.clock.run(world.manager.cleanup(CleanupOptions::default())).unwrap())
         .check();
 }
 

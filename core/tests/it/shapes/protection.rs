@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use lambda_jobs_core::breaker::{Breaker, BreakerConfig, BreakerPolicy, Counts, Window};
+use lambda_jobs_core::breaker::{Breaker, BreakerConfig, BreakerPolicy, Counts, Window, Wish};
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::ports::{EventKind, JobEvent, VersionedStore};
 use serde_json::{Value, json};
@@ -30,9 +30,21 @@ fn closed() -> Breaker {
     Breaker { writer: u64::MAX, ..Breaker::new("mail".parse().unwrap(), now()) }
 }
 
-/// A breaker that two failures opened.
+/// A breaker that two failures in a row opened.
 pub(super) fn open() -> Breaker {
-    closed().recorded(&calls(), &policy(), now())
+    let mut failures = Window::new();
+    let at = now() + TimeDelta::minutes(2);
+    failures.count(at, Counts { calls: 2, failures: 2, slow: 0 }, policy().monitoring_period());
+    closed().recorded(&calls(), &policy(), now()).recorded(&failures, &policy(), now())
+}
+
+/// A breaker whose dependency asked for no calls: of one tenant, and of all.
+fn held() -> Breaker {
+    let wish = |tenant: Option<&str>, seconds| Wish {
+        tenant: tenant.map(ToOwned::to_owned),
+        until: now() + TimeDelta::seconds(seconds),
+    };
+    closed().held(wish(Some("billing"), 30), now()).held(wish(None, 10), now()).joined(3, now()).0
 }
 
 /// A breaker that lets a probe through.
@@ -85,6 +97,7 @@ fn breakers_are_stored_as_ever() {
         .both("open", &open())
         .both("half-open", &half_open())
         .both("waited for", &open().joined(5, now()).0)
+        .both("held", &held())
         .both("forced open", &closed().forced_open(now()))
         .both("forced closed", &closed().forced_closed(now()))
         .both("reset", &open().reset(now()))

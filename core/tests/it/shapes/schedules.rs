@@ -48,8 +48,8 @@ fn schedules_are_as_ever() {
     Shapes::of("schedules")
         .both("of the least", &schedule(least()))
         .both("of every field", &schedule(full()))
-        .written("job of the least", &Value::from(&schedule(least()).job))
-        .written("job of every field", &Value::from(&schedule(full()).job))
+        .written("job of the least", &schedule(least()).job.clone())
+        .written("job of every field", &schedule(full()).job.clone())
         .read::<Schedule>("read with fields of tomorrow", tomorrows)
         .check();
 }
@@ -60,17 +60,21 @@ fn schedules_and_their_states_are_shown_as_ever() {
     let new = ScheduleState::new(&rate, now());
     let fired = ScheduleState {
         revision: 7,
+        edition: 3,
         last: Some(at("2026-11-23T08:00:00Z")),
+        ahead: Some(at("2026-11-23T08:02:00Z")),
         next_at: Some(at("2026-11-23T08:05:00Z")),
+        withdrawing: vec![at("2026-11-23T08:03:00Z")],
+        made_until: Some(at("2026-11-23T08:04:00Z")),
     };
     Shapes::of("schedule-states")
         .both("new", &new)
         .both("fired", &fired)
         .both("disabled", &fired.revised(&rate, &cron, now()))
         .read::<ScheduleState>("read of the least", json!({ "revision": 0 }))
-        .both("shown new", &JobSchedule::of(&rate, &new))
-        .both("shown fired", &JobSchedule::of(&rate, &fired))
-        .both("shown disabled", &JobSchedule::of(&cron, &fired))
+        .both("shown new", &JobSchedule::of(&rate, &new, now()))
+        .both("shown fired", &JobSchedule::of(&rate, &fired, now()))
+        .both("shown disabled", &JobSchedule::of(&cron, &fired, now()))
         .read::<JobSchedule>(
             "shown by an older release",
             json!({ "jobId": "often", "cronExpression": "rate(5 minutes)", "enabled": true }),

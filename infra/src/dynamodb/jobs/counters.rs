@@ -1,5 +1,7 @@
 //! Counters, by job name.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_jobs_core::ports::{Counters, ServiceError};
 
@@ -54,6 +56,18 @@ pub(super) async fn complete(
         }
     }
     counted
+}
+
+/// Adds counts to names, new or not.
+pub(super) async fn add_all(dynamo: &Dynamo, added: &BTreeMap<String, Counters>) -> Result<(), ServiceError> {
+    for (at, (name, added)) in added.iter().enumerate() {
+        let counted = add(dynamo, name, added, 1).await;
+        // After the first, a throttled call is no longer one without effect.
+        counted.map_err(
+            |error| if at == 0 { error } else { ServiceError::new("count jobs", error.to_string()) },
+        )?;
+    }
+    Ok(())
 }
 
 /// Subtracts counts again.

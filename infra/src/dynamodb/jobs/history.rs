@@ -98,6 +98,12 @@ fn letter(word: &str) -> char {
     }
 }
 
+/// Until when a history item is kept.
+pub(super) fn expires_at(item: &Item) -> Option<DateTime<Utc>> {
+    let seconds = item.get("expiresAt").and_then(|value| value.as_n().ok())?;
+    DateTime::from_timestamp(seconds.parse().ok()?, 0)
+}
+
 /// The entries in a history item, and when it was written. Leaves out entries that it can't read, because a later
 /// release may write others.
 pub(super) fn decode(item: &Item) -> Option<(DateTime<Utc>, Vec<HistoryEntry>)> {

@@ -5,9 +5,8 @@ use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{ListQuery, ServiceError};
-use serde_json::Value;
 
-use super::record::{PARKED_SHARDS, RECORD, SHARDS, attention, parked};
+use super::record::{PARKED_SHARDS, RECORD, SHARDS, attention, decode_head, parked};
 use super::store::DynamoJobStore;
 use crate::dynamodb::tables::ATTENTION_INDEX;
 use crate::dynamodb::{Item, instant, key, text, text_of};
@@ -125,12 +124,8 @@ impl DynamoJobStore {
         let more = items.len() > query.limit;
         items.truncate(query.limit);
         let cursor = items.last().filter(|_| more).map(cursor);
-        let without_payload = |item| {
-            let mut record = self.record_in(item)?;
-            record.definition.spec.payload = Value::Null;
-            Ok(record)
-        };
-        let items = items.into_iter().map(without_payload).collect::<Result<_, ServiceError>>()?;
+        let head = |item| decode_head(item).map_err(|reason| self.unreadable(reason));
+        let items = items.into_iter().map(head).collect::<Result<_, ServiceError>>()?;
         Ok(Page { items, cursor })
     }
 }

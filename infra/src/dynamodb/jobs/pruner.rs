@@ -12,17 +12,17 @@ use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{Archived, FinishedJob, HistoryPart, JobPruner, ServiceError};
 
 use super::history;
-use super::record::{RECORD, decode_finished, job_pk, record_key};
+use super::record::{RECORD, decode_finished, job_pk, pieces_of, record_key};
 use super::store::DynamoJobStore;
 use crate::dynamodb::requests::{Condition, Failed, Outcome, Set, Update, Write, key_at, place_of};
-use crate::dynamodb::{Item, key, text, text_of};
+use crate::dynamodb::{Item, text, text_of};
 
 /// How many items are deleted at once.
 const CONCURRENT: usize = 8;
 
 const FINISHED: [JobStatus; 3] = [JobStatus::Completed, JobStatus::Failed, JobStatus::Cancelled];
 /// The attributes that a trim removes from a record.
-const DETAILS: [&str; 4] = ["payload", "payloadKey", "result", "error"];
+const DETAILS: [&str; 6] = ["payload", "payloadKey", "payloadBytes", "payloadUntil", "result", "error"];
 
 #[async_trait]
 impl JobPruner for DynamoJobStore {
@@ -34,7 +34,8 @@ impl JobPruner for DynamoJobStore {
             .scan()
             .table_name(table)
             .projection_expression(
-                "pk, sk, #status, completedAt, revision, deadLettered, trimmed, payloadKey, #names, jobs",
+                "pk, sk, #status, completedAt, expiresAt, revision, deadLettered, trimmed, payloadKey, payloadBytes, \
+                 payloadUntil, #names, jobs",
             )
             .filter_expression(
                 "(sk = :record AND #status IN (:completed, :failed, :cancelled)) OR begins_with(pk, :history)",
@@ -67,7 +68,10 @@ impl JobPruner for DynamoJobStore {
     }
 
     async fn remove_history(&self, parts: &[HistoryPart]) -> Vec<Result<(), ServiceError>> {
-        let removals = parts.iter().filter_map(|part| key_at(&part.place)).map(|key| self.delete(key));
+        let removals = parts
+            .iter()
+            .filter_map(|part| key_at(&part.place))
+            .map(|key| self.dynamo.remove_item(self.jobs(), key));
         stream::iter(removals.collect::<Vec<_>>()).buffered(CONCURRENT).collect().await
     }
 }
@@ -79,8 +83,9 @@ impl DynamoJobStore {
             return decode_finished(item).map(Archived::Job).map(Some).map_err(|why| self.unreadable(why));
         }
         let place = place_of(&item);
+        let expires_at = history::expires_at(&item);
         let entries = history::decode(&item).map(|(_, entries)| entries);
-        Ok(entries.map(|entries| Archived::History(HistoryPart { place, entries })))
+        Ok(entries.map(|entries| Archived::History(HistoryPart { place, expires_at, entries })))
     }
 
     async fn remove_one(&self, job: &FinishedJob) -> Result<bool, ServiceError> {
@@ -108,15 +113,9 @@ impl DynamoJobStore {
 
     async fn remove_payload(&self, job: &FinishedJob) -> Result<(), ServiceError> {
         match &job.payload_place {
-            Some(sk) => self.delete(key(job_pk(&job.id), sk)).await,
+            Some(place) => self.dynamo.remove_pieces(self.jobs(), &pieces_of(&job.id, place)).await,
             None => Ok(()),
         }
-    }
-
-    async fn delete(&self, key: Item) -> Result<(), ServiceError> {
-        let table = self.jobs();
-        let sent = self.dynamo.client().delete_item().table_name(table).set_key(Some(key)).send().await;
-        sent.map(|_| ()).map_err(|error| self.dynamo.error("remove an item from", table, error))
     }
 
     fn trim_write(&self, job: &FinishedJob) -> Write {

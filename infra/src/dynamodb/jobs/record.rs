@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
-use lambda_jobs_core::job::{Blocker, BreakerName, Claim, ClaimId, JobSpec, Revision};
+use chrono::{DateTime, Utc};
+use lambda_jobs_core::job::{
+    Blocker, BreakerName, Claim, ClaimId, JobSpec, PayloadPlace, Revision, StoredPayload,
+};
 use lambda_jobs_core::ports::FinishedJob;
-use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, JobType, Priority, Queue, Retention};
+use lambda_jobs_core::{
+    Invalid, JobDefinition, JobId, JobRecord, JobStatus, JobType, Payload, Priority, Queue, Retention,
+};
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use serde_json::Value;
 
 use crate::dynamodb::instant::{self, Instant};
-use crate::dynamodb::{Item, expiry, hash, key, text, text_of};
+use crate::dynamodb::pieces::{self, NewPayload, Pieces};
+use crate::dynamodb::{Item, hash, key, text, text_of};
 
-/// The largest payload that stays in the record, in bytes of JSON. DynamoDB charges an update for the whole item, and
-/// with this bound a record usually stays under 1 KB.
-pub(super) const MAX_INLINE_PAYLOAD: usize = 512;
 /// The number of partitions of each status in the index.
 pub(super) const SHARDS: u64 = 4;
 /// The number of partitions of parked records: those of one minute leave the index together.
@@ -22,9 +25,8 @@ pub(super) const PARKED_SHARDS: u16 = 16;
 /// The sort key of a record.
 pub(super) const RECORD: &str = "job";
 
-/// The attributes of a record that only a replacement of the whole record changes. Nothing changes the payload, so it
-/// is in neither list.
-pub(super) const DEFINITION: [&str; 13] = [
+/// The attributes of a record that only a replacement of the whole record changes.
+pub(super) const DEFINITION: [&str; 15] = [
     "name",
     "type",
     "priority",
@@ -38,9 +40,13 @@ pub(super) const DEFINITION: [&str; 13] = [
     "uniqueFor",
     "breakers",
     "traceparent",
+    "edition",
+    "enqueueCall",
 ];
+/// The attributes of a payload, which only another definition of the job changes.
+pub(super) const PAYLOAD: [&str; 4] = ["payload", "payloadKey", "payloadBytes", "payloadUntil"];
 /// The attributes that change as the job goes on.
-pub(super) const STATE: [&str; 25] = [
+pub(super) const STATE: [&str; 27] = [
     "queue",
     "status",
     "revision",
@@ -59,10 +65,12 @@ pub(super) const STATE: [&str; 25] = [
     "note",
     "blocked",
     "isolated",
+    "passedOver",
     "deadLettered",
     "cancelRequested",
     "parked",
     "trimmed",
+    "withdrawn",
     "attention",
     "attentionAt",
     "expiresAt",
@@ -97,9 +105,11 @@ struct Stored {
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<String>,
+    edition: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    payload_key: Option<String>,
+    enqueue_call: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<String>,
     queue: Queue,
     status: JobStatus,
     revision: u64,
@@ -132,6 +142,8 @@ struct Stored {
     #[serde(default)]
     isolated: bool,
     #[serde(default, skip_serializing_if = "is_false")]
+    passed_over: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
     dead_lettered: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     cancel_requested: bool,
@@ -139,6 +151,11 @@ struct Stored {
     parked: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     trimmed: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    withdrawn: bool,
+    /// In seconds since 1970, as DynamoDB's time to live has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
 }
 
 /// A blocker, as stored.
@@ -160,7 +177,8 @@ struct Finished {
     dead_lettered: bool,
     #[serde(default)]
     trimmed: bool,
-    payload_key: Option<String>,
+    #[serde(default)]
+    expires_at: Option<i64>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -173,29 +191,38 @@ const fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// A payload that is too large for its record.
-pub(super) struct ApartPayload {
-    /// Its sort key, made from its content. So writing it twice changes nothing, and a leftover of a job that was never
-    /// recorded is not mistaken for it.
-    pub(super) sk: String,
-    /// Its JSON.
-    pub(super) json: String,
+/// The payload of a new record.
+pub(super) struct RecordPayload {
+    payload: Payload,
+    /// Where it goes if it is too large for the record.
+    pub(super) place: Option<PayloadPlace>,
 }
 
-impl ApartPayload {
-    /// The payload, if it needs an item of its own.
-    pub(super) fn of(payload: &Value) -> Option<Self> {
-        let json = payload.to_string();
-        (json.len() > MAX_INLINE_PAYLOAD)
-            .then(|| Self { sk: format!("payload#{:016x}", hash(json.as_bytes())), json })
+impl RecordPayload {
+    pub(super) fn of(record: &JobRecord, retention: &Retention) -> Self {
+        let payload = record.definition.spec.payload.clone();
+        let place = pieces::place(payload.as_str(), retention.payload_until(record));
+        Self { payload, place }
+    }
+
+    /// What to write apart from the record.
+    pub(super) fn apart(&self, id: &JobId) -> Option<NewPayload<'_>> {
+        let place = self.place.clone()?;
+        Some(NewPayload { partition: job_pk(id), json: self.payload.as_str(), place })
+    }
+
+    /// The attributes of the record.
+    fn attributes(&self) -> Item {
+        match &self.place {
+            Some(place) => pieces::attributes(place),
+            None => Item::from([("payload".to_owned(), text(self.payload.as_str()))]),
+        }
     }
 }
 
-/// A record, and the key of its payload.
-pub(super) struct Loaded {
-    pub(super) record: JobRecord,
-    /// The sort key of the payload's own item, if it has one.
-    pub(super) payload_key: Option<String>,
+/// The pieces of a job's payload.
+pub(super) fn pieces_of(id: &JobId, place: &PayloadPlace) -> Pieces {
+    Pieces { partition: job_pk(id), place: place.clone() }
 }
 
 /// The partition key of all items of a job.
@@ -218,8 +245,15 @@ pub(super) fn parked(shard: u16) -> String {
     format!("parked#{shard}")
 }
 
-/// The attributes of a record, without its key.
-pub(super) fn encode(record: &JobRecord, retention: &Retention) -> Result<Item, serde_dynamo::Error> {
+/// The attributes of a new record, without its key.
+pub(super) fn encode_new(record: &JobRecord, payload: &RecordPayload) -> Result<Item, serde_dynamo::Error> {
+    let mut item = encode(record)?;
+    item.extend(payload.attributes());
+    Ok(item)
+}
+
+/// The attributes of a record except its payload, without its key.
+pub(super) fn encode(record: &JobRecord) -> Result<Item, serde_dynamo::Error> {
     let mut item = to_item(Stored::from(record))?;
     if record.status.needs_attention() {
         let hash = hash(record.id().as_str().as_bytes());
@@ -233,24 +267,29 @@ pub(super) fn encode(record: &JobRecord, retention: &Retention) -> Result<Item, 
         item.insert("attention".to_owned(), text(partition));
         item.insert("attentionAt".to_owned(), text(format!("{}#{}", instant::write(at), record.id())));
     }
-    if let Some(end) = record.completed_at.filter(|_| record.status.is_finished()) {
-        item.insert("expiresAt".to_owned(), expiry(end, retention.of(record.status)));
-    }
     Ok(item)
 }
 
-/// The record in an item. Its payload is `null` if it is in an item of its own.
-pub(super) fn decode(item: Item) -> Result<Loaded, String> {
+/// The record in an item, without its payload.
+pub(super) fn decode_head(mut item: Item) -> Result<JobRecord, String> {
+    item.remove("payload");
+    decode(item)
+}
+
+/// The record in an item. Its payload is `null` if it is apart.
+pub(super) fn decode(item: Item) -> Result<JobRecord, String> {
     let (pk, id) = identity(&item)?;
+    let place = pieces::place_in(&item);
     let stored: Stored = from_item(item).map_err(|error| format!("item {pk:?}: {error}"))?;
     let payload = match &stored.payload {
-        Some(json) => serde_json::from_str(json).map_err(|error| format!("item {pk:?}: payload: {error}"))?,
-        None => Value::Null,
+        Some(json) => json.parse().map_err(|error: Invalid| format!("item {pk:?}: {error}"))?,
+        None => Payload::null(),
     };
     let result = stored.result.as_deref().map(serde_json::from_str).transpose();
     let result = result.map_err(|error| format!("item {pk:?}: result: {error}"))?;
-    let payload_key = stored.payload_key.clone();
-    Ok(Loaded { record: stored.into_record(id, payload, result), payload_key })
+    let mut record = stored.into_record(id, payload, result);
+    record.stored.place = place;
+    Ok(record)
 }
 
 /// The key and the job of a record's item.
@@ -267,6 +306,7 @@ fn identity(item: &Item) -> Result<(String, JobId), String> {
 /// The finished record in an item, as a cleanup needs it.
 pub(super) fn decode_finished(item: Item) -> Result<FinishedJob, String> {
     let (pk, id) = identity(&item)?;
+    let payload_place = pieces::place_in(&item);
     let finished: Finished = from_item(item).map_err(|error| format!("item {pk:?}: {error}"))?;
     Ok(FinishedJob {
         id,
@@ -275,7 +315,8 @@ pub(super) fn decode_finished(item: Item) -> Result<FinishedJob, String> {
         revision: Revision(finished.revision),
         dead_lettered: finished.dead_lettered,
         trimmed: finished.trimmed,
-        payload_place: finished.payload_key,
+        expires_at: finished.expires_at.and_then(instant_of),
+        payload_place,
     })
 }
 
@@ -283,7 +324,6 @@ impl From<&JobRecord> for Stored {
     fn from(record: &JobRecord) -> Self {
         let definition = &record.definition;
         let claim = record.claim.as_ref();
-        let apart = ApartPayload::of(&definition.spec.payload);
         Self {
             name: definition.spec.name.clone(),
             job_type: definition.job_type,
@@ -298,8 +338,9 @@ impl From<&JobRecord> for Stored {
             unique_for: definition.unique_for.map(millis),
             breakers: definition.breakers.clone(),
             traceparent: definition.traceparent.clone(),
-            payload: apart.is_none().then(|| definition.spec.payload.to_string()),
-            payload_key: apart.map(|apart| apart.sk),
+            edition: definition.edition,
+            enqueue_call: definition.enqueue_call.clone(),
+            payload: None,
             queue: record.queue,
             status: record.status,
             revision: record.revision.0,
@@ -318,16 +359,19 @@ impl From<&JobRecord> for Stored {
             note: record.note.clone(),
             blocked: record.blocked.clone(),
             isolated: record.isolated,
+            passed_over: record.passed_over,
             dead_lettered: record.dead_lettered,
             cancel_requested: record.cancel_requested,
             parked: record.parked,
             trimmed: record.trimmed,
+            withdrawn: record.withdrawn,
+            expires_at: record.expires_at.map(|end| end.timestamp()),
         }
     }
 }
 
 impl Stored {
-    fn into_record(self, id: JobId, payload: Value, result: Option<Value>) -> JobRecord {
+    fn into_record(self, id: JobId, payload: Payload, result: Option<Value>) -> JobRecord {
         let claim = match (self.claim_id, self.lease_until, self.company) {
             (Some(id), Some(Instant(lease_until)), Some(company)) => {
                 Some(Claim { id: ClaimId::from(id), lease_until, alone: company == Company::Alone })
@@ -353,6 +397,8 @@ impl Stored {
                 unique_for: self.unique_for.map(Duration::from_millis),
                 breakers: self.breakers,
                 traceparent: self.traceparent,
+                edition: self.edition,
+                enqueue_call: self.enqueue_call,
             },
             queue: self.queue,
             status: self.status,
@@ -370,12 +416,20 @@ impl Stored {
             note: self.note,
             blocked: self.blocked,
             isolated: self.isolated,
+            passed_over: self.passed_over,
             dead_lettered: self.dead_lettered,
             cancel_requested: self.cancel_requested,
             parked: self.parked,
             trimmed: self.trimmed,
+            stored: StoredPayload::default(),
+            withdrawn: self.withdrawn,
+            expires_at: self.expires_at.and_then(instant_of),
         }
     }
+}
+
+fn instant_of(seconds: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(seconds, 0)
 }
 
 fn millis(duration: Duration) -> u64 {

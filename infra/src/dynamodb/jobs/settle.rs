@@ -3,10 +3,14 @@
 //! History and counters go out before the store knows which settlements succeed. Nearly always all do. Afterwards the
 //! store takes back the entries of the others, so that a job whose lease was lost is not counted.
 
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::ports::{Fence, ServiceError, SettleBatch, SettleOutcome, Settlement};
 
-use super::record::{RECORD, STATE, job_pk};
+use super::prolong::kept_until;
+use super::record::{RECORD, RecordPayload, STATE, job_pk};
 use super::store::DynamoJobStore;
 use super::{counters, history};
 use crate::dynamodb::requests::{Condition, Failed, Outcome, Update, Write};
@@ -21,10 +25,14 @@ struct Answer {
 
 impl DynamoJobStore {
     pub(super) async fn settle_batch(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
-        let mut answers = self.put_unclaimed_payloads(batch).await;
+        let (mut answers, mut payloads) = self.put_unclaimed_payloads(batch).await;
+        let records: Vec<&JobRecord> = batch.settlements.iter().map(|one| &one.record).collect();
+        let mut prolonged = self.prolong(&records).await;
         let mut writes = Vec::with_capacity(batch.settlements.len() + 2);
-        for (settlement, answer) in batch.settlements.iter().zip(&mut answers) {
-            match self.settle_write(settlement) {
+        for (at, (settlement, answer)) in batch.settlements.iter().zip(&mut answers).enumerate() {
+            let until = prolonged.remove(&at).transpose();
+            let written = until.and_then(|until| self.settle_write(settlement, payloads.remove(&at), until));
+            match written {
                 Ok(write) if answer.is_none() => writes.push(write),
                 Ok(_) => {}
                 Err(error) => *answer = Some(Answer { outcome: Err(error), stands: false }),
@@ -58,32 +66,45 @@ impl DynamoJobStore {
         answers.into_iter().map(|answer| answer.map_or_else(lost, |answer| answer.outcome)).collect()
     }
 
-    /// Writes the large payloads of jobs that ran without a claim: they have no record yet.
-    async fn put_unclaimed_payloads(&self, batch: &SettleBatch) -> Vec<Option<Answer>> {
+    /// Writes the large payloads of jobs that ran without a claim: they have no record yet. Returns all payloads of such
+    /// jobs, by position.
+    async fn put_unclaimed_payloads(
+        &self,
+        batch: &SettleBatch,
+    ) -> (Vec<Option<Answer>>, HashMap<usize, RecordPayload>) {
         let mut answers: Vec<Option<Answer>> = Vec::new();
         answers.resize_with(batch.settlements.len(), || None);
         let unclaimed = batch.settlements.iter().enumerate();
         let unclaimed = unclaimed.filter(|(_, settlement)| settlement.fence == Fence::Absent);
         let (positions, records): (Vec<usize>, Vec<&JobRecord>) =
             unclaimed.map(|(at, settlement)| (at, &settlement.record)).unzip();
-        for (at, error) in self.put_payloads(&records).await {
+        let (payloads, failed) = self.put_payloads(&records).await;
+        for (at, error) in failed {
             answers[positions[at]] = Some(Answer { outcome: Err(error), stands: false });
         }
-        answers
+        (answers, positions.into_iter().zip(payloads).collect())
     }
 
-    fn settle_write(&self, settlement: &Settlement) -> Result<Write, ServiceError> {
+    fn settle_write(
+        &self,
+        settlement: &Settlement,
+        payload: Option<RecordPayload>,
+        until: Option<DateTime<Utc>>,
+    ) -> Result<Write, ServiceError> {
         let record = &settlement.record;
-        let item = self.encode(record)?;
         let Fence::Claim(claim) = &settlement.fence else {
+            let payload = payload.unwrap_or_else(|| RecordPayload::of(record, &self.retention));
+            let item = Self::encode_new(record, &payload)?;
             return Ok(Write::insert(self.jobs(), job_pk(record.id()), RECORD, item));
         };
+        let item = Self::encode(record)?;
         let written = STATE.into_iter().filter(|name| !matches!(*name, "cancelRequested" | "revision"));
         let update = Update::default()
             .to(&item, written)
             .plus("revision", 1)
             .when(Condition::Equals("claimId", text(claim.as_str())))
             .when(Condition::Equals("status", text("running")));
+        let update = kept_until(update, until);
         Ok(Write::update(self.jobs(), job_pk(record.id()), RECORD, update))
     }
 

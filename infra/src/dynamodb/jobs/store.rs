@@ -1,21 +1,27 @@
 //! Job records.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
 use lambda_jobs_core::job::{Claim, ClaimId};
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, InsertOutcome, JobStore, ReplaceOutcome, ServiceError, SettleBatch,
+    ClaimOutcome, ClaimRequest, Counters, InsertOutcome, JobStore, ReplaceOutcome, ServiceError, SettleBatch,
     SettleOutcome,
 };
-use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, Retention};
-use serde_json::Value;
+use lambda_jobs_core::{Invalid, JobDefinition, JobId, JobRecord, JobStatus, Retention};
 
-use super::record::{ApartPayload, DEFINITION, RECORD, STATE, decode, encode, job_pk, record_key};
+use super::counters;
+use super::prolong::kept_until;
+use super::record::{
+    DEFINITION, PAYLOAD, RECORD, RecordPayload, STATE, decode, decode_head, encode, encode_new, job_pk,
+    pieces_of, record_key,
+};
+use crate::dynamodb::pieces::{NewPayload, Pieces};
 use crate::dynamodb::requests::{Condition, Dynamo, Failed, Outcome, Update, Write};
-use crate::dynamodb::{Item, expiry, instant, key, text, text_of};
+use crate::dynamodb::{Item, instant, text};
 
 /// A [`JobStore`] and [`JobIndex`](lambda_jobs_core::ports::JobIndex) in DynamoDB.
 #[derive(Clone, Debug)]
@@ -23,10 +29,6 @@ pub struct DynamoJobStore {
     pub(super) dynamo: Dynamo,
     pub(super) retention: Retention,
 }
-
-/// How long a payload is kept after its job's due instant and the retention. It is written once, before anybody knows
-/// when its job ends.
-const PAYLOAD_GRACE: Duration = Duration::from_hours(24 * 90);
 
 impl DynamoJobStore {
     /// A store that keeps finished jobs for this retention (`JobConfig::retention`).
@@ -39,9 +41,13 @@ impl DynamoJobStore {
         &self.dynamo.tables().jobs
     }
 
-    pub(super) fn encode(&self, record: &JobRecord) -> Result<Item, ServiceError> {
-        let written = encode(record, &self.retention);
-        written.map_err(|error| ServiceError::new(format!("write job {}", record.id()), error.to_string()))
+    /// The attributes of a record that exists: all except its payload.
+    pub(super) fn encode(record: &JobRecord) -> Result<Item, ServiceError> {
+        encode(record).map_err(|error| unwritable(record, &error))
+    }
+
+    pub(super) fn encode_new(record: &JobRecord, payload: &RecordPayload) -> Result<Item, ServiceError> {
+        encode_new(record, payload).map_err(|error| unwritable(record, &error))
     }
 
     pub(super) fn unreadable(&self, reason: String) -> ServiceError {
@@ -49,31 +55,22 @@ impl DynamoJobStore {
     }
 
     pub(super) fn record_in(&self, item: Item) -> Result<JobRecord, ServiceError> {
-        decode(item).map(|loaded| loaded.record).map_err(|reason| self.unreadable(reason))
+        decode(item).map_err(|reason| self.unreadable(reason))
     }
 
-    /// Writes the payloads with an item of their own, and returns the errors by position.
-    ///
-    /// Payloads go before records, because a record must never point to a missing payload.
-    pub(super) async fn put_payloads(&self, records: &[&JobRecord]) -> HashMap<usize, ServiceError> {
-        let (positions, writes): (Vec<usize>, Vec<Write>) = records
-            .iter()
-            .enumerate()
-            .filter_map(|(at, record)| Some((at, self.payload_write(record)?)))
-            .unzip();
-        let answers = self.dynamo.write_all("write payloads to", &writes).await;
-        let failed = positions.into_iter().zip(answers);
-        failed.filter_map(|(at, answer)| answer.err().map(|failed| (at, failed.error))).collect()
-    }
-
-    fn payload_write(&self, record: &JobRecord) -> Option<Write> {
-        let ApartPayload { sk, json } = ApartPayload::of(&record.definition.spec.payload)?;
-        let from = record.due_at.max(record.created_at);
-        let item = Item::from([
-            ("payload".to_owned(), text(json)),
-            ("expiresAt".to_owned(), expiry(from, self.retention.longest() + PAYLOAD_GRACE)),
-        ]);
-        Some(Write::insert(self.jobs(), job_pk(record.id()), sk, item))
+    /// Writes the payloads that are too large for their records. Returns all payloads, and the errors by position.
+    pub(super) async fn put_payloads(
+        &self,
+        records: &[&JobRecord],
+    ) -> (Vec<RecordPayload>, HashMap<usize, ServiceError>) {
+        let payloads: Vec<RecordPayload> =
+            records.iter().map(|record| RecordPayload::of(record, &self.retention)).collect();
+        let apart = records.iter().zip(&payloads).enumerate();
+        let apart = apart.filter_map(|(at, (record, payload))| Some((at, payload.apart(record.id())?)));
+        let (positions, apart): (Vec<usize>, Vec<NewPayload<'_>>) = apart.unzip();
+        let failed = self.dynamo.put_pieces(self.jobs(), &apart).await;
+        let failed = failed.into_iter().map(|(at, error)| (positions[at], error)).collect();
+        (payloads, failed)
     }
 
     /// The record that a refused write found: from the answer's item, or else from a read.
@@ -101,10 +98,10 @@ impl DynamoJobStore {
 impl JobStore for DynamoJobStore {
     async fn insert(&self, records: &[JobRecord]) -> Vec<Result<InsertOutcome, ServiceError>> {
         let all: Vec<&JobRecord> = records.iter().collect();
-        let mut failed = self.put_payloads(&all).await;
+        let (payloads, mut failed) = self.put_payloads(&all).await;
         let mut writes = Vec::with_capacity(records.len());
-        for (at, record) in records.iter().enumerate() {
-            match self.encode(record) {
+        for (at, (record, payload)) in records.iter().zip(payloads).enumerate() {
+            match Self::encode_new(record, &payload) {
                 Ok(_) if failed.contains_key(&at) => {}
                 Ok(item) => writes.push(Write::insert(self.jobs(), job_pk(record.id()), RECORD, item)),
                 Err(error) => drop(failed.insert(at, error)),
@@ -149,46 +146,39 @@ impl JobStore for DynamoJobStore {
         self.settle_batch(batch).await
     }
 
+    async fn count(&self, added: &BTreeMap<String, Counters>) -> Result<(), ServiceError> {
+        counters::add_all(&self.dynamo, added).await
+    }
+
     async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
-        let mut writes = Vec::with_capacity(records.len());
-        let mut unwritten: HashMap<usize, ServiceError> = HashMap::new();
-        for (at, record) in records.iter().enumerate() {
-            match self.replace_write(record) {
-                Ok(write) => writes.push(write),
-                Err(error) => drop(unwritten.insert(at, error)),
-            }
-        }
-        let mut outcomes = self.dynamo.write_all("replace jobs in", &writes).await.into_iter();
-        let mut answers = Vec::with_capacity(records.len());
-        for (at, record) in records.iter().enumerate() {
-            let answer = match unwritten.remove(&at) {
-                Some(error) => Err(error),
-                None => match outcomes.next() {
-                    Some(outcome) => self.replace_answer(record, outcome).await,
-                    None => Err(self.unreadable("there was no answer".to_owned())),
-                },
-            };
-            answers.push(answer);
-        }
-        answers
+        let mut prolonged = self.prolong(&records.iter().collect::<Vec<_>>()).await;
+        let writes = records.iter().enumerate().map(|(at, record)| {
+            let until = prolonged.remove(&at).transpose()?;
+            self.replace_write(record, until)
+        });
+        self.replace_with(records, writes.collect()).await
+    }
+
+    async fn redefine(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
+        let all: Vec<&JobRecord> = records.iter().collect();
+        let (payloads, mut failed) = self.put_payloads(&all).await;
+        let writes = records.iter().zip(&payloads).enumerate().map(|(at, (record, payload))| {
+            failed.remove(&at).map_or_else(|| self.redefine_write(record, payload), Err)
+        });
+        self.replace_with(records, writes.collect()).await
+    }
+
+    async fn heads(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
+        let records = self.read_records(ids, decode_head).await?;
+        Ok(in_order(ids, records))
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
-        let distinct: HashSet<&JobId> = ids.iter().collect();
-        let keys = distinct.into_iter().map(record_key).collect();
-        let mut records = HashMap::new();
-        let mut apart = Vec::new();
-        for item in self.read_items(keys).await? {
-            let loaded = decode(item).map_err(|reason| self.unreadable(reason))?;
-            if let Some(sk) = loaded.payload_key {
-                apart.push(key(job_pk(loaded.record.id()), sk));
-            }
-            records.insert(loaded.record.id().clone(), loaded.record);
-        }
-        for id in self.add_payloads(&mut records, apart).await? {
+        let mut records = self.read_records(ids, decode).await?;
+        for id in self.add_payloads(&mut records).await? {
             self.look_again(&mut records, id).await?;
         }
-        Ok(ids.iter().map(|id| records.get(id).cloned()).collect())
+        Ok(in_order(ids, records))
     }
 
     async fn cancellations(&self, ids: &[JobId]) -> Result<HashSet<JobId>, ServiceError> {
@@ -202,7 +192,7 @@ impl DynamoJobStore {
     fn claim_write(&self, request: &ClaimRequest) -> Result<Write, ServiceError> {
         let before = full_record(request);
         let after = before.clone().claimed(request.claim.clone(), request.now);
-        let (old, new) = (self.encode(&before)?, self.encode(&after)?);
+        let (old, new) = (Self::encode(&before)?, Self::encode(&after)?);
         let changed =
             STATE.into_iter().filter(|name| *name != "revision" && old.get(*name) != new.get(*name));
         let waiting = JobStatus::ALL.into_iter().filter(|status| status.is_waiting());
@@ -213,7 +203,14 @@ impl DynamoJobStore {
             .when(Condition::OneOf("status", waiting))
             .when(Condition::AtMost("dueAt", text(instant::write(request.now))))
             .when(Condition::Equals("isolated", AttributeValue::Bool(false)))
-            .when(Condition::Equals("name", text(&request.name)));
+            .when(Condition::Equals("name", text(&request.name)))
+            .when(match &request.unique_key {
+                Some(key) => Condition::Equals("uniqueKey", text(key)),
+                None => Condition::Missing("uniqueKey"),
+            });
+        if let Some(edition) = request.edition {
+            update = update.when(Condition::Equals("edition", AttributeValue::N(edition.to_string())));
+        }
         update.returning = true;
         Ok(Write::update(self.jobs(), job_pk(&request.id), RECORD, update))
     }
@@ -233,63 +230,93 @@ impl DynamoJobStore {
         Ok(if written { ClaimOutcome::Claimed(record) } else { ClaimOutcome::Refused(record) })
     }
 
-    /// Adds the payloads with these keys to their records, and returns the jobs whose payload is missing.
+    /// The records of distinct ids.
+    async fn read_records(
+        &self,
+        ids: &[JobId],
+        read: fn(Item) -> Result<JobRecord, String>,
+    ) -> Result<HashMap<JobId, JobRecord>, ServiceError> {
+        let distinct: HashSet<&JobId> = ids.iter().collect();
+        let keys = distinct.into_iter().map(record_key).collect();
+        let read = |item| read(item).map(|record| (record.id().clone(), record));
+        let records = self.read_items(keys).await?.into_iter().map(read).collect::<Result<_, _>>();
+        records.map_err(|reason| self.unreadable(reason))
+    }
+
+    /// Adds the payloads that are apart to their records, and returns the jobs whose payload is missing.
     async fn add_payloads(
         &self,
         records: &mut HashMap<JobId, JobRecord>,
-        keys: Vec<Item>,
     ) -> Result<Vec<JobId>, ServiceError> {
-        if keys.is_empty() {
+        let apart: Vec<Pieces> = records
+            .values()
+            .filter_map(|record| Some(pieces_of(record.id(), record.stored.place.as_ref()?)))
+            .collect();
+        if apart.is_empty() {
             return Ok(Vec::new());
         }
-        let mut missing: HashSet<String> = keys.iter().map(|key| text_of(key, "pk").to_owned()).collect();
-        for item in self.read_items(keys).await? {
-            let pk = text_of(&item, "pk");
-            let payload: Value = serde_json::from_str(text_of(&item, "payload"))
-                .map_err(|error| self.unreadable(format!("item {pk:?}: payload: {error}")))?;
-            missing.remove(pk);
-            let id = pk.strip_prefix("job#").and_then(|id| id.parse::<JobId>().ok());
-            if let Some(record) = id.and_then(|id| records.get_mut(&id)) {
-                record.definition.spec.payload = payload;
-            }
-        }
-        Ok(missing.iter().filter_map(|pk| pk.strip_prefix("job#")?.parse().ok()).collect())
-    }
-
-    /// The records in items, with their payloads. Leaves out a record that can't be read or whose payload is missing,
-    /// so that it does not block the others.
-    pub(super) async fn whole_records(&self, items: Vec<Item>) -> Result<Vec<JobRecord>, ServiceError> {
-        let mut order = Vec::with_capacity(items.len());
-        let mut records = HashMap::with_capacity(items.len());
-        let mut apart = Vec::new();
-        for item in items {
-            let loaded = match decode(item) {
-                Ok(loaded) => loaded,
-                Err(reason) => {
-                    tracing::error!(reason, "a job can't be read");
-                    continue;
+        let mut read = self.dynamo.read_pieces("read from", self.jobs(), &apart).await?;
+        let mut missing = Vec::new();
+        for record in records.values_mut().filter(|record| record.stored.place.is_some()) {
+            let pk = job_pk(record.id());
+            match read.remove(&pk) {
+                Some(json) => {
+                    record.definition.spec.payload = json
+                        .parse()
+                        .map_err(|error: Invalid| self.unreadable(format!("item {pk:?}: {error}")))?;
                 }
-            };
-            let id = loaded.record.id().clone();
-            if let Some(sk) = loaded.payload_key {
-                apart.push(key(job_pk(&id), sk));
+                None => missing.push(record.id().clone()),
             }
-            order.push(id.clone());
-            records.insert(id, loaded.record);
         }
-        for id in self.add_payloads(&mut records, apart).await? {
-            tracing::error!(job_id = %id, "a job's payload is gone");
-            records.remove(&id);
-        }
-        Ok(order.into_iter().filter_map(|id| records.remove(&id)).collect())
+        Ok(missing)
     }
 
-    fn replace_write(&self, record: &JobRecord) -> Result<Write, ServiceError> {
-        let item = self.encode(record)?;
+    /// Makes the writes that are possible, and returns the outcomes of all in order.
+    async fn replace_with(
+        &self,
+        records: &[JobRecord],
+        made: Vec<Result<Write, ServiceError>>,
+    ) -> Vec<Result<ReplaceOutcome, ServiceError>> {
+        let mut writes = Vec::with_capacity(made.len());
+        let mut unwritten: HashMap<usize, ServiceError> = HashMap::new();
+        for (at, write) in made.into_iter().enumerate() {
+            match write {
+                Ok(write) => writes.push(write),
+                Err(error) => drop(unwritten.insert(at, error)),
+            }
+        }
+        let mut outcomes = self.dynamo.write_all("replace jobs in", &writes).await.into_iter();
+        let mut answers = Vec::with_capacity(records.len());
+        for (at, record) in records.iter().enumerate() {
+            let answer = match unwritten.remove(&at) {
+                Some(error) => Err(error),
+                None => match outcomes.next() {
+                    Some(outcome) => self.replace_answer(record, outcome).await,
+                    None => Err(self.unreadable("there was no answer".to_owned())),
+                },
+            };
+            answers.push(answer);
+        }
+        answers
+    }
+
+    fn redefine_write(&self, record: &JobRecord, payload: &RecordPayload) -> Result<Write, ServiceError> {
+        let item = Self::encode_new(record, payload)?;
+        let update =
+            Self::after_the_last(record).to(&item, DEFINITION.into_iter().chain(STATE).chain(PAYLOAD));
+        Ok(Write::update(self.jobs(), job_pk(record.id()), RECORD, update))
+    }
+
+    /// An update of the revision before a record's.
+    fn after_the_last(record: &JobRecord) -> Update {
         let before = AttributeValue::N(record.revision.0.saturating_sub(1).to_string());
-        let update = Update::default()
-            .to(&item, DEFINITION.into_iter().chain(STATE))
-            .when(Condition::Equals("revision", before));
+        Update::default().when(Condition::Equals("revision", before))
+    }
+
+    fn replace_write(&self, record: &JobRecord, until: Option<DateTime<Utc>>) -> Result<Write, ServiceError> {
+        let item = Self::encode(record)?;
+        let update = Self::after_the_last(record).to(&item, DEFINITION.into_iter().chain(STATE));
+        let update = kept_until(update, until);
         Ok(Write::update(self.jobs(), job_pk(record.id()), RECORD, update))
     }
 
@@ -310,13 +337,32 @@ impl DynamoJobStore {
     ) -> Result<(), ServiceError> {
         records.remove(&id);
         let Some(item) = self.read_items(vec![record_key(&id)]).await?.pop() else { return Ok(()) };
-        let loaded = decode(item).map_err(|reason| self.unreadable(reason))?;
-        if loaded.payload_key.is_some() {
-            return Err(self.unreadable(format!("item {:?}: its payload is gone", job_pk(&id))));
+        let mut record = self.record_in(item)?;
+        record.stored.is_missing = record.stored.place.is_some();
+        if record.stored.is_missing {
+            tracing::error!(job_id = %id, "a job's payload is missing");
         }
-        records.insert(id, loaded.record);
+        records.insert(id, record);
         Ok(())
     }
+}
+
+/// The records of these ids, each as often as its id comes.
+fn in_order(ids: &[JobId], mut records: HashMap<JobId, JobRecord>) -> Vec<Option<JobRecord>> {
+    let mut left: HashMap<&JobId, usize> = HashMap::with_capacity(ids.len());
+    for id in ids {
+        *left.entry(id).or_default() += 1;
+    }
+    let take = |id: &JobId| {
+        let left = left.get_mut(id)?;
+        *left -= 1;
+        if *left == 0 { records.remove(id) } else { records.get(id).cloned() }
+    };
+    ids.iter().map(take).collect()
+}
+
+fn unwritable(record: &JobRecord, error: &serde_dynamo::Error) -> ServiceError {
+    ServiceError::new(format!("write job {}", record.id()), error.to_string())
 }
 
 /// A record with every attribute that a claim removes, and none that it sets.
@@ -331,7 +377,7 @@ fn full_record(request: &ClaimRequest) -> JobRecord {
         started_at: Some(long_ago),
         completed_at: Some(long_ago),
         execution_time: Some(Duration::ZERO),
-        result: Some(Value::Null),
+        result: Some(serde_json::Value::Null),
         error: Some(String::new()),
         note: Some(String::new()),
         dead_lettered: true,

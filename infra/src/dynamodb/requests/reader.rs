@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use futures_util::future::try_join_all;
+use futures_util::FutureExt;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lambda_jobs_core::ports::ServiceError;
 
 use super::client::Dynamo;
@@ -11,6 +12,8 @@ use crate::dynamodb::Item;
 
 /// The most keys that one call takes.
 pub(in crate::dynamodb) const MAX_KEYS: usize = 100;
+/// How many calls of one request are under way at once.
+const CONCURRENT_CALLS: usize = 8;
 /// How often a read asks for keys that the service left out, in all.
 const READS: u32 = 5;
 /// The wait before the second read; doubled for each further one.
@@ -24,8 +27,12 @@ impl Dynamo {
         table: &str,
         keys: &[Item],
     ) -> Result<Vec<Item>, ServiceError> {
-        let parts =
-            try_join_all(keys.chunks(MAX_KEYS).map(|part| self.read_some(doing, table, part))).await?;
+        let mut calls = Vec::new();
+        for part in keys.chunks(MAX_KEYS) {
+            calls.push(self.read_some(doing, table, part).boxed());
+        }
+        let parts: Vec<Vec<Item>> =
+            stream::iter(calls).buffer_unordered(CONCURRENT_CALLS).try_collect().await?;
         Ok(parts.into_iter().flatten().collect())
     }
 

@@ -89,6 +89,7 @@ impl Statement {
                 self.push(format_args!(" AND \"{name}\" IN [{marks}]"));
                 self.parameters.extend(values.iter().cloned());
             }
+            Condition::Missing(name) => self.push(format_args!(" AND \"{name}\" IS MISSING")),
         }
     }
 }
@@ -148,6 +149,7 @@ impl Expressions {
                 let values: Vec<String> = values.iter().map(|value| self.value(value)).collect();
                 format!("{name} IN ({})", values.join(", "))
             }
+            Condition::Missing(name) => format!("attribute_not_exists({})", self.name(name)),
         }
     }
 }

@@ -51,6 +51,8 @@ pub(in crate::dynamodb) enum Condition {
     AtMost(&'static str, AttributeValue),
     Before(&'static str, AttributeValue),
     OneOf(&'static str, Vec<AttributeValue>),
+    /// The item has no such attribute.
+    Missing(&'static str),
 }
 
 /// The outcome of a write.
@@ -95,6 +97,21 @@ impl Write {
         update: Update,
     ) -> Self {
         Self { table: table.to_owned(), pk, sk: sk.into(), change: Change::Update(update), once: false }
+    }
+
+    /// About how large it is, in bytes: its texts, which alone may be large.
+    pub(in crate::dynamodb) fn bytes(&self) -> usize {
+        let text = |value: &AttributeValue| value.as_s().map_or(0, String::len);
+        match &self.change {
+            Change::Insert(item) => item.values().map(text).sum(),
+            Change::Update(update) => update
+                .sets
+                .iter()
+                .map(|(_, set)| match set {
+                    Set::Value(value) | Set::Plus(value) => text(value),
+                })
+                .sum(),
+        }
     }
 
     /// The item that it writes. A batch must not name one twice.

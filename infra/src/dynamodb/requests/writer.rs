@@ -19,6 +19,9 @@ use crate::address::{Failure, Fate};
 
 /// The most statements that a call takes.
 const MAX_STATEMENTS: usize = 25;
+/// About how many bytes a call has at most, unless one write alone has more. DynamoDB takes more; with this bound, the
+/// requests under way hold a few megabytes, whatever is written.
+const MAX_CALL_BYTES: usize = 1024 * 1024;
 /// How many calls of one request are under way at once.
 const CONCURRENT_CALLS: usize = 4;
 /// How many single writes of one request are under way at once.
@@ -41,8 +44,8 @@ impl Dynamo {
         answers.resize_with(writes.len(), || None);
         for wave in waves(writes) {
             let mut calls = Vec::new();
-            for chunk in wave.chunks(MAX_STATEMENTS) {
-                let chunk: Vec<(usize, &Write)> = chunk.iter().map(|at| (*at, &writes[*at])).collect();
+            for chunk in chunks(wave, writes) {
+                let chunk: Vec<(usize, &Write)> = chunk.into_iter().map(|at| (at, &writes[at])).collect();
                 calls.push(self.write_chunk(doing, chunk).boxed());
             }
             let mut calls = stream::iter(calls).buffer_unordered(CONCURRENT_CALLS);
@@ -188,6 +191,22 @@ fn waves(writes: &[Write]) -> Vec<Vec<usize>> {
     waves
 }
 
+/// The positions of the writes of each call, bounded by count and bytes.
+fn chunks(positions: Vec<usize>, writes: &[Write]) -> Vec<Vec<usize>> {
+    let (mut chunks, mut chunk, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for at in positions {
+        let more = writes[at].bytes();
+        if chunk.len() == MAX_STATEMENTS || (!chunk.is_empty() && bytes + more > MAX_CALL_BYTES) {
+            chunks.push(std::mem::take(&mut chunk));
+            bytes = 0;
+        }
+        chunk.push(at);
+        bytes += more;
+    }
+    chunks.extend((!chunk.is_empty()).then_some(chunk));
+    chunks
+}
+
 fn request(write: &Write) -> Option<BatchStatementRequest> {
     let Statement { text, parameters } = Statement::of(write);
     let mut request = BatchStatementRequest::builder().statement(text).set_parameters(Some(parameters));
@@ -205,4 +224,26 @@ fn spread(wait: Duration) -> Duration {
     let half = wait / 2;
     let share = u32::try_from(getrandom::u64().unwrap_or_default() % 1000).unwrap_or_default();
     half + half * share / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamodb::{Item, text};
+
+    fn sizes(bytes: &[usize]) -> Vec<usize> {
+        let write = |bytes: &usize| {
+            let item = Item::from([("payload".to_owned(), text("x".repeat(*bytes)))]);
+            Write::insert("t", "p".to_owned(), "s", item)
+        };
+        let writes: Vec<Write> = bytes.iter().map(write).collect();
+        chunks((0..writes.len()).collect(), &writes).into_iter().map(|chunk| chunk.len()).collect()
+    }
+
+    #[test]
+    fn a_call_is_bounded_by_statements_and_bytes_and_a_giant_goes_alone() {
+        assert_eq!(sizes(&[1; 60]), [25, 25, 10]);
+        assert_eq!(sizes(&[400 * 1024; 5]), [2, 2, 1]);
+        assert_eq!(sizes(&[1, MAX_CALL_BYTES + 1, 1]), [1, 1, 1]);
+    }
 }

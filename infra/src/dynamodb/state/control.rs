@@ -1,22 +1,20 @@
 //! The control item, which holds for all environments.
 //!
 //! `revision` (a number) orders writers. `all` and each entry of `queues` (maps with `since` and an optional `reason`)
-//! are the pauses. `disabledSince` is the instant since when jobs are disabled. A write leaves unknown fields alone.
+//! are the pauses. `disabledSince` is the instant since when jobs are disabled. `settings` (a map with `since`) are the
+//! deployment's settings. A write leaves unknown fields alone.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::config::Config;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::Queue;
-use lambda_jobs_core::control::{Control, Pause};
+use lambda_jobs_core::control::{Control, NotedSettings, Pause};
 use lambda_jobs_core::ports::{ControlStore, SaveOutcome, ServiceError};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
 use crate::dynamodb::{Dynamo, Item, instant, key, number, text, text_of};
 
@@ -38,6 +36,12 @@ impl DynamoControlStore {
 
     fn table(&self) -> &str {
         &self.dynamo.tables().state
+    }
+
+    fn encode(&self, noted: &NotedSettings) -> Result<AttributeValue, ServiceError> {
+        settings(noted).map_err(|error| {
+            ServiceError::new(format!("write the control to table {}", self.table()), error.to_string())
+        })
     }
 
     fn read(&self, item: &Item) -> Result<Control, ServiceError> {
@@ -89,6 +93,13 @@ impl ControlStore for DynamoControlStore {
             }
             None => removes.push("disabledSince"),
         }
+        // Nothing removes settings. Those that can't be read may be another version's, and stay.
+        if let Some(noted) = &control.settings {
+            sets.push("#settings = :settings");
+            call = call
+                .expression_attribute_names("#settings", "settings")
+                .expression_attribute_values(":settings", self.encode(noted)?);
+        }
         let mut update = format!("SET {}", sets.join(", "));
         if !removes.is_empty() {
             update = format!("{update} REMOVE {}", removes.join(", "));
@@ -131,6 +142,28 @@ fn queues(control: &Control) -> AttributeValue {
     AttributeValue::M(entries.collect())
 }
 
+/// Settings as a map; their instant is written like all others.
+fn settings(noted: &NotedSettings) -> Result<AttributeValue, serde_dynamo::Error> {
+    let mut map: Item = to_item(&noted.settings)?;
+    map.insert("since".to_owned(), text(instant::write(noted.since)));
+    Ok(AttributeValue::M(map))
+}
+
+/// The settings in the item. Workers must be able to read a pause whatever the settings are. So unreadable ones count as
+/// none, and the dispatcher writes its own over them.
+fn read_settings(value: &AttributeValue) -> Option<NotedSettings> {
+    let map = value.as_m().ok()?;
+    let since = instant::read(text_of(map, "since"));
+    match (since, from_item(map.clone())) {
+        (Some(since), Ok(settings)) => Some(NotedSettings { since, settings }),
+        (_, settings) => {
+            let reason = settings.err().map_or_else(|| "since".to_owned(), |error| error.to_string());
+            tracing::warn!(reason, "the deployment's settings can't be read");
+            None
+        }
+    }
+}
+
 fn read(item: &Item) -> Result<Control, String> {
     let revision = item.get("revision").and_then(|value| value.as_n().ok());
     let revision = match revision {
@@ -150,7 +183,8 @@ fn read(item: &Item) -> Result<Control, String> {
         text => Some(read_instant("disabledSince", text)?),
     };
     let all = item.get("all").map(|value| read_pause("all", value)).transpose()?;
-    Ok(Control { revision, all, queues, disabled_since })
+    let settings = item.get("settings").and_then(read_settings);
+    Ok(Control { revision, all, queues, disabled_since, settings })
 }
 
 fn read_pause(field: &str, value: &AttributeValue) -> Result<Pause, String> {
@@ -164,20 +198,4 @@ fn read_pause(field: &str, value: &AttributeValue) -> Result<Pause, String> {
 fn read_instant(field: &str, text: &str) -> Result<DateTime<Utc>, String> {
     instant::read(text)
         .ok_or_else(|| format!("{field}: expected an instant such as 2026-11-23T08:00:00, got {text:?}"))
-}
-
-impl Dynamo {
-    /// Reads the control item to open a connection: credentials, TLS handshake and connection are then ready for the
-    /// first batch. Tries once, and gives up after `limit`.
-    pub async fn warm_up(&self, limit: Duration) -> Result<(), ServiceError> {
-        let table = &self.tables().state;
-        let once = Config::builder()
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_timeout(limit).build());
-        let call = self.client().get_item().table_name(table).set_key(Some(key(KEY, KEY)));
-        match call.customize().config_override(once).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.error("read", table, error)),
-        }
-    }
 }

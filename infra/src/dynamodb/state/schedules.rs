@@ -3,15 +3,16 @@
 //! | attribute | |
 //! | --- | --- |
 //! | `schedule` | the schedule, in the JSON that a user writes |
-//! | `revision`, `last`, `nextAt` | its state |
-//! | `due`, `dueAt` | its keys in the sparse index `due` of the state table: `schedule#<shard>`, `<nextAt>#<id>` |
+//! | `revision`, `edition`, `last`, `ahead`, `nextAt`, `withdrawing`, `madeUntil` | its state |
+//! | `due`, `dueAt` | its keys in the sparse index `due` of the state table: `schedule#<shard>`, `<instant>#<id>` |
 //!
 //! The sparse index finds schedules by their next occurrence, so a tick reads only those that fire. Putting a schedule
 //! writes it whole; a firing writes its state alone.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use lambda_jobs_core::job::ScheduleId;
 use lambda_jobs_core::paging::Page;
@@ -31,7 +32,8 @@ pub struct DynamoSchedules {
 /// The number of partitions of schedules, in the table and in the index.
 const SHARDS: u16 = 4;
 /// The attributes of a state.
-const STATE: [&str; 5] = ["revision", "last", "nextAt", "due", "dueAt"];
+const STATE: [&str; 9] =
+    ["revision", "edition", "last", "ahead", "nextAt", "withdrawing", "madeUntil", "due", "dueAt"];
 
 fn shard(id: &ScheduleId) -> u16 {
     // The remainder is less than the divisor, so it fits.
@@ -47,21 +49,38 @@ fn schedule_key(id: &ScheduleId) -> Item {
 }
 
 fn state_item(id: &ScheduleId, state: &ScheduleState) -> Item {
-    let mut item = Item::from([("revision".to_owned(), revision(state.revision))]);
-    if let Some(last) = state.last {
-        item.insert("last".to_owned(), text(instant::write(last)));
+    let mut item = Item::from([
+        ("revision".to_owned(), number(state.revision)),
+        ("edition".to_owned(), number(state.edition)),
+    ]);
+    for (name, at) in [
+        ("last", state.last),
+        ("ahead", state.ahead),
+        ("nextAt", state.next_at),
+        ("madeUntil", state.made_until),
+    ] {
+        if let Some(at) = at {
+            item.insert(name.to_owned(), text(instant::write(at)));
+        }
     }
-    if let Some(next_at) = state.next_at {
-        let at = instant::write(next_at);
+    if !state.withdrawing.is_empty() {
+        let instants = state.withdrawing.iter().map(|at| text(instant::write(*at))).collect();
+        item.insert("withdrawing".to_owned(), AttributeValue::L(instants));
+    }
+    if let Some(due_at) = state.due_at() {
         item.insert("due".to_owned(), text(partition(shard(id))));
-        item.insert("dueAt".to_owned(), text(format!("{at}#{id}")));
-        item.insert("nextAt".to_owned(), text(at));
+        item.insert("dueAt".to_owned(), text(format!("{}#{id}", instant::write(due_at))));
     }
     item
 }
 
-fn revision(revision: u64) -> AttributeValue {
-    AttributeValue::N(revision.to_string())
+fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn withdrawing(item: &Item) -> Option<Vec<DateTime<Utc>>> {
+    let Some(listed) = item.get("withdrawing") else { return Some(Vec::new()) };
+    listed.as_l().ok()?.iter().map(|at| instant::read(at.as_s().ok()?)).collect()
 }
 
 fn read(item: &Item) -> Result<StoredSchedule, String> {
@@ -75,11 +94,15 @@ fn read(item: &Item) -> Result<StoredSchedule, String> {
         }
         Ok(read)
     };
-    let revision = item.get("revision").and_then(|value| value.as_n().ok()?.parse().ok());
+    let number_of = |name: &str| item.get(name).and_then(|value| value.as_n().ok()?.parse().ok());
     let state = ScheduleState {
-        revision: revision.ok_or("revision: expected a number")?,
+        revision: number_of("revision").ok_or("revision: expected a number")?,
+        edition: number_of("edition").unwrap_or_default(),
         last: instant_of("last")?,
+        ahead: instant_of("ahead")?,
         next_at: instant_of("nextAt")?,
+        withdrawing: withdrawing(item).ok_or("withdrawing: expected a list of instants")?,
+        made_until: instant_of("madeUntil")?,
     };
     Ok(StoredSchedule { schedule, state })
 }
@@ -193,13 +216,13 @@ impl ScheduleStore for DynamoSchedules {
         let id = &stored.schedule.id;
         let mut item = state_item(id, &stored.state);
         item.extend(schedule_key(id));
-        item.insert("schedule".to_owned(), text(serde_json::Value::from(&stored.schedule).to_string()));
+        item.insert("schedule".to_owned(), text(serde_json::to_string(&stored.schedule).unwrap_or_default()));
         let call = self.dynamo.client().put_item().table_name(self.table()).set_item(Some(item));
         let call = match replacing {
             None => call.condition_expression("attribute_not_exists(pk)"),
             Some(before) => call
                 .condition_expression("revision = :before")
-                .expression_attribute_values(":before", revision(before)),
+                .expression_attribute_values(":before", number(before)),
         };
         match call.send().await {
             Ok(_) => Ok(true),
@@ -226,13 +249,19 @@ impl ScheduleStore for DynamoSchedules {
         Ok(found)
     }
 
-    async fn delete(&self, id: &ScheduleId) -> Result<bool, ServiceError> {
+    async fn delete(&self, id: &ScheduleId, revision: u64) -> Result<bool, ServiceError> {
         let call = self.dynamo.client().delete_item().table_name(self.table());
-        let call = call.set_key(Some(schedule_key(id))).return_values(ReturnValue::AllOld);
-        let deleted = call.send().await;
-        let deleted =
-            deleted.map_err(|error| self.dynamo.error("delete a schedule from", self.table(), error))?;
-        Ok(deleted.attributes.is_some_and(|item| !item.is_empty()))
+        let call = call
+            .set_key(Some(schedule_key(id)))
+            .condition_expression("revision = :revision")
+            .expression_attribute_values(":revision", number(revision));
+        match call.send().await {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
+                Ok(false)
+            }
+            Err(error) => Err(self.dynamo.error("delete a schedule from", self.table(), error)),
+        }
     }
 
     async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, ServiceError> {
@@ -247,7 +276,7 @@ impl ScheduleStore for DynamoSchedules {
 
     async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, ServiceError>> {
         let write = |Advance { id, state }: &Advance| {
-            let before = revision(state.revision.saturating_sub(1));
+            let before = number(state.revision.saturating_sub(1));
             let update = Update::default()
                 .to(&state_item(id, state), STATE)
                 .when(Condition::Equals("revision", before));

@@ -6,9 +6,9 @@
 //! The cost of a delivery whose payload and answer have 300 bytes together: 2 write units to insert it, one of them for
 //! the sparse index of waiting deliveries; 2 for an attempt that ends it, one of them to leave the index; and 4 for an
 //! attempt that does not, which moves it in the index and is an item of its own. With the claim and the settling
-//! of its job, a delivery that succeeds at once costs 4 units, and its share of history and counters. Each further KiB
-//! of payload and answer adds one unit to every attempt, because both are part of the item: an answer of nearly 1 KiB
-//! makes that 5. The index entry is necessary: without it no sweep would find a delivery whose publisher ended before
+//! of its job, a delivery that succeeds at once costs 4 units, and its share of history and counters. A payload over 512
+//! bytes is written once, apart from the delivery, at one unit per KiB. Each further KiB of answer adds one unit to every
+//! attempt, because it is part of the item: an answer of nearly 1 KiB makes that 5. The index entry is necessary: without it no sweep would find a delivery whose publisher ended before
 //! it sent the job.
 //!
 //! A request reads 100 deliveries, inserts 25, or writes 25 attempts that end deliveries. At most four such writes run
@@ -20,21 +20,28 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
+use lambda_jobs_core::Payload;
 use lambda_jobs_core::families::webhook::ports::{
     Deliveries, DeliveryAttempt, DeliveryAttempts, DeliveryQuery, EndedAttempt, WaitingDeliveries,
-    WaitingDelivery, WaitingQuery, WebhookDelivery,
+    WaitingPage, WaitingQuery, WebhookDelivery,
 };
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::ServiceError;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_attribute_value, to_item};
 use serde_json::{Map, Value};
 
-use crate::dynamodb::requests::{Condition, Dynamo, Outcome, Update, Write};
-use crate::dynamodb::{Item, expiry, key, text, text_of};
+use crate::dynamodb::pieces::NewPayload;
+use crate::dynamodb::requests::{Condition, Dynamo, Outcome, Set, Update, Write};
+use crate::dynamodb::{Item, expiry, key, number, text_of};
 
 mod attempts;
+mod by_hand;
 mod list;
+mod payload;
 mod waiting;
+
+use by_hand::payload_in;
+use payload::DeliveryPayload;
 
 /// [`Deliveries`], [`DeliveryAttempts`] and [`WaitingDeliveries`] in DynamoDB.
 #[derive(Clone, Debug)]
@@ -88,8 +95,9 @@ impl DynamoWebhooks {
     }
 
     fn item_of(&self, delivery: &WebhookDelivery) -> Result<Item, ServiceError> {
-        let mut item: Item = to_item(delivery).map_err(|error| self.unreadable(&delivery.id, &error))?;
-        item.insert("payload".to_owned(), text(delivery.payload.to_string()));
+        let fields = WebhookDelivery { payload: Payload::null(), ..delivery.clone() };
+        let mut item: Item = to_item(fields).map_err(|error| self.unreadable(&delivery.id, &error))?;
+        item.remove("payload");
         item.extend(waiting::attributes(delivery));
         if let Some(end) = delivery.updated_at.filter(|_| delivery.status.is_finished()) {
             item.insert("expiresAt".to_owned(), expiry(end, KEEP));
@@ -97,8 +105,23 @@ impl DynamoWebhooks {
         Ok(item)
     }
 
-    fn insert(&self, delivery: &WebhookDelivery) -> Result<Write, ServiceError> {
-        Ok(Write::insert(self.table(), partition(&delivery.id), SK, self.item_of(delivery)?))
+    fn insert(&self, delivery: &WebhookDelivery, payload: &DeliveryPayload) -> Result<Write, ServiceError> {
+        let mut item = self.item_of(delivery)?;
+        item.extend(payload.attributes());
+        Ok(Write::insert(self.table(), partition(&delivery.id), SK, item))
+    }
+
+    /// Writes the payloads that are too large for their deliveries. Returns the errors by position.
+    async fn put_payloads(
+        &self,
+        deliveries: &[WebhookDelivery],
+        payloads: &[DeliveryPayload],
+    ) -> HashMap<usize, ServiceError> {
+        let apart = deliveries.iter().zip(payloads).enumerate();
+        let apart = apart.filter_map(|(at, (delivery, payload))| Some((at, payload.apart(&delivery.id)?)));
+        let (positions, apart): (Vec<usize>, Vec<NewPayload<'_>>) = apart.unzip();
+        let failed = self.dynamo.put_pieces(self.table(), &apart).await;
+        failed.into_iter().map(|(at, error)| (positions[at], error)).collect()
     }
 
     fn unanswered(&self, doing: &str) -> ServiceError {
@@ -109,8 +132,13 @@ impl DynamoWebhooks {
 #[async_trait]
 impl Deliveries for DynamoWebhooks {
     async fn put(&self, deliveries: &[WebhookDelivery]) -> Vec<Result<bool, ServiceError>> {
+        let payloads: Vec<DeliveryPayload> = deliveries.iter().map(DeliveryPayload::of).collect();
+        let mut failed = self.put_payloads(deliveries, &payloads).await;
+        let insert = |(at, (delivery, payload)): (usize, (&WebhookDelivery, &DeliveryPayload))| {
+            failed.remove(&at).map_or_else(|| self.insert(delivery, payload), Err)
+        };
         let inserts: Vec<Result<Write, ServiceError>> =
-            deliveries.iter().map(|delivery| self.insert(delivery)).collect();
+            deliveries.iter().zip(&payloads).enumerate().map(insert).collect();
         let writes: Vec<Write> = inserts.iter().flatten().cloned().collect();
         let mut answers = self.dynamo.write_all(WRITE, &writes).await.into_iter();
         let written = inserts.into_iter().map(|insert| {
@@ -143,7 +171,9 @@ impl Deliveries for DynamoWebhooks {
         }
         // The next attempt overwrites the fields of the last.
         self.keep_last(id, &item).await?;
-        self.replace(id, &item, before.reopened(now)).await
+        let after = before.reopened(now);
+        let until = self.prolong(id, &item, &after, now).await?;
+        self.replace(id, &item, after, until).await
     }
 
     async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, ServiceError> {
@@ -164,7 +194,7 @@ impl DeliveryAttempts for DynamoWebhooks {
 
 #[async_trait]
 impl WaitingDeliveries for DynamoWebhooks {
-    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, ServiceError> {
+    async fn waiting(&self, query: &WaitingQuery) -> Result<WaitingPage, ServiceError> {
         self.list_waiting(query).await
     }
 }
@@ -176,13 +206,17 @@ impl DynamoWebhooks {
         let wanted: BTreeSet<&String> = ids.iter().filter(|id| id.len() <= LONGEST_ID).collect();
         let keys: Vec<Item> = wanted.iter().map(|id| delivery_key(id)).collect();
         let items = self.dynamo.read_all("read a delivery from", self.table(), &keys).await?;
-        let by_partition: HashMap<String, Item> =
+        let mut by_partition: HashMap<String, Item> =
             items.into_iter().map(|item| (text_of(&item, "pk").to_owned(), item)).collect();
+        self.add_payloads(&mut by_partition).await?;
         let found = |id: &&String| Some(((*id).clone(), by_partition.get(&partition(id))?.clone()));
         Ok(wanted.iter().filter_map(found).collect())
     }
 
     fn read(&self, id: &str, item: Item) -> Result<WebhookDelivery, ServiceError> {
+        if item.contains_key("payloadKey") && !item.contains_key("payload") {
+            return Err(self.unreadable(id, &"payload: expected all of its pieces, got fewer"));
+        }
         read(item).map_err(|reason| self.unreadable(id, &reason))
     }
 
@@ -192,9 +226,13 @@ impl DynamoWebhooks {
         id: &str,
         before: &Item,
         after: WebhookDelivery,
+        until: Option<DateTime<Utc>>,
     ) -> Result<Option<WebhookDelivery>, ServiceError> {
         let mut update = Update::default()
             .to(&self.item_of(&after)?, CHANGED.into_iter().chain(["attemptCount", "replays"]));
+        if let Some(until) = until {
+            update.sets.push(("payloadUntil".to_owned(), Set::Value(number(until.timestamp()))));
+        }
         for name in ["status", "updatedAt"] {
             // A delivery that a person wrote may have no instant.
             if let Some(value @ AttributeValue::S(_)) = before.get(name) {
@@ -207,7 +245,8 @@ impl DynamoWebhooks {
             Some(Ok(Outcome::Written(_))) => Ok(Some(after)),
             Some(Ok(Outcome::Refused { item, .. })) => {
                 // An earlier try, whose answer was lost, wrote exactly this.
-                let is_written = item.is_some_and(|item| read(item).is_ok_and(|found| found == after));
+                let is_same = |found| WebhookDelivery { payload: after.payload.clone(), ..found } == after;
+                let is_written = item.is_some_and(|item| read(item).is_ok_and(is_same));
                 Ok(is_written.then_some(after))
             }
             Some(Err(failed)) => Err(failed.into()),
@@ -224,21 +263,22 @@ fn delivery_key(id: &str) -> Item {
     key(partition(id), SK)
 }
 
-fn read(item: Item) -> Result<WebhookDelivery, String> {
+fn read(mut item: Item) -> Result<WebhookDelivery, String> {
+    let payload = item.remove("payload").map_or_else(|| Ok(Payload::null()), payload_in)?;
     let mut fields = Map::new();
     for (name, value) in item {
         match value {
+            // Where the payload is.
+            _ if payload::PLACE.contains(&name.as_str()) => {}
             // An empty field counts as absent.
-            AttributeValue::Null(_) if name != "payload" => {}
-            AttributeValue::S(json) if name == "payload" => {
-                let payload = serde_json::from_str(&json).unwrap_or(Value::String(json));
-                fields.insert(name, payload);
-            }
+            AttributeValue::Null(_) => {}
             value => {
                 let value = from_attribute_value(value).map_err(|error| format!("{name}: {error}"))?;
                 fields.insert(name, value);
             }
         }
     }
-    serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
+    let delivery: WebhookDelivery =
+        serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+    Ok(WebhookDelivery { payload, ..delivery })
 }

@@ -3,8 +3,9 @@
 //! It holds no more of a delivery than a sweep needs, because DynamoDB charges each change by the size of the entry.
 
 use futures_util::future::try_join_all;
-use lambda_jobs_core::families::webhook::ports::{Awaited, WaitingDelivery, WaitingQuery, WebhookDelivery};
-use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::families::webhook::ports::{
+    Awaited, WaitingDelivery, WaitingPage, WaitingQuery, WebhookDelivery,
+};
 use lambda_jobs_core::ports::ServiceError;
 use serde::Deserialize;
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
@@ -44,10 +45,7 @@ fn partition(awaited: Awaited, shard: u64) -> String {
 }
 
 impl DynamoWebhooks {
-    pub(super) async fn list_waiting(
-        &self,
-        query: &WaitingQuery,
-    ) -> Result<Page<WaitingDelivery>, ServiceError> {
+    pub(super) async fn list_waiting(&self, query: &WaitingQuery) -> Result<WaitingPage, ServiceError> {
         let shards = (0..SHARDS).map(|shard| self.waiting_of(shard, query));
         let (mut items, mut more) = (Vec::new(), false);
         for (found, is_cut) in try_join_all(shards).await? {
@@ -58,8 +56,15 @@ impl DynamoWebhooks {
         more |= items.len() > query.limit;
         items.truncate(query.limit);
         let cursor = items.last().filter(|_| more).map(|last| text_of(last, "attentionAt").to_owned());
-        let read = |item| read(item).map_err(|reason| self.unreadable("of the index", &reason));
-        Ok(Page { items: items.into_iter().map(read).collect::<Result<_, _>>()?, cursor })
+        let mut page = WaitingPage { cursor, ..WaitingPage::default() };
+        for item in items {
+            let place = text_of(&item, "attentionAt").to_owned();
+            match read(item) {
+                Ok(waiting) => page.items.push(waiting),
+                Err(reason) => page.unreadable.push(format!("entry {place:?} of the index: {reason}")),
+            }
+        }
+        Ok(page)
     }
 
     /// The first waiting deliveries of a shard, and whether there are more.

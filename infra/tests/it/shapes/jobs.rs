@@ -8,7 +8,7 @@ use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, Fence, JobIndex, JobStore, SettleBatch, SettleOutcome, Settlement,
 };
-use lambda_jobs_core::{JobExecution, JobRecord, Queue};
+use lambda_jobs_core::{JobExecution, JobRecord, Queue, Retention};
 use serde_json::{Value, json};
 
 use super::{Shapes, check, now, put};
@@ -39,6 +39,7 @@ fn full(id: &str) -> JobRecord {
         "uniqueFor": 3_600_000,
         "breakers": ["mail", "billing"],
         "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "enqueueCall": "0193576f00000001",
     }))
 }
 
@@ -63,7 +64,8 @@ fn stations() -> Vec<JobRecord> {
     let retrying = |id| running(id).retrying("smtp: 451".to_owned(), later, Some(took));
     let mut isolated = least("isolated").released(now(), "a worker crashed");
     isolated.isolated = true;
-    vec![
+    let passed_over = running("passed-over").passed_over();
+    let stations = vec![
         least("queued"),
         full("scheduled"),
         full("parked").parked_if_far(now()),
@@ -83,7 +85,9 @@ fn stations() -> Vec<JobRecord> {
         retrying("deferred-for-long").deferred(later, "limit:mail/tenant=a".parse().unwrap(), now()),
         full("cancelled").cancelled("not needed", later),
         isolated,
-    ]
+        passed_over,
+    ];
+    stations.into_iter().map(|record| record.kept(&Retention::default())).collect()
 }
 
 #[tokio::test]
@@ -117,6 +121,26 @@ async fn records_are_replaced_as_ever() {
 }
 
 #[tokio::test]
+async fn occurrences_of_schedules_are_stored_as_ever() {
+    let dynamo = dynamo().await;
+    let store = store(&dynamo);
+    let of = |id: &str, edition: u64, payload: &Value| {
+        record(&json!({ "name": "poll", "id": id, "edition": edition, "payload": payload }))
+    };
+    let ids = ["made", "taken-back", "made-again"];
+    let mut records: Vec<JobRecord> = ids.iter().map(|id| of(id, 1, &json!("x".repeat(511)))).collect();
+    records[1] = records[1].clone().withdrawn(2, now());
+    for outcome in store.insert(&records).await {
+        outcome.unwrap();
+    }
+    let again = records[2].clone().remade(of("made-again", 2, &json!({ "small": true })));
+    for outcome in store.redefine(&[again]).await {
+        outcome.unwrap();
+    }
+    check("occurrences", &dynamo, TABLE).await;
+}
+
+#[tokio::test]
 async fn claimed_and_settled_jobs_are_stored_as_ever() {
     let dynamo = dynamo().await;
     let store = store(&dynamo);
@@ -128,6 +152,8 @@ async fn claimed_and_settled_jobs_are_stored_as_ever() {
     let request = |record: &JobRecord| ClaimRequest {
         id: record.id().clone(),
         name: record.definition.spec.name.clone(),
+        edition: record.definition.edition,
+        unique_key: record.definition.unique_key.clone(),
         claim: claim(false),
         now: now(),
     };
@@ -151,9 +177,9 @@ async fn claimed_and_settled_jobs_are_stored_as_ever() {
     let mut settlements: Vec<Settlement> = Vec::new();
     for record in claimed.into_iter().filter_map(end) {
         let fence = Fence::Claim(record.claim.as_ref().unwrap().id.clone());
-        settlements.push(Settlement { fence, record });
+        settlements.push(Settlement { fence, record: record.kept(&Retention::default()) });
     }
-    let unclaimed = least("unclaimed").completed(json!(1), later, took);
+    let unclaimed = least("unclaimed").completed(json!(1), later, took).kept(&Retention::default());
     settlements.push(Settlement { fence: Fence::Absent, record: unclaimed });
     for outcome in store.settle(&SettleBatch { id: 0x00c0_ffee, at: later, settlements }).await {
         assert_eq!(outcome.unwrap(), SettleOutcome::Settled);

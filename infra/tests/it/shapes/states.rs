@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use lambda_jobs_core::JobConfig;
 use lambda_jobs_core::Queue;
 use lambda_jobs_core::breaker::{Breaker, BreakerPolicy, Counts, Window};
 use lambda_jobs_core::control::Control;
@@ -29,11 +30,13 @@ async fn the_control_is_stored_as_ever() {
     let store = DynamoControlStore::new(dynamo.clone());
     let one = Control::default().pause(Some(Queue::Webhooks), "deploy".parse().ok(), now());
     let all = one.pause(None, None, now());
-    for control in [&one, &all, &all.noting(false, now())] {
+    let disabled = all.noting(false, now());
+    let settings = disabled.with_first_settings(&JobConfig::default().deployed(), now());
+    for control in [&one, &all, &disabled, &settings] {
         store.save(control).await.unwrap();
     }
     check("control", &dynamo, TABLE).await;
-    store.save(&all.noting(false, now()).resume(None)).await.unwrap();
+    store.save(&settings.resume(None)).await.unwrap();
     check("control-resumed", &dynamo, TABLE).await;
 }
 
@@ -61,7 +64,15 @@ async fn schedules_are_stored_as_ever() {
         assert!(store.put(&StoredSchedule { schedule, state }, None).await.unwrap());
     }
     let next_at = "2026-11-23T08:05:00Z".parse().ok();
-    let state = ScheduleState { revision: 1, last: Some(now()), next_at };
+    let state = ScheduleState {
+        revision: 1,
+        edition: 1,
+        last: Some(now()),
+        ahead: next_at,
+        next_at,
+        withdrawing: next_at.into_iter().collect(),
+        made_until: next_at,
+    };
     for advanced in store.advance(&[Advance { id: "advanced".parse().unwrap(), state }]).await {
         assert!(advanced.unwrap());
     }
@@ -90,11 +101,12 @@ async fn unique_keys_are_stored_as_ever() {
     check("unique-keys", &dynamo, TABLE).await;
 }
 
-/// A breaker that failures opened, with waiting jobs.
+/// A breaker that failures in a row opened, with waiting jobs.
 fn open() -> Breaker {
     let policy = BreakerPolicy::default().failure_count(2).unwrap();
     let mut calls = Window::new();
     calls.count(now(), Counts { calls: 40, failures: 3, slow: 1 }, Duration::from_mins(5));
+    calls.count(now(), Counts { calls: 2, failures: 2, slow: 0 }, Duration::from_mins(5));
     Breaker::new("open".parse().unwrap(), now()).recorded(&calls, &policy, now())
 }
 

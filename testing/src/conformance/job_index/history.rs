@@ -1,5 +1,6 @@
 //! History and counters.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,6 +20,7 @@ pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, fixture: &
     what_was_settled_twice_is_listed_and_counted_once(store, index, fixture).await;
     a_lost_lease_is_neither_listed_nor_counted(store, index, fixture).await;
     counters_add_up(store, index, fixture).await;
+    what_nobody_settles_is_counted_too(store, index, fixture).await;
 }
 
 fn since_a_week(fixture: &Fixture, name: &str) -> HistoryQuery {
@@ -214,6 +216,17 @@ async fn a_lost_lease_is_neither_listed_nor_counted(
     let all = ok(case, index.counters().await);
     let left = all.into_iter().find(|(counted, _)| *counted == alone).map(|(_, counters)| counters);
     assert_eq!(left.unwrap_or_default(), Counters::default(), "{case}: alone");
+}
+
+async fn what_nobody_settles_is_counted_too(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
+    let case = "figures are added without a settlement, to names with and without counters";
+    let names = [fixture.fresh("letters"), fixture.fresh("(letters)")];
+    let figures = |failed| Counters { failed, ..Counters::default() };
+    ok(case, store.count(&BTreeMap::from([(names[0].clone(), figures(2))])).await);
+    ok(case, store.count(&names.clone().map(|name| (name, figures(3))).into()).await);
+    ok(case, store.count(&BTreeMap::new()).await);
+    expect_counters(index, fixture, case, &names[0], Some(figures(5))).await;
+    expect_counters(index, fixture, case, &names[1], Some(figures(3))).await;
 }
 
 async fn counters_add_up(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {

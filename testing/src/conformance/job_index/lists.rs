@@ -52,7 +52,7 @@ async fn every_status_is_listed(store: &dyn JobStore, index: &dyn JobIndex, fixt
     let now = fixture.now();
     for status in JobStatus::ALL {
         let mut records: Vec<_> = (0..3).map(|_| in_status(fixture, &name, status, now)).collect();
-        records[1].definition.spec.payload = json!("x".repeat(5_000));
+        records[1].definition.spec.payload = json!("x".repeat(5_000)).into();
         records.push(in_status(fixture, &other, status, now));
         put(store, case, &records).await;
         let mut expected: Vec<JobRecord> = records.into_iter().take(3).map(bare).collect();

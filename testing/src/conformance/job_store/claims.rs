@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_util::future::join;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::conformance::Fixture;
 use crate::conformance::fixture::{all_ok, bare, ok};
@@ -49,7 +49,9 @@ fn waiting(fixture: &Fixture) -> Vec<(&'static str, JobRecord)> {
     odd.cancel_requested = true;
     odd.result = Some(json!({ "from": "before" }));
     let mut large = fixture.record("waits");
-    large.definition.spec.payload = Value::String("x".repeat(5_000));
+    large.definition.spec.payload = json!("x".repeat(5_000)).into();
+    let mut unique = fixture.record("waits");
+    unique.definition.unique_key = Some("its own".to_owned());
     vec![
         ("queued", fixture.record("waits")),
         ("scheduled", scheduled),
@@ -57,6 +59,7 @@ fn waiting(fixture: &Fixture) -> Vec<(&'static str, JobRecord)> {
         ("released", noted),
         ("with leftovers", odd),
         ("with a large payload", large),
+        ("with a unique key", unique),
     ]
 }
 
@@ -94,6 +97,18 @@ fn refusals(fixture: &Fixture) -> Vec<(&'static str, JobRecord, ClaimRequest)> {
     dead_lettered.dead_lettered = true;
     let other_name = fixture.record("refused");
     let misnamed = ClaimRequest { name: "another".to_owned(), ..fixture.request(&other_name) };
+    let theirs = || {
+        let mut record = fixture.record("refused");
+        record.definition.unique_key = Some("theirs".to_owned());
+        record
+    };
+    let (one_key, the_key, without_key) = (theirs(), theirs(), fixture.record("refused"));
+    let keyed = |record, key: Option<&str>| {
+        let unique_key = key.map(str::to_owned);
+        ClaimRequest { unique_key, ..fixture.request(record) }
+    };
+    let other_key = keyed(&one_key, Some("ours"));
+    let (no_key, any_key) = (keyed(&the_key, None), keyed(&without_key, Some("ours")));
     let early = fixture.record("refused");
     let early_request = ClaimRequest { now: now - TimeDelta::milliseconds(1), ..fixture.request(&early) };
     vec![
@@ -104,6 +119,9 @@ fn refusals(fixture: &Fixture) -> Vec<(&'static str, JobRecord, ClaimRequest)> {
         with("cancelled", fixture.record("refused").cancelled("why", now)),
         with("isolated", isolated),
         ("of another name", other_name, misnamed),
+        ("of another unique key", one_key, other_key),
+        ("of a unique key, for a message without one", the_key, no_key),
+        ("of no unique key, for a message with one", without_key, any_key),
         ("not due", early, early_request),
     ]
 }

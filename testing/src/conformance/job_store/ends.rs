@@ -147,7 +147,7 @@ async fn what_others_wrote_is_kept(store: &dyn JobStore, fixture: &Fixture) {
     assert_eq!(ok(case, store.replace(&asked).await), ReplaceOutcome::Replaced, "{case}");
     let mut ended = record.clone().completed(json!(1), fixture.now(), TOOK);
     ended.definition.spec.name.push_str(", renamed");
-    ended.definition.spec.payload = json!("another");
+    ended.definition.spec.payload = json!("another").into();
     ended.definition.spec.tags = vec!["another".to_owned()];
     assert!(!ended.cancel_requested, "{case}: the settlement knows of no cancellation");
     let outcome = settle(store, fixture, case, fence(&ended), ended.clone()).await;
@@ -165,7 +165,7 @@ async fn an_unclaimed_job_is_written_once(store: &dyn JobStore, fixture: &Fixtur
     let case = "a job that ran without a claim is written if there is no record";
     for payload in [json!(1), json!("x".repeat(600))] {
         let mut record = fixture.record("unclaimed");
-        record.definition.spec.payload = payload;
+        record.definition.spec.payload = payload.into();
         let ended =
             record.clone().claimed(fixture.claim(), fixture.now()).completed(json!(1), fixture.now(), TOOK);
         for time in ["first", "second"] {

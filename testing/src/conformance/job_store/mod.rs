@@ -4,6 +4,7 @@ mod cancellations;
 mod claims;
 mod ends;
 mod inserts;
+mod redefinitions;
 mod replacements;
 
 use crate::conformance::Fixture;
@@ -15,6 +16,7 @@ pub async fn suite(store: &dyn JobStore, fixture: &Fixture) {
     claims::suite(store, fixture).await;
     ends::suite(store, fixture).await;
     replacements::suite(store, fixture).await;
+    redefinitions::suite(store, fixture).await;
     cancellations::suite(store, fixture).await;
 }
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use lambda_jobs_core::families::webhook::ports::{
     AttemptOutcome, Deliveries, DeliveryAttempt, DeliveryAttempts, DeliveryQuery, DeliveryStatus,
-    EndedAttempt, WaitingDeliveries, WaitingDelivery, WaitingQuery, WebhookDelivery,
+    EndedAttempt, WaitingDeliveries, WaitingDelivery, WaitingPage, WaitingQuery, WebhookDelivery,
 };
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::ServiceError;
@@ -291,7 +291,7 @@ impl DeliveryAttempts for Broken {
 
 #[async_trait]
 impl WaitingDeliveries for Broken {
-    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, ServiceError> {
+    async fn waiting(&self, query: &WaitingQuery) -> Result<WaitingPage, ServiceError> {
         let (all, asleep) = (self.deliveries.lock().unwrap(), self.asleep.lock().unwrap());
         let of = |delivery: &WebhookDelivery| match self.fault {
             Fault::WaitsForEver => {
@@ -313,6 +313,7 @@ impl WaitingDeliveries for Broken {
         let more = found.len() > query.limit;
         found.truncate(query.limit);
         let cursor = found.last().filter(|_| more).map(|(key, _)| key.clone());
-        Ok(Page { items: found.into_iter().map(|(_, one)| one).collect(), cursor })
+        let items = found.into_iter().map(|(_, one)| one).collect();
+        Ok(WaitingPage { items, unreadable: Vec::new(), cursor })
     }
 }

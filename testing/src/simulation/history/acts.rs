@@ -1,5 +1,6 @@
 //! Carrying out the steps of a history.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,12 +9,14 @@ use serde_json::{Value, json};
 use crate::simulation::callers::Answer;
 use crate::simulation::faults::Fault;
 use crate::simulation::history::History;
+use crate::simulation::odd;
 use crate::simulation::outside::Outside;
-use crate::simulation::plan::{Expected, Order, What};
+use crate::simulation::plan::{Expected, Order, Twist, What};
 use lambda_jobs_core::clock::Clock;
-use lambda_jobs_core::job::{JobId, NewJob, Queue};
+use lambda_jobs_core::job::{JobId, JobRecord, NewJob, Payload, Queue};
 use lambda_jobs_core::manager::CancelOutcome;
 use lambda_jobs_core::message::JobMessage;
+use lambda_jobs_core::ports::Outgoing;
 use lambda_jobs_core::schedule::{Schedule, occurrences_after};
 
 impl History {
@@ -48,11 +51,14 @@ impl History {
             }
             What::Enqueue { job, expected } => self.enqueue(number, (**job).clone(), *expected),
             What::Schedule { every, times } => return self.schedule(number, *every, *times),
+            What::Change { schedule, shape, lasts } => return self.change(*schedule, *shape, *lasts),
+            What::Reschedule { of, wait } => return self.reschedule(*of, *wait),
             What::Trouble { dependency, trouble, lasts } => {
                 self.scenario.outside.trouble(*dependency, *trouble, self.world.clock.monotonic() + *lasts);
             }
             What::Order { dependency, order } => self.order(*dependency, *order),
             What::Again { of } => self.again(*of),
+            What::Copy { of, twist } => return self.copy(*of, *twist),
             What::Cancel { of } => return self.cancel(*of),
             What::Retry { of } => return self.retry(*of),
             What::Redrive => Queue::ALL.iter().for_each(|queue| self.world.queue.redrive(*queue)),
@@ -83,18 +89,29 @@ impl History {
     }
 
     fn send(&mut self, number: usize, queue: Queue, body: &Value, expected: Expected) {
-        let Ok(message_id) = self.world.queue.send_body(queue, &body.to_string()) else { return };
+        let text = odd::json_of(body);
+        let Ok(message_id) = self.world.queue.send_body(queue, &text) else { return };
         let now = self.world.now();
-        let Ok(message) = JobMessage::decode(&body.to_string(), &message_id, now) else { return };
+        let Ok(message) = JobMessage::decode(&text, &message_id, now) else { return };
         let id = message.definition.id;
         let delay = body.get("delay").and_then(Value::as_u64).unwrap_or_default();
         self.jobs.insert(number, id.clone());
         self.expect(&id, &message.definition.spec.name, body, expected, now + Duration::from_millis(delay));
-        self.world.state().watch.job(&id).is_accepted = true;
+        let mut state = self.world.state();
+        let job = state.watch.job(&id);
+        job.is_accepted = true;
+        job.payload = body.get("payload").map(odd::json_of);
     }
 
     /// Notes the known facts about a job.
-    fn expect(&self, id: &JobId, name: &str, body: &Value, expected: Expected, due: DateTime<Utc>) {
+    pub(super) fn expect(
+        &self,
+        id: &JobId,
+        name: &str,
+        body: &Value,
+        expected: Expected,
+        due: DateTime<Utc>,
+    ) {
         let registered = self.fleet.registered(name);
         let mut state = self.world.state();
         let job = state.watch.job(id);
@@ -115,6 +132,7 @@ impl History {
         self.jobs.insert(number, id.clone());
         let asked = job.spec.max_retries.map_or(Value::Null, |retries| json!({ "maxRetries": retries }));
         self.expect(&id, &job.spec.name, &asked, expected, due);
+        self.world.state().watch.job(&id).payload = Some(job.spec.payload.to_string());
         let work = async move {
             match manager.enqueue(job).await {
                 Ok(enqueued) => Answer::Enqueued(enqueued.job_id),
@@ -137,6 +155,34 @@ impl History {
         }
     }
 
+    /// Sends a message with the id of a job that has a record, and one other field.
+    fn copy(&mut self, of: usize, twist: Twist) -> bool {
+        let Some(record) = self.jobs.get(&of).and_then(|id| self.world.record(id)) else { return false };
+        // A copy of its message needs its payload.
+        if record.definition.spec.payload.is_null() || !record.has_payload() {
+            return false;
+        }
+        // A job that runs without claims has no key.
+        if !matches!(twist, Twist::Refused(..)) && !self.is_claimed(&record) {
+            return false;
+        }
+        let body = Outgoing::of_record(&record, self.world.now()).body;
+        let Ok(mut fields) = serde_json::from_str::<BTreeMap<String, Payload>>(&body) else { return false };
+        twist.apply(&mut fields);
+        let Ok(body) = serde_json::to_string(&fields) else { return false };
+        let is_sent = self.world.queue.send_body(record.queue, &body).is_ok();
+        if let Twist::Refused(reason, _) = twist {
+            self.copied.insert(record.id().clone());
+            // It may be a dead letter, and need not: where nobody works, the message of a job that has ended is dropped.
+            self.poison.entry((record.queue, reason)).or_default();
+        }
+        is_sent
+    }
+
+    fn is_claimed(&self, record: &JobRecord) -> bool {
+        self.fleet.registered(&record.definition.spec.name).is_some_and(|(is_claimed, _)| is_claimed)
+    }
+
     /// The job of a step that somebody cancels or retries. From then on even a healthy job may end in any way.
     fn meddle(&self, of: usize) -> Option<JobId> {
         let id = self.jobs.get(&of).cloned()?;
@@ -149,7 +195,7 @@ impl History {
         let (manager, link) = self.callers.begin();
         let work = async move {
             match manager.cancel(&id).await {
-                Ok(CancelOutcome::Cancelled) => Answer::Cancelled(id),
+                Ok(CancelOutcome::Cancelled | CancelOutcome::Unknown) => Answer::Cancelled(id),
                 _ => Answer::Nothing,
             }
         };

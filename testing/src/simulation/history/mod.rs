@@ -2,6 +2,7 @@
 
 mod acts;
 mod judge;
+mod schedules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::poll_fn;
@@ -18,6 +19,7 @@ use crate::simulation::fleet::{Figures, Fleet};
 use crate::simulation::invariants;
 use crate::simulation::plan::{Order, Step};
 use crate::simulation::scenario::Scenario;
+use crate::simulation::settings;
 use crate::simulation::ticks::Ticks;
 use crate::simulation::timeline::Timeline;
 use crate::simulation::watch::Counts;
@@ -53,6 +55,8 @@ pub(in crate::simulation) struct History {
     callers: Callers,
     /// The job of each step that has one.
     jobs: HashMap<usize, JobId>,
+    /// The jobs of which somebody sent a message that must be refused.
+    copied: BTreeSet<JobId>,
     /// How many messages that no worker can run were sent, by reason.
     poison: BTreeMap<(Queue, &'static str), usize>,
 }
@@ -73,9 +77,18 @@ impl History {
         }
         let fleet = Fleet::new(Arc::clone(&world), &mut scenario);
         let is_calm = scenario.weather != Weather::Rough;
-        let callers = Callers::new(Arc::clone(&world), scenario.config.clone());
-        let ticks = Ticks::new(Arc::clone(&world), scenario.config.clone(), is_calm);
-        Self { world, scenario, fleet, ticks, callers, jobs: HashMap::new(), poison: BTreeMap::new() }
+        let callers = Callers::new(Arc::clone(&world), settings::of_callers(&scenario.config));
+        let ticks = Ticks::new(Arc::clone(&world), settings::of_dispatcher(&scenario.config), is_calm);
+        Self {
+            world,
+            scenario,
+            fleet,
+            ticks,
+            callers,
+            jobs: HashMap::new(),
+            copied: BTreeSet::new(),
+            poison: BTreeMap::new(),
+        }
     }
 
     /// Runs the history with these steps.
@@ -129,6 +142,7 @@ impl History {
     async fn pass_until(&mut self, until: DateTime<Utc>) {
         while !self.is_broken() {
             self.world.state().stirred = false;
+            self.world.expire_hourly();
             self.fleet.feed();
             self.ticks.begin();
             let now = self.world.now();
@@ -170,8 +184,10 @@ impl History {
         let begun = self.fleet.figures.invocations;
         let last_due = self.world.state().watch.jobs.values().filter_map(|job| job.due).max().unwrap_or(now);
         let last_pause = self.fleet.mappings.last_end().unwrap_or(now);
-        let limit = last_due.max(now).max(last_pause) + TIME_TO_REST;
+        let mut limit = last_due.max(now).max(last_pause) + TIME_TO_REST;
         loop {
+            // A snooze may last for months.
+            limit = self.ticks.last_due().map_or(limit, |parked| limit.max(parked + TIME_TO_REST));
             if self.is_broken() || self.is_at_rest() {
                 return;
             }

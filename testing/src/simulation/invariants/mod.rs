@@ -1,6 +1,7 @@
 //! The guarantees: one small function each, over facts observed from outside.
 
 mod protection;
+mod schedules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,10 +10,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::simulation::facts::{Broken, Holds, JobWatch};
 use crate::simulation::plan::Expected;
-use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
+use lambda_jobs_core::control::{DeployedSettings, NotedSettings};
+use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Retention};
 use lambda_jobs_core::ports::{Counters, DeadLettered};
 
 pub(super) use protection::*;
+pub(super) use schedules::*;
 
 fn holds(guarantee: &'static str, condition: bool, what: impl FnOnce() -> String) -> Holds {
     if condition { Ok(()) } else { Err(Broken { guarantee, what: what() }) }
@@ -63,6 +66,22 @@ pub(super) fn cancelled_jobs_do_not_start(id: &JobId, job: &JobWatch) -> Holds {
     holds("a cancelled job does not start", !job.is_cancelled, || {
         format!("{id} starts, and its cancellation was confirmed")
     })
+}
+
+/// A record that nobody needs any more has no payload.
+pub(super) fn a_record_holds_the_text_that_was_sent(record: &JobRecord, sent: Option<&str>) -> Holds {
+    let payload = &record.definition.spec.payload;
+    let is_kept = payload.is_null() || sent.is_none_or(|sent| sent == payload.as_str());
+    holds("a record holds the text that was sent", is_kept, || {
+        format!("{} has {payload}, sent was {sent:?}", record.id())
+    })
+}
+
+pub(super) fn a_dead_letter_holds_the_text_that_was_sent(letter: &DeadLettered, sent: Option<&str>) -> Holds {
+    // A letter that has no room for the payload says so, and the record has it.
+    let is_stored = letter.body.contains(r#""payloadStored":true"#);
+    let is_kept = is_stored || sent.is_none_or(|sent| letter.body.contains(sent));
+    holds("a dead letter holds the text that was sent", is_kept, || format!("{letter:?}, sent was {sent:?}"))
 }
 
 pub(super) fn g3_no_more_failures_than_allowed(record: &JobRecord, max_retries: u32) -> Holds {
@@ -133,7 +152,9 @@ pub(super) fn g7_healthy_jobs_complete_whoever_their_mates_are(
 ) -> Holds {
     let is_out_of_luck = job.blames > job.max_retries;
     let is_healthy = job.expected == Some(Expected::Healthy) && !is_out_of_luck;
-    let completed = record.is_some_and(|record| record.status == JobStatus::Completed);
+    // A record that is gone was forgotten long after its job had ended. Then another message may have taken the id.
+    let ends = [job.finished, record.map(|record| record.status)];
+    let completed = ends.contains(&Some(JobStatus::Completed));
     holds("G7: healthy jobs complete, whoever their mates are", completed || !is_healthy, || {
         format!("{id} can't fail, and its record says {record:?}")
     })
@@ -161,6 +182,10 @@ pub(super) fn status_never_goes_backwards(before: Option<&JobRecord>, after: &Jo
         (Queued | Scheduled | Retrying, Failed) => after.dead_lettered,
         (Failed, Scheduled) => !before.dead_lettered || after.note.is_some(),
         (Failed, Running | Cancelled) => before.dead_lettered,
+        // Its schedule took it back, and makes it again.
+        (Cancelled, Scheduled | Cancelled) => before.withdrawn,
+        // Its batch had no time left for the suspect of a redriven letter.
+        (Failed, Queued | Retrying) => before.dead_lettered && after.passed_over,
         _ => false,
     };
     let changed = before.status != after.status || before.claim != after.claim;
@@ -186,19 +211,60 @@ pub(super) fn no_older_attempt_overwrites_a_result(before: Option<&JobRecord>, a
     })
 }
 
+/// A dead letter counts as failed. It is counted after it was sent, so a fault in between leaves it uncounted.
 pub(super) fn counters_equal_what_happened(
     counted: &BTreeMap<String, Counters>,
     happened: &BTreeMap<String, Counters>,
+    letters: &BTreeMap<String, u64>,
+    is_faultless: bool,
 ) -> Holds {
-    let figures = |of: &BTreeMap<String, Counters>| -> BTreeMap<String, [u64; 4]> {
-        of.iter()
-            .map(|(name, one)| (name.clone(), [one.completed, one.failed, one.cancelled, one.retried]))
-            .filter(|(_, figures)| figures.iter().any(|figure| *figure > 0))
-            .collect()
+    let names: BTreeSet<&String> = counted.keys().chain(happened.keys()).chain(letters.keys()).collect();
+    let figures = |of: Option<&Counters>, failed: u64| {
+        let one = of.copied().unwrap_or_default();
+        [one.completed, one.failed + failed, one.cancelled, one.retried]
     };
-    let (counted, happened) = (figures(counted), figures(happened));
-    holds("the counters equal what happened", counted == happened, || {
-        format!("counted {counted:?}, happened {happened:?} (completed, failed, cancelled, retried)")
+    let is_right = |name: &&String| {
+        let counted = figures(counted.get(*name), 0);
+        let letters = letters.get(*name).copied().unwrap_or_default();
+        let most = figures(happened.get(*name), letters);
+        let least = figures(happened.get(*name), if is_faultless { letters } else { 0 });
+        (0..4).all(|at| (least[at]..=most[at]).contains(&counted[at]))
+    };
+    holds("the counters equal what happened", names.iter().all(is_right), || {
+        format!("counted {counted:?}, settled {happened:?}, dead letters {letters:?}")
+    })
+}
+
+pub(super) fn settings_are_written_if_they_differ(writes: u32) -> Holds {
+    // By a worker, and then by a tick.
+    holds("the deployment's settings are written only if they differ", writes <= 2, || {
+        format!("they were written {writes} times")
+    })
+}
+
+pub(super) fn the_dispatchers_settings_hold(
+    stored: Option<&NotedSettings>,
+    expected: &DeployedSettings,
+    has_written: bool,
+) -> Holds {
+    let is_right = stored.is_some_and(|noted| noted.settings == *expected);
+    holds("what the dispatcher stored holds for all callers", is_right || !has_written, || {
+        format!("the dispatcher has {expected:?}, stored are {stored:?}")
+    })
+}
+
+pub(super) fn a_record_is_kept_as_the_deployment_says(record: &JobRecord, allowed: &[Retention]) -> Holds {
+    let end = |retention: &Retention| retention.end_of(record.status, record.completed_at?);
+    let is_right = record.expires_at.is_some()
+        && (allowed.is_empty() || allowed.iter().any(|retention| end(retention) == record.expires_at));
+    holds("a finished job is kept as long as the deployment says", is_right, || {
+        format!(
+            "{} ended {:?} as {}, and is kept until {:?}",
+            record.id(),
+            record.completed_at,
+            record.status,
+            record.expires_at
+        )
     })
 }
 

@@ -1,5 +1,6 @@
 //! The guarantees of breakers and limits.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -49,20 +50,102 @@ pub(in crate::simulation) fn g6_no_probe_before_its_time(
     )
 }
 
+/// The calls of a dependency that failed since it last answered.
+#[derive(Debug, Default)]
+pub(in crate::simulation) struct FailuresInARow {
+    /// When each failed, and in which worker.
+    pub(in crate::simulation) failures: Vec<(usize, Duration)>,
+    /// Whether it had answered since its breaker closed.
+    pub(in crate::simulation) has_answered: bool,
+}
+
 /// A failure takes a moment to be written, and another until every worker knows it. It may leave the window 1/30 early.
+/// If the dependency had answered, each worker may keep one failure back, and twice as many may be needed.
 pub(in crate::simulation) fn a_breaker_opens_at_its_threshold(
     breaker: &str,
-    failures: &[Duration],
-    most: u32,
+    row: &FailuresInARow,
+    threshold: u32,
     within: Duration,
     now: Duration,
 ) -> Holds {
     let known = now.saturating_sub(CACHED + Duration::from_secs(1));
     let since = now.saturating_sub(within * 29 / 30);
-    let counted = failures.iter().filter(|at| (since..known).contains(*at)).count();
-    let is_below = u32::try_from(counted).is_ok_and(|counted| counted < most);
-    holds("without faults a breaker opens at its threshold", is_below, || {
-        format!("{breaker} is called after {counted} failures within {within:?}, {most} open it")
+    let counted: Vec<usize> = row
+        .failures
+        .iter()
+        .filter(|(_, at)| (since..known).contains(at))
+        .map(|(worker, _)| *worker)
+        .collect();
+    let workers = counted.iter().collect::<BTreeSet<_>>().len();
+    let threshold = threshold as usize;
+    let most = if row.has_answered { threshold * 2 + workers } else { threshold };
+    holds("without faults a breaker opens at its threshold", counted.len() < most, || {
+        format!(
+            "{breaker} is called after {} failures in a row within {within:?}, {most} open it",
+            counted.len()
+        )
+    })
+}
+
+/// By the calls that the breaker knows of when it opens.
+pub(in crate::simulation) fn a_host_that_mostly_answers_is_not_shut_out(
+    breaker: &Breaker,
+    threshold: u32,
+    within: Duration,
+) -> Holds {
+    let known = breaker.window.total(breaker.written_at, within);
+    let in_a_row = breaker.window.failures_in_a_row(breaker.written_at, within);
+    let mostly_answers = known.failures * 3 <= known.calls && in_a_row < u64::from(threshold);
+    holds("a host that mostly answers is not shut out", !mostly_answers, || {
+        format!("{} opens after {known:?}, of which {in_a_row} failed in a row", breaker.name)
+    })
+}
+
+/// A worker that opens a breaker has told of its successes.
+pub(in crate::simulation) fn successes_count(
+    breaker: &Breaker,
+    has_seen_success: bool,
+    within: Duration,
+) -> Holds {
+    let known = breaker.window.total(breaker.written_at, within);
+    holds("without faults successes count", !has_seen_success || known.calls > known.failures, || {
+        format!("{} opens after {known:?}, and its writer has seen successes", breaker.name)
+    })
+}
+
+/// A call that its job's timeout cuts short has failed too.
+pub(in crate::simulation) fn what_is_no_failure_does_not_count_as_one(
+    breaker: &Breaker,
+    failed: u64,
+    within: Duration,
+) -> Holds {
+    let known = breaker.window.total(breaker.written_at, within);
+    holds("without faults what is no failure does not count as one", known.failures <= failed, || {
+        format!("{} knows of {known:?}, and {failed} calls failed", breaker.name)
+    })
+}
+
+/// A hold that the fleet was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::simulation) struct Told {
+    pub(in crate::simulation) tenant: Option<String>,
+    /// When it was written, or asked for.
+    pub(in crate::simulation) at: Duration,
+    pub(in crate::simulation) until: DateTime<Utc>,
+}
+
+pub(in crate::simulation) fn g6_no_call_before_a_hold_ends(
+    job: &JobId,
+    breaker: &str,
+    tenant: Option<&str>,
+    holds_told: &[Told],
+    (now, wall): (Duration, DateTime<Utc>),
+) -> Holds {
+    let is_about = |told: &&Told| told.tenant.is_none() || told.tenant.as_deref() == tenant;
+    let broken = |told: &&Told| now > told.at + CACHED && wall < told.until;
+    let broken = holds_told.iter().filter(is_about).find(broken);
+    holds("G6: no call starts before the wish of its dependency ends", broken.is_none(), || {
+        format!("{job} calls {breaker} at {wall}, and {broken:?}")
     })
 }
 

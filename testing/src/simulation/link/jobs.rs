@@ -1,6 +1,6 @@
 //! One machine's link to the records of jobs, and to their index.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
 
@@ -10,8 +10,8 @@ use crate::simulation::world::at_once;
 use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, Counters, DueQuery, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex,
-    JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
+    ClaimOutcome, ClaimRequest, Counters, DueJob, DueQuery, HistoryEntry, HistoryQuery, InsertOutcome,
+    JobIndex, JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
 };
 
 #[async_trait]
@@ -47,9 +47,34 @@ impl JobStore for Link {
         self.ask(&batch.settlements, |settlement| settlement.record.id(), one).await
     }
 
+    async fn count(&self, added: &BTreeMap<String, Counters>) -> Result<(), ServiceError> {
+        match self.store_fate().await {
+            Fate::Done => at_once(self.world.store.count(added)),
+            Fate::AnswerLost => at_once(self.world.store.count(added)).and_then(|()| Err(unanswered())),
+            Fate::Throttled => Err(ServiceError::new("call the store", "throttled").throttled()),
+            Fate::NoEffect => Err(unanswered()),
+        }
+    }
+
     async fn replace_all(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
         let one = |record: &JobRecord| {
             self.write(Via::Replace, record.id(), || at_once(self.world.store.replace(record)))
+        };
+        self.ask(records, JobRecord::id, one).await
+    }
+
+    async fn heads(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
+        match self.store_fate().await {
+            Fate::Done => at_once(self.world.store.heads(ids)),
+            _ => Err(unanswered()),
+        }
+    }
+
+    async fn redefine(&self, records: &[JobRecord]) -> Vec<Result<ReplaceOutcome, ServiceError>> {
+        let one = |record: &JobRecord| {
+            self.write(Via::Redefine, record.id(), || {
+                only(at_once(self.world.store.redefine(std::slice::from_ref(record))))
+            })
         };
         self.ask(records, JobRecord::id, one).await
     }
@@ -81,9 +106,12 @@ impl JobIndex for Link {
         }
     }
 
-    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
+    async fn due(&self, query: &DueQuery) -> Result<Page<DueJob>, ServiceError> {
         match self.store_fate().await {
-            Fate::Done => at_once(self.world.store.due(query)),
+            Fate::Done => {
+                let page = at_once(self.world.store.due(query))?;
+                Ok(self.world.state().lagged(self.world.now(), query, page))
+            }
             _ => Err(unanswered()),
         }
     }

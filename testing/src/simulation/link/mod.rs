@@ -38,8 +38,10 @@ pub(in crate::simulation) struct Link {
     skew: TimeDelta,
     /// How many calls to the store have failed in a row.
     failures: AtomicU32,
-    /// When the control item was last read, by the world's monotonic clock.
+    /// When a read of the control item that was answered last began, by the world's monotonic clock.
     pub(in crate::simulation) control_read_at: Mutex<Option<Duration>>,
+    /// Whether the deployment's settings were stored when this machine began.
+    found_settings: bool,
 }
 
 /// How many calls in a row the store may fail by chance. The next call gets a response. An outage may last longer.
@@ -64,7 +66,7 @@ pub(in crate::simulation) fn core_ports(link: &Arc<Link>) -> CorePorts {
         queue: link.clone(),
         dead_letters: link.clone(),
         stats: link.clone(),
-        stale: link.world.queue.clone(),
+        stale: link.clone(),
         event_sources: None,
         schedules: link.clone(),
         control: link.clone(),
@@ -80,7 +82,9 @@ pub(in crate::simulation) fn core_ports(link: &Arc<Link>) -> CorePorts {
 impl Link {
     pub(in crate::simulation) fn new(world: Arc<World>, party: Party) -> Self {
         let skew = world.state().skew();
-        Self { world, party, skew, failures: AtomicU32::new(0), control_read_at: Mutex::default() }
+        let found_settings = Self::finds_settings(&world);
+        let control_read_at = Mutex::default();
+        Self { world, party, skew, failures: AtomicU32::new(0), control_read_at, found_settings }
     }
 
     pub(in crate::simulation) fn tell(&self, what: impl FnOnce() -> String) {
@@ -248,6 +252,8 @@ impl Link {
             && before.as_ref() != Some(after)
         {
             self.tell(|| written(via, before.as_ref(), after));
+            self.world.state().index.changed(self.world.now(), id, before.clone());
+            self.check_expiry(before.as_ref(), after);
             let now = self.world.clock.monotonic();
             self.world.state().watch.wrote(self.worker(), via, before.as_ref(), after, now);
         }
@@ -271,6 +277,10 @@ impl Link {
             let no_answer = || ServiceError::new("call the queue", "it timed out");
             let answer = match fate {
                 Fate::NoEffect | Fate::Throttled => Err(no_answer()),
+                // Each entry of a batch has its own answer.
+                Fate::Done if self.world.state().strikes(Fault::QueuePartly, 60) => {
+                    Err(ServiceError::new("call the queue", "this entry failed"))
+                }
                 Fate::Done => effect(item),
                 Fate::AnswerLost => effect(item).and_then(|()| Err(no_answer())),
             };

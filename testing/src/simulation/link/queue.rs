@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 
-use crate::simulation::link::{Link, only};
+use crate::simulation::link::{Fate, Link, only};
 use crate::simulation::world::at_once;
 use lambda_jobs_core::job::Queue;
 use lambda_jobs_core::ports::{
-    DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, Receipt, ServiceError, VisibilityChange,
+    DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, Receipt, ReceivedMessage, ServiceError,
+    StaleMessages, VisibilityChange,
 };
 
 #[async_trait]
@@ -41,9 +42,48 @@ impl JobQueue for Link {
     }
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), ServiceError>> {
-        let one =
-            |letter: &DeadLetter| only(at_once(self.world.queue.dead_letter(std::slice::from_ref(letter))));
+        let one = |letter: &DeadLetter| {
+            let sent = only(at_once(self.world.queue.dead_letter(std::slice::from_ref(letter))));
+            if sent.is_ok() {
+                self.world.state().letters.push((self.world.now(), told(letter)));
+                self.world.buried(letter);
+            }
+            sent
+        };
         self.post(letters, |letter| format!("dead-letter: {}", letter.reason), one).await
+    }
+}
+
+/// A dead letter as its queue lists it.
+fn told(letter: &DeadLetter) -> DeadLettered {
+    let DeadLetter { message, reason } = letter.clone();
+    DeadLettered {
+        queue: message.queue,
+        message_id: message.message_id.clone(),
+        original_message_id: Some(message.message_id),
+        reason: Some(reason),
+        sent_at: message.sent_at,
+        body: message.body.to_string(),
+    }
+}
+
+#[async_trait]
+impl StaleMessages for Link {
+    async fn receive(&self, queue: Queue) -> Result<Vec<ReceivedMessage>, ServiceError> {
+        let receive = || at_once(StaleMessages::receive(&*self.world.queue, queue));
+        let no_answer = || Err(ServiceError::new("call the queue", "it timed out"));
+        match self.queue_fate().await {
+            Fate::Done => receive(),
+            Fate::AnswerLost => receive().and_then(|_| no_answer()),
+            Fate::NoEffect | Fate::Throttled => no_answer(),
+        }
+    }
+
+    async fn delete(&self, messages: &[ReceivedMessage]) -> Vec<Result<(), ServiceError>> {
+        let one = |message: &ReceivedMessage| {
+            only(at_once(StaleMessages::delete(&*self.world.queue, std::slice::from_ref(message))))
+        };
+        self.post(messages, |message| format!("delete a stale message of {}", message.queue), one).await
     }
 }
 

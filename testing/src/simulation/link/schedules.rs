@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 
-use crate::simulation::link::{Link, only};
+use crate::simulation::faults::Fault;
+use crate::simulation::link::{Link, Party, only};
 use crate::simulation::world::at_once;
 use lambda_jobs_core::job::ScheduleId;
 use lambda_jobs_core::paging::Page;
@@ -10,10 +11,23 @@ use lambda_jobs_core::ports::{
     Advance, DueSchedules, KeyClaim, KeyOutcome, ScheduleStore, ServiceError, StoredSchedule, UniqueKeys,
 };
 
+/// How far the index of schedules may lag behind.
+const MAX_LAG_MS: u64 = 240_000;
+
 #[async_trait]
 impl ScheduleStore for Link {
     async fn put(&self, stored: &StoredSchedule, replacing: Option<u64>) -> Result<bool, ServiceError> {
-        self.asked(|| at_once(self.world.schedules.put(stored, replacing))).await
+        self.asked(|| {
+            let written = at_once(self.world.schedules.put(stored, replacing))?;
+            if written {
+                let now = self.world.now();
+                self.tell(|| format!("puts {}, edition {}", stored.schedule.id, stored.state.edition));
+                self.world.state().watch.schedule_put(stored, now);
+                self.world.schedules_changed();
+            }
+            Ok(written)
+        })
+        .await
     }
 
     async fn get(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>, ServiceError> {
@@ -24,16 +38,52 @@ impl ScheduleStore for Link {
         self.asked(|| at_once(self.world.schedules.list())).await
     }
 
-    async fn delete(&self, id: &ScheduleId) -> Result<bool, ServiceError> {
-        self.asked(|| at_once(self.world.schedules.delete(id))).await
+    async fn delete(&self, id: &ScheduleId, revision: u64) -> Result<bool, ServiceError> {
+        self.asked(|| {
+            let deleted = at_once(self.world.schedules.delete(id, revision))?;
+            if deleted {
+                self.tell(|| format!("deletes {id}"));
+                self.world.schedules_changed();
+            }
+            Ok(deleted)
+        })
+        .await
     }
 
     async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, ServiceError> {
-        self.asked(|| at_once(self.world.schedules.due(query))).await
+        let lag = {
+            let mut state = self.world.state();
+            let lag = state.dice.millis(0..MAX_LAG_MS);
+            state.strikes(Fault::SchedulesLag, 4).then_some(lag)
+        };
+        self.asked(|| match lag {
+            None => at_once(self.world.schedules.due(query)),
+            Some(lag) => {
+                self.tell(|| format!("reads the schedules of {lag:?} ago"));
+                if let Party::Dispatcher(tick) = self.party {
+                    self.world.state().watch.lagging.insert(tick);
+                }
+                let mut items = self.world.schedules_before(lag);
+                items.retain(|stored| stored.state.due_at().is_some_and(|due_at| due_at <= query.until));
+                Ok(Page { items, cursor: None })
+            }
+        })
+        .await
     }
 
     async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, ServiceError>> {
-        let all = self.asked(|| Ok(at_once(self.world.schedules.advance(advances)))).await;
+        let effect = || {
+            let answers = at_once(self.world.schedules.advance(advances));
+            let now = self.world.now();
+            for (advance, answer) in advances.iter().zip(&answers) {
+                if matches!(answer, Ok(true)) {
+                    self.world.state().watch.schedule_advanced(&advance.id, &advance.state, now);
+                }
+            }
+            self.world.schedules_changed();
+            Ok(answers)
+        };
+        let all = self.asked(effect).await;
         all.unwrap_or_else(|_| {
             advances.iter().map(|_| Err(ServiceError::new("call the store", "it timed out"))).collect()
         })

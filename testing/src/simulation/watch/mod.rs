@@ -5,6 +5,7 @@
 
 mod leases;
 mod protection;
+mod schedules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,8 @@ use chrono::{DateTime, Utc};
 
 use crate::simulation::facts::{Broken, Holds, JobWatch, Via};
 use crate::simulation::invariants;
-use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
+use crate::simulation::recurring::Edition;
+use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, ScheduleId};
 use lambda_jobs_core::ports::Counters;
 
 pub(super) use protection::Counts;
@@ -47,12 +49,20 @@ struct Hands {
 pub(super) struct Watch {
     pub(super) jobs: BTreeMap<JobId, JobWatch>,
     pub(super) tally: BTreeMap<String, Counters>,
+    /// How many messages workers sent to dead-letter queues, by the name in them.
+    pub(super) letters: BTreeMap<Option<String>, u64>,
     pub(super) attempts: u64,
     /// Whether only time can keep a job from starting.
     pub(super) is_quiet: bool,
     /// The jobs whose handler stopped after it learned of their cancellation, until the store has that.
     pub(super) heeded: Arc<Mutex<BTreeSet<JobId>>>,
     pub(super) protection: Protection,
+    /// The editions of each changing schedule, in order.
+    pub(super) editions: BTreeMap<ScheduleId, Vec<Edition>>,
+    /// The ticks that read schedules as they had been a while ago.
+    pub(super) lagging: BTreeSet<usize>,
+    /// When one of them was killed, or failed in part.
+    pub(super) cut_off: Vec<DateTime<Utc>>,
     workers: HashMap<usize, Hands>,
     /// For each unique key, the jobs that a worker received and that have not ended.
     unique: BTreeMap<String, BTreeSet<JobId>>,
@@ -172,6 +182,8 @@ impl Watch {
         self.check(invariants::status_never_goes_backwards(before, after));
         self.check(invariants::every_write_is_the_next_revision(before, after));
         let id = after.id().clone();
+        let sent = self.job(&id).payload.clone();
+        self.check(invariants::a_record_holds_the_text_that_was_sent(after, sent.as_deref()));
         let max_retries = self.job(&id).max_retries;
         self.check(invariants::g3_no_more_failures_than_allowed(after, max_retries));
         if via == Via::Settle {
@@ -194,6 +206,9 @@ impl Watch {
                 (job.starts, job.blames, job.snoozes, job.deferrals) = (0, 0, 0, 0);
             }
             job.came_back = true;
+            job.finished = None;
+        }
+        if before.is_some_and(|before| before.withdrawn) && !after.status.is_finished() {
             job.finished = None;
         }
         if after.status.is_finished() && !after.dead_lettered {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::simulation::facts::Via;
-use crate::simulation::invariants;
+use crate::simulation::invariants::{self, FailuresInARow, Told};
 use crate::simulation::outside::{Outside, Seen};
 use crate::simulation::plan::Expected;
 use crate::simulation::terms::{Allowed, Terms};
@@ -56,8 +56,17 @@ struct BreakerWatch {
     probe_at: Option<DateTime<Utc>>,
     first: Option<JobId>,
     lease: Option<Lease>,
-    /// When calls failed since it last closed.
-    failures: Vec<Duration>,
+    row: FailuresInARow,
+    /// How many calls failed in all.
+    failed: u64,
+    /// When it closed last.
+    closed: Duration,
+    /// When each worker last saw a success.
+    successes: HashMap<usize, Duration>,
+    /// The holds that it has.
+    holds: Vec<Told>,
+    /// The wishes of its dependency, if they are heeded in time.
+    asked: Vec<Told>,
     leases: LeaseWatch,
 }
 
@@ -103,9 +112,14 @@ impl Watch {
                 Seen::Over { job } => {
                     self.protection.under_way.retain(|(at, other, _)| (*at, other) != (worker, &job));
                 }
-                Seen::Called { dependency, job } => self.called(worker, dependency, job, now),
+                Seen::Called { dependency, job, tenant } => {
+                    self.called(worker, dependency, job, tenant.as_deref(), now);
+                }
+                Seen::Asked { dependency, job, tenant, wait } => {
+                    self.asked(worker, dependency, &job, tenant, wait, now);
+                }
                 Seen::Answered { dependency, job, failed } => {
-                    self.answered(worker, dependency, &job, failed.then_some(now));
+                    self.answered(worker, dependency, &job, failed, now);
                 }
                 Seen::Refused { job } => drop(self.protection.refused.insert((worker, job))),
                 Seen::Failed { job } => {
@@ -162,21 +176,46 @@ impl Watch {
         }
     }
 
-    fn answered(&mut self, worker: usize, dependency: usize, job: &JobId, failed: Option<Duration>) {
-        let protection = &mut self.protection;
-        protection
-            .calls
-            .retain(|call| (call.worker, call.dependency, &call.job) != (worker, dependency, job));
-        let breaker = protection.breakers.entry(Outside::name(dependency)).or_default();
-        breaker.failures.extend(failed);
+    fn answered(&mut self, worker: usize, dependency: usize, job: &JobId, failed: bool, now: Duration) {
+        let breaker = self.protection.call_ended(worker, dependency, job);
+        if failed {
+            breaker.failed += 1;
+            breaker.row.failures.push((worker, now));
+        } else {
+            breaker.row = FailuresInARow { failures: Vec::new(), has_answered: true };
+            breaker.successes.insert(worker, now);
+        }
     }
 
-    fn called(&mut self, worker: usize, dependency: usize, job: JobId, now: Duration) {
+    fn asked(
+        &mut self,
+        worker: usize,
+        dependency: usize,
+        job: &JobId,
+        tenant: Option<String>,
+        wait: Duration,
+        now: Duration,
+    ) {
+        let until = self.protection.wall(now + wait);
+        let is_quiet = self.protection.terms.is_quiet;
+        let breaker = self.protection.call_ended(worker, dependency, job);
+        if is_quiet {
+            // It takes a moment to be written.
+            breaker.asked.push(Told { tenant, at: now + Duration::from_secs(1), until });
+        }
+    }
+
+    fn called(&mut self, worker: usize, dependency: usize, job: JobId, tenant: Option<&str>, now: Duration) {
         let name = Outside::name(dependency);
         let protection = &mut self.protection;
         protection.counts.calls += 1;
         let wall = protection.wall(now);
         let breaker = protection.breakers.entry(name.clone()).or_default();
+        let at = (now, wall + TimeDelta::from_std(protection.terms.skew).unwrap_or_default());
+        let pause = invariants::g6_no_call_before_a_hold_ends(&job, &name, tenant, &breaker.holds, at)
+            .and_then(|()| {
+                invariants::g6_no_call_before_a_hold_ends(&job, &name, tenant, &breaker.asked, at)
+            });
         let lease = breaker.lease.as_mut().filter(|lease| lease.worker == Some(worker) && !lease.is_used);
         let mut probe = None;
         let holds = if let Some(lease) = lease {
@@ -191,8 +230,9 @@ impl Watch {
             invariants::g6_half_open_lets_one_probe_through(&job, &name, other)
         } else {
             let threshold = protection.terms.thresholds.get(dependency).copied().flatten();
+            let threshold = threshold.filter(|_| protection.terms.is_quiet);
             let too_many = threshold.map_or(Ok(()), |(most, within)| {
-                invariants::a_breaker_opens_at_its_threshold(&name, &breaker.failures, most, within, now)
+                invariants::a_breaker_opens_at_its_threshold(&name, &breaker.row, most, within, now)
             });
             let terms = protection.terms.bulkheads.get(dependency).copied().flatten();
             let has_place = terms.map_or(Ok(()), |_| {
@@ -210,7 +250,7 @@ impl Watch {
             ))
         };
         protection.calls.push(Call { worker, dependency, job, probe });
-        self.check(holds);
+        self.check(pause.and(holds));
     }
 
     /// A breaker was written.
@@ -242,9 +282,29 @@ impl Watch {
             Phase::Open { .. } | Phase::HalfOpen { .. } => Some(breaker.opened.unwrap_or(now)),
         };
         protection.counts.openings += u64::from(!was_open && breaker.opened.is_some());
+        let threshold = Outside::numbered(after.name.as_str())
+            .and_then(|dependency| protection.terms.thresholds.get(dependency).copied().flatten());
+        let is_tripped = !was_open && matches!(after.phase, Phase::Open { probe_at: Some(_) });
+        let fairly = threshold.filter(|_| is_tripped).map_or(Ok(()), |(most, period)| {
+            let saw = worker.and_then(|worker| breaker.successes.get(&worker)).is_some_and(|at| {
+                let since = breaker.closed.max(now.saturating_sub(period * 29 / 30));
+                (since..now.saturating_sub(Duration::from_secs(1))).contains(at)
+            });
+            let saw = saw && protection.terms.is_quiet;
+            invariants::a_host_that_mostly_answers_is_not_shut_out(after, most, period)
+                .and_then(|()| invariants::successes_count(after, saw, period))
+        });
+        let counted = threshold.filter(|_| protection.terms.is_quiet).map_or(Ok(()), |(_, period)| {
+            // A call that has just failed may be written before its note is read.
+            let is_its = |call: &&Call| Outside::name(call.dependency) == after.name.as_str();
+            let under_way = protection.calls.iter().filter(is_its).count() as u64;
+            invariants::what_is_no_failure_does_not_count_as_one(after, breaker.failed + under_way, period)
+        });
+        let within = within.and(fairly).and(counted);
         if was_open && breaker.opened.is_none() {
-            breaker.failures.clear();
+            (breaker.row, breaker.closed) = (FailuresInARow::default(), now);
         }
+        breaker.follow_holds(after, now);
         let Phase::HalfOpen { probe, lease_until: until } = after.phase else {
             breaker.lease = None;
             return self.check(within);
@@ -322,7 +382,26 @@ impl Watch {
     }
 }
 
+impl BreakerWatch {
+    fn follow_holds(&mut self, after: &Breaker, now: Duration) {
+        let is_overruled = after.phase == (Phase::Closed { forced: true });
+        let told = after.holds.iter().filter(|_| !is_overruled).map(|hold| {
+            let told = Told { tenant: hold.tenant.clone(), at: now, until: hold.until() };
+            let earlier =
+                self.holds.iter().find(|other| (&other.tenant, other.until) == (&told.tenant, told.until));
+            earlier.cloned().unwrap_or(told)
+        });
+        self.holds = told.collect();
+    }
+}
+
 impl Protection {
+    /// The breaker of a dependency whose call has ended.
+    fn call_ended(&mut self, worker: usize, dependency: usize, job: &JobId) -> &mut BreakerWatch {
+        self.calls.retain(|call| (call.worker, call.dependency, &call.job) != (worker, dependency, job));
+        self.breakers.entry(Outside::name(dependency)).or_default()
+    }
+
     fn skew(&self) -> TimeDelta {
         TimeDelta::from_std(self.terms.skew).unwrap_or_default()
     }

@@ -51,12 +51,11 @@ async fn run(lacks_statements: bool) -> BTreeSet<Need> {
     // The poller stands for Lambda's own, so its requests are not recorded.
     let poller = Arc::new(Adapters::new(stack.sdk(), stack.settings()));
     let watched = Adapters::new(&local::sdk_config(&url).await, stack.settings());
-    watched.dynamo().warm_up(Duration::from_secs(1)).await.unwrap();
     let acts = Acts { stack: stack.adapters().dynamo().client().clone(), recorder: Arc::clone(&recorder) };
     let register = |jobs: &mut JobRegistry| acts.register(jobs);
     let worker = Worker::new(stack.settings().clone(), &watched, OnBlocked::Report, register).unwrap();
     let (stopper, stop) = StopSignal::new();
-    let polling = tokio::spawn(local::poll(Arc::new(worker), poller, stop));
+    let polling = tokio::spawn(local::poll(Arc::new(worker), poller, local::looks(), stop));
     for (id, status) in EXPECTED {
         reach(&stack, id, status).await;
     }

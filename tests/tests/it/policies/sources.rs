@@ -24,14 +24,13 @@ const STACK: Caller = Other("the local stack and tests make their tables");
 const LOCAL: Caller = Other("on AWS the event source mapping does it");
 
 /// File, operation, caller: one line for each call in the source.
-const CALLS: [(&str, &str, Caller); 46] = [
-    ("infra/src/dynamodb/jobs/pruner.rs", "DeleteItem", CLEANUP),
+const CALLS: [(&str, &str, Caller); 45] = [
+    ("infra/src/dynamodb/pieces.rs", "DeleteItem", CLEANUP),
     ("infra/src/dynamodb/jobs/pruner.rs", "DeleteItem", CLEANUP),
     ("infra/src/dynamodb/jobs/pruner.rs", "Scan", CLEANUP),
     ("infra/src/dynamodb/jobs/cancellations.rs", "BatchGetItem", Worker(&[Kind::Jobs])),
     ("infra/src/dynamodb/state/control.rs", "GetItem", Worker(&[Kind::State])),
-    ("infra/src/dynamodb/state/control.rs", "GetItem", Worker(&[Kind::State])),
-    ("infra/src/dynamodb/state/control.rs", "UpdateItem", DISPATCHER),
+    ("infra/src/dynamodb/state/control.rs", "UpdateItem", Worker(&[Kind::State])),
     ("infra/src/dynamodb/jobs/counters.rs", "Scan", OPERATOR),
     ("infra/src/dynamodb/jobs/counters.rs", "UpdateItem", Worker(&[Kind::State])),
     ("infra/src/dynamodb/jobs/due.rs", "Query", DISPATCHER),

@@ -29,16 +29,27 @@ fn it_is_woken_each_minute_by_a_rule_that_alone_may_invoke_it() {
     assert_eq!(logical_id(&permission["SourceArn"]), "DispatcherRule");
 }
 
-/// The next tick does what one misses. A concurrent or late tick would only get in the way.
+/// The next tick does what one misses. A late tick would only get in the way, and two at once do no harm: an account of
+/// 10 concurrent executions can't reserve one.
 #[test]
-fn it_never_runs_twice_at_once_nor_late() {
+fn it_never_runs_late_and_reserves_nothing_unless_it_is_told_to() {
     let template = Template::read();
     let dispatcher = properties(&template);
-    assert_eq!(dispatcher["ReservedConcurrentExecutions"], 1);
+    let reserved = json!({ "Fn::If": ["ReservesDispatcher", 1, { "Ref": "AWS::NoValue" }] });
+    assert_eq!(dispatcher["ReservedConcurrentExecutions"], reserved);
+    assert_eq!(template.parameter("ReserveDispatcher")["Default"], "false");
+    let condition = json!({ "Fn::Equals": [{ "Ref": "ReserveDispatcher" }, "true"] });
+    assert_eq!(template.section("Conditions")["ReservesDispatcher"], condition);
     let once = json!({ "MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60 });
     assert_eq!(dispatcher["EventInvokeConfig"], once);
     assert_eq!(template.properties("DispatcherRule")["Targets"][0]["RetryPolicy"], once);
     assert!(dispatcher["Timeout"].as_u64().unwrap() < 60, "it ends before the next one begins");
+}
+
+#[test]
+fn its_memory_is_a_parameter() {
+    let template = Template::read();
+    assert_eq!(properties(&template)["MemorySize"], json!({ "Ref": "DispatcherMemory" }));
 }
 
 #[test]

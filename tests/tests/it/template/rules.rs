@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use lambda_jobs::local::{Rule, template};
 use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::schedule::eventbridge::RuleExpression;
-use lambda_jobs_core::{JobType, Queue, families};
+use lambda_jobs_core::{JobType, Payload, Queue, families};
 use lambda_jobs_infra::{QueueNames, Settings};
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ fn all_seven_send_their_job_to_the_queue_of_its_handler() {
             (job, JobType::Recurring),
             "{schedule}"
         );
-        assert_eq!(definition.spec.payload, serde_json::from_str::<Value>(payload).unwrap(), "{schedule}");
+        assert_eq!(definition.spec.payload, payload.parse::<Payload>().unwrap(), "{schedule}");
         assert_eq!(sent.queue, Queue::for_job(job, definition.spec.priority), "{schedule}");
     }
 }
@@ -112,6 +112,19 @@ fn what_a_rule_cannot_send_is_kept_in_a_dead_letter_queue_of_theirs() {
         assert_eq!(properties["Targets"].as_array().unwrap().len(), 1, "{id}");
         assert_eq!(logical_id(&target["DeadLetterConfig"]["Arn"]), "RulesDeadLetters", "{id}");
     }
+}
+
+#[test]
+fn what_goes_to_a_queue_of_groups_has_a_group() {
+    let template = Template::read();
+    for (id, properties) in written(&template) {
+        let target = &properties["Targets"][0];
+        let group = target["SqsParameters"]["MessageGroupId"].as_str();
+        let expected = (logical_id(&target["Arn"]) == "WebhooksQueue").then_some("sweeps");
+        assert_eq!(group, expected, "{id}");
+    }
+    let sent = rules()["webhook-pending"].message(instant("2026-11-23T08:00:07Z"));
+    assert_eq!(sent.group.as_deref(), Some("sweeps"), "the local stack does the same");
 }
 
 /// The rules whose messages or dead letters go to a queue.

@@ -72,9 +72,20 @@ fn every_queue_feeds_it_batch_by_batch_and_gets_back_what_failed() {
         assert_eq!(properties["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{name}");
         assert_eq!(properties["BatchSize"], json!({ "Ref": "BatchSize" }), "{name}");
         assert_eq!(properties["MaximumBatchingWindowInSeconds"], json!({ "Ref": "BatchWindow" }), "{name}");
-        let concurrency = json!({ "MaximumConcurrency": { "Ref": format!("{name}Concurrency") } });
-        assert_eq!(properties["ScalingConfig"], concurrency, "{name}");
+        let [concurrency, pollers] =
+            ["ScalingConfig", "ProvisionedPollerConfig"].map(|of| &properties[of]["Fn::If"]);
+        let nothing = json!({ "Ref": "AWS::NoValue" });
+        // Lambda refuses a mapping with both.
+        assert_eq!([&concurrency[0], &pollers[0]], ["ProvisionsPollers"; 2], "{name}");
+        assert_eq!([&concurrency[1], &pollers[2]], [&nothing; 2], "{name}");
+        let most = json!({ "MaximumConcurrency": { "Ref": format!("{name}Concurrency") } });
+        assert_eq!(concurrency[2], most, "{name}");
+        let pool = json!({ "MinimumPollers": { "Ref": "MinimumPollers" }, "MaximumPollers": { "Ref": "MaximumPollers" } });
+        assert_eq!(pollers[1], pool, "{name}");
     }
+    assert_eq!(template.parameter("MinimumPollers")["Default"], "0", "pollers cost extra");
+    let provisions = json!({ "Fn::Not": [{ "Fn::Equals": [{ "Ref": "MinimumPollers" }, "0"] }] });
+    assert_eq!(template.section("Conditions")["ProvisionsPollers"], provisions);
 }
 
 #[test]

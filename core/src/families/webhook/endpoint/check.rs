@@ -2,7 +2,6 @@
 
 use super::excerpt;
 use super::spec::{EndpointSpec, is_pattern};
-use crate::families::webhook::target;
 use crate::invalid::Invalid;
 
 const MAX_EVENT_TYPES: usize = 100;
@@ -18,7 +17,7 @@ impl EndpointSpec {
     /// Checks what can be checked without calling it.
     pub fn check(&self) -> Result<(), Invalid> {
         let refuse = |field, expected: &str, got: String| Err(Invalid::new(field, expected.to_owned(), got));
-        check_url(&self.url)?;
+        self.url.check()?;
         if self.event_types.is_empty() || self.event_types.len() > MAX_EVENT_TYPES {
             return refuse("eventTypes", "1 to 100 types of events", self.event_types.len().to_string());
         }
@@ -67,16 +66,6 @@ impl EndpointSpec {
             }
         }
         Ok(())
-    }
-}
-
-/// Checks a URL except for its scheme `http` and its addresses, which every attempt checks by the policy of its worker.
-fn check_url(text: &str) -> Result<(), Invalid> {
-    let url = target::read(text)?;
-    if matches!(url.scheme(), "https" | "http") {
-        Ok(())
-    } else {
-        Err(Invalid::new("url", "an absolute URL of https".to_owned(), target::shown(text)))
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::families::webhook::WebhookUrl;
 use crate::families::webhook::ports::{Headers, Method};
 use crate::families::webhook::retry::RetrySchedule;
 use crate::invalid::Invalid;
@@ -15,7 +16,7 @@ use crate::limit::Rate;
 #[serde(rename_all = "camelCase")]
 pub struct EndpointSpec {
     /// Where its webhooks go.
-    pub url: String,
+    pub url: WebhookUrl,
     /// The types of events that it wants: `invoice.*` for all that begin with `invoice.`, `*` for all.
     pub event_types: Vec<String>,
     /// The tenant whose events it gets; if absent, it gets those of all tenants.
@@ -71,7 +72,7 @@ impl EndpointSpec {
 
     /// An endpoint for all events, with default settings.
     #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
+    pub fn new(url: impl Into<WebhookUrl>) -> Self {
         Self {
             url: url.into(),
             event_types: vec!["*".to_owned()],

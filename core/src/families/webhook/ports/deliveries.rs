@@ -5,10 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{AttemptOutcome, Headers, Method};
-use crate::job::millis;
+use crate::families::webhook::WebhookUrl;
+use crate::job::{Payload, millis};
 use crate::paging::Page;
 use crate::ports::ServiceError;
 
@@ -27,7 +27,7 @@ pub trait Deliveries: Send + Sync {
     /// finished or does not exist.
     async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, ServiceError>;
 
-    /// Lists deliveries in any order. A page may be empty and not the last. All pages together hold every delivery,
+    /// Lists deliveries in any order, large payloads left out. A page may be empty and not the last. All pages together hold every delivery,
     /// except perhaps those written meanwhile.
     async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, ServiceError>;
 
@@ -103,7 +103,7 @@ pub struct WebhookDelivery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
     /// The URL to send it to.
-    pub url: String,
+    pub url: WebhookUrl,
     /// The HTTP method.
     #[serde(default)]
     pub method: Method,
@@ -111,8 +111,8 @@ pub struct WebhookDelivery {
     #[serde(default)]
     pub headers: Headers,
     /// The body to send, as JSON.
-    #[serde(default)]
-    pub payload: Value,
+    #[serde(default = "Payload::null")]
+    pub payload: Payload,
     /// Its status.
     #[serde(default)]
     pub status: DeliveryStatus,
@@ -172,7 +172,12 @@ impl WebhookDelivery {
 
     /// A delivery that has not been tried, with [`DEFAULT_MAX_ATTEMPTS`](Self::DEFAULT_MAX_ATTEMPTS).
     #[must_use]
-    pub fn new(id: impl Into<String>, url: impl Into<String>, payload: Value, now: DateTime<Utc>) -> Self {
+    pub fn new(
+        id: impl Into<String>,
+        url: impl Into<WebhookUrl>,
+        payload: impl Into<Payload>,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self {
             id: id.into(),
             webhook_id: None,
@@ -180,7 +185,7 @@ impl WebhookDelivery {
             url: url.into(),
             method: Method::Post,
             headers: Headers::new(),
-            payload,
+            payload: payload.into(),
             status: DeliveryStatus::Pending,
             attempt_count: 0,
             max_attempts: default_max_attempts(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::families::webhook::shown;
+use crate::families::webhook::WebhookUrl;
 
 /// Makes HTTP requests. It follows no redirects, asks no proxy, and reads no more of the answer than the request allows.
 #[async_trait]
@@ -38,13 +38,13 @@ impl fmt::Display for Method {
     }
 }
 
-/// A request to be made. Its `Debug` form shows neither the values of headers, nor the query, nor the body.
+/// A request to be made. Its `Debug` form shows neither the values of headers, nor the path and query, nor the body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     /// The method.
     pub method: Method,
     /// The URL.
-    pub url: String,
+    pub url: WebhookUrl,
     /// Header names and values.
     pub headers: Vec<(String, String)>,
     /// The body, byte for byte.
@@ -62,7 +62,7 @@ impl fmt::Debug for HttpRequest {
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("HttpRequest")
             .field("method", &self.method)
-            .field("url", &shown(&self.url))
+            .field("url", &self.url)
             .field("headers", &headers)
             .field("body", &format_args!("{} bytes", self.body.len()))
             .field("timeout", &self.timeout)

@@ -13,7 +13,7 @@ pub use deliveries::{Deliveries, DeliveryQuery, DeliveryStatus, WebhookDelivery}
 pub use headers::Headers;
 pub use http::{HttpError, HttpRequest, HttpResponse, HttpSender, Method};
 pub use secrets::{Secrets, SecretsError};
-pub use waiting::{Awaited, WaitingDeliveries, WaitingDelivery, WaitingQuery};
+pub use waiting::{Awaited, WaitingDeliveries, WaitingDelivery, WaitingPage, WaitingQuery};
 
 use std::sync::Arc;
 

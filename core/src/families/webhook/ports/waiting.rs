@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::WebhookDelivery;
-use crate::paging::Page;
 use crate::ports::ServiceError;
 
 /// The index of deliveries that wait for an attempt.
@@ -13,7 +12,18 @@ pub trait WaitingDeliveries: Send + Sync {
     /// Lists deliveries that wait for an attempt by [`WebhookDelivery::awaits`], the longest due first. The index may
     /// lag: a delivery written a moment ago may be missing or out of date. A delivery that a person wrote by hand is in
     /// the index once an attempt at it was recorded.
-    async fn waiting(&self, query: &WaitingQuery) -> Result<Page<WaitingDelivery>, ServiceError>;
+    async fn waiting(&self, query: &WaitingQuery) -> Result<WaitingPage, ServiceError>;
+}
+
+/// A part of the index. An entry that can't be read does not hide the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WaitingPage {
+    /// Deliveries that wait.
+    pub items: Vec<WaitingDelivery>,
+    /// Entries that can't be read: which, and why.
+    pub unreadable: Vec<String>,
+    /// Where the next page begins; `None` at the end.
+    pub cursor: Option<String>,
 }
 
 /// What an unfinished delivery waits for.

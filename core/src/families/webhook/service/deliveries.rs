@@ -1,4 +1,4 @@
-//! Deliveries: listed, replayed, recovered.
+//! Deliveries: sent, listed, replayed, recovered.
 
 use chrono::{DateTime, Utc};
 
@@ -7,14 +7,15 @@ use crate::families::webhook::endpoint::{EndpointId, excerpt};
 use crate::families::webhook::job::{LONGEST_DELIVERY, delivery_job, fits, own_id};
 use crate::families::webhook::ports::{DeliveryAttempt, DeliveryQuery, WebhookDelivery};
 use crate::invalid::Invalid;
+use crate::manager::Enqueued;
 use crate::paging::{Cursor, LatestPage, Page};
 
 /// How many deliveries a list reads at a time.
 const READ: usize = 500;
 
 impl WebhookService {
-    /// Lists deliveries, the newest first and those of one instant by id, without the values of their headers, which may
-    /// be secrets. Every page reads the whole table: an index by time would cost each delivery one more write, and
+    /// Lists deliveries, the newest first and those of one instant by id, without the paths of their URLs
+    /// and the values of their headers, which may be secrets. Every page reads the whole table: an index by time would cost each delivery one more write, and
     /// operators list deliveries rarely. Deliveries made meanwhile move no page.
     pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, WebhookError> {
         let expected = "one that came with a page of deliveries";
@@ -34,9 +35,18 @@ impl WebhookService {
         }
         let mut page = newest.into_page();
         for delivery in &mut page.items {
+            delivery.url = delivery.url.hidden();
             delivery.headers = delivery.headers.hidden();
         }
         Ok(page)
+    }
+
+    /// Sends one webhook that goes to no endpoint: writes the delivery, and enqueues its job.
+    pub async fn deliver(&self, delivery: WebhookDelivery) -> Result<Enqueued, WebhookError> {
+        check_replay(&delivery.id)?;
+        delivery.url.check()?;
+        self.ports.webhooks.deliveries.put_one(&delivery).await?;
+        Ok(self.jobs.enqueue(delivery_job(&delivery, own_id(&delivery.id, 0)?)).await?)
     }
 
     /// The attempts at a delivery, the oldest first.

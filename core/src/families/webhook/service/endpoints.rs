@@ -23,7 +23,7 @@ const TRIES: usize = 5;
 pub struct EndpointView {
     /// Its identity.
     pub id: EndpointId,
-    /// The operator's settings, without the values of headers, which may be secrets.
+    /// The operator's settings, without what may be secrets: the path of the URL and the values of headers.
     #[serde(flatten)]
     pub spec: EndpointSpec,
     /// Whether it gets webhooks.
@@ -162,7 +162,11 @@ impl EndpointView {
             enabled: endpoint.is_enabled(),
             secrets: endpoint.secrets_in_use(now),
             id: endpoint.id,
-            spec: EndpointSpec { headers: endpoint.spec.headers.hidden(), ..endpoint.spec },
+            spec: EndpointSpec {
+                url: endpoint.spec.url.hidden(),
+                headers: endpoint.spec.headers.hidden(),
+                ..endpoint.spec
+            },
             disabled: endpoint.disabled,
             failing_since: endpoint.failing_since,
             created_at: endpoint.created_at,

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{WebhookError, WebhookService};
 use crate::families::webhook::endpoint::{Endpoint, is_event_type};
@@ -10,7 +9,7 @@ use crate::families::webhook::job::{LONGEST_EVENT, delivery_job, fits, own_id};
 use crate::families::webhook::ports::WebhookDelivery;
 use crate::invalid::Invalid;
 use crate::job::bounds::check_due;
-use crate::job::{JobId, NewJob};
+use crate::job::{JobId, NewJob, Payload};
 use crate::manager::EnqueueError;
 
 /// An event to be published.
@@ -19,7 +18,7 @@ pub struct NewEvent {
     /// Its type, by which endpoints choose.
     pub event_type: String,
     /// The body to send.
-    pub payload: Value,
+    pub payload: Payload,
     /// The tenant that it belongs to.
     pub tenant: Option<String>,
     /// Its identity, of at most 150 bytes; generated if absent.
@@ -84,7 +83,7 @@ impl WebhookService {
 
 fn delivery(endpoint: &Endpoint, event: &NewEvent, id: &JobId, now: DateTime<Utc>) -> WebhookDelivery {
     let id = format!("{id}.{}", endpoint.id);
-    let mut delivery = WebhookDelivery::new(id, &endpoint.spec.url, event.payload.clone(), now);
+    let mut delivery = WebhookDelivery::new(id, endpoint.spec.url.clone(), event.payload.clone(), now);
     delivery.webhook_id = Some(endpoint.id.to_string());
     delivery.event_type = Some(event.event_type.clone());
     delivery.method = endpoint.spec.method;

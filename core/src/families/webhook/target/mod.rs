@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
+use super::shown_url::shown;
 use super::{AddressClass, AddressPolicy};
 use crate::invalid::Invalid;
 
@@ -93,7 +94,8 @@ fn not_public(got: &str) -> Invalid {
 
 /// Parses a webhook's URL, wherever it leads.
 pub(super) fn read(text: &str) -> Result<Url, Invalid> {
-    let refuse = |expected: &str| Err(refused(expected, shown(text)));
+    let got = if text.is_empty() { "nothing".to_owned() } else { shown(text) };
+    let refuse = |expected: &str| Err(refused(expected, &got));
     if text.len() > MAX_URL {
         return Err(refused(format!("at most {MAX_URL} bytes"), text.len()));
     }
@@ -125,17 +127,6 @@ pub(super) fn read(text: &str) -> Result<Url, Invalid> {
         return refuse(&format!("a host of at most {MAX_HOST} bytes, with no empty parts between its dots"));
     }
     Ok(url)
-}
-
-/// A URL as it may be shown: without query, fragment and user, which may hold secrets, and without control characters,
-/// which could forge a log line.
-pub(crate) fn shown(text: &str) -> String {
-    let plain = text.split(['?', '#']).next().unwrap_or_default();
-    let plain: String = plain.chars().filter(|c| !c.is_control()).take(200).collect();
-    let Some((scheme, rest)) = plain.split_once("://") else { return plain };
-    let (authority, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}{path}")
 }
 
 #[cfg(test)]

@@ -5,21 +5,18 @@ use super::*;
 /// The error of a strict policy.
 const BAD: &[(&str, &str)] = &[
     // No URL of https.
-    ("", "an absolute URL of https (relative URL without a base), got "),
-    ("/hook", "an absolute URL of https (relative URL without a base), got /hook"),
+    ("", "an absolute URL of https (relative URL without a base), got nothing"),
+    ("/hook", "an absolute URL of https (relative URL without a base), got /..."),
     (
         "hooks.example.com/in",
-        "an absolute URL of https (relative URL without a base), got hooks.example.com/in",
+        "an absolute URL of https (relative URL without a base), got hooks.example.com/...",
     ),
     ("https://", "an absolute URL of https (empty host), got https://"),
     (
         "https:hooks.example.com",
         "an absolute URL of https (its host follows ://), got https:hooks.example.com",
     ),
-    (
-        "https:///hooks.example.com",
-        "an absolute URL of https (its host follows ://), got https:///hooks.example.com",
-    ),
+    ("https:///hooks.example.com", "an absolute URL of https (its host follows ://), got https:///..."),
     ("http://hooks.example.com/", r#"https, got "http""#),
     ("ftp://hooks.example.com/", r#"https, got "ftp""#),
     ("file://etc/passwd", r#"https, got "file""#),
@@ -27,7 +24,7 @@ const BAD: &[(&str, &str)] = &[
     // What parsers disagree about.
     (
         "https://hooks.example.com\\@10.0.0.1/",
-        "visible ASCII characters without spaces and backslashes, got https://hooks.example.com\\@10.0.0.1/",
+        "visible ASCII characters without spaces and backslashes, got https://hooks.example.com/...",
     ),
     (
         "https://a.example /",
@@ -39,7 +36,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "https://a.example/\r\nHost: b",
-        "visible ASCII characters without spaces and backslashes, got https://a.example/Host: b",
+        "visible ASCII characters without spaces and backslashes, got https://a.example/...",
     ),
     (
         "https://a.exa\tmple/",
@@ -49,9 +46,9 @@ const BAD: &[(&str, &str)] = &[
         "https://\u{ff11}27.0.0.1/",
         "visible ASCII characters without spaces and backslashes, got https://\u{ff11}27.0.0.1/",
     ),
-    ("https://user:secret@a.example/", "no user and no password in it, got https://a.example/"),
-    ("https://@a.example/?t=secret", "no user and no password in it, got https://a.example/"),
-    ("https://a.example/#secret", "no fragment, which is never sent, got https://a.example/"),
+    ("https://user:secret@a.example/", "no user and no password in it, got https://a.example/..."),
+    ("https://@a.example/?t=secret", "no user and no password in it, got https://a.example/..."),
+    ("https://a.example/#secret", "no fragment, which is never sent, got https://a.example/..."),
     ("https://a.example:0/", "a port from 1 to 65535, got 0"),
     (
         "https://a.example:65536/",
@@ -109,7 +106,9 @@ const BAD: &[(&str, &str)] = &[
 fn what_may_not_be_called_is_refused_with_what_was_expected() {
     for (url, why) in BAD {
         let refused = TargetPolicy::default().admit(url).unwrap_err().to_string();
-        assert_eq!(refused, format!("url: expected {why}"), "{url:?}");
+        // What is not shown has a hash, at the end.
+        let told = if why.ends_with("/...") { &refused[..refused.len() - 8] } else { &refused[..] };
+        assert_eq!(told, format!("url: expected {why}"), "{url:?}");
     }
     let long =
         TargetPolicy::default().admit(&format!("https://a.example/{}", "x".repeat(2_031))).unwrap_err();
@@ -151,17 +150,4 @@ fn a_name_is_refused_where_any_of_its_addresses_is() {
     let addresses = AddressPolicy::default().allowing("a.example".parse().unwrap());
     let allowed = TargetPolicy { addresses, http: false };
     assert_eq!(allowed.admit_addresses("a.example", &[ip("10.0.0.1")]), Ok(()));
-}
-
-#[test]
-fn what_is_shown_of_a_url_holds_no_secret_and_no_second_line() {
-    for (url, plain) in [
-        ("https://user:secret@a.example/in?token=secret#secret", "https://a.example/in"),
-        ("https://a@b@a.example/x@y", "https://a.example/x@y"),
-        ("https://a.example/\n2026 ERROR", "https://a.example/2026 ERROR"),
-        ("nonsense", "nonsense"),
-    ] {
-        assert_eq!(shown(url), plain);
-    }
-    assert_eq!(shown(&"x".repeat(300)).len(), 200);
 }

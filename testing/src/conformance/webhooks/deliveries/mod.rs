@@ -2,7 +2,7 @@
 
 use super::{Stores, delivery, outcome};
 use crate::conformance::Fixture;
-use crate::conformance::fixture::{difficult_values, ok};
+use crate::conformance::fixture::{difficult_payloads, ok};
 use lambda_jobs_core::families::webhook::ports::{DeliveryStatus, Method, WebhookDelivery};
 
 mod listing;
@@ -20,7 +20,7 @@ pub async fn suite(stores: &Stores<'_>, fixture: &Fixture) {
 
 async fn what_is_put_is_read(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "a delivery is read as it was put";
-    for payload in difficult_values() {
+    for payload in difficult_payloads() {
         let mut delivery = delivery(fixture);
         delivery.payload = payload;
         assert!(ok(case, stores.deliveries.put_one(&delivery).await), "{case}: it is new");
@@ -43,7 +43,7 @@ async fn nothing_is_overwritten(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "a delivery that exists is not put again";
     let first = delivery(fixture);
     assert!(ok(case, stores.deliveries.put_one(&first).await), "{case}: it is new");
-    let second = WebhookDelivery { url: "https://example.com/other".to_owned(), ..first.clone() };
+    let second = WebhookDelivery { url: "https://example.com/other".into(), ..first.clone() };
     assert!(!ok(case, stores.deliveries.put_one(&second).await), "{case}: it exists");
     assert_eq!(ok(case, stores.deliveries.find_one(&first.id).await), Some(first), "{case}: afterwards");
 }

@@ -16,6 +16,7 @@ async fn a_finished_delivery_is_reopened(stores: &Stores<'_>, fixture: &Fixture)
     let case = "a finished delivery is made WebhookDelivery::reopened, with its attempts kept";
     for last in [DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Cancelled] {
         let mut expected = delivery(fixture);
+        expected.payload = serde_json::json!("x".repeat(5_000)).into();
         ok(case, stores.deliveries.put_one(&expected).await);
         let mut kept = Vec::new();
         for replay in 0..3 {

@@ -60,7 +60,7 @@ async fn one_that_exists_spoils_no_other(stores: &Stores<'_>, fixture: &Fixture)
     let case = "a delivery that exists is not put again, and the others are";
     let [first, exists, last] = [(); 3].map(|()| delivery(fixture));
     assert!(ok(case, stores.deliveries.put_one(&exists).await), "{case}: it is new");
-    let again = WebhookDelivery { url: "https://example.com/other".to_owned(), ..exists.clone() };
+    let again = WebhookDelivery { url: "https://example.com/other".into(), ..exists.clone() };
     let slice = [again, first.clone(), last.clone()];
     assert_eq!(put(case, stores, &slice).await, [false, true, true], "{case}");
     let ids = [&first, &exists, &last].map(|one| one.id.clone());
@@ -71,7 +71,7 @@ async fn one_that_exists_spoils_no_other(stores: &Stores<'_>, fixture: &Fixture)
 async fn of_one_id_that_comes_twice_the_first_is_put(stores: &Stores<'_>, fixture: &Fixture) {
     let case = "of two deliveries with one id, the first is put";
     let (first, other) = (delivery(fixture), delivery(fixture));
-    let second = WebhookDelivery { url: "https://example.com/other".to_owned(), ..first.clone() };
+    let second = WebhookDelivery { url: "https://example.com/other".into(), ..first.clone() };
     let slice = [first.clone(), second, other.clone()];
     assert_eq!(put(case, stores, &slice).await, [true, false, true], "{case}");
     let ids = [&first, &other].map(|one| one.id.clone());

@@ -18,7 +18,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "claims without a condition",
         file: "memory/store.rs",
-        find: "if !record.is_claimable(request.now) || record.definition.spec.name != request.name {",
+        find: "if !request.fits(record) {",
         replace: "if record.definition.spec.name != request.name {",
     },
     Mutant {
@@ -99,9 +99,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the dispatcher takes what the queue refused for sent",
         file: "dispatcher/due.rs",
-        find: "Ok(()) => sent.push(record.clone().dispatched()),",
-        replace: "Ok(()) => sent.push(record.clone().dispatched()),
-                Err(_) if record.parked => sent.push(record.clone().dispatched()),",
+        find: "Ok(()) => sent.push(record.without_payload().dispatched()),",
+        replace: "Ok(()) => sent.push(record.without_payload().dispatched()),
+                Err(_) if record.parked => sent.push(record.without_payload().dispatched()),",
     },
     Mutant {
         name: "the dispatcher looks no further ahead than its next tick",
@@ -117,20 +117,45 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a schedule goes on though its jobs could not be made",
-        file: "manager/schedules.rs",
+        file: "manager/schedules/fire.rs",
         find: "let may_pass = matches!(error, EnqueueError::Service(_));",
         replace: "let may_pass = false;",
     },
     Mutant {
         name: "an occurrence has a new id whenever it is fired",
-        file: "manager/schedules.rs",
-        find: "planned.due.iter().filter_map(|one| made(&schedule, one.instant)).collect();",
-        replace: "planned
-                    .due
-                    .iter()
-                    .filter_map(|one| made(&schedule, one.instant))
-                    .map(|job| NewJob { id: None, ..job })
-                    .collect();",
+        file: "manager/schedules/fire.rs",
+        find: "jobs.extend(made);",
+        replace: "jobs.extend(made.into_iter().map(|job| NewJob { id: None, ..job }));",
+    },
+    Mutant {
+        name: "what a change took back is lost, though the schedule makes it again",
+        file: "manager/schedules/occurrences.rs",
+        find: "Self::Earlier => record.yields_to(edition),",
+        replace: "Self::Earlier => record.yields_to(edition) && !record.withdrawn,",
+    },
+    Mutant {
+        name: "what was made ahead keeps its definition",
+        file: "schedule/state.rs",
+        find: "next_at: missed.into_iter().chain(new.next_run(now)).min(),",
+        replace: "next_at: missed.or_else(|| new.next_run(now)),",
+    },
+    Mutant {
+        name: "a message of an earlier edition runs",
+        file: "ports/store.rs",
+        find: "&& self.edition.is_none_or(|edition| definition.edition == Some(edition))",
+        replace: "",
+    },
+    Mutant {
+        name: "a tick ignores that its schedule has changed",
+        file: "manager/schedules/fire.rs",
+        find: "Ok(false) => self.agree_at_last(firing).await,",
+        replace: "Ok(false) => Ok(()),",
+    },
+    Mutant {
+        name: "a change takes nothing back",
+        file: "schedule/state.rs",
+        find: "withdrawing: self.unmade(old, new, now),",
+        replace: "withdrawing: Vec::new(),",
     },
     Mutant {
         name: "the receive count is the claim's id",
@@ -144,15 +169,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "tombstones are trimmed after a day",
         file: "job/retention.rs",
-        find: "pub const MIN: Duration = Duration::from_hours(15 * 24);",
-        replace: "pub const MIN: Duration = Duration::from_hours(24);",
+        find: "let keep = TimeDelta::from_std(self.of(status)).ok()?;",
+        replace: "let keep = TimeDelta::from_std(self.of(status) / 15).ok()?;",
     },
     Mutant {
         name: "two copies of one id in a batch",
         file: "processor/gate.rs",
-        find: "if is_first { candidates.push(candidate) } else { copies.push(candidate) }",
-        replace: "let _ = (is_first, &mut copies);
-                    candidates.push(candidate);",
+        find: "copies.push(older(&mut candidates[*first.get()], candidate));",
+        replace: "let _ = (first, &mut copies, older);
+                        candidates.push(candidate);",
     },
     Mutant {
         name: "a crash is blamed on every job of its batch",
@@ -243,9 +268,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a delay is rounded down",
-        file: "message/mod.rs",
+        file: "message/copy.rs",
         find: "whole_millis(self.due_at).to_rfc3339_opts(SecondsFormat::Millis, true)",
         replace: "whole_millis(self.due_at).to_rfc3339_opts(SecondsFormat::Secs, true)",
+    },
+    Mutant {
+        name: "a payload is read into a tree and written again",
+        file: "message/decode.rs",
+        find: "|text| Payload::within(body, text)",
+        replace: "|text| {
+                serde_json::from_str::<serde_json::Value>(text)
+                    .map_or_else(|_| Payload::within(body, text), Payload::from)
+            }",
     },
     Mutant {
         name: "a short wait is never a fresh message",
@@ -287,8 +321,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a finished job may run again",
         file: "processor/refused_claim.rs",
-        find: "JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => RefusedClaim::Finished,",
-        replace: "JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => RefusedClaim::Redriven,",
+        find: "if record.has_ended(&job.spec.name) {
+        return RefusedClaim::Finished;",
+        replace: "if record.has_ended(&job.spec.name) {
+        return RefusedClaim::Redriven;",
     },
     Mutant {
         name: "a cancelled job may be claimed",
@@ -318,8 +354,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a settlement that was written is counted again",
         file: "memory/store.rs",
-        find: "(_, Some(current)) if settlement.is_written_in(current) => SettleOutcome::Settled,",
-        replace: "(_, Some(current)) if settlement.is_written_in(current) => {
+        find: "(_, Some(current)) if settlement.is_written_in(&current) => SettleOutcome::Settled,",
+        replace: "(_, Some(current)) if settlement.is_written_in(&current) => {
                 self.note(&settlement.record);
                 SettleOutcome::Settled
             }",
@@ -339,8 +375,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a replacement ignores what changed meanwhile",
         file: "memory/store.rs",
-        find: "if !record.revision.follows(current.revision) {",
-        replace: "if record.revision < current.revision {",
+        find: "if !next.revision.follows(current.revision) {",
+        replace: "if next.revision < current.revision {",
     },
     Mutant {
         name: "runs unique jobs without asking for their keys",
@@ -365,6 +401,48 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "protection/key_locks.rs",
         find: "hold: KeyHold { since: now, ..hold.clone() }",
         replace: "hold: KeyHold { since: hold.since.min(now), ..hold.clone() }",
+    },
+    Mutant {
+        name: "cancels a job as a duplicate by the key of a stranger's message",
+        file: "processor/unique.rs",
+        find: "&& own.definition.unique_key == asked.unique_key",
+        replace: "",
+    },
+    Mutant {
+        name: "a refused copy fails the job whose id it has",
+        file: "processor/dead_letters.rs",
+        find: "!record.status.is_finished() && !is_covered_elsewhere && record.is_same_job(message)",
+        replace: "let name = &message.spec.name;
+    let _ = is_covered_elsewhere;
+    !record.status.is_finished() && !record.is_leased(now) && record.definition.spec.name == *name",
+    },
+    Mutant {
+        name: "renews the messages of jobs that have ended",
+        file: "dispatcher/renewal.rs",
+        find: "record.has_ended(name) || record.supersedes(&job.definition) || is_covered",
+        replace: "is_covered",
+    },
+    Mutant {
+        name: "a batch of messages counts as sent if its first was",
+        file: "processor/requeue.rs",
+        find: "for (received, outcome) in resent.iter().zip(sent) {",
+        replace: "let is_first_sent = sent.first().is_some_and(Result::is_ok);
+        let sent = sent.into_iter().map(|one| if is_first_sent { Ok(()) } else { one });
+        for (received, outcome) in resent.iter().zip(sent) {",
+    },
+    Mutant {
+        name: "the dispatcher writes over what has changed since its index",
+        file: "dispatcher/due.rs",
+        find: "            for error in ports.store.replace_all(&sent).await.into_iter().filter_map(Result::err) {",
+        replace: "            let outcomes = ports.store.replace_all(&sent).await;
+            let mut over = Vec::new();
+            for (record, outcome) in sent.iter().zip(&outcomes) {
+                if let Ok(crate::ports::ReplaceOutcome::Conflict(Some(current))) = outcome {
+                    over.push(JobRecord { revision: current.revision.next(), ..record.clone() });
+                }
+            }
+            drop(ports.store.replace_all(&over).await);
+            for error in outcomes.into_iter().filter_map(Result::err) {",
     },
     Mutant {
         name: "a breaker is cached for twenty seconds",
@@ -420,16 +498,36 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "",
     },
     Mutant {
-        name: "a probe is made whatever became of its breaker since",
-        file: "handler/calls.rs",
-        find: "            && self.guards.breakers.is_probing(name, probe).await\n",
-        replace: "",
-    },
-    Mutant {
         name: "an attempt that does not make its probe keeps the lease",
         file: "handler/calls.rs",
         find: "for (breaker, probe) in probes {",
         replace: "for (breaker, probe) in probes.into_iter().filter(|_| timed_out) {",
+    },
+    Mutant {
+        name: "successes do not count",
+        file: "protection/breakers/counts.rs",
+        find: "known.local.unwritten.count(now, call.counts, policy.monitoring_period());",
+        replace: "if call.counts.failures > 0 || call.counts.slow > 0 {
+                known.local.unwritten.count(now, call.counts, policy.monitoring_period());
+            }",
+    },
+    Mutant {
+        name: "a wish counts as a failure",
+        file: "handler/calls.rs",
+        find: " || error.hold().is_some()",
+        replace: "",
+    },
+    Mutant {
+        name: "nobody is told of a wish",
+        file: "handler/calls.rs",
+        find: "            self.calls.heed(name, &outcome, took).await;\n",
+        replace: "",
+    },
+    Mutant {
+        name: "a hold lets every call through",
+        file: "breaker/state.rs",
+        find: "self.hold_on(tenant, now)\n            && self.phase",
+        replace: "self.hold_on(tenant, now)\n            && false && self.phase",
     },
     Mutant {
         name: "jobs that wait for a breaker come back with its probe",
@@ -481,5 +579,60 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "limit/state.rs",
         find: "later(full_at.max(now), times(rate.interval(), taken))",
         replace: "later(full_at.max(now), times(rate.interval(), taken / 2))",
+    },
+    Mutant {
+        name: "an error is kept whole, whatever an item holds",
+        file: "processor/kept.rs",
+        find: "const MAX_ERROR_BYTES: usize = 4 * 1024;",
+        replace: "const MAX_ERROR_BYTES: usize = 4 * 1024 * 1024;",
+    },
+    Mutant {
+        name: "a copy is larger than SQS takes it",
+        file: "message/copy.rs",
+        find: "self.encoded_len() <= MAX_BODY_BYTES",
+        replace: "self.encoded_len() <= 2 * MAX_BODY_BYTES",
+    },
+    Mutant {
+        name: "a payload expires though its job waits",
+        file: "job/retention.rs",
+        find: "(self.record_until(record) > until).then(|| self.payload_until(record))",
+        replace: "(self.record_until(record) > until + PAYLOAD_GRACE * 100).then(|| self.payload_until(record))",
+    },
+    Mutant {
+        name: "goes by the caller's settings",
+        file: "manager/settings.rs",
+        find: "match &control.settings {",
+        replace: "match &None::<crate::control::NotedSettings>.filter(|_| control.settings.is_some()) {",
+    },
+    Mutant {
+        name: "lets a worker store its settings over the dispatcher's",
+        file: "control/settings.rs",
+        find: "if self.settings.is_some() { self.clone() }",
+        replace: "if self.settings.as_ref().is_some_and(|noted| noted.settings == *settings) { self.clone() }",
+    },
+    Mutant {
+        name: "stores settings that are stored already",
+        file: "control/settings.rs",
+        find: "noted.settings == *settings || noted.since",
+        replace: "noted.since",
+    },
+    Mutant {
+        name: "writes no end of a record's retention",
+        file: "processor/settle.rs",
+        find: "let record = record.parked_if_far(now).kept(retention);",
+        replace: "let _ = retention;
+        let record = record.parked_if_far(now);",
+    },
+    Mutant {
+        name: "does not count dead letters",
+        file: "processor/dead_letters.rs",
+        find: "self.count_letters(counts).await;",
+        replace: "drop(counts);",
+    },
+    Mutant {
+        name: "counts a stranger's names by themselves",
+        file: "processor/dead_letters.rs",
+        find: ".filter(|name| registry.get(name).is_some());",
+        replace: ".filter(|name| registry.get(name).is_some() || !name.is_empty());",
     },
 ];
