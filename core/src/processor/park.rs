@@ -41,13 +41,14 @@ impl Requeued {
             }
             return Cover::New(Box::new(self.job.accepted(self.until).parked()));
         };
-        if record.supersedes(self.job.definition()) {
+        let job = self.job.definition();
+        if record.supersedes(job) || record.has_ended(&job.spec.name) {
             return Cover::Kept;
         }
-        if record.definition.spec.name != self.job.definition().spec.name || record.dead_lettered {
+        if record.definition.spec.name != job.spec.name || record.dead_lettered {
             return Cover::Message;
         }
-        if record.parked || record.status.is_finished() {
+        if record.parked {
             return Cover::Kept;
         }
         if record.status.is_waiting() { Cover::Moved(Box::new(record.parked())) } else { Cover::Message }

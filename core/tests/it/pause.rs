@@ -458,3 +458,12 @@ proptest! {
         prop_assert_eq!(control.disabled_since.is_some(), !enabled);
     }
 }
+
+#[test]
+fn g2_a_job_that_was_cancelled_before_it_was_seen_is_not_sent_again_until_its_tombstone_is_gone() {
+    let world = world();
+    let id = world.send(Queue::Low, &json!({ "name": "note", "delay": 5_669_753_321_u64 }));
+    world.clock.run(world.manager.cancel(&id)).unwrap();
+    world.step(Queue::Low);
+    assert_eq!(world.queue.next_visible_at(Queue::Low).unwrap(), None, "no message is left");
+}
