@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::absent::{is_false, is_zero};
 use super::{Blocker, JobId, JobRecord, JobStatus, JobType, Payload, Priority, Queue, millis};
 
 /// A job with its present state.
@@ -89,16 +90,6 @@ pub struct JobExecution {
     /// Whether its payload is missing, though no cleanup removed it. The job can't run.
     #[serde(default, skip_serializing_if = "is_false")]
     pub payload_missing: bool,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-const fn is_zero(count: &u32) -> bool {
-    *count == 0
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 impl From<JobRecord> for JobExecution {

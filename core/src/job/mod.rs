@@ -4,6 +4,7 @@
 //! a schedule's template. The store keeps a [`JobRecord`]. A caller reads a [`JobExecution`] or a
 //! [`JobResult`].
 
+pub(crate) mod absent;
 mod blocker;
 pub mod bounds;
 mod definition;

@@ -13,6 +13,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::absent::{is_false, is_zero};
 use super::{
     Blocker, ClaimId, JobDefinition, JobId, JobStatus, Payload, Queue, Retention, StoredPayload, millis,
 };
@@ -99,7 +100,7 @@ pub struct JobRecord {
     pub isolated: bool,
     /// Whether a batch had no time left for this suspect when its turn to run alone came. In its next batch it runs
     /// first.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub passed_over: bool,
     /// Whether its message went to the dead-letter queue. The job has not run to an end, so a redriven message may
     /// still be claimed.
@@ -124,16 +125,6 @@ pub struct JobRecord {
     /// Until when the store keeps the record, if it has ended; in whole seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-const fn is_zero(count: &u32) -> bool {
-    *count == 0
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 impl JobRecord {

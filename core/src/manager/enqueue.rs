@@ -340,7 +340,7 @@ impl JobManager {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let found = self.ports.store.get(ids).await?;
+        let found = self.ports.store.heads(ids).await?;
         Ok(found.into_iter().flatten().map(|record| (record.id().clone(), record)).collect())
     }
 }

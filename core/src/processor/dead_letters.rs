@@ -135,7 +135,7 @@ impl Batch<'_> {
             return left;
         }
         // Without an answer each is a dead letter, and a redriven one finds its record.
-        let found = self.processor.store.get(&ids).await.unwrap_or_else(|_| vec![None; ids.len()]);
+        let found = self.processor.store.heads(&ids).await.unwrap_or_else(|_| vec![None; ids.len()]);
         for (one, record) in occurrences.into_iter().zip(found) {
             let superseding = record.filter(|record| {
                 one.message.as_ref().is_some_and(|message| record.supersedes(&message.definition))

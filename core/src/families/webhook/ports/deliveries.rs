@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AttemptOutcome, Headers, Method};
 use crate::families::webhook::WebhookUrl;
+use crate::job::absent::is_zero;
 use crate::job::{Payload, millis};
 use crate::paging::Page;
 use crate::ports::ServiceError;
@@ -155,11 +156,6 @@ pub struct WebhookDelivery {
     /// When it was last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<DateTime<Utc>>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-const fn is_zero(count: &u32) -> bool {
-    *count == 0
 }
 
 const fn default_max_attempts() -> u32 {
