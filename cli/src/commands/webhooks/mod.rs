@@ -9,11 +9,12 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::JobId;
 use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
-use lambda_jobs_core::families::webhook::{NewEvent, PublishedDelivery, WebhookError, WebhookService};
+use lambda_jobs_core::families::webhook::{
+    FailedReplay, NewEvent, PublishedDelivery, WebhookError, WebhookService,
+};
 use lambda_jobs_infra::OsEntropy;
-use serde_json::json;
 
-use super::{Failure, connect};
+use super::{Failure, connect, exit};
 use crate::args::{DeliverArgs, OneDelivery, OneEndpoint, PublishArgs, RecoverArgs, Target, WebhooksCommand};
 use crate::output;
 
@@ -66,14 +67,18 @@ async fn replay(OneDelivery { id, target }: &OneDelivery) -> Result<ExitCode, Fa
 
 async fn recover(RecoverArgs { endpoint, since }: &RecoverArgs) -> Result<ExitCode, Failure> {
     let OneEndpoint { id, target } = endpoint;
-    let again = service(target).await?.recover(id, *since).await?;
+    let recovered = service(target).await?.recover(id, *since).await?;
     if target.json {
-        output::json(&json!({ "deliveries": again }))?;
+        output::json(&recovered)?;
     } else {
-        lines(&again)?;
-        eprintln!("{id}: sending {} deliveries again that failed since {} UTC", again.len(), time(*since));
+        let again = recovered.deliveries.len();
+        lines(&recovered.deliveries)?;
+        eprintln!("{id}: sending {again} deliveries again that failed since {} UTC", time(*since));
+        for FailedReplay { delivery_id, error } in &recovered.failed {
+            eprintln!("error: delivery {delivery_id:?}: {error}");
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(exit(recovered.failed.is_empty()))
 }
 
 /// A delivery and its job on each line.

@@ -62,7 +62,10 @@ pub use outcome::ErrorClass;
 pub use retry::RetrySchedule;
 pub use retry_after::LONGEST_RETRY_AFTER;
 pub use secret::{SecretInUse, WebhookSecret};
-pub use service::{EndpointView, NewEvent, Published, PublishedDelivery, WebhookError, WebhookService};
+pub use service::{
+    EndpointView, FailedReplay, NewEvent, Published, PublishedDelivery, Recovered, WebhookError,
+    WebhookService,
+};
 pub use sweep::Sweep;
 pub use target::TargetPolicy;
 use webhook_url::BREAKER_PREFIX;

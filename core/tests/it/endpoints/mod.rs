@@ -387,7 +387,7 @@ fn an_endpoint_that_does_nothing_but_fail_is_warned_of_and_disabled_and_what_fai
     hooks.world.clock.run(hooks.service.enable(&id("ill"))).unwrap();
     hooks.world.advance(10);
     let since = began + TimeDelta::hours(36);
-    let again = hooks.world.clock.run(hooks.service.recover(&id("ill"), since)).unwrap();
+    let again = hooks.world.clock.run(hooks.service.recover(&id("ill"), since)).unwrap().deliveries;
     assert_eq!(again.len(), 4, "those of the first two days are left alone");
     hooks.world.settle();
     for one in &again {
@@ -528,7 +528,8 @@ fn a_receiver_gets_the_text_that_was_published() {
     let hooks = Hooks::new();
     hooks.put("a", spec("a.example", &["a"]));
     let deep = "[".repeat(1_000) + &"]".repeat(1_000);
-    for text in [r#"{ "wei" : 12345678901234567890123, "wei" : 1e400 }"#, r#"["\ud800"]"#, &deep] {
+    let exact = r#"{"wei":12345678901234567890123}"#;
+    for text in [exact, r#"{ "wei" : 1, "wei" : 1e400 }"#, r#"["\ud800"]"#, &deep] {
         hooks.answers("a.example", [(204, None)]);
         let event = NewEvent {
             event_type: "a".to_owned(),

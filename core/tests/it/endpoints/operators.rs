@@ -107,7 +107,7 @@ fn the_longest_ids_are_published_swept_and_replayed() {
 }
 
 #[test]
-fn a_delivery_whose_replay_can_have_no_id_is_refused_before_anything_is_reopened() {
+fn a_delivery_whose_replay_can_have_no_id_is_refused_and_holds_up_no_other() {
     let hooks = Hooks::new();
     hooks.put("all", spec("all.example", &["*"]));
     let long = "x".repeat(239);
@@ -117,10 +117,20 @@ fn a_delivery_whose_replay_can_have_no_id_is_refused_before_anything_is_reopened
     let got = format!("{:?} (239 bytes)", "x".repeat(80));
     let expected = format!("delivery id: expected at most 238 bytes, got {got}");
     assert_eq!(told, expected);
-    let since = DateTime::UNIX_EPOCH;
-    assert_eq!(hooks.refusal(hooks.service.recover(&id("all"), since)), expected);
-    for delivery in ["short", &long] {
-        assert_eq!(hooks.status(delivery), (DeliveryStatus::Failed, 1), "{delivery}");
+    hooks.failed("two words", "all");
+    let recovered = hooks.world.clock.run(hooks.service.recover(&id("all"), DateTime::UNIX_EPOCH)).unwrap();
+    let again: Vec<&str> = recovered.deliveries.iter().map(|one| one.job_id.as_str()).collect();
+    assert_eq!(again, ["short.replay-1"]);
+    let mut failed: Vec<(&str, &str)> = Vec::new();
+    for one in &recovered.failed {
+        failed.push((&one.delivery_id, &one.error));
+    }
+    failed.sort_unstable();
+    let unnameable =
+        "id: expected 1 to 256 visible ASCII characters without spaces, got \"two words.replay-4294967295\"";
+    assert_eq!(failed, [("two words", unnameable), (long.as_str(), expected.as_str())]);
+    for delivery in ["two words", &long] {
+        assert_eq!(hooks.status(delivery), (DeliveryStatus::Failed, 1), "{delivery} is not reopened");
     }
 }
 

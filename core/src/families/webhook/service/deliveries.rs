@@ -1,6 +1,7 @@
 //! Deliveries: sent, listed, replayed, recovered.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use super::{PublishedDelivery, WebhookError, WebhookService};
 use crate::families::webhook::endpoint::{EndpointId, excerpt};
@@ -12,6 +13,25 @@ use crate::paging::{Cursor, LatestPage, Page};
 
 /// How many deliveries a list reads at a time.
 const READ: usize = 500;
+
+/// What became of the deliveries that a recovery found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Recovered {
+    /// Those that are sent again.
+    pub deliveries: Vec<PublishedDelivery>,
+    /// Those that are not.
+    pub failed: Vec<FailedReplay>,
+}
+
+/// A delivery that could not be replayed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedReplay {
+    /// The delivery's id.
+    pub delivery_id: String,
+    /// Why, in words.
+    pub error: String,
+}
 
 impl WebhookService {
     /// Lists deliveries, the newest first and those of one instant by id, without the paths of their URLs
@@ -66,32 +86,29 @@ impl WebhookService {
         if let Some(endpoint) = &found.webhook_id {
             self.check_open(endpoint).await?;
         }
-        let Some(again) =
-            self.ports.webhooks.deliveries.reopen(delivery, self.ports.core.clock.now()).await?
-        else {
-            return Err(WebhookError::Unfinished(delivery.to_owned()));
-        };
-        self.send_again(again).await
+        self.reopen(delivery).await?.ok_or_else(|| WebhookError::Unfinished(delivery.to_owned()))
     }
 
-    /// Replays all deliveries to an endpoint that failed since an instant. The endpoint must be enabled. If one of them
-    /// can't be replayed, none is.
+    /// Replays all deliveries to an endpoint that failed since an instant. The endpoint must be enabled. A delivery that
+    /// can't be replayed holds up no other.
     pub async fn recover(
         &self,
         endpoint: &EndpointId,
         since: DateTime<Utc>,
-    ) -> Result<Vec<PublishedDelivery>, WebhookError> {
+    ) -> Result<Recovered, WebhookError> {
         self.check_open(endpoint.as_str()).await?;
-        let failed = self.failed_since(endpoint, since).await?;
-        let mut again = Vec::new();
-        for delivery in failed {
-            if let Some(reopened) =
-                self.ports.webhooks.deliveries.reopen(&delivery, self.ports.core.clock.now()).await?
-            {
-                again.push(self.send_again(reopened).await?);
+        let mut recovered = Recovered { deliveries: Vec::new(), failed: Vec::new() };
+        for delivery_id in self.failed_since(endpoint, since).await? {
+            match self.reopen(&delivery_id).await {
+                Ok(Some(again)) => recovered.deliveries.push(again),
+                // Somebody else was faster.
+                Ok(None) => {}
+                Err(error) => {
+                    recovered.failed.push(FailedReplay { delivery_id, error: error.to_string() });
+                }
             }
         }
-        Ok(again)
+        Ok(recovered)
     }
 
     /// The ids of deliveries to an endpoint that failed since an instant.
@@ -107,7 +124,6 @@ impl WebhookService {
             for delivery in page.items {
                 let last = delivery.last_attempt_at.or(delivery.created_at);
                 if last.is_some_and(|at| at >= since) {
-                    check_replay(&delivery.id)?;
                     failed.push(delivery.id);
                 }
             }
@@ -118,10 +134,16 @@ impl WebhookService {
         }
     }
 
-    async fn send_again(&self, delivery: WebhookDelivery) -> Result<PublishedDelivery, WebhookError> {
-        let job = delivery_job(&delivery, own_id(&delivery.id, delivery.replays)?);
+    /// Opens a delivery again and enqueues its job; `None` if it has not ended.
+    async fn reopen(&self, delivery: &str) -> Result<Option<PublishedDelivery>, WebhookError> {
+        check_replay(delivery)?;
+        let now = self.ports.core.clock.now();
+        let Some(again) = self.ports.webhooks.deliveries.reopen(delivery, now).await? else {
+            return Ok(None);
+        };
+        let job = delivery_job(&again, own_id(&again.id, again.replays)?);
         let job_id = self.jobs.enqueue(job).await?.job_id;
-        Ok(PublishedDelivery { delivery_id: delivery.id, job_id })
+        Ok(Some(PublishedDelivery { delivery_id: again.id, job_id }))
     }
 }
 
