@@ -3,6 +3,10 @@
 //! The worker sends a copy of the message, because SQS's own redrive can't give a reason. The copy keeps the sender's
 //! message attributes, group and trace header: whoever redrives it sends the message that came. SQS allows ten
 //! attributes and 1 MiB in all, so the sender's last ones by name may have to stay behind; the reason then says so.
+//!
+//! A body that can't be read may leave no room for attributes. It is never cut: a later release may read it. So the
+//! beginning of the reason comes first, then the message's id and queue, then the rest. A body within 12 bytes of the
+//! largest leaves no room for any reason.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +15,8 @@ use crate::sqs::{MessageAttribute, MessageContent, limits};
 
 /// The longest reason, in bytes.
 const MAX_REASON_BYTES: usize = 2 * 1024;
+/// How much of a reason matters more than the message's id and queue, in bytes. The field at fault comes first.
+const BEGINNING_BYTES: usize = 128;
 /// Room for the words about attributes that stay behind, in bytes.
 const NOTE_BYTES: usize = 64;
 
@@ -32,18 +38,17 @@ impl DeadLetter {
             group: message.group.clone(),
             trace_header: message.trace_header.clone(),
         };
-        // An attribute's value must not be empty.
+        let empty = MessageAttribute::string("").size(Self::REASON);
+        let beginning = empty + self.reason.len().min(BEGINNING_BYTES);
         for (name, text) in
             [(Self::ORIGINAL_ID, message.message_id.as_str()), (Self::ORIGINAL_QUEUE, original_queue)]
         {
-            if !text.is_empty() {
-                content.attributes.insert(name.to_owned(), MessageAttribute::string(text));
+            let attribute = MessageAttribute::string(text);
+            // An attribute's value must not be empty.
+            if !text.is_empty() && attribute.size(name) + beginning <= room(&content) {
+                content.attributes.insert(name.to_owned(), attribute);
             }
         }
-        if room(&content) == 0 {
-            content.attributes.clear();
-        }
-        let empty = MessageAttribute::string("").size(Self::REASON);
         let for_reason = room(&content).saturating_sub(empty);
         let reason = fitting(&self.reason, for_reason.min(MAX_REASON_BYTES));
         let left_out = self.keep_attributes(&mut content, empty + reason.len() + NOTE_BYTES);
@@ -172,6 +177,23 @@ mod tests {
             let content = letter(body, &"ä".repeat(4000), 10).content("q-high");
             assert_eq!(content.check(limits::MAX_MESSAGE_BYTES), Ok(()), "{spare} spare bytes");
         }
+    }
+
+    #[test]
+    fn a_body_that_leaves_little_room_still_gets_the_beginning_of_its_reason() {
+        let reason = "body: expected a JSON object (EOF while parsing a value), got nothing";
+        let named = |spare: usize| {
+            let content = letter("x".repeat(limits::MAX_MESSAGE_BYTES - spare), reason, 3).content("q-high");
+            assert_eq!(content.check(limits::MAX_MESSAGE_BYTES), Ok(()), "{spare} spare bytes");
+            content
+        };
+        for spare in [12 + 5, 12 + 30, 12 + reason.len()] {
+            let content = named(spare);
+            assert!(text(&content, "reason").starts_with(&reason[..spare - 12]), "{spare}: {content:?}");
+        }
+        assert_eq!(named(12).attributes, BTreeMap::new());
+        let names: Vec<String> = named(140).attributes.into_keys().collect();
+        assert_eq!(names, ["originalMessageId", "originalQueue", "reason"]);
     }
 
     #[test]

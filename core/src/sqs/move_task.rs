@@ -62,7 +62,8 @@ impl MoveStatus {
 
 /// A message was sent to the dead-letter queue, so it has no source to return to.
 const NO_SOURCE: &str = "CouldNotDetermineMessageSource";
-/// The destination was deleted.
+/// The queue to move to does not exist, or was deleted. Both reasons are in SQS's developer guide, among the problems of
+/// redrives.
 const NO_QUEUE: &str = "AWS.SimpleQueueService.NonExistentQueue";
 
 impl MoveTask {
