@@ -13,6 +13,7 @@
 //! same job.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -40,11 +41,21 @@ pub(super) struct UnprocessableMessage {
 }
 
 impl UnprocessableMessage {
+    /// A message that can't be read.
+    pub(super) const fn unreadable(received: ReceivedMessage, reason: String) -> Self {
+        Self { received, message: None, handler: None, reason }
+    }
+
+    /// A message that was read, and whose job can't run.
+    pub(super) const fn refused(received: ReceivedMessage, message: JobMessage, reason: String) -> Self {
+        Self { received, message: Some(message), handler: None, reason }
+    }
+
     /// A message whose id belongs to a job named `owner`.
     pub(super) fn misnamed(job: Job, owner: &str) -> Self {
         let reason = format!("id: {} belongs to a job named {owner:?}", job.id());
         let handler = Some(job.message.definition.spec.name);
-        Self { received: job.received, message: None, handler, reason }
+        Self { handler, ..Self::unreadable(job.received, reason) }
     }
 
     /// The name that it counts under as failed.
@@ -54,24 +65,24 @@ impl UnprocessableMessage {
         name.map_or(Counters::WITHOUT_HANDLER, String::as_str).to_owned()
     }
 
-    /// The letter: the message as it came plus the job's id. If that has no room for the payload, its record has it.
-    fn letter(&self, stored: &HashSet<JobId>) -> DeadLetter {
+    /// The message as it came plus the job's id; `None` if it can't be read, or that has no room for the payload.
+    fn named(&self) -> Option<Arc<str>> {
+        self.message.as_ref()?.named(&self.received.body).map(Into::into)
+    }
+
+    /// The letter, given what [`named`](Self::named) says. If that has no room for the payload, its record has it.
+    fn letter(&self, named: Option<Arc<str>>, stored: &HashSet<JobId>) -> DeadLetter {
         let received = &self.received;
-        let named = self.message.as_ref().and_then(|job| {
-            let is_stored = stored.contains(&job.definition.id);
-            job.named(&received.body).or_else(|| is_stored.then(|| job.encode_stored()))
-        });
-        let named = named.map(Into::into);
-        let body = named.unwrap_or_else(|| received.body.clone());
+        let is_stored = |job: &&JobMessage| stored.contains(&job.definition.id);
+        let without_payload = || Some(self.message.as_ref().filter(is_stored)?.encode_stored().into());
+        let body = named.or_else(without_payload).unwrap_or_else(|| Arc::clone(&received.body));
         DeadLetter { message: ReceivedMessage { body, ..received.clone() }, reason: self.reason.clone() }
     }
-}
 
-impl UnprocessableMessage {
-    /// The record that a letter needs, because it has no room for the job's payload.
+    /// The record that a letter needs if it has no room for the job's payload.
     fn large_record(&self, retention: &Retention, now: DateTime<Utc>) -> Option<JobRecord> {
-        let job = self.message.as_ref().filter(|job| job.named(&self.received.body).is_none())?;
-        Some(self.record(job.clone()).dead_lettered(self.reason.clone(), now).kept(retention))
+        let record = self.record(self.message.clone()?);
+        Some(record.dead_lettered(self.reason.clone(), now).kept(retention))
     }
 
     fn record(&self, job: JobMessage) -> JobRecord {
@@ -81,7 +92,7 @@ impl UnprocessableMessage {
 
 impl Job {
     pub(super) fn unprocessable(self, reason: String) -> UnprocessableMessage {
-        UnprocessableMessage { received: self.received, message: Some(self.message), handler: None, reason }
+        UnprocessableMessage::refused(self.received, self.message, reason)
     }
 }
 
@@ -92,12 +103,14 @@ impl Batch<'_> {
         if messages.is_empty() {
             return;
         }
-        let large = messages
-            .iter()
-            .filter_map(|one| one.large_record(&self.processor.config.retention, self.now()))
-            .collect();
+        // A body may have 1 MiB, so each is copied once.
+        let named: Vec<Option<Arc<str>>> = messages.iter().map(UnprocessableMessage::named).collect();
+        let (retention, now) = (&self.processor.config.retention, self.now());
+        let large = messages.iter().zip(&named).filter(|(_, named)| named.is_none());
+        let large = large.filter_map(|(one, _)| one.large_record(retention, now)).collect();
         let stored = store_payloads(&*self.processor.store, large).await;
-        let letters: Vec<DeadLetter> = messages.iter().map(|one| one.letter(&stored)).collect();
+        let letters = messages.iter().zip(named).map(|(one, named)| one.letter(named, &stored));
+        let letters: Vec<DeadLetter> = letters.collect();
         let outcomes = self.processor.queue.dead_letter(&letters).await;
         let mut counts = LetterCounts::default();
         for (unprocessable, outcome) in messages.into_iter().zip(outcomes) {

@@ -26,33 +26,20 @@ fn decode(received: ReceivedMessage, registry: &JobRegistry) -> Decoded {
         Ok(message) => message,
         Err(error) => {
             let reason = error.to_string();
-            return Decoded::Unprocessable(UnprocessableMessage {
-                received,
-                message: None,
-                handler: None,
-                reason,
-            });
+            return Decoded::Unprocessable(UnprocessableMessage::unreadable(received, reason));
         }
     };
-    let Some(handler) = registry.get(&message.definition.spec.name).cloned() else {
-        let reason = unregistered(&message.definition.spec.name, registry);
-        return Decoded::Unprocessable(UnprocessableMessage {
-            received,
-            message: Some(message),
-            handler: None,
-            reason,
-        });
+    let checked = match registry.get(&message.definition.spec.name).cloned() {
+        None => Err(unregistered(&message.definition.spec.name, registry)),
+        Some(handler) => {
+            let unique = handler.check_unique(&message.definition).map_err(|error| error.to_string());
+            unique.map(|()| handler)
+        }
     };
-    if let Err(error) = handler.check_unique(&message.definition) {
-        let reason = error.to_string();
-        return Decoded::Unprocessable(UnprocessableMessage {
-            received,
-            message: Some(message),
-            handler: None,
-            reason,
-        });
+    match checked {
+        Ok(handler) => Decoded::Job(Job { received, message, handler }),
+        Err(reason) => Decoded::Unprocessable(UnprocessableMessage::refused(received, message, reason)),
     }
-    Decoded::Job(Job { received, message, handler })
 }
 
 fn unregistered(name: &str, registry: &JobRegistry) -> String {

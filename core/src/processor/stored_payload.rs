@@ -48,12 +48,9 @@ impl Batch<'_> {
                 }
                 Some(_) => unprocessable.push(job.unprocessable(MISSING.to_owned())),
                 // A record that is made now would have no payload either.
-                None => unprocessable.push(UnprocessableMessage {
-                    received: job.received,
-                    handler: None,
-                    message: None,
-                    reason: MISSING.to_owned(),
-                }),
+                None => {
+                    unprocessable.push(UnprocessableMessage::unreadable(job.received, MISSING.to_owned()));
+                }
             }
         }
         self.dead_letter(unprocessable).await;
