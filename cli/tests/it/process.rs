@@ -2,6 +2,9 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -103,11 +106,18 @@ impl Running {
         let local = format!("--local={}", self.port);
         let mut child =
             command().args(args).arg(local).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let (mut errors, (told, line)) = (BufReader::new(child.stderr.take().unwrap()), mpsc::channel());
+        let reader = thread::spawn(move || {
+            let mut line = String::new();
+            errors.read_line(&mut line).unwrap();
+            told.send(line)
+        });
+        // A command that says nothing must not hold up the test for ever.
+        let line = line.recv_timeout(Duration::from_secs(30));
         child.kill().unwrap();
         child.wait().unwrap();
-        line
+        reader.join().unwrap().ok();
+        line.unwrap()
     }
 
     /// The process id of the stack.

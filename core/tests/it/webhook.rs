@@ -11,11 +11,11 @@ use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::families::Ports;
 use lambda_jobs_core::families::webhook::ports::{
     AttemptOutcome, Deliveries, DeliveryAttempts, DeliveryStatus, HttpError, HttpRequest, HttpResponse,
-    HttpSender, WebhookDelivery, WebhookPorts,
+    HttpSender, WaitingDeliveries, WaitingPage, WaitingQuery, WebhookDelivery, WebhookPorts,
 };
 use lambda_jobs_core::families::webhook::{MemoryWebhooks, NAME, WebhookDeliveryHandler};
 use lambda_jobs_core::memory::{MemoryVersioned, SeededEntropy};
-use lambda_jobs_core::ports::{CorePorts, JobStore};
+use lambda_jobs_core::ports::{CorePorts, JobStore, ServiceError};
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, NewJob, Queue, StopSignal};
 use serde_json::json;
@@ -24,6 +24,15 @@ use crate::world::{KnownSecrets, World};
 
 /// A world whose worker delivers these webhooks.
 fn with_webhooks(webhooks: &Arc<MemoryWebhooks>, http: &Arc<Scripted>) -> World {
+    with_index(webhooks, webhooks.clone(), http)
+}
+
+/// The same, with another index of unfinished deliveries.
+fn with_index(
+    webhooks: &Arc<MemoryWebhooks>,
+    waiting: Arc<dyn WaitingDeliveries>,
+    http: &Arc<Scripted>,
+) -> World {
     // Its manager exists before the handler that enqueues with it.
     let world = World::new(|_| ());
     let ports = Ports {
@@ -31,7 +40,7 @@ fn with_webhooks(webhooks: &Arc<MemoryWebhooks>, http: &Arc<Scripted>) -> World 
         webhooks: WebhookPorts {
             deliveries: webhooks.clone(),
             attempts: webhooks.clone(),
-            waiting: webhooks.clone(),
+            waiting,
             endpoints: Arc::new(MemoryVersioned::new()),
             http: http.clone(),
             secrets: Arc::new(KnownSecrets::default()),
@@ -60,6 +69,17 @@ impl HttpSender for Scripted {
             // An endpoint that accepts the request and never answers.
             None => pending().await,
         }
+    }
+}
+
+/// An index with an entry that can't be read.
+struct WithUnreadable(Arc<MemoryWebhooks>);
+
+#[async_trait]
+impl WaitingDeliveries for WithUnreadable {
+    async fn waiting(&self, query: &WaitingQuery) -> Result<WaitingPage, ServiceError> {
+        let page = self.0.waiting(query).await?;
+        Ok(WaitingPage { unreadable: vec!["webhookDeliveryId \"odd\": no instant".to_owned()], ..page })
     }
 }
 
@@ -319,6 +339,17 @@ fn deliveries_that_no_job_can_be_made_for_do_not_keep_the_others_from_a_sweep() 
         assert!(world.clock.run(endpoint.webhooks.put_one(&unnameable)).unwrap());
     }
     assert_eq!(figures(&sweep(&endpoint, "process_pending", 5)), [61, 1, 60]);
+    assert_eq!(endpoint.delivery().status, DeliveryStatus::Delivered);
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_reported_and_keeps_no_delivery_from_a_sweep() {
+    let mut endpoint = Endpoint::answering(vec![status(200)]);
+    let index = Arc::new(WithUnreadable(endpoint.webhooks.clone()));
+    endpoint.world = with_index(&endpoint.webhooks, index, &endpoint.http);
+    let report = sweep(&endpoint, "process_pending", 1);
+    assert_eq!(figures(&report), [2, 1, 1]);
+    assert_eq!(report["errors"], json!(["webhookDeliveryId \"odd\": no instant"]));
     assert_eq!(endpoint.delivery().status, DeliveryStatus::Delivered);
 }
 
