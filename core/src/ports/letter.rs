@@ -192,8 +192,8 @@ mod tests {
             assert!(text(&content, "reason").starts_with(&reason[..spare - 12]), "{spare}: {content:?}");
         }
         assert_eq!(named(12).attributes, BTreeMap::new());
-        let names: Vec<String> = named(140).attributes.into_keys().collect();
-        assert_eq!(names, ["originalMessageId", "originalQueue", "reason"]);
+        let attributes: Vec<String> = named(140).attributes.into_keys().collect();
+        assert_eq!(attributes, ["originalMessageId", "originalQueue", "reason"]);
     }
 
     #[test]
