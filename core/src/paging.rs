@@ -1,4 +1,4 @@
-//! Lists that begin with the latest item, page by page, from sources in another order.
+//! Lists that begin with the latest item, page by page, from sources in another order; and work in bounded parts.
 //!
 //! A page ends at a cursor (an instant and an id), and the next page begins after it. A cursor stays valid: items that
 //! are added, changed or removed meanwhile shift no page.
@@ -14,6 +14,27 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next page begins; `None` at the end.
     pub cursor: Option<String>,
+}
+
+/// Splits items into parts of at most so many items and bytes. An item that has more bytes is a part of its own.
+pub(crate) fn parts<T>(
+    items: &[T],
+    most: usize,
+    most_bytes: usize,
+    bytes_of: impl Fn(&T) -> usize,
+) -> Vec<&[T]> {
+    let mut parts = Vec::new();
+    let (mut start, mut bytes) = (0, 0_usize);
+    for (at, item) in items.iter().enumerate() {
+        let more = bytes_of(item);
+        if at > start && (at - start == most || bytes.saturating_add(more) > most_bytes) {
+            parts.push(&items[start..at]);
+            (start, bytes) = (at, 0);
+        }
+        bytes = bytes.saturating_add(more);
+    }
+    parts.extend((start < items.len()).then(|| &items[start..]));
+    parts
 }
 
 /// The place of an item in a list: the latest first, items without an instant last, items of one instant by id.
@@ -92,6 +113,18 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
+
+    #[test]
+    fn a_part_is_bounded_by_count_and_bytes_and_a_giant_is_one_of_its_own() {
+        let sizes = |bytes: &[usize]| -> Vec<usize> {
+            parts(bytes, 100, 4_000, |bytes| *bytes).into_iter().map(<[usize]>::len).collect()
+        };
+        assert_eq!(sizes(&[]), [0; 0]);
+        assert_eq!(sizes(&[0; 250]), [100, 100, 50]);
+        assert_eq!(sizes(&[1_000; 9]), [4, 4, 1]);
+        assert_eq!(sizes(&[1, 4_000, 4_001, 0]), [1, 1, 1, 1]);
+        assert_eq!(sizes(&[usize::MAX, usize::MAX]), [1, 1]);
+    }
 
     #[test]
     fn a_cursor_is_the_place_that_it_was_made_of() {

@@ -12,7 +12,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::{Dispatcher, TickReport};
 use crate::job::{JobId, JobRecord};
-use crate::paging::Page;
+use crate::paging::{Page, parts};
 use crate::ports::Outgoing;
 use crate::ports::{DueJob, DueQuery, ServiceError};
 
@@ -24,22 +24,6 @@ const CHUNK: usize = 100;
 const CHUNK_BYTES: usize = 1024 * 1024;
 /// How many chunks are under way at once.
 const CONCURRENT_CHUNKS: usize = 8;
-
-/// Splits jobs into chunks, each bounded by count and bytes.
-fn chunks(jobs: &[DueJob]) -> Vec<&[DueJob]> {
-    let mut chunks = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (at, job) in jobs.iter().enumerate() {
-        let is_full = at - start == CHUNK || bytes + job.payload_bytes > CHUNK_BYTES;
-        if at > start && is_full {
-            chunks.push(&jobs[start..at]);
-            (start, bytes) = (at, 0);
-        }
-        bytes += job.payload_bytes;
-    }
-    chunks.extend((start < jobs.len()).then(|| &jobs[start..]));
-    chunks
-}
 
 impl Dispatcher {
     /// Sends all parked jobs that come due soon.
@@ -78,7 +62,7 @@ impl Dispatcher {
 
     async fn send_page(&self, jobs: &[DueJob], deadline: DateTime<Utc>, report: &mut TickReport) {
         let mut sending = Vec::new();
-        for chunk in chunks(jobs) {
+        for chunk in parts(jobs, CHUNK, CHUNK_BYTES, |job| job.payload_bytes) {
             sending.push(self.send_chunk(chunk, deadline));
         }
         let mut sending = stream::iter(sending).buffer_unordered(CONCURRENT_CHUNKS);
@@ -143,28 +127,5 @@ impl Dispatcher {
         let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
         let found = self.manager.ports().store.get(&ids).await?;
         Ok(found.into_iter().flatten().filter(is_due).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sizes(bytes: &[usize]) -> Vec<usize> {
-        let job = |payload_bytes: &usize| DueJob {
-            id: "a".parse().unwrap(),
-            due_at: DateTime::UNIX_EPOCH,
-            payload_bytes: *payload_bytes,
-        };
-        let jobs: Vec<DueJob> = bytes.iter().map(job).collect();
-        chunks(&jobs).into_iter().map(<[DueJob]>::len).collect()
-    }
-
-    #[test]
-    fn a_chunk_is_bounded_by_count_and_bytes_and_a_giant_is_one_of_its_own() {
-        assert_eq!(sizes(&[]), [0; 0]);
-        assert_eq!(sizes(&[0; 250]), [100, 100, 50]);
-        assert_eq!(sizes(&[CHUNK_BYTES / 4; 9]), [4, 4, 1]);
-        assert_eq!(sizes(&[1, CHUNK_BYTES, CHUNK_BYTES + 1, 0]), [1, 1, 1, 1]);
     }
 }

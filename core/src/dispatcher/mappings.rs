@@ -73,10 +73,9 @@ impl MappingReconciler {
         Self { notes, sources }
     }
 
-    /// Notes in the control item since when jobs are disabled, because the environment has no such time. Compares the
-    /// event sources with the control item and changes those in the wrong state. If
-    /// `jobs_enabled` is false, disables all. Never fails, so it can't hold up the rest of a tick: errors are logged,
-    /// and the next tick tries again.
+    /// Compares the event sources with the control item and changes those in the wrong state. If `jobs_enabled` is
+    /// false, disables all, and notes in the control item since when, because the environment has no such time. Never
+    /// fails, so it can't hold up the rest of a tick: errors are logged, and the next tick tries again.
     pub async fn reconcile_once(&self, jobs_enabled: bool) -> Reconciled {
         let mut done = Reconciled::default();
         let control = match self.notes.take(Some(jobs_enabled)).await {

@@ -1,7 +1,7 @@
 //! What the dispatcher notes in the control item: the deployment's settings, and since when jobs are disabled.
 //!
-//! Both come from the dispatcher's environment, and both are written only if they differ from what is stored. So a tick
-//! reads the control item once and writes it hardly ever.
+//! Both come from the dispatcher's environment, and both are written only if they differ from what is stored. So they
+//! cost a tick one read, and hardly ever a write.
 
 use std::sync::Arc;
 

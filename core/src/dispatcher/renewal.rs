@@ -37,9 +37,8 @@ impl Stale {
     /// Whether the message has nothing left to bring about, by the record of its job.
     pub(super) fn is_needless(&self, record: &JobRecord) -> bool {
         self.job.as_ref().is_some_and(|job| {
-            let name = &job.definition.spec.name;
-            let is_covered = record.parked && record.definition.spec.name == *name;
-            record.has_ended(name) || record.supersedes(&job.definition) || is_covered
+            let is_covered = record.parked && record.definition.spec.name == job.definition.spec.name;
+            record.leaves_nothing_to(&job.definition) || is_covered
         })
     }
 
@@ -67,17 +66,13 @@ impl Stale {
     pub(super) fn copy(&self, now: DateTime<Utc>) -> Outgoing {
         let ReceivedMessage { queue, message_id, body, group, .. } = &self.message;
         let (body, delay, tenant) = match &self.job {
-            Some(job) => (copy(job), (job.due_at - now).to_std().unwrap_or_default(), job.group()),
+            Some(job) => (job.encode_fitting(), (job.due_at - now).to_std().unwrap_or_default(), job.group()),
             None => (named_by_message(body, message_id), Duration::ZERO, None),
         };
         // The sender of a bare message may have named its tenant in the body only.
         let group = group.clone().or(tenant);
         Outgoing { queue: *queue, body, delay: delay.min(MAX_SEND_DELAY), group }
     }
-}
-
-fn copy(job: &JobMessage) -> String {
-    if job.fits() { job.encode() } else { job.encode_stored() }
 }
 
 #[cfg(test)]

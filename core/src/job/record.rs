@@ -279,6 +279,12 @@ impl JobRecord {
         self.status == JobStatus::Cancelled && self.definition.spec.name == Self::NAME_UNKNOWN
     }
 
+    /// Whether a message of this job has nothing left to run: the job has ended, or its schedule has made it anew.
+    #[must_use]
+    pub fn leaves_nothing_to(&self, message: &JobDefinition) -> bool {
+        self.has_ended(&message.spec.name) || self.supersedes(message)
+    }
+
     /// Whether a message for this job asks for the same job, as far as a worker may refuse it: another message with its
     /// id may be refused although this job can run.
     #[must_use]
@@ -302,8 +308,6 @@ impl JobRecord {
         self.status = JobStatus::Running;
         self.claim = Some(claim);
         self.started_at = Some(now);
-        self.completed_at = None;
-        self.expires_at = None;
         self.execution_time = None;
         self.note = None;
         self.blocked = None;
@@ -424,7 +428,6 @@ impl JobRecord {
     pub fn passed_over(mut self) -> Self {
         const WHY: &str = "its worker stopped while it ran beside other jobs, so it runs alone; its last batch had no \
                            time left for it, and it runs first in the next";
-        self.completed_at = None;
         self.dead_lettered = false;
         self.isolated = true;
         self.passed_over = true;
@@ -466,8 +469,6 @@ impl JobRecord {
         self.due_at = now;
         self.failures = 0;
         self.snoozes = 0;
-        self.completed_at = None;
-        self.expires_at = None;
         self.dead_lettered = false;
         self.cancel_requested = false;
         self.blocked = None;
@@ -542,6 +543,10 @@ impl JobRecord {
     }
 
     fn written(mut self) -> Self {
+        if !self.status.is_finished() {
+            self.completed_at = None;
+            self.expires_at = None;
+        }
         self.revision = self.revision.next();
         self
     }

@@ -137,6 +137,7 @@ fn in_days(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::{Claim, ClaimId, JobDefinition, Queue};
 
     #[test]
     fn each_that_is_too_short_is_named() {
@@ -149,6 +150,26 @@ mod tests {
         assert_eq!(refusal(short, min, min), format!("retention of completed jobs: {told}"));
         assert_eq!(refusal(min, short, min), format!("retention of failed jobs: {told}"));
         assert_eq!(refusal(min, min, short), format!("retention of cancelled jobs: {told}"));
+    }
+
+    #[test]
+    fn a_record_that_waits_or_runs_again_expires_no_more() {
+        let now = DateTime::UNIX_EPOCH;
+        let definition = JobDefinition::new("j".parse().unwrap(), "n");
+        let mut letter = JobRecord::accepted(definition, Queue::Normal, now, now);
+        letter.isolated = true;
+        let letter = letter.dead_lettered("received 50 times".to_owned(), now).kept(&Retention::default());
+        assert!(letter.expires_at.is_some());
+        let claim = Claim { id: ClaimId::from("c".to_owned()), lease_until: now, alone: true };
+        let again = [
+            letter.clone().passed_over(),
+            letter.clone().requeued(now),
+            letter.clone().claimed(claim, now),
+            letter.released(now, "too little time"),
+        ];
+        for record in again {
+            assert_eq!((record.expires_at, record.completed_at), (None, None), "{:?}", record.status);
+        }
     }
 
     #[test]

@@ -30,10 +30,10 @@ impl JobManager {
     /// it completes. An unknown id is recorded as cancelled: if its message arrives later, it runs
     /// nothing. A job in a dead-letter queue is cancelled too, and stays so if its message is redriven.
     pub async fn cancel(&self, id: &JobId) -> Result<CancelOutcome, ManagerError> {
-        let retention = self.recent_settings().await?.retention;
         for _ in 0..TRIES {
             let now = self.ports.clock.now();
             let Some(record) = self.record(id).await? else {
+                let retention = self.recent_settings().await?.retention;
                 let tombstone =
                     unknown_job(id, now).cancelled("cancelled before it was seen", now).kept(&retention);
                 match self.ports.store.insert(&[tombstone]).await.pop() {
@@ -47,10 +47,11 @@ impl JobManager {
                 status if status.is_finished() && !record.dead_lettered && !record.withdrawn => {
                     return Ok(CancelOutcome::Finished(status));
                 }
-                _ => (
-                    record.cancelled("cancelled by an operator", now).kept(&retention),
-                    CancelOutcome::Cancelled,
-                ),
+                _ => {
+                    let retention = self.recent_settings().await?.retention;
+                    let ended = record.cancelled("cancelled by an operator", now).kept(&retention);
+                    (ended, CancelOutcome::Cancelled)
+                }
             };
             if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {
                 return Ok(outcome);

@@ -114,9 +114,6 @@ impl State {
         if !request.fits(record) {
             return ClaimOutcome::Refused(Box::new(record.clone()));
         }
-        if record.definition.unique_key != request.unique_key {
-            return ClaimOutcome::Refused(Box::new(record.clone()));
-        }
         *record = record.clone().claimed(request.claim.clone(), request.now);
         ClaimOutcome::Claimed(Box::new(record.clone()))
     }

@@ -84,8 +84,13 @@ impl JobMessage {
     /// leaves it out, and the worker reads it from the record.
     #[must_use]
     pub fn encode_recorded(&self) -> String {
-        let copy = Self { recorded: true, ..self.clone() };
-        if copy.fits() { copy.encode() } else { copy.encode_stored() }
+        Self { recorded: true, ..self.clone() }.encode_fitting()
+    }
+
+    /// The body of a message for this job, without its payload if there is no room for it.
+    pub(crate) fn encode_fitting(&self) -> String {
+        let body = self.encode();
+        if body.len() <= MAX_BODY_BYTES { body } else { self.encode_stored() }
     }
 
     /// The body of a message for this job that leaves its payload to its record.

@@ -108,6 +108,7 @@ impl ClaimRequest {
         let definition = &record.definition;
         record.is_claimable(self.now)
             && definition.spec.name == self.name
+            && definition.unique_key == self.unique_key
             && self.edition.is_none_or(|edition| definition.edition == Some(edition))
     }
 }

@@ -54,6 +54,11 @@ impl UnprocessableMessage {
     /// A message whose id belongs to a job named `owner`.
     pub(super) fn misnamed(job: Job, owner: &str) -> Self {
         let reason = format!("id: {} belongs to a job named {owner:?}", job.id());
+        Self::unknown(job, reason)
+    }
+
+    /// A readable message that has no record to note the reason on.
+    pub(super) fn unknown(job: Job, reason: String) -> Self {
         let handler = Some(job.message.definition.spec.name);
         Self { handler, ..Self::unreadable(job.received, reason) }
     }

@@ -30,7 +30,7 @@ enum Record {
     New(Box<JobRecord>),
     /// It waits: write this one in its place.
     Waiting(Box<JobRecord>),
-    /// The job has ended, or has another message since its schedule changed: this one is a duplicate.
+    /// It leaves nothing to the message, which is a duplicate.
     Finished(Box<JobRecord>),
     /// Leave it: another worker runs the job, or it is due later anyway, or it is another job's.
     Kept,
@@ -43,7 +43,7 @@ impl Blocked {
             let record = job.accepted(job.message.due_at);
             return Record::New(Box::new(record.deferred(*until, by.clone(), now).first()));
         };
-        if found.supersedes(job.definition()) {
+        if found.leaves_nothing_to(job.definition()) {
             return Record::Finished(Box::new(found));
         }
         // The due index goes on to cover a parked job whose id a stranger's message has.
@@ -59,9 +59,8 @@ impl Blocked {
             JobStatus::Queued | JobStatus::Scheduled | JobStatus::Retrying => {
                 Record::Waiting(Box::new(found.deferred(*until, by.clone(), now)))
             }
-            JobStatus::Running => Record::Kept,
-            JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => {
-                Record::Finished(Box::new(found))
+            JobStatus::Running | JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => {
+                Record::Kept
             }
         }
     }

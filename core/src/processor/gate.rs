@@ -18,7 +18,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Batch;
 use super::decode::Decoded;
 use super::job::Job;
-use super::requeue::{DISABLED, PAUSED, Waiting};
+use super::requeue::Waiting;
 use crate::config::JobConfig;
 use crate::control::{Control, looking_again};
 use crate::job::bounds::WAY_OUT;
@@ -33,6 +33,8 @@ enum Gate {
     DeadLetter(String),
     /// The job may start at this instant, but not in this batch.
     Wait(DateTime<Utc>, &'static str),
+    /// Nobody works on its queue. It is looked at again at this instant, maybe for longer than any record is kept.
+    Idle(DateTime<Utc>, &'static str),
 }
 
 /// The jobs that passed the gate.
@@ -118,7 +120,10 @@ impl Batch<'_> {
             };
             match self.gate_one(&candidate, &control, now) {
                 Gate::DeadLetter(reason) => unprocessable.push(candidate.unprocessable(reason)),
-                Gate::Wait(until, why) => waiting.push(Waiting { job: candidate, until, why }),
+                Gate::Wait(until, why) => {
+                    waiting.push(Waiting { job: candidate, until, why, is_idle: false });
+                }
+                Gate::Idle(until, why) => waiting.push(Waiting { job: candidate, until, why, is_idle: true }),
                 Gate::Open => match ids.entry(candidate.id().clone()) {
                     Entry::Vacant(first) => {
                         first.insert(candidates.len());
@@ -139,10 +144,10 @@ impl Batch<'_> {
         let Job { message, received, .. } = job;
         // Whatever else a job waits for, its own instant stays the earliest.
         if let Some(since) = control.paused_since(received.queue) {
-            return Gate::Wait(message.due_at.max(now + looking_again(since, now)), PAUSED);
+            return Gate::Idle(message.due_at.max(now + looking_again(since, now)), "paused");
         }
         if !self.processor.config.enabled {
-            return Gate::Wait(message.due_at.max(now + DISABLED_WAIT), DISABLED);
+            return Gate::Idle(message.due_at.max(now + DISABLED_WAIT), "jobs are disabled");
         }
         if self.invocation.stop.is_set() {
             return Gate::Wait(message.due_at, "the worker is stopping");

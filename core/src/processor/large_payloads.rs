@@ -59,8 +59,10 @@ pub(crate) async fn keep_payloads(store: &dyn JobStore, ids: &[JobId], now: Date
         let place = record.stored.place.as_ref();
         record.status.is_waiting() && place.is_some_and(|place| place.until < now + Retention::MIN)
     };
-    let waiting: Vec<JobRecord> = found.into_iter().flatten().filter(expires_soon).collect();
-    let waiting: Vec<JobRecord> = waiting.into_iter().map(|record| record.still_waiting(now)).collect();
+    let mut seen = HashSet::new();
+    let waiting =
+        found.into_iter().flatten().filter(|record| expires_soon(record) && seen.insert(record.id().clone()));
+    let waiting: Vec<JobRecord> = waiting.map(|record| record.still_waiting(now)).collect();
     if waiting.is_empty() {
         return;
     }

@@ -42,7 +42,7 @@ impl Requeued {
             return Cover::New(Box::new(self.job.accepted(self.until).parked()));
         };
         let job = self.job.definition();
-        if record.supersedes(job) || record.has_ended(&job.spec.name) {
+        if record.leaves_nothing_to(job) {
             return Cover::Kept;
         }
         if record.definition.spec.name != job.spec.name || record.dead_lettered {

@@ -50,7 +50,7 @@ pub(super) fn refused_claim(
         return if is_over {
             RefusedClaim::Finished
         } else {
-            RefusedClaim::Wait(now + REMAKING, "its record is older")
+            RefusedClaim::Wait(record.due_at.max(now + REMAKING), "its record is older")
         };
     }
     if record.has_ended(&job.spec.name) {
@@ -131,6 +131,9 @@ mod tests {
         assert_eq!(decided_for(&record, Some(8)), later);
         record.definition.edition = None;
         assert_eq!(decided_for(&record, Some(8)), later);
+        let far = JobRecord { due_at: NOW + TimeDelta::days(300), ..record.clone() };
+        let until = RefusedClaim::Wait(far.due_at, "its record is older");
+        assert_eq!(decided_for(&far, Some(8)), until, "no message comes back every 10 s for 300 days");
         assert_eq!(decided_for(&record.cancelled("why", NOW), Some(8)), RefusedClaim::Finished);
     }
 

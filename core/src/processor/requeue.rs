@@ -22,18 +22,13 @@ use super::Batch;
 use super::job::Job;
 use crate::job::bounds::MAX_SEND_DELAY;
 use crate::job::{JobId, JobRecord};
-use crate::message::JobMessage;
+use crate::message::{JobMessage, MAX_BODY_BYTES};
 use crate::ports::{InsertOutcome, Outgoing, ServiceError, VisibilityChange};
 
 /// The longest wait by visibility timeout.
 const LONGEST_DEFERRAL: Duration = Duration::from_mins(1);
 /// After this many receives every wait is a fresh message.
 const FRESH_AFTER_RECEIVES: u32 = 10;
-
-/// Why a job of a paused queue waits.
-pub(super) const PAUSED: &str = "paused";
-/// Why every job waits while `ENABLE_JOBS` is `false`.
-pub(super) const DISABLED: &str = "jobs are disabled";
 
 /// A job whose message comes back at an instant.
 pub(super) struct Requeued {
@@ -56,6 +51,8 @@ pub(super) struct Waiting {
     pub(super) job: Job,
     pub(super) until: DateTime<Utc>,
     pub(super) why: &'static str,
+    /// Whether nobody works on its queue, so that it may wait for any time.
+    pub(super) is_idle: bool,
 }
 
 impl Requeued {
@@ -67,7 +64,8 @@ impl Requeued {
         }
         // A copy says that there is a record: the claim finds out if there is none.
         let copy = JobMessage { due_at: self.until, recorded: true, ..message.clone() };
-        if copy.fits() { WayBack::Fresh(self.outgoing(copy.encode(), now)) } else { WayBack::Stored }
+        let body = copy.encode();
+        if body.len() <= MAX_BODY_BYTES { WayBack::Fresh(self.outgoing(body, now)) } else { WayBack::Stored }
     }
 
     /// A fresh message with this body.
@@ -102,7 +100,7 @@ impl Waiting {
     /// Whether its message is sent again, and may go on so for longer than the record of an ended job is kept.
     fn may_outlast_its_record(&self, now: DateTime<Utc>) -> bool {
         let wait = (self.until - now).to_std().unwrap_or_default();
-        self.job.message.recorded && [PAUSED, DISABLED].contains(&self.why) && is_sent_again(&self.job, wait)
+        self.job.message.recorded && self.is_idle && is_sent_again(&self.job, wait)
     }
 
     /// The first record of the job, which says why it waits.
@@ -179,7 +177,7 @@ impl Batch<'_> {
         let records: Vec<JobRecord> = unrecorded.map(|one| one.record(now)).collect();
         let mut parked = self.record_waits(&records).await;
         let mut requeued = Vec::with_capacity(waiting.len());
-        for Waiting { mut job, until, why } in waiting {
+        for Waiting { mut job, until, why, .. } in waiting {
             tracing::debug!(job_id = %job.id(), why, "deferred");
             if !job.message.recorded && parked.remove(job.id()) {
                 self.state.ack(&job.received);
@@ -213,8 +211,7 @@ impl Batch<'_> {
         let mut left = Vec::with_capacity(waiting.len());
         for one in waiting {
             let job = one.job.definition();
-            let is_over = |record: &&JobRecord| record.has_ended(&job.spec.name) || record.supersedes(job);
-            match found.get(one.job.id()).filter(is_over) {
+            match found.get(one.job.id()).filter(|record| record.leaves_nothing_to(job)) {
                 Some(ended) => self.ack_duplicate(&one.job.received, ended),
                 None => left.push(one),
             }

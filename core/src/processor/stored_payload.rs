@@ -38,19 +38,20 @@ impl Batch<'_> {
         let mut unprocessable = Vec::new();
         for (mut job, record) in stored.into_iter().zip(found) {
             match record {
+                Some(record) if record.leaves_nothing_to(job.definition()) => {
+                    self.ack_duplicate(&job.received, &record);
+                }
+                Some(record) if record.definition.spec.name != job.definition().spec.name => {
+                    unprocessable.push(UnprocessableMessage::misnamed(job, &record.definition.spec.name));
+                }
                 Some(record) if record.has_payload() => {
                     job.message.payload_stored = false;
                     job.message.definition.spec.payload = record.definition.spec.payload;
                     whole.push(job);
                 }
-                Some(record) if record.status.is_finished() && !record.dead_lettered => {
-                    self.ack_duplicate(&job.received, &record);
-                }
                 Some(_) => unprocessable.push(job.unprocessable(MISSING.to_owned())),
                 // A record that is made now would have no payload either.
-                None => {
-                    unprocessable.push(UnprocessableMessage::unreadable(job.received, MISSING.to_owned()));
-                }
+                None => unprocessable.push(UnprocessableMessage::unknown(job, MISSING.to_owned())),
             }
         }
         self.dead_letter(unprocessable).await;

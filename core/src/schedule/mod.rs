@@ -52,3 +52,6 @@ pub use zone::Zone;
 /// How early the dispatcher makes an occurrence's job: two ticks may be 2 minutes apart, and one may be
 /// lost.
 pub const LOOK_AHEAD: std::time::Duration = std::time::Duration::from_mins(5);
+/// How far ahead an occurrence may have been made: a tick may go on for a minute with a schedule that it read before a
+/// change.
+pub(crate) const MADE_AHEAD: std::time::Duration = std::time::Duration::from_mins(6);

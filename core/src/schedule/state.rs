@@ -5,16 +5,11 @@
 //! under the new edition, and a list names what the new edition does not make. The writer does it at once. If it dies,
 //! the next tick does it.
 
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::occurrence::just_before;
-use super::{LOOK_AHEAD, Occurrence, Schedule, latest_between, next, occurrences_after};
-
-/// How long a tick may go on with a schedule that it read before a change.
-const TICK: Duration = Duration::from_mins(1);
+use super::{MADE_AHEAD, Occurrence, Schedule, latest_between, next, occurrences_after};
 
 /// The state of a schedule between firings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +65,7 @@ impl ScheduleState {
             ahead: None,
             next_at: missed.into_iter().chain(new.next_run(now)).min(),
             withdrawing: self.unmade(old, new, now),
-            made_until: self.next_at.max(self.made_until).filter(|until| *until > now),
+            made_until: self.made_before(old).max(self.made_until).filter(|until| *until > now),
         }
     }
 
@@ -115,10 +110,16 @@ impl ScheduleState {
         }
     }
 
+    /// The instant before which all that was made ahead lies. The next occurrence to make may be far beyond it.
+    fn made_before(&self, schedule: &Schedule) -> Option<DateTime<Utc>> {
+        let last = latest_between(schedule, self.ahead?, self.next_at?)?;
+        Some(last.instant + TimeDelta::seconds(1))
+    }
+
     /// The occurrences after now that the old edition has made, or may be making in another tick, and that the new one
     /// does not make.
     fn unmade(&self, old: &Schedule, new: &Schedule, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
-        let until = now + LOOK_AHEAD + TICK;
+        let until = now + MADE_AHEAD;
         let until = self.next_at.map_or(until, |next_at| until.max(next_at - TimeDelta::seconds(1)));
         let instants = |schedule, from| {
             occurrences_after(schedule, from).map(|one| one.instant).take_while(|instant| *instant <= until)

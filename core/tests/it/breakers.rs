@@ -98,6 +98,18 @@ fn probe_at(world: &World) -> DateTime<Utc> {
 }
 
 #[test]
+fn a_job_that_was_cancelled_before_it_was_seen_waits_for_no_breaker() {
+    let mail = Mail { is_declared: true, ..Mail::default() };
+    let world = world(&mail);
+    opened(&world, &mail);
+    let body = json!({ "name": "send", "recorded": true });
+    let cancelled = world.send(Queue::Normal, &body);
+    world.clock.run(world.manager.cancel(&cancelled)).unwrap();
+    world.step(Queue::Normal);
+    assert_eq!(world.queue.next_visible_at(Queue::Normal).unwrap(), None, "no message is left");
+}
+
+#[test]
 fn while_a_breaker_is_open_jobs_wait_and_spend_nothing_and_then_one_tries() {
     for is_declared in [false, true] {
         let mail = Mail { is_declared, ..Mail::default() };

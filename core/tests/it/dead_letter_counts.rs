@@ -65,6 +65,27 @@ fn names_without_a_handler_share_one_counter() {
 }
 
 #[test]
+fn a_job_whose_stored_payload_is_nowhere_counts_under_its_name() {
+    let world = world();
+    world.send(Queue::Normal, &json!({ "name": "script", "recorded": true, "payloadStored": true }));
+    world.step(Queue::Normal);
+    assert_eq!(counters(&world), [("script".to_owned(), failed(1))]);
+}
+
+#[test]
+fn a_message_that_leaves_its_payload_to_another_jobs_record_is_a_dead_letter() {
+    let world = world();
+    let other = world.send(Queue::Normal, &json!({ "name": "script", "payload": {} }));
+    world.settle();
+    let message = json!({ "id": other, "name": "another", "recorded": true, "payloadStored": true });
+    world.send(Queue::Normal, &message);
+    world.step(Queue::Normal);
+    let letters = world.dead_letters(Queue::Normal);
+    assert_eq!(letters.len(), 1);
+    assert_eq!(world.status(&other).status, JobStatus::Completed);
+}
+
+#[test]
 fn an_unreadable_message_has_no_record_and_makes_a_system_unhealthy_all_the_same() {
     let world = world();
     world.queue.send_body(Queue::Low, "no JSON").unwrap();

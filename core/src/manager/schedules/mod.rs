@@ -19,7 +19,7 @@ use crate::invalid::Invalid;
 use crate::job::{JobDefinition, JobId, NewJob, ScheduleId};
 use crate::ports::{ServiceError, StoredSchedule};
 use crate::schedule::{
-    Cadence, Cron, JobTemplate, LOOK_AHEAD, Overlap, Schedule, ScheduleSpec, ScheduleState, occurrences_after,
+    Cadence, Cron, JobTemplate, MADE_AHEAD, Overlap, Schedule, ScheduleSpec, ScheduleState, occurrences_after,
 };
 
 pub use backfill::MAX_BACKFILL;
@@ -140,7 +140,7 @@ impl JobManager {
         schedule: &Schedule,
         now: DateTime<Utc>,
     ) -> Result<ScheduleState, ScheduleError> {
-        let until = now + LOOK_AHEAD;
+        let until = now + MADE_AHEAD;
         let ahead = occurrences_after(schedule, now).take_while(|one| one.instant <= until);
         let ids: Vec<JobId> = ahead.filter_map(|one| schedule.job_id(one.instant).ok()).collect();
         let found = if ids.is_empty() { Vec::new() } else { self.ports.store.heads(&ids).await? };

@@ -10,8 +10,14 @@ use futures_util::future::join;
 
 use super::super::{EnqueueError, Enqueued, JobManager, TRIES};
 use crate::job::{JobDefinition, JobId, JobRecord, JobType, NewJob, Payload, Queue};
+use crate::paging::parts;
 use crate::ports::{InsertOutcome, ReplaceOutcome, ServiceError};
 use crate::schedule::Schedule;
+
+/// How many jobs are made together.
+const MADE_AT_ONCE: usize = 500;
+/// How many bytes of payloads they have together, unless one job alone has more. Each message holds a copy.
+const BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
 
 /// Which existing jobs are made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +61,15 @@ impl JobManager {
         jobs: Vec<NewJob>,
         remaking: Remaking,
     ) -> Vec<Result<Enqueued, EnqueueError>> {
-        if jobs.is_empty() {
-            return Vec::new();
+        let bytes_of = |job: &NewJob| job.spec.payload.as_str().len();
+        let mut answers = Vec::with_capacity(jobs.len());
+        for part in parts(&jobs, MADE_AT_ONCE, BYTES_AT_ONCE, bytes_of) {
+            answers.extend(self.make_part(part.to_vec(), remaking).await);
         }
+        answers
+    }
+
+    async fn make_part(&self, jobs: Vec<NewJob>, remaking: Remaking) -> Vec<Result<Enqueued, EnqueueError>> {
         let mut answers = self.enqueue_all(jobs.clone()).await;
         let is_known = |answer: Option<&Result<Enqueued, EnqueueError>>| {
             answer.is_some_and(|answer| answer.as_ref().is_ok_and(|enqueued| enqueued.duplicate))

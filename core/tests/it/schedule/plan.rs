@@ -94,6 +94,18 @@ fn a_change_of_the_job_makes_again_what_was_made_ahead_and_forgets_nothing_misse
 }
 
 #[test]
+fn a_schedule_that_becomes_frequent_makes_no_more_ahead_than_a_new_one() {
+    let (nightly, minutely) = (schedule("0 23 * * *", "UTC"), schedule("* * * * *", "UTC"));
+    let state = ScheduleState::new(&nightly, utc("2026-11-23T08:00:30Z"));
+    let now = utc("2026-11-23T08:00:40Z");
+    let revised = state.revised(&nightly, &minutely, now);
+    let made = plan(&minutely, &revised, now, AHEAD, 1_000);
+    assert_eq!(due(&made), ["23 08:01", "23 08:02", "23 08:03", "23 08:04", "23 08:05"]);
+    let back = made.next.revised(&minutely, &nightly, now);
+    assert_eq!(back.withdrawing.len(), 6, "five that it made, and one that another tick may be making");
+}
+
+#[test]
 fn a_plan_that_was_not_remembered_is_made_again_with_the_same_ids() {
     let often = schedule("*/2 * * * *", "UTC");
     let state = ScheduleState::new(&often, utc("2026-11-23T08:00:30Z"));

@@ -175,8 +175,8 @@ pub(super) fn status_never_goes_backwards(before: Option<&JobRecord>, after: &Jo
     let Some(before) = before else { return Ok(()) };
     let may = match (before.status, after.status) {
         (Queued | Scheduled | Retrying, Running | Cancelled) | (Running, _) => true,
-        // Its message was sent, or it is due and a breaker or a limit defers it.
-        (Scheduled, Queued) => before.parked || after.blocked.is_some(),
+        // Its message was sent, or it is due and a breaker or a limit defers it, or its batch had no time left for it.
+        (Scheduled, Queued) => before.parked || after.blocked.is_some() || after.passed_over,
         // It waits for longer than SQS can delay a message.
         (Queued, Scheduled) => after.parked,
         (Queued | Scheduled | Retrying, Failed) => after.dead_lettered,
