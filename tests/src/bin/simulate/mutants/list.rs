@@ -419,7 +419,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "renews the messages of jobs that have ended",
         file: "dispatcher/renewal.rs",
-        find: "record.has_ended(name) || record.supersedes(&job.definition) || is_covered",
+        find: "record.leaves_nothing_to(&job.definition) || is_covered",
         replace: "is_covered",
     },
     Mutant {
