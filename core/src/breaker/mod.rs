@@ -25,7 +25,9 @@
 //! | [`Bulkhead`](crate::bulkhead::Bulkhead) | how many batches call a dependency that does not answer promptly |
 
 mod bulkhead;
+mod counted;
 mod hold;
+mod phase;
 mod policy;
 mod ramp;
 mod run;
@@ -36,8 +38,9 @@ mod trip;
 mod window;
 
 pub use hold::{Hold, Wish};
+pub use phase::{Admission, Phase, ProbeEnd};
 pub use policy::{BreakerConfig, BreakerPolicy, MAX_RECOVERY, SlowCalls};
 pub use ramp::Ramp;
-pub use state::{Admission, Breaker, Phase, ProbeEnd};
+pub use state::Breaker;
 pub use trip::{Share, Trip};
 pub use window::{Counts, Window};

@@ -7,8 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::ramp::Ramp;
-use super::trip::Tally;
-use super::{BreakerPolicy, Hold, Window};
+use super::{Admission, BreakerPolicy, Hold, Phase, ProbeEnd, Window};
 use crate::bulkhead::Bulkhead;
 use crate::job::BreakerName;
 use crate::versioned::VersionedState;
@@ -61,63 +60,6 @@ pub struct Breaker {
     pub holds: Vec<Hold>,
     /// When it was written last.
     pub written_at: DateTime<Utc>,
-}
-
-/// Where a breaker stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case", rename_all_fields = "camelCase")]
-pub enum Phase {
-    /// Calls are made.
-    Closed {
-        /// Whether an operator keeps it closed, whatever fails.
-        forced: bool,
-    },
-    /// No calls are made.
-    Open {
-        /// When a probe may be made; `None` if an operator keeps it open.
-        probe_at: Option<DateTime<Utc>>,
-    },
-    /// One job probes.
-    HalfOpen {
-        /// The probe's number.
-        probe: u64,
-        /// Until when no other job may probe: after a crash the lease runs out.
-        lease_until: DateTime<Utc>,
-    },
-}
-
-impl Phase {
-    /// The state's name, as it is written in JSON.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Closed { .. } => "closed",
-            Self::Open { .. } => "open",
-            Self::HalfOpen { .. } => "half_open",
-        }
-    }
-}
-
-/// Whether a call may be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// The call may be made.
-    Admitted,
-    /// One call may be made, as the probe, under a lease.
-    Probe,
-    /// The call is refused. A probe may be due at this instant; `None` if an operator keeps the breaker open.
-    Refused(Option<DateTime<Utc>>),
-}
-
-/// How a probe ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbeEnd {
-    /// The dependency answered as it should.
-    Succeeded,
-    /// The dependency did not answer as it should.
-    Failed,
-    /// The call was not made, or says nothing about the dependency.
-    Unused,
 }
 
 /// For how long a breaker is remembered after its last write: longer than any window.
@@ -187,55 +129,6 @@ impl Breaker {
     #[must_use]
     pub fn deferred(&self, now: DateTime<Utc>) -> u64 {
         self.holds.iter().map(|hold| hold.ramp.waiting(now)).fold(self.ramp.waiting(now), u64::saturating_add)
-    }
-
-    /// The breaker after these calls. A closed one opens if too many failed or were slow. Calls from before it closed
-    /// again have had their effect, and don't count.
-    #[must_use]
-    pub fn recorded(mut self, calls: &Window, policy: &BreakerPolicy, now: DateTime<Utc>) -> Self {
-        let length = policy.monitoring_period();
-        let has_closed = self.openings > 0 && matches!(self.phase, Phase::Closed { .. });
-        let calls = if has_closed { &calls.since(self.since) } else { calls };
-        self.window.merge(calls, now, length);
-        if self.is_outage(policy, now) {
-            let was_closed_for = now - self.since;
-            let is_again = TimeDelta::from_std(length).is_ok_and(|length| was_closed_for < length);
-            if !is_again {
-                self.openings = 0;
-            }
-            return self.opened(policy, now);
-        }
-        self.written(now)
-    }
-
-    /// Whether the next failure may matter, because the breaker decides by itself and many calls fail.
-    #[must_use]
-    pub fn is_uneasy(&self, policy: &BreakerPolicy, now: DateTime<Utc>) -> bool {
-        self.phase == (Phase::Closed { forced: false })
-            && (policy.opens_by_share() || !self.tally(policy, now).is_calm())
-    }
-
-    /// Whether it would open now.
-    fn is_outage(&self, policy: &BreakerPolicy, now: DateTime<Utc>) -> bool {
-        self.phase == (Phase::Closed { forced: false }) && is_too_bad(self.tally(policy, now), policy)
-    }
-
-    /// Whether the next failure may matter, if these calls are counted too.
-    #[must_use]
-    pub fn is_uneasy_with(&self, calls: &Window, policy: &BreakerPolicy, now: DateTime<Utc>) -> bool {
-        let mut next = self.clone();
-        next.window.merge(calls, now, policy.monitoring_period());
-        next.is_uneasy(policy, now) || next.is_outage(policy, now)
-    }
-
-    fn tally(&self, policy: &BreakerPolicy, now: DateTime<Utc>) -> Tally {
-        let length = policy.monitoring_period();
-        Tally {
-            total: self.window.total(now, length),
-            run: self.window.failures_in_a_row(now, length),
-            age: self.window.first_at().map_or(TimeDelta::zero(), |first| now - first),
-            length: TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX),
-        }
     }
 
     /// The breaker while its one probe is made.
@@ -313,7 +206,7 @@ impl Breaker {
         Self { revision, ramp, ..Self::new(name, now) }.written(now)
     }
 
-    fn opened(mut self, policy: &BreakerPolicy, now: DateTime<Utc>) -> Self {
+    pub(super) fn opened(mut self, policy: &BreakerPolicy, now: DateTime<Utc>) -> Self {
         self.openings = self.openings.saturating_add(1);
         let recovery = TimeDelta::from_std(policy.recovery_after(self.openings)).unwrap_or(TimeDelta::MAX);
         let probe_at = now.checked_add_signed(recovery).unwrap_or(DateTime::<Utc>::MAX_UTC);
@@ -338,12 +231,6 @@ impl Breaker {
 
 /// The shortest wait of a job that meets a probe.
 const A_MOMENT: TimeDelta = TimeDelta::seconds(1);
-
-fn is_too_bad(tally: Tally, policy: &BreakerPolicy) -> bool {
-    let total = tally.total;
-    policy.trip().is_reached(tally)
-        || policy.slow().is_some_and(|slow| slow.share.is_reached(total.slow, total.calls))
-}
 
 impl VersionedState for Breaker {
     const KIND: &'static str = "breaker";
