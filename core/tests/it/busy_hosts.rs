@@ -4,6 +4,8 @@
 //! delivery has ended, its retries included. Or they are published at once. Then the time ends when the last webhook was
 //! sent for the first time: a retry has to wait for its backoff, however fast the fleet is.
 
+mod costs;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +18,7 @@ use lambda_jobs_core::families::webhook::ports::{
     Deliveries, DeliveryStatus, HttpError, HttpRequest, HttpResponse, HttpSender, WebhookDelivery,
     WebhookPorts,
 };
-use lambda_jobs_core::families::webhook::{MemoryWebhooks, WebhookDeliveryHandler, delivery_job};
+use lambda_jobs_core::families::webhook::{Endpoint, MemoryWebhooks, WebhookDeliveryHandler, delivery_job};
 use lambda_jobs_core::memory::{MemoryVersioned, PausedClock, SeededEntropy};
 use lambda_jobs_core::ports::{CorePorts, VersionedStore};
 use lambda_jobs_core::processor::Invocation;
@@ -97,6 +99,7 @@ struct Fleet {
     world: World,
     workers: Vec<JobProcessor>,
     webhooks: Arc<MemoryWebhooks>,
+    endpoints: Arc<MemoryVersioned<Endpoint>>,
     host: Arc<Host>,
     chance: SeededEntropy,
 }
@@ -116,8 +119,9 @@ impl Fleet {
         let world = World::new(|_| ());
         let webhooks = Arc::new(MemoryWebhooks::new());
         let host = Arc::new(Host::new(world.clock.clone(), manner, seed));
+        let chance = SeededEntropy::new(seed + 1_000);
         let mut fleet =
-            Self { world, workers: Vec::new(), webhooks, host, chance: SeededEntropy::new(seed + 1_000) };
+            Self { world, workers: Vec::new(), webhooks, endpoints: Arc::default(), host, chance };
         for number in 0..workers {
             fleet.workers.push(fleet.worker(seed + 2_000 + number as u64));
         }
@@ -132,7 +136,7 @@ impl Fleet {
                 deliveries: self.webhooks.clone(),
                 attempts: self.webhooks.clone(),
                 waiting: self.webhooks.clone(),
-                endpoints: Arc::new(MemoryVersioned::new()),
+                endpoints: self.endpoints.clone(),
                 http: self.host.clone(),
                 secrets: Arc::new(KnownSecrets::default()),
             },
@@ -143,8 +147,13 @@ impl Fleet {
     }
 
     fn publish(&self, number: usize) {
+        self.publish_to(None, number);
+    }
+
+    fn publish_to(&self, endpoint: Option<&str>, number: usize) {
         let id = format!("d{number}");
         let delivery = WebhookDelivery::new(&id, "https://example.com/hook", json!({}), self.world.now());
+        let delivery = WebhookDelivery { webhook_id: endpoint.map(str::to_owned), ..delivery };
         assert!(self.world.clock.run(self.webhooks.put_one(&delivery)).unwrap());
         let job = delivery_job(&delivery, id.parse().unwrap());
         self.world.clock.run(self.world.manager.enqueue(job)).unwrap();

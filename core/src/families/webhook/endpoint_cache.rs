@@ -34,7 +34,8 @@ const CACHE: CacheTerms = CacheTerms { age: Duration::from_secs(5), capacity: 1_
 
 impl CachedState for Endpoint {
     type Key = EndpointId;
-    type Local = ();
+    /// When it accepted a delivery of this worker last.
+    type Local = Option<DateTime<Utc>>;
 
     fn key(&self) -> &EndpointId {
         &self.id
@@ -49,7 +50,9 @@ impl CachedState for Endpoint {
         self.writer = writer;
     }
 
-    fn local(_: Duration) {}
+    fn local(_: Duration) -> Self::Local {
+        None
+    }
 }
 
 /// Reads of endpoints that are not cached, sent together.
@@ -110,8 +113,18 @@ impl EndpointCache {
 
     /// Notes what a delivery said about its endpoint. Best effort: the next delivery says it again.
     pub(super) async fn note(&self, endpoint: &Endpoint, signal: HealthSignal) {
+        let turn = self.cache.write_turn(&endpoint.id);
+        // Deliveries of a batch end together, and the first may say it all.
+        let _turn = turn.lock().await;
         let now = self.clock.now();
-        let Some((mut next, event)) = endpoint.after(signal, self.policy, now) else { return };
+        let known = self.cache.with(&endpoint.id, |known| {
+            if signal == HealthSignal::Succeeded {
+                known.local = Some(now);
+            }
+            (known.state.clone(), known.local)
+        });
+        let (latest, accepted_at) = known.unwrap_or_else(|| (endpoint.clone(), None));
+        let Some((mut next, event)) = latest.after(signal, accepted_at, self.policy, now) else { return };
         self.cache.sign(std::slice::from_mut(&mut next));
         match self.cache.save(std::slice::from_ref(&next)).await.pop() {
             Some(Ok(true)) => {

@@ -1,4 +1,8 @@
 //! The health of an endpoint, and when it is disabled.
+//!
+//! An endpoint that fails now and then would be written twice for each failure: once as failing, and once as healthy
+//! again. So a worker that had a success a moment ago does not write a failure. What it decides takes days, and a moment
+//! is a hundredth of them.
 
 use std::time::Duration;
 
@@ -18,6 +22,13 @@ impl Default for HealthPolicy {
     /// Five days.
     fn default() -> Self {
         Self { disable_after: Duration::from_hours(5 * 24) }
+    }
+}
+
+impl HealthPolicy {
+    /// For how long a success outweighs the failures after it.
+    fn moment(self) -> TimeDelta {
+        TimeDelta::from_std(self.disable_after / 100).unwrap_or(TimeDelta::MAX)
     }
 }
 
@@ -49,13 +60,18 @@ impl Endpoint {
         self.written(now)
     }
 
-    /// The endpoint after a signal, and the event to publish; `None` if nothing changes.
+    /// The endpoint after a signal, and the event to publish; `None` if nothing changes, as for one that is disabled.
+    /// `accepted_at` is the last success that this worker knows of.
     pub(in crate::families::webhook) fn after(
         &self,
         signal: HealthSignal,
+        accepted_at: Option<DateTime<Utc>>,
         policy: HealthPolicy,
         now: DateTime<Utc>,
     ) -> Option<(Self, Option<EventKind>)> {
+        if !self.is_enabled() {
+            return None;
+        }
         let endpoint = self.clone();
         match signal {
             HealthSignal::Gone => {
@@ -64,7 +80,10 @@ impl Endpoint {
             HealthSignal::Succeeded if endpoint.failing_since.is_none() => None,
             HealthSignal::Succeeded => Some((endpoint.healthy(now), None)),
             HealthSignal::Failed => {
-                let Some(since) = endpoint.failing_since else { return Some((endpoint.failing(now), None)) };
+                let Some(since) = endpoint.failing_since else {
+                    let is_well = accepted_at.is_some_and(|at| now - at < policy.moment());
+                    return (!is_well).then(|| (endpoint.failing(now), None));
+                };
                 let longest = TimeDelta::from_std(policy.disable_after).unwrap_or(TimeDelta::MAX);
                 let failing_for = now - since;
                 if failing_for >= longest {
