@@ -367,3 +367,53 @@ async fn a_hundred_deliveries_are_written_with_four_requests_and_two_units_each(
     assert!(webhooks.put(&all).await.into_iter().all(Result::unwrap));
     assert_eq!(meter.take(), Figures { requests: 4, units: 200.0 });
 }
+
+/// When the delivery expires, and when the first piece of its payload does.
+async fn ends(dynamo: &Dynamo, id: &str) -> (Option<i64>, i64) {
+    let query = dynamo
+        .client()
+        .query()
+        .table_name("lambda-jobs-data")
+        .key_condition_expression("pk = :pk")
+        .expression_attribute_values(":pk", s(&format!("delivery#{id}")));
+    let items = query.send().await.unwrap().items.unwrap();
+    let end = |prefix: &str| {
+        let mut found = items.iter().filter(|item| item["sk"].as_s().unwrap().starts_with(prefix));
+        let expiry = found.next().unwrap().get("expiresAt");
+        expiry.map(|at| at.as_n().unwrap().parse().unwrap())
+    };
+    (end("delivery"), end("payload#").unwrap())
+}
+
+#[tokio::test]
+async fn a_payload_lives_as_long_as_its_delivery_however_late_that_ends() {
+    let (dynamo, meter) = metered().await;
+    let webhooks = DynamoWebhooks::new(dynamo.clone());
+    let day = 86_400;
+    for (id, days) in [("d1", vec![1]), ("d2", vec![100]), ("d3", vec![100, 200]), ("d4", vec![89, 178])] {
+        let payload = json!("x".repeat(5_000));
+        let delivery = WebhookDelivery::new(id, "https://example.com/hook", payload.clone(), now());
+        webhooks.put_one(&delivery).await.unwrap();
+        meter.take();
+        let (last, before) = days.split_last().unwrap();
+        for one in before {
+            let tried = outcome(DeliveryStatus::Pending, one * day);
+            assert!(webhooks.record_one(id, &tried).await.unwrap());
+            let (_, payload_end) = ends(&dynamo, id).await;
+            assert!(payload_end >= now().timestamp() + (one + 30) * day, "{id}: not while it waits");
+        }
+        let ended = outcome(DeliveryStatus::Delivered, last * day);
+        assert!(webhooks.record_one(id, &ended).await.unwrap());
+        if *last == 1 {
+            assert_eq!(meter.take().requests, 1, "a delivery that ends in time pays nothing for it");
+        }
+        let (end, payload_end) = ends(&dynamo, id).await;
+        let end = end.unwrap();
+        assert!(payload_end >= end, "{id}: the payload expires {} days too early", (end - payload_end) / day);
+        let found = read(&webhooks, id).await;
+        assert_eq!((found.status, found.payload), (DeliveryStatus::Delivered, payload.into()));
+        // The attempt that ended it is found again, and prolongs nothing.
+        assert!(webhooks.record_one(id, &ended).await.unwrap());
+        assert_eq!(ends(&dynamo, id).await, (Some(end), payload_end));
+    }
+}

@@ -84,6 +84,10 @@ impl Statement {
                 self.push(format_args!(" AND \"{name}\" < ?"));
                 self.parameters.push(value.clone());
             }
+            Condition::After(name, value) => {
+                self.push(format_args!(" AND \"{name}\" > ?"));
+                self.parameters.push(value.clone());
+            }
             Condition::OneOf(name, values) => {
                 let marks = vec!["?"; values.len()].join(", ");
                 self.push(format_args!(" AND \"{name}\" IN [{marks}]"));
@@ -144,6 +148,7 @@ impl Expressions {
             Condition::Equals(name, value) => format!("{} = {}", self.name(name), self.value(value)),
             Condition::AtMost(name, value) => format!("{} <= {}", self.name(name), self.value(value)),
             Condition::Before(name, value) => format!("{} < {}", self.name(name), self.value(value)),
+            Condition::After(name, value) => format!("{} > {}", self.name(name), self.value(value)),
             Condition::OneOf(name, values) => {
                 let name = self.name(name);
                 let values: Vec<String> = values.iter().map(|value| self.value(value)).collect();

@@ -50,6 +50,7 @@ pub(in crate::dynamodb) enum Condition {
     Equals(&'static str, AttributeValue),
     AtMost(&'static str, AttributeValue),
     Before(&'static str, AttributeValue),
+    After(&'static str, AttributeValue),
     OneOf(&'static str, Vec<AttributeValue>),
     /// The item has no such attribute.
     Missing(&'static str),

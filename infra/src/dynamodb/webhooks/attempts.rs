@@ -10,10 +10,14 @@
 //! That request compares fields that a delivery written by a person may lack, and a statement treats an absent field
 //! differently from an expression. If the request is refused, and not because the delivery is finished, a second
 //! request compares with an expression.
+//!
+//! The first request also refuses a delivery that was made so long ago that it could outlive a payload apart from it. Then
+//! the payload is prolonged before the second request. All others pay nothing for that.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use chrono::{DateTime, SecondsFormat, Utc};
 use lambda_jobs_core::families::webhook::ports::{
     DeliveryAttempt, DeliveryStatus, EndedAttempt, WebhookDelivery,
 };
@@ -21,6 +25,7 @@ use lambda_jobs_core::ports::ServiceError;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_attribute_value, from_item, to_item};
 use serde_json::Value;
 
+use super::payload::{GRACE, ends_at};
 use super::{CHANGED, DynamoWebhooks, KEEP, SK, delivery_key, partition, read};
 use crate::dynamodb::requests::{Change, Condition, Failed, Outcome, Update, Write};
 use crate::dynamodb::{Item, expiry, instant, number, text, text_of};
@@ -42,6 +47,8 @@ struct Prepared {
     kept: Option<Write>,
     /// The delivery's fields afterwards.
     changed: Item,
+    /// Until when the delivery is kept if it ends with this attempt or the next.
+    kept_until: DateTime<Utc>,
 }
 
 impl Prepared {
@@ -78,6 +85,7 @@ impl DynamoWebhooks {
         EndedAttempt { delivery: id, outcome }: &EndedAttempt,
     ) -> Result<Prepared, ServiceError> {
         let changed = WebhookDelivery::new(id, "", Value::Null, outcome.at).after(outcome);
+        let kept_until = ends_at(&changed);
         let mut changed = self.item_of(&changed)?;
         let kept = self.kept(id, &DeliveryAttempt::from(outcome))?;
         let is_last = outcome.status.is_finished();
@@ -86,7 +94,8 @@ impl DynamoWebhooks {
         {
             changed.insert(LAST_ERROR_CLASS.to_owned(), class.clone());
         }
-        Ok(Prepared { change: self.change(id, &changed), kept: (!is_last).then_some(kept), changed })
+        let change = self.change(id, &changed, kept_until);
+        Ok(Prepared { change, kept: (!is_last).then_some(kept), changed, kept_until })
     }
 
     /// Whether an attempt was recorded, by the answer to the change of its delivery.
@@ -111,8 +120,22 @@ impl DynamoWebhooks {
                 Ok(false)
             }
             Some(Err(failed)) => Err(failed.into()),
-            _ => self.record_with_expression(&attempt.delivery, changed).await,
+            Some(Ok(Outcome::Refused { item: Some(item), .. })) => {
+                self.record_again(&attempt.delivery, prepared, &item).await
+            }
+            _ => {
+                let key = delivery_key(&attempt.delivery);
+                let found = self.dynamo().read_all("read a delivery from", self.table(), &[key]).await?;
+                self.record_again(&attempt.delivery, prepared, &found.into_iter().next().unwrap_or_default())
+                    .await
+            }
         }
+    }
+
+    /// Records an attempt at a delivery that was written by a person, or long ago.
+    async fn record_again(&self, id: &str, prepared: &Prepared, before: &Item) -> Result<bool, ServiceError> {
+        let payload_until = self.prolong(id, before, prepared.kept_until).await?;
+        self.record_with_expression(id, &prepared.changed, payload_until).await
     }
 
     /// Makes the attempt that ended a delivery an item of its own.
@@ -130,15 +153,18 @@ impl DynamoWebhooks {
         answer.map_or(Ok(()), |answer| answer.map(drop).map_err(ServiceError::from))
     }
 
-    /// The change of a delivery that has every field, was not written after the attempt and is not finished.
-    fn change(&self, id: &str, changed: &Item) -> Write {
+    /// The change of a delivery that has every field, was not written after the attempt, is not finished, and whose
+    /// payload lives long enough.
+    fn change(&self, id: &str, changed: &Item, kept_until: DateTime<Utc>) -> Write {
         let before = text(text_of(changed, "updatedAt"));
+        let long_ago = (kept_until - KEEP - GRACE).to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let unfinished = DeliveryStatus::ALL.into_iter().filter(|status| !status.is_finished());
         let update = Update::default()
             .to(changed, CHANGED)
             .plus("attemptCount", 1)
             .when(Condition::OneOf("status", unfinished.map(|status| text(status.as_str())).collect()))
             .when(Condition::Before("updatedAt", before))
+            .when(Condition::After("createdAt", text(long_ago)))
             .when(Condition::AtMost("attemptCount", number(u32::MAX.into())));
         Write::update(self.table(), partition(id), SK, update)
     }
@@ -151,7 +177,12 @@ impl DynamoWebhooks {
         Ok(Write::insert(self.table(), partition(id), place, item))
     }
 
-    async fn record_with_expression(&self, id: &str, changed: &Item) -> Result<bool, ServiceError> {
+    async fn record_with_expression(
+        &self,
+        id: &str,
+        changed: &Item,
+        payload_until: Option<DateTime<Utc>>,
+    ) -> Result<bool, ServiceError> {
         let mut sets = vec!["#attemptCount = if_not_exists(#attemptCount, :zero) + :one".to_owned()];
         let mut removes = Vec::new();
         let mut call = self
@@ -171,6 +202,10 @@ impl DynamoWebhooks {
             } else {
                 removes.push(format!("#{name}"));
             }
+        }
+        if let Some(until) = payload_until {
+            sets.push("payloadUntil = :payloadUntil".to_owned());
+            call = call.expression_attribute_values(":payloadUntil", number(until.timestamp()));
         }
         let removes =
             if removes.is_empty() { String::new() } else { format!(" REMOVE {}", removes.join(", ")) };

@@ -41,7 +41,7 @@ mod payload;
 mod waiting;
 
 use by_hand::payload_in;
-use payload::DeliveryPayload;
+use payload::{DeliveryPayload, ends_at};
 
 /// [`Deliveries`], [`DeliveryAttempts`] and [`WaitingDeliveries`] in DynamoDB.
 #[derive(Clone, Debug)]
@@ -172,7 +172,7 @@ impl Deliveries for DynamoWebhooks {
         // The next attempt overwrites the fields of the last.
         self.keep_last(id, &item).await?;
         let after = before.reopened(now);
-        let until = self.prolong(id, &item, &after, now).await?;
+        let until = self.prolong(id, &item, ends_at(&after)).await?;
         self.replace(id, &item, after, until).await
     }
 

@@ -1,7 +1,8 @@
 //! The payloads of deliveries.
 //!
 //! A payload lives in its delivery, where a person may write it too, or apart from it in pieces. Pieces are kept for 90
-//! days longer than the delivery would be if its next attempt ended it. A replay prolongs them.
+//! days longer than the delivery would be if its next attempt ended it. A replay prolongs them, and so does an attempt
+//! that comes so late that its delivery would outlive them.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::dynamodb::pieces::{self, NewPayload, Pieces};
 use crate::dynamodb::{Item, text};
 
 /// How much longer a payload is kept than its delivery.
-const GRACE: Duration = Duration::from_hours(90 * 24);
+pub(super) const GRACE: Duration = Duration::from_hours(90 * 24);
 /// The attributes that name the place of a payload.
 pub(super) const PLACE: [&str; 3] = ["payloadKey", "payloadBytes", "payloadUntil"];
 
@@ -27,15 +28,16 @@ pub(super) struct DeliveryPayload {
     place: Option<PayloadPlace>,
 }
 
-fn ends_at(delivery: &WebhookDelivery, now: Option<DateTime<Utc>>) -> DateTime<Utc> {
-    let due = delivery.next_attempt_at.max(delivery.updated_at).max(delivery.created_at).max(now);
+/// Until when a delivery is kept if its next attempt ends it, or if it has ended.
+pub(super) fn ends_at(delivery: &WebhookDelivery) -> DateTime<Utc> {
+    let due = delivery.next_attempt_at.max(delivery.updated_at).max(delivery.created_at);
     due.unwrap_or_default() + KEEP
 }
 
 impl DeliveryPayload {
     pub(super) fn of(delivery: &WebhookDelivery) -> Self {
         let payload = delivery.payload.clone();
-        let place = pieces::place(payload.as_str(), ends_at(delivery, None) + GRACE);
+        let place = pieces::place(payload.as_str(), ends_at(delivery) + GRACE);
         Self { payload, place }
     }
 
@@ -76,15 +78,13 @@ impl DynamoWebhooks {
         Ok(())
     }
 
-    /// Keeps the payload of a replayed delivery as long as it may need it. Returns until when, if that has changed.
+    /// Keeps the payload of an item at least as long as its delivery is kept. Returns until when, if that has changed.
     pub(super) async fn prolong(
         &self,
         id: &str,
         item: &Item,
-        replayed: &WebhookDelivery,
-        now: DateTime<Utc>,
+        needed: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, ServiceError> {
-        let needed = ends_at(replayed, Some(now));
         let Some(place) = pieces::place_in(item).filter(|place| place.until < needed) else {
             return Ok(None);
         };
