@@ -2,7 +2,8 @@
 //!
 //! It publishes that many events to an endpoint on this machine, lets one worker deliver them, and reports two times from
 //! the worker's start: until each webhook was sent once, and until each was delivered or had used up its attempts. The
-//! second holds the backoff of the retries, 5 to 35 s, which no breaker shortens.
+//! second holds the backoff of the retries, 5 to 35 s, which no breaker shortens. A host that fails every call is left
+//! alone once its breaker is open: the benchmark reports how many requests it got by then.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,8 @@ use crate::webhooks::publish;
 
 /// How many of 100 calls fail.
 const SHARES: [u64; 3] = [0, 3, 30];
+/// How long to watch a host that fails every call: less than its breaker stays open.
+const WATCHED: Duration = Duration::from_secs(30);
 /// How often to look at the receiver's notes.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// The time limit of a run.
@@ -47,6 +50,18 @@ pub(crate) async fn run(count: usize, answer_time: Duration) -> Result<(), Failu
             requests
         );
     }
+    let host = BusyHost::start(100, count, answer_time).await?;
+    let worker = host.stack.start_worker(|_| Ok(()))?;
+    tokio::time::sleep(WATCHED).await;
+    drop(worker);
+    println!(
+        "{:<28} {:>14} {:>12} {:>14} {:>14}",
+        "a host that fails 100 %",
+        "",
+        "",
+        "",
+        format!("{} in {WATCHED:?}", host.receiver.requests())
+    );
     Ok(())
 }
 
@@ -80,6 +95,10 @@ impl Receiver {
         self.fates().len()
     }
 
+    fn requests(&self) -> u32 {
+        self.fates().values().map(|fate| fate.attempts).sum()
+    }
+
     fn ended(&self) -> usize {
         let most = RetrySchedule::Short.default_attempts();
         self.fates().values().filter(|fate| fate.is_delivered || fate.attempts >= most).count()
@@ -99,25 +118,38 @@ async fn answer(State(receiver): State<Arc<Receiver>>, headers: HeaderMap) -> St
     if is_failure { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::NO_CONTENT }
 }
 
+/// A stack with webhooks for one host, and the host.
+struct BusyHost {
+    stack: Stack,
+    receiver: Arc<Receiver>,
+}
+
+impl BusyHost {
+    /// Publishes so many webhooks. No worker runs yet.
+    async fn start(percent: u64, count: usize, answer_time: Duration) -> Result<Self, Failure> {
+        let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
+        let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().ports().core.clone());
+        let service = WebhookService::new(stack.adapters().ports().clone(), Arc::new(manager));
+        let (chance, fates) = (SeededEntropy::new(7), Mutex::default());
+        let receiver = Arc::new(Receiver { percent, answer_time, chance, fates });
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/hook", listener.local_addr()?);
+        let router = Router::new().fallback(answer).with_state(receiver.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        service.put_endpoint(&"busy".parse()?, EndpointSpec::new(url)).await?;
+        publish(&service, count).await?;
+        Ok(Self { stack, receiver })
+    }
+}
+
 async fn measure(percent: u64, count: usize, answer_time: Duration) -> Result<Run, Failure> {
-    let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
-    let manager = JobManager::new(stack.settings().jobs.clone(), stack.adapters().ports().core.clone());
-    let service = WebhookService::new(stack.adapters().ports().clone(), Arc::new(manager));
-    let (chance, fates) = (SeededEntropy::new(7), Mutex::default());
-    let receiver = Arc::new(Receiver { percent, answer_time, chance, fates });
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}/hook", listener.local_addr()?);
-    let router = Router::new().fallback(answer).with_state(receiver.clone());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    service.put_endpoint(&"busy".parse()?, EndpointSpec::new(url)).await?;
-    publish(&service, count).await?;
+    let BusyHost { stack, receiver } = BusyHost::start(percent, count, answer_time).await?;
     let begun = Instant::now();
     let worker = stack.start_worker(|_| Ok(()))?;
     let sent = until(begun, || receiver.sent() >= count).await?;
     let ended = until(begun, || receiver.ended() >= count).await?;
     drop(worker);
-    let requests = receiver.fates().values().map(|fate| fate.attempts).sum();
-    Ok(Run { sent, ended, requests })
+    Ok(Run { sent, ended, requests: receiver.requests() })
 }
 
 /// Waits, and returns the time since `begun`.

@@ -3,8 +3,9 @@
 //! It publishes that many events to an endpoint and lets one worker deliver them. It reports the throughput, the p95 of
 //! the time to arrival, and the requests per delivery that reached the stack. It then repeats this with as many
 //! deliveries to a host that refuses connections, to one that accepts them and never answers, and to one that answers
-//! after 12 s. Then it repeats it with hosts that [fail a share](crate::failing_host) of their calls. With a response time of 0 ms the figures show the worker and the stack, which run in the same process as
-//! the receiver. With 200 ms the number of batches is the bottleneck, as on AWS.
+//! after 12 s. Then it repeats it with hosts that [fail a share](crate::failing_host) of their calls. With a response
+//! time of 0 ms the figures show the worker and the stack, which run in the same process as the receiver. With 200 ms
+//! the number of batches is the bottleneck, as on AWS.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
