@@ -72,6 +72,8 @@ pub(super) struct JobWatch {
     pub(super) ended_in_company: u32,
     /// How it ended.
     pub(super) finished: Option<JobStatus>,
+    /// Whether its record was made anew after it had ended: it was forgotten, and another message took the id.
+    pub(super) is_made_anew: bool,
     /// Whether a caller was told that it will not run.
     pub(super) is_cancelled: bool,
 }
@@ -97,6 +99,7 @@ impl Default for JobWatch {
             ended_alone: 0,
             ended_in_company: 0,
             finished: None,
+            is_made_anew: false,
             is_cancelled: false,
         }
     }

@@ -30,13 +30,16 @@ pub(super) fn add_to(payload: &mut Value, dice: &mut Dice) {
     payload["odd"] = mark(dice.index(TEXTS.len())).into();
 }
 
-/// The JSON of a value, with odd texts in place of their marks.
+/// The JSON of a message or a payload, with an odd text in place of its mark.
 pub(super) fn json_of(value: &Value) -> String {
-    let mut json = value.to_string();
-    for (at, text) in TEXTS.iter().enumerate() {
-        json = json.replace(&Value::from(mark(at)).to_string(), text);
+    let json = value.to_string();
+    // Few have one, and some are too large to be searched in vain.
+    let odd = [value.get("odd"), value.pointer("/payload/odd")].into_iter().flatten().next();
+    let text = odd.and_then(|odd| (0..TEXTS.len()).find(|at| *odd == mark(*at)).map(|at| (odd, &TEXTS[at])));
+    match text {
+        Some((odd, text)) => json.replace(&odd.to_string(), text),
+        None => json,
     }
-    json
 }
 
 /// A payload with odd texts in place of their marks.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::simulation::changing::changing;
 use crate::simulation::guarded::{Mood, guarded};
 use crate::simulation::odd;
-use crate::simulation::plan::{Expected, What};
+use crate::simulation::plan::{Expected, Twist, What};
 use crate::simulation::scenario::{Planned, Scenario};
 use crate::simulation::scripted::{Act, Script, Scripted};
 use lambda_jobs_core::handler::Delivery;
@@ -56,6 +56,12 @@ fn register(scenario: &mut Scenario) {
 pub(super) fn everything(scenario: &mut Scenario) {
     register(scenario);
     let mut jobs: Vec<Planned> = Vec::new();
+    if scenario.dice().one_in(25) {
+        jobs.push(large(scenario));
+    }
+    if scenario.dice().one_in(100) {
+        large_poison(scenario);
+    }
     for _ in 0..5 + scenario.dice().below(30) {
         match scenario.dice().below(20) {
             0..=8 => jobs.push(message(scenario)),
@@ -77,6 +83,9 @@ pub(super) fn everything(scenario: &mut Scenario) {
     }
     if scenario.dice().one_in(3) {
         unique(scenario);
+    }
+    if scenario.dice().one_in(12) {
+        another_key(scenario);
     }
     if scenario.dice().one_in(3) {
         called_off(scenario);
@@ -117,6 +126,24 @@ pub(super) fn unique(scenario: &mut Scenario) {
     }
 }
 
+/// A job takes its key when it is due, while another has it. A stranger's message says that its key is another one.
+fn another_key(scenario: &mut Scenario) {
+    let delay = scenario.dice().millis(30_000..120_000);
+    let waiting = NewJob::new("job").payload(script_of(500)).delay(delay).unique_key("key-0");
+    let waiting = scenario.enqueue(waiting.unique_when_due());
+    let begun = scenario.steps[waiting.0].after;
+    let body = json!({ "name": "job", "payload": script_of(24_000), "uniqueKey": "key-0" });
+    let holder = scenario.send(Queue::Normal, body);
+    scenario.steps[holder.0].after = begun + delay - scenario.dice().millis(1_000..15_000);
+    let copied = scenario.add(What::Copy { of: waiting.0, twist: Twist::Key("key-1") });
+    scenario.steps[copied.0].after = begun + scenario.dice().millis(2_000..25_000);
+}
+
+/// The payload of a job that works for so many milliseconds.
+fn script_of(work: u64) -> Value {
+    serde_json::to_value(Script { work, ..Script::default() }).unwrap_or_default()
+}
+
 fn with_key(scenario: &mut Scenario) -> Planned {
     let (payload, _) = script(scenario);
     let key = format!("key-{}", scenario.dice().below(2));
@@ -143,6 +170,9 @@ fn with_key(scenario: &mut Scenario) -> Planned {
 /// Calm weather: no faults, so that promptness and requests can be checked.
 pub(super) fn calm(scenario: &mut Scenario) {
     register(scenario);
+    if scenario.dice().one_in(25) {
+        large(scenario);
+    }
     for _ in 0..5 + scenario.dice().below(30) {
         match scenario.dice().below(9) {
             0..=3 => drop(message(scenario)),
@@ -217,7 +247,7 @@ fn script(scenario: &mut Scenario) -> (Value, Expected) {
             _ => Act::Heed,
         };
     }
-    if dice.one_in(90) {
+    if dice.one_in(300) {
         script.tells = 450_000;
     }
     if script.act == Act::Snooze && dice.one_in(4) {
@@ -265,14 +295,34 @@ fn message(scenario: &mut Scenario) -> Planned {
         let number = scenario.steps.len();
         body["id"] = format!("nightly-{number}@2026-11-23T08:00:00Z").into();
     }
-    if scenario.dice().one_in(150) {
-        fill(scenario, &mut body);
-    }
     let queue = *scenario.dice().pick(&Queue::ALL);
     scenario.add(What::Send { queue, body, expected })
 }
 
-/// Makes a message as large as SQS takes it, or a little smaller: its copies may have no room for the payload.
+/// A message so large that its copies may have no room for the payload. Few histories have one, because it costs as much
+/// as all other jobs.
+fn large(scenario: &mut Scenario) -> Planned {
+    let acts = [Act::Fail, Act::Snooze, Act::Heed];
+    let (act, times) = (*scenario.dice().pick(&acts), 1 + u32::from(scenario.dice().one_in(2)));
+    let payload = serde_json::to_value(Script { work: 2_000, times, act, ..Script::default() });
+    let mut body = json!({ "name": "job", "payload": payload.unwrap_or_default() });
+    if scenario.dice().one_in(2) {
+        body["delay"] = scenario.dice().below(1_800_000).into();
+    }
+    fill(scenario, &mut body);
+    let queue = *scenario.dice().pick(&Queue::ALL);
+    scenario.add(What::Send { queue, body, expected: Expected::Anything })
+}
+
+/// The same, which no worker can run: its letter may have no room for the payload.
+fn large_poison(scenario: &mut Scenario) {
+    let mut body = json!({ "name": "job", "timeout": 890_000, "payload": {} });
+    fill(scenario, &mut body);
+    let queue = *scenario.dice().pick(&Queue::ALL);
+    scenario.add(What::Poison { queue, body: body.to_string(), reason: "timeout" });
+}
+
+/// Makes a message as large as SQS takes it, or a little smaller.
 fn fill(scenario: &mut Scenario, body: &mut Value) {
     body["payload"]["fill"] = "".into();
     let most = MAX_BODY_BYTES.saturating_sub(body.to_string().len());

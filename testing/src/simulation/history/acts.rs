@@ -11,7 +11,7 @@ use crate::simulation::faults::Fault;
 use crate::simulation::history::History;
 use crate::simulation::odd;
 use crate::simulation::outside::Outside;
-use crate::simulation::plan::{Expected, Order, Twist, What};
+use crate::simulation::plan::{Expected, Order, RefusedField, Twist, What};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::job::{JobId, JobRecord, NewJob, Payload, Queue};
 use lambda_jobs_core::manager::CancelOutcome;
@@ -170,13 +170,17 @@ impl History {
         let Ok(mut fields) = serde_json::from_str::<BTreeMap<String, Payload>>(&body) else { return false };
         twist.apply(&mut fields);
         let Ok(body) = serde_json::to_string(&fields) else { return false };
-        let is_sent = self.world.queue.send_body(record.queue, &body).is_ok();
-        if let Twist::Refused(reason, _) = twist {
-            self.copied.insert(record.id().clone());
-            // It may be a dead letter, and need not: where nobody works, the message of a job that has ended is dropped.
-            self.poison.entry((record.queue, reason)).or_default();
+        if self.world.queue.send_body(record.queue, &body).is_err() {
+            return false;
         }
-        is_sent
+        if let Twist::Refused(reason, field) = twist {
+            self.copied.insert(record.id().clone());
+            *self.poison.entry((record.queue, reason)).or_default() += 1;
+            if field == RefusedField::Timeout {
+                *self.droppable.entry((record.queue, reason)).or_default() += 1;
+            }
+        }
+        true
     }
 
     fn is_claimed(&self, record: &JobRecord) -> bool {

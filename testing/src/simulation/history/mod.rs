@@ -59,6 +59,8 @@ pub(in crate::simulation) struct History {
     copied: BTreeSet<JobId>,
     /// How many messages that no worker can run were sent, by reason.
     poison: BTreeMap<(Queue, &'static str), usize>,
+    /// How many of them are dropped if nobody works on their queue and their job has ended: they can be read.
+    droppable: BTreeMap<(Queue, &'static str), usize>,
 }
 
 impl History {
@@ -88,6 +90,7 @@ impl History {
             jobs: HashMap::new(),
             copied: BTreeSet::new(),
             poison: BTreeMap::new(),
+            droppable: BTreeMap::new(),
         }
     }
 

@@ -68,10 +68,11 @@ pub(super) fn cancelled_jobs_do_not_start(id: &JobId, job: &JobWatch) -> Holds {
     })
 }
 
-/// A record that nobody needs any more has no payload.
+/// A record that nobody needs any more has no payload, and one whose payload has expired.
 pub(super) fn a_record_holds_the_text_that_was_sent(record: &JobRecord, sent: Option<&str>) -> Holds {
     let payload = &record.definition.spec.payload;
-    let is_kept = payload.is_null() || sent.is_none_or(|sent| sent == payload.as_str());
+    let is_gone = record.status.is_finished() || !record.has_payload();
+    let is_kept = payload.is_null() && is_gone || sent.is_none_or(|sent| sent == payload.as_str());
     holds("a record holds the text that was sent", is_kept, || {
         format!("{} has {payload}, sent was {sent:?}", record.id())
     })
@@ -82,6 +83,18 @@ pub(super) fn a_dead_letter_holds_the_text_that_was_sent(letter: &DeadLettered, 
     let is_stored = letter.body.contains(r#""payloadStored":true"#);
     let is_kept = is_stored || sent.is_none_or(|sent| letter.body.contains(sent));
     holds("a dead letter holds the text that was sent", is_kept, || format!("{letter:?}, sent was {sent:?}"))
+}
+
+/// Except if its job has ended: then nobody reads it.
+pub(super) fn a_copy_leaves_its_payload_to_a_record_that_has_it(
+    id: &JobId,
+    record: Option<&JobRecord>,
+    has_ended: bool,
+) -> Holds {
+    let has_it = record.is_some_and(|record| record.has_payload() || record.status.is_finished());
+    holds("a copy leaves its payload to a record that has it", has_it || has_ended, || {
+        format!("{id} is sent without its payload, and its record is {record:?}")
+    })
 }
 
 pub(super) fn g3_no_more_failures_than_allowed(record: &JobRecord, max_retries: u32) -> Holds {
@@ -152,9 +165,11 @@ pub(super) fn g7_healthy_jobs_complete_whoever_their_mates_are(
 ) -> Holds {
     let is_out_of_luck = job.blames > job.max_retries;
     let is_healthy = job.expected == Some(Expected::Healthy) && !is_out_of_luck;
-    // A record that is gone was forgotten long after its job had ended. Then another message may have taken the id.
-    let ends = [job.finished, record.map(|record| record.status)];
-    let completed = ends.contains(&Some(JobStatus::Completed));
+    let end = match record {
+        Some(record) if !job.is_made_anew => Some(record.status),
+        _ => job.finished,
+    };
+    let completed = end == Some(JobStatus::Completed);
     holds("G7: healthy jobs complete, whoever their mates are", completed || !is_healthy, || {
         format!("{id} can't fail, and its record says {record:?}")
     })

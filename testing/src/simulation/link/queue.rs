@@ -2,18 +2,24 @@
 
 use async_trait::async_trait;
 
+use crate::simulation::invariants;
 use crate::simulation::link::{Fate, Link, only};
 use crate::simulation::world::at_once;
 use lambda_jobs_core::job::Queue;
+use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::ports::{
     DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, Receipt, ReceivedMessage, ServiceError,
     StaleMessages, VisibilityChange,
 };
 
+/// No message without its payload is larger than this, in bytes.
+const MOST_WITHOUT_PAYLOAD: usize = 8 * 1024;
+
 #[async_trait]
 impl JobQueue for Link {
     async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), ServiceError>> {
         let one = |message: &Outgoing| {
+            self.check_payload(&message.body);
             let sent = only(at_once(self.world.queue.send(std::slice::from_ref(message))));
             if sent.is_ok() {
                 self.world.accepted(&message.body);
@@ -43,6 +49,7 @@ impl JobQueue for Link {
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), ServiceError>> {
         let one = |letter: &DeadLetter| {
+            self.check_payload(&letter.message.body);
             let sent = only(at_once(self.world.queue.dead_letter(std::slice::from_ref(letter))));
             if sent.is_ok() {
                 self.world.state().letters.push((self.world.now(), told(letter)));
@@ -51,6 +58,28 @@ impl JobQueue for Link {
             sent
         };
         self.post(letters, |letter| format!("dead-letter: {}", letter.reason), one).await
+    }
+}
+
+impl Link {
+    /// Checks that a message which leaves its payload to its job's record may do so.
+    fn check_payload(&self, body: &str) {
+        if body.len() > MOST_WITHOUT_PAYLOAD {
+            return;
+        }
+        let Ok(message) = JobMessage::decode(body, "unnamed", self.world.now()) else { return };
+        if !message.payload_stored {
+            return;
+        }
+        let id = &message.definition.id;
+        let record = self.world.record(id);
+        let watch = &mut self.world.state().watch;
+        let has_ended = watch.job(id).finished.is_some();
+        watch.check(invariants::a_copy_leaves_its_payload_to_a_record_that_has_it(
+            id,
+            record.as_ref(),
+            has_ended,
+        ));
     }
 }
 

@@ -1,5 +1,7 @@
 //! One machine's link to the schedules, and to the unique keys.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::simulation::faults::Fault;
@@ -11,8 +13,11 @@ use lambda_jobs_core::ports::{
     Advance, DueSchedules, KeyClaim, KeyOutcome, ScheduleStore, ServiceError, StoredSchedule, UniqueKeys,
 };
 
-/// How far the index of schedules may lag behind.
-const MAX_LAG_MS: u64 = 240_000;
+/// How far the index of schedules may lag behind: mostly for less than a change covers, and rarely for minutes.
+const MAX_LAG_MS: [u64; 2] = [20_000, 240_000];
+
+/// What is made by a tick that read the schedules of so long ago is covered by every change since.
+const COVERED_LAG: Duration = Duration::from_millis(MAX_LAG_MS[0]);
 
 #[async_trait]
 impl ScheduleStore for Link {
@@ -53,14 +58,17 @@ impl ScheduleStore for Link {
     async fn due(&self, query: &DueSchedules) -> Result<Page<StoredSchedule>, ServiceError> {
         let lag = {
             let mut state = self.world.state();
-            let lag = state.dice.millis(0..MAX_LAG_MS);
+            let longest = *state.dice.pick(&MAX_LAG_MS);
+            let lag = state.dice.millis(0..longest);
             state.strikes(Fault::SchedulesLag, 4).then_some(lag)
         };
         self.asked(|| match lag {
             None => at_once(self.world.schedules.due(query)),
             Some(lag) => {
                 self.tell(|| format!("reads the schedules of {lag:?} ago"));
-                if let Party::Dispatcher(tick) = self.party {
+                if let Party::Dispatcher(tick) = self.party
+                    && lag > COVERED_LAG
+                {
                     self.world.state().watch.lagging.insert(tick);
                 }
                 let mut items = self.world.schedules_before(lag);

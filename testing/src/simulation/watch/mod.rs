@@ -59,7 +59,7 @@ pub(super) struct Watch {
     pub(super) protection: Protection,
     /// The editions of each changing schedule, in order.
     pub(super) editions: BTreeMap<ScheduleId, Vec<Edition>>,
-    /// The ticks that read schedules as they had been a while ago.
+    /// The ticks that read schedules as they had been longer ago than a change covers.
     pub(super) lagging: BTreeSet<usize>,
     /// When one of them was killed, or failed in part.
     pub(super) cut_off: Vec<DateTime<Utc>>,
@@ -195,6 +195,7 @@ impl Watch {
         self.follow_key(after);
         let blamed = self.handed_over(worker, &id, before, after);
         let job = self.job(&id);
+        job.is_made_anew |= before.is_none() && job.finished.is_some();
         if after.failures > before.map_or(0, |before| before.failures) {
             job.blames += u32::from(blamed);
             if job.is_guarded && job.is_claimed && after.status == JobStatus::Retrying {

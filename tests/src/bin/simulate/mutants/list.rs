@@ -409,6 +409,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "",
     },
     Mutant {
+        name: "claims a job under the key of a stranger's message",
+        file: "memory/store.rs",
+        find: "if record.definition.unique_key != request.unique_key {",
+        replace: "if record.definition.unique_key != request.unique_key && request.name.is_empty() {",
+    },
+    Mutant {
         name: "a refused copy fails the job whose id it has",
         file: "processor/dead_letters.rs",
         find: "!record.status.is_finished() && !is_covered_elsewhere && record.is_same_job(message)",
@@ -498,10 +504,22 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "",
     },
     Mutant {
+        name: "a probe is made whatever became of its breaker since",
+        file: "handler/calls.rs",
+        find: "            && self.guards.breakers.is_probing(name, probe).await\n",
+        replace: "",
+    },
+    Mutant {
         name: "an attempt that does not make its probe keeps the lease",
         file: "handler/calls.rs",
         find: "for (breaker, probe) in probes {",
         replace: "for (breaker, probe) in probes.into_iter().filter(|_| timed_out) {",
+    },
+    Mutant {
+        name: "a number of failures alone opens a breaker",
+        file: "breaker/trip.rs",
+        find: "failures >= threshold && (are_in_a_row || are_most)",
+        replace: "failures >= threshold || are_in_a_row || are_most",
     },
     Mutant {
         name: "successes do not count",
@@ -591,6 +609,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "message/copy.rs",
         find: "self.encoded_len() <= MAX_BODY_BYTES",
         replace: "self.encoded_len() <= 2 * MAX_BODY_BYTES",
+    },
+    Mutant {
+        name: "a copy leaves its payload to a record that has none",
+        file: "processor/large_payloads.rs",
+        find: "None => new.push(record),",
+        replace: "None if record.trimmed => new.push(record),
+            None => drop(stored.insert(record.definition.id)),",
     },
     Mutant {
         name: "a payload expires though its job waits",

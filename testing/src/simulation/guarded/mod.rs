@@ -3,6 +3,8 @@
 //! Some jobs call a dependency through its breaker, and some of those declare the breaker beforehand. Other jobs are
 //! under a limit on their tenant's concurrency or rate.
 
+mod hosts;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -137,17 +139,15 @@ pub(super) enum Mood {
 
 /// Breakers with their dependencies, limits with their tenants, and jobs for both.
 pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
+    match scenario.dice().below(10) {
+        0 | 1 => return hosts::mostly_answering(scenario),
+        2 if mood == Mood::Wild => return hosts::probed_and_opened(scenario),
+        _ => {}
+    }
     let dependencies = 1 + scenario.dice().index(3);
     for dependency in 0..dependencies {
-        let name = Outside::name(dependency).parse().expect("a name of a breaker");
         let policy = policy(scenario, mood).expect("every policy that is chosen is one");
-        scenario.longest_recovery = scenario.longest_recovery.max(policy.recovery_after(u32::MAX));
-        scenario.thresholds.push(match policy.trip() {
-            Trip::Count(failures) if policy.slow().is_none() => Some((failures, policy.monitoring_period())),
-            _ => None,
-        });
-        scenario.bulkheads.push(policy.bulkhead_terms());
-        scenario.registry.protect(name, policy);
+        protect(scenario, policy);
         for _ in 0..=scenario.dice().below(2) {
             trouble(scenario, dependency, mood);
         }
@@ -171,6 +171,18 @@ pub(super) fn guarded(scenario: &mut Scenario, mood: Mood) {
     if mood == Mood::Wild && scenario.dice().one_in(3) {
         orders(scenario, dependencies);
     }
+}
+
+/// Gives the next dependency its breaker.
+fn protect(scenario: &mut Scenario, policy: BreakerPolicy) {
+    let name = Outside::name(scenario.thresholds.len()).parse().expect("a name of a breaker");
+    scenario.longest_recovery = scenario.longest_recovery.max(policy.recovery_after(u32::MAX));
+    scenario.thresholds.push(match policy.trip() {
+        Trip::Count(failures) if policy.slow().is_none() => Some((failures, policy.monitoring_period())),
+        _ => None,
+    });
+    scenario.bulkheads.push(policy.bulkhead_terms());
+    scenario.registry.protect(name, policy);
 }
 
 /// Operators open and close breakers and reset them soon after. A waiting message sometimes becomes two, so a job that
