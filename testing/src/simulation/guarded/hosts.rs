@@ -59,7 +59,7 @@ pub(super) fn probed_and_opened(scenario: &mut Scenario) {
         send(scenario, "wired", work, after);
     }
     let mut after = scenario.dice().millis(20_000..60_000);
-    for _ in 0..1 + scenario.dice().below(3) {
+    for _ in 0..=scenario.dice().below(3) {
         scenario.steps.push(Step { after, what: What::Order { dependency: 0, order: Order::Open } });
         after += scenario.dice().millis(15_000..40_000);
         scenario.steps.push(Step { after, what: What::Order { dependency: 0, order: Order::Reset } });
