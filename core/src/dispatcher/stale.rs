@@ -139,7 +139,7 @@ async fn stored(ports: &CorePorts, needed: Vec<Stale>, now: DateTime<Utc>) -> Ve
     let stored: Vec<JobId> = needed.iter().filter_map(Stale::stored_by_record).cloned().collect();
     keep_payloads(&*ports.store, &stored, now).await;
     let large = needed.iter().filter_map(Stale::large_record).collect();
-    let stored = store_payloads(&*ports.store, large).await;
+    let stored = store_payloads(&*ports.store, large, now).await;
     let is_covered = |one: &Stale| !one.is_large() || one.id().is_some_and(|id| stored.contains(id));
     needed.into_iter().filter(is_covered).collect()
 }

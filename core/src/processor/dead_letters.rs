@@ -113,7 +113,7 @@ impl Batch<'_> {
         let (retention, now) = (&self.processor.config.retention, self.now());
         let large = messages.iter().zip(&named).filter(|(_, named)| named.is_none());
         let large = large.filter_map(|(one, _)| one.large_record(retention, now)).collect();
-        let stored = store_payloads(&*self.processor.store, large).await;
+        let stored = store_payloads(&*self.processor.store, large, now).await;
         let letters = messages.iter().zip(named).map(|(one, named)| one.letter(named, &stored));
         let letters: Vec<DeadLetter> = letters.collect();
         let outcomes = self.processor.queue.dead_letter(&letters).await;

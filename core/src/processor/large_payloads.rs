@@ -8,7 +8,11 @@ use crate::job::{JobId, JobRecord, Retention};
 use crate::ports::{InsertOutcome, JobStore, ServiceError};
 
 /// Makes sure that the records of these jobs have their payloads. Returns the jobs whose records do.
-pub(crate) async fn store_payloads(store: &dyn JobStore, records: Vec<JobRecord>) -> HashSet<JobId> {
+pub(crate) async fn store_payloads(
+    store: &dyn JobStore,
+    records: Vec<JobRecord>,
+    now: DateTime<Utc>,
+) -> HashSet<JobId> {
     let (mut seen, mut stored) = (HashSet::new(), HashSet::new());
     let records: Vec<JobRecord> =
         records.into_iter().filter(|record| seen.insert(record.id().clone())).collect();
@@ -27,7 +31,9 @@ pub(crate) async fn store_payloads(store: &dyn JobStore, records: Vec<JobRecord>
     for (record, found) in records.into_iter().zip(found) {
         match found {
             None => new.push(record),
-            Some(found) if found.definition.spec.name == record.definition.spec.name && !found.trimmed => {
+            Some(found)
+                if found.definition.spec.name == record.definition.spec.name && has_payload(&found, now) =>
+            {
                 stored.insert(record.definition.id);
             }
             Some(_) => {}
@@ -43,6 +49,11 @@ pub(crate) async fn store_payloads(store: &dyn JobStore, records: Vec<JobRecord>
         }
     }
     stored
+}
+
+/// Whether a record has its payload still. In a long pause it expires, because the message has the payload too.
+fn has_payload(record: &JobRecord, now: DateTime<Utc>) -> bool {
+    record.has_payload() && record.stored.place.as_ref().is_none_or(|place| place.until > now)
 }
 
 /// Keeps the payloads of waiting jobs that would expire soon: only their records have them, and messages of a paused

@@ -66,7 +66,7 @@ impl Batch<'_> {
     ) -> (Vec<(Requeued, Outgoing)>, Vec<Requeued>) {
         let unstored = jobs.iter().filter(|one| !one.job.message.payload_stored);
         let records = unstored.map(|one| one.job.accepted(one.until)).collect();
-        let stored = store_payloads(&*self.processor.store, records).await;
+        let stored = store_payloads(&*self.processor.store, records, self.now()).await;
         let (mut fresh, mut left) = (Vec::new(), Vec::new());
         for one in jobs {
             if one.job.message.payload_stored || stored.contains(one.job.id()) {

@@ -148,6 +148,23 @@ fn g1_a_message_of_the_largest_size_outlives_a_pause_of_months() {
     assert_eq!((world.status(&id).status, measure.got()), (JobStatus::Completed, vec![fill]));
 }
 
+#[test]
+fn a_dead_letter_keeps_the_payload_that_has_expired_in_its_jobs_record() {
+    let (world, _) = world();
+    let (body, fill) = largest(json!({ "id": "refused", "timeout": 890_000 }));
+    world.send(Queue::Normal, &body);
+    world.clock.run(world.manager.pause(Some(Queue::Normal), None)).unwrap();
+    world.step(Queue::Normal);
+    world.advance(120 * 86_400);
+    expire(&world.store.inner, world.now());
+    // It was sent again meanwhile, with its payload.
+    world.send(Queue::Normal, &body);
+    world.clock.run(world.manager.resume(Some(Queue::Normal))).unwrap();
+    world.settle();
+    let letters = world.dead_letters(Queue::Normal);
+    assert!(!letters.is_empty() && letters.iter().all(|letter| letter.body.contains(&"x".repeat(fill))));
+}
+
 /// Deletes what has expired, as the time to live does.
 fn expire(store: &MemoryJobStore, now: DateTime<Utc>) {
     store.forget_payloads(now);
