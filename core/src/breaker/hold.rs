@@ -7,6 +7,8 @@
 //! Many tenants may call one host, each under a quota of its own. So a hold can be one tenant's, and the others go on.
 //! A dependency can't make the state grow: when there are too many holds, the one that ends first makes room.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +34,8 @@ pub struct Hold {
     pub ramp: Ramp,
 }
 
+/// The longest hold that a dependency can ask for. One that asks for more gets this.
+pub const LONGEST_HOLD: Duration = Duration::from_hours(1);
 /// How many holds there are at once.
 const MAX_HOLDS: usize = 8;
 
@@ -48,12 +52,10 @@ impl Hold {
 }
 
 impl Breaker {
-    /// The hold that ends last, of those on the calls of a tenant, or of a job without one. An operator who keeps the
-    /// breaker closed overrules it.
+    /// The hold that ends last, of those on the calls of a tenant, or of a job without one.
     #[must_use]
     pub fn hold_on(&self, tenant: Option<&str>, now: DateTime<Utc>) -> Option<&Hold> {
-        let holds = if self.phase == (Phase::Closed { forced: true }) { &[] } else { self.holds.as_slice() };
-        let live = holds.iter().filter(|hold| hold.until() > now && hold.is_about(tenant));
+        let live = self.holds.iter().filter(|hold| hold.until() > now && hold.is_about(tenant));
         live.max_by_key(|hold| hold.until())
     }
 
@@ -63,11 +65,14 @@ impl Breaker {
         self.holds.iter().filter(|hold| hold.until() > now).max_by_key(|hold| hold.until())
     }
 
-    /// Whether the breaker holds the calls of this wish for long enough already.
+    /// Whether there is nothing to do about this wish: the breaker holds its calls for long enough already, or an
+    /// operator keeps the breaker closed, whatever the dependency asks for.
     #[must_use]
     pub fn heeds(&self, wish: &Wish, now: DateTime<Utc>) -> bool {
         let same = |hold: &&Hold| hold.tenant.is_none() || hold.tenant == wish.tenant;
-        wish.until <= now || self.holds.iter().filter(same).any(|hold| hold.until() >= wish.until)
+        self.phase == (Phase::Closed { forced: true })
+            || wish.until <= now
+            || self.holds.iter().filter(same).any(|hold| hold.until() >= wish.until)
     }
 
     /// The breaker with a hold for this wish. It replaces an earlier one on the same calls.

@@ -37,7 +37,7 @@ mod tests;
 mod trip;
 mod window;
 
-pub use hold::{Hold, Wish};
+pub use hold::{Hold, LONGEST_HOLD, Wish};
 pub use phase::{Admission, Phase, ProbeEnd};
 pub use policy::{BreakerConfig, BreakerPolicy, MAX_RECOVERY, SlowCalls};
 pub use ramp::Ramp;

@@ -193,9 +193,10 @@ impl Breaker {
         self.turned(Phase::Open { probe_at: None }, now).written(now)
     }
 
-    /// The breaker as an operator closes it, until somebody opens or resets it.
+    /// The breaker as an operator closes it, until somebody opens or resets it. It holds no calls.
     #[must_use]
-    pub fn forced_closed(self, now: DateTime<Utc>) -> Self {
+    pub fn forced_closed(mut self, now: DateTime<Utc>) -> Self {
+        self.holds.clear();
         self.turned(Phase::Closed { forced: true }, now).written(now)
     }
 

@@ -24,6 +24,7 @@ mod fairness;
 mod floors;
 mod guarantees;
 mod handlers;
+mod holds;
 mod imports;
 mod large;
 mod limits;

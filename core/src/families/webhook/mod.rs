@@ -60,7 +60,6 @@ pub use job::delivery_job;
 pub use memory::MemoryWebhooks;
 pub use outcome::ErrorClass;
 pub use retry::RetrySchedule;
-pub use retry_after::LONGEST_RETRY_AFTER;
 pub use secret::{SecretInUse, WebhookSecret};
 pub use service::{
     EndpointView, FailedReplay, NewEvent, Published, PublishedDelivery, Recovered, WebhookError,

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-/// The longest wait that a receiver can ask for. A hold of a breaker is no longer either.
-pub const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
+use crate::breaker::LONGEST_HOLD;
 
 /// The wait that this header asks for, at most an hour; `None` if it can't be read. A date that has passed asks for
 /// none.
@@ -13,12 +12,12 @@ pub(super) fn retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
     let text = text.trim_matches([' ', '\t']);
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than fit ask for more than an hour.
-        text.parse().map_or(LONGEST_RETRY_AFTER, Duration::from_secs)
+        text.parse().map_or(LONGEST_HOLD, Duration::from_secs)
     } else {
         let date = DateTime::<Utc>::from(httpdate::parse_http_date(text).ok()?);
         (date - now).to_std().unwrap_or_default()
     };
-    Some(wait.min(LONGEST_RETRY_AFTER))
+    Some(wait.min(LONGEST_HOLD))
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::breaker::{Window, Wish};
+use crate::breaker::{LONGEST_HOLD, Window, Wish};
 use crate::clock::whole_second;
 use crate::job::BreakerName;
-use crate::protection::breakers::{Breakers, MAX_HOLD, ROUNDS};
+use crate::protection::breakers::{Breakers, ROUNDS};
 
 impl Breakers {
     /// Holds the calls of a breaker for this long, but at most an hour: those of one tenant, or all. `took` is the
@@ -53,7 +53,7 @@ impl Breakers {
 
 /// The end of a hold: a whole second, so that answers of the same second ask for the same.
 fn hold_end(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
-    let wait = TimeDelta::from_std(wait.min(MAX_HOLD)).unwrap_or_default();
+    let wait = TimeDelta::from_std(wait.min(LONGEST_HOLD)).unwrap_or_default();
     let end = now + wait;
     let second = whole_second(end);
     if second < end { second + TimeDelta::seconds(1) } else { end }

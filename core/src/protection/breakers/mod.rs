@@ -86,8 +86,6 @@ pub(crate) enum CallEnd {
 pub(crate) const CACHE: Duration = Duration::from_secs(2);
 /// For how long a read holds while few batches call: a single answer changes that.
 const CACHE_WHILE_FEW_CALL: Duration = Duration::from_millis(200);
-/// The longest hold that a dependency can ask for.
-pub(crate) const MAX_HOLD: Duration = Duration::from_hours(1);
 /// How many breakers are cached: there may be one for every host in the world.
 const MAX_CACHED: usize = 1_000;
 /// The longest wait after an overtaken write, in milliseconds.
