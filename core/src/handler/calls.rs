@@ -23,6 +23,8 @@ use crate::protection::{BreakerPolicies, BulkheadHolder, LimitQuery, Limits};
 pub struct JobBreaker<'a> {
     calls: &'a Calls,
     name: Result<BreakerName, Invalid>,
+    /// Whose calls these are.
+    tenant: Option<String>,
 }
 
 /// The context for the calls of an attempt.
@@ -66,7 +68,12 @@ const UNREADABLE_WAIT: TimeDelta = TimeDelta::seconds(10);
 
 impl<'a> JobBreaker<'a> {
     pub(crate) fn new(calls: &'a Calls, name: &str) -> Self {
-        Self { calls, name: name.parse() }
+        Self { calls, name: name.parse(), tenant: calls.guards.tenant.clone() }
+    }
+
+    /// For calls of this tenant, whatever the job's message says: it may have been written by hand.
+    pub(crate) fn of_tenant(self, tenant: Option<String>) -> Self {
+        Self { tenant, ..self }
     }
 
     /// Makes a call if the breaker permits it, and counts the outcome.
@@ -91,7 +98,7 @@ impl<'a> JobBreaker<'a> {
         E: Into<JobError>,
     {
         let name = self.name.as_ref().map_err(|error| JobError::permanent(error.to_string()))?;
-        let permit = self.calls.enter(name).await?;
+        let permit = self.calls.enter(name, self.tenant.as_deref()).await?;
         let mut ongoing = OngoingCall::new(self.calls, permit);
         let has_time = self.calls.has_time_for_an_answer(name);
         let is_probe = ongoing.is_probe();
@@ -105,10 +112,17 @@ impl<'a> JobBreaker<'a> {
             // answers.
             let is_answer = outcome.is_ok() || has_time;
             let end = self.calls.call_end(name, &outcome);
-            self.calls.heed(name, &outcome, took).await;
+            self.heed(name, &outcome, took).await;
             self.calls.guards.breakers.report(&permit, end, took, is_answer).await;
         }
         outcome
+    }
+
+    /// Passes the dependency's wish not to be called on to the fleet.
+    async fn heed<T>(&self, name: &BreakerName, outcome: &Result<T, JobError>, took: Duration) {
+        let Some((wait, scope)) = outcome.as_ref().err().and_then(JobError::hold) else { return };
+        let tenant = self.tenant.clone().filter(|_| scope == HoldScope::Tenant);
+        self.calls.guards.breakers.hold(name, tenant, wait, took).await;
     }
 }
 
@@ -119,16 +133,15 @@ impl Calls {
         Self { guards, end, state }
     }
 
-    async fn enter(&self, name: &BreakerName) -> Result<Permit, JobError> {
+    async fn enter(&self, name: &BreakerName, tenant: Option<&str>) -> Result<Permit, JobError> {
         let held = self.state().probes.get(name).copied();
         if let Some(probe) = held
             && self.guards.breakers.is_probing(name, probe).await
-            && !self.guards.breakers.holds(name, self.guards.tenant.as_deref())
+            && !self.guards.breakers.holds(name, tenant)
         {
             self.state().probes.remove(name);
             return Ok(Permit { breaker: name.clone(), probe: Some(probe) });
         }
-        let tenant = self.guards.tenant.as_deref();
         let caller = Caller { tenant, holder: &self.guards.holder };
         let until = match self.guards.breakers.enter_or_wait(name, caller, self.time_left()).await {
             Ok(permit) => return Ok(permit),
@@ -185,13 +198,6 @@ impl Calls {
             }
             None => Ok(()),
         }
-    }
-
-    /// Passes the dependency's wish not to be called on to the fleet.
-    async fn heed<T>(&self, name: &BreakerName, outcome: &Result<T, JobError>, took: Duration) {
-        let Some((wait, scope)) = outcome.as_ref().err().and_then(JobError::hold) else { return };
-        let tenant = self.guards.tenant.clone().filter(|_| scope == HoldScope::Tenant);
-        self.guards.breakers.hold(name, tenant, wait, took).await;
     }
 
     fn call_end<T>(&self, name: &BreakerName, outcome: &Result<T, JobError>) -> CallEnd {

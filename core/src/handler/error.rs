@@ -31,7 +31,7 @@ pub struct JobError {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    Retryable { after: Option<Duration>, retries: Option<u32>, hold: Option<HoldScope> },
+    Retryable { after: Option<Duration>, retries: Option<u32>, hold: Option<(Duration, HoldScope)> },
     Permanent,
     Snooze(Until),
     Deferred { until: DateTime<Utc>, by: Blocker },
@@ -73,7 +73,7 @@ impl JobError {
     /// }
     /// ```
     pub fn rate_limited(message: impl Into<String>, wait: Duration) -> Self {
-        let hold = Some(HoldScope::Everyone);
+        let hold = Some((wait, HoldScope::Everyone));
         Self { message: message.into(), kind: Kind::Retryable { after: Some(wait), retries: None, hold } }
     }
 
@@ -81,16 +81,16 @@ impl JobError {
     /// an error that is not [`rate_limited`](Self::rate_limited). A job without a tenant holds all.
     #[must_use]
     pub const fn for_tenant(mut self) -> Self {
-        if let Kind::Retryable { hold: Some(scope), .. } = &mut self.kind {
+        if let Kind::Retryable { hold: Some((_, scope)), .. } = &mut self.kind {
             *scope = HoldScope::Tenant;
         }
         self
     }
 
     /// For how long the dependency wants no calls, and whose.
-    pub(crate) fn hold(&self) -> Option<(Duration, HoldScope)> {
+    pub(crate) const fn hold(&self) -> Option<(Duration, HoldScope)> {
         match self.kind {
-            Kind::Retryable { after, hold: Some(scope), .. } => Some((after.unwrap_or_default(), scope)),
+            Kind::Retryable { hold, .. } => hold,
             _ => None,
         }
     }
@@ -160,7 +160,7 @@ impl JobError {
     }
 
     /// Asks for the retry after this time, whatever the backoff. Changes nothing about a permanent
-    /// error or a snooze.
+    /// error or a snooze, nor about the wait that a [`rate_limited`](Self::rate_limited) dependency asks of other jobs.
     #[must_use]
     pub fn after(mut self, wait: Duration) -> Self {
         if let Kind::Retryable { after, .. } = &mut self.kind {

@@ -9,6 +9,7 @@ use futures_util::future::{Either, select};
 
 use super::decision::{Attempt, Decision};
 use super::endpoint::{Disabled, Endpoint, is_reserved};
+use super::job::tenant_of;
 use super::outcome::{ErrorClass, Meaning, meaning};
 use super::secret::signatures;
 use super::shared_requests::InFlight;
@@ -105,7 +106,7 @@ impl WebhookDeliveryHandler {
     async fn send(&self, attempt: &Attempt<'_>) -> Exchange {
         let Attempt { delivery, ctx, .. } = attempt;
         let mut sent = None;
-        let breaker = ctx.breaker(&delivery.url.breaker());
+        let breaker = ctx.breaker(&delivery.url.breaker()).of_tenant(tenant_of(delivery));
         let sending = Box::pin(breaker.call(async {
             let began = ctx.clock().monotonic();
             let sent = sent.insert(Sent { in_flight: self.requests.begin(), began, answer: None });

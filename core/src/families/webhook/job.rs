@@ -44,6 +44,14 @@ pub(super) fn swept_id(delivery: &WebhookDelivery, others: u32) -> Result<JobId,
     format!("webhook-{id}{replay}:{attempt_count}{others}").parse()
 }
 
+/// The tenant of a delivery: its endpoint, or its host if it has none; `None` if that can't be a tenant.
+pub(super) fn tenant_of(delivery: &WebhookDelivery) -> Option<String> {
+    // Hosts whose names share so long a prefix wait for one another; there is no other effect.
+    let host = || delivery.url.host().chars().take(MAX_WORD_BYTES).collect();
+    let tenant: String = delivery.webhook_id.clone().unwrap_or_else(host);
+    (1..=MAX_WORD_BYTES).contains(&tenant.len()).then_some(tenant)
+}
+
 /// The job of a delivery, under this name. It has as many attempts as the delivery has left, and waits for the breaker of
 /// its host. Its tenant is the endpoint, or the host if it has none, so that a slow one holds up no other.
 ///
@@ -61,14 +69,11 @@ pub(super) fn swept_id(delivery: &WebhookDelivery, others: u32) -> Result<JobId,
 pub fn delivery_job(delivery: &WebhookDelivery, id: JobId) -> NewJob {
     let payload = WebhookPayload::DeliverSpecific { webhook_delivery_id: delivery.id.clone() };
     let retries = delivery.max_attempts.saturating_sub(delivery.attempt_count).saturating_sub(1);
-    // Hosts whose names share so long a prefix wait for one another; there is no other effect.
-    let host = || delivery.url.host().chars().take(MAX_WORD_BYTES).collect();
-    let tenant: String = delivery.webhook_id.clone().unwrap_or_else(host);
     let mut job = NewJob::new(NAME)
         .id(id)
         .payload(serde_json::to_value(payload).unwrap_or_default())
         .max_retries(retries.min(MAX_RETRIES));
-    if (1..=MAX_WORD_BYTES).contains(&tenant.len()) {
+    if let Some(tenant) = tenant_of(delivery) {
         job = job.tenant(tenant);
     }
     if let Ok(breaker) = delivery.url.breaker().parse() {

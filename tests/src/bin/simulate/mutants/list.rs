@@ -538,7 +538,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "nobody is told of a wish",
         file: "handler/calls.rs",
-        find: "            self.calls.heed(name, &outcome, took).await;\n",
+        find: "            self.heed(name, &outcome, took).await;\n",
         replace: "",
     },
     Mutant {
