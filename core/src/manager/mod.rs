@@ -104,9 +104,9 @@ impl JobManager {
         Ok(Some(job))
     }
 
-    /// The states of jobs by their records, in the order of the ids.
+    /// The states of jobs by their records, without payloads, in the order of the ids.
     pub async fn statuses(&self, ids: &[JobId]) -> Result<Vec<Option<JobExecution>>, ManagerError> {
-        let found = self.ports.store.get(ids).await?;
+        let found = self.ports.store.heads(ids).await?;
         Ok(found.into_iter().map(|record| record.map(JobExecution::from)).collect())
     }
 

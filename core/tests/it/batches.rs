@@ -53,6 +53,10 @@ impl Deliveries for Noting {
         self.store.find(ids).await
     }
 
+    async fn heads(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, ServiceError>> {
+        self.store.heads(ids).await
+    }
+
     async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, ServiceError> {
         self.store.reopen(id, now).await
     }
@@ -310,4 +314,33 @@ fn the_deliveries_of_an_event_are_written_with_one_call() {
     assert_eq!(published.deliveries.len(), 100);
     assert_eq!(Batch::calls(&batch.webhooks.puts), [(0, 100)]);
     assert_eq!(clock.run(batch.service.publish(event())).unwrap(), published, "the same once more");
+}
+
+#[test]
+fn who_only_decides_about_deliveries_reads_none_of_their_payloads() {
+    let batch = Batch::taking(&[0]);
+    let run = &batch.world.clock;
+    let spec = EndpointSpec::new("https://example.com/hook");
+    run.run(batch.service.put_endpoint(&"shop".parse().unwrap(), spec)).unwrap();
+    let now = batch.world.now();
+    let failed = |id: &str| {
+        let mut one = WebhookDelivery::new(id, "https://example.com/hook", json!({}), now);
+        (one.status, one.webhook_id) = (DeliveryStatus::Failed, Some("shop".to_owned()));
+        assert!(run.run(batch.webhooks.put_one(&one)).unwrap());
+    };
+    failed("one");
+    failed("two");
+    // The message of its own job is with another worker.
+    assert_eq!(batch.world.receive(Queue::Webhooks).len(), 1);
+    batch.world.advance(121);
+    let sweep = json!({ "name": NAME, "payload": { "type": "process_pending" } });
+    let sweep = batch.world.send(Queue::Webhooks, &sweep);
+    batch.run();
+    assert_eq!(batch.world.status(&sweep).result.unwrap()["successful"], json!(1));
+    run.run(batch.service.attempts("one")).unwrap();
+    run.run(batch.service.replay("one")).unwrap();
+    let since = now - chrono::TimeDelta::hours(1);
+    assert_eq!(run.run(batch.service.recover(&"shop".parse().unwrap(), since)).unwrap().len(), 1);
+    run.run(batch.service.deliveries(&DeliveryQuery::default())).unwrap();
+    assert_eq!(Batch::calls(&batch.webhooks.reads), []);
 }

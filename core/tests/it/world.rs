@@ -314,6 +314,8 @@ pub(crate) struct Counting {
     pub(crate) calls: AtomicUsize,
     /// How many calls read cancellations.
     pub(crate) cancellation_reads: AtomicUsize,
+    /// How many calls read records without payloads.
+    pub(crate) head_reads: AtomicUsize,
     /// How many of the next calls fail without an effect.
     pub(crate) unreachable: AtomicUsize,
     /// How many of the next calls take effect and then fail.
@@ -335,6 +337,7 @@ impl Counting {
             inner: Arc::new(inner),
             calls: zero(),
             cancellation_reads: zero(),
+            head_reads: zero(),
             unreachable: zero(),
             lose_answers: zero(),
             throttled: zero(),
@@ -401,6 +404,7 @@ impl JobStore for Counting {
     }
 
     async fn heads(&self, ids: &[JobId]) -> Result<Vec<Option<JobRecord>>, ServiceError> {
+        self.head_reads.fetch_add(1, Ordering::SeqCst);
         if Self::takes(&self.unreadable) {
             return Err(ServiceError::new("read", "no answer"));
         }

@@ -220,7 +220,7 @@ async fn an_attempt_whose_answer_was_lost_is_counted_and_kept_once() {
     assert_eq!(webhooks.attempts("d1").await.unwrap(), kept);
     let later = now() + TimeDelta::seconds(3);
     front.fail(1);
-    assert_eq!(webhooks.reopen("d1", later).await.unwrap(), Some(expected.reopened(later)));
+    assert_eq!(webhooks.reopen("d1", later).await.unwrap(), Some(expected.reopened(later).without_payload()));
     assert_eq!(front.failed(), 3);
 }
 
@@ -416,4 +416,26 @@ async fn a_payload_lives_as_long_as_its_delivery_however_late_that_ends() {
         assert!(webhooks.record_one(id, &ended).await.unwrap());
         assert_eq!(ends(&dynamo, id).await, (Some(end), payload_end));
     }
+}
+
+#[tokio::test]
+async fn the_heads_of_ten_large_deliveries_cost_one_request() {
+    let (dynamo, meter) = metered().await;
+    let webhooks = DynamoWebhooks::new(dynamo);
+    let of = |number: usize| {
+        let payload = json!("x".repeat(100_000));
+        WebhookDelivery::new(format!("d{number}"), "https://example.com/hook", payload, now())
+    };
+    let all: Vec<WebhookDelivery> = (0..10).map(of).collect();
+    assert!(webhooks.put(&all).await.into_iter().all(Result::unwrap));
+    let ids: Vec<String> = all.iter().map(|one| one.id.clone()).collect();
+    meter.take();
+    let heads: Vec<WebhookDelivery> =
+        webhooks.heads(&ids).await.into_iter().map(|one| one.unwrap().unwrap()).collect();
+    assert_eq!(meter.take().requests, 1, "payloads that are apart are not read");
+    let expected: Vec<WebhookDelivery> = all.iter().cloned().map(WebhookDelivery::without_payload).collect();
+    assert_eq!(heads, expected);
+    let twice = [ids[0].clone(), ids[1].clone(), ids[0].clone()];
+    let found = webhooks.find(&twice).await.into_iter().map(|one| one.unwrap().unwrap());
+    assert_eq!(found.collect::<Vec<_>>(), [all[0].clone(), all[1].clone(), all[0].clone()]);
 }

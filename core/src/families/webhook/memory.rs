@@ -67,13 +67,19 @@ impl Deliveries for MemoryWebhooks {
         ids.iter().map(|id| Ok(deliveries.get(id).cloned())).collect()
     }
 
+    async fn heads(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, ServiceError>> {
+        let deliveries = self.all();
+        let head = |id: &String| deliveries.get(id).cloned().map(WebhookDelivery::without_payload);
+        ids.iter().map(|id| Ok(head(id))).collect()
+    }
+
     async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, ServiceError> {
         let mut deliveries = self.all();
         let Some(delivery) = deliveries.get_mut(id).filter(|delivery| delivery.status.is_finished()) else {
             return Ok(None);
         };
         *delivery = delivery.clone().reopened(now);
-        Ok(Some(delivery.clone()))
+        Ok(Some(delivery.clone().without_payload()))
     }
 
     async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, ServiceError> {
@@ -82,7 +88,7 @@ impl Deliveries for MemoryWebhooks {
         let mut found: Vec<WebhookDelivery> = deliveries
             .values()
             .filter(|delivery| query.asks_for(delivery) && after(&delivery.id))
-            .cloned()
+            .map(|delivery| delivery.clone().without_payload())
             .collect();
         found.sort_by(|one, other| one.id.cmp(&other.id));
         let more = found.len() > query.page();

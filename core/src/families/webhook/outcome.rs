@@ -50,7 +50,7 @@ pub enum ErrorClass {
 /// How long a receiver is left alone that answers 429 and does not say when to come back.
 pub(super) const UNSAID_WAIT: Duration = Duration::from_secs(5);
 
-/// The meaning of an answer, and the class of the failure if it is one. `address` is the URL as it may be shown.
+/// The meaning of an answer, and the class of the failure if it is one. The URL is named as it may be shown.
 pub(super) fn meaning(
     method: Method,
     url: &WebhookUrl,

@@ -10,10 +10,9 @@ const MAX_SHOWN_CHARS: usize = 200;
 /// A URL as it may be shown: scheme, host and port, and a hash of the whole if there is more. It has no control characters,
 /// which could forge a log line. What is shown already stays as it is.
 pub(super) fn shown(text: &str) -> String {
-    let (scheme, rest) = match text.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), text),
-    };
+    let scheme = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme));
+    let (scheme, rest) =
+        scheme.map_or_else(|| (String::new(), text), |(scheme, rest)| (format!("{scheme}://"), rest));
     let (authority, path) = rest.split_at(rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len()));
     let host = authority.rsplit('@').next().unwrap_or_default();
     let plain = format!("{scheme}{host}");
@@ -26,6 +25,12 @@ pub(super) fn shown(text: &str) -> String {
 fn mark(text: &str) -> String {
     let [a, b, c, d, ..] = Hash::hash(text.as_bytes());
     format!("{HIDDEN}{:08x}", u32::from_be_bytes([a, b, c, d]))
+}
+
+/// Whether a text can be a URL's scheme (RFC 3986, section 3.1). Text without one may have `://` in its path or query.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
 
 fn is_mark(path: &str) -> bool {

@@ -113,7 +113,7 @@ impl WebhookDeliveryHandler {
         let left = waiting.iter().filter(|one| first_id(one).is_none_or(|id| !attended.contains(&id)));
         let left: Vec<String> = left.map(|one| one.id.clone()).collect();
         let mut due = Vec::new();
-        for (id, found) in left.iter().zip(self.deliveries.find(&left).await) {
+        for (id, found) in left.iter().zip(self.deliveries.heads(&left).await) {
             match found {
                 Ok(Some(delivery)) if delivery.awaits().is_some_and(|(_, at)| at < before) => {
                     due.push(delivery);
@@ -173,14 +173,14 @@ impl WebhookDeliveryHandler {
     }
 
     /// The jobs that sweeps made for the present attempt at a delivery, given the first of them. Only after that has
-    /// ended are there others.
+    /// ended, and was not cancelled together with the delivery, are there others.
     async fn all_swept(
         &self,
         delivery: &WebhookDelivery,
         first: Option<JobExecution>,
     ) -> Result<Vec<JobExecution>, JobError> {
         let mut jobs = Vec::from_iter(first);
-        if jobs.first().is_some_and(|first| first.status.is_finished()) {
+        if jobs.first().is_some_and(|first| first.status.is_finished() && !covers(first)) {
             let others = (1..swept::MOST).filter_map(|others| swept_id(delivery, others).ok());
             let others = self.jobs.statuses(&others.collect::<Vec<_>>()).await?;
             jobs.extend(others.into_iter().map_while(|other| other));

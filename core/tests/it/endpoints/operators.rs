@@ -1,8 +1,11 @@
 //! Operators' requests in edge cases: long ids, disabled endpoints, lost jobs, many secrets.
 
+use std::sync::atomic::Ordering;
+
 use lambda_jobs_core::families::webhook::NAME;
 use lambda_jobs_core::families::webhook::ports::{AttemptOutcome, WebhookDelivery};
 use lambda_jobs_core::job::JobRecord;
+use lambda_jobs_core::message::MAX_BODY_BYTES;
 use lambda_jobs_core::ports::{JobStore, VersionedStore};
 use lambda_jobs_core::{JobId, JobManager, JobRegistry, Payload};
 
@@ -305,6 +308,10 @@ fn what_a_url_may_not_have_is_said_without_what_may_be_a_secret() {
         ("https://a.example/\r\n?s3cret", "visible ASCII characters without spaces and backslashes, got "),
         ("https:///a", "an absolute URL of https (its host follows ://), got https:///..."),
         (
+            "hooks.slack.com/services/T0/B0/s3cret?next=https://x",
+            "an absolute URL of https (relative URL without a base), got hooks.slack.com/...",
+        ),
+        (
             "hooks.slack.com/services/s3cret",
             "an absolute URL of https (relative URL without a base), got hooks.slack",
         ),
@@ -459,4 +466,67 @@ fn the_newest_deliveries_of_many_are_found_though_the_store_has_them_last() {
     let page = hooks.world.clock.run(hooks.service.deliveries(&query)).unwrap();
     let ids: Vec<&str> = page.items.iter().map(|one| one.id.as_str()).collect();
     assert_eq!(ids, ["1199", "1198", "1197"]);
+}
+
+#[test]
+fn a_payload_that_no_message_could_hold_is_refused_before_anything_is_written() {
+    let hooks = Hooks::new();
+    hooks.put("all", spec("all.example", &["*"]));
+    let of = |bytes: usize| Payload::from(json!("x".repeat(bytes - 2)));
+    let delivery = |payload| WebhookDelivery::new("d-1", url("all.example"), payload, hooks.world.now());
+    let expected = "payload: expected at most 1048576 bytes, got 1048577";
+    let large = of(MAX_BODY_BYTES + 1);
+    let event = NewEvent { payload: large.clone(), ..event("e") };
+    assert_eq!(hooks.refusal(hooks.service.publish(event)), expected);
+    assert_eq!(hooks.refusal(hooks.service.deliver(delivery(large))), expected);
+    let all = hooks.world.clock.run(hooks.service.deliveries(&DeliveryQuery::default())).unwrap();
+    assert_eq!(all.items, [], "nothing was written");
+    hooks.world.clock.run(hooks.service.deliver(delivery(of(MAX_BODY_BYTES)))).unwrap();
+}
+
+#[test]
+fn a_list_of_deliveries_says_nothing_of_payloads() {
+    let hooks = Hooks::new();
+    hooks.put("all", spec("all.example", &["*"]));
+    hooks.publish("a", None);
+    let listed = hooks.world.clock.run(hooks.service.deliveries(&DeliveryQuery::default())).unwrap();
+    assert_eq!(serde_json::to_value(&listed.items[0]).unwrap().get("payload"), None);
+}
+
+#[test]
+fn a_sweep_looks_for_no_more_jobs_of_a_delivery_whose_job_was_cancelled() {
+    let hooks = Hooks::new();
+    hooks.put("all", spec("all.example", &["*"]));
+    let mut unsent = WebhookDelivery::new("e.all", url("all.example"), json!({}), hooks.world.now());
+    unsent.webhook_id = Some("all".to_owned());
+    assert!(hooks.world.clock.run(hooks.webhooks.put_one(&unsent)).unwrap());
+    assert_eq!(hooks.swept(), 1);
+    let job = hooks.record("webhook-e.all:0").id().clone();
+    hooks.world.clock.run(hooks.world.manager.cancel(&job)).unwrap();
+    hooks.world.step(Queue::Webhooks);
+    let reads = || hooks.world.store.head_reads.load(Ordering::SeqCst);
+    let before = reads();
+    assert_eq!(hooks.swept(), 0);
+    assert_eq!(reads() - before, 2, "its own job, and the first that a sweep made");
+}
+
+#[test]
+fn a_receiver_that_is_busy_holds_its_own_endpoint_alone_though_the_message_names_no_tenant() {
+    let hooks = Hooks::new();
+    hooks.put("busy", spec("one.example", &["*"]));
+    hooks.put("free", EndpointSpec::new("https://one.example/free"));
+    hooks.answers("one.example", [(429, Some("600"))]);
+    let bare = |id: &str, endpoint: &str, url: &str| {
+        let mut delivery = WebhookDelivery::new(id, url, json!({}), hooks.world.now());
+        delivery.webhook_id = Some(endpoint.to_owned());
+        assert!(hooks.world.clock.run(hooks.webhooks.put_one(&delivery)).unwrap());
+        let payload = json!({ "type": "deliver_specific", "webhookDeliveryId": id });
+        hooks.world.send(Queue::Webhooks, &json!({ "name": NAME, "payload": payload }));
+        hooks.world.step(Queue::Webhooks);
+    };
+    bare("first", "busy", &url("one.example"));
+    bare("second", "free", "https://one.example/free");
+    bare("third", "busy", &url("one.example"));
+    assert_eq!((hooks.requests_to("one.example/hook"), hooks.requests_to("one.example/free")), (1, 1));
+    assert_eq!(hooks.status("third"), (DeliveryStatus::Pending, 0));
 }

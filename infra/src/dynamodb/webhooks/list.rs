@@ -8,7 +8,7 @@ use lambda_jobs_core::families::webhook::ports::{DeliveryQuery, DeliveryStatus, 
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::ServiceError;
 
-use super::{DynamoWebhooks, SK, read};
+use super::{DynamoWebhooks, SK, read_head};
 use crate::dynamodb::requests::{key_at, place_of};
 use crate::dynamodb::{Item, text};
 
@@ -24,7 +24,7 @@ impl DynamoWebhooks {
         let mut found = Vec::new();
         for item in items {
             let place = place_of(&item);
-            match read(item) {
+            match read_head(item) {
                 Ok(delivery) if query.asks_for(&delivery) => found.push((place, delivery)),
                 Ok(_) => {}
                 // An invalid delivery that a person wrote must not hide the others.

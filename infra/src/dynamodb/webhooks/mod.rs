@@ -154,18 +154,28 @@ impl Deliveries for DynamoWebhooks {
     }
 
     async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, ServiceError>> {
+        let mut items = match self.find_all(ids).await {
+            Ok(items) => items,
+            Err(error) => return all_failed(ids, &error),
+        };
+        match self.add_payloads(&mut items).await {
+            Ok(()) => answers(ids, items, |id, item| self.read(id, item)),
+            Err(error) => all_failed(ids, &error),
+        }
+    }
+
+    async fn heads(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, ServiceError>> {
         match self.find_all(ids).await {
-            Ok(found) => {
-                let read = |id: &String| found.get(id).map(|item| self.read(id, item.clone())).transpose();
-                ids.iter().map(read).collect()
-            }
-            Err(error) => ids.iter().map(|_| Err(error.repeated())).collect(),
+            Ok(items) => answers(ids, items, |id, item| self.read_head(id, item)),
+            Err(error) => all_failed(ids, &error),
         }
     }
 
     async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, ServiceError> {
-        let Some(item) = self.find_all(&[id.to_owned()]).await?.remove(id) else { return Ok(None) };
-        let before = self.read(id, item.clone())?;
+        let Some(item) = self.find_all(&[id.to_owned()]).await?.remove(&partition(id)) else {
+            return Ok(None);
+        };
+        let before = self.read_head(id, item.clone())?;
         if !before.status.is_finished() {
             return Ok(None);
         }
@@ -200,17 +210,13 @@ impl WaitingDeliveries for DynamoWebhooks {
 }
 
 impl DynamoWebhooks {
-    /// The items of deliveries, by id.
+    /// The items of deliveries, by partition. Payloads that are apart are not among them.
     async fn find_all(&self, ids: &[String]) -> Result<HashMap<String, Item>, ServiceError> {
         // A call must not name an item twice, and one key that is too long fails the whole call.
         let wanted: BTreeSet<&String> = ids.iter().filter(|id| id.len() <= LONGEST_ID).collect();
         let keys: Vec<Item> = wanted.iter().map(|id| delivery_key(id)).collect();
         let items = self.dynamo.read_all("read a delivery from", self.table(), &keys).await?;
-        let mut by_partition: HashMap<String, Item> =
-            items.into_iter().map(|item| (text_of(&item, "pk").to_owned(), item)).collect();
-        self.add_payloads(&mut by_partition).await?;
-        let found = |id: &&String| Some(((*id).clone(), by_partition.get(&partition(id))?.clone()));
-        Ok(wanted.iter().filter_map(found).collect())
+        Ok(items.into_iter().map(|item| (text_of(&item, "pk").to_owned(), item)).collect())
     }
 
     fn read(&self, id: &str, item: Item) -> Result<WebhookDelivery, ServiceError> {
@@ -220,7 +226,11 @@ impl DynamoWebhooks {
         read(item).map_err(|reason| self.unreadable(id, &reason))
     }
 
-    /// Replaces a delivery if nothing changed it meanwhile; returns `None` if something did.
+    fn read_head(&self, id: &str, item: Item) -> Result<WebhookDelivery, ServiceError> {
+        read_head(item).map_err(|reason| self.unreadable(id, &reason))
+    }
+
+    /// Replaces a delivery if nothing changed it meanwhile; returns `None` if something did. `after` has no payload.
     async fn replace(
         &self,
         id: &str,
@@ -245,8 +255,7 @@ impl DynamoWebhooks {
             Some(Ok(Outcome::Written(_))) => Ok(Some(after)),
             Some(Ok(Outcome::Refused { item, .. })) => {
                 // An earlier try, whose answer was lost, wrote exactly this.
-                let is_same = |found| WebhookDelivery { payload: after.payload.clone(), ..found } == after;
-                let is_written = item.is_some_and(|item| read(item).is_ok_and(is_same));
+                let is_written = item.is_some_and(|item| read_head(item).is_ok_and(|found| found == after));
                 Ok(is_written.then_some(after))
             }
             Some(Err(failed)) => Err(failed.into()),
@@ -261,6 +270,36 @@ fn partition(id: &str) -> String {
 
 fn delivery_key(id: &str) -> Item {
     key(partition(id), SK)
+}
+
+/// The deliveries of these items, in the order of their ids. An id may come twice.
+fn answers(
+    ids: &[String],
+    mut items: HashMap<String, Item>,
+    read: impl Fn(&str, Item) -> Result<WebhookDelivery, ServiceError>,
+) -> Vec<Result<Option<WebhookDelivery>, ServiceError>> {
+    let mut known: HashMap<&String, Result<WebhookDelivery, ServiceError>> = HashMap::new();
+    for id in ids {
+        if let Some(item) = items.remove(&partition(id)) {
+            known.insert(id, read(id, item));
+        }
+    }
+    let answer = |id: &String| match known.get(id) {
+        Some(Ok(delivery)) => Ok(Some(delivery.clone())),
+        Some(Err(error)) => Err(error.repeated()),
+        None => Ok(None),
+    };
+    ids.iter().map(answer).collect()
+}
+
+fn all_failed<T>(ids: &[String], error: &ServiceError) -> Vec<Result<T, ServiceError>> {
+    ids.iter().map(|_| Err(error.repeated())).collect()
+}
+
+/// A delivery without its payload, wherever that is.
+fn read_head(mut item: Item) -> Result<WebhookDelivery, String> {
+    item.remove("payload");
+    read(item)
 }
 
 fn read(mut item: Item) -> Result<WebhookDelivery, String> {

@@ -50,6 +50,7 @@ pub(super) enum Fault {
     ReopensAndCountsOn,
     ReopensAndDoesNotWait,
     ReopensDeliveredOnesOnly,
+    ReopensAndAnswersThePayload,
     IgnoresTheEndpoint,
     TakesPartOfAnEndpoint,
     IgnoresTheStatus,
@@ -57,6 +58,7 @@ pub(super) enum Fault {
     ListsTheLastTwice,
     ListsMoreThanAPage,
     ListsTriedOnesOnly,
+    ListsPayloads,
     WaitsForEver,
     WaitsUnsorted,
     WaitsNotForRetries,
@@ -65,6 +67,7 @@ pub(super) enum Fault {
     ReadsAHundred,
     ReadsAllOrNothing,
     LeavesOutWhatIsNotThere,
+    HeadsWithPayloads,
     RecordsOneOfEach,
     RecordsTwentyFive,
     RecordsUpToTheFirstRefused,
@@ -193,6 +196,14 @@ impl Deliveries for Broken {
         found.into_iter().map(Ok).collect()
     }
 
+    async fn heads(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, ServiceError>> {
+        let found = self.find(ids).await;
+        if self.fault == Fault::HeadsWithPayloads {
+            return found;
+        }
+        found.into_iter().map(|one| one.map(|one| one.map(WebhookDelivery::without_payload))).collect()
+    }
+
     async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, ServiceError> {
         let mut all = self.deliveries.lock().unwrap();
         if self.fault == Fault::ReopensUnknownOnes && !all.contains_key(id) {
@@ -211,14 +222,17 @@ impl Deliveries for Broken {
         let (before, mut after) = (delivery.clone(), delivery.clone().reopened(now));
         match self.fault {
             Fault::ReopensAndCountsOn => after.attempt_count = before.attempt_count,
-            Fault::ReopensAndWritesNothing => return Ok(Some(after)),
+            Fault::ReopensAndWritesNothing => return Ok(Some(after.without_payload())),
             Fault::ReopensAndForgetsAttempts => drop(self.attempts.lock().unwrap().remove(id)),
             Fault::ReopensAndDoesNotWait => self.asleep.lock().unwrap().push(id.to_owned()),
             _ => {}
         }
         *delivery = self.stored(after);
-        let answers_before = self.fault == Fault::ReopensAndAnswersWhatWas;
-        Ok(Some(if answers_before { before } else { delivery.clone() }))
+        Ok(Some(match self.fault {
+            Fault::ReopensAndAnswersWhatWas => before.without_payload(),
+            Fault::ReopensAndAnswersThePayload => delivery.clone(),
+            _ => delivery.clone().without_payload(),
+        }))
     }
 
     async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, ServiceError> {
@@ -247,6 +261,9 @@ impl Deliveries for Broken {
             _ => found.last(),
         };
         let cursor = last.filter(|_| more).map(|last| last.id.clone());
+        if self.fault != Fault::ListsPayloads {
+            found = found.into_iter().map(WebhookDelivery::without_payload).collect();
+        }
         Ok(Page { items: found, cursor })
     }
 }

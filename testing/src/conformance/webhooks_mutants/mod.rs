@@ -14,7 +14,7 @@ mod broken;
 use broken::{Broken, Fault};
 
 /// The faults that the suite of deliveries notices.
-const DELIVERIES: [Fault; 29] = [
+const DELIVERIES: [Fault; 32] = [
     Fault::PutsOver,
     Fault::PutsTwentyFive,
     Fault::PutsUpToTheFirstThatExists,
@@ -44,6 +44,9 @@ const DELIVERIES: [Fault; 29] = [
     Fault::ReadsAHundred,
     Fault::ReadsAllOrNothing,
     Fault::LeavesOutWhatIsNotThere,
+    Fault::HeadsWithPayloads,
+    Fault::ListsPayloads,
+    Fault::ReopensAndAnswersThePayload,
 ];
 
 /// The faults that the suite of attempts notices.

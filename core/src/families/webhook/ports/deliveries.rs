@@ -24,12 +24,16 @@ pub trait Deliveries: Send + Sync {
     /// read spoils no other.
     async fn find(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, ServiceError>>;
 
-    /// Makes a finished delivery [wait again](WebhookDelivery::reopened), and returns it. Returns `None` if it is not
-    /// finished or does not exist.
+    /// As [`find`](Self::find), but [without payloads](WebhookDelivery::without_payload). Only who sends a delivery needs
+    /// its payload, which may be large.
+    async fn heads(&self, ids: &[String]) -> Vec<Result<Option<WebhookDelivery>, ServiceError>>;
+
+    /// Makes a finished delivery [wait again](WebhookDelivery::reopened), and returns it
+    /// [without its payload](WebhookDelivery::without_payload). Returns `None` if it is not finished or does not exist.
     async fn reopen(&self, id: &str, now: DateTime<Utc>) -> Result<Option<WebhookDelivery>, ServiceError>;
 
-    /// Lists deliveries in any order, large payloads left out. A page may be empty and not the last. All pages together hold every delivery,
-    /// except perhaps those written meanwhile.
+    /// Lists deliveries in any order, [without payloads](WebhookDelivery::without_payload). A page may be empty and not
+    /// the last. All pages together hold every delivery, except perhaps those written meanwhile.
     async fn list(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, ServiceError>;
 
     /// Writes one delivery.
@@ -41,6 +45,12 @@ pub trait Deliveries: Send + Sync {
     /// Reads one delivery.
     async fn find_one(&self, id: &str) -> Result<Option<WebhookDelivery>, ServiceError> {
         let found = self.find(&[id.to_owned()]).await.pop();
+        found.unwrap_or_else(|| Err(unanswered("read a delivery")))
+    }
+
+    /// Reads one delivery without its payload.
+    async fn head(&self, id: &str) -> Result<Option<WebhookDelivery>, ServiceError> {
+        let found = self.heads(&[id.to_owned()]).await.pop();
         found.unwrap_or_else(|| Err(unanswered("read a delivery")))
     }
 }
@@ -111,8 +121,8 @@ pub struct WebhookDelivery {
     /// Headers to send along.
     #[serde(default)]
     pub headers: Headers,
-    /// The body to send, as JSON.
-    #[serde(default = "Payload::null")]
+    /// The body to send, as JSON; null where the delivery was read [without it](Self::without_payload).
+    #[serde(default = "Payload::null", skip_serializing_if = "Payload::is_null")]
     pub payload: Payload,
     /// Its status.
     #[serde(default)]
@@ -218,6 +228,12 @@ impl WebhookDelivery {
 }
 
 impl WebhookDelivery {
+    /// The delivery, its payload left out.
+    #[must_use]
+    pub fn without_payload(self) -> Self {
+        Self { payload: Payload::null(), ..self }
+    }
+
     /// The delivery, replayed: it has all its attempts before it, and keeps the result of its last one.
     #[must_use]
     pub fn reopened(mut self, now: DateTime<Utc>) -> Self {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{PublishedDelivery, WebhookError, WebhookService};
+use super::{PublishedDelivery, WebhookError, WebhookService, check_size};
 use crate::families::webhook::endpoint::{EndpointId, excerpt};
 use crate::families::webhook::job::{LONGEST_DELIVERY, delivery_job, fits, own_id};
 use crate::families::webhook::ports::{DeliveryAttempt, DeliveryQuery, WebhookDelivery};
@@ -34,9 +34,10 @@ pub struct FailedReplay {
 }
 
 impl WebhookService {
-    /// Lists deliveries, the newest first and those of one instant by id, without the paths of their URLs
-    /// and the values of their headers, which may be secrets. Every page reads the whole table: an index by time would cost each delivery one more write, and
-    /// operators list deliveries rarely. Deliveries made meanwhile move no page.
+    /// Lists deliveries, the newest first and those of one instant by id, without their payloads, the paths of their URLs
+    /// and the values of their headers, which may be large or secret. Every page reads the whole table: an index by time
+    /// would cost each delivery one more write, and operators list deliveries rarely. Deliveries made meanwhile move no
+    /// page.
     pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, WebhookError> {
         let expected = "one that came with a page of deliveries";
         let place = |cursor: &String| {
@@ -61,17 +62,18 @@ impl WebhookService {
         Ok(page)
     }
 
-    /// Sends one webhook that goes to no endpoint: writes the delivery, and enqueues its job.
+    /// Sends one webhook that goes to no endpoint, with a payload of at most 1,048,576 bytes: writes the delivery, and enqueues its job.
     pub async fn deliver(&self, delivery: WebhookDelivery) -> Result<Enqueued, WebhookError> {
         check_replay(&delivery.id)?;
         delivery.url.check()?;
+        check_size(&delivery.payload)?;
         self.ports.webhooks.deliveries.put_one(&delivery).await?;
         Ok(self.jobs.enqueue(delivery_job(&delivery, own_id(&delivery.id, 0)?)).await?)
     }
 
     /// The attempts at a delivery, the oldest first.
     pub async fn attempts(&self, delivery: &str) -> Result<Vec<DeliveryAttempt>, WebhookError> {
-        if self.ports.webhooks.deliveries.find_one(delivery).await?.is_none() {
+        if self.ports.webhooks.deliveries.head(delivery).await?.is_none() {
             return Err(WebhookError::NoDelivery(delivery.to_owned()));
         }
         Ok(self.ports.webhooks.attempts.attempts(delivery).await?)
@@ -79,7 +81,7 @@ impl WebhookService {
 
     /// Replays a delivery that has ended: it keeps its id and gets all its attempts again. Its endpoint must be enabled.
     pub async fn replay(&self, delivery: &str) -> Result<PublishedDelivery, WebhookError> {
-        let Some(found) = self.ports.webhooks.deliveries.find_one(delivery).await? else {
+        let Some(found) = self.ports.webhooks.deliveries.head(delivery).await? else {
             return Err(WebhookError::NoDelivery(delivery.to_owned()));
         };
         check_replay(delivery)?;

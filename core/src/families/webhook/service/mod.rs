@@ -20,7 +20,9 @@ use super::endpoint::EndpointId;
 use super::ports::SecretsError;
 use crate::families::Ports;
 use crate::invalid::Invalid;
+use crate::job::Payload;
 use crate::manager::{EnqueueError, JobManager};
+use crate::message::MAX_BODY_BYTES;
 use crate::ports::ServiceError;
 
 /// The service of operators and publishers.
@@ -60,6 +62,15 @@ pub enum WebhookError {
     /// A delivery's job was not enqueued; a sweep enqueues it later.
     #[error(transparent)]
     Enqueue(#[from] EnqueueError),
+}
+
+/// Checks that a payload is no larger than that of any job.
+fn check_size(payload: &Payload) -> Result<(), Invalid> {
+    let bytes = payload.as_str().len();
+    if bytes <= MAX_BODY_BYTES {
+        return Ok(());
+    }
+    Err(Invalid::new("payload", format!("at most {MAX_BODY_BYTES} bytes"), bytes))
 }
 
 impl WebhookService {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{WebhookError, WebhookService};
+use super::{WebhookError, WebhookService, check_size};
 use crate::families::webhook::endpoint::{Endpoint, is_event_type};
 use crate::families::webhook::job::{LONGEST_EVENT, delivery_job, fits, own_id};
 use crate::families::webhook::ports::WebhookDelivery;
@@ -17,7 +17,7 @@ use crate::manager::EnqueueError;
 pub struct NewEvent {
     /// Its type, by which endpoints choose.
     pub event_type: String,
-    /// The body to send.
+    /// The body to send, of at most 1,048,576 bytes.
     pub payload: Payload,
     /// The tenant that it belongs to.
     pub tenant: Option<String>,
@@ -55,6 +55,7 @@ impl WebhookService {
             let expected = "1 to 128 letters, digits, '.', '-', '_', '/' or ':'";
             return Err(Invalid::text("event type", expected, &event.event_type).into());
         }
+        check_size(&event.payload)?;
         let now = self.ports.core.clock.now();
         let event_id = event.id.clone().unwrap_or_else(|| JobId::generate(now, &*self.ports.core.entropy));
         fits("event id", event_id.as_str(), LONGEST_EVENT)?;

@@ -94,8 +94,8 @@ fn not_public(got: &str) -> Invalid {
 
 /// Parses a webhook's URL, wherever it leads.
 pub(super) fn read(text: &str) -> Result<Url, Invalid> {
-    let got = if text.is_empty() { "nothing".to_owned() } else { shown(text) };
-    let refuse = |expected: &str| Err(refused(expected, &got));
+    let got = || if text.is_empty() { "nothing".to_owned() } else { shown(text) };
+    let refuse = |expected: &str| Err(refused(expected, got()));
     if text.len() > MAX_URL {
         return Err(refused(format!("at most {MAX_URL} bytes"), text.len()));
     }

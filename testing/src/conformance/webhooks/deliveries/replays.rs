@@ -32,7 +32,12 @@ async fn a_finished_delivery_is_reopened(stores: &Stores<'_>, fixture: &Fixture)
             let now = fixture.now() + TimeDelta::milliseconds(10_000 * replay + 5_500);
             expected = expected.reopened(now);
             let answered = ok(case, stores.deliveries.reopen(&expected.id, now).await);
-            assert_eq!(answered.as_ref(), Some(&expected), "{case}: {last:?} is answered as it is then");
+            let head = expected.clone().without_payload();
+            assert_eq!(
+                answered,
+                Some(head),
+                "{case}: {last:?} is answered as it is then, without its payload"
+            );
             let found = ok(case, stores.deliveries.find_one(&expected.id).await);
             assert_eq!(found.as_ref(), Some(&expected), "{case}: {last:?}, as it is found");
             assert_eq!(ok(case, stores.attempts.attempts(&expected.id).await), kept, "{case}: {last:?}");
@@ -42,7 +47,7 @@ async fn a_finished_delivery_is_reopened(stores: &Stores<'_>, fixture: &Fixture)
     ok(case, stores.deliveries.put_one(&put).await);
     let now = fixture.now();
     let answered = ok(case, stores.deliveries.reopen(&put.id, now).await);
-    assert_eq!(answered, Some(put.reopened(now)), "{case}: one that was never tried");
+    assert_eq!(answered, Some(put.reopened(now).without_payload()), "{case}: one that was never tried");
 }
 
 async fn what_is_not_finished_is_not_reopened(stores: &Stores<'_>, fixture: &Fixture) {

@@ -10,6 +10,7 @@ const MANY: usize = 102;
 
 pub(super) async fn cases(stores: &Stores<'_>, fixture: &Fixture) {
     nothing_is_answered_with_nothing(stores).await;
+    heads_lack_the_payload_alone(stores, fixture).await;
     many_are_put_and_read_in_the_order_that_was_asked(stores, fixture).await;
     one_that_exists_spoils_no_other(stores, fixture).await;
     of_one_id_that_comes_twice_the_first_is_put(stores, fixture).await;
@@ -27,9 +28,16 @@ async fn read(case: &str, stores: &Stores<'_>, ids: &[String]) -> Vec<Option<Web
     found.into_iter().map(|one| ok(case, one)).collect()
 }
 
+async fn heads(case: &str, stores: &Stores<'_>, ids: &[String]) -> Vec<Option<WebhookDelivery>> {
+    let found = stores.deliveries.heads(ids).await;
+    assert_eq!(found.len(), ids.len(), "{case}: an answer for each");
+    found.into_iter().map(|one| ok(case, one)).collect()
+}
+
 async fn nothing_is_answered_with_nothing(stores: &Stores<'_>) {
     let case = "no question has no answer";
     assert!(read(case, stores, &[]).await.is_empty(), "{case}: reading");
+    assert!(heads(case, stores, &[]).await.is_empty(), "{case}: reading heads");
     assert!(put(case, stores, &[]).await.is_empty(), "{case}: writing");
 }
 
@@ -54,6 +62,22 @@ async fn many_are_read_in_the_order_that_was_asked(
     let id_of = |one: &Option<WebhookDelivery>| one.as_ref().map_or(&unknown, |one| &one.id).clone();
     let ids: Vec<String> = expected.iter().map(id_of).collect();
     assert_eq!(read(case, stores, &ids).await, expected, "{case}");
+}
+
+async fn heads_lack_the_payload_alone(stores: &Stores<'_>, fixture: &Fixture) {
+    let case = "heads are deliveries without their payloads, in the order of the ids";
+    let large = WebhookDelivery {
+        event_type: Some("invoice.paid".to_owned()),
+        payload: serde_json::json!("x".repeat(5_000)).into(),
+        ..delivery(fixture)
+    };
+    let all = [delivery(fixture), large];
+    assert_eq!(put(case, stores, &all).await, [true; 2], "{case}: they are new");
+    let ids = [all[1].id.clone(), fixture.fresh("unknown"), all[0].id.clone(), all[1].id.clone()];
+    let head = |at: usize| Some(all[at].clone().without_payload());
+    assert_eq!(heads(case, stores, &ids).await, [head(1), None, head(0), head(1)], "{case}");
+    let whole = |at: usize| Some(all[at].clone());
+    assert_eq!(read(case, stores, &ids).await, [whole(1), None, whole(0), whole(1)], "{case}: and whole");
 }
 
 async fn one_that_exists_spoils_no_other(stores: &Stores<'_>, fixture: &Fixture) {
