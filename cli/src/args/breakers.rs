@@ -8,7 +8,7 @@ use super::Target;
 /// The breaker commands.
 #[derive(Debug, Subcommand)]
 pub enum BreakersCommand {
-    /// List every breaker that has opened or counted a failure, with its state and counts.
+    /// List every breaker that has opened, counted a failure or holds its calls, with its state and counts.
     List {
         /// Where they are.
         #[command(flatten)]

@@ -24,7 +24,8 @@ pub struct BreakerView {
     pub since: DateTime<Utc>,
     /// Whether an operator forced this state.
     pub forced: bool,
-    /// The recent calls, as of the last write of the state: failures, and the successes that were written with one.
+    /// The recent calls, as of the last write of the state. Successes wait for a failure to be written with, except
+    /// while the counts look bad.
     pub counts: Counts,
     /// How many times in a row it has opened.
     pub openings: u32,
@@ -33,7 +34,8 @@ pub struct BreakerView {
     pub next_probe_at: Option<DateTime<Utc>>,
     /// Until when it holds calls because the dependency asked for that; `None` if it holds none.
     pub held_until: Option<DateTime<Utc>>,
-    /// How many jobs wait in its ramps, each until its own instant.
+    /// How many jobs wait in its ramps, each until its own instant. A job that can't be called within the next quarter
+    /// of an hour is not counted yet: it asks again first.
     pub deferred_jobs: u64,
     /// How many batches hold a lease of its bulkhead, because the dependency does not answer promptly. Jobs that wait
     /// for a lease are not counted.

@@ -85,8 +85,9 @@ enum Urgency {
 }
 
 impl Breakers {
-    /// Counts how a call ended. Costs a request if it failed, was slow or was the probe. A call that was cut short is
-    /// no answer, however soon.
+    /// Counts how a call ended. Costs a request if it was the probe, and otherwise at most one a second, unless the next
+    /// failure may open the breaker: for calls that failed or were slow, for successes while the counts look bad, and for
+    /// the news of a prompt answer. A call that was cut short is no answer, however soon.
     pub(crate) async fn report(&self, permit: &Permit, end: CallEnd, took: Duration, is_answer: bool) {
         let policy = self.policies.breaker_policy(&permit.breaker);
         let is_slow = policy.is_slow(took) && end != CallEnd::Unknown;
