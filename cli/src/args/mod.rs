@@ -353,6 +353,8 @@ fn queue(text: &str) -> Result<Queue, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -370,23 +372,27 @@ mod tests {
         };
         let error = refused(&["enqueue", "a", "--delay", "1s", "--run-at", "2026-11-23T08:00:00Z"]);
         assert!(error.contains("'--delay <DELAY>' cannot be used with '--run-at <RUN_AT>'"), "{error}");
-        for flag in [
-            "--cron=0 8 * * *",
-            "--zone=UTC",
-            "--start=2026-11-23T08:00:00Z",
-            "--payload={}",
-            "--priority=1",
-            "--timeout=1s",
-            "--tag=a",
-            "--tenant=a",
-            "--queue=low",
-            "--overlap=skip",
-            "--missed=all",
-            "--window=1h",
-            "--max-retries=1",
-            "--disabled",
-        ] {
-            let error = refused(&["schedules", "put", "a", "--file", "a.json", flag]);
+    }
+
+    #[test]
+    fn a_file_of_a_schedule_replaces_every_option_except_where_it_goes() {
+        let options_of = |name: &str| {
+            let schedules = Cli::command().find_subcommand("schedules").cloned().unwrap();
+            let options = schedules.find_subcommand(name).unwrap().get_arguments().cloned();
+            options.filter_map(|one| Some((one.get_long()?.to_owned(), one))).collect::<BTreeMap<_, _>>()
+        };
+        let everywhere = options_of("list");
+        let mut options = options_of("put");
+        options.retain(|name, _| name != "file" && !everywhere.contains_key(name));
+        assert!(options.len() >= 19, "{:?}", options.keys());
+        for (name, option) in options {
+            let flag = match name.as_str() {
+                name if !option.get_action().takes_values() => format!("--{name}"),
+                "timeout" | "window" => format!("--{name}=1s"),
+                name => format!("--{name}=1"),
+            };
+            let line = ["lambda-jobs", "schedules", "put", "a", "--file", "a.json", &flag];
+            let error = Cli::try_parse_from(line).unwrap_err().to_string();
             assert!(error.contains("cannot be used with"), "{flag}: {error}");
         }
     }

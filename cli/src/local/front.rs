@@ -13,6 +13,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use lambda_jobs_infra::DynamoControlStore;
 
 use super::activity::Activity;
 use super::sqs::{Meter, SqsEndpoint};
@@ -93,11 +94,9 @@ async fn answer(
 
 /// Whether a request names the control item. Other data may hold the word too: then a follower looks in vain.
 fn names_control(body: &[u8]) -> bool {
-    body.windows(CONTROL.len()).any(|name| name == CONTROL)
+    let named = format!("\"{}\"", DynamoControlStore::KEY).into_bytes();
+    body.windows(named.len()).any(|name| name == named)
 }
-
-/// The key of the control item, as a request names it.
-const CONTROL: &[u8] = br#""control""#;
 
 /// Whether this is a form with an action: a request of the query protocol.
 fn has_action(form: &[u8]) -> bool {

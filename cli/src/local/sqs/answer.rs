@@ -27,7 +27,7 @@ pub(super) fn answer(result: Result<Vec<u8>, Fault>, request_id: &str) -> Respon
     let (status, body, code) = match result {
         Ok(json) => (StatusCode::OK, json, None),
         Err(fault) => {
-            let body = ErrorBody { shape: fault.shape(), message: fault.to_string() };
+            let body = ErrorBody { shape: fault.shape(), message: fault.message() };
             let (status, blame) = fault.blame();
             let code = format!("{};{blame}", fault.code());
             (status, serde_json::to_vec(&body).unwrap_or_default(), HeaderValue::from_str(&code).ok())
@@ -46,7 +46,7 @@ pub(super) fn answer_xml(result: Result<String, Fault>, request_id: &str) -> Res
         Ok(xml) => (StatusCode::OK, xml),
         Err(fault) => {
             let (status, blame) = fault.blame();
-            (status, query::refusal(blame, fault.code(), &fault.to_string(), request_id))
+            (status, query::refusal(blame, fault.code(), &fault.message(), request_id))
         }
     };
     response(status, body.into_bytes(), XML, request_id)

@@ -4,6 +4,7 @@ use lambda_jobs_core::sqs::{SendRequest, SqsError, batch};
 
 use super::{
     context::{ActionContext, queue_name},
+    fault::Fault,
     messages::{change_one, delete_one, request_of, send_one},
     wire::{Batch, BatchReply, Done, Failed, ReceiptEntry, SendEntry, Sent},
 };
@@ -77,7 +78,7 @@ fn reply<E, S>(
                 id,
                 sender_fault: true,
                 code: error.code(),
-                message: error.to_string(),
+                message: Fault::from(error).message(),
             }),
         }
     }

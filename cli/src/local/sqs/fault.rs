@@ -5,6 +5,9 @@ use lambda_jobs_core::sqs::SqsError;
 
 use super::{LogError, MAX_REQUEST_BYTES};
 
+/// The longest message of an error, in characters. It may hold what the client sent.
+const MAX_MESSAGE_CHARS: usize = 1_000;
+
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
@@ -34,6 +37,16 @@ impl Fault {
             cause = error.source();
         }
         Self::NotKept(text)
+    }
+
+    /// What the client is told.
+    pub(super) fn message(&self) -> String {
+        let mut text = self.to_string();
+        if let Some((end, _)) = text.char_indices().nth(MAX_MESSAGE_CHARS) {
+            text.truncate(end);
+            text.push_str("...");
+        }
+        text
     }
 
     pub(super) const fn shape(&self) -> &'static str {

@@ -18,9 +18,6 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
 use crate::dynamodb::{Dynamo, Item, instant, key, number, text, text_of};
 
-/// The value of both the partition and the sort key.
-const KEY: &str = "control";
-
 /// [`ControlStore`] in DynamoDB.
 #[derive(Clone, Debug)]
 pub struct DynamoControlStore {
@@ -28,6 +25,9 @@ pub struct DynamoControlStore {
 }
 
 impl DynamoControlStore {
+    /// The value of both the partition and the sort key of the control item.
+    pub const KEY: &'static str = "control";
+
     /// The control item in the state table.
     #[must_use]
     pub const fn new(dynamo: Dynamo) -> Self {
@@ -55,7 +55,7 @@ impl DynamoControlStore {
 impl ControlStore for DynamoControlStore {
     async fn load(&self) -> Result<Control, ServiceError> {
         let call = self.dynamo.client().get_item().table_name(self.table()).consistent_read(true);
-        let found = call.set_key(Some(key(KEY, KEY))).send().await;
+        let found = call.set_key(Some(key(Self::KEY, Self::KEY))).send().await;
         let found = found.map_err(|error| self.dynamo.error("read the control from", self.table(), error))?;
         found.item.map_or_else(|| Ok(Control::default()), |item| self.read(&item))
     }
@@ -68,7 +68,7 @@ impl ControlStore for DynamoControlStore {
             .client()
             .update_item()
             .table_name(self.table())
-            .set_key(Some(key(KEY, KEY)))
+            .set_key(Some(key(Self::KEY, Self::KEY)))
             .condition_expression(condition)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .expression_attribute_values(":revision", revision(control.revision))

@@ -32,7 +32,7 @@ pub(super) fn parse(form: &[u8]) -> Result<BTreeMap<String, Node>, Fault> {
         let mut parts = pair.splitn(2, |byte| *byte == b'=');
         let name = decode(parts.next().unwrap_or_default())?;
         let value = decode(parts.next().unwrap_or_default())?;
-        let path: Vec<&str> = name.split('.').collect();
+        let path: Vec<&str> = name.splitn(DEEPEST + 1, '.').collect();
         if path.len() > DEEPEST {
             let shown: String = name.chars().take(100).collect();
             return Err(Fault::NotAForm(format!(

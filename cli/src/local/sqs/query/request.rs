@@ -140,4 +140,12 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
     }
+
+    #[test]
+    fn a_message_holds_only_the_beginning_of_what_was_sent() {
+        let form = format!("Action=SendMessage&DelaySeconds={}", "\u{fc}".repeat(100_000));
+        let message = read("/", form.as_bytes()).unwrap_err().message();
+        assert!(message.contains("DelaySeconds: expected a whole number, got"), "{message}");
+        assert!(message.ends_with("...") && message.chars().count() == 1_003, "{}", message.len());
+    }
 }
