@@ -340,7 +340,7 @@ fn who_only_decides_about_deliveries_reads_none_of_their_payloads() {
     run.run(batch.service.attempts("one")).unwrap();
     run.run(batch.service.replay("one")).unwrap();
     let since = now - chrono::TimeDelta::hours(1);
-    assert_eq!(run.run(batch.service.recover(&"shop".parse().unwrap(), since)).unwrap().len(), 1);
+    assert_eq!(run.run(batch.service.recover(&"shop".parse().unwrap(), since)).unwrap().deliveries.len(), 1);
     run.run(batch.service.deliveries(&DeliveryQuery::default())).unwrap();
     assert_eq!(Batch::calls(&batch.webhooks.reads), []);
 }

@@ -134,7 +134,7 @@ fn another_key(scenario: &mut Scenario) {
     let begun = scenario.steps[waiting.0].after;
     let body = json!({ "name": "job", "payload": script_of(24_000), "uniqueKey": "key-0" });
     let holder = scenario.send(Queue::Normal, body);
-    scenario.steps[holder.0].after = begun + delay - scenario.dice().millis(1_000..15_000);
+    scenario.steps[holder.0].after = (begun + delay).saturating_sub(scenario.dice().millis(1_000..15_000));
     let copied = scenario.add(What::Copy { of: waiting.0, twist: Twist::Key("key-1") });
     scenario.steps[copied.0].after = begun + scenario.dice().millis(2_000..25_000);
 }
