@@ -10,7 +10,7 @@ const MAX_SHOWN_CHARS: usize = 200;
 /// A URL as it may be shown: scheme, host and port, and a hash of the whole if there is more. It has no control characters,
 /// which could forge a log line. What is shown already stays as it is.
 pub(super) fn shown(text: &str) -> String {
-    let scheme = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme));
+    let scheme = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme.trim_start()));
     let (scheme, rest) =
         scheme.map_or_else(|| (String::new(), text), |(scheme, rest)| (format!("{scheme}://"), rest));
     let (authority, path) = rest.split_at(rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len()));
