@@ -410,9 +410,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "claims a job under the key of a stranger's message",
-        file: "memory/store.rs",
-        find: "if record.definition.unique_key != request.unique_key {",
-        replace: "if record.definition.unique_key != request.unique_key && request.name.is_empty() {",
+        file: "ports/store.rs",
+        find: "&& definition.unique_key == self.unique_key",
+        replace: "",
     },
     Mutant {
         name: "a refused copy fails the job whose id it has",
