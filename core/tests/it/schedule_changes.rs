@@ -1,5 +1,6 @@
 //! Schedules that change while their jobs wait, made ahead of their time.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use lambda_jobs_core::job::ScheduleId;
 use lambda_jobs_core::manager::{CancelOutcome, RetryOutcome};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    Advance, CorePorts, DueSchedules, ScheduleStore, ServiceError, StoredSchedule,
+    Advance, CorePorts, DeadLetter, DueSchedules, JobQueue, Outgoing, Receipt, ScheduleStore, ServiceError,
+    StoredSchedule, VisibilityChange,
 };
 use lambda_jobs_core::schedule::Schedule;
 use lambda_jobs_core::{Dispatcher, JobContext, JobId, JobManager, JobStatus, Queue};
@@ -387,4 +389,63 @@ impl<S: ScheduleStore> ScheduleStore for Dying<S> {
     async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, ServiceError>> {
         self.0.advance(advances).await
     }
+}
+
+/// A queue that loses every twentieth message, and counts those that it takes.
+struct Lossy<Q> {
+    queue: Arc<Q>,
+    asked: AtomicUsize,
+    taken: AtomicUsize,
+}
+
+#[async_trait]
+impl<Q: JobQueue> JobQueue for Lossy<Q> {
+    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), ServiceError>> {
+        let mut answers = Vec::with_capacity(messages.len());
+        for message in messages {
+            if self.asked.fetch_add(1, Ordering::SeqCst) % 20 == 19 {
+                answers.push(Err(ServiceError::new("send", "this entry failed")));
+                continue;
+            }
+            self.taken.fetch_add(1, Ordering::SeqCst);
+            answers.extend(self.queue.send(std::slice::from_ref(message)).await);
+        }
+        answers
+    }
+
+    async fn change_visibility(&self, changes: &[VisibilityChange]) -> Vec<Result<(), ServiceError>> {
+        self.queue.change_visibility(changes).await
+    }
+
+    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), ServiceError>> {
+        JobQueue::delete(&*self.queue, receipts).await
+    }
+
+    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), ServiceError>> {
+        self.queue.dead_letter(letters).await
+    }
+}
+
+#[test]
+fn a_row_of_occurrences_of_which_some_cannot_be_sent_is_not_sent_again_in_every_tick() {
+    let (world, _) = world();
+    world.clock.run(world.manager.pause(Some(Queue::Normal), None)).unwrap();
+    put(&world, minutely(json!({ "missed": "all" })));
+    // No tick came for an hour.
+    world.advance(3_600);
+    let queue = Arc::new(Lossy {
+        queue: world.queue.clone(),
+        asked: AtomicUsize::new(0),
+        taken: AtomicUsize::new(0),
+    });
+    let ports = CorePorts { queue: queue.clone(), ..world.ports.clone() };
+    let dispatcher = Dispatcher::new(Arc::new(JobManager::new(world.config.clone(), ports)));
+    for _ in 0..10 {
+        world.clock.run(dispatcher.tick(world.now() + Duration::from_secs(55)));
+        world.advance(60);
+    }
+    let next = world.clock.run(world.manager.schedule(&often())).unwrap().state.next_at.unwrap();
+    assert!(next > world.now(), "the schedule has caught up: {next}");
+    let taken = queue.taken.load(Ordering::SeqCst);
+    assert!(taken < 3 * 70, "{taken} messages for about 70 occurrences");
 }

@@ -51,6 +51,17 @@ impl Firing {
         }
         Self { stored, plan, made: 0, withdrawn: 0 }
     }
+
+    /// The same firing up to the first occurrence that failed. Without it, a long row of occurrences would be sent again
+    /// in every tick in which one of them fails.
+    fn up_to(&self, done: usize, now: DateTime<Utc>) -> Option<Self> {
+        if done == 0 || self.made != self.plan.due.len() {
+            return None;
+        }
+        let StoredSchedule { schedule, state } = &self.stored;
+        let plan = plan(schedule, state, now, LOOK_AHEAD, done);
+        Some(Self { stored: self.stored.clone(), plan, made: done, withdrawn: self.withdrawn })
+    }
 }
 
 impl JobManager {
@@ -75,11 +86,12 @@ impl JobManager {
         let mut failed = Vec::new();
         for firing in firings {
             let id = &firing.stored.schedule.id;
-            let mut is_done = true;
-            for answer in made.by_ref().take(firing.made) {
+            let (mut is_done, mut first_failed) = (true, None);
+            for (at, answer) in made.by_ref().take(firing.made).enumerate() {
                 match answer {
                     Ok(enqueued) => fired.jobs += usize::from(!enqueued.duplicate),
-                    Err(error) => is_done &= !may_pass(id, &error),
+                    Err(error) if may_pass(id, &error) => drop(first_failed.get_or_insert(at)),
+                    Err(_) => {}
                 }
             }
             for error in withdrawn.by_ref().take(firing.withdrawn).filter_map(Result::err) {
@@ -87,8 +99,10 @@ impl JobManager {
                     "can't take back an occurrence");
                 is_done = false;
             }
-            if !is_done {
+            if !is_done || first_failed.is_some() {
                 fired.failed += 1;
+                let done = first_failed.filter(|_| is_done).and_then(|done| firing.up_to(done, now));
+                advancing.extend(done);
                 failed.push(firing);
             } else if firing.plan.next != firing.stored.state {
                 fired.more += usize::from(firing.plan.more);
