@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::simulation::world::MAX_SKEW;
+use crate::simulation::weather::MAX_SKEW;
 use lambda_jobs_core::job::JobId;
 use lambda_jobs_core::schedule::Schedule;
 

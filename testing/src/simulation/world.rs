@@ -13,6 +13,7 @@ use crate::simulation::faults::{Fault, FaultCounts};
 use crate::simulation::lagging::{LONGEST_MS, RecentChanges};
 use crate::simulation::timeline::Timeline;
 use crate::simulation::watch::Watch;
+use crate::simulation::weather::MAX_SKEW_MS;
 use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::clock::{BoxFuture, Clock};
 use lambda_jobs_core::config::JobConfig;
@@ -27,11 +28,6 @@ use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
     DeadLetter, DeadLettered, DueJob, DueQuery, JobStore, ReceivedMessage, ScheduleStore, StoredSchedule,
 };
-
-/// The maximum error of a clock, in milliseconds: two clocks then differ by less than 5 s.
-const MAX_SKEW_MS: i64 = 2_450;
-/// The same as a duration.
-pub(super) const MAX_SKEW: Duration = Duration::from_millis(MAX_SKEW_MS.unsigned_abs());
 
 pub(super) struct World {
     pub(super) clock: PausedClock,
