@@ -77,7 +77,7 @@ impl JobMessage {
 
     /// Whether its body is as large as SQS takes it, or smaller.
     pub(crate) fn fits(&self) -> bool {
-        self.encoded_len() <= MAX_BODY_BYTES
+        is_room_for(self.encoded_len())
     }
 
     /// The body of a message for this job, whose record has its payload. If there is no room for the payload, the body
@@ -87,10 +87,14 @@ impl JobMessage {
         Self { recorded: true, ..self.clone() }.encode_fitting()
     }
 
+    /// The body of a message for this job, if there is room for its payload.
+    pub(crate) fn encode_whole(&self) -> Option<String> {
+        Some(self.encode()).filter(|body| is_room_for(body.len()))
+    }
+
     /// The body of a message for this job, without its payload if there is no room for it.
     pub(crate) fn encode_fitting(&self) -> String {
-        let body = self.encode();
-        if body.len() <= MAX_BODY_BYTES { body } else { self.encode_stored() }
+        self.encode_whole().unwrap_or_else(|| self.encode_stored())
     }
 
     /// The body of a message for this job that leaves its payload to its record.
@@ -165,6 +169,11 @@ pub(crate) fn named_by_message(body: &str, message_id: &str) -> String {
     }
     let named = with_members(json, &[("id", &json_text(message_id))]).map(sendable);
     named.ok().filter(|named| named.len() <= MAX_BODY_BYTES).unwrap_or_else(|| body.to_owned())
+}
+
+/// Whether SQS takes a body of so many bytes.
+const fn is_room_for(bytes: usize) -> bool {
+    bytes <= MAX_BODY_BYTES
 }
 
 /// A text as a JSON string.

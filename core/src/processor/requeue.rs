@@ -22,7 +22,7 @@ use super::Batch;
 use super::job::Job;
 use crate::job::bounds::MAX_SEND_DELAY;
 use crate::job::{JobId, JobRecord};
-use crate::message::{JobMessage, MAX_BODY_BYTES};
+use crate::message::JobMessage;
 use crate::ports::{InsertOutcome, Outgoing, ServiceError, VisibilityChange};
 
 /// The longest wait by visibility timeout.
@@ -64,8 +64,7 @@ impl Requeued {
         }
         // A copy says that there is a record: the claim finds out if there is none.
         let copy = JobMessage { due_at: self.until, recorded: true, ..message.clone() };
-        let body = copy.encode();
-        if body.len() <= MAX_BODY_BYTES { WayBack::Fresh(self.outgoing(body, now)) } else { WayBack::Stored }
+        copy.encode_whole().map_or(WayBack::Stored, |body| WayBack::Fresh(self.outgoing(body, now)))
     }
 
     /// A fresh message with this body.

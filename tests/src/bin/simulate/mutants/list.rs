@@ -607,8 +607,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a copy is larger than SQS takes it",
         file: "message/copy.rs",
-        find: "self.encoded_len() <= MAX_BODY_BYTES",
-        replace: "self.encoded_len() <= 2 * MAX_BODY_BYTES",
+        find: "    bytes <= MAX_BODY_BYTES",
+        replace: "    bytes <= 2 * MAX_BODY_BYTES",
     },
     Mutant {
         name: "a copy leaves its payload to a record that has none",
