@@ -270,6 +270,7 @@ mod tests {
             queue: Queue::Normal,
             attempt: 1,
             execution_time: Duration::ZERO,
+            waited: None,
             completed_at: now() - TimeDelta::days(days_ago),
         };
         let part = |place: &str, entries| {

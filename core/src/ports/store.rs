@@ -202,6 +202,9 @@ pub struct HistoryEntry {
     /// How long that attempt took, in milliseconds.
     #[serde(with = "millis")]
     pub execution_time: Duration,
+    /// How long that attempt began after it was due, in milliseconds: its time in the queue. `None` if none began.
+    #[serde(with = "millis::option", default, skip_serializing_if = "Option::is_none")]
+    pub waited: Option<Duration>,
     /// When it ended.
     pub completed_at: DateTime<Utc>,
 }
@@ -218,9 +221,15 @@ impl HistoryEntry {
             queue: record.queue,
             attempt: record.attempt(),
             execution_time: record.execution_time.unwrap_or_default(),
+            waited: record.started_at.map(|started_at| waited(record.due_at, started_at)),
             completed_at,
         })
     }
+}
+
+/// The time from when an attempt was due to its start, in whole milliseconds.
+fn waited(due_at: DateTime<Utc>, started_at: DateTime<Utc>) -> Duration {
+    Duration::from_millis(u64::try_from((started_at - due_at).num_milliseconds()).unwrap_or_default())
 }
 
 /// The counters of one job name. They count events, so a job that failed, was sent again and completed counts once as

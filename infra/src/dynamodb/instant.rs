@@ -1,14 +1,9 @@
-//! Instants as text that sorts: UTC, without a zone, the fraction without trailing zeros.
+//! Instants as text that sorts, for keys: UTC, without a zone, the fraction without trailing zeros.
 //!
 //! A fixed number of digits would cost more bytes or lose the rest; RFC 3339 with a variable number
 //! does not sort, because its `Z` is greater than any digit.
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-/// An instant as stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Instant(pub(super) DateTime<Utc>);
 
 pub(super) fn write(instant: DateTime<Utc>) -> String {
     // With nine digits always written, only zeros of the fraction are trimmed.
@@ -18,20 +13,6 @@ pub(super) fn write(instant: DateTime<Utc>) -> String {
 
 pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
     NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok().map(|instant| instant.and_utc())
-}
-
-impl Serialize for Instant {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&write(self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Instant {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        let instant = read(&text);
-        instant.map(Self).ok_or_else(|| serde::de::Error::custom(format!("not an instant: {text:?}")))
-    }
 }
 
 #[cfg(test)]

@@ -32,15 +32,79 @@
 //! Parked records have partitions of their own there (`parked#<shard>`): the due index. The index of the same name of
 //! the data table (`attention` = `delivery-pending#<shard>` or `delivery-retry#<shard>`) holds unfinished deliveries.
 //!
-//! `expiresAt` (seconds since 1970) lets DynamoDB delete finished items after their retention. A cleanup deletes them
-//! at once, and marks records with `trimmed` if it removed their payload, result and error.
+//! A cleanup deletes finished items before they expire, and removes payload, result and error of records that it trims.
 //!
-//! Instants in the jobs and state tables are UTC, without a zone and without trailing zeros
-//! (`2026-11-23T08:00:00.25`). As text they sort by time, to the nanosecond. Payloads and results are JSON text,
-//! because DynamoDB's numbers and maps can't hold all of JSON.
+//! # Layout 1
+//!
+//! This is what every release reads, from here on. An absent attribute has its default. What a release does not know, it
+//! ignores: attributes, fields and further elements of the JSON texts. So a later release may add some; one that changes
+//! a meaning is layout 2, and says so in an attribute `layout` of each item. The types are text (S), number (N), boolean
+//! (B, absent unless true), list (L) and map (M). Payloads and results are JSON texts, because DynamoDB's numbers and maps
+//! can't hold all of JSON.
+//!
+//! Instants are seconds since 1970 (N, with a fraction to the nanosecond: `1795420800.25`). In keys, and in all items but
+//! those of jobs, they are texts in UTC that sort (`2026-11-23T08:00:00.25`); in deliveries and JSON states, RFC 3339.
+//!
+//! `pk` and `sk` are every item's keys. `expiresAt` (N) lets DynamoDB delete an item after that instant.
+//!
+//! **A job's record**
+//!
+//! | attribute | | meaning |
+//! | --- | --- | --- |
+//! | `name` | S | the handler |
+//! | `status` | S | `queued`, `scheduled`, `running`, `retrying`, `completed`, `failed` or `cancelled` |
+//! | `rev` | N | counts the writes |
+//! | `created` | N | when the job was first seen |
+//! | `due` | N | before this instant nobody may claim it; absent, if nobody can: `created` |
+//! | `claim` | S | the present or last claim, which fences a settlement |
+//! | `isolated` | B | a crash made it a suspect |
+//! | `uniqueKey` | S | its unique key |
+//! | `edition` | N | the edition of the schedule that made it |
+//! | `cancelRequested` | B | somebody cancelled it while it ran |
+//! | `trimmed` | B | a cleanup removed payload, result and error |
+//! | `attention`, `attentionAt` | S | its keys in the index |
+//! | `payload` | S | the payload; `{}` if absent, unless it is apart or trimmed |
+//! | `payloadKey`, `payloadBytes`, `payloadUntil` | S, N, N | where a payload apart is, its size, and until when it is kept |
+//! | `result` | S | what the handler returned; absent, if it completed: `null` |
+//! | `error` | S | why the last attempt failed, or why the job is a dead letter |
+//! | `job` | S | JSON: `type` (`immediate`), `queue` (`normal`), `priority` (5), `maxRetries`, `delay`, `runAt` (an instant), `timeout`, `tags`, `tenant`, `uniqueFor`, `breakers`, `traceparent`, `enqueueCall`; times in milliseconds |
+//! | `run` | S | JSON: `[started, lease, alone]`: when the attempt began, how many seconds later its lease ends, and whether it was its batch's only job (`false`) |
+//! | `outcome` | S | JSON: `[ended, took, {note, blocked, passedOver, deadLettered, parked}]`: when the job ended or `null`, the milliseconds that the last attempt took or `null`, and the rest |
+//! | `past` | S | JSON: `failures`, `snoozes` (0), `withdrawn` (`false`): its schedule took it back |
+//!
+//! **A piece of a payload**, of a job or a delivery: `payload` (S), a part of the JSON, and `expiresAt`.
+//!
+//! **History**: `names` (L of S) and `jobs` (S), a line for each job:
+//! `<id> <name> <queue> <status> <attempt> <took> <waited> <offset>`. The name is a position in `names`, from 0; queue and
+//! status are their first letters, with `x` for `cancelled`. `took` and `waited` are milliseconds: how long the last
+//! attempt ran, and how long it began after it was due (`-` if none began). The offset is the seconds from the job's end to
+//! the instant in the key.
+//!
+//! **Counters**: `completed`, `failed`, `cancelled`, `retried` and `executionMillis` (N), the sums of all settlements.
+//!
+//! **A schedule**: `schedule` (S), its JSON; `revision`, `edition` (N); `last`, `ahead`, `nextAt`, `madeUntil` (S), instants;
+//! `withdrawing` (L of S), instants whose jobs are to be taken back; `due`, `dueAt` (S), its keys in the index `due`
+//! (`schedule#<shard>`, `<instant>#<id>`).
+//!
+//! **The control**: `revision` (N); `all` (M of `since` and `reason`) and `queues` (M of such, by queue), the pauses;
+//! `disabledSince` (S); `settings` (M), what the deployment was set to.
+//!
+//! **A unique key**: `job` (S) holds it `since` an instant (S), and `until` another (S) if it outlives the job.
+//!
+//! **A breaker, a limit, an endpoint**: `revision` (N) and `state` (S), JSON.
+//!
+//! **A delivery**: `id`, `webhookId`, `eventType`, `url`, `method`, `status` (S), `headers` (M), `attemptCount`,
+//! `maxAttempts`, `refusals`, `replays` (N), `nextAttemptAt`, `lastAttemptAt`, `deliveredAt`, `createdAt`, `updatedAt` (S),
+//! `lastError`, `lastErrorClass`, `responseBody` (S), `responseStatus`, `duration` (N, milliseconds), its payload as above,
+//! and `attention`, `attentionAt` (S) while it is unfinished.
+//!
+//! **An attempt**: `at`, `error`, `errorClass`, `responseBody` (S), `responseStatus`, `duration` (N).
+//!
+//! # Writing
 //!
 //! Inserts, claims and settlements go out as `BatchExecuteStatement`, 25 to a call, each with its own condition. If an
-//! endpoint lacks that call, they go out one by one under the same conditions. The first refusal is remembered.
+//! endpoint lacks that call, they go out one by one under the same conditions. The first refusal is remembered. Every byte of
+//! a statement is sent for every job, so names are short, and what all jobs share stands in the text.
 //!
 //! **Counters** are part of the settle call. An update that adds can't be repeated safely, so it is never sent again
 //! after a lost answer. Without crashes and lost answers the counters are exact. Each crash or lost answer can leave
@@ -51,6 +115,7 @@ mod item;
 mod jobs;
 mod pieces;
 mod requests;
+mod seconds;
 mod state;
 mod tables;
 mod webhooks;

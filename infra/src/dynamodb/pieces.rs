@@ -15,7 +15,7 @@ use futures_util::stream::{self, StreamExt};
 use lambda_jobs_core::job::PayloadPlace;
 use lambda_jobs_core::ports::ServiceError;
 
-use super::requests::{Condition, Dynamo, Outcome, Set, Update, Write};
+use super::requests::{Condition, Dynamo, Outcome, Update, Write};
 use super::{Item, hash, key, number, text, text_of};
 
 /// The largest payload that stays in its item, in bytes of JSON: with it, an item usually stays under 1 KB.
@@ -130,10 +130,7 @@ fn groups<T>(items: &[T], bytes: impl Fn(&T) -> usize) -> Vec<&[T]> {
 impl NewPayload<'_> {
     fn writes(&self, table: &str) -> Vec<Write> {
         let write = |(number, piece): (usize, &str)| {
-            let item = Item::from([
-                ("payload".to_owned(), text(piece)),
-                ("expiresAt".to_owned(), expires_at(self.place.until)),
-            ]);
+            let item = [("payload", text(piece)), ("expiresAt", expires_at(self.place.until))];
             Write::insert(table, self.partition.clone(), piece_key(&self.place, number), item)
         };
         cut(self.json).into_iter().enumerate().map(write).collect()
@@ -146,8 +143,9 @@ fn expires_at(until: DateTime<Utc>) -> aws_sdk_dynamodb::types::AttributeValue {
 
 /// Moves the expiry of a piece, if it is not later already.
 fn prolonged(write: &Write, until: DateTime<Utc>) -> Write {
-    let mut update = Update::default().when(Condition::Before("expiresAt", expires_at(until)));
-    update.sets.push(("expiresAt".to_owned(), Set::Value(expires_at(until))));
+    let update = Update::default()
+        .set("expiresAt", expires_at(until))
+        .when(Condition::Before("expiresAt", expires_at(until)));
     Write::update(&write.table, write.pk.clone(), write.sk.clone(), update)
 }
 
@@ -225,7 +223,8 @@ impl Dynamo {
         let found = self.read_all("read payloads from", table, &keys).await?;
         let bytes: usize = found.iter().map(|item| text_of(item, "payload").len()).sum();
         let write = |item: &Item| {
-            let bare = Write::insert(table, pieces.partition.clone(), text_of(item, "sk"), Item::new());
+            let bare =
+                Write::insert(table, pieces.partition.clone(), text_of(item, "sk").to_owned(), Item::new());
             prolonged(&bare, until)
         };
         let writes: Vec<Write> = found.iter().map(write).collect();

@@ -18,14 +18,14 @@ use crate::meter::{Figures, Meter};
 
 const JOBS: usize = 10;
 
-struct Metered {
-    store: DynamoJobStore,
-    meter: Meter,
-    now: DateTime<Utc>,
+pub(crate) struct Metered {
+    pub(crate) store: DynamoJobStore,
+    pub(crate) meter: Meter,
+    pub(crate) now: DateTime<Utc>,
 }
 
 impl Metered {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let meter = Meter::default();
         let config = config_for(&endpoint().await).interceptor(meter.clone());
         let dynamo = Dynamo::from_conf(config, Tables::default());
@@ -34,11 +34,11 @@ impl Metered {
         Self { store: store(&dynamo), meter, now: SystemClock::new().now() }
     }
 
-    fn records(&self, payload: &Value) -> Vec<JobRecord> {
+    pub(crate) fn records(&self, payload: &Value) -> Vec<JobRecord> {
         (0..JOBS).map(|_| self.record(payload.clone())).collect()
     }
 
-    fn record(&self, payload: Value) -> JobRecord {
+    pub(crate) fn record(&self, payload: Value) -> JobRecord {
         let id = JobId::generate(self.now, &OsEntropy);
         let definition = JobDefinition::of(
             id,
@@ -47,7 +47,7 @@ impl Metered {
         JobRecord::accepted(definition, Queue::Normal, self.now, self.now)
     }
 
-    fn claim(&self) -> Claim {
+    pub(crate) fn claim(&self) -> Claim {
         Claim {
             id: ClaimId::generate(self.now, &OsEntropy),
             lease_until: self.now + TimeDelta::seconds(95),
@@ -55,7 +55,7 @@ impl Metered {
         }
     }
 
-    async fn insert(&self, records: &[JobRecord]) -> Figures {
+    pub(crate) async fn insert(&self, records: &[JobRecord]) -> Figures {
         for outcome in self.store.insert(records).await {
             assert_eq!(outcome.unwrap(), InsertOutcome::Inserted);
         }
@@ -82,7 +82,7 @@ impl Metered {
         (claimed, self.meter.take())
     }
 
-    async fn settle(&self, records: Vec<JobRecord>) -> Figures {
+    pub(crate) async fn settle(&self, records: Vec<JobRecord>) -> Figures {
         let settlements = records
             .into_iter()
             .map(|record| {
@@ -98,7 +98,7 @@ impl Metered {
     }
 
     /// Runs one batch before it counts: the first batch of a name costs one more request, to make its counters.
-    async fn warm_up(&self) {
+    pub(crate) async fn warm_up(&self) {
         let claimed: Vec<_> = self
             .records(&json!({}))
             .into_iter()

@@ -7,6 +7,7 @@
 )]
 
 mod budget;
+mod bytes;
 mod control;
 mod dynamo;
 mod errors;
@@ -15,6 +16,7 @@ mod front;
 mod http;
 mod lambda;
 mod large;
+mod layout;
 mod meter;
 mod settings;
 mod shapes;

@@ -23,14 +23,35 @@ pub(crate) struct Figures {
     pub(crate) units: f64,
 }
 
+/// What requests have on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Bytes {
+    pub(crate) bodies: usize,
+    /// Their request lines and headers. The client's connection adds one more, `host`.
+    pub(crate) heads: usize,
+}
+
+impl std::ops::Sub for Bytes {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self { bodies: self.bodies - earlier.bodies, heads: self.heads - earlier.heads }
+    }
+}
+
 /// Counts a client's requests, and the write units of its statement batches and puts.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Meter(Arc<Mutex<Figures>>);
+pub(crate) struct Meter(Arc<Mutex<(Figures, Bytes)>>);
 
 impl Meter {
     /// The counts since the last call.
     pub(crate) fn take(&self) -> Figures {
-        std::mem::take(&mut *self.0.lock().unwrap())
+        std::mem::take(&mut self.0.lock().unwrap().0)
+    }
+
+    /// The bytes of requests since the last count was taken.
+    pub(crate) fn bytes(&self) -> Bytes {
+        self.0.lock().unwrap().1
     }
 }
 
@@ -56,11 +77,17 @@ impl Intercept for Meter {
 
     fn read_before_transmit(
         &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.0.lock().unwrap().requests += 1;
+        let request = context.request();
+        let header = |(name, value): (&str, &str)| name.len() + ": ".len() + value.len() + "\r\n".len();
+        let line = "POST / HTTP/1.1\r\n".len() + "\r\n".len();
+        let (figures, bytes) = &mut *self.0.lock().unwrap();
+        figures.requests += 1;
+        bytes.heads += line + request.headers().iter().map(header).sum::<usize>();
+        bytes.bodies += request.body().bytes().map_or(0, <[u8]>::len);
         Ok(())
     }
 
@@ -73,12 +100,12 @@ impl Intercept for Meter {
         let Some(Ok(output)) = context.output_or_error() else { return Ok(()) };
         if let Some(output) = output.downcast_ref::<BatchExecuteStatementOutput>() {
             let tables = output.consumed_capacity();
-            self.0.lock().unwrap().units +=
+            self.0.lock().unwrap().0.units +=
                 tables.iter().filter_map(|table| table.capacity_units).sum::<f64>();
         }
         if let Some(table) = output.downcast_ref::<PutItemOutput>().and_then(PutItemOutput::consumed_capacity)
         {
-            self.0.lock().unwrap().units += table.capacity_units.unwrap_or_default();
+            self.0.lock().unwrap().0.units += table.capacity_units.unwrap_or_default();
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ pub(super) fn write(table: &str, name: &str, added: &Counters) -> Write {
     let update = figures(added)
         .into_iter()
         .filter(|(_, figure)| *figure > 0)
-        .fold(Update::default(), |update, (name, figure)| update.plus(name, figure));
+        .fold(Update { silent: true, ..Update::default() }, |update, (name, by)| update.plus(name, by));
     let write = Write::update(table, format!("{PREFIX}{name}"), SK, update);
     Write { once: true, ..write }
 }

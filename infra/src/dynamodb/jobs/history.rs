@@ -1,8 +1,9 @@
 //! Finished jobs, one item per settle call.
 //!
 //! A write unit pays for 1 KB. Ten jobs must fit into it, so each is a line of text:
-//! `<id> <name> <queue> <status> <attempt> <ms> <offset>`. The name is a position in the item's list of names. The
-//! offset is the time from the job's end to the batch's, in nanoseconds.
+//! `<id> <name> <queue> <status> <attempt> <ms> <waited> <offset>`. The name is a position in the item's list of names.
+//! `ms` is the time that the last attempt took, and `waited` how long it began after it was due, both in milliseconds;
+//! `waited` is `-` if none began. The offset is the time from the job's end to the batch's, in seconds.
 //!
 //! History is kept by day and shard, sorted by time. Partitions by minute would spread no better, because at any moment
 //! one minute is as hot as one day, and a list of a quiet system would cost a query per minute.
@@ -10,13 +11,13 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use lambda_jobs_core::ports::{HistoryEntry, ServiceError, SettleBatch};
 use lambda_jobs_core::{JobStatus, Queue, Retention};
 
 use super::record::SHARDS;
 use crate::dynamodb::requests::{Dynamo, Write};
-use crate::dynamodb::{Item, expiry, instant, key, text, text_of};
+use crate::dynamodb::{Item, expiry, instant, key, seconds, text, text_of};
 
 /// The prefix of history's partition keys, which no other key has.
 pub(super) const PREFIX: &str = "history#";
@@ -79,14 +80,15 @@ fn encode(at: DateTime<Utc>, entries: &[HistoryEntry], retention: &Retention) ->
 
 fn line(at: DateTime<Utc>, entry: &HistoryEntry, names: &[&str]) -> String {
     let name = names.binary_search(&entry.name.as_str()).unwrap_or_default();
-    let offset = (at - entry.completed_at).num_nanoseconds().unwrap_or_default();
+    let waited = entry.waited.map_or_else(|| "-".to_owned(), |waited| waited.as_millis().to_string());
     format!(
-        "{} {name} {} {} {} {} {offset}",
+        "{} {name} {} {} {} {} {waited} {}",
         entry.id,
         letter(entry.queue.as_str()),
         letter(entry.status.as_str()),
         entry.attempt,
         entry.execution_time.as_millis(),
+        seconds::write_delta(at - entry.completed_at),
     )
 }
 
@@ -123,7 +125,8 @@ fn read(at: DateTime<Utc>, line: &str, names: &[&str]) -> Option<HistoryEntry> {
         status: by_letter(words.next()?, JobStatus::ALL, JobStatus::as_str)?,
         attempt: words.next()?.parse().ok()?,
         execution_time: Duration::from_millis(words.next()?.parse().ok()?),
-        completed_at: at - TimeDelta::nanoseconds(words.next()?.parse().ok()?),
+        waited: words.next()?.parse().ok().map(Duration::from_millis),
+        completed_at: seconds::read_before(at, words.next()?)?,
     })
 }
 

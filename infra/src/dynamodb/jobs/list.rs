@@ -6,7 +6,7 @@ use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{ListQuery, ServiceError};
 
-use super::record::{PARKED_SHARDS, RECORD, SHARDS, attention, decode_head, parked};
+use super::record::{PARKED_SHARDS, RECORD, SHARDS, attention, decode_head, is_until, parked};
 use super::store::DynamoJobStore;
 use crate::dynamodb::tables::ATTENTION_INDEX;
 use crate::dynamodb::{Item, instant, key, text, text_of};
@@ -19,13 +19,6 @@ fn before(until: Option<DateTime<Utc>>) -> String {
         // `~` sorts after every character of a key.
         None => "~".to_owned(),
     }
-}
-
-/// Whether a record ended at or before an instant; an unfinished one, whether it is due by then.
-fn is_until(record: &Item, until: Option<&str>) -> bool {
-    let ended = text_of(record, "completedAt");
-    let at = if ended.is_empty() { text_of(record, "dueAt") } else { ended };
-    until.is_none_or(|until| at <= until)
 }
 
 impl DynamoJobStore {
@@ -84,7 +77,6 @@ impl DynamoJobStore {
     pub(super) async fn list_by_scan(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
         let table = self.jobs();
         let mut start = query.cursor.as_ref().map(|cursor| key(cursor, RECORD));
-        let until = query.until.map(instant::write);
         let mut found = Vec::new();
         loop {
             let mut call = self
@@ -104,9 +96,8 @@ impl DynamoJobStore {
                     .expression_attribute_values(":name", text(name));
             }
             let page = call.send().await.map_err(|error| self.dynamo.error("list jobs in", table, error))?;
-            found.extend(
-                page.items.unwrap_or_default().into_iter().filter(|item| is_until(item, until.as_deref())),
-            );
+            let items = page.items.unwrap_or_default().into_iter();
+            found.extend(items.filter(|item| query.until.is_none_or(|until| is_until(item, until))));
             start = page.last_evaluated_key.filter(|key| !key.is_empty());
             if start.is_none() || found.len() > query.limit {
                 return self.page(found, query, |item| text_of(item, "pk").to_owned());

@@ -14,14 +14,14 @@ use lambda_jobs_core::ports::ServiceError;
 use super::record::{RecordPayload, pieces_of};
 use super::store::DynamoJobStore;
 use crate::dynamodb::number;
-use crate::dynamodb::requests::{Set, Update};
+use crate::dynamodb::requests::Update;
 
 /// The update, which also notes until when the payload is kept if that has changed.
-pub(super) fn kept_until(mut update: Update, until: Option<DateTime<Utc>>) -> Update {
-    if let Some(until) = until {
-        update.sets.push(("payloadUntil".to_owned(), Set::Value(number(until.timestamp()))));
+pub(super) fn kept_until(update: Update, until: Option<DateTime<Utc>>) -> Update {
+    match until {
+        Some(until) => update.set("payloadUntil", number(until.timestamp())),
+        None => update,
     }
-    update
 }
 
 impl DynamoJobStore {

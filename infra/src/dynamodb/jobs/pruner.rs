@@ -14,7 +14,7 @@ use lambda_jobs_core::ports::{Archived, FinishedJob, HistoryPart, JobPruner, Ser
 use super::history;
 use super::record::{RECORD, decode_finished, job_pk, pieces_of, record_key};
 use super::store::DynamoJobStore;
-use crate::dynamodb::requests::{Condition, Failed, Outcome, Set, Update, Write, key_at, place_of};
+use crate::dynamodb::requests::{Condition, Failed, Outcome, Update, Write, key_at, place_of};
 use crate::dynamodb::{Item, text, text_of};
 
 /// How many items are deleted at once.
@@ -34,8 +34,7 @@ impl JobPruner for DynamoJobStore {
             .scan()
             .table_name(table)
             .projection_expression(
-                "pk, sk, #status, completedAt, expiresAt, revision, deadLettered, trimmed, payloadKey, payloadBytes, \
-                 payloadUntil, #names, jobs",
+                "pk, sk, #status, rev, outcome, trimmed, expiresAt, payloadKey, payloadBytes, payloadUntil, #names, jobs",
             )
             .filter_expression(
                 "(sk = :record AND #status IN (:completed, :failed, :cancelled)) OR begins_with(pk, :history)",
@@ -96,7 +95,7 @@ impl DynamoJobStore {
             .delete_item()
             .table_name(table)
             .set_key(Some(record_key(&job.id)))
-            .condition_expression("revision = :revision AND #status = :status")
+            .condition_expression("rev = :revision AND #status = :status")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":revision", revision(job))
             .expression_attribute_values(":status", text(job.status.as_str()));
@@ -119,12 +118,12 @@ impl DynamoJobStore {
     }
 
     fn trim_write(&self, job: &FinishedJob) -> Write {
-        let mut update = Update::default()
-            .plus("revision", 1)
-            .when(Condition::Equals("revision", revision(job)))
-            .when(Condition::Equals("status", text(job.status.as_str())));
-        update.sets.push(("trimmed".to_owned(), Set::Value(AttributeValue::Bool(true))));
-        update.removes.extend(DETAILS.map(str::to_owned));
+        let update = Update::default()
+            .plus("rev", 1)
+            .set("trimmed", AttributeValue::Bool(true))
+            .write(DETAILS.map(|name| (name, None)))
+            .when(Condition::Equals("rev", revision(job)))
+            .when(Condition::Is("status", job.status.as_str()));
         Write::update(self.jobs(), job_pk(&job.id), RECORD, update)
     }
 

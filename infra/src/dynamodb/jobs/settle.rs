@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::ports::{Fence, ServiceError, SettleBatch, SettleOutcome, Settlement};
+use lambda_jobs_core::{JobRecord, JobStatus};
 
 use super::prolong::kept_until;
-use super::record::{RECORD, RecordPayload, STATE, job_pk};
-use super::store::DynamoJobStore;
+use super::record::{RECORD, RecordPayload, encode_new, encode_settled, job_pk};
+use super::store::{DynamoJobStore, unwritable};
 use super::{counters, history};
 use crate::dynamodb::requests::{Condition, Failed, Outcome, Update, Write};
 use crate::dynamodb::text;
@@ -94,17 +94,16 @@ impl DynamoJobStore {
         let record = &settlement.record;
         let Fence::Claim(claim) = &settlement.fence else {
             let payload = payload.unwrap_or_else(|| RecordPayload::of(record, &self.retention));
-            let item = Self::encode_new(record, &payload)?;
-            return Ok(Write::insert(self.jobs(), job_pk(record.id()), RECORD, item));
+            let item = encode_new(record, &payload).map_err(|error| unwritable(record, &error))?;
+            return Ok(self.insert_write(record, item));
         };
-        let item = Self::encode(record)?;
-        let written = STATE.into_iter().filter(|name| !matches!(*name, "cancelRequested" | "revision"));
+        let settled = encode_settled(record).map_err(|error| unwritable(record, &error))?;
         let update = Update::default()
-            .to(&item, written)
-            .plus("revision", 1)
-            .when(Condition::Equals("claimId", text(claim.as_str())))
-            .when(Condition::Equals("status", text("running")));
-        let update = kept_until(update, until);
+            .write(settled)
+            .plus("rev", 1)
+            .when(Condition::Equals("claim", text(claim.as_str())))
+            .when(Condition::Is("status", JobStatus::Running.as_str()));
+        let update = Update { silent: true, ..kept_until(update, until) };
         Ok(Write::update(self.jobs(), job_pk(record.id()), RECORD, update))
     }
 

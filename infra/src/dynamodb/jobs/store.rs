@@ -1,27 +1,25 @@
 //! Job records.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::job::{Claim, ClaimId};
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, Counters, InsertOutcome, JobStore, ReplaceOutcome, ServiceError, SettleBatch,
     SettleOutcome,
 };
-use lambda_jobs_core::{Invalid, JobDefinition, JobId, JobRecord, JobStatus, Retention};
+use lambda_jobs_core::{Invalid, JobId, JobRecord, JobStatus, Retention};
 
 use super::counters;
 use super::prolong::kept_until;
 use super::record::{
-    DEFINITION, PAYLOAD, RECORD, RecordPayload, STATE, decode, decode_head, encode, encode_new, job_pk,
-    pieces_of, record_key,
+    Attributes, RECORD, RecordPayload, claim_of, decode, decode_head, encode, encode_new, job_pk, pieces_of,
+    record_key,
 };
 use crate::dynamodb::pieces::{NewPayload, Pieces};
-use crate::dynamodb::requests::{Condition, Dynamo, Failed, Outcome, Update, Write};
-use crate::dynamodb::{Item, instant, text};
+use crate::dynamodb::requests::{Condition, Dynamo, Failed, Outcome, Update, Value, Write};
+use crate::dynamodb::{Item, seconds, text};
 
 /// A [`JobStore`] and [`JobIndex`](lambda_jobs_core::ports::JobIndex) in DynamoDB.
 #[derive(Clone, Debug)]
@@ -41,13 +39,9 @@ impl DynamoJobStore {
         &self.dynamo.tables().jobs
     }
 
-    /// The attributes of a record that exists: all except its payload.
-    pub(super) fn encode(record: &JobRecord) -> Result<Item, ServiceError> {
-        encode(record).map_err(|error| unwritable(record, &error))
-    }
-
-    pub(super) fn encode_new(record: &JobRecord, payload: &RecordPayload) -> Result<Item, ServiceError> {
-        encode_new(record, payload).map_err(|error| unwritable(record, &error))
+    pub(super) fn insert_write(&self, record: &JobRecord, item: Attributes) -> Write {
+        let present = item.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        Write::insert(self.jobs(), job_pk(record.id()), RECORD, present)
     }
 
     pub(super) fn unreadable(&self, reason: String) -> ServiceError {
@@ -101,10 +95,10 @@ impl JobStore for DynamoJobStore {
         let (payloads, mut failed) = self.put_payloads(&all).await;
         let mut writes = Vec::with_capacity(records.len());
         for (at, (record, payload)) in records.iter().zip(payloads).enumerate() {
-            match Self::encode_new(record, &payload) {
+            match encode_new(record, &payload) {
                 Ok(_) if failed.contains_key(&at) => {}
-                Ok(item) => writes.push(Write::insert(self.jobs(), job_pk(record.id()), RECORD, item)),
-                Err(error) => drop(failed.insert(at, error)),
+                Ok(item) => writes.push(self.insert_write(record, item)),
+                Err(error) => drop(failed.insert(at, unwritable(record, &error))),
             }
         }
         let mut answers = self.dynamo.write_all("insert jobs into", &writes).await.into_iter();
@@ -122,15 +116,7 @@ impl JobStore for DynamoJobStore {
     }
 
     async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<ClaimOutcome, ServiceError>> {
-        let writes: Result<Vec<Write>, _> =
-            requests.iter().map(|request| self.claim_write(request)).collect();
-        let writes = match writes {
-            Ok(writes) => writes,
-            Err(error) => {
-                let reason = error.to_string();
-                return requests.iter().map(|_| Err(self.unreadable(reason.clone()))).collect();
-            }
-        };
+        let writes: Vec<Write> = requests.iter().map(|request| self.claim_write(request)).collect();
         let outcomes = self.dynamo.write_all("claim jobs in", &writes).await;
         let mut answers = Vec::with_capacity(requests.len());
         for (request, outcome) in requests.iter().zip(outcomes) {
@@ -187,22 +173,17 @@ impl JobStore for DynamoJobStore {
 }
 
 impl DynamoJobStore {
-    /// The update that [`JobRecord::claimed`] makes to a record that has every attribute. It is right for any other
-    /// record too.
-    fn claim_write(&self, request: &ClaimRequest) -> Result<Write, ServiceError> {
-        let before = full_record(request);
-        let after = before.clone().claimed(request.claim.clone(), request.now);
-        let (old, new) = (Self::encode(&before)?, Self::encode(&after)?);
-        let changed =
-            STATE.into_iter().filter(|name| *name != "revision" && old.get(*name) != new.get(*name));
+    /// The change that [`JobRecord::claimed`] makes, whatever the record holds.
+    fn claim_write(&self, request: &ClaimRequest) -> Write {
         let waiting = JobStatus::ALL.into_iter().filter(|status| status.is_waiting());
-        let waiting = waiting.map(|status| text(status.as_str())).collect();
         let mut update = Update::default()
-            .to(&new, changed)
-            .plus("revision", 1)
-            .when(Condition::OneOf("status", waiting))
-            .when(Condition::AtMost("dueAt", text(instant::write(request.now))))
-            .when(Condition::Equals("isolated", AttributeValue::Bool(false)))
+            .set("status", Value::Word(JobStatus::Running.as_str()))
+            .write(claim_of(Some(&request.claim), Some(request.now)))
+            .plus("rev", 1)
+            .write(["outcome", "expiresAt", "attention", "attentionAt"].map(|name| (name, None)))
+            .when(Condition::OneOf("status", waiting.map(JobStatus::as_str).collect()))
+            .when(Condition::AtMost("due", AttributeValue::N(seconds::write(request.now))))
+            .when(Condition::Missing("isolated"))
             .when(Condition::Equals("name", text(&request.name)))
             .when(match &request.unique_key {
                 Some(key) => Condition::Equals("uniqueKey", text(key)),
@@ -212,7 +193,7 @@ impl DynamoJobStore {
             update = update.when(Condition::Equals("edition", AttributeValue::N(edition.to_string())));
         }
         update.returning = true;
-        Ok(Write::update(self.jobs(), job_pk(&request.id), RECORD, update))
+        Write::update(self.jobs(), job_pk(&request.id), RECORD, update)
     }
 
     async fn claim_answer(
@@ -301,22 +282,20 @@ impl DynamoJobStore {
     }
 
     fn redefine_write(&self, record: &JobRecord, payload: &RecordPayload) -> Result<Write, ServiceError> {
-        let item = Self::encode_new(record, payload)?;
-        let update =
-            Self::after_the_last(record).to(&item, DEFINITION.into_iter().chain(STATE).chain(PAYLOAD));
+        let attributes = encode_new(record, payload).map_err(|error| unwritable(record, &error))?;
+        let update = Self::after_the_last(record).write(attributes);
         Ok(Write::update(self.jobs(), job_pk(record.id()), RECORD, update))
     }
 
     /// An update of the revision before a record's.
     fn after_the_last(record: &JobRecord) -> Update {
         let before = AttributeValue::N(record.revision.0.saturating_sub(1).to_string());
-        Update::default().when(Condition::Equals("revision", before))
+        Update::default().when(Condition::Equals("rev", before))
     }
 
     fn replace_write(&self, record: &JobRecord, until: Option<DateTime<Utc>>) -> Result<Write, ServiceError> {
-        let item = Self::encode(record)?;
-        let update = Self::after_the_last(record).to(&item, DEFINITION.into_iter().chain(STATE));
-        let update = kept_until(update, until);
+        let attributes = encode(record).map_err(|error| unwritable(record, &error))?;
+        let update = kept_until(Self::after_the_last(record).write(attributes), until);
         Ok(Write::update(self.jobs(), job_pk(record.id()), RECORD, update))
     }
 
@@ -361,28 +340,6 @@ fn in_order(ids: &[JobId], mut records: HashMap<JobId, JobRecord>) -> Vec<Option
     ids.iter().map(take).collect()
 }
 
-fn unwritable(record: &JobRecord, error: &serde_dynamo::Error) -> ServiceError {
+pub(super) fn unwritable(record: &JobRecord, error: &serde_json::Error) -> ServiceError {
     ServiceError::new(format!("write job {}", record.id()), error.to_string())
-}
-
-/// A record with every attribute that a claim removes, and none that it sets.
-fn full_record(request: &ClaimRequest) -> JobRecord {
-    let long_ago = chrono::DateTime::UNIX_EPOCH;
-    let nobody =
-        Claim { id: ClaimId::from(String::new()), lease_until: long_ago, alone: !request.claim.alone };
-    let definition = JobDefinition::new(request.id.clone(), request.name.clone());
-    JobRecord {
-        status: JobStatus::Retrying,
-        claim: Some(nobody),
-        started_at: Some(long_ago),
-        completed_at: Some(long_ago),
-        execution_time: Some(Duration::ZERO),
-        result: Some(serde_json::Value::Null),
-        error: Some(String::new()),
-        note: Some(String::new()),
-        dead_lettered: true,
-        cancel_requested: true,
-        parked: true,
-        ..JobRecord::accepted(definition, lambda_jobs_core::Queue::Normal, long_ago, long_ago)
-    }
 }

@@ -5,12 +5,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::Builder;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_dynamodb::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
 use lambda_jobs_core::ports::ServiceError;
 
 use crate::address::{Address, Failure};
 use crate::settings::Tables;
+
+/// Leaves out the header `x-amz-user-agent`, which repeats `user-agent` at length: 160 bytes of every request.
+#[derive(Debug)]
+struct Terse;
+
+impl Intercept for Terse {
+    fn name(&self) -> &'static str {
+        "Terse"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        context.request_mut().headers_mut().remove("x-amz-user-agent");
+        Ok(())
+    }
+}
 
 /// A connection to DynamoDB, with the names of the tables. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -32,7 +53,7 @@ impl Dynamo {
     #[must_use]
     pub fn from_conf(config: Builder, tables: Tables) -> Self {
         let address = Address::default();
-        let client = Client::from_conf(config.interceptor(address.clone()).build());
+        let client = Client::from_conf(config.interceptor(address.clone()).interceptor(Terse).build());
         Self { client, tables: Arc::new(tables), address, single_writes: Arc::default() }
     }
 

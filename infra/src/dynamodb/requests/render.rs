@@ -1,23 +1,49 @@
 //! A write as a PartiQL statement, or as the expressions of a single write.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::write::{Change, Condition, Set, Update, Write};
-use crate::dynamodb::{Item, key, text};
+use super::write::{Change, Condition, Name, Set, Update, Value, Write};
+use crate::dynamodb::{Item, text};
+
+/// Names that stand in a statement without quotes: none is a reserved word of DynamoDB. Quotes take four bytes, because
+/// a statement is sent within JSON. Every other name is quoted.
+const BARE: [&str; 20] = [
+    "pk",
+    "sk",
+    "rev",
+    "due",
+    "claim",
+    "run",
+    "outcome",
+    "past",
+    "isolated",
+    "uniqueKey",
+    "edition",
+    "expiresAt",
+    "attention",
+    "attentionAt",
+    "completed",
+    "failed",
+    "cancelled",
+    "retried",
+    "executionMillis",
+    "attemptCount",
+];
 
 /// A PartiQL statement and its parameters.
+///
+/// All writes of a kind have the same text, apart from whole numbers: what differs is a parameter.
 pub(super) struct Statement {
     pub(super) text: String,
     pub(super) parameters: Vec<AttributeValue>,
 }
 
 impl Statement {
-    /// The statement for a write. Names come from this crate and hold no quotes. All values are parameters.
+    /// The statement for a write. Names and words come from this crate and hold no quotes.
     pub(super) fn of(write: &Write) -> Self {
-        let mut statement = Self { text: String::new(), parameters: Vec::new() };
+        let mut statement = Self { text: String::with_capacity(256), parameters: Vec::with_capacity(8) };
         match &write.change {
             Change::Insert(item) => statement.insert(write, item),
             Change::Update(update) => statement.update(write, update),
@@ -25,76 +51,93 @@ impl Statement {
         statement
     }
 
-    fn push(&mut self, text: std::fmt::Arguments<'_>) {
-        // Writing to a String can't fail.
-        let _ = self.text.write_fmt(text);
+    fn push(&mut self, parts: &[&str]) {
+        self.text.extend(parts.iter().copied());
     }
 
-    fn insert(&mut self, write: &Write, item: &Item) {
-        self.push(format_args!("INSERT INTO \"{}\" VALUE {{", write.table));
-        let keyed =
-            item.iter().map(|(name, value)| (name.clone(), value.clone())).chain(key(&write.pk, &write.sk));
-        for (at, (name, value)) in keyed.enumerate() {
-            let comma = if at == 0 { "" } else { ", " };
-            self.push(format_args!("{comma}'{name}': ?"));
-            self.parameters.push(value);
+    fn name(&mut self, name: &str) {
+        if BARE.contains(&name) { self.text.push_str(name) } else { self.push(&["\"", name, "\""]) }
+    }
+
+    fn sort_key(&mut self, sk: &Name) {
+        match sk {
+            Name::Borrowed(word) => self.value(&Value::Word(word)),
+            Name::Owned(sk) => self.parameter(text(sk)),
         }
-        self.push(format_args!("}}"));
+    }
+
+    fn parameter(&mut self, value: AttributeValue) {
+        self.text.push('?');
+        self.parameters.push(value);
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Given(value) => self.parameter(value.clone()),
+            Value::Word(word) => self.push(&["'", word, "'"]),
+            Value::Count(count) => self.text.push_str(&count.to_string()),
+        }
+    }
+
+    fn insert(&mut self, write: &Write, item: &[(Name, Value)]) {
+        self.push(&["INSERT INTO \"", &write.table, "\" VALUE {'pk':"]);
+        self.parameter(text(&write.pk));
+        self.text.push_str(",'sk':");
+        self.sort_key(&write.sk);
+        for (name, value) in item {
+            self.push(&[",'", name, "':"]);
+            self.value(value);
+        }
+        self.text.push('}');
     }
 
     fn update(&mut self, write: &Write, update: &Update) {
-        self.push(format_args!("UPDATE \"{}\"", write.table));
+        self.push(&["UPDATE \"", &write.table, "\""]);
         for (name, set) in &update.sets {
-            let value = match set {
-                Set::Value(value) => {
-                    self.push(format_args!(" SET \"{name}\" = ?"));
-                    value
+            self.text.push_str(" SET ");
+            self.name(name);
+            self.text.push('=');
+            match set {
+                Set::Value(value) => self.value(value),
+                Set::Plus(by) => {
+                    // No name that is added to is a reserved word.
+                    self.push(&[name, "+", &by.to_string()]);
                 }
-                Set::Plus(value) => {
-                    self.push(format_args!(" SET \"{name}\" = {name} + ?"));
-                    value
-                }
-            };
-            self.parameters.push(value.clone());
+            }
         }
         for name in &update.removes {
-            self.push(format_args!(" REMOVE \"{name}\""));
+            self.text.push_str(" REMOVE ");
+            self.name(name);
         }
-        self.push(format_args!(" WHERE \"pk\" = ? AND \"sk\" = ?"));
-        self.parameters.extend([text(&write.pk), text(&write.sk)]);
+        self.text.push_str(" WHERE pk=");
+        self.parameter(text(&write.pk));
+        self.text.push_str(" AND sk=");
+        self.sort_key(&write.sk);
         for condition in &update.conditions {
             self.condition(condition);
         }
         if update.returning {
-            self.push(format_args!(" RETURNING ALL NEW *"));
+            self.text.push_str(" RETURNING ALL NEW *");
         }
     }
 
     fn condition(&mut self, condition: &Condition) {
+        self.text.push_str(" AND ");
+        self.name(condition.name());
         match condition {
-            Condition::Equals(name, value) => {
-                self.push(format_args!(" AND \"{name}\" = ?"));
-                self.parameters.push(value.clone());
-            }
-            Condition::AtMost(name, value) => {
-                self.push(format_args!(" AND \"{name}\" <= ?"));
-                self.parameters.push(value.clone());
-            }
-            Condition::Before(name, value) => {
-                self.push(format_args!(" AND \"{name}\" < ?"));
-                self.parameters.push(value.clone());
-            }
-            Condition::After(name, value) => {
-                self.push(format_args!(" AND \"{name}\" > ?"));
-                self.parameters.push(value.clone());
-            }
-            Condition::OneOf(name, values) => {
-                let marks = vec!["?"; values.len()].join(", ");
-                self.push(format_args!(" AND \"{name}\" IN [{marks}]"));
-                self.parameters.extend(values.iter().cloned());
-            }
-            Condition::Missing(name) => self.push(format_args!(" AND \"{name}\" IS MISSING")),
+            Condition::Equals(_, value) => self.compare("=", value),
+            Condition::AtMost(_, value) => self.compare("<=", value),
+            Condition::Before(_, value) => self.compare("<", value),
+            Condition::After(_, value) => self.compare(">", value),
+            Condition::Is(_, word) => self.push(&["='", word, "'"]),
+            Condition::OneOf(_, words) => self.push(&[" IN ['", &words.join("','"), "']"]),
+            Condition::Missing(_) => self.text.push_str(" IS MISSING"),
         }
+    }
+
+    fn compare(&mut self, operator: &str, value: &AttributeValue) {
+        self.text.push_str(operator);
+        self.parameter(value.clone());
     }
 }
 
@@ -115,8 +158,10 @@ impl Expressions {
         for (name, set) in &update.sets {
             let name = expressions.name(name);
             sets.push(match set {
-                Set::Value(value) => format!("{name} = {}", expressions.value(value)),
-                Set::Plus(value) => format!("{name} = {name} + {}", expressions.value(value)),
+                Set::Value(value) => format!("{name} = {}", expressions.value(value.attribute())),
+                Set::Plus(by) => {
+                    format!("{name} = {name} + {}", expressions.value(Value::Count(*by).attribute()))
+                }
             });
         }
         let removes: Vec<String> = update.removes.iter().map(|name| expressions.name(name)).collect();
@@ -137,24 +182,41 @@ impl Expressions {
         placeholder
     }
 
-    fn value(&mut self, value: &AttributeValue) -> String {
+    fn value(&mut self, value: AttributeValue) -> String {
         let placeholder = format!(":v{}", self.values.len());
-        self.values.insert(placeholder.clone(), value.clone());
+        self.values.insert(placeholder.clone(), value);
         placeholder
     }
 
     fn condition(&mut self, condition: &Condition) -> String {
+        let name = self.name(condition.name());
+        let mut compare =
+            |operator, value: &AttributeValue| format!("{name} {operator} {}", self.value(value.clone()));
         match condition {
-            Condition::Equals(name, value) => format!("{} = {}", self.name(name), self.value(value)),
-            Condition::AtMost(name, value) => format!("{} <= {}", self.name(name), self.value(value)),
-            Condition::Before(name, value) => format!("{} < {}", self.name(name), self.value(value)),
-            Condition::After(name, value) => format!("{} > {}", self.name(name), self.value(value)),
-            Condition::OneOf(name, values) => {
-                let name = self.name(name);
-                let values: Vec<String> = values.iter().map(|value| self.value(value)).collect();
+            Condition::Equals(_, value) => compare("=", value),
+            Condition::AtMost(_, value) => compare("<=", value),
+            Condition::Before(_, value) => compare("<", value),
+            Condition::After(_, value) => compare(">", value),
+            Condition::Is(_, word) => compare("=", &text(*word)),
+            Condition::OneOf(_, words) => {
+                let values: Vec<String> = words.iter().map(|word| self.value(text(*word))).collect();
                 format!("{name} IN ({})", values.join(", "))
             }
-            Condition::Missing(name) => format!("attribute_not_exists({})", self.name(name)),
+            Condition::Missing(_) => format!("attribute_not_exists({name})"),
+        }
+    }
+}
+
+impl Condition {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Equals(name, _)
+            | Self::AtMost(name, _)
+            | Self::Before(name, _)
+            | Self::After(name, _)
+            | Self::Is(name, _)
+            | Self::OneOf(name, _)
+            | Self::Missing(name) => name,
         }
     }
 }

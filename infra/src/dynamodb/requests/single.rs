@@ -13,8 +13,8 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use super::attempt::Attempt;
 use super::client::Dynamo;
 use super::render::Expressions;
-use super::write::{Change, Update, Write};
-use crate::dynamodb::{Item, key};
+use super::write::{Change, Name, Update, Value, Write};
+use crate::dynamodb::key;
 
 /// Tries one write.
 pub(in crate::dynamodb) async fn send(dynamo: &Dynamo, doing: &str, write: &Write) -> Attempt {
@@ -24,9 +24,9 @@ pub(in crate::dynamodb) async fn send(dynamo: &Dynamo, doing: &str, write: &Writ
     }
 }
 
-async fn insert(dynamo: &Dynamo, doing: &str, write: &Write, item: &Item) -> Attempt {
-    let mut item = item.clone();
-    item.extend(key(&write.pk, &write.sk));
+async fn insert(dynamo: &Dynamo, doing: &str, write: &Write, attributes: &[(Name, Value)]) -> Attempt {
+    let mut item = key(&write.pk, write.sk.as_ref());
+    item.extend(attributes.iter().map(|(name, value)| (name.as_ref().to_owned(), value.attribute())));
     let call = dynamo
         .client()
         .put_item()
@@ -55,7 +55,7 @@ async fn update(dynamo: &Dynamo, doing: &str, write: &Write, update: &Update) ->
         .client()
         .update_item()
         .table_name(&write.table)
-        .set_key(Some(key(&write.pk, &write.sk)))
+        .set_key(Some(key(&write.pk, write.sk.as_ref())))
         .update_expression(expressions.update)
         .condition_expression(expressions.condition)
         .set_expression_attribute_names(Some(expressions.names))

@@ -1,16 +1,22 @@
 //! A conditional write as data, which serves batches and single writes alike.
 
+use std::borrow::Cow;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_jobs_core::ports::ServiceError;
 
 use crate::dynamodb::Item;
+
+/// The name of an attribute.
+pub(in crate::dynamodb) type Name = Cow<'static, str>;
 
 /// One write of one item.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::dynamodb) struct Write {
     pub(in crate::dynamodb) table: String,
     pub(in crate::dynamodb) pk: String,
-    pub(in crate::dynamodb) sk: String,
+    /// One that all items of a kind share stands in a statement's text.
+    pub(in crate::dynamodb) sk: Name,
     pub(in crate::dynamodb) change: Change,
     /// Whether it adds to a number, so that it must not be sent again after a lost answer.
     pub(in crate::dynamodb) once: bool,
@@ -19,8 +25,8 @@ pub(in crate::dynamodb) struct Write {
 /// The change of an item.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::dynamodb) enum Change {
-    /// An item that must not exist yet; the key comes from the write.
-    Insert(Item),
+    /// The attributes of an item that must not exist yet; the key comes from the write.
+    Insert(Vec<(Name, Value)>),
     /// A change of an item that must exist.
     Update(Update),
 }
@@ -28,30 +34,47 @@ pub(in crate::dynamodb) enum Change {
 /// A change of an item.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::dynamodb) struct Update {
-    pub(in crate::dynamodb) sets: Vec<(String, Set)>,
-    pub(in crate::dynamodb) removes: Vec<String>,
+    pub(in crate::dynamodb) sets: Vec<(Name, Set)>,
+    pub(in crate::dynamodb) removes: Vec<Name>,
     /// All of them must hold.
     pub(in crate::dynamodb) conditions: Vec<Condition>,
     /// Whether the answer holds the whole item after the change.
     pub(in crate::dynamodb) returning: bool,
+    /// Whether a refusal comes without the item. To ask for it costs 47 bytes a write, so a write that is hardly ever
+    /// refused does not ask, and whoever needs the item reads it.
+    pub(in crate::dynamodb) silent: bool,
+}
+
+/// A value to write.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::dynamodb) enum Value {
+    /// A parameter.
+    Given(AttributeValue),
+    /// A word of this crate or of core, without quotes in it.
+    Word(&'static str),
+    /// A whole number. As a parameter it would cost ten bytes more.
+    Count(u64),
 }
 
 /// The new value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::dynamodb) enum Set {
-    Value(AttributeValue),
+    Value(Value),
     /// Its old value plus this number.
-    Plus(AttributeValue),
+    Plus(u64),
 }
 
 /// A condition on the item before the change.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::dynamodb) enum Condition {
     Equals(&'static str, AttributeValue),
+    /// It is this word of this crate or of core.
+    Is(&'static str, &'static str),
     AtMost(&'static str, AttributeValue),
     Before(&'static str, AttributeValue),
     After(&'static str, AttributeValue),
-    OneOf(&'static str, Vec<AttributeValue>),
+    /// It is one of these words, likewise.
+    OneOf(&'static str, Vec<&'static str>),
     /// The item has no such attribute.
     Missing(&'static str),
 }
@@ -86,33 +109,64 @@ impl From<Failed> for ServiceError {
     }
 }
 
+impl From<AttributeValue> for Value {
+    fn from(value: AttributeValue) -> Self {
+        Self::Given(value)
+    }
+}
+
+impl Value {
+    pub(in crate::dynamodb) fn attribute(&self) -> AttributeValue {
+        match self {
+            Self::Given(value) => value.clone(),
+            Self::Word(word) => AttributeValue::S((*word).to_owned()),
+            Self::Count(count) => AttributeValue::N(count.to_string()),
+        }
+    }
+
+    /// The size of its text, which alone may be large.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Given(AttributeValue::S(text)) => text.len(),
+            _ => 0,
+        }
+    }
+}
+
 impl Write {
-    pub(in crate::dynamodb) fn insert(table: &str, pk: String, sk: impl Into<String>, item: Item) -> Self {
+    pub(in crate::dynamodb) fn insert<N: Into<Name>, V: Into<Value>>(
+        table: &str,
+        pk: String,
+        sk: impl Into<Name>,
+        item: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let item = item.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Self { table: table.to_owned(), pk, sk: sk.into(), change: Change::Insert(item), once: false }
     }
 
-    pub(in crate::dynamodb) fn update(
-        table: &str,
-        pk: String,
-        sk: impl Into<String>,
-        update: Update,
-    ) -> Self {
+    pub(in crate::dynamodb) fn update(table: &str, pk: String, sk: impl Into<Name>, update: Update) -> Self {
         Self { table: table.to_owned(), pk, sk: sk.into(), change: Change::Update(update), once: false }
     }
 
-    /// About how large it is, in bytes: its texts, which alone may be large.
+    /// About how large it is, in bytes.
     pub(in crate::dynamodb) fn bytes(&self) -> usize {
-        let text = |value: &AttributeValue| value.as_s().map_or(0, String::len);
         match &self.change {
-            Change::Insert(item) => item.values().map(text).sum(),
+            Change::Insert(item) => item.iter().map(|(_, value)| value.bytes()).sum(),
             Change::Update(update) => update
                 .sets
                 .iter()
                 .map(|(_, set)| match set {
-                    Set::Value(value) | Set::Plus(value) => text(value),
+                    Set::Value(value) => value.bytes(),
+                    Set::Plus(_) => 0,
                 })
                 .sum(),
         }
+    }
+
+    /// The value of an attribute that it inserts.
+    pub(in crate::dynamodb) fn inserted(&self, name: &str) -> Option<AttributeValue> {
+        let Change::Insert(item) = &self.change else { return None };
+        item.iter().find(|(other, _)| other == name).map(|(_, value)| value.attribute())
     }
 
     /// The item that it writes. A batch must not name one twice.
@@ -123,22 +177,31 @@ impl Write {
 
 impl Update {
     /// Sets the named attributes to their values in `item`, and removes those that it lacks.
-    pub(in crate::dynamodb) fn to<'a>(
+    pub(in crate::dynamodb) fn to(self, item: &Item, names: impl IntoIterator<Item = &'static str>) -> Self {
+        let value = |name| (name, item.get(name).cloned().map(Value::from));
+        self.write(names.into_iter().map(value))
+    }
+
+    /// Sets attributes, and removes those without a value.
+    pub(in crate::dynamodb) fn write(
         mut self,
-        item: &Item,
-        names: impl IntoIterator<Item = &'a str>,
+        attributes: impl IntoIterator<Item = (&'static str, Option<Value>)>,
     ) -> Self {
-        for name in names {
-            match item.get(name) {
-                Some(value) => self.sets.push((name.to_owned(), Set::Value(value.clone()))),
-                None => self.removes.push(name.to_owned()),
+        for (name, value) in attributes {
+            match value {
+                Some(value) => self.sets.push((name.into(), Set::Value(value))),
+                None => self.removes.push(name.into()),
             }
         }
         self
     }
 
-    pub(in crate::dynamodb) fn plus(mut self, name: &str, by: u64) -> Self {
-        self.sets.push((name.to_owned(), Set::Plus(AttributeValue::N(by.to_string()))));
+    pub(in crate::dynamodb) fn set(self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.write([(name, Some(value.into()))])
+    }
+
+    pub(in crate::dynamodb) fn plus(mut self, name: &'static str, by: u64) -> Self {
+        self.sets.push((name.into(), Set::Plus(by)));
         self
     }
 

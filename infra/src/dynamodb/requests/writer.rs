@@ -211,7 +211,7 @@ fn request(write: &Write) -> Option<BatchStatementRequest> {
     let Statement { text, parameters } = Statement::of(write);
     let mut request = BatchStatementRequest::builder().statement(text).set_parameters(Some(parameters));
     // The service refuses this option on an insert.
-    if matches!(write.change, Change::Update(_)) {
+    if matches!(&write.change, Change::Update(update) if !update.silent) {
         request =
             request.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     }
@@ -229,11 +229,11 @@ fn spread(wait: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dynamodb::{Item, text};
+    use crate::dynamodb::text;
 
     fn sizes(bytes: &[usize]) -> Vec<usize> {
         let write = |bytes: &usize| {
-            let item = Item::from([("payload".to_owned(), text("x".repeat(*bytes)))]);
+            let item = [("payload", text("x".repeat(*bytes)))];
             Write::insert("t", "p".to_owned(), "s", item)
         };
         let writes: Vec<Write> = bytes.iter().map(write).collect();

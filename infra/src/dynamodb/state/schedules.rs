@@ -280,7 +280,7 @@ impl ScheduleStore for DynamoSchedules {
             let update = Update::default()
                 .to(&state_item(id, state), STATE)
                 .when(Condition::Equals("revision", before));
-            Write::update(self.table(), partition(shard(id)), id.as_str(), update)
+            Write::update(self.table(), partition(shard(id)), id.as_str().to_owned(), update)
         };
         let writes: Vec<Write> = advances.iter().map(write).collect();
         let outcomes = self.dynamo.write_all("advance schedules in", &writes).await;

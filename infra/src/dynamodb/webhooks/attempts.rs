@@ -27,7 +27,7 @@ use serde_json::Value;
 
 use super::payload::{GRACE, ends_at};
 use super::{CHANGED, DynamoWebhooks, KEEP, SK, delivery_key, partition, read};
-use crate::dynamodb::requests::{Change, Condition, Failed, Outcome, Update, Write};
+use crate::dynamodb::requests::{Condition, Failed, Outcome, Update, Write};
 use crate::dynamodb::{Item, expiry, instant, number, text, text_of};
 
 /// The beginning of the sort keys of attempts.
@@ -89,10 +89,8 @@ impl DynamoWebhooks {
         let mut changed = self.item_of(&changed)?;
         let kept = self.kept(id, &DeliveryAttempt::from(outcome))?;
         let is_last = outcome.status.is_finished();
-        if let (true, Change::Insert(attempt)) = (is_last, &kept.change)
-            && let Some(class) = attempt.get("errorClass")
-        {
-            changed.insert(LAST_ERROR_CLASS.to_owned(), class.clone());
+        if let Some(class) = kept.inserted("errorClass").filter(|_| is_last) {
+            changed.insert(LAST_ERROR_CLASS.to_owned(), class);
         }
         let change = self.change(id, &changed, kept_until);
         Ok(Prepared { change, kept: (!is_last).then_some(kept), changed, kept_until })
@@ -162,7 +160,7 @@ impl DynamoWebhooks {
         let update = Update::default()
             .to(changed, CHANGED)
             .plus("attemptCount", 1)
-            .when(Condition::OneOf("status", unfinished.map(|status| text(status.as_str())).collect()))
+            .when(Condition::OneOf("status", unfinished.map(DeliveryStatus::as_str).collect()))
             .when(Condition::Before("updatedAt", before))
             .when(Condition::After("createdAt", text(long_ago)))
             .when(Condition::AtMost("attemptCount", number(u32::MAX.into())));

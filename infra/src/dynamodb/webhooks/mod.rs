@@ -31,7 +31,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_attribute_value, to_item};
 use serde_json::{Map, Value};
 
 use crate::dynamodb::pieces::NewPayload;
-use crate::dynamodb::requests::{Condition, Dynamo, Outcome, Set, Update, Write};
+use crate::dynamodb::requests::{Condition, Dynamo, Outcome, Update, Write};
 use crate::dynamodb::{Item, expiry, key, number, text_of};
 
 mod attempts;
@@ -241,7 +241,7 @@ impl DynamoWebhooks {
         let mut update = Update::default()
             .to(&self.item_of(&after)?, CHANGED.into_iter().chain(["attemptCount", "replays"]));
         if let Some(until) = until {
-            update.sets.push(("payloadUntil".to_owned(), Set::Value(number(until.timestamp()))));
+            update = update.set("payloadUntil", number(until.timestamp()));
         }
         for name in ["status", "updatedAt"] {
             // A delivery that a person wrote may have no instant.

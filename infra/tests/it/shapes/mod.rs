@@ -72,6 +72,7 @@ fn attribute(plain: &Value) -> AttributeValue {
         "S" => AttributeValue::S(text()),
         "N" => AttributeValue::N(text()),
         "BOOL" => AttributeValue::Bool(value.as_bool().unwrap()),
+        "L" => AttributeValue::L(value.as_array().unwrap().iter().map(attribute).collect()),
         "M" => AttributeValue::M(
             value.as_object().unwrap().iter().map(|(name, one)| (name.clone(), attribute(one))).collect(),
         ),
@@ -80,8 +81,25 @@ fn attribute(plain: &Value) -> AttributeValue {
 }
 
 /// Puts an item as another release may have left it.
-async fn put(dynamo: &Dynamo, table: &str, item: &Value) {
+pub(crate) async fn put(dynamo: &Dynamo, table: &str, item: &Value) {
     let item =
         item.as_object().unwrap().iter().map(|(name, value)| (name.clone(), attribute(value))).collect();
     dynamo.client().put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
+}
+
+#[test]
+fn every_attribute_is_documented() {
+    let documentation = include_str!("../../../src/dynamodb/mod.rs");
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/shapes/kept");
+    for file in std::fs::read_dir(kept).unwrap() {
+        let path = file.unwrap().path();
+        if path.to_str().unwrap().ends_with("-read.json") {
+            continue;
+        }
+        let items: BTreeMap<String, BTreeMap<String, Value>> =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        for name in items.values().flat_map(BTreeMap::keys) {
+            assert!(documentation.contains(&format!("`{name}`")), "{}: {name}", path.display());
+        }
+    }
 }

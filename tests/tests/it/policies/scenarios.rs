@@ -205,7 +205,7 @@ impl JobHandler for Guarded {
 async fn steal(stack: &aws_sdk_dynamodb::Client, id: &str) {
     let text = |value: &str| AttributeValue::S(value.to_owned());
     let call = stack.update_item().table_name("lambda-jobs-jobs").key("pk", text(&format!("job#{id}")));
-    let call = call.key("sk", text("job")).update_expression("SET claimId = :claim, #status = :status");
+    let call = call.key("sk", text("job")).update_expression("SET claim = :claim, #status = :status");
     let call = call.expression_attribute_names("#status", "status");
     let call = call.expression_attribute_values(":claim", text("somebody else's"));
     call.expression_attribute_values(":status", text("cancelled")).send().await.unwrap();

@@ -1,0 +1,54 @@
+//! A job record as an item.
+//!
+//! An attribute costs its name in every statement and every item. So only what a condition, an index, a filter or the
+//! expiry reads is an attribute of its own, and what a trim removes. All else is in four texts of JSON, by who writes
+//! them: a claim changes a record that it has not read, so it must replace or remove whole texts.
+//!
+//! | text | written by | holds |
+//! | --- | --- | --- |
+//! | `job` | whoever makes or replaces the record | the definition, apart from its defaults |
+//! | `run` | a claim | when the attempt began, and its lease |
+//! | `outcome` | a settlement; removed by a claim | how the attempt ended, or why the job waits |
+//! | `past` | a settlement | the attempts so far; it outlives claims |
+//!
+//! In `run` and `outcome`, which every job has, the common facts stand first in an array, by position.
+
+mod decode;
+mod encode;
+mod payload;
+mod texts;
+
+use lambda_jobs_core::{JobId, JobStatus};
+
+use crate::dynamodb::{Item, key};
+
+pub(super) use decode::{decode, decode_finished, decode_head, is_until};
+pub(super) use encode::{Attributes, claim_of, encode, encode_new, encode_settled};
+pub(super) use payload::{RecordPayload, pieces_of};
+
+/// The number of partitions of each status in the index.
+pub(super) const SHARDS: u64 = 4;
+/// The number of partitions of parked records: those of one minute leave the index together.
+pub(super) const PARKED_SHARDS: u16 = 16;
+/// The sort key of a record.
+pub(super) const RECORD: &str = "job";
+
+/// The partition key of all items of a job.
+pub(super) fn job_pk(id: &JobId) -> String {
+    format!("job#{id}")
+}
+
+/// The key of a job's record.
+pub(super) fn record_key(id: &JobId) -> Item {
+    key(job_pk(id), RECORD)
+}
+
+/// The partition of the index that a status and a job belong to.
+pub(super) fn attention(status: JobStatus, shard: u64) -> String {
+    format!("{status}#{shard}")
+}
+
+/// The partition of the index that holds the parked records of a shard.
+pub(super) fn parked(shard: u16) -> String {
+    format!("parked#{shard}")
+}
