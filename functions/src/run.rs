@@ -34,7 +34,7 @@ async fn serve(
 ) -> Result<(), WorkerError> {
     logging::init_json();
     let settings = Settings::from_env()?;
-    let adapters = Adapters::new(lambda_jobs_infra::aws::shared_config().await, &settings);
+    let adapters = Adapters::new(&lambda_jobs_infra::aws::function_config(), &settings);
     let worker = Worker::new(settings, &adapters, OnBlocked::EndProcess, register)?;
     // Lambda gives an environment a whole processor during INIT.
     worker.prepare().await;
