@@ -21,6 +21,7 @@ use crate::{local, logging};
 pub async fn run_worker(
     register: impl FnOnce(&mut JobRegistry) -> Result<(), RegisterError>,
 ) -> Result<(), WorkerError> {
+    lambda_jobs_infra::tls::set_default_provider();
     // On the heap, so that a caller's stack need not hold these large futures.
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         Box::pin(local::run_worker(register)).await

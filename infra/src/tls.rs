@@ -73,6 +73,13 @@ pub fn provider() -> CryptoProvider {
     rustls::crypto::ring::default_provider()
 }
 
+/// Makes [`provider`] the cryptography of whoever asks for the process's own, unless one is set. If a handler's
+/// dependencies bring a second one, rustls could not choose, and would panic.
+pub fn set_default_provider() {
+    // One that the process set itself stays.
+    drop(provider().install_default());
+}
+
 fn in_file(variable: &str, path: &Path) -> Result<RootCertStore, Invalid> {
     let refused = |why: String| {
         Invalid::new(

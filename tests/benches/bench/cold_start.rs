@@ -118,7 +118,8 @@ fn build_functions() -> Result<PathBuf, Failure> {
     for (package, features) in
         [("lambda-jobs-functions", ""), ("lambda-jobs-tests", ""), ("lambda-jobs-tests", "cold-start")]
     {
-        let binaries = SUBJECTS.iter().filter(|subject| (subject.package, subject.features) == (package, features));
+        let binaries =
+            SUBJECTS.iter().filter(|subject| (subject.package, subject.features) == (package, features));
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build.args(["build", "--release", "--package", package, "--features", features]);
