@@ -24,9 +24,9 @@ pub async fn run_dispatcher() -> Result<(), WorkerError> {
     logging::init_json();
     let settings = Settings::from_env()?;
     settings.jobs.check()?;
-    let sdk = lambda_jobs_infra::aws::shared_config().await;
-    let adapters = Adapters::new(sdk, &settings);
-    let dispatcher = dispatcher(&settings, &adapters.ports().core);
+    let sdk = lambda_jobs_infra::aws::function_config();
+    let adapters = Adapters::new(&sdk, &settings).with_event_sources(&sdk, &settings);
+    let dispatcher = dispatcher(&settings, adapters.core());
     let serve = async |event: LambdaEvent<IgnoredAny>| {
         let deadline = DateTime::<Utc>::from(event.context.deadline());
         Ok::<_, std::convert::Infallible>(dispatcher.tick(deadline).await)

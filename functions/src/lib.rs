@@ -4,6 +4,9 @@
 //! worker is about as long as its handlers: see the example `greet` of the README. Outside Lambda the same binary polls
 //! the queues of the local stack.
 //!
+//! Each built-in job family has a cargo feature, on by default. Without `webhooks` a worker carries no HTTP client but that
+//! of AWS, and jobs of that family are dead letters: no handler is registered for them.
+//!
 //! Imports go down only: `run` > `local`, `dispatcher` > `worker`, `local_sources` > `poller`, `sqs_event`, `watchdog`,
 //! `logging`.
 

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::{Region, SdkConfig};
-use aws_sdk_sqs::config::Credentials;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use lambda_jobs_core::dispatcher::MappingReconciler;
 use lambda_jobs_core::{JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::Settings;
+use lambda_jobs_infra::aws::local_config;
 use serde_json::Value;
 
 use crate::local_sources::LocalEventSources;
@@ -30,17 +29,6 @@ const CONCURRENCY: usize = 2;
 /// holds a few of them.
 const WEBHOOKS_CONCURRENCY: usize = 10;
 
-/// The SDK configuration for a local endpoint. It takes any region and credentials, and must not use those of the
-/// environment, which are for AWS.
-pub async fn sdk_config(endpoint: &str) -> SdkConfig {
-    lambda_jobs_infra::aws::loader()
-        .endpoint_url(endpoint)
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local stack"))
-        .load()
-        .await
-}
-
 /// Runs a worker against the local stack until Ctrl-C.
 pub(crate) async fn run_worker(
     register: impl FnOnce(&mut JobRegistry) -> Result<(), RegisterError>,
@@ -48,7 +36,7 @@ pub(crate) async fn run_worker(
     logging::init_terminal("info");
     let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap_or_else(|_| DEFAULT_ENDPOINT.to_owned());
     let settings = Settings::read_local(|name| std::env::var(name).ok())?;
-    let adapters = Arc::new(Adapters::new(&sdk_config(&endpoint).await, &settings));
+    let adapters = Arc::new(Adapters::new(&local_config(&endpoint), &settings));
     let worker = Arc::new(Worker::new(settings, &adapters, OnBlocked::EndProcess, register)?);
     tracing::info!(endpoint, "not on Lambda: polling the local queues; stop with Ctrl-C");
     let (stopper, stop) = StopSignal::new();
@@ -81,7 +69,7 @@ pub async fn poll(
 ) -> Result<(), WorkerError> {
     let sources = Arc::new(LocalEventSources::default());
     let reconciler = {
-        let core = &adapters.ports().core;
+        let core = adapters.core();
         MappingReconciler::new(core.control.clone(), sources.clone(), core.clock.clone())
     };
     let is_enabled = worker.settings().jobs.enabled;

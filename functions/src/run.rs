@@ -21,6 +21,7 @@ use crate::{local, logging};
 pub async fn run_worker(
     register: impl FnOnce(&mut JobRegistry) -> Result<(), RegisterError>,
 ) -> Result<(), WorkerError> {
+    lambda_jobs_infra::tls::set_default_provider();
     // On the heap, so that a caller's stack need not hold these large futures.
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         Box::pin(local::run_worker(register)).await
@@ -34,7 +35,7 @@ async fn serve(
 ) -> Result<(), WorkerError> {
     logging::init_json();
     let settings = Settings::from_env()?;
-    let adapters = Adapters::new(lambda_jobs_infra::aws::shared_config().await, &settings);
+    let adapters = Adapters::new(&lambda_jobs_infra::aws::function_config(), &settings);
     let worker = Worker::new(settings, &adapters, OnBlocked::EndProcess, register)?;
     // Lambda gives an environment a whole processor during INIT.
     worker.prepare().await;

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, Utc};
+#[cfg(feature = "webhooks")]
+use lambda_jobs_core::JobManager;
+#[cfg(feature = "webhooks")]
 use lambda_jobs_core::families::webhook::WebhookDeliveryHandler;
 use lambda_jobs_core::ports::ServiceError;
 use lambda_jobs_core::processor::{Invocation, JobProcessor};
-use lambda_jobs_core::{Invalid, JobManager, JobRegistry, Queue, RegisterError, StopSignal};
+use lambda_jobs_core::{Invalid, JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::{Adapters, Settings, SettingsError};
 
 use crate::sqs_event;
@@ -53,7 +56,7 @@ impl std::fmt::Debug for WorkerError {
 }
 
 impl Worker {
-    /// A worker with the built-in job families and the handlers that `register` adds.
+    /// A worker with the built-in job families, as far as the crate's features name them, and the handlers that `register` adds.
     pub fn new(
         settings: Settings,
         adapters: &Adapters,
@@ -62,13 +65,10 @@ impl Worker {
     ) -> Result<Self, WorkerError> {
         settings.jobs.check()?;
         let mut registry = JobRegistry::new(&settings.jobs);
-        let ports = adapters.ports();
-        let jobs = Arc::new(JobManager::new(settings.jobs.clone(), ports.core.clone()));
-        let webhooks = WebhookDeliveryHandler::new(ports, jobs).with_bulkhead(settings.webhook_bulkhead);
-        registry.register(webhooks)?;
+        register_families(&mut registry, adapters, &settings)?;
         register(&mut registry)?;
         let watchdog = Watchdog::start(on_blocked)?;
-        let processor = JobProcessor::new(Arc::new(registry), settings.jobs.clone(), &ports.core)
+        let processor = JobProcessor::new(Arc::new(registry), settings.jobs.clone(), adapters.core())
             .with_observer(Arc::new(watchdog.clone()));
         Ok(Self { processor, watchdog, settings })
     }
@@ -104,4 +104,23 @@ impl Worker {
     fn queue_of(&self, name: &str) -> Option<Queue> {
         Queue::ALL.into_iter().find(|queue| self.settings.queues.queue(*queue) == name)
     }
+}
+
+#[cfg(feature = "webhooks")]
+fn register_families(
+    registry: &mut JobRegistry,
+    adapters: &Adapters,
+    settings: &Settings,
+) -> Result<(), RegisterError> {
+    let ports = adapters.ports();
+    let jobs = Arc::new(JobManager::new(settings.jobs.clone(), ports.core.clone()));
+    let webhooks = WebhookDeliveryHandler::new(ports, jobs).with_bulkhead(settings.webhook_bulkhead);
+    registry.register(webhooks)?;
+    Ok(())
+}
+
+#[cfg(not(feature = "webhooks"))]
+#[expect(clippy::unnecessary_wraps, reason = "families can be refused")]
+const fn register_families(_: &mut JobRegistry, _: &Adapters, _: &Settings) -> Result<(), RegisterError> {
+    Ok(())
 }

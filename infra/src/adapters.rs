@@ -4,22 +4,31 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use lambda_jobs_core::Queue;
-use lambda_jobs_core::families::Ports;
-use lambda_jobs_core::families::webhook::ports::WebhookPorts;
+#[cfg(feature = "http")]
+use lambda_jobs_core::families::{Ports, webhook::ports::WebhookPorts};
 use lambda_jobs_core::ports::{CorePorts, ServiceError};
 
+#[cfg(feature = "lambda")]
+use crate::LambdaEventSources;
 use crate::event_log::LogEvents;
 use crate::{
     Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned,
-    DynamoWebhooks, LambdaEventSources, OsEntropy, OsSecrets, ReqwestSender, Settings, SqsClient,
-    SqsJobQueue, SystemClock,
+    OsEntropy, Settings, SqsClient, SqsJobQueue, SystemClock,
 };
+#[cfg(feature = "http")]
+use crate::{DynamoWebhooks, OsSecrets, ReqwestSender};
 
 /// The ports on real services, and the connections beneath them.
 pub struct Adapters {
     dynamo: Dynamo,
     sqs: SqsClient,
     ports: Ports,
+}
+
+/// Without the families.
+#[cfg(not(feature = "http"))]
+struct Ports {
+    core: CorePorts,
 }
 
 impl Adapters {
@@ -30,10 +39,6 @@ impl Adapters {
         let sqs = SqsClient::new(sdk, settings.queues.clone());
         let store = Arc::new(DynamoJobStore::new(dynamo.clone(), settings.jobs.retention));
         let queue = Arc::new(SqsJobQueue::new(sqs.clone()));
-        let event_sources = settings
-            .worker_function
-            .as_ref()
-            .map(|function| Arc::new(LambdaEventSources::new(sdk, function, settings.queues.clone())) as _);
         let core = CorePorts {
             index: store.clone(),
             pruner: store.clone(),
@@ -42,7 +47,7 @@ impl Adapters {
             stats: queue.clone(),
             stale: queue.clone(),
             queue,
-            event_sources,
+            event_sources: None,
             schedules: Arc::new(DynamoSchedules::new(dynamo.clone())),
             control: Arc::new(DynamoControlStore::new(dynamo.clone())),
             unique: Arc::new(DynamoUniqueKeys::new(dynamo.clone())),
@@ -52,19 +57,34 @@ impl Adapters {
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),
         };
-        let deliveries = Arc::new(DynamoWebhooks::new(dynamo.clone()));
-        let webhooks = WebhookPorts {
-            attempts: deliveries.clone(),
-            waiting: deliveries.clone(),
-            deliveries,
-            endpoints: Arc::new(DynamoVersioned::in_data(dynamo.clone())),
-            http: Arc::new(ReqwestSender::new(settings.webhooks.clone())),
-            secrets: Arc::new(OsSecrets),
+        let ports = Ports {
+            core,
+            #[cfg(feature = "http")]
+            webhooks: webhooks(&dynamo, settings),
         };
-        Self { dynamo, sqs, ports: Ports { core, webhooks } }
+        Self { dynamo, sqs, ports }
     }
 
-    /// All ports.
+    /// The same adapters with the event source mappings of the worker function, if the settings name it. Only the
+    /// dispatcher changes them, so no other function carries Lambda's client.
+    #[cfg(feature = "lambda")]
+    #[must_use]
+    pub fn with_event_sources(mut self, sdk: &SdkConfig, settings: &Settings) -> Self {
+        self.ports.core.event_sources = settings
+            .worker_function
+            .as_ref()
+            .map(|function| Arc::new(LambdaEventSources::new(sdk, function, settings.queues.clone())) as _);
+        self
+    }
+
+    /// The ports of the engine.
+    #[must_use]
+    pub const fn core(&self) -> &CorePorts {
+        &self.ports.core
+    }
+
+    /// The ports of the engine and of the families.
+    #[cfg(feature = "http")]
     #[must_use]
     pub const fn ports(&self) -> &Ports {
         &self.ports
@@ -85,5 +105,18 @@ impl Adapters {
     /// The URL of a queue.
     pub async fn queue_url(&self, queue: Queue) -> Result<String, ServiceError> {
         self.sqs.url(&self.sqs.names().queue(queue)).await
+    }
+}
+
+#[cfg(feature = "http")]
+fn webhooks(dynamo: &Dynamo, settings: &Settings) -> WebhookPorts {
+    let deliveries = Arc::new(DynamoWebhooks::new(dynamo.clone()));
+    WebhookPorts {
+        attempts: deliveries.clone(),
+        waiting: deliveries.clone(),
+        deliveries,
+        endpoints: Arc::new(DynamoVersioned::in_data(dynamo.clone())),
+        http: Arc::new(ReqwestSender::new(settings.webhooks.clone())),
+        secrets: Arc::new(OsSecrets),
     }
 }

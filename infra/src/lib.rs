@@ -11,13 +11,17 @@
 //! | [`lambda`] | `lambda` | the event source mappings of the worker function |
 //! | [`http`] | `http` | requests to the outside |
 //! | [`settings`] | | configuration from environment variables |
-//! | [`aws`] | `dynamodb`, `lambda` or `sqs` | the one configuration that all clients share |
+//! | [`aws`] | `dynamodb`, `lambda` or `sqs` | the one configuration, and the one HTTP client, that all AWS clients share |
+//! | [`tls`] | any but none | whom every client trusts |
+//!
+//! Two more features change what these hold: `system-roots` trusts the authorities of the system, for tools on a
+//! person's computer, and `post-quantum` has TLS by AWS-LC.
 
-#[cfg(all(feature = "dynamodb", feature = "http", feature = "lambda", feature = "sqs"))]
+#[cfg(all(feature = "dynamodb", feature = "sqs"))]
 mod adapters;
 #[cfg(any(feature = "dynamodb", feature = "lambda", feature = "sqs"))]
 mod address;
-#[cfg(any(feature = "dynamodb", feature = "lambda", feature = "sqs"))]
+#[cfg(feature = "aws")]
 pub mod aws;
 mod clock;
 #[cfg(feature = "dynamodb")]
@@ -31,8 +35,10 @@ pub mod lambda;
 pub mod settings;
 #[cfg(feature = "sqs")]
 pub mod sqs;
+#[cfg(feature = "tls")]
+pub mod tls;
 
-#[cfg(all(feature = "dynamodb", feature = "http", feature = "lambda", feature = "sqs"))]
+#[cfg(all(feature = "dynamodb", feature = "sqs"))]
 pub use adapters::Adapters;
 pub use clock::SystemClock;
 #[cfg(feature = "dynamodb")]

@@ -63,7 +63,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
 async fn connect(target: &Target) -> Result<(Adapters, JobManager), Failure> {
     let settings = Settings::from_env()?;
     let sdk = match target.local {
-        Some(port) => &lambda_jobs_functions::local::sdk_config(&format!("http://127.0.0.1:{port}")).await,
+        Some(port) => &lambda_jobs_infra::aws::local_config(&format!("http://127.0.0.1:{port}")),
         None => lambda_jobs_infra::aws::shared_config().await,
     };
     let adapters = Adapters::new(sdk, &settings);

@@ -140,7 +140,7 @@ impl Stack {
             base_url: format!("http://{address}"),
         })?;
         let mut servers = Servers(vec![tokio::spawn(dynoxide::server::serve_on(inner, database))]);
-        let setup = lambda_jobs_functions::local::sdk_config(&dynamodb_url).await;
+        let setup = lambda_jobs_infra::aws::local_config(&dynamodb_url);
         lambda_jobs_infra::create_tables(Adapters::new(&setup, &settings).dynamo()).await?;
         super::queues::create(&sqs, &settings).await?;
 
@@ -159,7 +159,7 @@ impl Stack {
                 tracing::error!(error = &error as &dyn std::error::Error, "the local stack stopped serving");
             }
         }));
-        let sdk = lambda_jobs_functions::local::sdk_config(&format!("http://{address}")).await;
+        let sdk = lambda_jobs_infra::aws::local_config(&format!("http://{address}"));
         let adapters = Arc::new(Adapters::new(&sdk, &settings));
         Ok(Self { address, sdk, settings, adapters, sqs, meter, activity, _servers: servers, _lock: lock })
     }

@@ -24,7 +24,7 @@ async fn receive(client: &Client, url: &str) -> Message {
 #[tokio::test]
 async fn a_dead_letter_keeps_what_its_sender_put_beside_the_body_and_can_be_moved() {
     let stack = Running::start(&["--no-demo"]);
-    let sdk = lambda_jobs_functions::local::sdk_config(&format!("http://127.0.0.1:{}", stack.port)).await;
+    let sdk = lambda_jobs_infra::aws::local_config(&format!("http://127.0.0.1:{}", stack.port));
     let client = Client::new(&sdk);
     let low = queue(&client, "lambda-jobs-low").await;
     let text = MessageAttributeValue::builder().data_type("String.label").string_value("x").build().unwrap();

@@ -15,6 +15,8 @@ use reqwest::{Client, Response, redirect};
 
 mod lookup;
 
+use crate::tls::Roots;
+
 pub use lookup::{Lookup, SystemLookup};
 
 /// The `User-Agent` of every request.
@@ -27,8 +29,8 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// It looks a name up for each connection, and connects to the addresses that it checked: a name that moves to another
 /// address between check and connection gains nothing.
 ///
-/// The client is built for the first request, because reading the system's certificates takes milliseconds. So a worker
-/// without webhooks never pays for it.
+/// It trusts the file that `SSL_CERT_FILE` names, or the bundled roots. The client is built for the first request, so a
+/// worker without webhooks never pays for it.
 #[derive(Clone, Debug)]
 pub struct ReqwestSender {
     policy: Arc<TargetPolicy>,
@@ -53,7 +55,10 @@ impl ReqwestSender {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
+        let variable = |name: &str| std::env::var(name).ok();
+        let tls = Roots::from_variables(&["SSL_CERT_FILE"], variable).client_config();
         let built = Client::builder()
+            .tls_backend_preconfigured(tls.map_err(|invalid| HttpError::transient(invalid.to_string()))?)
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
             .no_proxy()

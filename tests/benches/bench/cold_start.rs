@@ -33,6 +33,9 @@ const TRUSTED: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/
 /// A function to start, and the content of its first batch.
 struct Subject {
     title: &'static str,
+    package: &'static str,
+    /// What its package has to be built with.
+    features: &'static str,
     binary: &'static str,
     batch: Batch,
 }
@@ -48,9 +51,27 @@ enum Batch {
 }
 
 const SUBJECTS: [Subject; 3] = [
-    Subject { title: "bare function, 1 GetItem", binary: "bare_function", batch: Batch::Anything },
-    Subject { title: "worker, 10 jobs that do nothing", binary: "test_worker", batch: Batch::Nothing },
-    Subject { title: "worker, 10 webhooks", binary: "worker", batch: Batch::Webhooks },
+    Subject {
+        title: "bare function, 1 GetItem",
+        package: "lambda-jobs-tests",
+        features: "cold-start",
+        binary: "bare_function",
+        batch: Batch::Anything,
+    },
+    Subject {
+        title: "worker, 10 jobs that do nothing",
+        package: "lambda-jobs-tests",
+        features: "",
+        binary: "test_worker",
+        batch: Batch::Nothing,
+    },
+    Subject {
+        title: "worker, 10 webhooks",
+        package: "lambda-jobs-functions",
+        features: "",
+        binary: "worker",
+        batch: Batch::Webhooks,
+    },
 ];
 
 /// One start: times since the process started, and the duration of a second batch.
@@ -93,13 +114,19 @@ pub(crate) async fn run(count: usize) -> Result<(), Failure> {
 
 /// Builds the functions as they are deployed. Returns the folder of the binaries.
 fn build_functions() -> Result<PathBuf, Failure> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let packages = ["--package", "lambda-jobs-functions", "--package", "lambda-jobs-tests"];
-    let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--features", "lambda-jobs-tests/cold-start"]).args(packages);
-    build.args(SUBJECTS.iter().flat_map(|subject| ["--bin", subject.binary]));
-    if !build.status()?.success() {
-        return Err("the functions can't be built".into());
+    // The bare function has the SDK's own HTTP client. Built together, the worker would carry it too.
+    for (package, features) in
+        [("lambda-jobs-functions", ""), ("lambda-jobs-tests", ""), ("lambda-jobs-tests", "cold-start")]
+    {
+        let binaries =
+            SUBJECTS.iter().filter(|subject| (subject.package, subject.features) == (package, features));
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--release", "--package", package, "--features", features]);
+        build.args(binaries.flat_map(|subject| ["--bin", subject.binary]));
+        if !build.status()?.success() {
+            return Err("the functions can't be built".into());
+        }
     }
     // Cargo puts benchmarks one folder below the binaries.
     let benchmark = std::env::current_exe()?;

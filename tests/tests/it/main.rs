@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod budgets;
+mod carried;
 mod charge;
 mod conformance;
 mod docs;

@@ -50,7 +50,7 @@ async fn run(lacks_statements: bool) -> BTreeSet<Need> {
 
     // The poller stands for Lambda's own, so its requests are not recorded.
     let poller = Arc::new(Adapters::new(stack.sdk(), stack.settings()));
-    let watched = Adapters::new(&local::sdk_config(&url).await, stack.settings());
+    let watched = Adapters::new(&lambda_jobs_infra::aws::local_config(&url), stack.settings());
     let acts = Acts { stack: stack.adapters().dynamo().client().clone(), recorder: Arc::clone(&recorder) };
     let register = |jobs: &mut JobRegistry| acts.register(jobs);
     let worker = Worker::new(stack.settings().clone(), &watched, OnBlocked::Report, register).unwrap();
