@@ -11,8 +11,7 @@
 //! the network), or the small processor share that Lambda grants after INIT. The stack runs in this process, for every
 //! function alike.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -24,6 +23,8 @@ use lambda_jobs_tests::{Environment, Function, TlsFront};
 use serde_json::{Value, json};
 
 use crate::Failure;
+use crate::functions::{self, record};
+use crate::quantiles::quantiles;
 
 /// The number of jobs in the first batch.
 const BATCH: usize = 10;
@@ -76,7 +77,7 @@ struct Bench {
 }
 
 pub(crate) async fn run(count: usize) -> Result<(), Failure> {
-    let binaries = build_functions()?;
+    let binaries = functions::build("release", &SUBJECTS.map(|subject| subject.binary))?;
     let bench = Bench::start(binaries).await?;
     let mut starts = [const { Vec::new() }; SUBJECTS.len()];
     // The functions take turns, so that other load on this machine affects all alike.
@@ -89,21 +90,6 @@ pub(crate) async fn run(count: usize) -> Result<(), Failure> {
     }
     report(count, &starts);
     Ok(())
-}
-
-/// Builds the functions as they are deployed. Returns the folder of the binaries.
-fn build_functions() -> Result<PathBuf, Failure> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let packages = ["--package", "lambda-jobs-functions", "--package", "lambda-jobs-tests"];
-    let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--features", "lambda-jobs-tests/cold-start"]).args(packages);
-    build.args(SUBJECTS.iter().flat_map(|subject| ["--bin", subject.binary]));
-    if !build.status()?.success() {
-        return Err("the functions can't be built".into());
-    }
-    // Cargo puts benchmarks one folder below the binaries.
-    let benchmark = std::env::current_exe()?;
-    Ok(benchmark.ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default())
 }
 
 impl Bench {
@@ -148,7 +134,7 @@ impl Bench {
             };
             records.push(record(&id, queue, &body));
         }
-        Ok(json!({ "Records": records }))
+        Ok(functions::event(&records))
     }
 
     async fn webhook(&self, id: &str) -> Result<Value, Failure> {
@@ -168,22 +154,6 @@ async fn invoke(environment: &mut Environment, event: &Value) -> Result<(), Fail
     Err(format!("answered {answer}; it wrote {:?}", environment.log()).into())
 }
 
-fn record(id: &str, queue: &str, body: &Value) -> Value {
-    json!({
-        "messageId": id,
-        "receiptHandle": id,
-        "body": body.to_string(),
-        "attributes": {
-            "SentTimestamp": Utc::now().timestamp_millis().to_string(),
-            "ApproximateReceiveCount": "1",
-        },
-        "messageAttributes": {},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:lambda-jobs-{queue}"),
-        "awsRegion": "us-east-1",
-    })
-}
-
 fn report(count: usize, starts: &[Vec<Start>]) {
     println!("{count} starts each; ms: median, p90\n");
     println!(
@@ -194,7 +164,8 @@ fn report(count: usize, starts: &[Vec<Start>]) {
     for (subject, starts) in SUBJECTS.iter().zip(starts) {
         let times: [fn(&Start) -> Duration; 4] =
             [|start| start.init, |start| start.answer, |start| start.warm, Start::cold];
-        let columns = times.map(|time| quantiles(starts, time));
+        let columns =
+            times.map(|time| quantiles(starts.iter().map(|start| time(start).as_secs_f64() * 1e3), [50, 90]));
         let cold = columns[3][0];
         print!("{:<33}", subject.title);
         for [median, p90] in columns {
@@ -202,14 +173,4 @@ fn report(count: usize, starts: &[Vec<Start>]) {
         }
         println!("{:>7.2}", cold / *bare.get_or_insert(cold));
     }
-}
-
-/// The median and the 90th percentile, in milliseconds.
-fn quantiles(starts: &[Start], of: impl Fn(&Start) -> Duration) -> [f64; 2] {
-    let mut times: Vec<Duration> = starts.iter().map(of).collect();
-    times.sort();
-    [50, 90].map(|percent| {
-        let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
-        times.get(at).map_or(0.0, Duration::as_secs_f64) * 1e3
-    })
 }

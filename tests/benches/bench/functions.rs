@@ -1,0 +1,51 @@
+//! Builds functions and makes their events.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use crate::Failure;
+
+/// Builds these binaries with a profile of Cargo. Returns their folder.
+pub(crate) fn build(profile: &str, binaries: &[&str]) -> Result<PathBuf, Failure> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let packages = ["--package", "lambda-jobs-functions", "--package", "lambda-jobs-tests"];
+    let mut build = Command::new(cargo);
+    build.args(["build", "--profile", profile, "--features", "lambda-jobs-tests/benchmarks"]).args(packages);
+    build.args(binaries.iter().flat_map(|binary| ["--bin", binary]));
+    if !build.status()?.success() {
+        return Err("the functions can't be built".into());
+    }
+    // A benchmark is in the folder `deps` of its profile. Cargo's own profiles share two folders.
+    let folder = match profile {
+        "bench" => "release",
+        "dev" | "test" => "debug",
+        own => own,
+    };
+    let benchmark = std::env::current_exe()?;
+    Ok(benchmark.ancestors().nth(3).map(|target| Path::join(target, folder)).unwrap_or_default())
+}
+
+/// Lambda's event for these records.
+pub(crate) fn event(records: &[Value]) -> Value {
+    json!({ "Records": records })
+}
+
+/// A message as Lambda passes it on, received for the first time.
+pub(crate) fn record(id: &str, queue: &str, body: &Value) -> Value {
+    json!({
+        "messageId": id,
+        "receiptHandle": id,
+        "body": body.to_string(),
+        "attributes": {
+            "SentTimestamp": Utc::now().timestamp_millis().to_string(),
+            "ApproximateReceiveCount": "1",
+        },
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:lambda-jobs-{queue}"),
+        "awsRegion": "us-east-1",
+    })
+}
