@@ -77,7 +77,8 @@ struct Bench {
 }
 
 pub(crate) async fn run(count: usize) -> Result<(), Failure> {
-    let binaries = functions::build("release", &SUBJECTS.map(|subject| subject.binary))?;
+    let packages = ["lambda-jobs-functions", "lambda-jobs-tests", "lambda-jobs-bench-functions"];
+    let binaries = functions::build("release", &packages, &SUBJECTS.map(|subject| subject.binary))?;
     let bench = Bench::start(binaries).await?;
     let mut starts = [const { Vec::new() }; SUBJECTS.len()];
     // The functions take turns, so that other load on this machine affects all alike.

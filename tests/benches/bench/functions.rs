@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::Failure;
 
-/// Builds these binaries with a profile of Cargo. Returns their folder.
-pub(crate) fn build(profile: &str, binaries: &[&str]) -> Result<PathBuf, Failure> {
+/// Builds these binaries of these packages with a profile of Cargo. Returns their folder.
+pub(crate) fn build(profile: &str, packages: &[&str], binaries: &[&str]) -> Result<PathBuf, Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let packages = ["--package", "lambda-jobs-functions", "--package", "lambda-jobs-tests"];
     let mut build = Command::new(cargo);
-    build.args(["build", "--profile", profile, "--features", "lambda-jobs-tests/benchmarks"]).args(packages);
+    build.args(["build", "--profile", profile, "--features", "lambda-jobs-bench-functions/benchmarks"]);
+    build.args(packages.iter().flat_map(|package| ["--package", package]));
     build.args(binaries.iter().flat_map(|binary| ["--bin", binary]));
     if !build.status()?.success() {
         return Err("the functions can't be built".into());
