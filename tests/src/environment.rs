@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -42,8 +42,29 @@ pub struct Function {
 pub struct Environment {
     api: RuntimeApi,
     process: Child,
-    lines: Arc<Mutex<Vec<String>>>,
+    lines: Arc<Mutex<Vec<Line>>>,
     readers: Vec<JoinHandle<()>>,
+}
+
+/// A line that a process wrote.
+struct Line {
+    text: String,
+    to: Output,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Output {
+    Standard,
+    Error,
+}
+
+/// How much a process has written, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// To its standard output.
+    pub output: usize,
+    /// To its standard error.
+    pub errors: usize,
 }
 
 /// Why an invocation has no response.
@@ -95,8 +116,8 @@ impl Function {
             .spawn()?;
         let lines = Arc::default();
         let mut readers = Vec::new();
-        readers.extend(process.stdout.take().map(|stream| keep_lines(stream, &lines)));
-        readers.extend(process.stderr.take().map(|stream| keep_lines(stream, &lines)));
+        readers.extend(process.stdout.take().map(|stream| keep_lines(stream, Output::Standard, &lines)));
+        readers.extend(process.stderr.take().map(|stream| keep_lines(stream, Output::Error, &lines)));
         Ok(Environment { api, process, lines, readers })
     }
 }
@@ -146,7 +167,28 @@ impl Environment {
     /// The lines that the process has written so far.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lines().iter().map(|line| line.text.clone()).collect()
+    }
+
+    /// How much the process has written so far.
+    #[must_use]
+    pub fn written(&self) -> Written {
+        let lines = self.lines();
+        let bytes = |to: Output| {
+            let lines = lines.iter().filter(|line| line.to == to);
+            lines.map(|line| line.text.len() + "\n".len()).sum()
+        };
+        Written { output: bytes(Output::Standard), errors: bytes(Output::Error) }
+    }
+
+    /// The process's id, unless it has ended.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -159,13 +201,14 @@ impl Interrupted {
 
 fn keep_lines(
     stream: impl AsyncRead + Send + Unpin + 'static,
-    lines: &Arc<Mutex<Vec<String>>>,
+    to: Output,
+    lines: &Arc<Mutex<Vec<Line>>>,
 ) -> JoinHandle<()> {
     let lines = Arc::clone(lines);
     tokio::spawn(async move {
         let mut stream = BufReader::new(stream).lines();
-        while let Ok(Some(line)) = stream.next_line().await {
-            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        while let Ok(Some(text)) = stream.next_line().await {
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push(Line { text, to });
         }
     })
 }

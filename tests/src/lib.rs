@@ -12,7 +12,7 @@ use lambda_jobs::local::{Stack, StackError, StackOptions};
 use lambda_jobs_core::{JobConfig, JobExecution, JobId, JobManager, RetryPolicy};
 use lambda_jobs_infra::Settings;
 
-pub use environment::{Environment, Function, Interrupted};
+pub use environment::{Environment, Function, Interrupted, Written};
 pub use lambda::{Death, Lambda};
 pub use receiver::SqsReceiver;
 pub use runtime_api::{Answer, RuntimeApi};

@@ -11,8 +11,7 @@
 //! the network), or the small processor share that Lambda grants after INIT. The stack runs in this process, for every
 //! function alike.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -24,6 +23,8 @@ use lambda_jobs_tests::{Environment, Function, TlsFront};
 use serde_json::{Value, json};
 
 use crate::Failure;
+use crate::functions::{self, Part, record};
+use crate::quantiles::quantiles;
 
 /// The number of jobs in the first batch.
 const BATCH: usize = 10;
@@ -33,9 +34,6 @@ const TRUSTED: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/
 /// A function to start, and the content of its first batch.
 struct Subject {
     title: &'static str,
-    package: &'static str,
-    /// What its package has to be built with.
-    features: &'static str,
     binary: &'static str,
     batch: Batch,
 }
@@ -51,27 +49,9 @@ enum Batch {
 }
 
 const SUBJECTS: [Subject; 3] = [
-    Subject {
-        title: "bare function, 1 GetItem",
-        package: "lambda-jobs-tests",
-        features: "cold-start",
-        binary: "bare_function",
-        batch: Batch::Anything,
-    },
-    Subject {
-        title: "worker, 10 jobs that do nothing",
-        package: "lambda-jobs-tests",
-        features: "",
-        binary: "test_worker",
-        batch: Batch::Nothing,
-    },
-    Subject {
-        title: "worker, 10 webhooks",
-        package: "lambda-jobs-functions",
-        features: "",
-        binary: "worker",
-        batch: Batch::Webhooks,
-    },
+    Subject { title: "bare function, 1 GetItem", binary: "bare_function", batch: Batch::Anything },
+    Subject { title: "worker, 10 jobs that do nothing", binary: "test_worker", batch: Batch::Nothing },
+    Subject { title: "worker, 10 webhooks", binary: "worker", batch: Batch::Webhooks },
 ];
 
 /// One start: times since the process started, and the duration of a second batch.
@@ -97,7 +77,12 @@ struct Bench {
 }
 
 pub(crate) async fn run(count: usize) -> Result<(), Failure> {
-    let binaries = build_functions()?;
+    let parts = [
+        Part { packages: &["lambda-jobs-functions"], features: "", binaries: &["worker"] },
+        Part { packages: &["lambda-jobs-tests"], features: "", binaries: &["test_worker"] },
+        Part { packages: &[functions::OWN], features: "by-hand", binaries: &["bare_function"] },
+    ];
+    let binaries = functions::build("release", &parts)?;
     let bench = Bench::start(binaries).await?;
     let mut starts = [const { Vec::new() }; SUBJECTS.len()];
     // The functions take turns, so that other load on this machine affects all alike.
@@ -110,27 +95,6 @@ pub(crate) async fn run(count: usize) -> Result<(), Failure> {
     }
     report(count, &starts);
     Ok(())
-}
-
-/// Builds the functions as they are deployed. Returns the folder of the binaries.
-fn build_functions() -> Result<PathBuf, Failure> {
-    // The bare function has the SDK's own HTTP client. Built together, the worker would carry it too.
-    for (package, features) in
-        [("lambda-jobs-functions", ""), ("lambda-jobs-tests", ""), ("lambda-jobs-tests", "cold-start")]
-    {
-        let binaries =
-            SUBJECTS.iter().filter(|subject| (subject.package, subject.features) == (package, features));
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--release", "--package", package, "--features", features]);
-        build.args(binaries.flat_map(|subject| ["--bin", subject.binary]));
-        if !build.status()?.success() {
-            return Err("the functions can't be built".into());
-        }
-    }
-    // Cargo puts benchmarks one folder below the binaries.
-    let benchmark = std::env::current_exe()?;
-    Ok(benchmark.ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default())
 }
 
 impl Bench {
@@ -175,7 +139,7 @@ impl Bench {
             };
             records.push(record(&id, queue, &body));
         }
-        Ok(json!({ "Records": records }))
+        Ok(functions::event(&records))
     }
 
     async fn webhook(&self, id: &str) -> Result<Value, Failure> {
@@ -195,22 +159,6 @@ async fn invoke(environment: &mut Environment, event: &Value) -> Result<(), Fail
     Err(format!("answered {answer}; it wrote {:?}", environment.log()).into())
 }
 
-fn record(id: &str, queue: &str, body: &Value) -> Value {
-    json!({
-        "messageId": id,
-        "receiptHandle": id,
-        "body": body.to_string(),
-        "attributes": {
-            "SentTimestamp": Utc::now().timestamp_millis().to_string(),
-            "ApproximateReceiveCount": "1",
-        },
-        "messageAttributes": {},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:lambda-jobs-{queue}"),
-        "awsRegion": "us-east-1",
-    })
-}
-
 fn report(count: usize, starts: &[Vec<Start>]) {
     println!("{count} starts each; ms: median, p90\n");
     println!(
@@ -221,7 +169,8 @@ fn report(count: usize, starts: &[Vec<Start>]) {
     for (subject, starts) in SUBJECTS.iter().zip(starts) {
         let times: [fn(&Start) -> Duration; 4] =
             [|start| start.init, |start| start.answer, |start| start.warm, Start::cold];
-        let columns = times.map(|time| quantiles(starts, time));
+        let columns =
+            times.map(|time| quantiles(starts.iter().map(|start| time(start).as_secs_f64() * 1e3), [50, 90]));
         let cold = columns[3][0];
         print!("{:<33}", subject.title);
         for [median, p90] in columns {
@@ -229,14 +178,4 @@ fn report(count: usize, starts: &[Vec<Start>]) {
         }
         println!("{:>7.2}", cold / *bare.get_or_insert(cold));
     }
-}
-
-/// The median and the 90th percentile, in milliseconds.
-fn quantiles(starts: &[Start], of: impl Fn(&Start) -> Duration) -> [f64; 2] {
-    let mut times: Vec<Duration> = starts.iter().map(of).collect();
-    times.sort();
-    [50, 90].map(|percent| {
-        let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
-        times.get(at).map_or(0.0, Duration::as_secs_f64) * 1e3
-    })
 }

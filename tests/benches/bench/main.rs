@@ -1,14 +1,17 @@
 //! The benchmarks. `cargo bench -p lambda-jobs-tests` lists them; `... -- jobs 5000` runs one.
 //!
-//! All of them are one executable, because each would link the whole AWS stack. They run on the embedded stack, in one
-//! process with the worker. The `bench` profile builds them without the release profile's link-time optimisation. Only
-//! the cold start depends on it, and [`cold_start`] builds the functions that it starts with the release profile.
+//! All of them are one executable, because each would link the whole AWS stack. Most run on the embedded
+//! stack, in one process with the worker. [`cold_start`] and [`engine`] start functions as Lambda does, each in a process
+//! of its own, and build them first.
 
 mod backlog;
 mod cold_start;
+mod engine;
 mod failing_host;
+mod functions;
 mod jobs;
 mod protection;
+mod quantiles;
 mod webhooks;
 
 use std::time::Duration;
@@ -28,7 +31,7 @@ struct Args {
     bench: bool,
 }
 
-#[derive(Clone, Copy, Subcommand)]
+#[derive(Subcommand)]
 enum Benchmark {
     /// Jobs per second through one worker
     Jobs {
@@ -69,6 +72,18 @@ enum Benchmark {
         #[arg(default_value_t = 30)]
         starts: usize,
     },
+    /// What a job costs, compared with workers that are written by hand
+    Engine {
+        /// How often to measure each function
+        #[arg(default_value_t = 30)]
+        rounds: usize,
+        /// The profile of the functions: `release` has the link-time optimisation of a deployed one
+        #[arg(long, default_value = "bench")]
+        profile: String,
+    },
+    /// The DynamoDB of `engine`, in a process of its own
+    #[command(hide = true)]
+    EngineStore,
 }
 
 #[tokio::main]
@@ -82,6 +97,8 @@ async fn main() -> Result<(), Failure> {
         }
         Some(Benchmark::Webhooks { deliveries, answer_ms, .. }) => webhooks::run(deliveries, answer_ms).await,
         Some(Benchmark::ColdStart { starts }) => cold_start::run(starts).await,
+        Some(Benchmark::Engine { rounds, profile }) => engine::run(rounds, &profile).await,
+        Some(Benchmark::EngineStore) => engine::serve_store().await,
         None => Ok(Args::command().print_help()?),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_jobs_core::ports::{Counters, ServiceError};
 
-use crate::dynamodb::requests::{Dynamo, Failed, Outcome, Update, Write, once};
+use crate::dynamodb::requests::{Dynamo, Failed, Outcome, Update, Write};
 use crate::dynamodb::{Item, key, number, text, text_of};
 
 const PREFIX: &str = "counter#";
@@ -79,7 +79,7 @@ pub(super) async fn subtract(dynamo: &Dynamo, name: &str, counted: &Counters) ->
 async fn add(dynamo: &Dynamo, name: &str, added: &Counters, sign: i64) -> Result<(), ServiceError> {
     let table = &dynamo.tables().state;
     let mut call =
-        dynamo.client().update_item().table_name(table).set_key(Some(key(format!("{PREFIX}{name}"), SK)));
+        dynamo.once().update_item().table_name(table).set_key(Some(key(format!("{PREFIX}{name}"), SK)));
     let mut parts = Vec::new();
     for (figure, by) in figures(added) {
         parts.push(format!("#{figure} :{figure}"));
@@ -89,7 +89,7 @@ async fn add(dynamo: &Dynamo, name: &str, added: &Counters, sign: i64) -> Result
             .expression_attribute_values(format!(":{figure}"), number(by));
     }
     let call = call.update_expression(format!("ADD {}", parts.join(", ")));
-    let sent = call.customize().config_override(once()).send().await;
+    let sent = call.send().await;
     sent.map(|_| ()).map_err(|error| dynamo.error("count jobs in", table, error))
 }
 

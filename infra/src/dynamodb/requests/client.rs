@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_dynamodb::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
@@ -37,6 +38,7 @@ impl Intercept for Terse {
 #[derive(Clone, Debug)]
 pub struct Dynamo {
     client: Client,
+    once: Client,
     tables: Arc<Tables>,
     address: Address,
     single_writes: Arc<AtomicBool>,
@@ -53,14 +55,22 @@ impl Dynamo {
     #[must_use]
     pub fn from_conf(config: Builder, tables: Tables) -> Self {
         let address = Address::default();
-        let client = Client::from_conf(config.interceptor(address.clone()).interceptor(Terse).build());
-        Self { client, tables: Arc::new(tables), address, single_writes: Arc::default() }
+        let config = config.interceptor(address.clone()).interceptor(Terse);
+        let client = Client::from_conf(config.clone().build());
+        // To override the retries of each call would cost more time than to sign it.
+        let once = Client::from_conf(config.retry_config(RetryConfig::disabled()).build());
+        Self { client, once, tables: Arc::new(tables), address, single_writes: Arc::default() }
     }
 
     /// The SDK client.
     #[must_use]
     pub const fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The same without retries: only the writer knows which write may be repeated.
+    pub(in crate::dynamodb) const fn once(&self) -> &Client {
+        &self.once
     }
 
     /// The names of the tables.

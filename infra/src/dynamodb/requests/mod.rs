@@ -13,5 +13,4 @@ pub use client::Dynamo;
 
 pub(super) use pages::{Shards, key_at, place_of};
 pub(super) use reader::MAX_KEYS;
-pub(super) use single::once;
 pub(super) use write::{Condition, Failed, Outcome, Update, Value, Write};

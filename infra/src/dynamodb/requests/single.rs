@@ -4,7 +4,6 @@
 //! endpoints without PartiQL, such as Scylla's Alternator and dynalite. Neither was tried; the conformance suites run
 //! against the fallback itself (`infra/tests/it/fallback.rs`).
 
-use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -28,14 +27,12 @@ async fn insert(dynamo: &Dynamo, doing: &str, write: &Write, attributes: &[(Name
     let mut item = key(&write.pk, write.sk.as_ref());
     item.extend(attributes.iter().map(|(name, value)| (name.as_ref().to_owned(), value.attribute())));
     let call = dynamo
-        .client()
+        .once()
         .put_item()
         .table_name(&write.table)
         .set_item(Some(item))
         .condition_expression("attribute_not_exists(pk)")
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-        .customize()
-        .config_override(once());
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     match call.send().await {
         Ok(_) => Attempt::written(None),
         Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
@@ -52,7 +49,7 @@ async fn update(dynamo: &Dynamo, doing: &str, write: &Write, update: &Update) ->
     let expressions = Expressions::of(update);
     let returning = if update.returning { ReturnValue::AllNew } else { ReturnValue::None };
     let call = dynamo
-        .client()
+        .once()
         .update_item()
         .table_name(&write.table)
         .set_key(Some(key(&write.pk, write.sk.as_ref())))
@@ -61,9 +58,7 @@ async fn update(dynamo: &Dynamo, doing: &str, write: &Write, update: &Update) ->
         .set_expression_attribute_names(Some(expressions.names))
         .set_expression_attribute_values(Some(expressions.values).filter(|values| !values.is_empty()))
         .return_values(returning)
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-        .customize()
-        .config_override(once());
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     match call.send().await {
         Ok(output) => Attempt::written(output.attributes),
         Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
@@ -74,9 +69,4 @@ async fn update(dynamo: &Dynamo, doing: &str, write: &Write, update: &Update) ->
         }
         Err(error) => Attempt::failed(dynamo, doing, write, &dynamo.failure(&error)),
     }
-}
-
-/// No retries by the SDK: only the writer knows which write may be repeated.
-pub(in crate::dynamodb) fn once() -> aws_sdk_dynamodb::config::Builder {
-    aws_sdk_dynamodb::config::Builder::new().retry_config(RetryConfig::disabled())
 }

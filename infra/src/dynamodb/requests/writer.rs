@@ -101,8 +101,8 @@ impl Dynamo {
 
     async fn attempt_together(&self, doing: &str, pending: &[Pending<'_>]) -> Vec<Attempt> {
         let statements: Vec<_> = pending.iter().filter_map(|one| request(one.write)).collect();
-        let call = self.client().batch_execute_statement().set_statements(Some(statements));
-        match call.customize().config_override(single::once()).send().await {
+        let call = self.once().batch_execute_statement().set_statements(Some(statements));
+        match call.send().await {
             Ok(output) => {
                 let mut responses = output.responses.unwrap_or_default().into_iter();
                 pending.iter().map(|one| self.answered(doing, one.write, responses.next())).collect()

@@ -75,8 +75,9 @@ fn benchmarks(args: &[&str]) -> Result<(), String> {
         return Ok(());
     };
     let file = benchmark.replace('-', "_");
-    exists(&format!("tests/benches/bench/{file}.rs"))
-        .map_err(|_| format!("there is no benchmark {benchmark}"))
+    let places = [format!("tests/benches/bench/{file}.rs"), format!("tests/benches/bench/{file}/mod.rs")];
+    let found = places.iter().any(|place| exists(place).is_ok());
+    if found { Ok(()) } else { Err(format!("there is no benchmark {benchmark}")) }
 }
 
 /// `cargo run` with these arguments: the command, another binary or an example.
