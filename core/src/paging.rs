@@ -18,22 +18,22 @@ pub struct Page<T> {
 
 /// Splits items into parts of at most so many items and bytes. An item that has more bytes is a part of its own.
 pub(crate) fn parts<T>(
-    items: &[T],
+    items: Vec<T>,
     most: usize,
     most_bytes: usize,
     bytes_of: impl Fn(&T) -> usize,
-) -> Vec<&[T]> {
-    let mut parts = Vec::new();
-    let (mut start, mut bytes) = (0, 0_usize);
-    for (at, item) in items.iter().enumerate() {
-        let more = bytes_of(item);
-        if at > start && (at - start == most || bytes.saturating_add(more) > most_bytes) {
-            parts.push(&items[start..at]);
-            (start, bytes) = (at, 0);
+) -> Vec<Vec<T>> {
+    let (mut parts, mut part, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
+    for item in items {
+        let more = bytes_of(&item);
+        if !part.is_empty() && (part.len() == most || bytes.saturating_add(more) > most_bytes) {
+            parts.push(std::mem::take(&mut part));
+            bytes = 0;
         }
         bytes = bytes.saturating_add(more);
+        part.push(item);
     }
-    parts.extend((start < items.len()).then(|| &items[start..]));
+    parts.extend((!part.is_empty()).then_some(part));
     parts
 }
 
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_part_is_bounded_by_count_and_bytes_and_a_giant_is_one_of_its_own() {
         let sizes = |bytes: &[usize]| -> Vec<usize> {
-            parts(bytes, 100, 4_000, |bytes| *bytes).into_iter().map(<[usize]>::len).collect()
+            parts(bytes.to_vec(), 100, 4_000, |bytes| *bytes).iter().map(Vec::len).collect()
         };
         assert_eq!(sizes(&[]), [0; 0]);
         assert_eq!(sizes(&[0; 250]), [100, 100, 50]);

@@ -3,98 +3,96 @@
 //! The dispatcher sends first and updates second. A crash in between sends a message twice, and the claim lets only one
 //! of them run. The other way round, a crash would lose the job.
 //!
-//! The index lists jobs without payloads, and their records are read in chunks. A chunk is bounded by its bytes, and so
-//! are the chunks under way: whatever strangers park, a tick holds a few megabytes of it.
+//! The index lists whole records, so most jobs are sent as listed: a job that was cancelled or sent since gets a message
+//! that its claim refuses, and the update leaves its record alone. Only payloads that are stored apart have to be read.
+//!
+//! Chunks of jobs are sent side by side while the next page is read. A chunk is bounded by its bytes, and so are the
+//! chunks under way: whatever strangers park, a tick holds a few megabytes of it.
+
+use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
-use futures_util::future::join;
-use futures_util::stream::{self, StreamExt};
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::{Dispatcher, TickReport};
+use crate::clock::BoxFuture;
 use crate::job::{JobId, JobRecord};
 use crate::paging::{Page, parts};
-use crate::ports::Outgoing;
-use crate::ports::{DueJob, DueQuery, ServiceError};
+use crate::ports::{DueQuery, Outgoing, ServiceError};
 
 /// How many jobs are listed at once.
-const PAGE: usize = 1_000;
-/// How many jobs are read, sent and updated together.
+const PAGE: usize = 2_000;
+/// How many jobs are sent and updated together.
 const CHUNK: usize = 100;
-/// How many bytes of payloads they have together, unless one job alone has more.
+/// How many bytes of payloads stored apart they have together, unless one job alone has more.
 const CHUNK_BYTES: usize = 1024 * 1024;
-/// How many chunks are under way at once.
+/// How many chunks are under way at once. The next page is read when fewer wait.
 const CONCURRENT_CHUNKS: usize = 8;
+
+/// A part of the work that has ended.
+enum Done {
+    /// A page of the index was read, or not.
+    Read(Result<Page<JobRecord>, ServiceError>),
+    /// A chunk was sent, so many of its jobs with success.
+    Sent { dispatched: usize, failed: usize },
+}
 
 impl Dispatcher {
     /// Sends all parked jobs that come due soon.
     pub(super) async fn send_due(&self, deadline: DateTime<Utc>, report: &mut TickReport) {
         let until = self.manager.ports().clock.now() + Self::LOOK_AHEAD;
-        let mut page = self.page(until, None).await;
-        loop {
-            let Page { items, cursor } = match page {
-                Ok(page) => page,
-                Err(error) => {
+        let mut under_way = FuturesUnordered::new();
+        under_way.push(self.read(until, None));
+        let (mut waiting, mut sending) = (VecDeque::new(), 0);
+        let mut next_page: Option<String> = None;
+        while let Some(done) = under_way.next().await {
+            match done {
+                Done::Read(Ok(page)) => {
+                    waiting.extend(chunks(page.items));
+                    next_page = page.cursor;
+                }
+                Done::Read(Err(error)) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "can't read the due index");
                     report.is_partial = true;
-                    return;
                 }
-            };
-            let is_last = cursor.is_none();
-            let next = async {
-                match cursor {
-                    None => None,
-                    Some(_) if self.is_late(deadline) => None,
-                    cursor => Some(self.page(until, cursor).await),
-                }
-            };
-            let ((), following) = join(self.send_page(&items, deadline, report), next).await;
-            let Some(following) = following else {
-                report.is_partial |= !is_last;
-                return;
-            };
-            page = following;
-        }
-    }
-
-    async fn page(&self, until: DateTime<Utc>, cursor: Option<String>) -> Result<Page<DueJob>, ServiceError> {
-        self.manager.ports().index.due(&DueQuery { until, limit: PAGE, cursor }).await
-    }
-
-    async fn send_page(&self, jobs: &[DueJob], deadline: DateTime<Utc>, report: &mut TickReport) {
-        let mut sending = Vec::new();
-        for chunk in parts(jobs, CHUNK, CHUNK_BYTES, |job| job.payload_bytes) {
-            sending.push(self.send_chunk(chunk, deadline));
-        }
-        let mut sending = stream::iter(sending).buffer_unordered(CONCURRENT_CHUNKS);
-        while let Some(sent) = sending.next().await {
-            match sent {
-                Some((dispatched, failed)) => {
+                Done::Sent { dispatched, failed } => {
+                    sending -= 1;
                     report.dispatched += dispatched;
                     report.failed += failed;
                 }
-                None => report.is_partial = true,
+            }
+            if self.is_late(deadline) {
+                report.is_partial |= !waiting.is_empty() || next_page.is_some();
+                (waiting, next_page) = (VecDeque::new(), None);
+            }
+            while sending < CONCURRENT_CHUNKS
+                && let Some(chunk) = waiting.pop_front()
+            {
+                sending += 1;
+                under_way.push(self.send_chunk(chunk).boxed());
+            }
+            if waiting.len() < CONCURRENT_CHUNKS
+                && let Some(cursor) = next_page.take()
+            {
+                under_way.push(self.read(until, Some(cursor)));
             }
         }
     }
 
-    /// How many of these jobs were sent, and how many failed; `None` if there was no time to begin.
-    async fn send_chunk(&self, jobs: &[DueJob], deadline: DateTime<Utc>) -> Option<(usize, usize)> {
-        if self.is_late(deadline) {
-            return None;
-        }
+    fn read(&self, until: DateTime<Utc>, cursor: Option<String>) -> BoxFuture<'_, Done> {
+        let query = DueQuery { until, limit: PAGE, cursor };
+        async move { Done::Read(self.manager.ports().index.due(&query).await) }.boxed()
+    }
+
+    async fn send_chunk(&self, listed: Vec<JobRecord>) -> Done {
         let ports = self.manager.ports();
         let now = ports.clock.now();
-        let records = match self.read_chunk(jobs, now).await {
-            Ok(records) => records,
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "can't read parked jobs");
-                return Some((0, jobs.len()));
-            }
-        };
-        if records.is_empty() {
-            return Some((0, 0));
-        }
+        let (records, unread) = self.with_payloads(listed, now).await;
         let messages: Vec<_> = records.iter().map(|record| Outgoing::of_record(record, now)).collect();
+        if messages.is_empty() {
+            return Done::Sent { dispatched: 0, failed: unread };
+        }
         let outcomes = ports.queue.send(&messages).await;
         drop(messages);
         let count = records.len();
@@ -108,7 +106,7 @@ impl Dispatcher {
                 ),
             }
         }
-        let (dispatched, failed) = (sent.len(), count - sent.len());
+        let (dispatched, failed) = (sent.len(), count - sent.len() + unread);
         if !sent.is_empty() {
             // A record that has changed meanwhile needs no update: its job was cancelled, or has started.
             for error in ports.store.replace_all(&sent).await.into_iter().filter_map(Result::err) {
@@ -118,14 +116,35 @@ impl Dispatcher {
                 );
             }
         }
-        Some((dispatched, failed))
+        Done::Sent { dispatched, failed }
     }
 
-    /// The records of listed jobs that are parked and due still: the index may lag behind.
-    async fn read_chunk(&self, jobs: &[DueJob], now: DateTime<Utc>) -> Result<Vec<JobRecord>, ServiceError> {
-        let is_due = |record: &JobRecord| record.parked && record.due_at <= now + Self::LOOK_AHEAD;
-        let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
-        let found = self.manager.ports().store.get(&ids).await?;
-        Ok(found.into_iter().flatten().filter(is_due).collect())
+    /// These jobs with their payloads, and how many of them could not be read. A job that was read and is not parked or
+    /// due any more is left out.
+    async fn with_payloads(&self, listed: Vec<JobRecord>, now: DateTime<Utc>) -> (Vec<JobRecord>, usize) {
+        let (apart, mut whole): (Vec<_>, Vec<_>) =
+            listed.into_iter().partition(|record| record.stored.place.is_some());
+        if apart.is_empty() {
+            return (whole, 0);
+        }
+        let ids: Vec<JobId> = apart.iter().map(|record| record.id().clone()).collect();
+        match self.manager.ports().store.get(&ids).await {
+            Ok(read) => {
+                let is_due = |record: &JobRecord| record.parked && record.due_at <= now + Self::LOOK_AHEAD;
+                whole.extend(read.into_iter().flatten().filter(is_due));
+                (whole, 0)
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "can't read parked jobs");
+                (whole, ids.len())
+            }
+        }
     }
+}
+
+/// The jobs of a page in chunks, those of one queue side by side: a batch of messages goes to one queue, and a full one
+/// costs as much as one with a single message.
+fn chunks(mut records: Vec<JobRecord>) -> Vec<Vec<JobRecord>> {
+    records.sort_by_key(|record| record.queue);
+    parts(records, CHUNK, CHUNK_BYTES, |record| record.stored.bytes_apart())
 }

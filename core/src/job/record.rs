@@ -176,6 +176,12 @@ impl JobRecord {
         self
     }
 
+    /// This record as an index holds it: a payload that is stored apart is not in it.
+    #[must_use]
+    pub fn without_payload_apart(self) -> Self {
+        if self.stored.place.is_some() { self.without_payload() } else { self }
+    }
+
     /// Whether the store has the payload with which the job can run.
     #[must_use]
     pub const fn has_payload(&self) -> bool {

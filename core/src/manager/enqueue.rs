@@ -4,16 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::join;
 use serde::Serialize;
 
 use super::JobManager;
 use crate::handler::UniqueKeyUnsupported;
 use crate::invalid::Invalid;
-use crate::job::bounds::{WAY_OUT, check_due, is_beyond_a_message};
+use crate::job::bounds::{WAY_OUT, check_due};
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, JobType, NewJob, Queue};
 use crate::message::{JobMessage, MAX_BODY_BYTES, too_large};
-use crate::ports::{InsertOutcome, Outgoing, ServiceError};
+use crate::ports::{Outgoing, ServiceError};
 
 /// A job that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,18 +63,10 @@ pub enum EnqueueError {
 pub(super) struct Entering {
     pub(super) message: JobMessage,
     /// The encoded message, which was checked and will be sent.
-    body: String,
-    queue: Queue,
+    pub(super) body: String,
+    pub(super) queue: Queue,
     /// Whether its worker takes its unique key.
     pub(super) unique_when_due: bool,
-}
-
-/// A job whose record was written, or exists, or could not be written.
-struct Recorded {
-    /// Its position in the call.
-    at: usize,
-    enqueued: Enqueued,
-    outcome: Result<(), ServiceError>,
 }
 
 /// The store's knowledge of a job that is about to be accepted.
@@ -86,7 +77,7 @@ enum Lookup {
 
 impl Entering {
     /// Its message. It is made once: the body moves into it.
-    fn outgoing(&mut self, now: DateTime<Utc>) -> Outgoing {
+    pub(super) fn outgoing(&mut self, now: DateTime<Utc>) -> Outgoing {
         Outgoing::encoded(&self.message, std::mem::take(&mut self.body), self.queue, now)
     }
 
@@ -250,93 +241,8 @@ impl JobManager {
         Ok(Enqueued { job_id: record.definition.id, status: record.status, duplicate: true })
     }
 
-    /// Accepts new jobs. Parks those that are due later than SQS can hold a message; sends the others, then records
-    /// them.
-    pub(super) async fn accept(&self, entering: Vec<(usize, Entering)>, now: DateTime<Utc>) -> Vec<Answer> {
-        let (parked, sent): (Vec<_>, Vec<_>) =
-            entering.into_iter().partition(|(_, job)| is_beyond_a_message(job.message.due_at, now));
-        let (mut answers, others) = join(self.park(parked, now), self.send_and_record(sent, now)).await;
-        answers.extend(others);
-        answers
-    }
-
-    /// Writes records that the due index covers.
-    async fn park(&self, entering: Vec<(usize, Entering)>, now: DateTime<Utc>) -> Vec<Answer> {
-        let records = self.record_all(entering, now).await.into_iter();
-        records
-            .map(|Recorded { at, enqueued, outcome }| (at, outcome.map(|()| enqueued).map_err(Into::into)))
-            .collect()
-    }
-
-    /// Sends, then records.
-    async fn send_and_record(&self, mut entering: Vec<(usize, Entering)>, now: DateTime<Utc>) -> Vec<Answer> {
-        if entering.is_empty() {
-            return Vec::new();
-        }
-        let outgoing: Vec<Outgoing> = entering.iter_mut().map(|(_, job)| job.outgoing(now)).collect();
-        let outcomes = self.ports.queue.send(&outgoing).await;
-        let mut answers = Vec::with_capacity(entering.len());
-        let mut sent = Vec::with_capacity(entering.len());
-        for ((at, job), outcome) in entering.into_iter().zip(outcomes) {
-            match outcome {
-                Ok(()) => sent.push((at, job)),
-                Err(error) => answers.push((at, Err(error.into()))),
-            }
-        }
-        let of_schedules: HashSet<usize> = sent
-            .iter()
-            .filter(|(_, job)| job.message.definition.edition.is_some())
-            .map(|(at, _)| *at)
-            .collect();
-        for Recorded { at, enqueued, outcome } in self.record_all(sent, now).await {
-            if let Err(error) = outcome {
-                // Only a record keeps a message of an earlier edition from running: the schedule fires again.
-                if of_schedules.contains(&at) {
-                    answers.push((at, Err(error.into())));
-                    continue;
-                }
-                // The message is sent, so the job runs; its claim will write the record.
-                tracing::warn!(job_id = %enqueued.job_id, error = &error as &dyn std::error::Error,
-                    "the job is accepted, but not listed until a worker claims it");
-            }
-            answers.push((at, Ok(enqueued)));
-        }
-        answers
-    }
-
-    /// Writes the records of jobs. If a record exists already, its job is a duplicate, unless the record was made from
-    /// this call's own message or by an earlier try of this call: then a worker, or that try, was faster.
-    async fn record_all(&self, entering: Vec<(usize, Entering)>, now: DateTime<Utc>) -> Vec<Recorded> {
-        if entering.is_empty() {
-            return Vec::new();
-        }
-        let (at, records): (Vec<usize>, Vec<JobRecord>) =
-            entering.into_iter().map(|(at, job)| (at, job.record(now))).unzip();
-        let outcomes = self.ports.store.insert(&records).await;
-        let exists = |outcome: &Result<InsertOutcome, _>| matches!(outcome, Ok(InsertOutcome::Exists));
-        let existing = records.iter().zip(&outcomes).filter(|(_, outcome)| exists(outcome));
-        let ids: Vec<JobId> = existing.map(|(record, _)| record.id().clone()).collect();
-        let mut found = self.found(&ids).await;
-        let recorded = at.into_iter().zip(records).zip(outcomes).map(|((at, record), outcome)| {
-            let (there, outcome) = match &mut found {
-                _ if !exists(&outcome) => (None, outcome),
-                Ok(found) => (found.remove(record.id()), outcome),
-                Err(error) => (None, Err(ServiceError::new("read a job that exists", error.to_string()))),
-            };
-            // A generated id can't have been accepted before. It has no number.
-            let is_own = |there: &JobRecord| there.definition.enqueue_call == record.definition.enqueue_call;
-            let enqueued = Enqueued {
-                duplicate: there.as_ref().is_some_and(|there| !is_own(there)),
-                status: there.map_or(record.status, |there| there.status),
-                job_id: record.definition.id,
-            };
-            Recorded { at, enqueued, outcome: outcome.map(drop) }
-        });
-        recorded.collect()
-    }
-
     /// The records with these ids.
-    async fn found(&self, ids: &[JobId]) -> Result<HashMap<JobId, JobRecord>, ServiceError> {
+    pub(super) async fn found(&self, ids: &[JobId]) -> Result<HashMap<JobId, JobRecord>, ServiceError> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }

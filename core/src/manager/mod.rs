@@ -4,6 +4,7 @@
 //! writes the record second: a crash in between leaves a job that runs without being listed, never a job that is
 //! listed and doesn't run.
 
+mod accept;
 mod breakers;
 mod cancel;
 mod cleanup;

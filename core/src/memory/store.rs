@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use crate::job::{JobId, JobRecord, JobStatus, Payload, PayloadPlace, Retention};
 use crate::paging::Page;
 use crate::ports::{
-    ClaimOutcome, ClaimRequest, Counters, DueJob, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
+    ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
     JobIndex, JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
 };
 
@@ -259,7 +259,7 @@ impl JobIndex for MemoryJobStore {
         Ok(Page { items, cursor })
     }
 
-    async fn due(&self, query: &DueQuery) -> Result<Page<DueJob>, ServiceError> {
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
         let state = self.state();
         let place = |record: &JobRecord| format!("{:020}#{}", record.due_at.timestamp_micros(), record.id());
         let is_due = |record: &&JobRecord| record.parked && record.due_at <= query.until;
@@ -270,7 +270,8 @@ impl JobIndex for MemoryJobStore {
         let more = found.len() > query.limit;
         found.truncate(query.limit);
         let cursor = found.last().filter(|_| more).map(|(place, _)| place.clone());
-        Ok(Page { items: found.into_iter().map(|(_, record)| DueJob::of(record)).collect(), cursor })
+        let listed = found.into_iter().map(|(_, record)| record.clone().without_payload_apart());
+        Ok(Page { items: listed.collect(), cursor })
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError> {

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::job::{JobId, JobRecord, JobStatus};
+use crate::job::{JobRecord, JobStatus};
 use crate::paging::Page;
 use crate::ports::{Counters, HistoryEntry, ServiceError};
 
@@ -17,9 +17,10 @@ pub trait JobIndex: Send + Sync {
     /// ended, latest first. Others come in no order, by reading the table.
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError>;
 
-    /// Parked jobs that are due by an instant, roughly the soonest first. A job that was just dispatched may still be
-    /// among them. Leaves out a record that can't be read, so that it holds up no other.
-    async fn due(&self, query: &DueQuery) -> Result<Page<DueJob>, ServiceError>;
+    /// Parked records that are due by an instant, roughly the soonest first, [without payloads that are stored
+    /// apart](JobRecord::without_payload_apart). The index may lag: a record may be as it was a moment ago, although
+    /// its job was dispatched or cancelled since. Leaves out a record that can't be read, so that it holds up no other.
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError>;
 
     /// Finished jobs, latest first.
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError>;
@@ -50,26 +51,6 @@ impl ListQuery {
         self.status == record.status
             && self.name.as_ref().is_none_or(|name| *name == record.definition.spec.name)
             && self.until.is_none_or(|until| record.completed_at.unwrap_or(record.due_at) <= until)
-    }
-}
-
-/// A parked job that is due. Its record is read when it is sent, because a page of them holds no payloads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DueJob {
-    /// The job.
-    pub id: JobId,
-    /// When it is due.
-    pub due_at: DateTime<Utc>,
-    /// The size of its payload if that is stored apart from the record, in bytes of JSON; otherwise 0.
-    pub payload_bytes: usize,
-}
-
-impl DueJob {
-    /// The parked job of a record.
-    #[must_use]
-    pub fn of(record: &JobRecord) -> Self {
-        let payload_bytes = record.stored.bytes_apart();
-        Self { id: record.id().clone(), due_at: record.due_at, payload_bytes }
     }
 }
 

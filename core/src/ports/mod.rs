@@ -28,7 +28,7 @@ pub use control::{ControlStore, SaveOutcome};
 pub use error::ServiceError;
 pub use event_sources::{ChangeOutcome, EventSource, EventSources, SourceState};
 pub use events::{EventKind, EventSink, JobEvent};
-pub use index::{DueJob, DueQuery, HistoryQuery, JobIndex, ListQuery};
+pub use index::{DueQuery, HistoryQuery, JobIndex, ListQuery};
 pub use pruner::{Archived, FinishedJob, HistoryPart, JobPruner};
 pub use queue::{
     DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, Receipt, ReceivedMessage, VisibilityChange,

@@ -1,12 +1,17 @@
 //! Delays that are longer than the maximum in SQS.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::TimeDelta;
 use lambda_jobs_core::manager::{CancelOutcome, RescheduleOutcome};
-use lambda_jobs_core::ports::{DueQuery, JobIndex};
-use lambda_jobs_core::{Dispatcher, JobId, JobStatus, NewJob, Queue, TickReport};
+use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::ports::{
+    CorePorts, Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, ServiceError,
+};
+use lambda_jobs_core::{Dispatcher, JobId, JobManager, JobRecord, JobStatus, NewJob, Queue, TickReport};
 use serde_json::json;
 
 use crate::handlers::{Journal, scripted};
@@ -27,7 +32,7 @@ fn enqueue(world: &World, delay: Duration) -> JobId {
 fn is_parked(world: &World, id: &JobId) -> bool {
     let all = DueQuery { until: world.now() + TimeDelta::days(400), limit: 1000, cursor: None };
     let parked = world.clock.run(world.store.inner.due(&all)).unwrap();
-    parked.items.iter().any(|record| record.id == *id)
+    parked.items.iter().any(|record| record.id() == id)
 }
 
 fn messages(world: &World) -> usize {
@@ -110,6 +115,51 @@ fn g1_a_parked_job_that_the_queue_does_not_take_stays_parked_and_goes_out_with_t
     assert_eq!(world.tick(), TickReport { failed: 1, ..TickReport::default() });
     assert!(is_parked(&world, &id));
     assert_eq!(world.tick(), TickReport { dispatched: 1, ..TickReport::default() });
+}
+
+/// An index that lists due jobs as they were.
+struct Stale(Vec<JobRecord>);
+
+#[async_trait]
+impl JobIndex for Stale {
+    async fn list(&self, _: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
+        Ok(Page { items: Vec::new(), cursor: None })
+    }
+
+    async fn due(&self, _: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
+        Ok(Page { items: self.0.clone(), cursor: None })
+    }
+
+    async fn history(&self, _: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError> {
+        Ok(Vec::new())
+    }
+
+    async fn counters(&self) -> Result<Vec<(String, Counters)>, ServiceError> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn g2_a_job_that_moved_on_since_the_index_listed_it_runs_as_its_record_says() {
+    let (world, journal) = world();
+    let [cancelled, later, ended] = [0; 3].map(|_| enqueue(&world, Duration::from_mins(20)));
+    let due = DueQuery { until: world.now() + TimeDelta::hours(1), limit: 10, cursor: None };
+    let listed = world.clock.run(world.store.inner.due(&due)).unwrap().items;
+    let begun = world.now();
+    world.clock.run(world.manager.cancel(&cancelled)).unwrap();
+    world.clock.run(world.manager.reschedule(&later, begun + TimeDelta::hours(2))).unwrap();
+    world.clock.run(world.manager.reschedule(&ended, begun)).unwrap();
+    assert_eq!(world.step(Queue::Normal).summary.completed, 1);
+    world.advance(16 * 60);
+    let ports = CorePorts { index: Arc::new(Stale(listed)), ..world.ports.clone() };
+    let stale = Dispatcher::new(Arc::new(JobManager::new(world.config.clone(), ports)));
+    let report = world.clock.run(stale.tick(world.now() + Duration::from_secs(55)));
+    assert_eq!(report, TickReport { dispatched: 3, ..TickReport::default() });
+    assert!(is_parked(&world, &later));
+    world.settle();
+    assert_eq!([&cancelled, &later, &ended].map(|id| journal.started(id.as_str())), [0, 1, 1]);
+    assert_eq!(world.status(&cancelled).status, JobStatus::Cancelled);
+    assert!(world.status(&later).started_at.unwrap() >= begun + TimeDelta::hours(2));
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod imports;
 mod large;
 mod limits;
 mod manager;
+mod pace;
 mod pause;
 mod payloads;
 mod processor;

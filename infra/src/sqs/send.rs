@@ -18,7 +18,7 @@ use super::batch::{Sized, parts};
 use super::client::SqsClient;
 
 /// How many batches are under way at once.
-const CONCURRENT: usize = 4;
+const CONCURRENT: usize = 5;
 /// The longest visibility timeout.
 const MAX_VISIBILITY: Duration = Duration::from_hours(12);
 

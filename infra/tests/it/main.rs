@@ -14,6 +14,7 @@ mod errors;
 mod fallback;
 mod front;
 mod http;
+mod instructions;
 mod lambda;
 mod large;
 mod layout;

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{DueJob, DueQuery};
+use lambda_jobs_core::ports::DueQuery;
 
 /// The longest lag, in milliseconds.
 pub(super) const LONGEST_MS: u64 = 5_000;
@@ -36,13 +36,13 @@ impl RecentChanges {
         &self,
         then: DateTime<Utc>,
         query: &DueQuery,
-        page: Page<DueJob>,
-    ) -> Page<DueJob> {
+        page: Page<JobRecord>,
+    ) -> Page<JobRecord> {
         let then = self.as_of(then);
         let mut items = page.items;
-        items.retain(|job| !then.contains_key(&job.id));
+        items.retain(|job| !then.contains_key(job.id()));
         let parked = then.into_values().flatten().filter(|one| one.parked && one.due_at <= query.until);
-        items.extend(parked.map(|record| DueJob::of(&record)));
+        items.extend(parked.map(JobRecord::without_payload_apart));
         items.sort_by_key(|job| job.due_at);
         Page { items, cursor: page.cursor }
     }

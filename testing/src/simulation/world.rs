@@ -26,7 +26,7 @@ use lambda_jobs_core::memory::{
 use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    DeadLetter, DeadLettered, DueJob, DueQuery, JobStore, ReceivedMessage, ScheduleStore, StoredSchedule,
+    DeadLetter, DeadLettered, DueQuery, JobStore, ReceivedMessage, ScheduleStore, StoredSchedule,
 };
 
 pub(super) struct World {
@@ -210,8 +210,8 @@ impl State {
         &mut self,
         now: DateTime<Utc>,
         query: &DueQuery,
-        page: Page<DueJob>,
-    ) -> Page<DueJob> {
+        page: Page<JobRecord>,
+    ) -> Page<JobRecord> {
         let lag = self.dice.millis(1..LONGEST_MS);
         if !self.strikes(Fault::IndexLags, 3) {
             return page;

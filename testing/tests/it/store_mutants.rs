@@ -12,7 +12,7 @@ use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Revision};
 use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, Counters, DueJob, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
+    ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
     JobIndex, JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
 };
 use lambda_jobs_testing::conformance::{Fixture, job_index, job_store};
@@ -53,6 +53,7 @@ enum Fault {
     DuePagesRepeat,
     DueTooEarly,
     DueWithoutSizes,
+    DueWithoutPayloads,
 }
 
 const OF_THE_STORE: [Fault; 24] = [
@@ -81,7 +82,7 @@ const OF_THE_STORE: [Fault; 24] = [
     Fault::CancelsAll,
     Fault::CancelsNone,
 ];
-const OF_THE_INDEX: [Fault; 9] = [
+const OF_THE_INDEX: [Fault; 10] = [
     Fault::ListsTwice,
     Fault::ListsOldestFirst,
     Fault::IgnoresTheWindow,
@@ -91,6 +92,7 @@ const OF_THE_INDEX: [Fault; 9] = [
     Fault::DuePagesRepeat,
     Fault::DueTooEarly,
     Fault::DueWithoutSizes,
+    Fault::DueWithoutPayloads,
 ];
 
 struct Broken {
@@ -297,7 +299,7 @@ impl JobIndex for Broken {
         Ok(page)
     }
 
-    async fn due(&self, query: &DueQuery) -> Result<Page<DueJob>, ServiceError> {
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
         let query = match self.fault {
             Fault::DuePagesRepeat => DueQuery { cursor: None, ..query.clone() },
             Fault::DueTooEarly => {
@@ -306,8 +308,11 @@ impl JobIndex for Broken {
             _ => query.clone(),
         };
         let mut page = self.inner.due(&query).await?;
+        if self.fault == Fault::DueWithoutPayloads {
+            page.items = page.items.into_iter().map(JobRecord::without_payload).collect();
+        }
         if self.fault == Fault::DueWithoutSizes {
-            page.items.iter_mut().for_each(|job| job.payload_bytes = 0);
+            page.items.iter_mut().for_each(|job| job.stored.place = None);
         }
         Ok(page)
     }

@@ -14,7 +14,7 @@ use lambda_jobs_core::{Dispatcher, JobDefinition, JobId, JobManager, JobRecord, 
 use lambda_jobs_infra::Settings;
 use serde_json::json;
 
-use crate::Failure;
+use crate::{Failure, cpu_seconds};
 
 /// The time limit of a tick, as on AWS.
 const TICK: Duration = Duration::from_secs(55);
@@ -23,8 +23,8 @@ pub(crate) async fn run(count: usize) -> Result<(), Failure> {
     let stack = Stack::start(&StackOptions::default(), Settings::local()).await?;
     let dispatcher = lambda_jobs_functions::dispatcher(stack.settings(), &stack.adapters().ports().core);
     println!(
-        "{:<32} {:>8} {:>10} {:>12} {:>14}",
-        "what is due in one minute", "ticks", "seconds", "per second", "requests/job"
+        "{:<32} {:>8} {:>10} {:>10} {:>12} {:>14}",
+        "what is due in one minute", "ticks", "seconds", "CPU s", "per second", "requests/job"
     );
     park(&stack, count).await?;
     work_off(&stack, &dispatcher, "parked jobs", count).await?;
@@ -35,7 +35,7 @@ pub(crate) async fn run(count: usize) -> Result<(), Failure> {
 /// Runs ticks until this many jobs were sent or made, and prints the cost.
 async fn work_off(stack: &Stack, dispatcher: &Dispatcher, what: &str, count: usize) -> Result<(), Failure> {
     let requests = || stack.sqs_meter().total() + stack.dynamodb_meter().total();
-    let (before, begun) = (requests(), Instant::now());
+    let (before, begun, cpu) = (requests(), Instant::now(), cpu_seconds());
     let (mut done, mut ticks) = (0, 0);
     while done < count {
         ticks += 1;
@@ -45,10 +45,14 @@ async fn work_off(stack: &Stack, dispatcher: &Dispatcher, what: &str, count: usi
         }
         done += report.dispatched + report.fired;
     }
-    let seconds = begun.elapsed().as_secs_f64();
+    let (seconds, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     #[allow(clippy::cast_precision_loss, reason = "figures for people")]
     let (jobs, requests) = (count as f64, (requests() - before) as f64);
-    println!("{what:<32} {ticks:>8} {seconds:>10.1} {:>12.0} {:>14.2}", jobs / seconds, requests / jobs);
+    println!(
+        "{what:<32} {ticks:>8} {seconds:>10.1} {cpu:>10.1} {:>12.0} {:>14.3}",
+        jobs / seconds,
+        requests / jobs
+    );
     Ok(())
 }
 

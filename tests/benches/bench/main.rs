@@ -7,6 +7,7 @@
 mod backlog;
 mod cold_start;
 mod engine;
+mod enqueue;
 mod failing_host;
 mod functions;
 mod jobs;
@@ -44,6 +45,15 @@ enum Benchmark {
         /// How many jobs; a tenth as many schedules follow
         #[arg(default_value_t = 100_000)]
         jobs: usize,
+    },
+    /// How fast `enqueue_all` is, compared with nothing but `SendMessageBatch`
+    Enqueue {
+        /// How many jobs each way
+        #[arg(default_value_t = 10_000)]
+        jobs: usize,
+        /// How many rounds
+        #[arg(default_value_t = 5)]
+        rounds: usize,
     },
     /// What a closed breaker costs each call, and a limit each job
     Protection {
@@ -86,11 +96,21 @@ enum Benchmark {
     EngineStore,
 }
 
+/// The processor time that this process has used, in seconds, where Linux tells. Unlike the time on the clock, it does not
+/// depend on what else the machine does.
+fn cpu_seconds() -> f64 {
+    let told = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // After the name, which may hold blanks: the 12th and 13th field count hundredths of a second.
+    let fields = told.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    fields.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     match Args::parse().benchmark {
         Some(Benchmark::Jobs { jobs }) => jobs::run(jobs).await,
         Some(Benchmark::Backlog { jobs }) => backlog::run(jobs).await,
+        Some(Benchmark::Enqueue { jobs, rounds }) => enqueue::run(jobs, rounds.max(1)).await,
         Some(Benchmark::Protection { calls, jobs }) => protection::run(calls, jobs).await,
         Some(Benchmark::Webhooks { deliveries, answer_ms, failing: true }) => {
             failing_host::run(deliveries, Duration::from_millis(answer_ms)).await

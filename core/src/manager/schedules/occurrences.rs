@@ -63,8 +63,8 @@ impl JobManager {
     ) -> Vec<Result<Enqueued, EnqueueError>> {
         let bytes_of = |job: &NewJob| job.spec.payload.as_str().len();
         let mut answers = Vec::with_capacity(jobs.len());
-        for part in parts(&jobs, MADE_AT_ONCE, BYTES_AT_ONCE, bytes_of) {
-            answers.extend(self.make_part(part.to_vec(), remaking).await);
+        for part in parts(jobs, MADE_AT_ONCE, BYTES_AT_ONCE, bytes_of) {
+            answers.extend(self.make_part(part, remaking).await);
         }
         answers
     }

@@ -5,31 +5,27 @@
 //! A record that is sent leaves the index for good, as `queued`: entering it costs a write, and so does leaving it.
 
 use futures_util::future::try_join_all;
+use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{DueJob, DueQuery, ServiceError};
+use lambda_jobs_core::ports::{DueQuery, ServiceError};
 
-use super::record::{PARKED_SHARDS, RECORD, decode_head, parked};
+use super::record::{PARKED_SHARDS, RECORD, decode, parked};
 use super::store::DynamoJobStore;
 use crate::dynamodb::requests::Shards;
 use crate::dynamodb::tables::ATTENTION_INDEX;
 use crate::dynamodb::{Item, key, text, text_of};
 
 impl DynamoJobStore {
-    pub(super) async fn find_due(&self, query: &DueQuery) -> Result<Page<DueJob>, ServiceError> {
+    pub(super) async fn find_due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
         let shards = Shards::read(query.cursor.as_deref(), PARKED_SHARDS);
         let asked = (0..PARKED_SHARDS).map(|shard| self.due_of(shard, &shards, query));
         let (items, last): (Vec<Vec<Item>>, Vec<Option<String>>) =
             try_join_all(asked).await?.into_iter().unzip();
         let mut items: Vec<Item> = items.into_iter().flatten().collect();
         items.sort_by(|one, other| text_of(one, "attentionAt").cmp(text_of(other, "attentionAt")));
-        let job = |item| match decode_head(item) {
-            Ok(record) => Some(DueJob::of(&record)),
-            Err(reason) => {
-                tracing::error!(reason, "a job can't be read");
-                None
-            }
-        };
-        Ok(Page { items: items.into_iter().filter_map(job).collect(), cursor: Shards::cursor(last) })
+        let record =
+            |item| decode(item).inspect_err(|reason| tracing::error!(reason, "a job can't be read")).ok();
+        Ok(Page { items: items.into_iter().filter_map(record).collect(), cursor: Shards::cursor(last) })
     }
 
     async fn due_of(

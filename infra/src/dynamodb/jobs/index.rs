@@ -9,7 +9,7 @@ use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    Counters, DueJob, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, ServiceError,
+    Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, ServiceError,
 };
 
 use super::record::SHARDS;
@@ -30,7 +30,7 @@ impl JobIndex for DynamoJobStore {
         }
     }
 
-    async fn due(&self, query: &DueQuery) -> Result<Page<DueJob>, ServiceError> {
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
         self.find_due(query).await
     }
 

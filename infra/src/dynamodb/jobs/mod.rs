@@ -3,6 +3,7 @@
 mod cancellations;
 mod counters;
 mod due;
+mod encoded;
 mod history;
 mod index;
 mod list;

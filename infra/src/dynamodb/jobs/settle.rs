@@ -85,7 +85,7 @@ impl DynamoJobStore {
         (answers, positions.into_iter().zip(payloads).collect())
     }
 
-    fn settle_write(
+    pub(super) fn settle_write(
         &self,
         settlement: &Settlement,
         payload: Option<RecordPayload>,

@@ -174,7 +174,7 @@ impl JobStore for DynamoJobStore {
 
 impl DynamoJobStore {
     /// The change that [`JobRecord::claimed`] makes, whatever the record holds.
-    fn claim_write(&self, request: &ClaimRequest) -> Write {
+    pub(super) fn claim_write(&self, request: &ClaimRequest) -> Write {
         let waiting = JobStatus::ALL.into_iter().filter(|status| status.is_waiting());
         let mut update = Update::default()
             .set("status", Value::Word(JobStatus::Running.as_str()))

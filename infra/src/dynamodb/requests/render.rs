@@ -40,6 +40,15 @@ pub(super) struct Statement {
     pub(super) parameters: Vec<AttributeValue>,
 }
 
+impl Write {
+    /// The size of its statement and of the texts among its parameters.
+    pub(in crate::dynamodb) fn statement_bytes(&self) -> usize {
+        let Statement { text, parameters } = Statement::of(self);
+        let texts = parameters.iter().filter_map(|value| value.as_s().or(value.as_n()).ok());
+        text.len() + texts.map(String::len).sum::<usize>()
+    }
+}
+
 impl Statement {
     /// The statement for a write. Names and words come from this crate and hold no quotes.
     pub(super) fn of(write: &Write) -> Self {

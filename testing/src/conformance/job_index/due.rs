@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::conformance::Fixture;
 use crate::conformance::fixture::{all_ok, ok};
 use lambda_jobs_core::job::{JobId, JobRecord, JobStatus};
-use lambda_jobs_core::ports::{DueJob, DueQuery, JobIndex, JobStore, ListQuery, ReplaceOutcome};
+use lambda_jobs_core::ports::{DueQuery, JobIndex, JobStore, ListQuery, ReplaceOutcome};
 
 pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
     what_is_parked_and_due_is_found(store, index, fixture).await;
@@ -40,14 +40,14 @@ async fn list(
     jobs: &[JobRecord],
     until: DateTime<Utc>,
     limit: usize,
-) -> BTreeMap<JobId, DueJob> {
+) -> BTreeMap<JobId, JobRecord> {
     let own: HashSet<&JobId> = jobs.iter().map(JobRecord::id).collect();
     let mut found = BTreeMap::new();
     let mut query = DueQuery { until, limit, cursor: None };
     for _ in 0..1000 {
         let page = ok(case, index.due(&query).await);
-        for job in page.items.into_iter().filter(|job| own.contains(&job.id)) {
-            let before = found.insert(job.id.clone(), job);
+        for job in page.items.into_iter().filter(|job| own.contains(job.id())) {
+            let before = found.insert(job.id().clone(), job);
             assert!(before.is_none(), "{case}: {before:?} comes twice");
         }
         match page.cursor {
@@ -63,11 +63,13 @@ fn by_id(records: &[JobRecord]) -> BTreeMap<JobId, DateTime<Utc>> {
 }
 
 async fn what_is_parked_and_due_is_found(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
-    let case = "what is parked and due is found with the size of a large payload, and nothing else";
+    let case =
+        "what is parked and due is found with its record, apart from a large payload, and nothing else";
     let name = &fixture.fresh("due");
     let now = fixture.now();
     let mut due: Vec<JobRecord> =
         [-86_400, -1, 0].into_iter().map(|s| parked(fixture, name, now + TimeDelta::seconds(s))).collect();
+    due[0].definition.spec.payload = json!({ "user": "u-1" }).into();
     due[1].definition.spec.payload = json!("x".repeat(5_000)).into();
     due[2] = JobRecord { status: JobStatus::Retrying, failures: 2, ..due[2].clone() };
     let later = parked(fixture, name, now + TimeDelta::nanoseconds(1));
@@ -77,9 +79,13 @@ async fn what_is_parked_and_due_is_found(store: &dyn JobStore, index: &dyn JobIn
     let mut all = due.clone();
     all.extend([later.clone(), unparked]);
     fixture.eventually(case, by_id(&due), || find(index, case, &all, now, 100)).await;
-    let sizes = list(index, case, &due, now, 100).await;
-    let sizes: Vec<usize> = due.iter().map(|record| sizes[record.id()].payload_bytes).collect();
+    let listed = list(index, case, &due, now, 100).await;
+    let sizes: Vec<usize> = due.iter().map(|record| listed[record.id()].stored.bytes_apart()).collect();
     assert_eq!(sizes, [0, 5_002, 0], "{case}");
+    for record in &due {
+        let expected = JobRecord { stored: listed[record.id()].stored.clone(), ..record.clone() };
+        assert_eq!(listed[record.id()], expected.without_payload_apart(), "{case}");
+    }
     due.push(later);
     let until = now + TimeDelta::nanoseconds(1);
     fixture.eventually(case, by_id(&due), || find(index, case, &all, until, 100)).await;

@@ -10,8 +10,8 @@ use crate::simulation::world::at_once;
 use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, Counters, DueJob, DueQuery, HistoryEntry, HistoryQuery, InsertOutcome,
-    JobIndex, JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
+    ClaimOutcome, ClaimRequest, Counters, DueQuery, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex,
+    JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
 };
 
 #[async_trait]
@@ -106,7 +106,7 @@ impl JobIndex for Link {
         }
     }
 
-    async fn due(&self, query: &DueQuery) -> Result<Page<DueJob>, ServiceError> {
+    async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {
         match self.store_fate().await {
             Fate::Done => {
                 let page = at_once(self.world.store.due(query))?;

@@ -20,8 +20,8 @@ use std::path::Path;
 
 use lambda_jobs_tests::Function;
 
-use crate::functions::{self, Part};
 use crate::Failure;
+use crate::functions::{self, Part};
 use counted::Counts;
 use process::Cores;
 pub(crate) use store::serve as serve_store;

@@ -49,7 +49,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "records before it sends",
-        file: "manager/enqueue.rs",
+        file: "manager/accept.rs",
         find: "let outcomes = self.ports.queue.send(&outgoing).await;
         let mut answers",
         replace: "for (_, job) in &entering {
