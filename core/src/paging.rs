@@ -87,12 +87,17 @@ impl<T> LatestPage<T> {
 
     /// Adds items, in any order. An item that was added before is kept once.
     pub(crate) fn add(&mut self, more: impl IntoIterator<Item = (Cursor, T)>) {
-        let is_after = |cursor: &Cursor| self.after.as_ref().is_none_or(|after| cursor > after);
-        self.items.extend(more.into_iter().filter(|(cursor, _)| is_after(cursor)));
+        let more: Vec<_> = more.into_iter().filter(|(cursor, _)| self.begins_before(cursor)).collect();
+        self.items.extend(more);
         self.items.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.items.dedup_by(|(one, _), (other, _)| one == other);
         self.has_more |= self.items.len() > self.size;
         self.items.truncate(self.size);
+    }
+
+    /// Whether the page begins before this place.
+    pub(crate) fn begins_before(&self, cursor: &Cursor) -> bool {
+        self.after.as_ref().is_none_or(|after| cursor > after)
     }
 
     /// Whether the page is full of items later than this instant: no item at or before it belongs to the page.

@@ -10,9 +10,9 @@ use lambda_jobs_core::ports::{CorePorts, ServiceError};
 
 use crate::event_log::LogEvents;
 use crate::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned,
-    DynamoWebhooks, LambdaEventSources, OsEntropy, OsSecrets, ReqwestSender, Settings, SqsClient,
-    SqsJobQueue, SystemClock,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoRunning, DynamoSchedules, DynamoUniqueKeys,
+    DynamoVersioned, DynamoWebhooks, LambdaEventSources, OsEntropy, OsSecrets, ReqwestSender, Settings,
+    SqsClient, SqsJobQueue, SystemClock,
 };
 
 /// The ports on real services, and the connections beneath them.
@@ -43,6 +43,7 @@ impl Adapters {
             stale: queue.clone(),
             queue,
             event_sources,
+            running: Arc::new(DynamoRunning::new(dynamo.clone())),
             schedules: Arc::new(DynamoSchedules::new(dynamo.clone())),
             control: Arc::new(DynamoControlStore::new(dynamo.clone())),
             unique: Arc::new(DynamoUniqueKeys::new(dynamo.clone())),

@@ -1,7 +1,8 @@
 //! Finding jobs without their ids.
 //!
 //! An index costs a write for every change, so it holds only jobs that need attention. The history, which settling
-//! writes anyway, lists finished jobs. Listing queued and running jobs reads the table.
+//! writes anyway, lists finished jobs. What runs is another port's. Queued jobs are in no index: a caller looks for them
+//! in all that is stored, a bounded part at a time.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -13,9 +14,14 @@ use crate::ports::{Counters, HistoryEntry, ServiceError};
 /// Finds jobs.
 #[async_trait]
 pub trait JobIndex: Send + Sync {
-    /// Records of one status, without payloads. Statuses that need attention are sorted by when the job is due or
-    /// ended, latest first. Others come in no order, by reading the table.
+    /// Records of a status that [needs attention](JobStatus::needs_attention), without payloads, by when the job is due
+    /// or ended, latest first. Records of other statuses are in no index: none is listed.
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError>;
+
+    /// Looks at a bounded number of stored items, in no order, and returns the queued records among them, without
+    /// payloads. A record that exists from the first look to the last is found by one of them, if each goes on at the
+    /// cursor of the one before.
+    async fn look(&self, query: &LookQuery) -> Result<Look, ServiceError>;
 
     /// Parked jobs that are due by an instant, roughly the soonest first. A job that was just dispatched may still be
     /// among them. Leaves out a record that can't be read, so that it holds up no other.
@@ -51,6 +57,30 @@ impl ListQuery {
             && self.name.as_ref().is_none_or(|name| *name == record.definition.spec.name)
             && self.until.is_none_or(|until| record.completed_at.unwrap_or(record.due_at) <= until)
     }
+}
+
+/// How to look for queued jobs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LookQuery {
+    /// Of this name only.
+    pub name: Option<String>,
+    /// Return at most this many.
+    pub limit: usize,
+    /// Look at no more items than this; perhaps at fewer, if they are large.
+    pub items: usize,
+    /// The cursor of the last look: visible ASCII.
+    pub cursor: Option<String>,
+}
+
+/// What a look found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    /// The queued records.
+    pub records: Vec<JobRecord>,
+    /// How many items it looked at. Items of other kinds than records count too.
+    pub items: usize,
+    /// Where the next look begins; `None` at the end.
+    pub cursor: Option<String>,
 }
 
 /// A parked job that is due. Its record is read when it is sent, because a page of them holds no payloads.

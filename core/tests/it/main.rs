@@ -33,6 +33,7 @@ mod pause;
 mod payloads;
 mod processor;
 mod protection;
+mod running;
 mod schedule;
 mod schedule_changes;
 mod schedules;

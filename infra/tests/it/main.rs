@@ -17,6 +17,7 @@ mod http;
 mod lambda;
 mod large;
 mod layout;
+mod lists;
 mod meter;
 mod settings;
 mod shapes;

@@ -20,8 +20,8 @@ use lambda_jobs_core::config::JobConfig;
 use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::memory::{
-    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys,
-    MemoryVersioned, PausedClock,
+    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemoryRunning, MemorySchedules,
+    MemoryUniqueKeys, MemoryVersioned, PausedClock,
 };
 use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::paging::Page;
@@ -33,6 +33,7 @@ pub(super) struct World {
     pub(super) clock: PausedClock,
     pub(super) start: DateTime<Utc>,
     pub(super) store: MemoryJobStore,
+    pub(super) running: MemoryRunning,
     pub(super) queue: Arc<MemoryQueue>,
     pub(super) control: Arc<MemoryControlStore>,
     pub(super) schedules: MemorySchedules,
@@ -109,6 +110,7 @@ impl World {
             clock,
             start,
             store,
+            running: MemoryRunning::default(),
             queue: Arc::new(queue),
             schedules: MemorySchedules::new(),
             control,

@@ -6,6 +6,7 @@ mod due;
 mod history;
 mod index;
 mod list;
+mod look;
 mod prolong;
 mod pruner;
 mod record;
