@@ -15,7 +15,7 @@ use crate::ports::{Counters, HistoryEntry, ServiceError};
 #[async_trait]
 pub trait JobIndex: Send + Sync {
     /// Records of a status that [needs attention](JobStatus::needs_attention), without payloads, by when the job is due
-    /// or ended, latest first. Records of other statuses are in no index: none is listed.
+    /// or ended, latest first, and those of one instant by id, the greatest first. Records of other statuses are in no index: none is listed.
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError>;
 
     /// Looks at a bounded number of stored items, in no order, and returns the queued records among them, without
@@ -43,6 +43,8 @@ pub struct ListQuery {
     pub name: Option<String>,
     /// Only records that ended at or before this instant; if unfinished, that are due by then.
     pub until: Option<DateTime<Utc>>,
+    /// Of that instant, only records with lesser ids.
+    pub below: Option<JobId>,
     /// At most this many.
     pub limit: usize,
     /// The cursor of the last page.
@@ -55,7 +57,10 @@ impl ListQuery {
     pub fn asks_for(&self, record: &JobRecord) -> bool {
         self.status == record.status
             && self.name.as_ref().is_none_or(|name| *name == record.definition.spec.name)
-            && self.until.is_none_or(|until| record.completed_at.unwrap_or(record.due_at) <= until)
+            && self.until.is_none_or(|until| {
+                let at = record.completed_at.unwrap_or(record.due_at);
+                at < until || at == until && self.below.as_ref().is_none_or(|below| record.id() < below)
+            })
     }
 }
 

@@ -183,7 +183,7 @@ fn pages_of_a_list_hold_every_job_once_the_latest_first_whatever_its_status() {
     for (status, number) in statuses.into_iter().zip([62, 21, 21, 10]) {
         let whole = pages(&world, status, 100).concat();
         assert_eq!(whole.len(), number, "{status:?}");
-        assert!(whole.is_sorted_by_key(|(at, id)| (Reverse(*at), id.clone())), "{status:?}: {whole:?}");
+        assert!(whole.is_sorted_by_key(|(at, id)| Reverse((*at, id.clone()))), "{status:?}: {whole:?}");
         for limit in [1, 2, 5, 7, number - 1, number] {
             let pages = pages(&world, status, limit);
             assert_eq!(pages.len(), number.div_ceil(limit), "{status:?} by {limit}");

@@ -61,6 +61,8 @@ pub(super) struct State {
     pub(super) shared_back: DateTime<Utc>,
     pub(super) queue_back: DateTime<Utc>,
     pub(super) requests: u64,
+    /// The workers that have said what they run, and not taken it back.
+    pub(super) say_what_runs: BTreeSet<usize>,
     /// How many requests the dispatcher made.
     pub(super) tick_requests: u64,
     /// How many of the other requests read or wrote the control item.
@@ -97,6 +99,7 @@ impl World {
             shared_back: start,
             queue_back: start,
             requests: 0,
+            say_what_runs: BTreeSet::new(),
             tick_requests: 0,
             control_reads: 0,
             settings_writes: 0,

@@ -18,7 +18,7 @@ const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 /// By how much another machine's clock may be ahead.
 const AHEAD: TimeDelta = TimeDelta::minutes(1);
 
-/// The place of a job among all finished ones: the newest first, jobs of one instant by id.
+/// The place of a job among all finished ones: the newest first, jobs of one instant by id, the greatest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     at: DateTime<Utc>,
@@ -29,7 +29,7 @@ struct Place {
 impl Place {
     fn is_before(&self, job: &FinishedJob) -> bool {
         job.completed_at < self.at
-            || job.completed_at == self.at && self.id.as_ref().is_none_or(|id| job.id > *id)
+            || job.completed_at == self.at && self.id.as_ref().is_none_or(|id| job.id < *id)
     }
 }
 
@@ -67,7 +67,7 @@ impl Cleanup<'_> {
         for status in [JobStatus::Failed, JobStatus::Cancelled] {
             newest.extend(self.newest(status, keep, since).await?);
         }
-        newest.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
+        newest.sort_by(|one, other| other.cmp(one));
         Ok(newest.into_iter().nth(last).map(|(at, id)| Place { at, id: Some(id) }))
     }
 
@@ -80,7 +80,7 @@ impl Cleanup<'_> {
         since: Option<DateTime<Utc>>,
     ) -> Result<Vec<(DateTime<Utc>, JobId)>, ManagerError> {
         let limit = keep.min(JOBS);
-        let mut query = ListQuery { status, name: None, until: None, limit, cursor: None };
+        let mut query = ListQuery { status, name: None, until: None, below: None, limit, cursor: None };
         let mut newest = Vec::new();
         loop {
             let page = self.ports.index.list(&query).await?;

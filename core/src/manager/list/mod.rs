@@ -110,7 +110,7 @@ impl JobSummary {
 }
 
 impl JobManager {
-    /// Jobs by status and name, the latest first; jobs of one instant by id.
+    /// Jobs by status and name, the latest first; jobs of one instant by id, the greatest first.
     ///
     /// Finished jobs are listed for 15 days. A running job is listed once its batch has lasted for 2 s. Queued jobs are
     /// looked for among 1,000 stored items; a list of queued jobs alone looks at 10,000, in no order, and its cursor goes
@@ -124,7 +124,7 @@ impl JobManager {
         }
         let after = filter.cursor.as_deref().map(cursor_of).transpose()?;
         let until = after.as_ref().and_then(Cursor::at);
-        let mut latest = LatestPage::new(after, filter.limit);
+        let mut latest = LatestPage::new(after.clone(), filter.limit);
         let mut looked = None;
         if filter.limit > 0 {
             for status in filter.status.map_or_else(|| JobStatus::ALL.to_vec(), |status| vec![status]) {
@@ -132,7 +132,7 @@ impl JobManager {
                     JobStatus::Completed => self.add_history(until, filter, &mut latest).await?,
                     JobStatus::Running => self.add_running(filter, &mut latest).await?,
                     JobStatus::Queued => looked = Some(self.add_queued(filter, &mut latest).await?),
-                    _ => self.add_records(status, until, filter, &mut latest).await?,
+                    _ => self.add_records(status, after.as_ref(), filter, &mut latest).await?,
                 }
             }
         }
@@ -144,19 +144,27 @@ impl JobManager {
     async fn add_records(
         &self,
         status: JobStatus,
-        until: Option<DateTime<Utc>>,
+        after: Option<&Cursor>,
         filter: &JobFilter,
         latest: &mut LatestPage<JobSummary>,
     ) -> Result<(), ManagerError> {
-        let limit = filter.limit.saturating_add(1);
-        let mut query = ListQuery { status, name: filter.name.clone(), until, limit, cursor: None };
+        let mut query = ListQuery {
+            status,
+            name: filter.name.clone(),
+            until: after.and_then(Cursor::at),
+            below: after.map(|after| after.id().parse()).transpose()?,
+            limit: filter.limit.saturating_add(1),
+            cursor: None,
+        };
         loop {
             let page = self.ports.index.list(&query).await?;
-            let jobs: Vec<JobSummary> = page.items.into_iter().map(JobSummary::from).collect();
-            let oldest = jobs.last().map(|job| job.at);
-            latest.add(jobs.into_iter().map(JobSummary::with_cursor));
+            let jobs = page.items.into_iter().map(|record| JobSummary::from(record).with_cursor());
+            let jobs: Vec<(Cursor, JobSummary)> = jobs.collect();
+            let last = jobs.last().map(|(place, _)| place.clone());
+            latest.add(jobs);
             query.cursor = page.cursor;
-            let is_enough = oldest.is_some_and(|oldest| latest.is_full_of_later_than(oldest));
+            // The index has the order of the list: no further record belongs to a page that ends before the last.
+            let is_enough = last.is_some_and(|last| latest.is_full_before(&last));
             if query.cursor.is_none() || is_enough {
                 return Ok(());
             }

@@ -23,7 +23,7 @@ impl JobManager {
         let query = LookQuery { name: filter.name.clone(), limit: filter.limit, items: LOOK, cursor };
         let look = self.ports.index.look(&query).await?;
         let mut items: Vec<JobSummary> = look.records.into_iter().map(JobSummary::from).collect();
-        items.sort_by(|one, other| other.at.cmp(&one.at).then_with(|| one.job_id.cmp(&other.job_id)));
+        items.sort_by(|one, other| (other.at, &other.job_id).cmp(&(one.at, &one.job_id)));
         let looked = Looked { items: look.items, complete: look.cursor.is_none() };
         let cursor = look.cursor.map(|place| format!("{CURSOR}{place}"));
         Ok(JobPage { items, cursor, looked: Some(looked) })

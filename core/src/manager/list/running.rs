@@ -23,7 +23,7 @@ impl JobManager {
     ) -> Result<(), ManagerError> {
         let mut noted = self.noted(filter).await?;
         noted.retain(|job| latest.begins_before(&Cursor::new(Some(job.since), job.id.to_string())));
-        noted.sort_by(|one, other| other.since.cmp(&one.since).then_with(|| one.id.cmp(&other.id)));
+        noted.sort_by(|one, other| (other.since, &other.id).cmp(&(one.since, &one.id)));
         for jobs in noted.chunks(READ) {
             let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
             let records = self.ports.store.heads(&ids).await?;

@@ -1,6 +1,5 @@
 //! Lists of records that the index holds.
 
-use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::paging::Page;
@@ -11,13 +10,14 @@ use super::store::DynamoJobStore;
 use crate::dynamodb::tables::ATTENTION_INDEX;
 use crate::dynamodb::{Item, instant, text, text_of};
 
-/// A sort key after all keys until an instant, and before all later ones.
-fn before(until: Option<DateTime<Utc>>) -> String {
-    match until {
+/// A sort key after all keys of a list, and before all others.
+fn before(query: &ListQuery) -> String {
+    match (query.until, &query.below) {
+        (Some(until), Some(below)) => format!("{}#{below}", instant::write(until)),
         // `$` sorts after the `#` that ends the instant of a key, and before the fraction of a later instant.
-        Some(until) => instant::write(until) + "$",
+        (Some(until), None) => instant::write(until) + "$",
         // `~` sorts after every character of a key.
-        None => "~".to_owned(),
+        (None, _) => "~".to_owned(),
     }
 }
 
@@ -43,7 +43,7 @@ impl DynamoJobStore {
         let table = self.jobs();
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
-        let before = query.cursor.clone().unwrap_or_else(|| before(query.until));
+        let before = query.cursor.clone().unwrap_or_else(|| before(query));
         // Parked records of either status share their partitions.
         let filter =
             if query.name.is_some() { "#status = :status AND #name = :name" } else { "#status = :status" };

@@ -84,10 +84,12 @@ async fn a_cleanup_finds_what_was_written_by_hand() {
     let finished = records().iter().filter(|(_, record)| record.status.is_finished()).count();
     assert_eq!(found.len(), finished);
     let until = later() + Duration::from_secs(1);
-    for (status, id) in [(JobStatus::Failed, "letter"), (JobStatus::Cancelled, "cancelled")] {
+    for (status, ids) in
+        [(JobStatus::Failed, vec!["letter"]), (JobStatus::Cancelled, vec!["cancelled", "taken-back"])]
+    {
         let query = EndedQuery { status, since: Some(later()), until, limit: 10, cursor: None };
         let ended = store.ended(&query).await.unwrap().items;
-        assert_eq!(ended.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), [id]);
+        assert_eq!(ended.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), ids);
         assert_eq!(ended[0].dead_lettered, status == JobStatus::Failed);
     }
     let history = json!({

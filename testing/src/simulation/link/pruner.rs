@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::simulation::facts::Via;
+use crate::simulation::invariants;
 use crate::simulation::link::{Link, only, unanswered};
 use crate::simulation::world::at_once;
 use lambda_jobs_core::job::JobId;
@@ -26,14 +27,29 @@ impl JobPruner for Link {
     }
 
     async fn remove(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>> {
-        let one = |job: &FinishedJob| only(at_once(self.world.store.remove(std::slice::from_ref(job))));
+        let one = |job: &FinishedJob| {
+            let before = self.world.record(&job.id);
+            let removed = only(at_once(self.world.store.remove(std::slice::from_ref(job))));
+            if matches!(removed, Ok(true)) {
+                let now = self.world.now();
+                let holds = invariants::a_cleanup_removes_only_what_is_over(&job.id, before.as_ref(), now);
+                self.world.state().watch.check(holds);
+            }
+            removed
+        };
         self.ask(jobs, |job| &job.id, one).await
     }
 
     async fn trim(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>> {
         let one = |job: &FinishedJob| {
+            let before = self.world.record(&job.id);
             let trim = || only(at_once(self.world.store.trim(std::slice::from_ref(job))));
-            self.write(Via::Replace, &job.id, trim)
+            let trimmed = self.write(Via::Replace, &job.id, trim);
+            if matches!(trimmed, Ok(true)) {
+                let holds = invariants::a_cleanup_trims_only_what_has_ended(&job.id, before.as_ref());
+                self.world.state().watch.check(holds);
+            }
+            trimmed
         };
         self.ask(jobs, |job| &job.id, one).await
     }
