@@ -11,7 +11,7 @@ use crate::ports::{
 };
 
 /// The most items of a page: few, so that tests see several pages.
-const PAGE: usize = 10;
+const PAGE: usize = 100;
 
 fn place(entry: &HistoryEntry) -> String {
     format!("{} {}", order(entry.completed_at), entry.id)

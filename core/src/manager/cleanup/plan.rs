@@ -7,6 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::job::{JobStatus, Retention};
 use crate::ports::{CleanupState, FinishedJob, HistoryEntry, HistoryPart};
 
+/// How far back the first cleanup looks at least: the settings may have been others. Each day costs a few requests.
+const FIRST: Duration = Duration::from_hours(90 * 24);
+
 /// Decides what is over.
 pub(super) struct Plan {
     pub(super) retention: Retention,
@@ -72,9 +75,10 @@ impl Plan {
         before(self.now, least.unwrap_or_else(|| self.retention.longest()))
     }
 
-    /// The instant before which nothing is left, if everybody has kept to the settings.
+    /// The instant from which on the first cleanup of all looks. What is older has expired, or was kept for longer than
+    /// the settings say, and expires by itself.
     pub(super) fn oldest(&self) -> DateTime<Utc> {
-        before(self.now, self.retention.longest()) - TimeDelta::days(1)
+        before(self.now, self.retention.longest().max(FIRST)) - TimeDelta::days(1)
     }
 }
 
