@@ -37,21 +37,27 @@ pub(crate) fn parts<T>(
     parts
 }
 
-/// The place of an item in a list: the latest first, items without an instant last, items of one instant by id.
+/// The place of an item in a list: the latest first, items without an instant last, items of one instant by id, the
+/// greatest first: the order of an index that is read backwards.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Cursor(Reverse<Option<DateTime<Utc>>>, String);
+pub(crate) struct Cursor(Reverse<Option<DateTime<Utc>>>, Reverse<String>);
 
 /// The written form of a cursor without an instant.
 const NEVER: &str = "never";
 
 impl Cursor {
     pub(crate) const fn new(at: Option<DateTime<Utc>>, id: String) -> Self {
-        Self(Reverse(at), id)
+        Self(Reverse(at), Reverse(id))
     }
 
     /// Its instant.
     pub(crate) const fn at(&self) -> Option<DateTime<Utc>> {
         self.0.0
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> &str {
+        &self.1.0
     }
 
     /// Reads the cursor of a page; `None` if the text is no cursor.
@@ -66,7 +72,7 @@ impl Cursor {
 
     fn text(&self) -> String {
         let at = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-        format!("{}#{}", self.at().map_or_else(|| NEVER.to_owned(), at), self.1)
+        format!("{}#{}", self.at().map_or_else(|| NEVER.to_owned(), at), self.id())
     }
 }
 
@@ -87,18 +93,29 @@ impl<T> LatestPage<T> {
 
     /// Adds items, in any order. An item that was added before is kept once.
     pub(crate) fn add(&mut self, more: impl IntoIterator<Item = (Cursor, T)>) {
-        let is_after = |cursor: &Cursor| self.after.as_ref().is_none_or(|after| cursor > after);
-        self.items.extend(more.into_iter().filter(|(cursor, _)| is_after(cursor)));
+        let more: Vec<_> = more.into_iter().filter(|(cursor, _)| self.begins_before(cursor)).collect();
+        self.items.extend(more);
         self.items.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.items.dedup_by(|(one, _), (other, _)| one == other);
         self.has_more |= self.items.len() > self.size;
         self.items.truncate(self.size);
     }
 
+    /// Whether the page begins before this place.
+    pub(crate) fn begins_before(&self, cursor: &Cursor) -> bool {
+        self.after.as_ref().is_none_or(|after| cursor > after)
+    }
+
     /// Whether the page is full of items later than this instant: no item at or before it belongs to the page.
     pub(crate) fn is_full_of_later_than(&self, at: DateTime<Utc>) -> bool {
         let last = self.items.last().filter(|_| self.items.len() >= self.size);
         last.is_some_and(|(cursor, _)| cursor.at() > Some(at))
+    }
+
+    /// Whether the page is full, and has more: no item after this place belongs to it.
+    pub(crate) fn is_full_before(&self, place: &Cursor) -> bool {
+        let last = self.items.last().filter(|_| self.has_more);
+        last.is_some_and(|(cursor, _)| cursor < place)
     }
 
     /// The page, with the cursor of the next one.

@@ -12,8 +12,8 @@ use lambda_jobs_core::ports::{CorePorts, ServiceError};
 use crate::LambdaEventSources;
 use crate::event_log::LogEvents;
 use crate::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned,
-    OsEntropy, Settings, SqsClient, SqsJobQueue, SystemClock,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoRunning, DynamoSchedules, DynamoUniqueKeys,
+    DynamoVersioned, OsEntropy, Settings, SqsClient, SqsJobQueue, SystemClock,
 };
 #[cfg(feature = "http")]
 use crate::{DynamoWebhooks, OsSecrets, ReqwestSender};
@@ -48,6 +48,7 @@ impl Adapters {
             stale: queue.clone(),
             queue,
             event_sources: None,
+            running: Arc::new(DynamoRunning::new(dynamo.clone())),
             schedules: Arc::new(DynamoSchedules::new(dynamo.clone())),
             control: Arc::new(DynamoControlStore::new(dynamo.clone())),
             unique: Arc::new(DynamoUniqueKeys::new(dynamo.clone())),

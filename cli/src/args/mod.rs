@@ -272,7 +272,8 @@ pub struct StatusArgs {
 /// Which jobs to list.
 #[derive(Clone, Debug, Args)]
 pub struct ListArgs {
-    /// List jobs of this status only. For queued, running and cancelled the command reads the whole table.
+    /// List jobs of this status only. A running job is listed after 2 s. For queued jobs the command looks at 10,000 items
+    /// of the table, and says where to go on.
     #[arg(long)]
     pub status: Option<JobStatus>,
     /// List jobs of this handler only.

@@ -22,7 +22,7 @@ pub(super) async fn cleanup(args: CleanupArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     output::line(&format!(
-        "checked {} finished jobs: removed {} past their retention, and {} parts of the history; removed payload, \
+        "checked {} finished jobs that may be old: removed {} past their retention, and {} parts of the history; removed payload, \
          result and error of {} jobs older than the newest {}; skipped {} that changed meanwhile",
         report.examined,
         report.removed,

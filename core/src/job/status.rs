@@ -56,10 +56,11 @@ impl JobStatus {
         matches!(self, Self::Queued | Self::Scheduled | Self::Retrying)
     }
 
-    /// Whether jobs in this status may need a person's attention: only these are indexed.
+    /// Whether jobs in this status may need a person's attention: only these are indexed. They are few, apart from those
+    /// that wait for long.
     #[must_use]
     pub const fn needs_attention(self) -> bool {
-        matches!(self, Self::Scheduled | Self::Retrying | Self::Failed)
+        matches!(self, Self::Scheduled | Self::Retrying | Self::Failed | Self::Cancelled)
     }
 
     /// The status as it is written in JSON.

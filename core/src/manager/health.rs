@@ -74,8 +74,14 @@ impl JobManager {
         &self,
         status: &QueueStatus,
     ) -> Result<Option<NewestDeadLetter>, ManagerError> {
-        let failed =
-            ListQuery { status: JobStatus::Failed, name: None, until: None, limit: NEWEST, cursor: None };
+        let failed = ListQuery {
+            status: JobStatus::Failed,
+            name: None,
+            until: None,
+            below: None,
+            limit: NEWEST,
+            cursor: None,
+        };
         let found = self.ports.index.list(&failed).await?;
         if let Some(newest) = NewestDeadLetter::of_records(&found.items) {
             return Ok(Some(newest));

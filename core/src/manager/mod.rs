@@ -26,7 +26,7 @@ pub use breakers::BreakerView;
 pub use cancel::CancelOutcome;
 pub use cleanup::{CleanupOptions, CleanupReport};
 pub use enqueue::{EnqueueError, Enqueued};
-pub use list::{JobFilter, JobSummary};
+pub use list::{JobFilter, JobPage, JobSummary, Looked};
 pub use reschedule::RescheduleOutcome;
 pub use retry::RetryOutcome;
 pub use schedules::{MAX_BACKFILL, ScheduleError};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys,
-    MemoryVersioned, PausedClock, SeededEntropy,
+    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemoryRunning, MemorySchedules,
+    MemoryUniqueKeys, MemoryVersioned, PausedClock, SeededEntropy,
 };
 use crate::breaker::Breaker;
 use crate::limit::LimitState;
@@ -32,6 +32,8 @@ pub struct MemoryPorts {
     pub clock: PausedClock,
     /// The store of job records.
     pub store: Arc<MemoryJobStore>,
+    /// What runs now.
+    pub running: Arc<MemoryRunning>,
     /// The queues.
     pub queue: Arc<MemoryQueue>,
     /// The store of schedules.
@@ -55,6 +57,7 @@ impl MemoryPorts {
     pub fn new(clock: PausedClock, visibility: Duration) -> Result<Self, SqsError> {
         Ok(Self {
             store: Arc::default(),
+            running: Arc::default(),
             queue: Arc::new(MemoryQueue::new(clock.clone(), visibility)?),
             schedules: Arc::default(),
             control: Arc::default(),
@@ -74,6 +77,7 @@ impl MemoryPorts {
             store: self.store.clone(),
             index: self.store.clone(),
             pruner: self.store.clone(),
+            running: self.running.clone(),
             queue: self.queue.clone(),
             dead_letters: self.queue.clone(),
             stats: self.queue.clone(),

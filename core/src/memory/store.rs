@@ -12,8 +12,9 @@ use chrono::{DateTime, Utc};
 use crate::job::{JobId, JobRecord, JobStatus, Payload, PayloadPlace, Retention};
 use crate::paging::Page;
 use crate::ports::{
-    ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
-    JobIndex, JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
+    ClaimOutcome, ClaimRequest, CleanupState, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery,
+    InsertOutcome, JobIndex, JobStore, ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleBatch,
+    SettleOutcome, Settlement,
 };
 
 /// A [`JobStore`] and [`JobIndex`] in memory.
@@ -33,6 +34,7 @@ pub(super) struct State {
     pub(super) history: Vec<HistoryEntry>,
     counters: BTreeMap<String, Counters>,
     retention: Retention,
+    pub(super) cleanup: CleanupState,
 }
 
 impl MemoryJobStore {
@@ -241,8 +243,9 @@ impl JobStore for MemoryJobStore {
 impl JobIndex for MemoryJobStore {
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
         let state = self.state();
-        let mut found: Vec<_> =
-            state.records.values().filter(|record| query.asks_for(record)).cloned().collect();
+        let is_in_index = query.status.needs_attention();
+        let asked = state.records.values().filter(|record| is_in_index && query.asks_for(record));
+        let mut found: Vec<_> = asked.cloned().collect();
         found.sort_by_key(|record| {
             std::cmp::Reverse((record.completed_at.unwrap_or(record.due_at), record.id().clone()))
         });
@@ -257,6 +260,32 @@ impl JobIndex for MemoryJobStore {
         let items: Vec<JobRecord> = items.map(JobRecord::without_payload).collect();
         let cursor = items.last().filter(|_| more).map(|record| record.id().to_string());
         Ok(Page { items, cursor })
+    }
+
+    async fn look(&self, query: &LookQuery) -> Result<Look, ServiceError> {
+        let state = self.state();
+        let mut ids: Vec<&JobId> = state.records.keys().collect();
+        ids.retain(|id| query.cursor.as_ref().is_none_or(|cursor| id.as_str() > cursor.as_str()));
+        ids.sort();
+        let more = ids.len() > query.items;
+        ids.truncate(query.items);
+        let mut look = Look { records: Vec::new(), items: 0, cursor: None };
+        let is_asked_for = |record: &&JobRecord| {
+            let name = &record.definition.spec.name;
+            record.status == JobStatus::Queued && query.name.as_ref().is_none_or(|wanted| wanted == name)
+        };
+        for id in &ids {
+            if look.records.len() == query.limit {
+                break;
+            }
+            look.items += 1;
+            let record = state.records.get(*id).filter(is_asked_for);
+            look.records.extend(record.cloned().map(JobRecord::without_payload));
+        }
+        if more || look.items < ids.len() {
+            look.cursor = ids.get(look.items.saturating_sub(1)).map(ToString::to_string);
+        }
+        Ok(look)
     }
 
     async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     ControlStore, DeadLetterQueue, EventSink, EventSources, JobIndex, JobPruner, JobQueue, JobStore,
-    QueueStats, ScheduleStore, StaleMessages, UniqueKeys, VersionedStore,
+    QueueStats, RunningJobs, ScheduleStore, StaleMessages, UniqueKeys, VersionedStore,
 };
 use crate::breaker::Breaker;
 use crate::clock::{Clock, Entropy};
@@ -21,6 +21,8 @@ pub struct CorePorts {
     pub index: Arc<dyn JobIndex>,
     /// Removes finished jobs.
     pub pruner: Arc<dyn JobPruner>,
+    /// What runs now.
+    pub running: Arc<dyn RunningJobs>,
     /// The queues.
     pub queue: Arc<dyn JobQueue>,
     /// The dead-letter queues.

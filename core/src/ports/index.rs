@@ -1,7 +1,8 @@
 //! Finding jobs without their ids.
 //!
 //! An index costs a write for every change, so it holds only jobs that need attention. The history, which settling
-//! writes anyway, lists finished jobs. Listing queued and running jobs reads the table.
+//! writes anyway, lists finished jobs. What runs is another port's. Queued jobs are in no index: a caller looks for them
+//! in all that is stored, a bounded part at a time.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -13,9 +14,14 @@ use crate::ports::{Counters, HistoryEntry, ServiceError};
 /// Finds jobs.
 #[async_trait]
 pub trait JobIndex: Send + Sync {
-    /// Records of one status, without payloads. Statuses that need attention are sorted by when the job is due or
-    /// ended, latest first. Others come in no order, by reading the table.
+    /// Records of a status that [needs attention](JobStatus::needs_attention), without payloads, by when the job is due
+    /// or ended, latest first, and those of one instant by id, the greatest first. Records of other statuses are in no index: none is listed.
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError>;
+
+    /// Looks at a bounded number of stored items, in no order, and returns the queued records among them, without
+    /// payloads. A record that exists from the first look to the last is found by one of them, if each goes on at the
+    /// cursor of the one before.
+    async fn look(&self, query: &LookQuery) -> Result<Look, ServiceError>;
 
     /// Parked records that are due by an instant, roughly the soonest first, [without payloads that are stored
     /// apart](JobRecord::without_payload_apart). The index may lag: a record may be as it was a moment ago, although
@@ -38,6 +44,8 @@ pub struct ListQuery {
     pub name: Option<String>,
     /// Only records that ended at or before this instant; if unfinished, that are due by then.
     pub until: Option<DateTime<Utc>>,
+    /// Of that instant, only records with lesser ids.
+    pub below: Option<JobId>,
     /// At most this many.
     pub limit: usize,
     /// The cursor of the last page.
@@ -50,8 +58,35 @@ impl ListQuery {
     pub fn asks_for(&self, record: &JobRecord) -> bool {
         self.status == record.status
             && self.name.as_ref().is_none_or(|name| *name == record.definition.spec.name)
-            && self.until.is_none_or(|until| record.completed_at.unwrap_or(record.due_at) <= until)
+            && self.until.is_none_or(|until| {
+                let at = record.completed_at.unwrap_or(record.due_at);
+                at < until || at == until && self.below.as_ref().is_none_or(|below| record.id() < below)
+            })
     }
+}
+
+/// How to look for queued jobs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LookQuery {
+    /// Of this name only.
+    pub name: Option<String>,
+    /// Return at most this many.
+    pub limit: usize,
+    /// Look at no more items than this; perhaps at fewer, if they are large.
+    pub items: usize,
+    /// The cursor of the last look: visible ASCII.
+    pub cursor: Option<String>,
+}
+
+/// What a look found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    /// The queued records.
+    pub records: Vec<JobRecord>,
+    /// How many items it looked at. Items of other kinds than records count too.
+    pub items: usize,
+    /// Where the next look begins; `None` at the end.
+    pub cursor: Option<String>,
 }
 
 /// Which parked records to return.

@@ -17,6 +17,7 @@ mod index;
 mod letter;
 mod pruner;
 mod queue;
+mod running;
 mod schedules;
 mod stale;
 mod store;
@@ -28,11 +29,12 @@ pub use control::{ControlStore, SaveOutcome};
 pub use error::ServiceError;
 pub use event_sources::{ChangeOutcome, EventSource, EventSources, SourceState};
 pub use events::{EventKind, EventSink, JobEvent};
-pub use index::{DueQuery, HistoryQuery, JobIndex, ListQuery};
-pub use pruner::{Archived, FinishedJob, HistoryPart, JobPruner};
+pub use index::{DueQuery, HistoryQuery, JobIndex, ListQuery, Look, LookQuery};
+pub use pruner::{CleanupState, EndedQuery, FinishedJob, HistoryPart, JobPruner, PartsQuery};
 pub use queue::{
     DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, Receipt, ReceivedMessage, VisibilityChange,
 };
+pub use running::{RunningBatch, RunningJob, RunningJobs, RunningQuery};
 pub use schedules::{Advance, DueSchedules, ScheduleStore, StoredSchedule};
 pub use stale::{QueueDepth, QueueStats, StaleMessages};
 pub use store::{

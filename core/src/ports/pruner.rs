@@ -1,8 +1,8 @@
 //! Removing finished jobs and their details.
 //!
 //! DynamoDB deletes expired items by itself, days later; a local database never does. A cleanup deletes them now, and
-//! also removes the details of old jobs long before their records. It reads the whole table, so it is for an operator,
-//! or for once a day.
+//! also removes the details of old jobs long before their records. It finds jobs by the history and by the index, oldest
+//! first, and notes how far it came. So it reads what may be over, and nothing else.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -11,15 +11,22 @@ use crate::job::{JobId, JobRecord, JobStatus, PayloadPlace, Revision};
 use crate::paging::Page;
 use crate::ports::{HistoryEntry, ServiceError};
 
-/// Removes finished jobs. The caller chooses them; an adapter checks that they have not changed since, and touches
-/// nothing else.
+/// Finds and removes finished jobs. The caller chooses them; an adapter checks that they have not changed since, and
+/// touches nothing else.
 #[async_trait]
 pub trait JobPruner: Send + Sync {
-    /// A page of finished jobs and history, in no order. Its cursor stays valid while items are removed.
-    async fn page(&self, cursor: Option<&str>) -> Result<Page<Archived>, ServiceError>;
+    /// Parts of the history, the one that was written first first. A page holds every part up to its last.
+    async fn parts(&self, query: &PartsQuery) -> Result<Page<HistoryPart>, ServiceError>;
+
+    /// Finished jobs of a status that [needs attention](JobStatus::needs_attention), the one that ended first first. A
+    /// page holds every job up to its last. The index may lag: a job that has just changed may be as it was.
+    async fn ended(&self, query: &EndedQuery) -> Result<Page<FinishedJob>, ServiceError>;
+
+    /// Those of these jobs that have finished, as their records say now, in no order.
+    async fn find(&self, ids: &[JobId]) -> Result<Vec<FinishedJob>, ServiceError>;
 
     /// Deletes the records and payloads of these jobs, each if its record has not changed since. Returns, in order,
-    /// which were deleted.
+    /// which are gone; one that was gone before is.
     async fn remove(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>>;
 
     /// Removes the details of these jobs, as [`JobRecord::trimmed`] does, each if its record has not changed since.
@@ -28,15 +35,55 @@ pub trait JobPruner: Send + Sync {
 
     /// Deletes parts of the history. The results are in order.
     async fn remove_history(&self, parts: &[HistoryPart]) -> Vec<Result<(), ServiceError>>;
+
+    /// How far cleanups have come, as saved last; nowhere if nothing is saved.
+    async fn state(&self) -> Result<CleanupState, ServiceError>;
+
+    /// Saves how far a cleanup has come. Two cleanups may save one after the other: what each saves is true.
+    async fn save_state(&self, state: &CleanupState) -> Result<(), ServiceError>;
 }
 
-/// An item that a cleanup examines.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Archived {
-    /// The record of a finished job.
-    Job(FinishedJob),
-    /// A part of the history.
-    History(HistoryPart),
+/// Which history to return.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartsQuery {
+    /// Written at or after this instant.
+    pub since: DateTime<Utc>,
+    /// Written before this instant.
+    pub until: DateTime<Utc>,
+    /// About this many.
+    pub limit: usize,
+    /// The cursor of the last page. It stays valid while parts are removed.
+    pub cursor: Option<String>,
+}
+
+/// Which finished jobs to return.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedQuery {
+    /// Of this status.
+    pub status: JobStatus,
+    /// Ended at or after this instant; from the first on if absent.
+    pub since: Option<DateTime<Utc>>,
+    /// Ended before this instant.
+    pub until: DateTime<Utc>,
+    /// About this many.
+    pub limit: usize,
+    /// The cursor of the last page. It stays valid while jobs are removed.
+    pub cursor: Option<String>,
+}
+
+/// How far cleanups have come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CleanupState {
+    /// No history is left that was written before this instant.
+    pub history_since: Option<DateTime<Utc>>,
+    /// Completed jobs whose retention was over by then, as the settings say, were looked for.
+    pub removed_until: Option<DateTime<Utc>>,
+    /// Completed jobs in the history that was written before this instant are trimmed.
+    pub completed_until: Option<DateTime<Utc>>,
+    /// Failed jobs that ended before this instant are trimmed.
+    pub failed_until: Option<DateTime<Utc>>,
+    /// Cancelled jobs that ended before this instant are trimmed.
+    pub cancelled_until: Option<DateTime<Utc>>,
 }
 
 /// A finished job, as a cleanup sees it.
@@ -89,6 +136,8 @@ impl FinishedJob {
 pub struct HistoryPart {
     /// Where it is: for the adapter alone.
     pub place: String,
+    /// When it was written: at or after the end of its jobs, within the life of an invocation.
+    pub written_at: DateTime<Utc>,
     /// Until when it is kept, as its writer decided; absent if it does not say.
     pub expires_at: Option<DateTime<Utc>>,
     /// Its entries.

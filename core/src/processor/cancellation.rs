@@ -15,12 +15,13 @@ use super::Batch;
 use super::job::Claimed;
 use crate::handler::{StopSignal, Stopper};
 use crate::job::{JobId, JobRecord};
-use crate::ports::Fence;
+use crate::ports::{Fence, RunningJob};
 
 /// How often the worker asks whether running jobs are cancelled.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
-/// The claimed jobs of a batch, each with the signal that tells it of its cancellation.
+/// The claimed jobs of a batch, each with the signal that tells it of its cancellation, and with what a list shows of it
+/// while it runs.
 #[derive(Default)]
 pub(super) struct CancelWatch {
     jobs: Mutex<HashMap<JobId, Watched>>,
@@ -30,6 +31,9 @@ struct Watched {
     signal: StopSignal,
     /// Gone once the signal is raised.
     stopper: Option<Stopper>,
+    name: String,
+    since: Option<DateTime<Utc>>,
+    attempt: u32,
 }
 
 impl CancelWatch {
@@ -39,7 +43,14 @@ impl CancelWatch {
         // A job that runs without a claim has no record that could be cancelled.
         for claimed in jobs.into_iter().filter(|claimed| claimed.fence != Fence::Absent) {
             let (stopper, signal) = StopSignal::new();
-            watched.insert(claimed.id().clone(), Watched { signal, stopper: Some(stopper) });
+            let job = Watched {
+                signal,
+                stopper: Some(stopper),
+                name: claimed.record.definition.spec.name.clone(),
+                since: claimed.record.started_at,
+                attempt: claimed.record.attempt(),
+            };
+            watched.insert(claimed.id().clone(), job);
         }
     }
 
@@ -51,6 +62,18 @@ impl CancelWatch {
     /// Forgets a job whose attempt has ended.
     pub(super) fn leave(&self, id: &JobId) {
         self.jobs().remove(id);
+    }
+
+    /// The jobs, the longest running first.
+    pub(super) fn running(&self) -> Vec<RunningJob> {
+        let jobs = self.jobs();
+        let running = jobs.iter().filter_map(|(id, job)| {
+            let (id, name) = (id.clone(), job.name.clone());
+            Some(RunningJob { id, name, since: job.since?, attempt: job.attempt })
+        });
+        let mut running: Vec<RunningJob> = running.collect();
+        running.sort_by(|one, other| (one.since, &one.id).cmp(&(other.since, &other.id)));
+        running
     }
 
     /// The jobs that were not told yet.

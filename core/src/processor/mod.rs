@@ -41,6 +41,7 @@ mod records;
 mod refused_claim;
 mod requeue;
 mod run;
+mod running;
 mod settle;
 mod slots;
 mod snooze;
@@ -53,7 +54,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join, select};
 
 pub(crate) use large_payloads::{keep_payloads, store_payloads};
 pub use observed::RunObserver;
@@ -63,11 +64,12 @@ use crate::clock::{Clock, Entropy};
 use crate::config::JobConfig;
 use crate::handler::{JobRegistry, StopSignal};
 use crate::job::{Claim, ClaimId};
-use crate::ports::{CorePorts, JobQueue, JobStore, ReceivedMessage, UniqueKeys};
+use crate::ports::{CorePorts, JobQueue, JobStore, ReceivedMessage, RunningJobs, UniqueKeys};
 use crate::protection::{Breakers, Limits};
 use cancellation::CancelWatch;
 use control_cache::ControlCache;
 use permits::Permits;
+use running::Noted;
 use state::BatchState;
 
 /// Runs batches of messages.
@@ -75,6 +77,7 @@ pub struct JobProcessor {
     registry: Arc<JobRegistry>,
     config: JobConfig,
     store: Arc<dyn JobStore>,
+    running: Arc<dyn RunningJobs>,
     queue: Arc<dyn JobQueue>,
     control: ControlCache,
     unique: Arc<dyn UniqueKeys>,
@@ -104,6 +107,7 @@ struct Batch<'a> {
     state: BatchState,
     permits: Permits,
     cancel_watch: CancelWatch,
+    noted: Noted,
 }
 
 impl JobProcessor {
@@ -120,6 +124,7 @@ impl JobProcessor {
             registry,
             config,
             store: ports.store.clone(),
+            running: ports.running.clone(),
             queue: ports.queue.clone(),
             control: ControlCache::new(ports.control.clone(), ports.clock.clone()),
             unique: ports.unique.clone(),
@@ -152,10 +157,12 @@ impl JobProcessor {
         let time_left = (invocation.deadline - self.clock.now()).to_std().unwrap_or_default();
         let cut = self.clock.sleep(time_left.saturating_sub(Self::ANSWER_MARGIN));
         let work = Box::pin(batch.work(messages));
-        let watched = select(work, Box::pin(batch.watch_for_cancellations()));
+        let watches = join(batch.watch_for_cancellations(), batch.note_what_runs());
+        let watched = select(work, Box::pin(watches));
         if let Either::Right(_) = select(watched, cut).await {
             tracing::error!("the batch was cut short at its deadline; what is not settled comes back");
         }
+        batch.withdraw().await;
         let report = batch.state.into_report();
         let elapsed = self.clock.monotonic().saturating_sub(started);
         report.summary.log(elapsed);
@@ -173,6 +180,7 @@ impl<'a> Batch<'a> {
             state: BatchState::new(messages),
             permits: Permits::new(lease_until),
             cancel_watch: CancelWatch::default(),
+            noted: Noted::default(),
         }
     }
 

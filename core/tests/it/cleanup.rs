@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use lambda_jobs_core::manager::{CleanupOptions, CleanupReport, JobFilter, RetryOutcome};
-use lambda_jobs_core::{JobConfig, JobId, JobStatus, NewJob, Queue, Retention};
+use lambda_jobs_core::ports::JobStore;
+use lambda_jobs_core::{JobConfig, JobDefinition, JobId, JobRecord, JobStatus, NewJob, Queue, Retention};
 use serde_json::{Value, json};
 
 use crate::handlers::scripted;
@@ -64,7 +65,8 @@ fn all_but_the_newest_lose_payload_result_and_error_and_nothing_else() {
     run(&world, "last", &json!({}));
     let report = cleanup(&world, 12);
     let expected = CleanupReport {
-        examined: 32,
+        // The old ones, and the last that keeps its details.
+        examined: 21,
         trimmed: 20,
         details_kept: 12,
         complete: true,
@@ -81,6 +83,74 @@ fn all_but_the_newest_lose_payload_result_and_error_and_nothing_else() {
     assert_eq!(cleanup(&world, 12).trimmed, 0, "a second time there is nothing to do");
     assert_eq!(cleanup(&world, 0).trimmed, 12);
     assert_eq!(world.status(&failed).error, None);
+}
+
+#[test]
+fn a_second_cleanup_examines_only_what_is_new() {
+    let world = World::new(|registry| drop(scripted(registry)));
+    let permanent = json!({ "permanent": true });
+    for at in 0..40 {
+        run(&world, &format!("early-{at}"), if at % 4 == 0 { &permanent } else { &Value::Null });
+    }
+    let cancelled: JobId = "cancelled".parse().unwrap();
+    world.clock.run(world.manager.cancel(&cancelled)).unwrap();
+    world.advance(2 * 3_600);
+    assert_eq!(cleanup(&world, 10).trimmed, 31);
+    let again = cleanup(&world, 10);
+    assert_eq!((again.trimmed, again.complete), (0, true));
+    assert!(again.examined <= 4, "the last that keeps its details, and what ended with it: {again:?}");
+    for at in 0..5 {
+        run(&world, &format!("late-{at}"), &json!({}));
+    }
+    world.advance(2 * 3_600);
+    let third = cleanup(&world, 10);
+    assert_eq!(third.trimmed, 5, "as many of the early ones are old now");
+    assert!(third.examined <= 12, "{third:?}");
+    assert_eq!(cleanup(&world, 3).trimmed, 7, "who asks for fewer gets fewer");
+    assert_eq!(cleanup(&world, 10).trimmed, 0);
+}
+
+#[test]
+fn a_job_that_ends_after_a_cleanup_with_an_earlier_end_is_trimmed_by_the_next() {
+    let world = World::new(|registry| drop(scripted(registry)));
+    let slow = json!({ "work": 80_000 });
+    world.send(Queue::Normal, &json!({ "name": "script", "id": "slow", "payload": slow }));
+    world.send(Queue::Normal, &json!({ "name": "script", "id": "quick", "payload": {} }));
+    world.settle();
+    assert_eq!(cleanup(&world, 1).trimmed, 1);
+    let failed = run(&world, "again", &json!({ "permanent": true }));
+    run(&world, "newest", &json!({}));
+    assert_eq!(cleanup(&world, 2).trimmed, 1);
+    world.clock.run(world.manager.retry(&failed)).unwrap();
+    world.settle();
+    assert_eq!(cleanup(&world, 0).trimmed, 2, "its second end counts, not its first");
+    assert!(world.status(&failed).trimmed);
+}
+
+#[test]
+fn a_cleanup_with_too_much_to_do_goes_on_with_the_next_call() {
+    let world = World::new(|registry| drop(scripted(registry)));
+    let now = world.now();
+    let definition = |at: usize| JobDefinition::new(format!("c-{at:05}").parse().unwrap(), "script");
+    let cancelled = (0..10_500).map(|at| {
+        let record = JobRecord::accepted(definition(at), Queue::Normal, now, now);
+        record.cancelled("why", now + TimeDelta::milliseconds(i64::try_from(at).unwrap()))
+    });
+    world.clock.run(world.store.inner.insert(&cancelled.collect::<Vec<_>>()));
+    world.advance(3 * 3_600);
+    let first = cleanup(&world, 0);
+    assert!(!first.complete && (10_000..10_500).contains(&first.trimmed), "{first:?}");
+    let second = cleanup(&world, 0);
+    assert!(second.complete && second.examined <= 10_500 - first.trimmed + 1, "{second:?}");
+    assert_eq!(first.trimmed + second.trimmed, 10_500);
+    world.advance(15 * 86_400);
+    let mut removed = 0;
+    while removed < 10_500 {
+        let report = cleanup(&world, 0);
+        assert!(report.removed > 0, "{report:?}");
+        removed += report.removed;
+    }
+    assert!(cleanup(&world, 0).complete);
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod pause;
 mod payloads;
 mod processor;
 mod protection;
+mod running;
 mod schedule;
 mod schedule_changes;
 mod schedules;

@@ -12,13 +12,15 @@ use lambda_jobs_core::clock::{BoxFuture, Clock};
 use lambda_jobs_core::families::webhook::ports::{Secrets, SecretsError};
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::memory::{
-    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys,
-    MemoryVersioned, PausedClock, SeededEntropy,
+    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemoryRunning, MemorySchedules,
+    MemoryUniqueKeys, MemoryVersioned, PausedClock, SeededEntropy,
 };
+use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DeadLetterQueue, DeadLettered, DueQuery,
     InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, Receipt, ReceivedMessage,
-    ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, UniqueKeys, VersionedStore, VisibilityChange,
+    ReplaceOutcome, RunningBatch, RunningJobs, RunningQuery, ServiceError, SettleBatch, SettleOutcome,
+    UniqueKeys, VersionedStore, VisibilityChange,
 };
 use lambda_jobs_core::processor::{BatchReport, Invocation};
 use lambda_jobs_core::{
@@ -32,6 +34,7 @@ pub(crate) const VISIBILITY: Duration = Duration::from_mins(9);
 pub(crate) struct World {
     pub(crate) clock: PausedClock,
     pub(crate) store: Arc<Counting>,
+    pub(crate) running: Arc<Notes>,
     pub(crate) queue: Arc<MemoryQueue>,
     pub(crate) sends: Arc<Sends>,
     pub(crate) schedules: Arc<MemorySchedules>,
@@ -51,6 +54,7 @@ pub(crate) struct World {
 struct Kept {
     clock: PausedClock,
     store: Arc<Counting>,
+    running: Arc<Notes>,
     queue: Arc<MemoryQueue>,
     schedules: Arc<MemorySchedules>,
     control: Arc<MemoryControlStore>,
@@ -77,6 +81,7 @@ impl World {
         let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
         let kept = Kept {
             store: Arc::new(Counting::new(MemoryJobStore::new())),
+            running: Arc::default(),
             queue: Arc::new(MemoryQueue::new(clock.clone(), VISIBILITY).unwrap()),
             schedules: Arc::default(),
             control: Arc::default(),
@@ -91,13 +96,14 @@ impl World {
 
     /// A new worker on the same stores and queues.
     pub(crate) fn restarted(self, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
-        let Self { clock, store, queue, schedules, control, keys, breakers, limits, events, .. } = self;
-        let kept = Kept { clock, store, queue, schedules, control, keys, breakers, limits, events };
+        let Self { clock, store, running, queue, schedules, control, keys, breakers, limits, events, .. } =
+            self;
+        let kept = Kept { clock, store, running, queue, schedules, control, keys, breakers, limits, events };
         Self::on(kept, config, register)
     }
 
     fn on(kept: Kept, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
-        let Kept { clock, store, queue, schedules, control, keys, breakers, limits, events } = kept;
+        let Kept { clock, store, running, queue, schedules, control, keys, breakers, limits, events } = kept;
         let entropy = Arc::new(SeededEntropy::new(7));
         let mut registry = JobRegistry::new(&config);
         register(&mut registry);
@@ -110,6 +116,7 @@ impl World {
             index: store.inner.clone(),
             pruner: store.inner.clone(),
             store: store.clone(),
+            running: running.clone(),
             queue: sends.clone(),
             schedules: schedules.clone(),
             dead_letters: queue.clone(),
@@ -130,6 +137,7 @@ impl World {
         Self {
             clock,
             store,
+            running,
             queue,
             sends,
             schedules,
@@ -283,6 +291,40 @@ impl JobQueue for Sends {
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), ServiceError>> {
         self.inner.dead_letter(letters).await
+    }
+}
+
+/// What runs, with a count of calls that fail on demand.
+#[derive(Default)]
+pub(crate) struct Notes {
+    pub(crate) inner: MemoryRunning,
+    /// How many calls noted what runs, and how many withdrew it.
+    pub(crate) notes: AtomicUsize,
+    pub(crate) withdrawals: AtomicUsize,
+    /// How many of the next calls fail without an effect.
+    pub(crate) unreachable: AtomicUsize,
+}
+
+#[async_trait]
+impl RunningJobs for Notes {
+    async fn note(&self, batch: &RunningBatch) -> Result<(), ServiceError> {
+        self.notes.fetch_add(1, Ordering::SeqCst);
+        if Counting::takes(&self.unreachable) {
+            return Err(ServiceError::new("note what runs", "it timed out"));
+        }
+        self.inner.note(batch).await
+    }
+
+    async fn withdraw(&self, batch: u64) -> Result<(), ServiceError> {
+        self.withdrawals.fetch_add(1, Ordering::SeqCst);
+        if Counting::takes(&self.unreachable) {
+            return Err(ServiceError::new("withdraw what runs", "it timed out"));
+        }
+        self.inner.withdraw(batch).await
+    }
+
+    async fn list(&self, query: &RunningQuery) -> Result<Page<RunningBatch>, ServiceError> {
+        self.inner.list(query).await
     }
 }
 

@@ -9,7 +9,9 @@
 //! | jobs | `job#<id>` | `job` | a job's record, with its payload up to 512 bytes of JSON |
 //! | jobs | `job#<id>` | `payload#<hash>#<number>` | a piece of a larger payload, written once |
 //! | jobs | `history#<day>#<shard>` | `<instant>#<batch>` | the jobs that one settle call finished |
-//! | state | `counter#<job name>` | `counter` | the counters of the jobs of that name |
+//! | state | `counters#<shard>` | `<job name>` | the counters of the jobs of that name |
+//! | state | `running#<shard>` | `<batch>` | the jobs of a batch that has lasted for 2 s; gone when it ends |
+//! | state | `cleanup` | `cleanup` | how far cleanups have come |
 //! | state | `schedule#<shard>` | `<id>` | a schedule and its state |
 //! | state | `control` | `control` | what is paused; every environment reads it as it starts, and every 5 s while it works |
 //! | state | `unique#<key>` | `unique` | the job that holds a unique key, since when and until when |
@@ -22,17 +24,20 @@
 //! | --- | --- |
 //! | `requests` | reads and conditional writes in batches |
 //! | `pieces` | payloads apart from their items |
-//! | `jobs` | records, lists, history, counters |
-//! | `state` | what all environments share: control, schedules, unique keys, breakers and limits |
+//! | `jobs` | records, lists, history, counters, cleanups |
+//! | `state` | what all environments share: control, schedules, what runs, unique keys, breakers and limits |
 //! | `webhooks` | deliveries and their attempts |
 //! | `tables` | creates the tables, outside AWS |
 //!
 //! The sparse index `attention` of the jobs table (`attention` = `<status>#<shard>`, `attentionAt` =
-//! `<instant>#<id>`) holds records that are scheduled, retrying or failed. A job that succeeds at once never enters it.
+//! `<instant>#<id>`) holds records that are scheduled, retrying, failed or cancelled. A job that succeeds at once never
+//! enters it.
 //! Parked records have partitions of their own there (`parked#<shard>`): the due index. The index of the same name of
 //! the data table (`attention` = `delivery-pending#<shard>` or `delivery-retry#<shard>`) holds unfinished deliveries.
 //!
 //! A cleanup deletes finished items before they expire, and removes payload, result and error of records that it trims.
+//!
+//! Only two calls read a whole table, each a bounded part of it at a time: the list of queued jobs, and that of deliveries.
 //!
 //! # Layout 1
 //!
@@ -43,7 +48,7 @@
 //! can't hold all of JSON.
 //!
 //! Instants are seconds since 1970 (N, with a fraction to the nanosecond: `1795420800.25`). In keys, and in all items but
-//! those of jobs, they are texts in UTC that sort (`2026-11-23T08:00:00.25`); in deliveries and JSON states, RFC 3339.
+//! those of jobs and of what runs, they are texts in UTC that sort (`2026-11-23T08:00:00.25`); in deliveries and JSON states, RFC 3339.
 //!
 //! `pk` and `sk` are every item's keys. `expiresAt` (N) lets DynamoDB delete an item after that instant.
 //!
@@ -80,7 +85,15 @@
 //! attempt ran, and how long it began after it was due (`-` if none began). The offset is the seconds from the job's end to
 //! the instant in the key.
 //!
-//! **Counters**: `completed`, `failed`, `cancelled`, `retried` and `executionMillis` (N), the sums of all settlements.
+//! **What runs**: `until` (N), when the leases of the batch end, and `jobs` (S), JSON: `[id, name, since, attempt]` for each
+//! job. `since` is when it was claimed. The batch in the key is 16 hexadecimal digits; the shard is its number modulo 4.
+//!
+//! **How far cleanups have come**: `historySince`, `removedUntil`, `completedUntil`, `failedUntil`, `cancelledUntil` (S),
+//! instants. History before the first is gone. Completed jobs that were over by the second were looked for. What was written
+//! to the history before the third is trimmed, and so are failed and cancelled jobs that ended before the others. An absent
+//! one stands for the beginning.
+//!
+//! **Counters** (the shard is a hash of the name, modulo 4): `completed`, `failed`, `cancelled`, `retried` and `executionMillis` (N), the sums of all settlements.
 //!
 //! **A schedule**: `schedule` (S), its JSON; `revision`, `edition` (N); `last`, `ahead`, `nextAt`, `madeUntil` (S), instants;
 //! `withdrawing` (L of S), instants whose jobs are to be taken back; `due`, `dueAt` (S), its keys in the index `due`
@@ -122,7 +135,7 @@ mod webhooks;
 
 pub use jobs::DynamoJobStore;
 pub use requests::Dynamo;
-pub use state::{DynamoControlStore, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned};
+pub use state::{DynamoControlStore, DynamoRunning, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned};
 pub use tables::create_tables;
 pub use webhooks::DynamoWebhooks;
 

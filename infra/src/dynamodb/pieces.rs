@@ -11,7 +11,6 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use futures_util::stream::{self, StreamExt};
 use lambda_jobs_core::job::PayloadPlace;
 use lambda_jobs_core::ports::ServiceError;
 
@@ -26,8 +25,6 @@ const PIECE_BYTES: usize = 384 * 1024;
 const CHARACTER: usize = 3;
 /// About how many bytes of pieces are read, or made ready to be written, at once.
 const GROUP_BYTES: usize = 2 * 1024 * 1024;
-/// How many pieces are deleted at once.
-const CONCURRENT: usize = 8;
 
 /// A payload to be written in pieces.
 pub(super) struct NewPayload<'a> {
@@ -234,17 +231,26 @@ impl Dynamo {
         Ok(bytes == pieces.place.bytes)
     }
 
-    /// Deletes the pieces of a payload.
-    pub(super) async fn remove_pieces(&self, table: &str, pieces: &Pieces) -> Result<(), ServiceError> {
-        let removals = pieces.keys().map(|key| self.remove_item(table, key));
-        let removed: Vec<_> = stream::iter(removals.collect::<Vec<_>>()).buffered(CONCURRENT).collect().await;
-        removed.into_iter().collect()
-    }
-
-    /// Deletes an item.
-    pub(super) async fn remove_item(&self, table: &str, key: Item) -> Result<(), ServiceError> {
-        let sent = self.client().delete_item().table_name(table).set_key(Some(key)).send().await;
-        sent.map(|_| ()).map_err(|error| self.error("remove an item from", table, error))
+    /// Deletes the pieces of payloads. Returns, in order, which are gone.
+    pub(super) async fn remove_pieces(
+        &self,
+        table: &str,
+        all: &[Option<Pieces>],
+    ) -> Vec<Result<(), ServiceError>> {
+        let (mut owners, mut writes) = (Vec::new(), Vec::new());
+        for (at, pieces) in all.iter().enumerate().filter_map(|(at, one)| Some((at, one.as_ref()?))) {
+            for sk in pieces.sort_keys() {
+                owners.push(at);
+                writes.push(Write::delete(table, pieces.partition.clone(), sk, Vec::new()));
+            }
+        }
+        let mut removed: Vec<Result<(), ServiceError>> = all.iter().map(|_| Ok(())).collect();
+        for (at, answer) in owners.into_iter().zip(self.write_all("remove payloads from", &writes).await) {
+            if let Err(failed) = answer {
+                removed[at] = Err(failed.error);
+            }
+        }
+        removed
     }
 }
 

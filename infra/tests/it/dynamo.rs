@@ -9,11 +9,12 @@ use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_infra::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned,
-    DynamoWebhooks, OsEntropy, SystemClock, Tables, create_tables,
+    Dynamo, DynamoControlStore, DynamoJobStore, DynamoRunning, DynamoSchedules, DynamoUniqueKeys,
+    DynamoVersioned, DynamoWebhooks, OsEntropy, SystemClock, Tables, create_tables,
 };
 use lambda_jobs_testing::conformance::{
-    Fixture, control_store, job_index, job_pruner, job_store, schedules, unique_keys, versioned, webhooks,
+    Fixture, control_store, job_index, job_pruner, job_store, running_jobs, schedules, unique_keys,
+    versioned, webhooks,
 };
 use tokio::net::TcpListener;
 
@@ -74,6 +75,14 @@ async fn the_job_pruner_conforms() {
     let setup = job_pruner::Setup { store: &store, index: &store, pruner: &store };
     for _ in 0..2 {
         job_pruner::suite(setup, &bench()).await;
+    }
+}
+
+#[tokio::test]
+async fn what_runs_conforms() {
+    let dynamo = dynamo().await;
+    for _ in 0..2 {
+        running_jobs::suite(&DynamoRunning::new(dynamo.clone()), &bench()).await;
     }
 }
 

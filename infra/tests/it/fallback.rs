@@ -9,7 +9,7 @@ use lambda_jobs_core::ports::{
 };
 use lambda_jobs_core::{JobRecord, Queue};
 use lambda_jobs_infra::{DynamoJobStore, DynamoWebhooks};
-use lambda_jobs_testing::conformance::{job_index, job_store, webhooks};
+use lambda_jobs_testing::conformance::{job_index, job_pruner, job_store, webhooks};
 use serde_json::json;
 
 use crate::dynamo::{bench, shared_states, store};
@@ -21,6 +21,9 @@ async fn records_are_written_one_by_one_under_the_same_conditions() {
     front.fail(u32::MAX);
     job_store::suite(&store(&dynamo), &bench()).await;
     job_index::suite(&store(&dynamo), &store(&dynamo), &bench()).await;
+    let jobs = store(&dynamo);
+    let setup = job_pruner::Setup { store: &jobs, index: &jobs, pruner: &jobs };
+    job_pruner::suite(setup, &bench()).await;
     shared_states(&dynamo).await;
     webhooks::suite(&webhooks::Stores::of(&DynamoWebhooks::new(dynamo)), &bench()).await;
     assert_eq!(front.failed(), 1, "the call is asked for once and remembered");

@@ -18,6 +18,7 @@ mod instructions;
 mod lambda;
 mod large;
 mod layout;
+mod lists;
 mod meter;
 mod settings;
 mod shapes;

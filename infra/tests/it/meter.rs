@@ -11,8 +11,11 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::batch_execute_statement::{
     BatchExecuteStatementInput, BatchExecuteStatementOutput,
 };
+use aws_sdk_dynamodb::operation::batch_get_item::{BatchGetItemInput, BatchGetItemOutput};
 use aws_sdk_dynamodb::operation::put_item::{PutItemInput, PutItemOutput};
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use aws_sdk_dynamodb::operation::query::{QueryInput, QueryOutput};
+use aws_sdk_dynamodb::operation::scan::{ScanInput, ScanOutput};
+use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 
 /// The counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -41,12 +44,17 @@ impl std::ops::Sub for Bytes {
 
 /// Counts a client's requests, and the write units of its statement batches and puts.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Meter(Arc<Mutex<(Figures, Bytes)>>);
+pub(crate) struct Meter(Arc<Mutex<(Figures, Bytes)>>, Arc<Mutex<f64>>);
 
 impl Meter {
     /// The counts since the last call.
     pub(crate) fn take(&self) -> Figures {
         std::mem::take(&mut self.0.lock().unwrap().0)
+    }
+
+    /// The read units of queries, scans and batches of reads since the last call.
+    pub(crate) fn take_reads(&self) -> f64 {
+        std::mem::take(&mut *self.1.lock().unwrap())
     }
 
     /// The bytes of requests since the last count was taken.
@@ -71,6 +79,15 @@ impl Intercept for Meter {
         }
         if let Some(input) = context.input_mut().downcast_mut::<PutItemInput>() {
             input.return_consumed_capacity = Some(ReturnConsumedCapacity::Indexes);
+        }
+        if let Some(input) = context.input_mut().downcast_mut::<QueryInput>() {
+            input.return_consumed_capacity = Some(ReturnConsumedCapacity::Total);
+        }
+        if let Some(input) = context.input_mut().downcast_mut::<ScanInput>() {
+            input.return_consumed_capacity = Some(ReturnConsumedCapacity::Total);
+        }
+        if let Some(input) = context.input_mut().downcast_mut::<BatchGetItemInput>() {
+            input.return_consumed_capacity = Some(ReturnConsumedCapacity::Total);
         }
         Ok(())
     }
@@ -107,6 +124,12 @@ impl Intercept for Meter {
         {
             self.0.lock().unwrap().0.units += table.capacity_units.unwrap_or_default();
         }
+        let read = |table: &ConsumedCapacity| table.capacity_units.unwrap_or_default();
+        let query = output.downcast_ref::<QueryOutput>().and_then(QueryOutput::consumed_capacity);
+        let scan = output.downcast_ref::<ScanOutput>().and_then(ScanOutput::consumed_capacity);
+        let batch = output.downcast_ref::<BatchGetItemOutput>().map(BatchGetItemOutput::consumed_capacity);
+        let reads = query.into_iter().chain(scan).chain(batch.into_iter().flatten());
+        *self.1.lock().unwrap() += reads.map(read).sum::<f64>();
         Ok(())
     }
 }

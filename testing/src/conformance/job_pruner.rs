@@ -1,16 +1,17 @@
 //! What every [`JobPruner`] promises, over the store that it prunes and the index that lists it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use crate::conformance::Fixture;
 use crate::conformance::fixture::{all_ok, bare, ok};
-use lambda_jobs_core::job::{JobRecord, JobStatus, Retention};
+use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Retention};
 use lambda_jobs_core::ports::{
-    Archived, ClaimOutcome, FinishedJob, HistoryPart, HistoryQuery, InsertOutcome, JobIndex, JobPruner,
-    JobStore, ReplaceOutcome,
+    ClaimOutcome, CleanupState, EndedQuery, FinishedJob, HistoryPart, HistoryQuery, InsertOutcome, JobIndex,
+    JobPruner, JobStore, PartsQuery, ReplaceOutcome, SettleBatch,
 };
 
 /// The ports of one backend.
@@ -30,6 +31,9 @@ const SIZES: [usize; 2] = [1, 60];
 /// Runs every case.
 pub async fn suite(setup: Setup<'_>, fixture: &Fixture) {
     finished_jobs_are_found_once_and_nothing_else(setup, fixture).await;
+    the_index_lists_what_ended_the_oldest_first(setup, fixture).await;
+    history_comes_in_parts_the_oldest_first(setup, fixture).await;
+    what_is_saved_of_a_cleanup_is_read(setup, fixture).await;
     a_removed_job_is_gone_with_its_payload(setup, fixture).await;
     a_trimmed_job_is_a_tombstone(setup, fixture).await;
     what_has_changed_is_left_alone(setup, fixture).await;
@@ -69,32 +73,37 @@ async fn finished(
     ended
 }
 
-/// All finished jobs, over all pages.
-async fn all(setup: Setup<'_>, case: &str) -> Vec<Archived> {
-    let mut found = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let page = ok(case, setup.pruner.page(cursor.as_deref()).await);
-        found.extend(page.items);
-        cursor = page.cursor;
-        if cursor.is_none() {
-            return found;
-        }
-    }
+/// These jobs as the pruner finds them, in the given order.
+async fn seen(setup: Setup<'_>, case: &str, records: &[JobRecord]) -> Vec<FinishedJob> {
+    let ids: Vec<JobId> = records.iter().map(|record| record.id().clone()).collect();
+    let all = ok(case, setup.pruner.find(&ids).await);
+    assert_eq!(all.len(), records.len(), "{case}: {all:?}");
+    let find = |id: &JobId| {
+        let found: Vec<&FinishedJob> = all.iter().filter(|job| job.id == *id).collect();
+        assert_eq!(found.len(), 1, "{case}: {id}");
+        found[0].clone()
+    };
+    ids.iter().map(find).collect()
 }
 
-/// These jobs as the pruner lists them, in the given order.
-async fn seen(setup: Setup<'_>, case: &str, records: &[JobRecord]) -> Vec<FinishedJob> {
-    let all = all(setup, case).await;
-    let find = |record: &JobRecord| {
-        let of_this = |item: &&Archived| matches!(item, Archived::Job(job) if job.id == *record.id());
-        let found: Vec<_> = all.iter().filter(of_this).collect();
-        match found[..] {
-            [Archived::Job(job)] => job.clone(),
-            _ => panic!("{case}: {} is found {} times", record.id(), found.len()),
+/// The parts of the history that list jobs of this name, over all pages of this size, with the number of pages.
+async fn parts(setup: Setup<'_>, case: &str, name: &str, mut query: PartsQuery) -> (Vec<HistoryPart>, usize) {
+    let is_ours = |part: &HistoryPart| part.entries.iter().any(|entry| entry.name == name);
+    let (mut found, mut last) = (Vec::new(), None);
+    for page in 1..1_000 {
+        let next = ok(case, setup.pruner.parts(&query).await);
+        for part in &next.items {
+            assert!(Some(part.written_at) >= last, "{case}: a part comes after a later one");
+            assert!((query.since..query.until).contains(&part.written_at), "{case}: {part:?}");
+            last = Some(part.written_at);
         }
-    };
-    records.iter().map(find).collect()
+        found.extend(next.items.into_iter().filter(is_ours));
+        query.cursor = next.cursor;
+        if query.cursor.is_none() {
+            return (found, page);
+        }
+    }
+    panic!("{case}: the pages do not end");
 }
 
 async fn finished_jobs_are_found_once_and_nothing_else(setup: Setup<'_>, fixture: &Fixture) {
@@ -110,9 +119,110 @@ async fn finished_jobs_are_found_once_and_nothing_else(setup: Setup<'_>, fixture
         let expected = FinishedJob::of(record);
         assert_eq!(Some(FinishedJob { payload_place: None, ..job }), expected, "{case}");
     }
-    for item in all(setup, case).await {
-        let Archived::Job(job) = item else { continue };
-        assert!(unfinished.iter().all(|record| *record.id() != job.id), "{case}: found {job:?}");
+    let others = unfinished.iter().map(|record| record.id().clone()).chain([fixture.id()]);
+    let others = ok(case, setup.pruner.find(&others.collect::<Vec<_>>()).await);
+    assert_eq!(others, [], "{case}");
+}
+
+async fn the_index_lists_what_ended_the_oldest_first(setup: Setup<'_>, fixture: &Fixture) {
+    let case = "failed and cancelled jobs are listed once, the one that ended first first";
+    // No other case has jobs of this time.
+    let start = fixture.now() - TimeDelta::days(3_000) - TimeDelta::seconds(1 + seconds(fixture));
+    let at = |second: i64| start + TimeDelta::milliseconds(10 * second);
+    for status in [JobStatus::Failed, JobStatus::Cancelled] {
+        let end = |record: JobRecord, at: DateTime<Utc>| match status {
+            JobStatus::Failed => record.failed("why".to_owned(), at, None),
+            _ => record.cancelled("why", at),
+        };
+        let order = [7, 3, 11, 0, 5, 1, 9, 2, 10, 4, 8, 6];
+        let records: Vec<JobRecord> =
+            order.into_iter().map(|second| end(fixture.record("ended"), at(second))).collect();
+        all_ok(case, setup.store.insert(&records).await);
+        let all = |since, until, limit| EndedQuery { status, since, until, limit, cursor: None };
+        let list = async |mut query: EndedQuery| {
+            let mut found: Vec<DateTime<Utc>> = Vec::new();
+            for _ in 0..100 {
+                let page = ok(case, setup.pruner.ended(&query).await);
+                assert!(page.items.iter().all(|job| job.status == status), "{case}");
+                found.extend(page.items.iter().map(|job| job.completed_at).filter(|found| *found >= start));
+                query.cursor = page.cursor;
+                if query.cursor.is_none() {
+                    return found;
+                }
+            }
+            panic!("{case}: the pages do not end");
+        };
+        let instants = |seconds: std::ops::Range<i64>| seconds.map(at).collect::<Vec<_>>();
+        let look = || list(all(None, at(12), 100));
+        fixture.eventually(&format!("{case}: {status}"), instants(0..12), look).await;
+        for limit in [1, 2, 5, 12] {
+            let found = list(all(Some(at(0)), at(12), limit)).await;
+            assert_eq!(found, instants(0..12), "{case}: by pages of {limit}");
+        }
+        let window = list(all(Some(at(3)), at(6), 2)).await;
+        assert_eq!(window, instants(3..6), "{case}: of a part of the time");
+        let query = all(Some(at(0)), at(1), 10);
+        let first = ok(case, setup.pruner.ended(&query).await).items;
+        let expected = FinishedJob::of(&records[3]);
+        assert_eq!(first.into_iter().next(), expected, "{case}: as its record is");
+    }
+}
+
+/// Some time within a year, so that runs against the same tables meet seldom.
+fn seconds(fixture: &Fixture) -> i64 {
+    i64::try_from(fixture.random() % 30_000_000).unwrap_or_default()
+}
+
+async fn history_comes_in_parts_the_oldest_first(setup: Setup<'_>, fixture: &Fixture) {
+    let case = "history is found by when it was written, the oldest first, over days";
+    let name = fixture.fresh("parts");
+    let start = fixture.now() - TimeDelta::days(2_000) - TimeDelta::seconds(seconds(fixture));
+    let at = |step: i64| start + TimeDelta::hours(7 * step) + TimeDelta::milliseconds(step);
+    let mut ids = Vec::new();
+    for step in [5, 2, 0, 3, 1, 4, 6, 7] {
+        let running = fixture.running(setup.store, case, fixture.records(&name, 2)).await;
+        let end = |record: JobRecord| record.completed(json!(1), at(step), Duration::ZERO);
+        let batch = SettleBatch { at: at(step), ..fixture.batch(running.into_iter().map(end).collect()) };
+        ids.extend(batch.settlements.iter().map(|one| one.record.id().clone()));
+        all_ok(case, setup.store.settle(&batch).await);
+    }
+    let query = |since, until, limit| PartsQuery { since: at(since), until: at(until), limit, cursor: None };
+    for limit in [1, 2, 3, 100] {
+        let (found, pages) = parts(setup, case, &name, query(0, 8, limit)).await;
+        let listed: Vec<&JobId> =
+            found.iter().flat_map(|part| &part.entries).map(|entry| &entry.id).collect();
+        assert_eq!(listed.len(), 16, "{case}: by {limit}");
+        let listed: BTreeSet<&JobId> = listed.into_iter().collect();
+        assert_eq!(listed, ids.iter().collect(), "{case}: by {limit}");
+        assert!(pages <= 17, "{case}: {pages} pages by {limit}");
+    }
+    let (found, _) = parts(setup, case, &name, query(2, 4, 100)).await;
+    let written: BTreeSet<DateTime<Utc>> = found.iter().map(|part| part.written_at).collect();
+    assert_eq!(written, BTreeSet::from([at(2), at(3)]), "{case}: of a part of the time");
+    let first = ok(case, setup.pruner.parts(&query(0, 8, 1)).await);
+    all_ok(case, setup.pruner.remove_history(&first.items).await);
+    let next = PartsQuery { cursor: first.cursor, ..query(0, 8, 100) };
+    let (rest, _) = parts(setup, case, &name, next).await;
+    let listed: usize = first.items.iter().chain(&rest).map(|part| part.entries.len()).sum();
+    assert_eq!(listed, 16, "{case}: a cursor stays valid while parts are removed");
+    all_ok(case, setup.pruner.remove_history(&rest).await);
+    assert_eq!(parts(setup, case, &name, query(0, 8, 100)).await.0, [], "{case}: once all are removed");
+}
+
+async fn what_is_saved_of_a_cleanup_is_read(setup: Setup<'_>, fixture: &Fixture) {
+    let case = "how far a cleanup has come is read as it was saved";
+    let at = |nanos| Some(fixture.now() - TimeDelta::nanoseconds(nanos));
+    let some = CleanupState {
+        history_since: at(1),
+        removed_until: at(1_000),
+        completed_until: None,
+        failed_until: at(1_000_000_000),
+        cancelled_until: at(250_000_000),
+    };
+    let others = CleanupState { completed_until: at(7), failed_until: None, ..some };
+    for state in [some, others, CleanupState::default()] {
+        ok(case, setup.pruner.save_state(&state).await);
+        assert_eq!(ok(case, setup.pruner.state().await), state, "{case}");
     }
 }
 
@@ -131,6 +241,9 @@ async fn a_removed_job_is_gone_with_its_payload(setup: Setup<'_>, fixture: &Fixt
     }
     let again = all_ok(case, setup.pruner.remove(&jobs).await);
     assert_eq!(again, [false; 4], "{case}: a second time it is another job's");
+    let nobody = FinishedJob { id: fixture.id(), ..jobs[0].clone() };
+    let gone = setup.pruner.remove(std::slice::from_ref(&nobody)).await;
+    assert_eq!(all_ok(case, gone), [true], "{case}: what is gone is gone");
 }
 
 async fn a_trimmed_job_is_a_tombstone(setup: Setup<'_>, fixture: &Fixture) {
@@ -174,7 +287,7 @@ async fn what_has_changed_is_left_alone(setup: Setup<'_>, fixture: &Fixture) {
     }
     let unfinished = fixture.record("changed");
     all_ok(case, setup.store.insert(std::slice::from_ref(&unfinished)).await);
-    // A page never contains this: the right revision of a job that has not finished.
+    // No list contains this: the right revision of a job that has not finished.
     let lie = FinishedJob {
         id: unfinished.id().clone(),
         status: JobStatus::Completed,
@@ -221,15 +334,13 @@ async fn removed_history_is_listed_no_more(setup: Setup<'_>, fixture: &Fixture) 
         limit: 100,
     };
     assert_eq!(ok(case, setup.index.history(&query).await).len(), records.len(), "{case}: before");
-    let is_ours = |part: &HistoryPart| part.entries.iter().any(|entry| entry.name == name);
-    let parts: Vec<HistoryPart> = all(setup, case)
-        .await
-        .into_iter()
-        .filter_map(|item| match item {
-            Archived::History(part) if is_ours(&part) => Some(part),
-            _ => None,
-        })
-        .collect();
+    let (parts, _) = parts(
+        setup,
+        case,
+        &name,
+        PartsQuery { since: query.since, until: query.until, limit: 100, cursor: None },
+    )
+    .await;
     let listed: usize = parts.iter().map(|part| part.entries.len()).sum();
     assert_eq!(listed, records.len(), "{case}: in the parts");
     all_ok(case, setup.pruner.remove_history(&parts).await);

@@ -21,6 +21,7 @@ pub mod job_index;
 pub mod job_pruner;
 pub mod job_queue;
 pub mod job_store;
+pub mod running_jobs;
 pub mod schedules;
 pub mod stale;
 pub mod unique_keys;

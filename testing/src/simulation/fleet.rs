@@ -291,7 +291,9 @@ impl Fleet {
         let environment = self.environments.swap_remove(at);
         environment.link.tell(|| how.to_owned());
         self.killed.extend(environment.busy.map(|busy| busy.work));
-        self.world.state().watch.ended(environment.id);
+        let mut state = self.world.state();
+        state.say_what_runs.remove(&environment.id);
+        state.watch.ended(environment.id);
     }
 
     /// An environment responds, and the event source mapping deletes the messages that did not fail.
@@ -301,6 +303,8 @@ impl Fleet {
         environment.link.tell(|| format!("answers, {} retained", report.retained.len()));
         self.figures.waits += report.summary.deferred as u64 + report.summary.retrying as u64;
         let mut state = self.world.state();
+        let still_says = state.say_what_runs.remove(&environment.id);
+        state.watch.check(invariants::what_runs_is_taken_back(still_says));
         let has_time = self.world.now() < busy.deadline - GIVES_UP_BEFORE;
         let begun =
             busy.deadline - TimeDelta::from_std(self.world.config.function_timeout).unwrap_or_default();

@@ -164,6 +164,10 @@ pub(super) enum What {
     },
     /// An operator redrives all dead letters.
     Redrive,
+    /// An operator cleans up, and this many jobs keep their details.
+    Cleanup {
+        keep: usize,
+    },
     /// A worker is killed after this many more polls.
     Kill {
         pick: usize,
@@ -241,6 +245,7 @@ impl fmt::Display for What {
                 write!(f, "{order} the breaker {}", Outside::name(*dependency))
             }
             Self::Redrive => write!(f, "redrive all dead letters"),
+            Self::Cleanup { keep } => write!(f, "clean up all but {keep} jobs"),
             Self::Kill { polls, .. } => write!(f, "a worker will be killed after {polls} polls"),
             Self::Stall { lasts, .. } => write!(f, "a worker stands still for {lasts:?}"),
             Self::StoreOutage { lasts } => write!(f, "the store is away for {lasts:?}"),

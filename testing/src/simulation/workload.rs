@@ -96,6 +96,19 @@ pub(super) fn everything(scenario: &mut Scenario) {
     if scenario.dice().one_in(3) {
         guarded(scenario, Mood::Wild);
     }
+    if scenario.dice().one_in(3) {
+        cleanups(scenario);
+    }
+}
+
+/// An operator cleans up, now and then, once jobs may have ended.
+fn cleanups(scenario: &mut Scenario) {
+    for _ in 0..=scenario.dice().below(4) {
+        let keep = *scenario.dice().pick(&[0, 0, 1, 3, 10]);
+        let cleanup = scenario.add(What::Cleanup { keep });
+        let wait = scenario.dice().millis(0..600_000);
+        scenario.steps[cleanup.0].after += wait;
+    }
 }
 
 /// A job that is cancelled, mostly while it runs, and stops.

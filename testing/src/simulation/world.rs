@@ -20,8 +20,8 @@ use lambda_jobs_core::config::JobConfig;
 use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::memory::{
-    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys,
-    MemoryVersioned, PausedClock,
+    MemoryControlStore, MemoryEvents, MemoryJobStore, MemoryQueue, MemoryRunning, MemorySchedules,
+    MemoryUniqueKeys, MemoryVersioned, PausedClock,
 };
 use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::paging::Page;
@@ -33,6 +33,7 @@ pub(super) struct World {
     pub(super) clock: PausedClock,
     pub(super) start: DateTime<Utc>,
     pub(super) store: MemoryJobStore,
+    pub(super) running: MemoryRunning,
     pub(super) queue: Arc<MemoryQueue>,
     pub(super) control: Arc<MemoryControlStore>,
     pub(super) schedules: MemorySchedules,
@@ -60,6 +61,8 @@ pub(super) struct State {
     pub(super) shared_back: DateTime<Utc>,
     pub(super) queue_back: DateTime<Utc>,
     pub(super) requests: u64,
+    /// The workers that have said what they run, and not taken it back.
+    pub(super) say_what_runs: BTreeSet<usize>,
     /// How many requests the dispatcher made.
     pub(super) tick_requests: u64,
     /// How many of the other requests read or wrote the control item.
@@ -96,6 +99,7 @@ impl World {
             shared_back: start,
             queue_back: start,
             requests: 0,
+            say_what_runs: BTreeSet::new(),
             tick_requests: 0,
             control_reads: 0,
             settings_writes: 0,
@@ -109,6 +113,7 @@ impl World {
             clock,
             start,
             store,
+            running: MemoryRunning::default(),
             queue: Arc::new(queue),
             schedules: MemorySchedules::new(),
             control,

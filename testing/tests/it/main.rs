@@ -12,5 +12,6 @@ mod floors;
 mod imports;
 mod memory;
 mod pruner_mutants;
+mod running_mutants;
 mod store_mutants;
 mod versioned_mutants;

@@ -11,13 +11,13 @@ use lambda_jobs_core::families::webhook::{Endpoint, MemoryWebhooks};
 use lambda_jobs_core::job::Queue;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_core::memory::{
-    MemoryControlStore, MemoryEventSources, MemoryJobStore, MemoryQueue, MemorySchedules, MemoryUniqueKeys,
-    MemoryVersioned, PausedClock, SeededEntropy,
+    MemoryControlStore, MemoryEventSources, MemoryJobStore, MemoryQueue, MemoryRunning, MemorySchedules,
+    MemoryUniqueKeys, MemoryVersioned, PausedClock, SeededEntropy,
 };
 use lambda_jobs_core::ports::ReceivedMessage;
 use lambda_jobs_testing::conformance::{
-    Fixture, control_store, event_sources, job_index, job_pruner, job_queue, job_store, schedules, stale,
-    unique_keys, versioned, webhooks,
+    Fixture, control_store, event_sources, job_index, job_pruner, job_queue, job_store, running_jobs,
+    schedules, stale, unique_keys, versioned, webhooks,
 };
 
 /// A queue, polled as Lambda polls it.
@@ -65,6 +65,15 @@ fn the_pruner_in_memory_passes_twice_on_the_same_records() {
     let setup = job_pruner::Setup { store: &store, index: &store, pruner: &store };
     for _ in 0..2 {
         clock.run(job_pruner::suite(setup, &fixture));
+    }
+}
+
+#[test]
+fn what_runs_in_memory_passes_twice() {
+    let (clock, fixture) = fixture();
+    let running = MemoryRunning::default();
+    for _ in 0..2 {
+        clock.run(running_jobs::suite(&running, &fixture));
     }
 }
 

@@ -10,16 +10,24 @@ use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    Archived, FinishedJob, HistoryPart, JobPruner, JobStore, ReplaceOutcome, ServiceError,
+    CleanupState, EndedQuery, FinishedJob, HistoryPart, JobPruner, JobStore, PartsQuery, ReplaceOutcome,
+    ServiceError,
 };
 use lambda_jobs_testing::conformance::{Fixture, job_pruner};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     None,
-    EndsAfterOnePage,
-    ShowsTwice,
+    EndsHistoryAfterOnePage,
+    EndsTheIndexAfterOnePage,
+    ShowsPartsTwice,
+    ShowsPartsOfAllTimes,
+    ShowsTheLatestPartsFirst,
+    ShowsJobsOfAllTimes,
+    ShowsTheLatestJobsFirst,
+    FindsTwice,
     ForgetsDeadLetters,
+    ForgetsHowFarItCame,
     RemovesWhatChanged,
     RemovesNothing,
     TrimsWhatChanged,
@@ -30,10 +38,17 @@ enum Fault {
     RemovesRecordsToo,
 }
 
-const FAULTS: [Fault; 11] = [
-    Fault::EndsAfterOnePage,
-    Fault::ShowsTwice,
+const FAULTS: [Fault; 18] = [
+    Fault::EndsHistoryAfterOnePage,
+    Fault::EndsTheIndexAfterOnePage,
+    Fault::ShowsPartsTwice,
+    Fault::ShowsPartsOfAllTimes,
+    Fault::ShowsTheLatestPartsFirst,
+    Fault::ShowsJobsOfAllTimes,
+    Fault::ShowsTheLatestJobsFirst,
+    Fault::FindsTwice,
     Fault::ForgetsDeadLetters,
+    Fault::ForgetsHowFarItCame,
     Fault::RemovesWhatChanged,
     Fault::RemovesNothing,
     Fault::TrimsWhatChanged,
@@ -70,19 +85,55 @@ impl Broken {
 
 #[async_trait]
 impl JobPruner for Broken {
-    async fn page(&self, cursor: Option<&str>) -> Result<Page<Archived>, ServiceError> {
-        let mut page = self.inner.page(cursor).await?;
+    async fn parts(&self, query: &PartsQuery) -> Result<Page<HistoryPart>, ServiceError> {
+        let mut query = query.clone();
+        if self.fault == Fault::ShowsPartsOfAllTimes {
+            query.until = Utc.with_ymd_and_hms(2200, 1, 1, 0, 0, 0).unwrap();
+        }
+        let mut page = self.inner.parts(&query).await?;
         match self.fault {
-            Fault::EndsAfterOnePage => page.cursor = None,
-            Fault::ShowsTwice => page.items.extend(page.items.clone()),
-            Fault::ForgetsDeadLetters => page.items.iter_mut().for_each(|item| {
-                if let Archived::Job(job) = item {
-                    job.dead_lettered = false;
-                }
-            }),
+            Fault::EndsHistoryAfterOnePage => page.cursor = None,
+            Fault::ShowsPartsTwice => page.items.extend(page.items.last().cloned()),
+            Fault::ShowsTheLatestPartsFirst => page.items.reverse(),
             _ => {}
         }
         Ok(page)
+    }
+
+    async fn ended(&self, query: &EndedQuery) -> Result<Page<FinishedJob>, ServiceError> {
+        let mut query = query.clone();
+        if self.fault == Fault::ShowsJobsOfAllTimes {
+            query.since = None;
+            query.until = Utc.with_ymd_and_hms(2200, 1, 1, 0, 0, 0).unwrap();
+        }
+        let mut page = self.inner.ended(&query).await?;
+        match self.fault {
+            Fault::EndsTheIndexAfterOnePage => page.cursor = None,
+            Fault::ShowsTheLatestJobsFirst => page.items.reverse(),
+            _ => {}
+        }
+        Ok(page)
+    }
+
+    async fn find(&self, ids: &[JobId]) -> Result<Vec<FinishedJob>, ServiceError> {
+        let mut found = self.inner.find(ids).await?;
+        match self.fault {
+            Fault::FindsTwice => found.extend(found.clone()),
+            Fault::ForgetsDeadLetters => found.iter_mut().for_each(|job| job.dead_lettered = false),
+            _ => {}
+        }
+        Ok(found)
+    }
+
+    async fn state(&self) -> Result<CleanupState, ServiceError> {
+        JobPruner::state(&*self.inner).await
+    }
+
+    async fn save_state(&self, state: &CleanupState) -> Result<(), ServiceError> {
+        if self.fault == Fault::ForgetsHowFarItCame {
+            return Ok(());
+        }
+        self.inner.save_state(state).await
     }
 
     async fn remove(&self, jobs: &[FinishedJob]) -> Vec<Result<bool, ServiceError>> {

@@ -13,7 +13,8 @@ use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
-    JobIndex, JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
+    JobIndex, JobStore, ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome,
+    Settlement,
 };
 use lambda_jobs_testing::conformance::{Fixture, job_index, job_store};
 
@@ -50,6 +51,8 @@ enum Fault {
     CountsLostLeases,
     CountsNothing,
     PagesOverlap,
+    LooksTooFar,
+    LooksOnce,
     DuePagesRepeat,
     DueTooEarly,
     DueWithoutSizes,
@@ -82,7 +85,9 @@ const OF_THE_STORE: [Fault; 24] = [
     Fault::CancelsAll,
     Fault::CancelsNone,
 ];
-const OF_THE_INDEX: [Fault; 10] = [
+const OF_THE_INDEX: [Fault; 12] = [
+    Fault::LooksTooFar,
+    Fault::LooksOnce,
     Fault::ListsTwice,
     Fault::ListsOldestFirst,
     Fault::IgnoresTheWindow,
@@ -297,6 +302,18 @@ impl JobIndex for Broken {
             page.cursor = Some(last_but_one.id().to_string());
         }
         Ok(page)
+    }
+
+    async fn look(&self, query: &LookQuery) -> Result<Look, ServiceError> {
+        let query = match self.fault {
+            Fault::LooksTooFar => LookQuery { items: usize::MAX, ..query.clone() },
+            _ => query.clone(),
+        };
+        let mut look = self.inner.look(&query).await?;
+        if self.fault == Fault::LooksOnce {
+            look.cursor = None;
+        }
+        Ok(look)
     }
 
     async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {

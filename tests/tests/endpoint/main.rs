@@ -19,11 +19,12 @@ use tokio::runtime::Runtime;
 use services::{Service, Services};
 use suite::Suite;
 
-const SUITES: [Suite; 9] = [
+const SUITES: [Suite; 10] = [
     Suite { name: "job_queue and dead_letters", needs: &[Service::Sqs], run: queue::run },
     Suite { name: "job_store", needs: &[Service::DynamoDb], run: stores::job_store },
     Suite { name: "job_index", needs: &[Service::DynamoDb], run: stores::job_index },
     Suite { name: "schedules", needs: &[Service::DynamoDb], run: stores::schedules },
+    Suite { name: "running_jobs", needs: &[Service::DynamoDb], run: stores::running_jobs },
     Suite { name: "job_pruner", needs: &[Service::DynamoDb], run: stores::job_pruner },
     Suite { name: "unique_keys", needs: &[Service::DynamoDb], run: stores::unique_keys },
     Suite { name: "versioned", needs: &[Service::DynamoDb], run: stores::versioned },

@@ -7,8 +7,8 @@ use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_infra::aws::shared_config;
 use lambda_jobs_infra::{
-    Dynamo, DynamoJobStore, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned, DynamoWebhooks, Tables,
-    create_tables,
+    Dynamo, DynamoJobStore, DynamoRunning, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned,
+    DynamoWebhooks, Tables, create_tables,
 };
 use lambda_jobs_testing::conformance;
 
@@ -32,6 +32,12 @@ pub(crate) fn job_pruner() -> Running {
         let store = store(dynamo);
         let setup = conformance::job_pruner::Setup { store: &store, index: &store, pruner: &store };
         conformance::job_pruner::suite(setup, &fixture()).await;
+    }))
+}
+
+pub(crate) fn running_jobs() -> Running {
+    Box::pin(with_tables(|dynamo| async move {
+        conformance::running_jobs::suite(&DynamoRunning::new(dynamo), &fixture()).await;
     }))
 }
 

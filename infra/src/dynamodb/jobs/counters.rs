@@ -1,15 +1,25 @@
 //! Counters, by job name.
+//!
+//! They are in a few partitions, by a hash of the name, so that few queries read all of them, whatever else the table
+//! holds.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::try_join_all;
 use lambda_jobs_core::ports::{Counters, ServiceError};
 
+use super::record::SHARDS;
 use crate::dynamodb::requests::{Dynamo, Failed, Outcome, Update, Write};
-use crate::dynamodb::{Item, key, number, text, text_of};
+use crate::dynamodb::{Item, hash, key, number, text, text_of};
 
-const PREFIX: &str = "counter#";
-const SK: &str = "counter";
+fn partition(shard: u64) -> String {
+    format!("counters#{shard}")
+}
+
+fn partition_of(name: &str) -> String {
+    partition(hash(name.as_bytes()) % SHARDS)
+}
 
 /// The figures and their attributes.
 fn figures(counters: &Counters) -> [(&'static str, u64); 5] {
@@ -29,7 +39,7 @@ pub(super) fn write(table: &str, name: &str, added: &Counters) -> Write {
         .into_iter()
         .filter(|(_, figure)| *figure > 0)
         .fold(Update { silent: true, ..Update::default() }, |update, (name, by)| update.plus(name, by));
-    let write = Write::update(table, format!("{PREFIX}{name}"), SK, update);
+    let write = Write::update(table, partition_of(name), name.to_owned(), update);
     Write { once: true, ..write }
 }
 
@@ -78,8 +88,7 @@ pub(super) async fn subtract(dynamo: &Dynamo, name: &str, counted: &Counters) ->
 /// Adds to the counters of a name, new or not. Adds all figures, so that each attribute exists afterwards.
 async fn add(dynamo: &Dynamo, name: &str, added: &Counters, sign: i64) -> Result<(), ServiceError> {
     let table = &dynamo.tables().state;
-    let mut call =
-        dynamo.once().update_item().table_name(table).set_key(Some(key(format!("{PREFIX}{name}"), SK)));
+    let mut call = dynamo.once().update_item().table_name(table).set_key(Some(key(partition_of(name), name)));
     let mut parts = Vec::new();
     for (figure, by) in figures(added) {
         parts.push(format!("#{figure} :{figure}"));
@@ -95,29 +104,35 @@ async fn add(dynamo: &Dynamo, name: &str, added: &Counters, sign: i64) -> Result
 
 /// All counters.
 pub(super) async fn read_all(dynamo: &Dynamo) -> Result<Vec<(String, Counters)>, ServiceError> {
+    let shards = try_join_all((0..SHARDS).map(|shard| read_shard(dynamo, shard))).await?;
+    let mut found: Vec<_> = shards.iter().flatten().filter_map(read).collect();
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(found)
+}
+
+async fn read_shard(dynamo: &Dynamo, shard: u64) -> Result<Vec<Item>, ServiceError> {
     let table = &dynamo.tables().state;
     let mut found = Vec::new();
     let mut start: Option<Item> = None;
     loop {
         let call = dynamo
             .client()
-            .scan()
+            .query()
             .table_name(table)
-            .filter_expression("begins_with(pk, :counters)")
-            .expression_attribute_values(":counters", text(PREFIX))
+            .key_condition_expression("pk = :counters")
+            .expression_attribute_values(":counters", text(partition(shard)))
             .set_exclusive_start_key(start);
         let page = call.send().await.map_err(|error| dynamo.error("read counters from", table, error))?;
-        found.extend(page.items.unwrap_or_default().iter().filter_map(read));
+        found.extend(page.items.unwrap_or_default());
         start = page.last_evaluated_key.filter(|key| !key.is_empty());
         if start.is_none() {
-            found.sort_by(|(one, _), (other, _)| one.cmp(other));
             return Ok(found);
         }
     }
 }
 
 fn read(item: &Item) -> Option<(String, Counters)> {
-    let name = text_of(item, "pk").strip_prefix(PREFIX)?;
+    let name = Some(text_of(item, "sk")).filter(|name| !name.is_empty())?;
     let figure = |name: &str| {
         let text = item.get(name).and_then(|value: &AttributeValue| value.as_n().ok());
         text.and_then(|text| text.parse().ok()).unwrap_or(0)

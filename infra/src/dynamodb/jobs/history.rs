@@ -19,12 +19,9 @@ use super::record::SHARDS;
 use crate::dynamodb::requests::{Dynamo, Write};
 use crate::dynamodb::{Item, expiry, instant, key, seconds, text, text_of};
 
-/// The prefix of history's partition keys, which no other key has.
-pub(super) const PREFIX: &str = "history#";
-
 /// The partition of a day and a shard.
 pub(super) fn pk(day: NaiveDate, shard: u64) -> String {
-    format!("{PREFIX}{day}#{shard}")
+    format!("history#{day}#{shard}")
 }
 
 fn keys(batch: &SettleBatch) -> (String, String) {

@@ -9,7 +9,7 @@ use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, ServiceError,
+    Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, Look, LookQuery, ServiceError,
 };
 
 use super::record::SHARDS;
@@ -24,10 +24,13 @@ const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 impl JobIndex for DynamoJobStore {
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
         if query.status.needs_attention() {
-            self.list_attention(query).await
-        } else {
-            self.list_by_scan(query).await
+            return self.list_attention(query).await;
         }
+        Ok(Page { items: Vec::new(), cursor: None })
+    }
+
+    async fn look(&self, query: &LookQuery) -> Result<Look, ServiceError> {
+        self.look_for_queued(query).await
     }
 
     async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {

@@ -1,23 +1,23 @@
-//! Lists of records by status.
+//! Lists of records that the index holds.
 
-use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{ListQuery, ServiceError};
 
-use super::record::{PARKED_SHARDS, RECORD, SHARDS, attention, decode_head, is_until, parked};
+use super::record::{PARKED_SHARDS, SHARDS, attention, decode_head, parked};
 use super::store::DynamoJobStore;
 use crate::dynamodb::tables::ATTENTION_INDEX;
-use crate::dynamodb::{Item, instant, key, text, text_of};
+use crate::dynamodb::{Item, instant, text, text_of};
 
-/// A sort key after all keys until an instant, and before all later ones.
-fn before(until: Option<DateTime<Utc>>) -> String {
-    match until {
+/// A sort key after all keys of a list, and before all others.
+fn before(query: &ListQuery) -> String {
+    match (query.until, &query.below) {
+        (Some(until), Some(below)) => format!("{}#{below}", instant::write(until)),
         // `$` sorts after the `#` that ends the instant of a key, and before the fraction of a later instant.
-        Some(until) => instant::write(until) + "$",
+        (Some(until), None) => instant::write(until) + "$",
         // `~` sorts after every character of a key.
-        None => "~".to_owned(),
+        (None, _) => "~".to_owned(),
     }
 }
 
@@ -30,7 +30,12 @@ impl DynamoJobStore {
         let shards = partitions.map(|partition| self.attention_of(partition, query));
         let mut items: Vec<Item> = try_join_all(shards).await?.into_iter().flatten().collect();
         items.sort_by(|one, other| text_of(other, "attentionAt").cmp(text_of(one, "attentionAt")));
-        self.page(items, query, |item| text_of(item, "attentionAt").to_owned())
+        let more = items.len() > query.limit;
+        items.truncate(query.limit);
+        let cursor = items.last().filter(|_| more).map(|item| text_of(item, "attentionAt").to_owned());
+        let head = |item| decode_head(item).map_err(|reason| self.unreadable(reason));
+        let items = items.into_iter().map(head).collect::<Result<_, ServiceError>>()?;
+        Ok(Page { items, cursor })
     }
 
     /// One page of one shard, and one record more.
@@ -38,7 +43,7 @@ impl DynamoJobStore {
         let table = self.jobs();
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
-        let before = query.cursor.clone().unwrap_or_else(|| before(query.until));
+        let before = query.cursor.clone().unwrap_or_else(|| before(query));
         // Parked records of either status share their partitions.
         let filter =
             if query.name.is_some() { "#status = :status AND #name = :name" } else { "#status = :status" };
@@ -71,52 +76,5 @@ impl DynamoJobStore {
                 return Ok(found);
             }
         }
-    }
-
-    /// Records of a status without an index, by a scan. The cursor is the last one's id.
-    pub(super) async fn list_by_scan(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
-        let table = self.jobs();
-        let mut start = query.cursor.as_ref().map(|cursor| key(cursor, RECORD));
-        let mut found = Vec::new();
-        loop {
-            let mut call = self
-                .dynamo
-                .client()
-                .scan()
-                .table_name(table)
-                .filter_expression("sk = :record AND #status = :status")
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_values(":record", text(RECORD))
-                .expression_attribute_values(":status", text(query.status.as_str()))
-                .set_exclusive_start_key(start);
-            if let Some(name) = &query.name {
-                call = call
-                    .filter_expression("sk = :record AND #status = :status AND #name = :name")
-                    .expression_attribute_names("#name", "name")
-                    .expression_attribute_values(":name", text(name));
-            }
-            let page = call.send().await.map_err(|error| self.dynamo.error("list jobs in", table, error))?;
-            let items = page.items.unwrap_or_default().into_iter();
-            found.extend(items.filter(|item| query.until.is_none_or(|until| is_until(item, until))));
-            start = page.last_evaluated_key.filter(|key| !key.is_empty());
-            if start.is_none() || found.len() > query.limit {
-                return self.page(found, query, |item| text_of(item, "pk").to_owned());
-            }
-        }
-    }
-
-    /// One page of the items, and the cursor of the next page.
-    fn page(
-        &self,
-        mut items: Vec<Item>,
-        query: &ListQuery,
-        cursor: impl Fn(&Item) -> String,
-    ) -> Result<Page<JobRecord>, ServiceError> {
-        let more = items.len() > query.limit;
-        items.truncate(query.limit);
-        let cursor = items.last().filter(|_| more).map(cursor);
-        let head = |item| decode_head(item).map_err(|reason| self.unreadable(reason));
-        let items = items.into_iter().map(head).collect::<Result<_, ServiceError>>()?;
-        Ok(Page { items, cursor })
     }
 }

@@ -7,6 +7,7 @@ mod encoded;
 mod history;
 mod index;
 mod list;
+mod look;
 mod prolong;
 mod pruner;
 mod record;

@@ -11,6 +11,6 @@ mod writer;
 
 pub use client::Dynamo;
 
-pub(super) use pages::{Shards, key_at, place_of};
-pub(super) use reader::MAX_KEYS;
+pub(super) use pages::{Shards, key_at, merged, place_of};
+pub(super) use reader::{MAX_KEYS, Projection};
 pub(super) use write::{Condition, Failed, Outcome, Update, Value, Write};

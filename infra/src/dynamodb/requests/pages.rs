@@ -64,6 +64,18 @@ impl Shards {
     }
 }
 
+/// What pages of several partitions hold, in the order of a sort key, as far as all of them reach; and the key at which
+/// the next page goes on, if one of them has more. A partition's page must not be empty if it has more.
+pub(in crate::dynamodb) fn merged(pages: Vec<(Vec<Item>, bool)>, name: &str) -> (Vec<Item>, Option<String>) {
+    let ends = pages.iter().filter(|(_, has_more)| *has_more);
+    let end = ends.filter_map(|(items, _)| items.last()).map(|last| text_of(last, name)).min();
+    let end = end.map(str::to_owned);
+    let mut items: Vec<Item> = pages.into_iter().flat_map(|(items, _)| items).collect();
+    items.retain(|item| end.as_deref().is_none_or(|end| text_of(item, name) <= end));
+    items.sort_by(|one, other| text_of(one, name).cmp(text_of(other, name)));
+    (items, end)
+}
+
 /// The key at which a page of a whole table ended, as text. No sort key holds a line break.
 pub(in crate::dynamodb) fn place_of(item: &Item) -> String {
     format!("{}\n{}", text_of(item, "sk"), text_of(item, "pk"))
@@ -86,6 +98,24 @@ mod tests {
         assert_eq!((shards.start(1), shards.start(2)), (None, Some(Some("x#y"))));
         assert_eq!(Shards::cursor(vec![None, None]), None);
         assert_eq!(Shards::read(None, 2).start(1), Some(None));
+    }
+
+    #[test]
+    fn pages_of_partitions_are_merged_as_far_as_all_of_them_reach() {
+        let page = |keys: &str, has_more| {
+            let item = |key: &str| Item::from([("sk".to_owned(), crate::dynamodb::text(key))]);
+            (keys.split_whitespace().map(item).collect::<Vec<_>>(), has_more)
+        };
+        for (pages, keys, end) in [
+            (vec![page("a d e", false), page("", false), page("b c", false)], "a b c d e", None),
+            (vec![page("a d e", true), page("b c", true), page("c", false)], "a b c c", Some("c")),
+            (vec![page("a", true), page("b", false)], "a", Some("a")),
+            (vec![], "", None),
+        ] {
+            let (items, next) = merged(pages, "sk");
+            let found: Vec<&str> = items.iter().map(|item| text_of(item, "sk")).collect();
+            assert_eq!((found.join(" ").as_str(), next.as_deref()), (keys, end));
+        }
     }
 
     #[test]

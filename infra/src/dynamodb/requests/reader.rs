@@ -19,6 +19,22 @@ const READS: u32 = 5;
 /// The wait before the second read; doubled for each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
+/// The attributes that a read returns.
+#[derive(Clone, Copy)]
+pub(in crate::dynamodb) struct Projection {
+    pub(in crate::dynamodb) expression: &'static str,
+    /// A name in it, and the attribute that it stands for.
+    pub(in crate::dynamodb) name: (&'static str, &'static str),
+}
+
+/// What a read returns of which table, and what it is for.
+#[derive(Clone, Copy)]
+struct Read<'a> {
+    doing: &'a str,
+    table: &'a str,
+    projection: Option<Projection>,
+}
+
 impl Dynamo {
     /// Reads items consistently, in no order. No key may come twice. `doing` names the action, for errors.
     pub(in crate::dynamodb) async fn read_all(
@@ -27,26 +43,42 @@ impl Dynamo {
         table: &str,
         keys: &[Item],
     ) -> Result<Vec<Item>, ServiceError> {
+        self.read_keys(Read { doing, table, projection: None }, keys).await
+    }
+
+    /// Reads some attributes of items, likewise.
+    pub(in crate::dynamodb) async fn read_projected(
+        &self,
+        doing: &str,
+        table: &str,
+        keys: &[Item],
+        projection: Projection,
+    ) -> Result<Vec<Item>, ServiceError> {
+        self.read_keys(Read { doing, table, projection: Some(projection) }, keys).await
+    }
+
+    async fn read_keys(&self, read: Read<'_>, keys: &[Item]) -> Result<Vec<Item>, ServiceError> {
         let mut calls = Vec::new();
         for part in keys.chunks(MAX_KEYS) {
-            calls.push(self.read_some(doing, table, part).boxed());
+            calls.push(self.read_some(read, part).boxed());
         }
         let parts: Vec<Vec<Item>> =
             stream::iter(calls).buffer_unordered(CONCURRENT_CALLS).try_collect().await?;
         Ok(parts.into_iter().flatten().collect())
     }
 
-    async fn read_some(&self, doing: &str, table: &str, keys: &[Item]) -> Result<Vec<Item>, ServiceError> {
+    async fn read_some(&self, read: Read<'_>, keys: &[Item]) -> Result<Vec<Item>, ServiceError> {
         let (mut asked, mut found) = (keys.to_vec(), Vec::with_capacity(keys.len()));
         for tried in 0..READS {
             if tried > 0 {
                 tokio::time::sleep(FIRST_WAIT * 2_u32.pow(tried - 1)).await;
             }
-            asked = self.read_once(doing, table, asked, &mut found).await?;
+            asked = self.read_once(read, asked, &mut found).await?;
             if asked.is_empty() {
                 return Ok(found);
             }
         }
+        let Read { doing, table, .. } = read;
         Err(ServiceError::new(format!("{doing} table {table}"), "the service left items out of every answer")
             .throttled())
     }
@@ -54,12 +86,15 @@ impl Dynamo {
     /// Reads with one call, and returns the keys that the service left out.
     async fn read_once(
         &self,
-        doing: &str,
-        table: &str,
+        Read { doing, table, projection }: Read<'_>,
         keys: Vec<Item>,
         found: &mut Vec<Item>,
     ) -> Result<Vec<Item>, ServiceError> {
-        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let mut wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+        if let Some(Projection { expression, name: (short, name) }) = projection {
+            wanted = wanted.projection_expression(expression).expression_attribute_names(short, name);
+        }
+        let wanted = wanted.build();
         let wanted =
             wanted.map_err(|error| ServiceError::new(format!("{doing} table {table}"), error.to_string()))?;
         let call = self.client().batch_get_item().request_items(table, wanted);

@@ -56,6 +56,10 @@ impl Statement {
         match &write.change {
             Change::Insert(item) => statement.insert(write, item),
             Change::Update(update) => statement.update(write, update),
+            Change::Delete(conditions) => {
+                statement.push(&["DELETE FROM \"", &write.table, "\""]);
+                statement.condition_of(write, conditions);
+            }
         }
         statement
     }
@@ -118,15 +122,20 @@ impl Statement {
             self.text.push_str(" REMOVE ");
             self.name(name);
         }
+        self.condition_of(write, &update.conditions);
+        if update.returning {
+            self.text.push_str(" RETURNING ALL NEW *");
+        }
+    }
+
+    /// Which item it changes, and when.
+    fn condition_of(&mut self, write: &Write, conditions: &[Condition]) {
         self.text.push_str(" WHERE pk=");
         self.parameter(text(&write.pk));
         self.text.push_str(" AND sk=");
         self.sort_key(&write.sk);
-        for condition in &update.conditions {
+        for condition in conditions {
             self.condition(condition);
-        }
-        if update.returning {
-            self.text.push_str(" RETURNING ALL NEW *");
         }
     }
 
@@ -150,7 +159,7 @@ impl Statement {
     }
 }
 
-/// The expressions of an `UpdateItem`.
+/// The expressions of an `UpdateItem` or a `DeleteItem`.
 #[derive(Default)]
 pub(super) struct Expressions {
     pub(super) update: String,
@@ -182,6 +191,16 @@ impl Expressions {
         let mut conditions = vec!["attribute_exists(pk)".to_owned()];
         conditions.extend(update.conditions.iter().map(|condition| expressions.condition(condition)));
         expressions.condition = conditions.join(" AND ");
+        expressions
+    }
+
+    /// The expressions for a removal under these conditions. It is no refusal if there is no item.
+    pub(super) fn of_removal(conditions: &[Condition]) -> Self {
+        let mut expressions = Self::default();
+        let all: Vec<String> = conditions.iter().map(|condition| expressions.condition(condition)).collect();
+        if !all.is_empty() {
+            expressions.condition = format!("attribute_not_exists(pk) OR ({})", all.join(" AND "));
+        }
         expressions
     }
 

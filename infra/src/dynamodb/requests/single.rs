@@ -1,4 +1,4 @@
-//! Single writes: `PutItem` and `UpdateItem` instead of `BatchExecuteStatement`.
+//! Single writes: `PutItem`, `UpdateItem` and `DeleteItem` instead of `BatchExecuteStatement`.
 //!
 //! AWS, the local stack and every endpoint of `docs/endpoints.md` have `BatchExecuteStatement`. This fallback is for
 //! endpoints without PartiQL, such as Scylla's Alternator and dynalite. Neither was tried; the conformance suites run
@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use super::attempt::Attempt;
 use super::client::Dynamo;
 use super::render::Expressions;
-use super::write::{Change, Name, Update, Value, Write};
+use super::write::{Change, Condition, Name, Update, Value, Write};
 use crate::dynamodb::key;
 
 /// Tries one write.
@@ -20,6 +20,7 @@ pub(in crate::dynamodb) async fn send(dynamo: &Dynamo, doing: &str, write: &Writ
     match &write.change {
         Change::Insert(item) => insert(dynamo, doing, write, item).await,
         Change::Update(change) => update(dynamo, doing, write, change).await,
+        Change::Delete(conditions) => delete(dynamo, doing, write, conditions).await,
     }
 }
 
@@ -66,6 +67,25 @@ async fn update(dynamo: &Dynamo, doing: &str, write: &Write, update: &Update) ->
                 UpdateItemError::ConditionalCheckFailedException(refused) => Attempt::refused(refused.item),
                 _ => Attempt::refused(None),
             }
+        }
+        Err(error) => Attempt::failed(dynamo, doing, write, &dynamo.failure(&error)),
+    }
+}
+
+async fn delete(dynamo: &Dynamo, doing: &str, write: &Write, conditions: &[Condition]) -> Attempt {
+    let expressions = Expressions::of_removal(conditions);
+    let call = dynamo
+        .once()
+        .delete_item()
+        .table_name(&write.table)
+        .set_key(Some(key(&write.pk, write.sk.as_ref())))
+        .set_condition_expression(Some(expressions.condition).filter(|condition| !condition.is_empty()))
+        .set_expression_attribute_names(Some(expressions.names).filter(|names| !names.is_empty()))
+        .set_expression_attribute_values(Some(expressions.values).filter(|values| !values.is_empty()));
+    match call.send().await {
+        Ok(_) => Attempt::written(None),
+        Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
+            Attempt::refused(None)
         }
         Err(error) => Attempt::failed(dynamo, doing, write, &dynamo.failure(&error)),
     }

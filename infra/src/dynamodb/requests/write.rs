@@ -29,6 +29,8 @@ pub(in crate::dynamodb) enum Change {
     Insert(Vec<(Name, Value)>),
     /// A change of an item that must exist.
     Update(Update),
+    /// The removal of an item, if all of these hold. It is no refusal if there is none.
+    Delete(Vec<Condition>),
 }
 
 /// A change of an item.
@@ -148,6 +150,15 @@ impl Write {
         Self { table: table.to_owned(), pk, sk: sk.into(), change: Change::Update(update), once: false }
     }
 
+    pub(in crate::dynamodb) fn delete(
+        table: &str,
+        pk: String,
+        sk: impl Into<Name>,
+        conditions: Vec<Condition>,
+    ) -> Self {
+        Self { table: table.to_owned(), pk, sk: sk.into(), change: Change::Delete(conditions), once: false }
+    }
+
     /// About how large it is, in bytes.
     pub(in crate::dynamodb) fn bytes(&self) -> usize {
         match &self.change {
@@ -160,6 +171,7 @@ impl Write {
                     Set::Plus(_) => 0,
                 })
                 .sum(),
+            Change::Delete(_) => 0,
         }
     }
 

@@ -142,6 +142,7 @@ fn finished() -> Vec<(Value, JobRecord)> {
             json!({
                 "status": { "S": "cancelled" }, "rev": { "N": "2" },
                 "outcome": { "S": "[1795424400.25,null,{\"note\":\"not \\\"needed\\\"\"}]" },
+                "attention": { "S": "cancelled#2" }, "attentionAt": { "S": "2026-11-23T09:00:00.25#cancelled" },
             }),
             least("cancelled").cancelled("not \"needed\"", later()),
         ),
@@ -150,6 +151,7 @@ fn finished() -> Vec<(Value, JobRecord)> {
                 "status": { "S": "cancelled" }, "rev": { "N": "2" }, "edition": { "N": "4" },
                 "outcome": { "S": "[1795424400.25,null,{\"note\":\"taken back: its schedule changed before it was due\"}]" },
                 "past": { "S": "{\"withdrawn\":true}" },
+                "attention": { "S": "cancelled#1" }, "attentionAt": { "S": "2026-11-23T09:00:00.25#taken-back" },
             }),
             least("taken-back").withdrawn(4, later()),
         ),

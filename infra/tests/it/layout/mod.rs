@@ -1,9 +1,10 @@
-//! The layout of the items of jobs.
+//! The layout of the items of jobs, and of what lists and cleanups keep beside them.
 //!
 //! The items in `by_hand` are written as `infra/src/dynamodb/mod.rs` describes them. Every later release must read them.
 
 mod by_hand;
 mod rules;
+mod state;
 
 use std::time::Duration;
 

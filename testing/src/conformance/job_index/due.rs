@@ -142,7 +142,8 @@ async fn parked_records_are_listed_by_their_status(
         all_ok(case, store.insert(&records).await);
         let expected: Vec<&JobId> = records.iter().rev().map(JobRecord::id).collect();
         for limit in [4, 6] {
-            let query = ListQuery { status, name: Some(name.clone()), until: None, limit, cursor: None };
+            let query =
+                ListQuery { status, name: Some(name.clone()), until: None, below: None, limit, cursor: None };
             let query = &query;
             let look = || async {
                 let page = ok(case, index.list(query).await);

@@ -3,6 +3,7 @@
 mod due;
 mod history;
 mod lists;
+mod looks;
 
 use crate::conformance::Fixture;
 use lambda_jobs_core::ports::{JobIndex, JobStore};
@@ -10,6 +11,7 @@ use lambda_jobs_core::ports::{JobIndex, JobStore};
 /// Runs every case. `index` lists the records of `store`.
 pub async fn suite(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
     lists::suite(store, index, fixture).await;
+    looks::suite(store, index, fixture).await;
     due::suite(store, index, fixture).await;
     history::suite(store, index, fixture).await;
 }

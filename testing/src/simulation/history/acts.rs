@@ -14,7 +14,7 @@ use crate::simulation::outside::Outside;
 use crate::simulation::plan::{Expected, Order, RefusedField, Twist, What};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::job::{JobId, JobRecord, NewJob, Payload, Queue};
-use lambda_jobs_core::manager::CancelOutcome;
+use lambda_jobs_core::manager::{CancelOutcome, CleanupOptions};
 use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::ports::Outgoing;
 use lambda_jobs_core::schedule::{Schedule, occurrences_after};
@@ -62,6 +62,7 @@ impl History {
             What::Cancel { of } => return self.cancel(*of),
             What::Retry { of } => return self.retry(*of),
             What::Redrive => Queue::ALL.iter().for_each(|queue| self.world.queue.redrive(*queue)),
+            What::Cleanup { keep } => self.cleanup(*keep),
             _ => return false,
         }
         true
@@ -213,6 +214,13 @@ impl History {
         let work = async move { manager.retry(&id).await.map_or(Answer::Nothing, |_| Answer::Done) };
         self.callers.ask(link, Box::pin(work));
         true
+    }
+
+    fn cleanup(&mut self, keep: usize) {
+        let (manager, link) = self.callers.begin();
+        let options = CleanupOptions { keep_details: Some(keep), ..CleanupOptions::default() };
+        let work = async move { manager.cleanup(options).await.map_or(Answer::Nothing, |_| Answer::Done) };
+        self.callers.ask(link, Box::pin(work));
     }
 
     /// An operator opens, closes or resets a breaker.

@@ -11,7 +11,8 @@ use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, Counters, DueQuery, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex,
-    JobStore, ListQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
+    JobStore, ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome,
+    Settlement,
 };
 
 #[async_trait]
@@ -102,6 +103,13 @@ impl JobIndex for Link {
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
         match self.store_fate().await {
             Fate::Done => at_once(self.world.store.list(query)),
+            _ => Err(unanswered()),
+        }
+    }
+
+    async fn look(&self, query: &LookQuery) -> Result<Look, ServiceError> {
+        match self.store_fate().await {
+            Fate::Done => at_once(self.world.store.look(query)),
             _ => Err(unanswered()),
         }
     }

@@ -4,6 +4,7 @@ mod control;
 mod jobs;
 mod pruner;
 mod queue;
+mod running;
 mod schedules;
 mod versioned;
 
@@ -63,6 +64,7 @@ pub(in crate::simulation) fn core_ports(link: &Arc<Link>) -> CorePorts {
         store: link.clone(),
         index: link.clone(),
         pruner: link.clone(),
+        running: link.clone(),
         queue: link.clone(),
         dead_letters: link.clone(),
         stats: link.clone(),

@@ -161,9 +161,9 @@ impl Acts {
                     Some("wait") => return Err(JobError::retryable("as told").after(Duration::from_mins(2))),
                     Some("be stolen") => steal(&stack, ctx.job_id().as_str()).await,
                     Some("lose the answer") => recorder.lose_answers(1),
-                    // Its timeout ends it if nothing deletes its message.
+                    // Its timeout ends it if nothing deletes its message, or nobody says that it runs.
                     Some("outlast another") => {
-                        while !recorder.deletes() {
+                        while !recorder.deletes() || !recorder.says_what_runs() {
                             tokio::time::sleep(Duration::from_millis(20)).await;
                         }
                     }

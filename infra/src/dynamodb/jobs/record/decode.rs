@@ -33,13 +33,6 @@ pub(in crate::dynamodb::jobs) fn decode_finished(item: Item) -> Result<FinishedJ
     finished(&mut fields).map_err(|reason| fields.unreadable(&reason))
 }
 
-/// Whether the record in an item ended at or before an instant; an unfinished one, whether it is due by then.
-pub(in crate::dynamodb::jobs) fn is_until(item: &Item, until: DateTime<Utc>) -> bool {
-    let ended = Outcome::read(text_of(item, "outcome")).ok().and_then(|outcome| outcome.completed_at);
-    let instant = |name: &str| seconds::read(item.get(name)?.as_n().ok()?);
-    ended.or_else(|| instant("due")).or_else(|| instant("created")).is_none_or(|at| at <= until)
-}
-
 fn finished(fields: &mut Fields) -> Result<FinishedJob, String> {
     let outcome = fields.text_in("outcome", Outcome::read)?;
     Ok(FinishedJob {

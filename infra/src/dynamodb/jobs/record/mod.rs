@@ -22,7 +22,7 @@ use lambda_jobs_core::{JobId, JobStatus};
 
 use crate::dynamodb::{Item, key};
 
-pub(super) use decode::{decode, decode_finished, decode_head, is_until};
+pub(super) use decode::{decode, decode_finished, decode_head};
 pub(super) use encode::{Attributes, claim_of, encode, encode_new, encode_settled};
 pub(super) use payload::{RecordPayload, pieces_of};
 

@@ -660,4 +660,29 @@ pub(super) const MUTANTS: &[Mutant] = &[
         find: ".filter(|name| registry.get(name).is_some());",
         replace: ".filter(|name| registry.get(name).is_some() || !name.is_empty());",
     },
+    Mutant {
+        name: "a batch does not take back what it said",
+        file: "processor/mod.rs",
+        find: "        batch.withdraw().await;
+",
+        replace: "",
+    },
+    Mutant {
+        name: "a batch says that it runs for ever",
+        file: "processor/running.rs",
+        find: "until: self.lease_until, jobs };",
+        replace: "until: self.lease_until + chrono::TimeDelta::days(1), jobs };",
+    },
+    Mutant {
+        name: "a cleanup trims what may be redriven",
+        file: "manager/cleanup/trim.rs",
+        find: "!job.trimmed && !job.dead_lettered && last.is_before(job)",
+        replace: "!job.trimmed && last.is_before(job)",
+    },
+    Mutant {
+        name: "a cleanup trims what has changed since it looked",
+        file: "memory/pruner.rs",
+        find: "Some(record) if job.is_still(record) => {",
+        replace: "Some(record) if job.id == *record.id() => {",
+    },
 ];

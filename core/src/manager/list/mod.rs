@@ -1,4 +1,12 @@
 //! Listing jobs.
+//!
+//! However many jobs there are, a page costs a bounded number of requests. Completed jobs come from the history that
+//! workers write; `scheduled`, `retrying`, `failed` and `cancelled` ones from an index; running ones from what batches
+//! say, because an index of them would cost each job two more writes. The same holds for queued jobs, and they are the
+//! ones that can be many. A list looks for them at a bounded number of stored items, and says how far it looked.
+
+mod queued;
+mod running;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -6,13 +14,11 @@ use serde::Serialize;
 use super::{JobManager, ManagerError};
 use crate::invalid::Invalid;
 use crate::job::{JobId, JobRecord, JobStatus, Queue};
-use crate::paging::{Cursor, LatestPage, Page};
+use crate::paging::{Cursor, LatestPage};
 use crate::ports::{HistoryEntry, HistoryQuery, ListQuery};
 
 /// How far back the list of finished jobs reaches.
 const HISTORY: TimeDelta = TimeDelta::days(15);
-/// The page size for statuses without an order.
-const READ: usize = 1_000;
 
 /// Which jobs to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +31,27 @@ pub struct JobFilter {
     pub limit: usize,
     /// The cursor of the last page; the first page if absent.
     pub cursor: Option<String>,
+}
+
+/// A page of a list of jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobPage {
+    /// The jobs.
+    pub items: Vec<JobSummary>,
+    /// Where the next page begins; `None` at the end.
+    pub cursor: Option<String>,
+    /// How far it looked for queued jobs; `None` if none were asked for.
+    pub looked: Option<Looked>,
+}
+
+/// How far a list looked for queued jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Looked {
+    /// At how many stored items it looked: records of jobs, and what is stored beside them.
+    pub items: usize,
+    /// Whether it saw all.
+    pub complete: bool,
 }
 
 /// A job in a list.
@@ -41,7 +68,7 @@ pub struct JobSummary {
     pub queue: Queue,
     /// The number of its present or last attempt.
     pub attempt: u32,
-    /// When it ended, else when it is or was due.
+    /// When it ended; since when it runs; else when it is or was due.
     pub at: DateTime<Utc>,
     /// Why it failed last, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,52 +110,61 @@ impl JobSummary {
 }
 
 impl JobManager {
-    /// Jobs by status and name, the latest first; jobs of one instant by id. `completed` jobs come from the history
-    /// that workers write, and `scheduled`, `retrying` and `failed` jobs from an index. For any other status each page
-    /// reads the whole table, at the cost of every item in it.
+    /// Jobs by status and name, the latest first; jobs of one instant by id, the greatest first.
     ///
-    /// A job whose instant changes meanwhile, because it is retried or has ended, may be on two pages or on none; no
-    /// other job is. A bare message that no worker has seen yet has no record, and is not listed.
-    pub async fn list(&self, filter: &JobFilter) -> Result<Page<JobSummary>, ManagerError> {
+    /// Finished jobs are listed for 15 days. A running job is listed once its batch has lasted for 2 s. Queued jobs are
+    /// looked for among 1,000 stored items; a list of queued jobs alone looks at 10,000, in no order, and its cursor goes
+    /// on from there. A bare message that no worker has seen yet has no record, and is not listed.
+    ///
+    /// A job whose instant changes meanwhile, because it starts, is retried or has ended, may be on two pages or on none;
+    /// no other job is.
+    pub async fn list(&self, filter: &JobFilter) -> Result<JobPage, ManagerError> {
+        if filter.status == Some(JobStatus::Queued) {
+            return self.list_queued(filter).await;
+        }
         let after = filter.cursor.as_deref().map(cursor_of).transpose()?;
         let until = after.as_ref().and_then(Cursor::at);
-        let mut latest = LatestPage::new(after, filter.limit);
-        if filter.limit == 0 {
-            return Ok(latest.into_page());
-        }
-        let statuses: Vec<JobStatus> = match filter.status {
-            Some(status) => vec![status],
-            None => JobStatus::ALL.to_vec(),
-        };
-        for status in statuses {
-            if status == JobStatus::Completed {
-                self.add_history(until, filter, &mut latest).await?;
-            } else {
-                self.add_records(status, until, filter, &mut latest).await?;
+        let mut latest = LatestPage::new(after.clone(), filter.limit);
+        let mut looked = None;
+        if filter.limit > 0 {
+            for status in filter.status.map_or_else(|| JobStatus::ALL.to_vec(), |status| vec![status]) {
+                match status {
+                    JobStatus::Completed => self.add_history(until, filter, &mut latest).await?,
+                    JobStatus::Running => self.add_running(filter, &mut latest).await?,
+                    JobStatus::Queued => looked = Some(self.add_queued(filter, &mut latest).await?),
+                    _ => self.add_records(status, after.as_ref(), filter, &mut latest).await?,
+                }
             }
         }
-        Ok(latest.into_page())
+        let page = latest.into_page();
+        Ok(JobPage { items: page.items, cursor: page.cursor, looked })
     }
 
     /// Adds records of one status, as many as may belong to the page.
     async fn add_records(
         &self,
         status: JobStatus,
-        until: Option<DateTime<Utc>>,
+        after: Option<&Cursor>,
         filter: &JobFilter,
         latest: &mut LatestPage<JobSummary>,
     ) -> Result<(), ManagerError> {
-        let is_ordered = status.needs_attention();
-        // Records in no order are read to the end; larger pages read fewer items twice.
-        let limit = if is_ordered { filter.limit.saturating_add(1) } else { READ };
-        let mut query = ListQuery { status, name: filter.name.clone(), until, limit, cursor: None };
+        let mut query = ListQuery {
+            status,
+            name: filter.name.clone(),
+            until: after.and_then(Cursor::at),
+            below: after.map(|after| after.id().parse()).transpose()?,
+            limit: filter.limit.saturating_add(1),
+            cursor: None,
+        };
         loop {
             let page = self.ports.index.list(&query).await?;
-            let jobs: Vec<JobSummary> = page.items.into_iter().map(JobSummary::from).collect();
-            let oldest = jobs.last().map(|job| job.at);
-            latest.add(jobs.into_iter().map(JobSummary::with_cursor));
+            let jobs = page.items.into_iter().map(|record| JobSummary::from(record).with_cursor());
+            let jobs: Vec<(Cursor, JobSummary)> = jobs.collect();
+            let last = jobs.last().map(|(place, _)| place.clone());
+            latest.add(jobs);
             query.cursor = page.cursor;
-            let is_enough = is_ordered && oldest.is_some_and(|oldest| latest.is_full_of_later_than(oldest));
+            // The index has the order of the list: no further record belongs to a page that ends before the last.
+            let is_enough = last.is_some_and(|last| latest.is_full_before(&last));
             if query.cursor.is_none() || is_enough {
                 return Ok(());
             }

@@ -1,0 +1,58 @@
+//! What runs now.
+//!
+//! A record says that its job runs, but no index holds running jobs: each job would pay for that twice. Most batches
+//! end before anybody can look. So only a batch that lasts for a while says what it runs, in one item.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::job::JobId;
+use crate::paging::Page;
+use crate::ports::ServiceError;
+
+/// What batches say that they run. It helps to find jobs and decides nothing: it may be late, or missing.
+#[async_trait]
+pub trait RunningJobs: Send + Sync {
+    /// Writes what a batch runs, in place of what the batch wrote before.
+    async fn note(&self, batch: &RunningBatch) -> Result<(), ServiceError>;
+
+    /// Removes what the batch with this id wrote, if anything.
+    async fn withdraw(&self, batch: u64) -> Result<(), ServiceError>;
+
+    /// What batches wrote and did not withdraw, in no order. A batch whose time is over may be among them, until the
+    /// service forgets it.
+    async fn list(&self, query: &RunningQuery) -> Result<Page<RunningBatch>, ServiceError>;
+}
+
+/// A batch that has lasted for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningBatch {
+    /// Identifies the batch: a random number.
+    pub id: u64,
+    /// When its leases end. Whatever it says, none of its jobs runs any more from then on.
+    pub until: DateTime<Utc>,
+    /// Its jobs.
+    pub jobs: Vec<RunningJob>,
+}
+
+/// A job that a batch has claimed, and whose attempt has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningJob {
+    /// The job.
+    pub id: JobId,
+    /// Its handler.
+    pub name: String,
+    /// When it was claimed.
+    pub since: DateTime<Utc>,
+    /// The number of its attempt, from 1.
+    pub attempt: u32,
+}
+
+/// Which batches to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningQuery {
+    /// About this many; a page may be empty though others follow.
+    pub limit: usize,
+    /// The cursor of the last page.
+    pub cursor: Option<String>,
+}

@@ -1,0 +1,217 @@
+//! However much is stored, a list and a cleanup read a bounded part of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use lambda_jobs_core::job::JobSpec;
+use lambda_jobs_core::manager::{CleanupOptions, CleanupReport, JobFilter, JobPage};
+use lambda_jobs_core::memory::{MemoryPorts, PausedClock};
+use lambda_jobs_core::ports::{
+    CorePorts, Fence, JobStore, RunningBatch, RunningJob, RunningJobs, SettleBatch, Settlement,
+};
+use lambda_jobs_core::{JobConfig, JobDefinition, JobManager, JobRecord, JobStatus, Queue, Retention};
+use lambda_jobs_infra::{Dynamo, DynamoJobStore, DynamoRunning, DynamoVersioned, Tables, create_tables};
+use serde_json::json;
+
+use crate::dynamo::{config_for, endpoint, store};
+use crate::meter::Meter;
+
+/// How many jobs a settle call of these tests finishes.
+const BATCH: usize = 24;
+
+struct Full {
+    store: DynamoJobStore,
+    running: DynamoRunning,
+    manager: JobManager,
+    meter: Meter,
+    now: DateTime<Utc>,
+}
+
+fn instant() -> DateTime<Utc> {
+    "2026-11-23T18:00:00Z".parse().unwrap()
+}
+
+impl Full {
+    async fn new() -> Self {
+        let meter = Meter::default();
+        let config = config_for(&endpoint().await).interceptor(meter.clone());
+        let dynamo = Dynamo::from_conf(config, Tables::default());
+        create_tables(&dynamo).await.unwrap();
+        let memory = MemoryPorts::new(PausedClock::at(instant()), Duration::from_mins(9)).unwrap();
+        let (jobs, running) = (store(&dynamo), DynamoRunning::new(dynamo.clone()));
+        let shared = Arc::new(jobs.clone());
+        let ports = CorePorts {
+            store: shared.clone(),
+            index: shared.clone(),
+            pruner: shared,
+            running: Arc::new(running.clone()),
+            breakers: Arc::new(DynamoVersioned::new(dynamo)),
+            ..memory.ports()
+        };
+        let manager = JobManager::new(JobConfig::default(), ports);
+        Self { store: jobs, running, manager, meter, now: instant() }
+    }
+
+    fn record(id: &str, at: DateTime<Utc>) -> JobRecord {
+        let spec = JobSpec { payload: json!({ "user": "u-1" }).into(), ..JobSpec::new("poll") };
+        JobRecord::accepted(JobDefinition::of(id.parse().unwrap(), spec), Queue::Normal, at, at)
+    }
+
+    /// Completes this many jobs, one in each so many seconds until now.
+    async fn complete(&self, count: usize, every: i64) {
+        let at =
+            |number: usize| self.now - TimeDelta::seconds(every * i64::try_from(count - number).unwrap());
+        let numbers: Vec<usize> = (0..count).collect();
+        for batch in numbers.chunks(BATCH) {
+            let settle = |number: &usize| {
+                let record = Self::record(&format!("job-{number}"), at(*number));
+                let record = record.completed(json!({ "sent": 3 }), at(*number), Duration::from_millis(7));
+                Settlement { fence: Fence::Absent, record: record.kept(&Retention::default()) }
+            };
+            let batch = SettleBatch {
+                id: u64::try_from(batch[0] / BATCH).unwrap(),
+                at: at(batch[batch.len() - 1]),
+                settlements: batch.iter().map(settle).collect(),
+            };
+            for outcome in self.store.settle(&batch).await {
+                outcome.unwrap();
+            }
+        }
+    }
+
+    async fn insert(&self, records: Vec<JobRecord>) {
+        for outcome in self.store.insert(&records).await {
+            outcome.unwrap();
+        }
+    }
+
+    /// A page of a list, with the number of its requests and read units.
+    async fn page(&self, status: Option<JobStatus>, cursor: Option<String>) -> (JobPage, u32, f64) {
+        (self.meter.take(), self.meter.take_reads());
+        let filter = JobFilter { status, name: None, limit: 20, cursor };
+        let page = self.manager.list(&filter).await.unwrap();
+        (page, self.meter.take().requests, self.meter.take_reads())
+    }
+
+    async fn cleanup(&self, keep: usize) -> (CleanupReport, u32) {
+        self.meter.take();
+        let options = CleanupOptions { keep_details: Some(keep), ..CleanupOptions::default() };
+        let report = self.manager.cleanup(options).await.unwrap();
+        (report, self.meter.take().requests)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_page_of_each_list_costs_a_bounded_number_of_requests_and_units() {
+    let full = Full::new().await;
+    full.complete(2_400, 1).await;
+    let (now, later) = (full.now, full.now + TimeDelta::hours(1));
+    let named = |what: &str, at| Full::record(&format!("{what}-{at:05}"), now);
+    let many = |what: &'static str, end: fn(JobRecord, DateTime<Utc>) -> JobRecord| -> Vec<JobRecord> {
+        (0..400).map(|at| end(named(what, at), now)).collect()
+    };
+    full.insert(many("failed", |record, at| record.failed("why".to_owned(), at, None))).await;
+    full.insert(many("cancelled", |record, at| record.cancelled("why", at))).await;
+    full.insert((0..1_200).map(|at| named("queued", at)).collect()).await;
+    let scheduled =
+        (0..400).map(|at| JobRecord::accepted(named("scheduled", at).definition, Queue::Normal, now, later));
+    full.insert(scheduled.collect()).await;
+    for status in JobStatus::ALL.map(Some).into_iter().chain([None]) {
+        // 4 partitions of history a day, 4 of a status in the index, 16 of parked records, 2 looks and 4 of what runs.
+        let most = match status {
+            Some(JobStatus::Queued) => 16,
+            Some(JobStatus::Scheduled | JobStatus::Retrying) => 20,
+            Some(JobStatus::Completed) => 8,
+            Some(_) => 5,
+            None => 8 + 2 * 20 + 2 * 4 + 5 + 2,
+        };
+        let mut cursor = None;
+        for number in 0..3 {
+            let (page, requests, units) = full.page(status, cursor).await;
+            assert!(requests <= most, "page {number} of {status:?}: {requests} requests");
+            // A request reads at most 1 MB, and half a unit pays for 4 KB.
+            assert!(units <= 700.0, "page {number} of {status:?}: {units} units");
+            let looked = page.looked.map(|looked| looked.items);
+            assert!(looked.is_none_or(|looked| looked <= 10_000), "{looked:?}");
+            cursor = page.cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+    }
+    full.meter.take();
+    full.manager.counters().await.unwrap();
+    assert_eq!(full.meter.take().requests, 4, "counters");
+    full.manager.breakers().await.unwrap();
+    assert_eq!(full.meter.take().requests, 16, "breakers");
+    full.manager.health().await.unwrap();
+    assert!(full.meter.take().requests <= 12, "health");
+    full.manager.status(&"job-1".parse().unwrap()).await.unwrap();
+    assert_eq!(full.meter.take().requests, 1, "status");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_is_listed_by_what_batches_say_and_their_records() {
+    let full = Full::new().await;
+    let claim = lambda_jobs_core::job::Claim {
+        id: lambda_jobs_core::job::ClaimId::from("c".to_owned()),
+        lease_until: full.now + TimeDelta::seconds(95),
+        alone: false,
+    };
+    for batch in 0..40_u64 {
+        let ids: Vec<String> = (0..10).map(|job| format!("running-{batch}-{job}")).collect();
+        let records: Vec<JobRecord> =
+            ids.iter().map(|id| Full::record(id, full.now).claimed(claim.clone(), full.now)).collect();
+        let job = |record: &JobRecord| RunningJob {
+            id: record.id().clone(),
+            name: "poll".to_owned(),
+            since: full.now - TimeDelta::seconds(i64::try_from(batch).unwrap()),
+            attempt: 1,
+        };
+        let until = if batch == 0 { full.now } else { claim.lease_until };
+        let note = RunningBatch { id: batch, until, jobs: records.iter().map(job).collect() };
+        // One of each batch has ended meanwhile.
+        full.insert(records[1..].to_vec()).await;
+        full.running.note(&note).await.unwrap();
+    }
+    let (mut found, mut cursor) = (Vec::new(), None);
+    loop {
+        let (page, requests, _) = full.page(Some(JobStatus::Running), cursor).await;
+        assert!(requests <= 6, "{requests} requests");
+        found.extend(page.items.into_iter().map(|job| job.job_id));
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found.len(), 39 * 9);
+    assert_eq!(found[0].as_str(), "running-1-1", "the latest first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cleanup_reads_what_may_be_old_and_a_second_one_hardly_anything() {
+    let full = Full::new().await;
+    full.complete(10_000, 8).await;
+    let (report, requests) = full.cleanup(20_000).await;
+    assert_eq!((report.examined, report.complete), (0, true), "all are among the newest");
+    // The first cleanup of all looks 91 days back, each of 4 requests.
+    assert!(requests <= 450, "{requests} requests for 10,000 jobs that all keep their details");
+    let started = std::time::Instant::now();
+    let (report, requests) = full.cleanup(1_000).await;
+    eprintln!("9,000 jobs trimmed in {:?}, {requests} requests", started.elapsed());
+    let expected = CleanupReport {
+        examined: report.examined,
+        trimmed: 9_000,
+        details_kept: 1_000,
+        complete: true,
+        ..CleanupReport::default()
+    };
+    assert_eq!(report, expected);
+    assert!(report.examined <= 9_010, "{report:?}");
+    // 360 calls trim 25 jobs each, and 90 read 100 each.
+    assert!(requests <= 360 + 90 + 130, "{requests} requests");
+    let (report, requests) = full.cleanup(1_000).await;
+    assert_eq!((report.trimmed, report.complete), (0, true));
+    assert!(report.examined <= 10 && requests <= 40, "{report:?}, {requests} requests");
+}
