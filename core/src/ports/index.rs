@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::job::{JobRecord, JobStatus};
+use crate::job::{JobId, JobRecord, JobStatus};
 use crate::paging::Page;
 use crate::ports::{Counters, HistoryEntry, ServiceError};
 

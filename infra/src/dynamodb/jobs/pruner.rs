@@ -40,9 +40,9 @@ const NEXT: &str = "!";
 #[async_trait]
 impl JobPruner for DynamoJobStore {
     async fn parts(&self, query: &PartsQuery) -> Result<Page<HistoryPart>, ServiceError> {
-        let (begin, until) = (query.cursor.as_deref(), instant::write(query.until));
-        let from = begin.map_or_else(|| instant::write(query.since), |last| format!("{last}{NEXT}"));
-        let begun = begin.and_then(|last| instant::read(last.split('#').next()?));
+        let (after, until) = (query.cursor.as_deref(), instant::write(query.until));
+        let from = after.map_or_else(|| instant::write(query.since), |last| format!("{last}{NEXT}"));
+        let begun = after.and_then(|last| instant::read(last.split('#').next()?));
         let (mut day, last) = (Some(begun.unwrap_or(query.since).date_naive()), query.until.date_naive());
         while let Some(date) = day.filter(|date| *date <= last) {
             let shards = (0..SHARDS).map(|shard| self.parts_of(date, shard, (&from, &until), query.limit));
