@@ -9,7 +9,8 @@ use chrono::TimeDelta;
 use lambda_jobs_core::manager::{CancelOutcome, RescheduleOutcome};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    CorePorts, Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, ServiceError,
+    CorePorts, Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, Look, LookQuery,
+    ServiceError,
 };
 use lambda_jobs_core::{Dispatcher, JobId, JobManager, JobRecord, JobStatus, NewJob, Queue, TickReport};
 use serde_json::json;
@@ -124,6 +125,10 @@ struct Stale(Vec<JobRecord>);
 impl JobIndex for Stale {
     async fn list(&self, _: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
         Ok(Page { items: Vec::new(), cursor: None })
+    }
+
+    async fn look(&self, _: &LookQuery) -> Result<Look, ServiceError> {
+        Ok(Look { records: Vec::new(), items: 0, cursor: None })
     }
 
     async fn due(&self, _: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {

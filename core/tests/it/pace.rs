@@ -14,8 +14,8 @@ use lambda_jobs_core::memory::{MemoryJobStore, MemoryQueue, PausedClock};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DueQuery, HistoryEntry, HistoryQuery,
-    InsertOutcome, JobIndex, JobQueue, JobStore, ListQuery, Outgoing, Receipt, ReplaceOutcome, ServiceError,
-    SettleBatch, SettleOutcome, VisibilityChange,
+    InsertOutcome, JobIndex, JobQueue, JobStore, ListQuery, Look, LookQuery, Outgoing, Receipt,
+    ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, VisibilityChange,
 };
 use lambda_jobs_core::{Dispatcher, JobId, JobManager, JobRecord, NewJob, Priority};
 use serde_json::json;
@@ -127,6 +127,10 @@ impl JobStore for Slow<MemoryJobStore> {
 impl JobIndex for Slow<MemoryJobStore> {
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError> {
         self.inner.list(query).await
+    }
+
+    async fn look(&self, query: &LookQuery) -> Result<Look, ServiceError> {
+        self.inner.look(query).await
     }
 
     async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError> {

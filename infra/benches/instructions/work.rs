@@ -18,8 +18,11 @@ use lambda_jobs_core::{
 use lambda_jobs_infra::{Dynamo, DynamoJobStore, Tables};
 use serde_json::json;
 
-/// Each function by its name, run for so many rounds.
-pub(crate) const ALL: &[(&str, fn(u32))] = &[
+/// A function by its name, run for so many rounds.
+type Work = (&'static str, fn(u32));
+
+/// All that is counted.
+pub(crate) const ALL: &[Work] = &[
     ("decode a message", decode),
     ("claim ten jobs", claim),
     ("settle ten jobs", settle),

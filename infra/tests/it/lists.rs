@@ -88,7 +88,8 @@ impl Full {
 
     /// A page of a list, with the number of its requests and read units.
     async fn page(&self, status: Option<JobStatus>, cursor: Option<String>) -> (JobPage, u32, f64) {
-        (self.meter.take(), self.meter.take_reads());
+        self.meter.take();
+        self.meter.take_reads();
         let filter = JobFilter { status, name: None, limit: 20, cursor };
         let page = self.manager.list(&filter).await.unwrap();
         (page, self.meter.take().requests, self.meter.take_reads())

@@ -24,7 +24,7 @@ pub(crate) async fn serve() -> Result<(), Failure> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let server = tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory()?));
-    let sdk = lambda_jobs_functions::local::sdk_config(&url).await;
+    let sdk = lambda_jobs_infra::aws::local_config(&url);
     lambda_jobs_infra::create_tables(Adapters::new(&sdk, &Settings::local()).dynamo()).await?;
     create_table(&sdk).await?;
     println!("{url}");
