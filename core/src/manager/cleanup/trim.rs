@@ -143,9 +143,10 @@ impl Cleanup<'_> {
             query.cursor = page.cursor;
             let reached = if query.cursor.is_none() { Some(until) } else { reached };
             let moved = self.moved(before, reached, last);
-            let state = match is_failed {
-                true => CleanupState { failed_until: moved, ..self.state },
-                false => CleanupState { cancelled_until: moved, ..self.state },
+            let state = if is_failed {
+                CleanupState { failed_until: moved, ..self.state }
+            } else {
+                CleanupState { cancelled_until: moved, ..self.state }
             };
             self.save(state).await?;
             if query.cursor.is_none() {
