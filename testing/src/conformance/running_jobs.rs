@@ -19,7 +19,7 @@ pub async fn suite(running: &dyn RunningJobs, fixture: &Fixture) {
 fn batch(fixture: &Fixture, jobs: usize) -> RunningBatch {
     let job = |at: usize| RunningJob {
         id: fixture.id(),
-        name: fixture.fresh(if at % 2 == 0 { "runs" } else { "Läuft \"jetzt\" \\ 🦀" }),
+        name: fixture.fresh(if at.is_multiple_of(2) { "runs" } else { "Läuft \"jetzt\" \\ 🦀" }),
         since: fixture.now() - TimeDelta::nanoseconds(i64::try_from(at).unwrap_or_default()),
         attempt: u32::try_from(at).unwrap_or_default() + 1,
     };
