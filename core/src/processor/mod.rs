@@ -157,8 +157,8 @@ impl JobProcessor {
         let time_left = (invocation.deadline - self.clock.now()).to_std().unwrap_or_default();
         let cut = self.clock.sleep(time_left.saturating_sub(Self::ANSWER_MARGIN));
         let work = Box::pin(batch.work(messages));
-        let beside = join(batch.watch_for_cancellations(), batch.note_what_runs());
-        let watched = select(work, Box::pin(beside));
+        let asides = join(batch.watch_for_cancellations(), batch.note_what_runs());
+        let watched = select(work, Box::pin(asides));
         if let Either::Right(_) = select(watched, cut).await {
             tracing::error!("the batch was cut short at its deadline; what is not settled comes back");
         }

@@ -26,7 +26,7 @@ fn send(world: &World, id: &str, work: u64) -> JobId {
 }
 
 fn calls(world: &World) -> (usize, usize) {
-    (world.running.calls.load(Ordering::SeqCst), world.running.withdrawals.load(Ordering::SeqCst))
+    (world.running.said.load(Ordering::SeqCst), world.running.withdrawals.load(Ordering::SeqCst))
 }
 
 /// How many batches say that they run something.

@@ -299,7 +299,7 @@ impl JobQueue for Sends {
 pub(crate) struct Notes {
     pub(crate) inner: MemoryRunning,
     /// How many calls noted what runs, and how many withdrew it.
-    pub(crate) calls: AtomicUsize,
+    pub(crate) said: AtomicUsize,
     pub(crate) withdrawals: AtomicUsize,
     /// How many of the next calls fail without an effect.
     pub(crate) unreachable: AtomicUsize,
@@ -308,7 +308,7 @@ pub(crate) struct Notes {
 #[async_trait]
 impl RunningJobs for Notes {
     async fn note(&self, batch: &RunningBatch) -> Result<(), ServiceError> {
-        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.said.fetch_add(1, Ordering::SeqCst);
         if Counting::takes(&self.unreachable) {
             return Err(ServiceError::new("note what runs", "it timed out"));
         }
