@@ -8,6 +8,10 @@ use std::sync::Arc;
 
 use lambda_jobs_core::Invalid;
 use rustls::crypto::CryptoProvider;
+#[cfg(feature = "post-quantum")]
+use rustls::crypto::aws_lc_rs as cryptography;
+#[cfg(not(feature = "post-quantum"))]
+use rustls::crypto::ring as cryptography;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -67,10 +71,7 @@ impl Roots {
 /// The cryptography of every client.
 #[must_use]
 pub fn provider() -> CryptoProvider {
-    #[cfg(feature = "post-quantum")]
-    return rustls::crypto::aws_lc_rs::default_provider();
-    #[cfg(not(feature = "post-quantum"))]
-    rustls::crypto::ring::default_provider()
+    cryptography::default_provider()
 }
 
 /// Makes [`provider`] the cryptography of whoever asks for the process's own, unless one is set. If a handler's

@@ -127,6 +127,7 @@ async fn serve(listener: TcpListener, endpoint: SqsEndpoint) {
 
 fn client(base_url: &str) -> Client {
     let config = aws_sdk_sqs::Config::builder()
+        .http_client(lambda_jobs_infra::aws::http_client())
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(base_url)
         .region(Region::new("us-east-1"))

@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 pub(crate) fn config_for(endpoint: &str) -> Builder {
     Builder::new()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(lambda_jobs_infra::aws::http_client())
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .timeout_config(lambda_jobs_infra::aws::timeouts())

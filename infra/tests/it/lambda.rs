@@ -78,6 +78,7 @@ async fn lambda(function: &str) -> LambdaEventSources {
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     let config = Builder::new()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(lambda_jobs_infra::aws::http_client())
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .retry_config(RetryConfig::disabled())

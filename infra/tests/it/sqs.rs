@@ -12,6 +12,7 @@ use lambda_jobs_infra::{QueueNames, SqsClient, SqsJobQueue};
 async fn an_unreachable_endpoint_is_named_for_every_message() {
     let config = Builder::new()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(lambda_jobs_infra::aws::http_client())
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .retry_config(RetryConfig::disabled())

@@ -68,6 +68,7 @@ async fn store() -> DynamoJobStore {
     tokio::spawn(dynoxide::server::serve_on(listener, Database::memory().unwrap()));
     let config = Builder::new()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(lambda_jobs_infra::aws::http_client())
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .endpoint_url(format!("http://{address}"));
