@@ -208,9 +208,10 @@ async fn a_cleanup_reads_what_may_be_old_and_a_second_one_hardly_anything() {
     };
     assert_eq!(report, expected);
     assert!(report.examined <= 2_701, "{report:?}");
-    // 108 calls trim 25 jobs each, and 27 read 100 each.
-    assert!(requests <= 108 + 27 + 60, "{requests} requests");
+    // 108 calls trim 25 jobs each, and 27 read 100 each. Days without history cost 4 requests, once.
+    assert!(requests <= 108 + 27 + 120, "{requests} requests");
     let (report, requests) = full.cleanup(300).await;
     assert_eq!((report.trimmed, report.complete), (0, true));
-    assert!(report.examined <= 1 && requests <= 40, "{report:?}, {requests} requests");
+    // The batch of the last job that keeps its details is looked at again.
+    assert!(report.examined <= BATCH && requests <= 40, "{report:?}, {requests} requests");
 }
