@@ -12,7 +12,7 @@ use crate::template::Template;
 const OTHERS: [&str; 10] =
     ["aws", "cargo-lambda", "export", "ministack", "npm", "pip", "rustup", "sam", "sed", "unset"];
 /// Flags of those programs in sentences.
-const OTHERS_FLAGS: [&str; 3] = ["--arm64", "--endpoint-url", "--quick"];
+const OTHERS_FLAGS: [&str; 4] = ["--arm64", "--endpoint-url", "--no-default-features", "--quick"];
 
 /// The lines of a script without comments, with continued lines joined.
 fn lines(script: &str) -> Vec<Vec<String>> {

@@ -149,7 +149,8 @@ fn calls_in(file: &str, source: &str) -> Vec<String> {
     let source: String = source.split_whitespace().collect();
     // A client's method without arguments begins a call, unless it is one of these.
     let others = ["client", "clone", "config", "names"];
-    let begun = source.split("client.").skip(1).chain(source.split("client().").skip(1));
+    let begun =
+        ["client.", "client().", "once()."].into_iter().flat_map(|client| source.split(client).skip(1));
     let names = begun.filter_map(|rest| rest.split_once("()").map(|(name, _)| name));
     let names = names.filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
     let mut calls: Vec<String> = names.filter(|name| !others.contains(name)).map(camel_case).collect();
