@@ -679,10 +679,4 @@ pub(super) const MUTANTS: &[Mutant] = &[
         find: "!job.trimmed && !job.dead_lettered && last.is_before(job)",
         replace: "!job.trimmed && last.is_before(job)",
     },
-    Mutant {
-        name: "a cleanup trims what has changed since it looked",
-        file: "memory/pruner.rs",
-        find: "Some(record) if job.is_still(record) => {",
-        replace: "Some(record) if job.id == *record.id() => {",
-    },
 ];
