@@ -56,6 +56,8 @@ struct BreakerWatch {
     probe_at: Option<DateTime<Utc>>,
     first: Option<JobId>,
     lease: Option<Lease>,
+    /// The worker whose probe was taken back before it was made, and when: it may not know yet.
+    revoked: Option<(usize, Duration)>,
     row: FailuresInARow,
     /// How many calls failed in all.
     failed: u64,
@@ -229,6 +231,7 @@ impl Watch {
             let other = protection.calls.iter().find(other).map(|call| &call.job);
             invariants::g6_half_open_lets_one_probe_through(&job, &name, other)
         } else {
+            let revoked = breaker.revoked.take_if(|(other, _)| *other == worker).map(|(_, since)| since);
             let threshold = protection.terms.thresholds.get(dependency).copied().flatten();
             let threshold = threshold.filter(|_| protection.terms.is_quiet);
             let too_many = threshold.map_or(Ok(()), |(most, within)| {
@@ -245,7 +248,7 @@ impl Watch {
             too_many.and(has_place).and(invariants::g6_no_call_after_it_opened(
                 &job,
                 &name,
-                breaker.opened.unwrap_or(now),
+                revoked.or(breaker.opened).unwrap_or(now),
                 now,
             ))
         };
@@ -306,7 +309,9 @@ impl Watch {
         }
         breaker.follow_holds(after, now);
         let Phase::HalfOpen { probe, lease_until: until } = after.phase else {
-            breaker.lease = None;
+            if let Some(lease) = breaker.lease.take().filter(|lease| !lease.is_used) {
+                breaker.revoked = lease.worker.map(|worker| (worker, now));
+            }
             return self.check(within);
         };
         if breaker.lease.as_ref().is_some_and(|lease| lease.probe == probe) {
