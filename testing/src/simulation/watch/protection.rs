@@ -248,7 +248,7 @@ impl Watch {
             too_many.and(has_place).and(invariants::g6_no_call_after_it_opened(
                 &job,
                 &name,
-                revoked.or(breaker.opened).unwrap_or(now),
+                breaker.opened.map_or(now, |opened| revoked.map_or(opened, |since| since.max(opened))),
                 now,
             ))
         };
