@@ -92,6 +92,11 @@ fn after(now: DateTime<Utc>, wait: Duration) -> Option<DateTime<Utc>> {
     now.checked_add_signed(TimeDelta::from_std(wait).ok()?)
 }
 
+/// The result for a job that was accepted before.
+fn duplicate(record: JobRecord) -> Enqueued {
+    Enqueued { job_id: record.definition.id, status: record.status, duplicate: true }
+}
+
 impl JobManager {
     /// Accepts one job.
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, EnqueueError> {
@@ -167,13 +172,17 @@ impl JobManager {
     ) -> Result<Lookup, EnqueueError> {
         let named = job.id.is_some();
         let entering = self.admit(job, now)?;
-        let id = &entering.message.definition.id;
+        let JobDefinition { id, edition, .. } = &entering.message.definition;
         let record = match looked_up {
             _ if !named => None,
             Some(records) => records.remove(id),
             None => self.ports.store.heads(std::slice::from_ref(id)).await?.into_iter().flatten().next(),
         };
         let known = match record {
+            // It is about to be made again. Its message runs nothing then.
+            Some(record) if edition.is_some_and(|edition| record.yields_to(edition)) => {
+                Some(duplicate(record))
+            }
             Some(record) => Some(self.known(record).await?),
             None => None,
         };
@@ -238,7 +247,7 @@ impl JobManager {
         if record.is_unclaimed() && !record.parked {
             self.send_again(&record).await?;
         }
-        Ok(Enqueued { job_id: record.definition.id, status: record.status, duplicate: true })
+        Ok(duplicate(record))
     }
 
     /// The records with these ids.

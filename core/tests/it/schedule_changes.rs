@@ -150,6 +150,27 @@ fn a_changed_definition_reaches_what_was_made_ahead() {
 }
 
 #[test]
+fn a_change_of_the_definition_sends_one_message_for_each_job_that_was_made_ahead() {
+    let (world, _) = world();
+    put(&world, minutely(json!({})));
+    world.advance(90);
+    let queue = Arc::new(Lossy {
+        queue: world.queue.clone(),
+        asked: AtomicUsize::new(0),
+        taken: AtomicUsize::new(0),
+    });
+    let ports = CorePorts { queue: queue.clone(), ..world.ports.clone() };
+    let manager = JobManager::new(world.config.clone(), ports);
+    let changed = minutely(json!({ "job": { "name": "old", "payload": 2 } }));
+    world.clock.run(manager.put_schedule(Schedule::from_json(changed).unwrap())).unwrap();
+    assert_eq!(
+        queue.taken.load(Ordering::SeqCst),
+        5,
+        "08:02 to 08:06; what the old messages say runs nothing"
+    );
+}
+
+#[test]
 fn a_job_whose_old_handler_is_gone_leaves_no_dead_letters_behind() {
     let (world, runs) = world();
     put(&world, minutely(json!({ "job": { "name": "gone" } })));
