@@ -43,7 +43,9 @@ impl Watch {
         }
         last.made.push((now, state.next_at));
         let soon = now + TimeDelta::from_std(LOOK_AHEAD).unwrap_or_default() - TimeDelta::minutes(1);
-        if last.complete.is_none() && state.due_at().is_none_or(|due_at| due_at > soon) {
+        // A call that failed may have left the last of what was made ahead as it was.
+        let is_covered = |due_at| due_at > soon && state.made_until.is_none_or(|until| due_at > until);
+        if last.complete.is_none() && state.due_at().is_none_or(is_covered) {
             last.complete = Some(now);
         }
     }
