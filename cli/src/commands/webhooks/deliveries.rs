@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use lambda_jobs_core::families::webhook::DeliveryPage;
 use lambda_jobs_core::families::webhook::ports::{DeliveryAttempt, DeliveryQuery};
-use serde_json::Value;
+use lambda_jobs_core::paging::Page;
+use serde_json::{Value, json};
 
 use super::{Failure, service, time};
 use crate::args::{DeliveriesArgs, OneDelivery};
@@ -14,8 +16,15 @@ pub(super) async fn list(args: &DeliveriesArgs) -> Result<ExitCode, Failure> {
     let endpoint = args.endpoint.as_ref().map(ToString::to_string);
     let query =
         DeliveryQuery { endpoint, status: args.status, limit: args.limit, cursor: args.page.cursor.clone() };
-    let page = service(&args.target).await?.deliveries(&query).await?;
-    let Some(found) = output::page("deliveries", page, &args.page, &args.target)? else {
+    let DeliveryPage { items, cursor, complete } = service(&args.target).await?.deliveries(&query).await?;
+    if args.page.with_cursor {
+        output::json(&json!({ "items": items, "cursor": cursor, "complete": complete }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !complete {
+        eprintln!("looked at a part of all deliveries; --cursor continues with the others");
+    }
+    let Some(found) = output::page("deliveries", Page { items, cursor }, &args.page, &args.target)? else {
         return Ok(ExitCode::SUCCESS);
     };
     if found.is_empty() {

@@ -62,8 +62,8 @@ pub use outcome::ErrorClass;
 pub use retry::RetrySchedule;
 pub use secret::{SecretInUse, WebhookSecret};
 pub use service::{
-    EndpointView, FailedReplay, NewEvent, Published, PublishedDelivery, Recovered, WebhookError,
-    WebhookService,
+    DeliveryPage, EndpointView, FailedReplay, NewEvent, Published, PublishedDelivery, Recovered,
+    WebhookError, WebhookService,
 };
 pub use sweep::Sweep;
 pub use target::TargetPolicy;

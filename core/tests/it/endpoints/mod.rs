@@ -28,6 +28,7 @@ use standardwebhooks::Webhook;
 use crate::world::{KnownSecrets, World};
 
 mod fleet;
+mod listing;
 mod operators;
 mod shapes;
 

@@ -11,8 +11,48 @@ use crate::invalid::Invalid;
 use crate::manager::Enqueued;
 use crate::paging::{Cursor, LatestPage, Page};
 
-/// How many deliveries a list reads at a time.
-const READ: usize = 500;
+/// How many deliveries a list reads at a time, and how often: so many are looked at for a page.
+const READ: usize = 1_000;
+const READS: usize = 10;
+
+/// A page of a list of deliveries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeliveryPage {
+    /// The deliveries.
+    pub items: Vec<WebhookDelivery>,
+    /// Where the next page begins; `None` at the end.
+    pub cursor: Option<String>,
+    /// Whether it looked at all deliveries. If not, the next pages look at the others, and may find later ones.
+    pub complete: bool,
+}
+
+/// A place in a list: where the look begins, and after which of the deliveries seen there.
+struct Place {
+    look: Option<String>,
+    after: Option<Cursor>,
+}
+
+impl Place {
+    fn parse(text: &str) -> Option<Self> {
+        if !text.starts_with('[') {
+            return Some(Self { look: None, after: Some(Cursor::parse(text)?) });
+        }
+        let (look, after): (String, Option<String>) = serde_json::from_str(text).ok()?;
+        let after = match after {
+            Some(after) => Some(Cursor::parse(&after)?),
+            None => None,
+        };
+        Some(Self { look: Some(look), after })
+    }
+
+    /// The text of a place. The first look's holds only a delivery.
+    fn text(look: Option<String>, after: Option<String>) -> Option<String> {
+        match look {
+            None => after,
+            Some(look) => Some(serde_json::json!([look, after]).to_string()),
+        }
+    }
+}
 
 /// What became of the deliveries that a recovery found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,17 +75,20 @@ pub struct FailedReplay {
 
 impl WebhookService {
     /// Lists deliveries, the newest first and those of one instant by id, without their payloads, the paths of their URLs
-    /// and the values of their headers, which may be large or secret. Every page reads the whole table: an index by time
-    /// would cost each delivery one more write, and operators list deliveries rarely. Deliveries made meanwhile move no
-    /// page.
-    pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<WebhookDelivery>, WebhookError> {
-        let expected = "one that came with a page of deliveries";
-        let place = |cursor: &String| {
-            Cursor::parse(cursor).ok_or_else(|| Invalid::new("cursor", expected, excerpt(cursor)))
+    /// and the values of their headers, which may be large or secret. Deliveries made meanwhile move no page.
+    ///
+    /// An index by time would cost each delivery one more write, and operators list deliveries rarely. So a page looks at
+    /// about 10,000 deliveries, and has the newest of them. Of more, the following pages look at the next 10,000.
+    pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<DeliveryPage, WebhookError> {
+        let Place { look, after } = match &query.cursor {
+            Some(cursor) => Place::parse(cursor).ok_or_else(|| {
+                Invalid::new("cursor", "one that came with a page of deliveries", excerpt(cursor))
+            })?,
+            None => Place { look: None, after: None },
         };
-        let mut newest = LatestPage::new(query.cursor.as_ref().map(place).transpose()?, query.page());
-        let mut next = DeliveryQuery { limit: READ, cursor: None, ..query.clone() };
-        loop {
+        let mut newest = LatestPage::new(after, query.page());
+        let mut next = DeliveryQuery { limit: READ, cursor: look.clone(), ..query.clone() };
+        for _ in 0..READS {
             let read = self.ports.webhooks.deliveries.list(&next).await?;
             let placed = |one: WebhookDelivery| (Cursor::new(one.created_at, one.id.clone()), one);
             newest.add(read.items.into_iter().map(placed));
@@ -54,12 +97,15 @@ impl WebhookService {
                 break;
             }
         }
-        let mut page = newest.into_page();
-        for delivery in &mut page.items {
+        let complete = look.is_none() && next.cursor.is_none();
+        let Page { mut items, cursor } = newest.into_page();
+        let cursor =
+            if cursor.is_some() { Place::text(look, cursor) } else { Place::text(next.cursor, None) };
+        for delivery in &mut items {
             delivery.url = delivery.url.hidden();
             delivery.headers = delivery.headers.hidden();
         }
-        Ok(page)
+        Ok(DeliveryPage { items, cursor, complete })
     }
 
     /// Sends one webhook that goes to no endpoint, with a payload of at most 1,048,576 bytes: writes the delivery, and enqueues its job.

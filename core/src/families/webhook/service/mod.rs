@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-pub use deliveries::{FailedReplay, Recovered};
+pub use deliveries::{DeliveryPage, FailedReplay, Recovered};
 pub use endpoints::EndpointView;
 pub use publish::{NewEvent, Published, PublishedDelivery};
 
