@@ -47,15 +47,20 @@ impl Deliveries for Counted {
     }
 }
 
-#[test]
-fn a_page_looks_at_a_bounded_number_of_deliveries_and_says_so() {
-    let hooks = Hooks::new();
+/// Deliveries that are called by their numbers, each made a second after the one before.
+fn put_many(hooks: &Hooks, count: u32) {
     let now = hooks.world.now();
-    for number in 0..12_000_u32 {
+    for number in 0..count {
         let mut one = WebhookDelivery::new(format!("{number:05}"), url("all.example"), json!({}), now);
         one.created_at = Some(now + TimeDelta::seconds(number.into()));
         assert!(hooks.world.clock.run(hooks.webhooks.put_one(&one)).unwrap());
     }
+}
+
+#[test]
+fn a_page_looks_at_a_bounded_number_of_deliveries_and_says_so() {
+    let hooks = Hooks::new();
+    put_many(&hooks, 12_000);
     let store = Arc::new(Counted { store: hooks.webhooks.clone(), lists: AtomicUsize::new(0) });
     let webhooks = WebhookPorts { deliveries: store.clone(), ..hooks.ports.webhooks.clone() };
     let service = WebhookService::new(Ports { webhooks, ..hooks.ports.clone() }, hooks.world.manager.clone());
@@ -135,16 +140,11 @@ fn deliveries_are_listed_the_newest_first_over_all_pages() {
 #[test]
 fn the_newest_deliveries_of_many_are_found_though_the_store_has_them_last() {
     let hooks = Hooks::new();
-    let now = hooks.world.now();
-    for number in 0..1_200_u32 {
-        let mut one = WebhookDelivery::new(format!("{number:04}"), url("all.example"), json!({}), now);
-        one.created_at = Some(now + TimeDelta::seconds(number.into()));
-        assert!(hooks.world.clock.run(hooks.webhooks.put_one(&one)).unwrap());
-    }
+    put_many(&hooks, 1_200);
     let query = DeliveryQuery { limit: 3, ..DeliveryQuery::default() };
     let page = hooks.world.clock.run(hooks.service.deliveries(&query)).unwrap();
     let ids: Vec<&str> = page.items.iter().map(|one| one.id.as_str()).collect();
-    assert_eq!(ids, ["1199", "1198", "1197"]);
+    assert_eq!(ids, ["01199", "01198", "01197"]);
 }
 
 #[test]

@@ -12,7 +12,10 @@ use lambda_jobs_core::{JobId, JobManager, JobRegistry, Payload};
 use super::*;
 
 impl Hooks {
-    pub(super) fn refusal<T: std::fmt::Debug>(&self, asked: impl Future<Output = Result<T, WebhookError>>) -> String {
+    pub(super) fn refusal<T: std::fmt::Debug>(
+        &self,
+        asked: impl Future<Output = Result<T, WebhookError>>,
+    ) -> String {
         self.world.clock.run(asked).unwrap_err().to_string()
     }
 
