@@ -1,5 +1,7 @@
 //! The configuration of a function, from its variables alone.
 
+use std::sync::OnceLock;
+
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -14,10 +16,13 @@ use crate::tls::Roots;
 /// The variables that name a file of trusted authorities, in their order.
 pub(super) const CA_VARIABLES: [&str; 2] = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"];
 
-/// The configuration of a Lambda function: region, credentials and endpoints are in its variables.
+static FUNCTION: OnceLock<SdkConfig> = OnceLock::new();
+
+/// The configuration of a Lambda function: region, credentials and endpoints are in its variables. It is made once, so all
+/// clients that are built from it share their connections.
 #[must_use]
 pub fn function_config() -> SdkConfig {
-    configured(|name| std::env::var(name).ok())
+    FUNCTION.get_or_init(|| configured(|name| std::env::var(name).ok())).clone()
 }
 
 /// The configuration for a local stack. It takes any region and credentials, and must not get those of the environment,
