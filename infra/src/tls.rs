@@ -61,8 +61,9 @@ impl Roots {
             #[cfg(feature = "system-roots")]
             Self::System => {
                 let mut store = RootCertStore::empty();
-                store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                Ok(store)
+                let found = rustls_native_certs::load_native_certs();
+                store.add_parsable_certificates(found.certs);
+                if store.is_empty() { Err(none_of_the_system(&found.errors)) } else { Ok(store) }
             }
         }
     }
@@ -79,6 +80,12 @@ pub fn provider() -> CryptoProvider {
 pub fn set_default_provider() {
     // One that the process set itself stays.
     drop(provider().install_default());
+}
+
+#[cfg(feature = "system-roots")]
+fn none_of_the_system(errors: &[rustls_native_certs::Error]) -> Invalid {
+    let why = errors.first().map_or_else(|| "it has none".to_owned(), ToString::to_string);
+    Invalid::new("TLS", "certificates of the system, or a file of them in AWS_CA_BUNDLE", why)
 }
 
 fn in_file(variable: &str, path: &Path) -> Result<RootCertStore, Invalid> {
