@@ -172,17 +172,18 @@ impl JobManager {
     ) -> Result<Lookup, EnqueueError> {
         let named = job.id.is_some();
         let entering = self.admit(job, now)?;
-        let JobDefinition { id, edition, .. } = &entering.message.definition;
+        let JobMessage { definition: JobDefinition { id, edition, .. }, due_at, .. } = &entering.message;
+        // What is ahead is about to be made again, and its message runs nothing then. What is due belongs to the edition
+        // of its time.
+        let yields =
+            |record: &JobRecord| *due_at > now && edition.is_some_and(|edition| record.yields_to(edition));
         let record = match looked_up {
             _ if !named => None,
             Some(records) => records.remove(id),
             None => self.ports.store.heads(std::slice::from_ref(id)).await?.into_iter().flatten().next(),
         };
         let known = match record {
-            // It is about to be made again. Its message runs nothing then.
-            Some(record) if edition.is_some_and(|edition| record.yields_to(edition)) => {
-                Some(duplicate(record))
-            }
+            Some(record) if yields(&record) => Some(duplicate(record)),
             Some(record) => Some(self.known(record).await?),
             None => None,
         };

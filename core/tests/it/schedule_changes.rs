@@ -293,6 +293,21 @@ fn a_backfill_makes_what_was_taken_back_and_a_retry_says_so() {
 }
 
 #[test]
+fn a_backfill_sends_again_what_an_earlier_edition_made_and_whose_message_is_lost() {
+    let (world, runs) = world();
+    let queue = Arc::new(Swallowing(world.queue.clone()));
+    let manager = JobManager::new(world.config.clone(), CorePorts { queue, ..world.ports.clone() });
+    world.clock.run(manager.put_schedule(Schedule::from_json(minutely(json!({}))).unwrap())).unwrap();
+    world.advance(90);
+    put(&world, minutely(json!({ "job": { "name": "old", "payload": 2 } })));
+    let due = instant("2026-11-23T08:01:00Z");
+    world.clock.run(world.manager.backfill(&often(), due, due)).unwrap();
+    live(&world, Duration::from_mins(2));
+    let payloads: Vec<Value> = runs.lock().unwrap().iter().map(|run| run.2.clone()).collect();
+    assert_eq!((ran(&runs), payloads), (minutes([1, 2, 3]), vec![json!(1), json!(2), json!(2)]));
+}
+
+#[test]
 fn a_preview_and_the_last_run_name_what_runs_and_what_does_not() {
     let (world, _) = world();
     put(&world, minutely(json!({})));
@@ -409,6 +424,28 @@ impl<S: ScheduleStore> ScheduleStore for Dying<S> {
 
     async fn advance(&self, advances: &[Advance]) -> Vec<Result<bool, ServiceError>> {
         self.0.advance(advances).await
+    }
+}
+
+/// A queue that takes messages, and loses all of them.
+struct Swallowing<Q>(Arc<Q>);
+
+#[async_trait]
+impl<Q: JobQueue> JobQueue for Swallowing<Q> {
+    async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), ServiceError>> {
+        messages.iter().map(|_| Ok(())).collect()
+    }
+
+    async fn change_visibility(&self, changes: &[VisibilityChange]) -> Vec<Result<(), ServiceError>> {
+        self.0.change_visibility(changes).await
+    }
+
+    async fn delete(&self, receipts: &[Receipt]) -> Vec<Result<(), ServiceError>> {
+        JobQueue::delete(&*self.0, receipts).await
+    }
+
+    async fn dead_letter(&self, letters: &[DeadLetter]) -> Vec<Result<(), ServiceError>> {
+        self.0.dead_letter(letters).await
     }
 }
 
