@@ -21,7 +21,7 @@ mod trim;
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::{JobManager, ManagerError};
@@ -60,6 +60,8 @@ pub struct CleanupReport {
     pub complete: bool,
 }
 
+/// The longest time from a job's end to the write of its history: the life of an invocation.
+const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 /// About how many changes one call makes. The next call makes the others.
 const MAX_CHANGES: usize = 10_000;
 /// About how many parts of the history are read at a time, and how many jobs of the index.
@@ -92,7 +94,8 @@ impl JobManager {
     /// It goes by the records and by [the deployment's settings](Self::settings), not by the caller's environment, and
     /// fails if those settings can't be read.
     ///
-    /// Never touches an unfinished job, nor one that changes meanwhile. Reads what may be over since the last cleanup.
+    /// Never touches an unfinished job, nor one that changes meanwhile. Reads what may be over since the last cleanup;
+    /// if jobs of one status are kept for longer than those of another, it reads the history between the two again.
     /// Its changes stay even if it fails, or stops early because there is too much to do.
     pub async fn cleanup(&self, options: CleanupOptions) -> Result<CleanupReport, ManagerError> {
         if let Some(least) = options.ended_before.filter(|least| *least < Retention::MIN) {
