@@ -37,10 +37,10 @@ struct Args {
     #[arg(long, requires = "mutants")]
     check: bool,
     /// How many histories a mutant must survive
-    #[arg(long, value_name = "COUNT", default_value_t = 3000)]
+    #[arg(long, value_name = "COUNT", default_value_t = 8000)]
     mutant_seeds: u64,
     /// Stops a mutant after this time and reports it as unfit
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     mutant_limit: u64,
     /// How many mutants run at once; one per core by default
     #[arg(long, value_name = "COUNT")]
