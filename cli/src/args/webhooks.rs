@@ -18,7 +18,7 @@ pub enum WebhooksCommand {
     Endpoints(EndpointsCommand),
     /// Send an event to every endpoint that wants it. Prints each delivery and its job.
     Publish(PublishArgs),
-    /// List deliveries, latest first, among 10,000 stored ones at a time.
+    /// List deliveries, latest first, among 10,000 stored items at a time.
     Deliveries(DeliveriesArgs),
     /// List the attempts of a delivery, earliest first.
     Attempts(OneDelivery),

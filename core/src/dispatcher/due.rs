@@ -7,7 +7,7 @@
 //! that its claim refuses, and the update leaves its record alone. Only payloads that are stored apart have to be read.
 //!
 //! Chunks of jobs are sent side by side while the next page is read. A chunk is bounded by its bytes, and so are the
-//! chunks under way: whatever strangers park, a tick holds a few megabytes of it.
+//! chunks under way: whatever strangers park, a tick holds some tens of megabytes of it at most.
 
 use std::collections::VecDeque;
 

@@ -11,7 +11,7 @@ use crate::invalid::Invalid;
 use crate::manager::Enqueued;
 use crate::paging::{Cursor, LatestPage, Page};
 
-/// How many deliveries a list reads at a time, and how often: so many are looked at for a page.
+/// How many deliveries a list reads at a time at most, and how often.
 const READ: usize = 1_000;
 const READS: usize = 10;
 
@@ -75,10 +75,13 @@ pub struct FailedReplay {
 
 impl WebhookService {
     /// Lists deliveries, the newest first and those of one instant by id, without their payloads, the paths of their URLs
-    /// and the values of their headers, which may be large or secret. Deliveries made meanwhile move no page.
+    /// and the values of their headers, which may be large or secret.
     ///
-    /// An index by time would cost each delivery one more write, and operators list deliveries rarely. So a page looks at
-    /// about 10,000 deliveries, and has the newest of them. Of more, the following pages look at the next 10,000.
+    /// An index by time would cost each delivery one more write, and operators list deliveries rarely. So a page looks at a
+    /// part of what is stored, and has the newest deliveries of that part: 10 reads of the store, in DynamoDB of up to 1,000
+    /// items or 1 MB, attempts and payloads included. The pages after the part's last one look at the next part. If there is
+    /// more than one part, a delivery that is made, changed or removed meanwhile may make another one be on two pages or on
+    /// none; if there is one, it moves no page.
     pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<DeliveryPage, WebhookError> {
         let Place { look, after } = match &query.cursor {
             Some(cursor) => Place::parse(cursor).ok_or_else(|| {
