@@ -4,6 +4,7 @@
 //! are added, changed or removed meanwhile shift no page.
 
 use std::cmp::Reverse;
+use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -39,29 +40,42 @@ pub(crate) fn parts<T>(
 
 /// The place of an item in a list: the latest first, items without an instant last, items of one instant by id, the
 /// greatest first: the order of an index that is read backwards.
+///
+/// ```
+/// use lambda_jobs_core::paging::Cursor;
+///
+/// let place = Cursor::parse("2026-11-23T08:00:00Z#job-7").ok_or("no place")?;
+/// assert_eq!((place.id(), place.to_string().as_str()), ("job-7", "2026-11-23T08:00:00Z#job-7"));
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Cursor(Reverse<Option<DateTime<Utc>>>, Reverse<String>);
+pub struct Cursor(Reverse<Option<DateTime<Utc>>>, Reverse<String>);
 
 /// The written form of a cursor without an instant.
 const NEVER: &str = "never";
 
 impl Cursor {
-    pub(crate) const fn new(at: Option<DateTime<Utc>>, id: String) -> Self {
+    /// The place of an item with this instant and id.
+    #[must_use]
+    pub const fn new(at: Option<DateTime<Utc>>, id: String) -> Self {
         Self(Reverse(at), Reverse(id))
     }
 
     /// Its instant.
-    pub(crate) const fn at(&self) -> Option<DateTime<Utc>> {
+    #[must_use]
+    pub const fn at(&self) -> Option<DateTime<Utc>> {
         self.0.0
     }
 
     /// Its id.
-    pub(crate) fn id(&self) -> &str {
+    #[must_use]
+    pub fn id(&self) -> &str {
         &self.1.0
     }
 
     /// Reads the cursor of a page; `None` if the text is no cursor.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let (at, id) = text.split_once('#')?;
         let at = match at {
             NEVER => None,
@@ -69,10 +83,12 @@ impl Cursor {
         };
         Some(Self::new(at, id.to_owned()))
     }
+}
 
-    fn text(&self) -> String {
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-        format!("{}#{}", self.at().map_or_else(|| NEVER.to_owned(), at), self.id())
+        write!(f, "{}#{}", self.at().map_or_else(|| NEVER.to_owned(), at), self.id())
     }
 }
 
@@ -83,12 +99,14 @@ pub(crate) struct LatestPage<T> {
     items: Vec<(Cursor, T)>,
     /// Whether an item did not fit.
     has_more: bool,
+    /// How far the sources were read, if not to their end.
+    reached: Option<Cursor>,
 }
 
 impl<T> LatestPage<T> {
     /// An empty page of this size, for items after this cursor.
     pub(crate) const fn new(after: Option<Cursor>, size: usize) -> Self {
-        Self { after, size, items: Vec::new(), has_more: false }
+        Self { after, size, items: Vec::new(), has_more: false, reached: None }
     }
 
     /// Adds items, in any order. An item that was added before is kept once.
@@ -99,6 +117,11 @@ impl<T> LatestPage<T> {
         self.items.dedup_by(|(one, _), (other, _)| one == other);
         self.has_more |= self.items.len() > self.size;
         self.items.truncate(self.size);
+    }
+
+    /// Notes that a source was read no further than this place: what comes after it belongs to the next page.
+    pub(crate) fn reach(&mut self, place: Cursor) {
+        self.reached = Some(self.reached.take().map_or(place.clone(), |other| other.min(place)));
     }
 
     /// Whether the page begins before this place.
@@ -119,8 +142,14 @@ impl<T> LatestPage<T> {
     }
 
     /// The page, with the cursor of the next one.
-    pub(crate) fn into_page(self) -> Page<T> {
-        let cursor = self.items.last().filter(|_| self.has_more).map(|(cursor, _)| cursor.text());
+    pub(crate) fn into_page(mut self) -> Page<T> {
+        if let Some(reached) = &self.reached {
+            let all = self.items.len();
+            self.items.retain(|(cursor, _)| cursor <= reached);
+            self.has_more &= self.items.len() == all;
+        }
+        let last = self.items.last().filter(|_| self.has_more).map(|(cursor, _)| cursor);
+        let cursor = last.or(self.reached.as_ref()).map(ToString::to_string);
         Page { items: self.items.into_iter().map(|(_, one)| one).collect(), cursor }
     }
 }
@@ -144,13 +173,31 @@ mod tests {
     }
 
     #[test]
+    fn a_page_ends_where_a_source_was_read_no_further_and_the_next_goes_on_there() {
+        let place = |second: i64| Cursor::new(DateTime::from_timestamp(second, 0), "a".to_owned());
+        let page = |size, reached: &[i64]| {
+            let mut latest = LatestPage::new(None, size);
+            latest.add([9, 7, 5, 3].map(|second| (place(second), second)));
+            reached.iter().for_each(|second| latest.reach(place(*second)));
+            let Page { items, cursor } = latest.into_page();
+            (items, cursor.and_then(|cursor| Cursor::parse(&cursor)))
+        };
+        assert_eq!(page(4, &[]), (vec![9, 7, 5, 3], None));
+        assert_eq!(page(3, &[]), (vec![9, 7, 5], Some(place(5))));
+        assert_eq!(page(3, &[4]), (vec![9, 7, 5], Some(place(5))));
+        assert_eq!(page(4, &[4]), (vec![9, 7, 5], Some(place(4))));
+        assert_eq!(page(3, &[6, 4]), (vec![9, 7], Some(place(6))));
+        assert_eq!(page(4, &[10]), (vec![], Some(place(10))), "a page may be empty, and not the last");
+    }
+
+    #[test]
     fn a_cursor_is_the_place_that_it_was_made_of() {
         let instants =
             [None, Some(DateTime::UNIX_EPOCH), Some(DateTime::UNIX_EPOCH + TimeDelta::nanoseconds(1))];
         for at in instants {
             for id in ["d1", "with#signs#", "never#1"] {
                 let cursor = Cursor::new(at, id.to_owned());
-                assert_eq!(Cursor::parse(&cursor.text()), Some(cursor));
+                assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
             }
         }
         for wrong in ["", "d1", "#d1", "2026#d1", "Never#d1"] {

@@ -102,6 +102,6 @@ impl JobManager {
             name: None,
             limit: 1,
         };
-        Ok(self.ports.index.history(&query).await?.first().map(|entry| entry.completed_at))
+        Ok(self.ports.index.history(&query).await?.entries.first().map(|entry| entry.completed_at))
     }
 }

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::job::{JobId, JobRecord, JobStatus, Payload, PayloadPlace, Retention};
-use crate::paging::Page;
+use crate::paging::{Cursor, Page};
 use crate::ports::{
-    ClaimOutcome, ClaimRequest, CleanupState, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery,
+    ClaimOutcome, ClaimRequest, CleanupState, Counters, DueQuery, Fence, History, HistoryEntry, HistoryQuery,
     InsertOutcome, JobIndex, JobStore, ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleBatch,
     SettleOutcome, Settlement,
 };
@@ -249,16 +249,15 @@ impl JobIndex for MemoryJobStore {
         found.sort_by_key(|record| {
             std::cmp::Reverse((record.completed_at.unwrap_or(record.due_at), record.id().clone()))
         });
-        let start = match &query.cursor {
-            None => 0,
-            Some(cursor) => {
-                found.iter().position(|record| record.id().as_str() == cursor).map_or(0, |at| at + 1)
-            }
+        let place = |record: &JobRecord| {
+            Cursor::new(Some(record.completed_at.unwrap_or(record.due_at)), record.id().to_string())
         };
-        let more = found.len() > start + query.limit;
-        let items = found.into_iter().skip(start).take(query.limit);
+        let after = query.cursor.as_deref().and_then(Cursor::parse);
+        found.retain(|record| after.as_ref().is_none_or(|after| place(record) > *after));
+        let more = found.len() > query.limit;
+        let items = found.into_iter().take(query.limit);
         let items: Vec<JobRecord> = items.map(JobRecord::without_payload).collect();
-        let cursor = items.last().filter(|_| more).map(|record| record.id().to_string());
+        let cursor = items.last().filter(|_| more).map(|record| place(record).to_string());
         Ok(Page { items, cursor })
     }
 
@@ -303,12 +302,12 @@ impl JobIndex for MemoryJobStore {
         Ok(Page { items: listed.collect(), cursor })
     }
 
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError> {
+    async fn history(&self, query: &HistoryQuery) -> Result<History, ServiceError> {
         let state = self.state();
         let mut found: Vec<_> = state.history.iter().filter(|entry| query.matches(entry)).cloned().collect();
         found.sort_by_key(|entry| std::cmp::Reverse(entry.completed_at));
         found.truncate(query.limit);
-        Ok(found)
+        Ok(History { entries: found, reached: None })
     }
 
     async fn counters(&self) -> Result<Vec<(String, Counters)>, ServiceError> {

@@ -15,7 +15,9 @@ use crate::ports::{Counters, HistoryEntry, ServiceError};
 #[async_trait]
 pub trait JobIndex: Send + Sync {
     /// Records of a status that [needs attention](JobStatus::needs_attention), without payloads, by when the job is due
-    /// or ended, latest first, and those of one instant by id, the greatest first. Records of other statuses are in no index: none is listed.
+    /// or ended, latest first, and those of one instant by id, the greatest first. Records of other statuses are in no index:
+    /// none is listed. Reads a bounded part of what is stored, so a page of one name may have fewer than asked for, and not be
+    /// the last. Its cursor is the [place](crate::paging::Cursor) up to which it has read.
     async fn list(&self, query: &ListQuery) -> Result<Page<JobRecord>, ServiceError>;
 
     /// Looks at a bounded number of stored items, in no order, and returns the queued records among them, without
@@ -28,8 +30,8 @@ pub trait JobIndex: Send + Sync {
     /// its job was dispatched or cancelled since. Leaves out a record that can't be read, so that it holds up no other.
     async fn due(&self, query: &DueQuery) -> Result<Page<JobRecord>, ServiceError>;
 
-    /// Finished jobs, latest first.
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError>;
+    /// Finished jobs, latest first. Reads a bounded part of the history.
+    async fn history(&self, query: &HistoryQuery) -> Result<History, ServiceError>;
 
     /// The counters of every job name.
     async fn counters(&self) -> Result<Vec<(String, Counters)>, ServiceError>;
@@ -98,6 +100,16 @@ pub struct DueQuery {
     pub limit: usize,
     /// The cursor of the last page.
     pub cursor: Option<String>,
+}
+
+/// Finished jobs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// The jobs.
+    pub entries: Vec<HistoryEntry>,
+    /// How far back it was read, if neither to the beginning nor until there were enough: all jobs that ended after this
+    /// instant are among the entries, and none that ended at it or before.
+    pub reached: Option<DateTime<Utc>>,
 }
 
 /// Which history to list.

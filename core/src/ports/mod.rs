@@ -29,7 +29,7 @@ pub use control::{ControlStore, SaveOutcome};
 pub use error::ServiceError;
 pub use event_sources::{ChangeOutcome, EventSource, EventSources, SourceState};
 pub use events::{EventKind, EventSink, JobEvent};
-pub use index::{DueQuery, HistoryQuery, JobIndex, ListQuery, Look, LookQuery};
+pub use index::{DueQuery, History, HistoryQuery, JobIndex, ListQuery, Look, LookQuery};
 pub use pruner::{CleanupState, EndedQuery, FinishedJob, HistoryPart, JobPruner, PartsQuery};
 pub use queue::{
     DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, Receipt, ReceivedMessage, VisibilityChange,

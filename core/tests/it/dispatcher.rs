@@ -9,8 +9,7 @@ use chrono::TimeDelta;
 use lambda_jobs_core::manager::{CancelOutcome, RescheduleOutcome};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    CorePorts, Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, Look, LookQuery,
-    ServiceError,
+    CorePorts, Counters, DueQuery, History, HistoryQuery, JobIndex, ListQuery, Look, LookQuery, ServiceError,
 };
 use lambda_jobs_core::{Dispatcher, JobId, JobManager, JobRecord, JobStatus, NewJob, Queue, TickReport};
 use serde_json::json;
@@ -135,8 +134,8 @@ impl JobIndex for Stale {
         Ok(Page { items: self.0.clone(), cursor: None })
     }
 
-    async fn history(&self, _: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError> {
-        Ok(Vec::new())
+    async fn history(&self, _: &HistoryQuery) -> Result<History, ServiceError> {
+        Ok(History::default())
     }
 
     async fn counters(&self) -> Result<Vec<(String, Counters)>, ServiceError> {

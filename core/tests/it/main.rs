@@ -28,6 +28,7 @@ mod holds;
 mod imports;
 mod large;
 mod limits;
+mod lists;
 mod manager;
 mod pace;
 mod pause;

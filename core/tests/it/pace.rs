@@ -13,7 +13,7 @@ use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::memory::{MemoryJobStore, MemoryQueue, PausedClock};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DueQuery, HistoryEntry, HistoryQuery,
+    ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DueQuery, History, HistoryQuery,
     InsertOutcome, JobIndex, JobQueue, JobStore, ListQuery, Look, LookQuery, Outgoing, Receipt,
     ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, VisibilityChange,
 };
@@ -138,7 +138,7 @@ impl JobIndex for Slow<MemoryJobStore> {
         self.inner.due(query).await
     }
 
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError> {
+    async fn history(&self, query: &HistoryQuery) -> Result<History, ServiceError> {
         self.inner.history(query).await
     }
 

@@ -15,6 +15,7 @@
 //! | state | `schedule#<shard>` | `<id>` | a schedule and its state |
 //! | state | `control` | `control` | what is paused; every environment reads it as it starts, and every 5 s while it works |
 //! | state | `unique#<key>` | `unique` | the job that holds a unique key, since when and until when |
+//! | state | `breaker#<shard>`, `limit#<shard>` | `<name>` | a breaker, a limit |
 //! | data | `delivery#<id>` | `delivery` | a webhook delivery, its JSON fields as attributes |
 //! | data | `delivery#<id>` | `payload#<hash>#<number>` | a piece of its payload if that has over 512 bytes |
 //! | data | `delivery#<id>` | `attempt#<instant>` | one of its attempts, likewise; the delivery itself holds the attempt that ended it |
@@ -32,7 +33,8 @@
 //! The sparse index `attention` of the jobs table (`attention` = `<status>#<shard>`, `attentionAt` =
 //! `<instant>#<id>`) holds records that are scheduled, retrying, failed or cancelled. A job that succeeds at once never
 //! enters it.
-//! Parked records have partitions of their own there (`parked#<shard>`): the due index. The index of the same name of
+//! Parked records have partitions of their own there (`parked#<shard>`, 0 to 7 for `scheduled` ones, 8 to 15 for `retrying`
+//! ones): the due index. The index of the same name of
 //! the data table (`attention` = `delivery-pending#<shard>` or `delivery-retry#<shard>`) holds unfinished deliveries.
 //!
 //! A cleanup deletes finished items before they expire, and removes payload, result and error of records that it trims.
@@ -49,6 +51,8 @@
 //!
 //! Instants are seconds since 1970 (N, with a fraction to the nanosecond: `1795420800.25`). In keys, and in all items but
 //! those of jobs and of what runs, they are texts in UTC that sort (`2026-11-23T08:00:00.25`); in deliveries and JSON states, RFC 3339.
+//!
+//! A `<shard>` is the 64-bit FNV-1a hash of the name or id, modulo the number of shards.
 //!
 //! `pk` and `sk` are every item's keys. `expiresAt` (N) lets DynamoDB delete an item after that instant.
 //!

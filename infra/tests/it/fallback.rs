@@ -72,7 +72,7 @@ async fn noted(store: &DynamoJobStore) -> (usize, Counters) {
         name: None,
         limit: 100,
     };
-    let listed = store.history(&query).await.unwrap().len();
+    let listed = store.history(&query).await.unwrap().entries.len();
     let counters = store.counters().await.unwrap();
     (listed, counters.into_iter().next().map(|(_, counters)| counters).unwrap_or_default())
 }

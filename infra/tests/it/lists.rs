@@ -117,15 +117,19 @@ async fn each_page_of_each_list_costs_a_bounded_number_of_requests_and_units() {
     full.insert((0..1_200).map(|at| named("queued", at)).collect()).await;
     let scheduled =
         (0..400).map(|at| JobRecord::accepted(named("scheduled", at).definition, Queue::Normal, now, later));
-    full.insert(scheduled.collect()).await;
+    full.insert(scheduled.map(|record| record.parked_if_far(now)).collect()).await;
+    let near = (0..400).map(|at| {
+        JobRecord::accepted(named("near", at).definition, Queue::Normal, now, now + TimeDelta::minutes(5))
+    });
+    full.insert(near.collect()).await;
     for status in JobStatus::ALL.map(Some).into_iter().chain([None]) {
-        // 4 partitions of history a day, 4 of a status in the index, 16 of parked records, 2 looks and 4 of what runs.
+        // 4 partitions of history a day, 4 of a status in the index, 8 of its parked records, 2 looks and 4 of what runs.
         let most = match status {
             Some(JobStatus::Queued) => 16,
-            Some(JobStatus::Scheduled | JobStatus::Retrying) => 20,
+            Some(JobStatus::Scheduled | JobStatus::Retrying) => 12,
             Some(JobStatus::Completed) => 8,
             Some(_) => 5,
-            None => 8 + 2 * 20 + 2 * 4 + 5 + 2,
+            None => 8 + 2 * 12 + 2 * 4 + 5 + 2,
         };
         let mut cursor = None;
         for number in 0..3 {
@@ -150,6 +154,36 @@ async fn each_page_of_each_list_costs_a_bounded_number_of_requests_and_units() {
     assert!(full.meter.take().requests <= 12, "health");
     full.manager.status(&"job-1".parse().unwrap()).await.unwrap();
     assert_eq!(full.meter.take().requests, 1, "status");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_a_rare_name_costs_a_bounded_number_of_requests_and_its_cursor_goes_on() {
+    let full = Full::new().await;
+    let spec = JobSpec::new("rare");
+    let rare = JobDefinition::of("rare-1".parse().unwrap(), spec);
+    let first = full.now - TimeDelta::days(1);
+    let rare = JobRecord::accepted(rare, Queue::Normal, first, first).failed("why".to_owned(), first, None);
+    let failed = |at: i64| {
+        let end = full.now - TimeDelta::seconds(at);
+        Full::record(&format!("failed-{at:05}"), end).failed("why".to_owned(), end, None)
+    };
+    full.insert((0..18_000).map(failed).chain([rare]).collect()).await;
+    let (mut found, mut cursor, mut pages) = (Vec::new(), None, 0);
+    loop {
+        full.meter.take();
+        let filter =
+            JobFilter { status: Some(JobStatus::Failed), name: Some("rare".to_owned()), limit: 20, cursor };
+        let page = full.manager.list(&filter).await.unwrap();
+        // 8 reads of 4 partitions.
+        assert!(full.meter.take().requests <= 32);
+        pages += 1;
+        found.extend(page.items.into_iter().map(|job| job.job_id.to_string()));
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!((found, pages), (vec!["rare-1".to_owned()], 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Revision};
 use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
-use lambda_jobs_core::paging::Page;
+use lambda_jobs_core::paging::{Cursor, Page};
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, HistoryEntry, HistoryQuery, InsertOutcome,
-    JobIndex, JobStore, ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome,
+    ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, History, HistoryQuery, InsertOutcome, JobIndex,
+    JobStore, ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome,
     Settlement,
 };
 use lambda_jobs_testing::conformance::{Fixture, job_index, job_store};
@@ -299,7 +299,8 @@ impl JobIndex for Broken {
         let mut page = self.inner.list(query).await?;
         if self.fault == Fault::PagesOverlap && page.items.len() > 1 && page.cursor.is_some() {
             let last_but_one = &page.items[page.items.len() - 2];
-            page.cursor = Some(last_but_one.id().to_string());
+            let at = last_but_one.completed_at.unwrap_or(last_but_one.due_at);
+            page.cursor = Some(Cursor::new(Some(at), last_but_one.id().to_string()).to_string());
         }
         Ok(page)
     }
@@ -334,7 +335,7 @@ impl JobIndex for Broken {
         Ok(page)
     }
 
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError> {
+    async fn history(&self, query: &HistoryQuery) -> Result<History, ServiceError> {
         let day = chrono::TimeDelta::days(1);
         let query = match self.fault {
             Fault::IgnoresTheWindow => HistoryQuery { since: query.since - day, ..query.clone() },
@@ -342,8 +343,8 @@ impl JobIndex for Broken {
         };
         let mut found = self.inner.history(&query).await?;
         match self.fault {
-            Fault::ListsTwice => found.extend(found.clone()),
-            Fault::ListsOldestFirst => found.reverse(),
+            Fault::ListsTwice => found.entries.extend(found.entries.clone()),
+            Fault::ListsOldestFirst => found.entries.reverse(),
             _ => {}
         }
         Ok(found)

@@ -6,15 +6,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Cleanup, FIND, JOBS, PARTS, Step};
+use super::{Cleanup, FIND, JOBS, PARTS, SETTLED_WITHIN, Step};
 use crate::job::{JobId, JobStatus};
 use crate::manager::ManagerError;
-use crate::ports::{CleanupState, EndedQuery, FinishedJob, HistoryQuery, ListQuery, PartsQuery};
+use crate::ports::{CleanupState, EndedQuery, FinishedJob, History, HistoryQuery, ListQuery, PartsQuery};
 
 /// How far behind the present a cleanup starts again.
 const BEHIND: TimeDelta = TimeDelta::hours(1);
-/// The longest time from a job's end to the write of its history: the life of an invocation.
-const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 /// By how much another machine's clock may be ahead.
 const AHEAD: TimeDelta = TimeDelta::minutes(1);
 
@@ -52,16 +50,7 @@ impl Cleanup<'_> {
     async fn last_kept(&self, keep: usize) -> Result<Option<Place>, ManagerError> {
         let until = self.plan.now + AHEAD;
         let Some(last) = keep.checked_sub(1) else { return Ok(Some(Place { at: until, id: None })) };
-        let query = HistoryQuery {
-            since: self.first(),
-            until,
-            status: Some(JobStatus::Completed),
-            name: None,
-            limit: keep,
-        };
-        let completed = self.ports.index.history(&query).await?;
-        let mut newest: Vec<(DateTime<Utc>, JobId)> =
-            completed.into_iter().map(|entry| (entry.completed_at, entry.id)).collect();
+        let mut newest = self.newest_completed(keep, until).await?;
         // Whatever ended before the last of so many completed jobs is not among the newest.
         let since = newest.get(last).map(|(at, _)| *at);
         for status in [JobStatus::Failed, JobStatus::Cancelled] {
@@ -69,6 +58,24 @@ impl Cleanup<'_> {
         }
         newest.sort_by(|one, other| other.cmp(one));
         Ok(newest.into_iter().nth(last).map(|(at, id)| Place { at, id: Some(id) }))
+    }
+
+    /// The newest completed jobs, as many as keep their details.
+    async fn newest_completed(
+        &self,
+        keep: usize,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<(DateTime<Utc>, JobId)>, ManagerError> {
+        let (status, since) = (Some(JobStatus::Completed), self.first());
+        let mut query = HistoryQuery { since, until, status, name: None, limit: keep };
+        let mut newest = Vec::new();
+        loop {
+            let History { entries, reached } = self.ports.index.history(&query).await?;
+            newest.extend(entries.into_iter().map(|entry| (entry.completed_at, entry.id)));
+            let Some(reached) = reached else { return Ok(newest) };
+            query.until = reached + TimeDelta::nanoseconds(1);
+            query.limit = keep.saturating_sub(newest.len());
+        }
     }
 
     /// The newest jobs of a status in the index, as many as keep their details. A job in a dead-letter queue takes
@@ -101,7 +108,8 @@ impl Cleanup<'_> {
     }
 
     async fn trim_completed(&mut self, last: &Place) -> Result<Step, ManagerError> {
-        let since = self.state.completed_until.max(Some(self.first())).unwrap_or(last.at);
+        let first = self.first();
+        let since = self.state.completed_until.map_or(first, |until| until.max(first));
         let until = last.at + SETTLED_WITHIN;
         let mut query = PartsQuery { since, until, limit: PARTS, cursor: None };
         loop {

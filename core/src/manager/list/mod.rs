@@ -15,8 +15,12 @@ use super::{JobManager, ManagerError};
 use crate::invalid::Invalid;
 use crate::job::{JobId, JobRecord, JobStatus, Queue};
 use crate::paging::{Cursor, LatestPage};
-use crate::ports::{HistoryEntry, HistoryQuery, ListQuery};
+use crate::ports::{History, HistoryEntry, HistoryQuery, ListQuery};
 
+/// How often a page reads a source that has few of the jobs that are asked for. Each read is bounded.
+const READS: usize = 8;
+/// An id before which hardly any other sorts.
+const LEAST_ID: &str = "!";
 /// How far back the list of finished jobs reaches.
 const HISTORY: TimeDelta = TimeDelta::days(15);
 
@@ -116,6 +120,9 @@ impl JobManager {
     /// looked for among 1,000 stored items; a list of queued jobs alone looks at 10,000, in no order, and its cursor goes
     /// on from there. A bare message that no worker has seen yet has no record, and is not listed.
     ///
+    /// A page of one name may hold fewer jobs than were asked for, even none, and not be the last: it reads a bounded part of
+    /// what is stored.
+    ///
     /// A job whose instant changes meanwhile, because it starts, is retried or has ended, may be on two pages or on none;
     /// no other job is.
     pub async fn list(&self, filter: &JobFilter) -> Result<JobPage, ManagerError> {
@@ -156,19 +163,18 @@ impl JobManager {
             limit: filter.limit.saturating_add(1),
             cursor: None,
         };
-        loop {
+        for _ in 0..READS {
             let page = self.ports.index.list(&query).await?;
-            let jobs = page.items.into_iter().map(|record| JobSummary::from(record).with_cursor());
-            let jobs: Vec<(Cursor, JobSummary)> = jobs.collect();
-            let last = jobs.last().map(|(place, _)| place.clone());
-            latest.add(jobs);
+            latest.add(page.items.into_iter().map(|record| JobSummary::from(record).with_cursor()));
             query.cursor = page.cursor;
-            // The index has the order of the list: no further record belongs to a page that ends before the last.
-            let is_enough = last.is_some_and(|last| latest.is_full_before(&last));
-            if query.cursor.is_none() || is_enough {
+            // The index has the order of the list: no further record belongs to a page that ends before this place.
+            let reached = query.cursor.as_deref().and_then(Cursor::parse);
+            if reached.is_none_or(|reached| latest.is_full_before(&reached)) {
                 return Ok(());
             }
         }
+        query.cursor.as_deref().and_then(Cursor::parse).into_iter().for_each(|reached| latest.reach(reached));
+        Ok(())
     }
 
     /// Adds history entries, as many as may belong to the page. The history has no pages. So if too many jobs ended at
@@ -188,15 +194,27 @@ impl JobManager {
             name: filter.name.clone(),
             limit: filter.limit.saturating_add(1),
         };
+        let mut reads = 0;
         loop {
-            let entries = self.ports.index.history(&query).await?;
-            let is_all = entries.len() < query.limit;
-            let oldest = entries.last().map(|entry| entry.completed_at);
+            let History { entries, reached } = self.ports.index.history(&query).await?;
+            let (is_all, oldest) =
+                (entries.len() < query.limit, entries.last().map(|entry| entry.completed_at));
             latest.add(entries.into_iter().map(|entry| JobSummary::from(entry).with_cursor()));
-            if is_all || oldest.is_none_or(|oldest| latest.is_full_of_later_than(oldest)) {
+            if let Some(reached) = reached {
+                reads += 1;
+                query.until = reached + TimeDelta::nanoseconds(1);
+                if latest.is_full_of_later_than(reached) {
+                    return Ok(());
+                }
+                if reads == READS {
+                    latest.reach(Cursor::new(Some(query.until), LEAST_ID.to_owned()));
+                    return Ok(());
+                }
+            } else if is_all || oldest.is_none_or(|oldest| latest.is_full_of_later_than(oldest)) {
                 return Ok(());
+            } else {
+                query.limit = query.limit.saturating_mul(2);
             }
-            query.limit = query.limit.saturating_mul(2);
         }
     }
 }

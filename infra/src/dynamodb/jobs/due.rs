@@ -1,6 +1,6 @@
 //! The due index: parked records by the instant they are due.
 //!
-//! They are a status of their own in the sparse index, in 16 partitions. An index partition takes about 1,000 writes a
+//! They have partitions of their own in the sparse index, 8 for each of the two statuses that they may have. An index partition takes about 1,000 writes a
 //! second, and 100,000 jobs of one minute must be able to leave within a minute. An idle tick asks each partition once.
 //! A record that is sent leaves the index for good, as `queued`: entering it costs a write, and so does leaving it.
 

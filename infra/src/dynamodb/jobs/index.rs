@@ -9,7 +9,8 @@ use futures_util::future::try_join_all;
 use lambda_jobs_core::JobRecord;
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    Counters, DueQuery, HistoryEntry, HistoryQuery, JobIndex, ListQuery, Look, LookQuery, ServiceError,
+    Counters, DueQuery, History, HistoryEntry, HistoryQuery, JobIndex, ListQuery, Look, LookQuery,
+    ServiceError,
 };
 
 use super::record::SHARDS;
@@ -17,6 +18,9 @@ use super::store::DynamoJobStore;
 use super::{counters, history};
 use crate::dynamodb::{Item, instant, text};
 
+/// The most requests for a shard of a day, apart from those for what was written after the jobs that are asked for had
+/// ended. Each reads up to 1 MB, about 10,000 jobs.
+const REQUESTS: usize = 2;
 /// The longest time from a job's end to the write of its batch: the life of an invocation.
 const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
@@ -37,17 +41,24 @@ impl JobIndex for DynamoJobStore {
         self.find_due(query).await
     }
 
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError> {
+    async fn history(&self, query: &HistoryQuery) -> Result<History, ServiceError> {
         let mut found: Vec<HistoryEntry> = Vec::new();
         if query.since >= query.until || query.limit == 0 {
-            return Ok(found);
+            return Ok(History::default());
         }
         let first = query.since.date_naive();
         let mut day = Some((query.until + SETTLED_WITHIN).date_naive());
         while let Some(date) = day.filter(|date| *date >= first) {
             let shards = (0..SHARDS).map(|shard| self.history_of(date, shard, query));
-            found.extend(try_join_all(shards).await?.into_iter().flatten());
+            let (entries, reached): (Vec<_>, Vec<_>) = try_join_all(shards).await?.into_iter().unzip();
+            found.extend(entries.into_iter().flatten());
             tidy(&mut found);
+            if let Some(reached) = reached.into_iter().flatten().max() {
+                found.retain(|entry| entry.completed_at > reached);
+                let is_enough = found.len() >= query.limit;
+                found.truncate(query.limit);
+                return Ok(History { entries: found, reached: Some(reached).filter(|_| !is_enough) });
+            }
             // A batch of an earlier day holds no job that ended on this one.
             let start = date.and_time(chrono::NaiveTime::MIN).and_utc();
             if found.get(query.limit - 1).is_some_and(|last| last.completed_at >= start) {
@@ -56,7 +67,7 @@ impl JobIndex for DynamoJobStore {
             day = date.pred_opt();
         }
         found.truncate(query.limit);
-        Ok(found)
+        Ok(History { entries: found, reached: None })
     }
 
     async fn counters(&self) -> Result<Vec<(String, Counters)>, ServiceError> {
@@ -74,18 +85,20 @@ fn tidy(found: &mut Vec<HistoryEntry>) {
 }
 
 impl DynamoJobStore {
-    /// The latest matching entries of one shard and day, as many as the query needs.
+    /// The latest matching entries of one shard and day, as many as the query needs; and the instant after which these are
+    /// all that ended, if there may be more.
     async fn history_of(
         &self,
         day: NaiveDate,
         shard: u64,
         query: &HistoryQuery,
-    ) -> Result<Vec<HistoryEntry>, ServiceError> {
+    ) -> Result<(Vec<HistoryEntry>, Option<DateTime<Utc>>), ServiceError> {
         let mut found: Vec<HistoryEntry> = Vec::new();
         let mut start: Option<Item> = None;
+        let mut oldest: Option<DateTime<Utc>> = None;
+        let mut requests = 0;
         loop {
             let page = self.history_page(day, shard, query, start).await?;
-            let mut oldest: Option<DateTime<Utc>> = None;
             for (at, entries) in page.0.iter().filter_map(history::decode) {
                 oldest = Some(at);
                 found.extend(entries.into_iter().filter(|entry| query.matches(entry)));
@@ -95,7 +108,14 @@ impl DynamoJobStore {
             // All further items were written before `oldest`, so their jobs ended before it too.
             let last = found.get(query.limit - 1).map(|entry| entry.completed_at);
             if start.is_none() || last.zip(oldest).is_some_and(|(last, oldest)| last >= oldest) {
-                return Ok(found);
+                return Ok((found, None));
+            }
+            // What was written before this instant ended before it. A page that went no further back is not the last.
+            if oldest.is_some_and(|oldest| oldest < query.until) {
+                requests += 1;
+                if requests == REQUESTS {
+                    return Ok((found, oldest));
+                }
             }
         }
     }

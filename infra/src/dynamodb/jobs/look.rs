@@ -24,7 +24,11 @@ fn key_at(cursor: &str) -> Option<Item> {
 
 impl DynamoJobStore {
     pub(super) async fn look_for_queued(&self, query: &LookQuery) -> Result<Look, ServiceError> {
-        let mut start = query.cursor.as_deref().and_then(key_at);
+        let place = |cursor: &str| {
+            let what = format!("look for jobs from the cursor {cursor:?} on");
+            key_at(cursor).ok_or_else(|| ServiceError::new(what, "it came with no page of this table"))
+        };
+        let mut start = query.cursor.as_deref().map(place).transpose()?;
         let (mut found, mut items) = (Vec::new(), 0);
         for _ in 0..REQUESTS {
             let left = query.items.saturating_sub(items);

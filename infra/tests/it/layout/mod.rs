@@ -115,7 +115,7 @@ async fn history_written_by_hand_is_read() {
         name: None,
         limit: 10,
     };
-    let found = store(&dynamo).history(&query).await.unwrap();
+    let found = store(&dynamo).history(&query).await.unwrap().entries;
     let completed = HistoryEntry {
         id: "6d0a3b1e-58f2-4c07-9b34-0123456789ab".parse().unwrap(),
         name: "poll".to_owned(),

@@ -10,9 +10,8 @@ use crate::simulation::world::at_once;
 use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, Counters, DueQuery, HistoryEntry, HistoryQuery, InsertOutcome, JobIndex,
-    JobStore, ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome,
-    Settlement,
+    ClaimOutcome, ClaimRequest, Counters, DueQuery, History, HistoryQuery, InsertOutcome, JobIndex, JobStore,
+    ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
 };
 
 #[async_trait]
@@ -124,7 +123,7 @@ impl JobIndex for Link {
         }
     }
 
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, ServiceError> {
+    async fn history(&self, query: &HistoryQuery) -> Result<History, ServiceError> {
         match self.store_fate().await {
             Fate::Done => at_once(self.world.store.history(query)),
             _ => Err(unanswered()),

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::payload::RecordPayload;
 use super::texts::{Definition, Outcome, Past, Run};
-use super::{PARKED_SHARDS, SHARDS, attention, parked};
+use super::{SHARDS, attention, parked, parked_shards};
 use crate::dynamodb::requests::Value;
 use crate::dynamodb::{hash, instant, number, seconds, text};
 
@@ -109,9 +109,10 @@ fn in_index(record: &JobRecord) -> Option<(String, String)> {
     }
     let hash = hash(record.id().as_str().as_bytes());
     let at = record.completed_at.unwrap_or(record.due_at);
-    let partition = if record.parked {
-        // The remainder is less than the divisor, so it fits.
-        parked(u16::try_from(hash % u64::from(PARKED_SHARDS)).unwrap_or_default())
+    let shards = if record.parked { parked_shards(record.status) } else { 0..0 };
+    let partition = if let Some(offset) = hash.checked_rem(shards.len() as u64) {
+        // The remainder is less than the number of shards, so it fits.
+        parked(shards.start + u16::try_from(offset).unwrap_or_default())
     } else {
         attention(record.status, hash % SHARDS)
     };

@@ -18,6 +18,8 @@ mod encode;
 mod payload;
 mod texts;
 
+use std::ops::Range;
+
 use lambda_jobs_core::{JobId, JobStatus};
 
 use crate::dynamodb::{Item, key};
@@ -28,7 +30,8 @@ pub(super) use payload::{RecordPayload, pieces_of};
 
 /// The number of partitions of each status in the index.
 pub(super) const SHARDS: u64 = 4;
-/// The number of partitions of parked records: those of one minute leave the index together.
+/// The number of partitions of parked records: those of one minute leave the index together. One half holds `scheduled`
+/// ones, the other `retrying` ones, so that a list of either reads none of the other.
 pub(super) const PARKED_SHARDS: u16 = 16;
 /// The sort key of a record.
 pub(super) const RECORD: &str = "job";
@@ -51,4 +54,13 @@ pub(super) fn attention(status: JobStatus, shard: u64) -> String {
 /// The partition of the index that holds the parked records of a shard.
 pub(super) fn parked(shard: u16) -> String {
     format!("parked#{shard}")
+}
+
+/// The shards of the parked records of a status; none, if it is not one of waiting jobs.
+pub(super) const fn parked_shards(status: JobStatus) -> Range<u16> {
+    match status {
+        JobStatus::Scheduled => 0..PARKED_SHARDS / 2,
+        JobStatus::Retrying => PARKED_SHARDS / 2..PARKED_SHARDS,
+        _ => 0..0,
+    }
 }
