@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::SETTLED_WITHIN;
 use crate::job::{JobStatus, Retention};
 use crate::ports::{CleanupState, FinishedJob, HistoryEntry, HistoryPart};
 
@@ -66,6 +67,12 @@ impl Plan {
     /// The instant from which on nothing can be over: finished jobs are remembered for 15 days at least.
     pub(super) fn horizon(&self) -> DateTime<Utc> {
         before(self.now, Retention::MIN) + TimeDelta::seconds(1)
+    }
+
+    /// Until when all records that had to go by then are gone, once this cleanup is done. It reads the history no further
+    /// than to the horizon, and a job that ended before it may be in a part that was written after it.
+    pub(super) fn removed_until(&self) -> DateTime<Utc> {
+        self.now - SETTLED_WITHIN
     }
 
     /// The instant before which all jobs of these statuses are over, unless their records say otherwise.
@@ -171,5 +178,18 @@ mod tests {
             assert_eq!(plan().may_go(&done, part, &state), may_go, "{state:?}");
         }
         assert!(!plan().may_go(&entry(JobStatus::Failed, 40), &mixed, &earlier), "the index has it");
+    }
+
+    #[test]
+    fn a_job_that_was_over_in_a_part_beyond_the_horizon_is_looked_for_by_the_next_cleanup() {
+        let second = TimeDelta::seconds(1);
+        let done = entry(JobStatus::Completed, 15);
+        let written_at = done.completed_at + TimeDelta::minutes(10);
+        let mixed = HistoryPart { written_at, ..part(vec![done.clone(), entry(JobStatus::Failed, 15)]) };
+        let first = Plan { now: now() + second, ..plan() };
+        assert!(first.may_go(&done, &mixed, &CleanupState::default()) && mixed.written_at > first.horizon());
+        let state = CleanupState { removed_until: Some(first.removed_until()), ..CleanupState::default() };
+        let next = Plan { now: now() + TimeDelta::days(1), ..plan() };
+        assert!(next.may_go(&done, &mixed, &state));
     }
 }

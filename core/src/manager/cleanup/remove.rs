@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 
-use super::{Cleanup, FIND, JOBS, PARTS, SETTLED_WITHIN, Step};
+use super::{Cleanup, FIND, JOBS, PARTS, Step};
 use crate::job::{JobId, JobStatus};
 use crate::manager::ManagerError;
 use crate::ports::{CleanupState, EndedQuery, FinishedJob, HistoryPart, PartsQuery};
@@ -44,9 +44,8 @@ impl Cleanup<'_> {
             }
             let reached = if is_end { until } else { last };
             let history_since = Some(stays.unwrap_or(reached).max(query.since));
-            // A job that ended just before the horizon may be in a part that was written after it.
-            let looked_until = self.plan.now - SETTLED_WITHIN;
-            let removed_until = if is_done { Some(looked_until) } else { self.state.removed_until };
+            let removed_until =
+                if is_done { Some(self.plan.removed_until()) } else { self.state.removed_until };
             self.save(CleanupState { history_since, removed_until, ..self.state }).await?;
             return Ok(if is_done { Step::Done } else { Step::Full });
         }
