@@ -178,7 +178,9 @@ mod tests {
         let page = |size, reached: &[i64]| {
             let mut latest = LatestPage::new(None, size);
             latest.add([9, 7, 5, 3].map(|second| (place(second), second)));
-            reached.iter().for_each(|second| latest.reach(place(*second)));
+            for second in reached {
+                latest.reach(place(*second));
+            }
             let Page { items, cursor } = latest.into_page();
             (items, cursor.and_then(|cursor| Cursor::parse(&cursor)))
         };
