@@ -32,11 +32,16 @@ pub(super) struct Dial {
 }
 
 impl Dial {
+    /// Through the proxies of the environment.
     pub(super) fn new() -> Self {
+        Self::through(Matcher::from_env())
+    }
+
+    fn through(proxies: Matcher) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
-        Self { tcp, proxies: Arc::new(Matcher::from_env()) }
+        Self { tcp, proxies: Arc::new(proxies) }
     }
 }
 
@@ -74,4 +79,63 @@ async fn in_time<T, E: Into<Failure>>(dialled: impl Future<Output = Result<T, E>
     let dialled = tokio::time::timeout(CONNECT_TIMEOUT, dialled).await;
     let late = || io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
     dialled.map_err(|_| late())?.map_err(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const AWS: &str = "https://dynamodb.eu-west-1.amazonaws.com";
+
+    /// A proxy that lets one connection through. Ends with what it was asked for.
+    async fn proxy() -> (SocketAddr, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            String::from_utf8(asked).unwrap().to_lowercase()
+        });
+        (address, serving)
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_asked_for_a_tunnel_with_the_password_in_its_address() {
+        let (address, asked) = proxy().await;
+        let proxies = Matcher::builder().https(format!("http://user:pass@{address}")).build();
+        Dial::through(proxies).call(Uri::from_static(AWS)).await.unwrap();
+        let asked = asked.await.unwrap();
+        assert!(asked.starts_with("connect dynamodb.eu-west-1.amazonaws.com:443 http/1.1\r\n"), "{asked}");
+        assert!(asked.contains("proxy-authorization: basic dxnlcjpwyxnz\r\n"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn hosts_that_are_excluded_and_addresses_without_tls_are_called_directly() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let nowhere = "http://proxy.invalid:1";
+        let proxies = || Matcher::builder().all(nowhere).no("127.0.0.1").build();
+        for to in [format!("https://{address}"), format!("http://{address}")] {
+            assert!(Dial::through(proxies()).call(to.parse().unwrap()).await.is_ok(), "{to}");
+        }
+        let without = Matcher::builder().all(nowhere).build();
+        assert!(Dial::through(without).call(format!("http://{address}").parse().unwrap()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_does_not_speak_plain_http_is_refused_without_its_password() {
+        let proxies = Matcher::builder().https("https://user:secret@proxy.example:3128").build();
+        let error = Dial::through(proxies).call(Uri::from_static(AWS)).await.unwrap_err().to_string();
+        let expected = "HTTPS_PROXY: expected the address of a proxy that begins with http://, got https";
+        assert_eq!(error, expected);
+    }
 }

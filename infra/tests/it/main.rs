@@ -8,6 +8,7 @@
 
 mod budget;
 mod bytes;
+mod connections;
 mod control;
 mod dynamo;
 mod errors;
