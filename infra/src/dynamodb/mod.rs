@@ -32,10 +32,9 @@
 //!
 //! The sparse index `attention` of the jobs table (`attention` = `<status>#<shard>`, `attentionAt` =
 //! `<instant>#<id>`) holds records that are scheduled, retrying, failed or cancelled. A job that succeeds at once never
-//! enters it.
-//! Parked records have partitions of their own there (`parked#<shard>`, 0 to 7 for `scheduled` ones, 8 to 15 for `retrying`
-//! ones): the due index. The index of the same name of
-//! the data table (`attention` = `delivery-pending#<shard>` or `delivery-retry#<shard>`) holds unfinished deliveries.
+//! enters it. Parked records have partitions of their own there, the due index: `parked#<shard>`, 0 to 7 for `scheduled`
+//! ones, 8 to 15 for `retrying` ones. The index of the same name of the data table (`attention` =
+//! `delivery-pending#<shard>` or `delivery-retry#<shard>`) holds unfinished deliveries.
 //!
 //! A cleanup deletes finished items before they expire, and removes payload, result and error of records that it trims.
 //!
@@ -52,7 +51,8 @@
 //! Instants are seconds since 1970 (N, with a fraction to the nanosecond: `1795420800.25`). In keys, and in all items but
 //! those of jobs and of what runs, they are texts in UTC that sort (`2026-11-23T08:00:00.25`); in deliveries and JSON states, RFC 3339.
 //!
-//! A `<shard>` is the 64-bit FNV-1a hash of the name or id, modulo the number of shards.
+//! A `<shard>` is the 64-bit FNV-1a hash of the name or id, modulo the number of shards. Of history and of what runs, it is
+//! the number of the batch, modulo that.
 //!
 //! `pk` and `sk` are every item's keys. `expiresAt` (N) lets DynamoDB delete an item after that instant.
 //!
