@@ -249,3 +249,17 @@ async fn a_cleanup_reads_what_may_be_old_and_a_second_one_hardly_anything() {
     // The batch of the last job that keeps its details is looked at again.
     assert!(report.examined <= BATCH && requests <= 40, "{report:?}, {requests} requests");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_that_came_with_no_page_is_refused_and_does_not_begin_again() {
+    let full = Full::new().await;
+    let filter = JobFilter {
+        status: Some(JobStatus::Queued),
+        name: None,
+        limit: 20,
+        cursor: Some("queued x".to_owned()),
+    };
+    let error = full.manager.list(&filter).await.unwrap_err().to_string();
+    let expected = "look for jobs from the cursor \"x\" on: it came with no page of this table";
+    assert_eq!(error, expected);
+}
