@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures_util::FutureExt;
-use futures_util::stream::{self, BoxStream, StreamExt};
 use lambda_jobs_core::dispatcher::MappingReconciler;
 use lambda_jobs_core::{JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::Settings;
 use lambda_jobs_infra::aws::local_config;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::local_sources::LocalEventSources;
 use crate::logging;
-use crate::poller::EventSourceMapping;
+use crate::poller::{EventSourceMapping, Switch};
 use crate::watchdog::OnBlocked;
 use crate::worker::{Worker, WorkerError};
 use lambda_jobs_infra::Adapters;
@@ -49,33 +48,38 @@ pub(crate) async fn run_worker(
     polling.await
 }
 
-/// An item whenever it is time to look at the control item again, for a worker that nobody tells of changes.
+/// Counts up whenever it is time to look at the control item again, for a worker that nobody tells of its writes.
 #[must_use]
-pub fn looks() -> BoxStream<'static, ()> {
-    let look = |()| async {
-        tokio::time::sleep(FOLLOW_EVERY).await;
-        Some(((), ()))
-    };
-    stream::unfold((), look).boxed()
+pub fn looks() -> watch::Receiver<u64> {
+    let (looks, receiver) = watch::channel(0);
+    tokio::spawn(async move {
+        while !looks.is_closed() {
+            tokio::time::sleep(FOLLOW_EVERY).await;
+            looks.send_modify(|look| *look += 1);
+        }
+    });
+    receiver
 }
 
 /// Polls every queue for a worker until `stop` is raised and every running job has ended or was returned. The pollers
-/// follow the control item at each item of `changes`.
+/// follow the control item whenever `writes` grows: what was received after that starts only if a read that began after
+/// it allows it.
 pub async fn poll(
     worker: Arc<Worker>,
     adapters: Arc<Adapters>,
-    mut changes: BoxStream<'static, ()>,
+    mut writes: watch::Receiver<u64>,
     stop: StopSignal,
 ) -> Result<(), WorkerError> {
-    let sources = Arc::new(LocalEventSources::default());
+    worker.prepare().await;
+    // What was written so far, perhaps just now by this worker, is in the next read.
+    let first = *writes.borrow_and_update();
+    let (followed, switches) = watch::channel(first);
+    let sources = Arc::new(LocalEventSources::following(&Switch::following(switches, writes.clone())));
     let reconciler = {
         let core = adapters.core();
         MappingReconciler::new(core.control.clone(), sources.clone(), core.clock.clone())
     };
     let is_enabled = worker.settings().jobs.enabled;
-    worker.prepare().await;
-    // What was written so far, perhaps just now by this worker, is in the next read.
-    while let Some(Some(())) = changes.next().now_or_never() {}
     // Before the first poll, so that a paused stack starts no job.
     reconciler.reconcile_once(is_enabled).await;
     let mut mappings = Vec::with_capacity(Queue::ALL.len());
@@ -98,11 +102,16 @@ pub async fn poll(
         let stop = &stop;
         async move { mapping.run(invoke, stop).await }
     });
-    let following = async {
+    let asked_to_stop = stop.clone();
+    let following = async move {
         loop {
             tokio::select! {
-                Some(()) = changes.next() => drop(reconciler.reconcile_once(is_enabled).await),
-                () = stop.wait() => break,
+                Ok(()) = writes.changed() => {
+                    let seen = *writes.borrow_and_update();
+                    reconciler.reconcile_once(is_enabled).await;
+                    followed.send_replace(seen);
+                }
+                () = asked_to_stop.wait() => break,
             }
         }
     };

@@ -11,13 +11,12 @@ use crate::poller::Switch;
 /// A switch for each queue, in this process.
 pub(crate) struct LocalEventSources(HashMap<Queue, Switch>);
 
-impl Default for LocalEventSources {
-    fn default() -> Self {
-        Self(Queue::ALL.into_iter().map(|queue| (queue, Switch::default())).collect())
-    }
-}
-
 impl LocalEventSources {
+    /// A switch for each queue, which follows what this one follows.
+    pub(crate) fn following(switch: &Switch) -> Self {
+        Self(Queue::ALL.into_iter().map(|queue| (queue, switch.another())).collect())
+    }
+
     /// The switch of a queue's poller.
     pub(crate) fn switch(&self, queue: Queue) -> Switch {
         self.0.get(&queue).cloned().unwrap_or_default()

@@ -48,31 +48,57 @@ pub struct EventSourceMapping {
 
 /// Whether a queue is polled; clones are the same switch.
 #[derive(Clone, Debug)]
-pub struct Switch(watch::Sender<bool>);
+pub struct Switch {
+    on: watch::Sender<bool>,
+    /// How many writes of the control item it has followed, and how many there were.
+    follows: Option<(watch::Receiver<u64>, watch::Receiver<u64>)>,
+}
 
 impl Default for Switch {
-    /// A switch that is on.
+    /// A switch that is on, and follows nothing.
     fn default() -> Self {
-        Self(watch::Sender::new(true))
+        Self { on: watch::Sender::new(true), follows: None }
     }
 }
 
 impl Switch {
+    /// A switch that is on, and that is asked again once `followed` has reached `writes`.
+    #[must_use]
+    pub fn following(followed: watch::Receiver<u64>, writes: watch::Receiver<u64>) -> Self {
+        Self { follows: Some((followed, writes)), ..Self::default() }
+    }
+
+    /// Another switch that follows the same.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self { on: watch::Sender::new(self.is_on()), follows: self.follows.clone() }
+    }
+
     /// Whether the queue is polled.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        *self.0.borrow()
+        *self.on.borrow()
     }
 
     /// Switches polling on or off.
     pub fn set(&self, on: bool) {
-        self.0.send_replace(on);
+        self.on.send_replace(on);
     }
 
     /// Completes once it is on.
     async fn turned_on(&self) {
         // The sender lives as long as this switch.
-        let _ = self.0.subscribe().wait_for(|on| *on).await;
+        let _ = self.on.subscribe().wait_for(|on| *on).await;
+    }
+
+    /// Whether the queue is still polled, after all that was written to the control item until now.
+    async fn is_still_on(&self) -> bool {
+        if let Some((followed, writes)) = &self.follows {
+            let written = *writes.borrow();
+            // Nobody follows any more once the poller is asked to stop.
+            let _ = followed.clone().wait_for(|followed| *followed >= written).await;
+        }
+        self.is_on()
     }
 }
 
@@ -105,10 +131,10 @@ impl EventSourceMapping {
             if messages.is_empty() {
                 continue;
             }
-            if self.switch.is_on() {
+            if self.switch.is_still_on().await {
                 running.push(self.process(messages, &invoke));
             } else {
-                // The switch went off during the receive, so these messages must not start.
+                // The switch went off during the receive, or just before it, so these messages must not start.
                 self.make_visible(&messages).await;
             }
         }
@@ -295,7 +321,26 @@ pub fn failed_items(answer: &Value, ids: &[&str]) -> Result<HashSet<String>, Unr
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
+
+    #[test]
+    fn what_is_received_after_a_write_waits_until_the_write_was_followed() {
+        let (writes, (followed, seen)) = (watch::Sender::new(0), watch::channel(0));
+        let switch = Switch::following(seen, writes.subscribe());
+        assert_eq!(switch.is_still_on().now_or_never(), Some(true));
+        writes.send_replace(1);
+        let answer = switch.is_still_on();
+        let mut answer = std::pin::pin!(answer);
+        assert_eq!(answer.as_mut().now_or_never(), None, "the switch may be about to go off");
+        switch.set(false);
+        followed.send_replace(1);
+        assert_eq!(answer.now_or_never(), Some(false));
+        writes.send_replace(2);
+        drop(followed);
+        assert_eq!(switch.is_still_on().now_or_never(), Some(false), "nobody follows: no message is held up");
+    }
 
     #[test]
     fn an_answer_is_read_as_strictly_as_lambda_reads_it() {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use chrono::Utc;
-use futures_util::StreamExt;
 use lambda_jobs_core::clock::Entropy;
 use lambda_jobs_core::{JobRegistry, RegisterError, StopSignal, Stopper};
 use lambda_jobs_functions::{Adapters, OnBlocked, Worker, WorkerError};
@@ -227,9 +226,9 @@ impl Stack {
         // The stack shares this process, so a job that blocks must not end it.
         let worker = Worker::new(self.settings.clone(), &self.adapters, OnBlocked::Report, register)?;
         let (stopper, stop) = StopSignal::new();
-        let changes = self.activity.follow_control().writes().boxed();
+        let writes = self.activity.control_writes();
         let polling =
-            lambda_jobs_functions::local::poll(Arc::new(worker), self.adapters.clone(), changes, stop);
+            lambda_jobs_functions::local::poll(Arc::new(worker), self.adapters.clone(), writes, stop);
         Ok(RunningWorker { stopper, polling: tokio::spawn(polling) })
     }
 
