@@ -6,7 +6,7 @@ use aws_lambda_events::event::sqs::{
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::Queue;
 use lambda_jobs_core::ports::ReceivedMessage;
-use lambda_jobs_core::processor::BatchReport;
+use lambda_jobs_core::processor::SqsBatchReport;
 use lambda_jobs_core::sqs::{AttributeValue, MessageAttribute};
 
 /// The messages of an event. `queue_of` finds the queue by its real name. Leaves out a message from an unknown queue,
@@ -52,7 +52,7 @@ fn message_attribute((name, attribute): (String, SqsMessageAttribute)) -> Option
 /// Lambda's answer for a batch with these `ids`: a failure for each message that the report does not ack, including
 /// those that never reached the processor.
 #[must_use]
-pub fn response(ids: &[String], known: &[String], report: &BatchReport) -> SqsBatchResponse {
+pub fn response(ids: &[String], known: &[String], report: &SqsBatchReport) -> SqsBatchResponse {
     let stays = |id: &&String| report.retained.contains(id) || !known.contains(id);
     let failures = ids.iter().filter(stays).map(|id| {
         let mut failure = BatchItemFailure::default();
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!((messages[0].queue, messages[0].receive_count), (Queue::Low, 3));
 
         let ids = ["a".to_owned(), "b".to_owned()];
-        let answer = response(&ids, &ids[..1], &BatchReport::default());
+        let answer = response(&ids, &ids[..1], &SqsBatchReport::default());
         let failed: Vec<_> =
             answer.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
         assert_eq!(failed, ["b"]);

@@ -13,7 +13,7 @@ use crate::job::{JobId, JobRecord, JobStatus, Payload, PayloadPlace, Retention};
 use crate::paging::{Cursor, Page};
 use crate::ports::{
     ClaimOutcome, ClaimRequest, CleanupState, Counters, DueQuery, Fence, History, HistoryEntry, HistoryQuery,
-    InsertOutcome, JobIndex, JobStore, ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleBatch,
+    InsertOutcome, JobIndex, JobStore, ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleCall,
     SettleOutcome, Settlement,
 };
 
@@ -199,7 +199,7 @@ impl JobStore for MemoryJobStore {
         requests.iter().map(|request| Ok(state.claim(request))).collect()
     }
 
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
+    async fn settle(&self, batch: &SettleCall) -> Vec<Result<SettleOutcome, ServiceError>> {
         let mut state = self.state();
         batch.settlements.iter().map(|settlement| state.settle(settlement)).collect()
     }

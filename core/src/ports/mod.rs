@@ -34,12 +34,12 @@ pub use pruner::{CleanupState, EndedQuery, FinishedJob, HistoryPart, JobPruner, 
 pub use queue::{
     DeadLetter, DeadLetterQueue, DeadLettered, JobQueue, Outgoing, Receipt, ReceivedMessage, VisibilityChange,
 };
-pub use running::{RunningBatch, RunningJob, RunningJobs, RunningQuery};
+pub use running::{RunningJob, RunningJobs, RunningQuery, RunningSqsBatch};
 pub use schedules::{Advance, DueSchedules, ScheduleStore, StoredSchedule};
 pub use stale::{QueueDepth, QueueStats, StaleMessages};
 pub use store::{
     ClaimOutcome, ClaimRequest, Counters, Fence, HistoryEntry, InsertOutcome, JobStore, ReplaceOutcome,
-    SettleBatch, SettleOutcome, Settlement,
+    SettleCall, SettleOutcome, Settlement,
 };
 pub use unique::{KeyClaim, KeyOutcome, UniqueKeys};
 pub use versioned::{VersionedOutcome, VersionedStore};

@@ -14,19 +14,19 @@ use crate::ports::ServiceError;
 #[async_trait]
 pub trait RunningJobs: Send + Sync {
     /// Writes what a batch runs, in place of what the batch wrote before.
-    async fn note(&self, batch: &RunningBatch) -> Result<(), ServiceError>;
+    async fn note(&self, batch: &RunningSqsBatch) -> Result<(), ServiceError>;
 
     /// Removes what the batch with this id wrote, if anything.
     async fn withdraw(&self, batch: u64) -> Result<(), ServiceError>;
 
     /// What batches wrote and did not withdraw, in no order. A batch whose time is over may be among them, until the
     /// service forgets it.
-    async fn list(&self, query: &RunningQuery) -> Result<Page<RunningBatch>, ServiceError>;
+    async fn list(&self, query: &RunningQuery) -> Result<Page<RunningSqsBatch>, ServiceError>;
 }
 
 /// A batch that has lasted for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunningBatch {
+pub struct RunningSqsBatch {
     /// Identifies the batch: a random number.
     pub id: u64,
     /// When its leases end. Whatever it says, none of its jobs runs any more from then on.

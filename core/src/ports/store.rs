@@ -39,7 +39,7 @@ pub trait JobStore: Send + Sync {
     ///
     /// If a record's new due instant or end is so late that a payload stored apart would not live as long, the store
     /// [prolongs](crate::job::Retention::prolonged) it first. So do replacements.
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>>;
+    async fn settle(&self, batch: &SettleCall) -> Vec<Result<SettleOutcome, ServiceError>>;
 
     /// Adds to the counters, at most once. After an error the figures may have been added or not, unless the error says
     /// that the call was throttled.
@@ -154,7 +154,7 @@ impl Settlement {
 
 /// Settlements that a worker writes at once, with their history and counters.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SettleBatch {
+pub struct SettleCall {
     /// A random number that identifies the batch, so that its history is written only once.
     pub id: u64,
     /// When it is written.
@@ -163,7 +163,7 @@ pub struct SettleBatch {
     pub settlements: Vec<Settlement>,
 }
 
-impl SettleBatch {
+impl SettleCall {
     /// The history of the jobs that this batch finishes.
     #[must_use]
     pub fn history(&self) -> Vec<HistoryEntry> {

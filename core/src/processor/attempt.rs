@@ -13,7 +13,7 @@ use super::job::{Claimed, Ended, Job};
 use super::kept::kept;
 use super::observed::{Observed, discard, panic_text};
 use super::outcome::{Outcome, Terms, conclude};
-use super::{Batch, JobProcessor};
+use super::{JobProcessor, SqsBatch};
 use crate::clock::BoxFuture;
 use crate::handler::{Attempt, AttemptEnd, CallGuards, Calls, JobContext, JobError, StopSignal, Success};
 use crate::job::{JobRecord, JobStatus};
@@ -24,7 +24,7 @@ const HOOK_TIME: Duration = Duration::from_secs(1);
 
 type Hook<'a> = BoxFuture<'a, ()>;
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Makes the attempt, or hands the job back if there is no time for it.
     pub(super) async fn attempt(&self, claimed: Claimed) -> Ended {
         let Claimed { job, record, fence } = claimed;

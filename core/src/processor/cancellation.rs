@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::Batch;
+use super::SqsBatch;
 use super::job::Claimed;
 use crate::handler::{StopSignal, Stopper};
 use crate::job::{JobId, JobRecord};
@@ -96,7 +96,7 @@ impl CancelWatch {
     }
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Tells running jobs that they are cancelled. Never ends.
     pub(super) async fn watch_for_cancellations(&self) {
         loop {

@@ -9,7 +9,7 @@
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
 
-use super::Batch;
+use super::SqsBatch;
 use super::backoff::Backoff;
 use super::job::{Claimed, Job, Suspect};
 use super::requeue::Requeued;
@@ -127,7 +127,7 @@ impl Claiming {
     }
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Claims jobs. Returns those that may run, and settles or requeues the others.
     pub(super) async fn claim(&self, jobs: Vec<Job>) -> Claims {
         let alone = jobs.len() == 1;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::Batch;
+use super::SqsBatch;
 use super::backoff::Backoff;
 use super::job::Job;
 use super::large_payloads::store_payloads;
@@ -101,7 +101,7 @@ impl Job {
     }
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Sends messages to the dead-letter queue, each with its reason, notes it on their jobs, and counts them.
     pub(super) async fn dead_letter(&self, messages: Vec<UnprocessableMessage>) {
         let messages = self.without_superseded(messages).await;

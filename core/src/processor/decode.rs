@@ -1,6 +1,6 @@
 //! Decoding: which job is in a message, and which handler runs it?
 
-use super::Batch;
+use super::SqsBatch;
 use super::dead_letters::UnprocessableMessage;
 use super::job::Job;
 use crate::handler::JobRegistry;
@@ -14,7 +14,7 @@ pub(super) enum Decoded {
     Unprocessable(UnprocessableMessage),
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Decodes messages, in their order.
     pub(super) fn decode(&self, messages: Vec<ReceivedMessage>) -> Vec<Decoded> {
         messages.into_iter().map(|received| decode(received, &self.processor.registry)).collect()

@@ -9,7 +9,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Batch;
+use super::SqsBatch;
 use super::job::Job;
 use super::records::{Unwritten, Written};
 use super::requeue::Requeued;
@@ -71,7 +71,7 @@ impl Blocked {
     }
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Writes on the records of these jobs what they wait for, and makes their messages wait.
     pub(super) async fn defer_blocked(&self, blocked: Vec<Blocked>) {
         if blocked.is_empty() {

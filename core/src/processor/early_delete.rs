@@ -6,7 +6,7 @@
 //! its job is settled, if a job of another group still runs. An earlier delete of any other message would
 //! change nothing and cost a request.
 
-use super::Batch;
+use super::SqsBatch;
 use super::job::Ended;
 use super::slots::Slots;
 use crate::ports::{Receipt, ReceivedMessage};
@@ -31,7 +31,7 @@ impl Grouped {
     }
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Deletes those of these messages that are acked. If a delete fails, the answer to the batch deletes the message.
     pub(super) async fn delete_early(&self, messages: Vec<Grouped>) {
         let acked = messages.into_iter().filter(|message| self.state.is_acked(&message.message_id));

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Batch;
+use super::SqsBatch;
 use super::decode::Decoded;
 use super::job::Job;
 use super::requeue::Waiting;
@@ -97,7 +97,7 @@ pub(super) fn fits(timeout: Duration, now: DateTime<Utc>, deadline: DateTime<Utc
     TimeDelta::from_std(needed).is_ok_and(|needed| deadline - now >= needed)
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Gates a batch. Dead-letters messages that no worker can run, defers jobs that can't start now, and returns the
     /// rest.
     pub(super) async fn gate(&self, decoded: Vec<Decoded>) -> Gated {

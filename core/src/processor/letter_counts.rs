@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Batch;
+use super::SqsBatch;
 use super::backoff::Backoff;
 use crate::ports::Counters;
 
@@ -26,7 +26,7 @@ impl LetterCounts {
     }
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Adds dead letters to the counters.
     pub(super) async fn count_letters(&self, counts: LetterCounts) {
         if counts.0.is_empty() {

@@ -58,7 +58,7 @@ use futures_util::future::{Either, join, select};
 
 pub(crate) use large_payloads::{keep_payloads, store_payloads};
 pub use observed::RunObserver;
-pub use state::{BatchReport, BatchSummary};
+pub use state::{SqsBatchReport, SqsBatchSummary};
 
 use crate::clock::{Clock, Entropy};
 use crate::config::JobConfig;
@@ -70,7 +70,7 @@ use cancellation::CancelWatch;
 use control_cache::ControlCache;
 use permits::Permits;
 use running::Noted;
-use state::BatchState;
+use state::SqsBatchState;
 
 /// Runs batches of messages.
 pub struct JobProcessor {
@@ -99,12 +99,12 @@ pub struct Invocation {
 }
 
 /// A batch on its way through the steps.
-struct Batch<'a> {
+struct SqsBatch<'a> {
     processor: &'a JobProcessor,
     invocation: &'a Invocation,
     /// When the batch's leases end.
     lease_until: DateTime<Utc>,
-    state: BatchState,
+    state: SqsBatchState,
     permits: Permits,
     cancel_watch: CancelWatch,
     noted: Noted,
@@ -151,9 +151,9 @@ impl JobProcessor {
 
     /// Processes a batch. Never fails: a message whose fate is unknown is reported as retained, and SQS delivers
     /// it again when its visibility timeout ends.
-    pub async fn process(&self, messages: Vec<ReceivedMessage>, invocation: &Invocation) -> BatchReport {
+    pub async fn process(&self, messages: Vec<ReceivedMessage>, invocation: &Invocation) -> SqsBatchReport {
         let started = self.clock.monotonic();
-        let batch = Batch::new(self, invocation, &messages);
+        let batch = SqsBatch::new(self, invocation, &messages);
         let time_left = (invocation.deadline - self.clock.now()).to_std().unwrap_or_default();
         let cut = self.clock.sleep(time_left.saturating_sub(Self::ANSWER_MARGIN));
         let work = Box::pin(batch.work(messages));
@@ -170,14 +170,14 @@ impl JobProcessor {
     }
 }
 
-impl<'a> Batch<'a> {
+impl<'a> SqsBatch<'a> {
     fn new(processor: &'a JobProcessor, invocation: &'a Invocation, messages: &[ReceivedMessage]) -> Self {
         let lease_until = invocation.deadline + JobConfig::CLOCK_SKEW;
         Self {
             processor,
             invocation,
             lease_until,
-            state: BatchState::new(messages),
+            state: SqsBatchState::new(messages),
             permits: Permits::new(lease_until),
             cancel_watch: CancelWatch::default(),
             noted: Noted::default(),

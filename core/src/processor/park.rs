@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 
-use super::Batch;
+use super::SqsBatch;
 use super::records::{Unwritten, Written};
 use super::requeue::Requeued;
 use crate::job::bounds::is_beyond_a_message;
@@ -55,7 +55,7 @@ impl Requeued {
     }
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Parks jobs and acks their messages. Returns those that only a message can cover.
     pub(super) async fn park(&self, far: Vec<Requeued>) -> Vec<Requeued> {
         if far.is_empty() {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Batch;
+use super::SqsBatch;
 use super::claim::Claims;
 use super::deferral::Blocked;
 use super::job::Job;
@@ -28,7 +28,7 @@ struct Crowd {
     returning: u32,
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Returns the jobs that breakers, unique keys and limits let through, and defers or cancels the others.
     pub(super) async fn protect(&self, jobs: Vec<Job>) -> Vec<Job> {
         let jobs = self.pass_breakers(jobs).await;

@@ -1,6 +1,6 @@
 //! Writing the records of jobs that were not claimed: new ones, or in place of those in the store.
 
-use super::Batch;
+use super::SqsBatch;
 use crate::job::JobRecord;
 use crate::ports::{InsertOutcome, ReplaceOutcome, ServiceError};
 
@@ -34,7 +34,7 @@ impl<T> Unwritten<T> {
     }
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Writes records, at most one request for the new ones and one for the others.
     pub(super) async fn write_records<T: Send>(&self, records: Unwritten<T>) -> Vec<Written<T>> {
         let store = &self.processor.store;

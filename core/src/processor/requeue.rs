@@ -18,7 +18,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join;
 
-use super::Batch;
+use super::SqsBatch;
 use super::job::Job;
 use crate::job::bounds::MAX_SEND_DELAY;
 use crate::job::{JobId, JobRecord};
@@ -110,7 +110,7 @@ impl Waiting {
     }
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Counts messages as deferred, and makes them come back.
     pub(super) async fn defer(&self, requeued: Vec<Requeued>) {
         self.state.count(|summary| summary.deferred += requeued.len());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::{Either, pending, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::Batch;
+use super::SqsBatch;
 use super::claim::Claims;
 use super::early_delete::{Grouped, grouped};
 use super::job::{Claimed, Ended, Suspect};
@@ -26,7 +26,7 @@ enum Event {
     Settled,
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Runs claimed jobs and settles them: first those that may run together, then each suspect alone. A suspect for
     /// which an earlier batch had no time left comes first, and the jobs that were to run together go back unspent:
     /// claimed beside it, they would share its next crash.

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use super::Batch;
-use crate::ports::{RunningBatch, RunningJob, ServiceError};
+use super::SqsBatch;
+use crate::ports::{RunningJob, RunningSqsBatch, ServiceError};
 
 /// How long a batch runs before it says what, and how often it does at most.
 const NOTE_EVERY: Duration = Duration::from_secs(2);
@@ -53,7 +53,7 @@ impl Noted {
     }
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Says what the batch runs, while it lasts. Never ends.
     pub(super) async fn note_what_runs(&self) {
         loop {
@@ -65,7 +65,7 @@ impl Batch<'_> {
             }
             let id = self.noted.id(|| self.processor.entropy.next_u64());
             self.noted.set(None);
-            let batch = RunningBatch { id, until: self.lease_until, jobs };
+            let batch = RunningSqsBatch { id, until: self.lease_until, jobs };
             match self.processor.running.note(&batch).await {
                 Ok(()) => self.noted.set(Some(batch.jobs)),
                 Err(error) => warn("it can't be noted what runs; tried again in a few seconds", &error),

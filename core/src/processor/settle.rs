@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Batch;
+use super::SqsBatch;
 use super::backoff::Backoff;
 use super::dead_letters::UnprocessableMessage;
 use super::job::{Ended, Job};
@@ -23,7 +23,7 @@ use super::requeue::Requeued;
 use crate::job::bounds::MAX_BREAKERS;
 use crate::job::{Blocker, JobId, JobRecord, JobStatus, Retention};
 use crate::message::JobMessage;
-use crate::ports::{ServiceError, SettleBatch, SettleOutcome, Settlement};
+use crate::ports::{ServiceError, SettleCall, SettleOutcome, Settlement};
 
 /// The time kept to requeue messages when settling is given up.
 const GIVE_UP_MARGIN: TimeDelta = TimeDelta::seconds(2);
@@ -32,7 +32,7 @@ const TRIES_WHEN_STOPPING: u32 = 3;
 /// The wait of a copy whose job has not ended in the same batch.
 const COPY_WAIT: TimeDelta = TimeDelta::seconds(60);
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Writes how these jobs ended, then acks or requeues their messages. Tries until the invocation ends: a job
     /// whose end can't be written runs twice.
     pub(super) async fn settle(&self, ended: Vec<Ended>) {
@@ -45,7 +45,7 @@ impl Batch<'_> {
         let mut backoff = Backoff::new();
         for round in 1.. {
             let settlements = unsettled.iter().map(|ended| ended.settlement.clone()).collect();
-            let batch = SettleBatch { id, at: self.now(), settlements };
+            let batch = SettleCall { id, at: self.now(), settlements };
             let outcomes = self.processor.store.settle(&batch).await;
             let mut failed = Vec::new();
             for (ended, outcome) in unsettled.into_iter().zip(outcomes) {

@@ -11,16 +11,16 @@ use crate::ports::ReceivedMessage;
 
 /// The answer to a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BatchReport {
+pub struct SqsBatchReport {
     /// The SQS message ids that must stay in the queue. All others may be deleted.
     pub retained: Vec<String>,
     /// How many messages ended how.
-    pub summary: BatchSummary,
+    pub summary: SqsBatchSummary,
 }
 
 /// How many messages of a batch ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BatchSummary {
+pub struct SqsBatchSummary {
     /// Messages received.
     pub received: usize,
     /// Jobs that completed.
@@ -39,7 +39,7 @@ pub struct BatchSummary {
     pub duplicates: usize,
 }
 
-impl BatchSummary {
+impl SqsBatchSummary {
     /// Logs the batch: the only line if nothing went wrong.
     pub(super) fn log(&self, elapsed: Duration) {
         tracing::info!(
@@ -67,14 +67,14 @@ enum Fate {
 }
 
 /// The fates of a batch's messages, and the jobs that ended in it.
-pub(super) struct BatchState {
+pub(super) struct SqsBatchState {
     inner: Mutex<Inner>,
 }
 
 struct Inner {
     order: Vec<String>,
     fates: HashMap<String, Fate>,
-    summary: BatchSummary,
+    summary: SqsBatchSummary,
     finished: HashMap<JobId, String>,
     logged_failures: usize,
 }
@@ -82,11 +82,11 @@ struct Inner {
 /// How many failed attempts of a batch are logged with their errors. The last line counts them all.
 const LOGGED_FAILURES: usize = 3;
 
-impl BatchState {
+impl SqsBatchState {
     pub(super) fn new(messages: &[ReceivedMessage]) -> Self {
         let order: Vec<String> = messages.iter().map(|message| message.message_id.clone()).collect();
         let fates = order.iter().map(|id| (id.clone(), Fate::Retained)).collect();
-        let summary = BatchSummary { received: messages.len(), ..BatchSummary::default() };
+        let summary = SqsBatchSummary { received: messages.len(), ..SqsBatchSummary::default() };
         Self {
             inner: Mutex::new(Inner { order, fates, summary, finished: HashMap::new(), logged_failures: 0 }),
         }
@@ -119,15 +119,15 @@ impl BatchState {
     }
 
     /// Changes the summary.
-    pub(super) fn count(&self, count: impl FnOnce(&mut BatchSummary)) {
+    pub(super) fn count(&self, count: impl FnOnce(&mut SqsBatchSummary)) {
         count(&mut self.inner().summary);
     }
 
-    pub(super) fn into_report(self) -> BatchReport {
+    pub(super) fn into_report(self) -> SqsBatchReport {
         let Inner { order, fates, summary, .. } =
             self.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
         let retained = order.into_iter().filter(|id| fates.get(id) != Some(&Fate::Acked)).collect();
-        BatchReport { retained, summary }
+        SqsBatchReport { retained, summary }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

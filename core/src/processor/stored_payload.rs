@@ -6,7 +6,7 @@
 //!
 //! A job whose payload is missing can never run. It becomes a dead letter with that reason, so nothing is lost silently.
 
-use super::Batch;
+use super::SqsBatch;
 use super::dead_letters::UnprocessableMessage;
 use super::job::Job;
 use super::large_payloads::store_payloads;
@@ -17,7 +17,7 @@ use crate::ports::Outgoing;
 
 const MISSING: &str = "payload: expected in the job's record, where it had been stored, got nothing";
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Reads the payloads that messages leave to records, and returns the jobs that can run.
     pub(super) async fn with_payloads(&self, jobs: Vec<Job>) -> Vec<Job> {
         let (stored, mut whole): (Vec<_>, Vec<_>) =

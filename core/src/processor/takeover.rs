@@ -3,7 +3,7 @@
 //! After a refused claim the record decides: the job has ended, waits, is blamed for a crash, or is claimed by
 //! replacing the record whatever its state. A suspect is claimed in that way when its turn comes.
 
-use super::Batch;
+use super::SqsBatch;
 use super::backoff::Backoff;
 use super::claim::{Claiming, Claims, Doubt};
 use super::dead_letters::UnprocessableMessage;
@@ -17,7 +17,7 @@ use crate::ports::{Fence, ReceivedMessage, ReplaceOutcome, Settlement};
 /// How often a takeover is tried whose answer is lost, over 2 s.
 const TAKEOVERS: usize = 5;
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Decides about a job whose claim was refused, by the record that is there.
     pub(super) async fn refused(&self, claiming: Claiming, record: JobRecord, claims: &mut Claims) {
         match refused_claim(&record, claiming.job.definition(), &claiming.claim.id, self.now()) {

@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Batch;
+use super::SqsBatch;
 use super::job::Job;
 use super::records::{Unwritten, Written};
 use super::requeue::Requeued;
@@ -42,7 +42,7 @@ impl Loser {
     }
 }
 
-impl Batch<'_> {
+impl SqsBatch<'_> {
     /// Takes the keys of unique jobs. Cancels those whose key another job holds, and returns the others.
     pub(super) async fn take_keys(&self, jobs: Vec<Job>) -> Vec<Job> {
         let is_unique = |one: &Job| one.message.definition.unique_key.is_some();

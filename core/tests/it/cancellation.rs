@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::{Either, join, select};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::manager::CancelOutcome;
-use lambda_jobs_core::processor::{BatchReport, Invocation};
+use lambda_jobs_core::processor::{Invocation, SqsBatchReport};
 use lambda_jobs_core::{
     Delivery, HandlerOptions, JobContext, JobError, JobHandler, JobId, JobStatus, Queue, StopSignal,
 };
@@ -72,7 +72,7 @@ fn send(world: &World, payload: Value) -> JobId {
 }
 
 /// Runs a batch, and cancels a job after 12 s. Also returns the instant of the cancellation.
-fn cancelled_while_running(world: &World, id: &JobId) -> (BatchReport, DateTime<Utc>) {
+fn cancelled_while_running(world: &World, id: &JobId) -> (SqsBatchReport, DateTime<Utc>) {
     let messages = world.receive(Queue::Normal);
     let invocation = Invocation { deadline: world.now() + TimeDelta::seconds(90), stop: StopSignal::never() };
     let cancel = async {

@@ -12,7 +12,7 @@ use lambda_jobs_core::memory::MemoryJobStore;
 use lambda_jobs_core::paging::{Cursor, Page};
 use lambda_jobs_core::ports::{
     CorePorts, Counters, DueQuery, Fence, History, HistoryQuery, JobIndex, JobStore, ListQuery, Look,
-    LookQuery, ServiceError, SettleBatch, Settlement,
+    LookQuery, ServiceError, SettleCall, Settlement,
 };
 use lambda_jobs_core::{JobDefinition, JobManager, JobRecord, Queue};
 use serde_json::Value;
@@ -91,7 +91,7 @@ fn pages_of_a_rare_name_read_a_bounded_part_each_and_hold_every_job_once() {
             record.completed(Value::Null, at, Duration::ZERO)
         };
         let settlements = vec![Settlement { fence: Fence::Absent, record }];
-        let batch = SettleBatch { id: minute.unsigned_abs(), at, settlements };
+        let batch = SettleCall { id: minute.unsigned_abs(), at, settlements };
         for outcome in world.clock.run(store.settle(&batch)) {
             outcome.unwrap();
         }

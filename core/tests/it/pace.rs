@@ -15,7 +15,7 @@ use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DueQuery, History, HistoryQuery,
     InsertOutcome, JobIndex, JobQueue, JobStore, ListQuery, Look, LookQuery, Outgoing, Receipt,
-    ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, VisibilityChange,
+    ReplaceOutcome, ServiceError, SettleCall, SettleOutcome, VisibilityChange,
 };
 use lambda_jobs_core::{Dispatcher, JobId, JobManager, JobRecord, NewJob, Priority};
 use serde_json::json;
@@ -91,7 +91,7 @@ impl JobStore for Slow<MemoryJobStore> {
         self.inner.claim(requests).await
     }
 
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
+    async fn settle(&self, batch: &SettleCall) -> Vec<Result<SettleOutcome, ServiceError>> {
         self.inner.settle(batch).await
     }
 

@@ -19,10 +19,10 @@ use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DeadLetterQueue, DeadLettered, DueQuery,
     InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, Receipt, ReceivedMessage,
-    ReplaceOutcome, RunningBatch, RunningJobs, RunningQuery, ServiceError, SettleBatch, SettleOutcome,
+    ReplaceOutcome, RunningJobs, RunningQuery, RunningSqsBatch, ServiceError, SettleCall, SettleOutcome,
     UniqueKeys, VersionedStore, VisibilityChange,
 };
-use lambda_jobs_core::processor::{BatchReport, Invocation};
+use lambda_jobs_core::processor::{Invocation, SqsBatchReport};
 use lambda_jobs_core::{
     Dispatcher, Jitter, JobConfig, JobExecution, JobId, JobManager, JobProcessor, JobRecord, JobRegistry,
     Queue, RetryPolicy, StopSignal, TickReport,
@@ -182,11 +182,11 @@ impl World {
     }
 
     /// Runs a received batch as Lambda does, and deletes the messages that did not fail.
-    pub(crate) fn process(&self, messages: Vec<ReceivedMessage>) -> BatchReport {
+    pub(crate) fn process(&self, messages: Vec<ReceivedMessage>) -> SqsBatchReport {
         self.process_within(messages, self.config.function_timeout)
     }
 
-    pub(crate) fn process_within(&self, messages: Vec<ReceivedMessage>, time: Duration) -> BatchReport {
+    pub(crate) fn process_within(&self, messages: Vec<ReceivedMessage>, time: Duration) -> SqsBatchReport {
         let invocation = Invocation { deadline: self.now() + time, stop: StopSignal::never() };
         let report = self.clock.run(self.processor.process(messages.clone(), &invocation));
         for message in messages {
@@ -224,7 +224,7 @@ impl World {
     }
 
     /// One batch of one queue.
-    pub(crate) fn step(&self, queue: Queue) -> BatchReport {
+    pub(crate) fn step(&self, queue: Queue) -> SqsBatchReport {
         self.process(self.receive(queue))
     }
 
@@ -307,7 +307,7 @@ pub(crate) struct Notes {
 
 #[async_trait]
 impl RunningJobs for Notes {
-    async fn note(&self, batch: &RunningBatch) -> Result<(), ServiceError> {
+    async fn note(&self, batch: &RunningSqsBatch) -> Result<(), ServiceError> {
         self.said.fetch_add(1, Ordering::SeqCst);
         if Counting::takes(&self.unreachable) {
             return Err(ServiceError::new("note what runs", "it timed out"));
@@ -323,7 +323,7 @@ impl RunningJobs for Notes {
         self.inner.withdraw(batch).await
     }
 
-    async fn list(&self, query: &RunningQuery) -> Result<Page<RunningBatch>, ServiceError> {
+    async fn list(&self, query: &RunningQuery) -> Result<Page<RunningSqsBatch>, ServiceError> {
         self.inner.list(query).await
     }
 }
@@ -425,7 +425,7 @@ impl JobStore for Counting {
         self.call(requests.len(), self.inner.claim(requests)).await
     }
 
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
+    async fn settle(&self, batch: &SettleCall) -> Vec<Result<SettleOutcome, ServiceError>> {
         self.call(batch.settlements.len(), self.inner.settle(batch)).await
     }
 

@@ -16,7 +16,7 @@ use lambda_jobs_core::memory::{MemoryPorts, PausedClock};
 use lambda_jobs_core::ports::{
     CorePorts, DeadLetter, JobQueue, Outgoing, Receipt, ServiceError, VisibilityChange,
 };
-use lambda_jobs_core::processor::{BatchSummary, Invocation};
+use lambda_jobs_core::processor::{Invocation, SqsBatchSummary};
 use lambda_jobs_core::{JobConfig, JobError, JobProcessor, JobRegistry, Payload, Queue, StopSignal};
 use lambda_jobs_functions::sqs_event;
 use peak_alloc::PeakAlloc;
@@ -85,7 +85,7 @@ fn event(body: &str) -> (String, usize) {
 }
 
 /// The bytes that a batch of these messages costs at most, and what became of it.
-fn cost(event: &str) -> (usize, BatchSummary) {
+fn cost(event: &str) -> (usize, SqsBatchSummary) {
     let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
     let processor = processor(&clock);
     let deadline = clock.now() + TimeDelta::seconds(90);

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::job::{Claim, JobSpec};
 use lambda_jobs_core::memory::{MemoryPorts, PausedClock};
 use lambda_jobs_core::message::JobMessage;
-use lambda_jobs_core::ports::{ClaimRequest, Fence, SettleBatch, Settlement};
+use lambda_jobs_core::ports::{ClaimRequest, Fence, SettleCall, Settlement};
 use lambda_jobs_core::processor::Invocation;
 use lambda_jobs_core::{
     JobConfig, JobContext, JobDefinition, JobError, JobHandler, JobId, JobProcessor, JobRecord, JobRegistry,
@@ -101,7 +101,7 @@ fn settle(rounds: u32) {
         Settlement { fence: Fence::Claim(a_claim().id), record: record.kept(&Retention::default()) }
     };
     let settlements = (0..TEN).map(settlement).collect();
-    let batch = SettleBatch { id: 7, at: now() + TimeDelta::milliseconds(150), settlements };
+    let batch = SettleCall { id: 7, at: now() + TimeDelta::milliseconds(150), settlements };
     for _ in 0..rounds {
         black_box(store.encode_settlements(black_box(&batch))).unwrap();
     }

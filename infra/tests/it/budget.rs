@@ -7,7 +7,7 @@ use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::job::{Claim, ClaimId, JobSpec};
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, DueQuery, Fence, InsertOutcome, JobIndex, JobStore, ReplaceOutcome,
-    SettleBatch, SettleOutcome, Settlement,
+    SettleCall, SettleOutcome, Settlement,
 };
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, Queue};
 use lambda_jobs_infra::{Dynamo, DynamoJobStore, OsEntropy, SystemClock, Tables, create_tables};
@@ -90,7 +90,7 @@ impl Metered {
                 Settlement { fence: Fence::Claim(claim.id), record }
             })
             .collect();
-        let batch = SettleBatch { id: rand(), at: self.now, settlements };
+        let batch = SettleCall { id: rand(), at: self.now, settlements };
         for outcome in self.store.settle(&batch).await {
             assert_eq!(outcome.unwrap(), SettleOutcome::Settled);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::job::{Claim, ClaimId};
 use lambda_jobs_core::ports::{
-    Counters, Fence, HistoryQuery, InsertOutcome, JobIndex, JobStore, SettleBatch, SettleOutcome, Settlement,
+    Counters, Fence, HistoryQuery, InsertOutcome, JobIndex, JobStore, SettleCall, SettleOutcome, Settlement,
 };
 use lambda_jobs_core::{JobRecord, Queue};
 use lambda_jobs_infra::{DynamoJobStore, DynamoWebhooks};
@@ -48,16 +48,16 @@ fn running(count: usize) -> Vec<JobRecord> {
     (0..count).map(record).collect()
 }
 
-fn completed(records: Vec<JobRecord>) -> SettleBatch {
+fn completed(records: Vec<JobRecord>) -> SettleCall {
     let settle = |record: JobRecord| {
         let claim = record.claim.clone().unwrap();
         let record = record.completed(json!(1), now(), Duration::from_millis(10));
         Settlement { fence: Fence::Claim(claim.id), record }
     };
-    SettleBatch { id: 7, at: now(), settlements: records.into_iter().map(settle).collect() }
+    SettleCall { id: 7, at: now(), settlements: records.into_iter().map(settle).collect() }
 }
 
-async fn expect_settled(store: &DynamoJobStore, batch: &SettleBatch) {
+async fn expect_settled(store: &DynamoJobStore, batch: &SettleCall) {
     for outcome in store.settle(batch).await {
         assert_eq!(outcome.unwrap(), SettleOutcome::Settled);
     }
@@ -93,7 +93,7 @@ async fn a_settle_call_whose_answer_was_lost_is_listed_and_counted_once() {
     expect_settled(&store, &first).await;
     assert_eq!(noted(&store).await, (3, counted(3)), "the name has counters now");
     front.fail(2);
-    expect_settled(&store, &SettleBatch { id: 8, ..second }).await;
+    expect_settled(&store, &SettleCall { id: 8, ..second }).await;
     assert_eq!(front.failed(), 2);
     assert_eq!(noted(&store).await, (6, counted(6)));
 }
@@ -108,9 +108,9 @@ async fn a_settle_call_that_is_given_up_and_made_anew_is_listed_and_counted_once
     }
     expect_settled(&store, &completed(records[..3].to_vec())).await;
     front.fail(4);
-    let second = SettleBatch { id: 8, ..completed(records[3..].to_vec()) };
+    let second = SettleCall { id: 8, ..completed(records[3..].to_vec()) };
     assert!(store.settle(&second).await.iter().all(Result::is_err), "nothing is known of the call");
-    expect_settled(&store, &SettleBatch { id: 9, ..second }).await;
+    expect_settled(&store, &SettleCall { id: 9, ..second }).await;
     assert_eq!(noted(&store).await, (6, counted(6)));
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::job::{Claim, ClaimId, JobSpec};
 use lambda_jobs_core::ports::{
-    Fence, FinishedJob, InsertOutcome, JobPruner, JobStore, ReplaceOutcome, SettleBatch, SettleOutcome,
+    Fence, FinishedJob, InsertOutcome, JobPruner, JobStore, ReplaceOutcome, SettleCall, SettleOutcome,
     Settlement,
 };
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, Payload, Queue, Retention};
@@ -86,7 +86,7 @@ async fn a_payload_of_the_largest_size_costs_a_unit_per_kilobyte_once() {
     assert!((1_024.0..=1_029.0).contains(&cost.units), "{cost:?}");
     let ended = claimed.clone().completed(serde_json::json!(1), now(), Duration::from_millis(5));
     let settlement = Settlement { fence: Fence::Claim(claim.id), record: ended };
-    let batch = SettleBatch { id: 7, at: now(), settlements: vec![settlement] };
+    let batch = SettleCall { id: 7, at: now(), settlements: vec![settlement] };
     for outcome in store.settle(&batch).await {
         assert_eq!(outcome.unwrap(), SettleOutcome::Settled);
     }

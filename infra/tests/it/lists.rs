@@ -8,7 +8,7 @@ use lambda_jobs_core::job::JobSpec;
 use lambda_jobs_core::manager::{CleanupOptions, CleanupReport, JobFilter, JobPage};
 use lambda_jobs_core::memory::{MemoryPorts, PausedClock};
 use lambda_jobs_core::ports::{
-    CorePorts, Fence, JobStore, RunningBatch, RunningJob, RunningJobs, SettleBatch, Settlement,
+    CorePorts, Fence, JobStore, RunningJob, RunningJobs, RunningSqsBatch, SettleCall, Settlement,
 };
 use lambda_jobs_core::{JobConfig, JobDefinition, JobManager, JobRecord, JobStatus, Queue, Retention};
 use lambda_jobs_infra::{Dynamo, DynamoJobStore, DynamoRunning, DynamoVersioned, Tables, create_tables};
@@ -69,7 +69,7 @@ impl Full {
                 let record = record.completed(json!({ "sent": 3 }), at(*number), Duration::from_millis(7));
                 Settlement { fence: Fence::Absent, record: record.kept(&Retention::default()) }
             };
-            let batch = SettleBatch {
+            let batch = SettleCall {
                 id: u64::try_from(batch[0] / BATCH).unwrap(),
                 at: at(batch[batch.len() - 1]),
                 settlements: batch.iter().map(settle).collect(),
@@ -205,7 +205,7 @@ async fn what_runs_is_listed_by_what_batches_say_and_their_records() {
             attempt: 1,
         };
         let until = if batch == 0 { full.now } else { claim.lease_until };
-        let note = RunningBatch { id: batch, until, jobs: records.iter().map(job).collect() };
+        let note = RunningSqsBatch { id: batch, until, jobs: records.iter().map(job).collect() };
         // One of each batch has ended meanwhile.
         full.insert(records[1..].to_vec()).await;
         full.running.note(&note).await.unwrap();

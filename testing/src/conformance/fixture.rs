@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use lambda_jobs_core::clock::{Clock, Entropy};
 use lambda_jobs_core::job::{Claim, ClaimId, JobDefinition, JobId, JobRecord, JobSpec, Payload, Queue};
-use lambda_jobs_core::ports::{ClaimRequest, Fence, JobStore, SettleBatch, SettleOutcome, Settlement};
+use lambda_jobs_core::ports::{ClaimRequest, Fence, JobStore, SettleCall, SettleOutcome, Settlement};
 
 /// A clock and randomness. A suite derives unused names from them.
 #[derive(Clone)]
@@ -101,9 +101,9 @@ impl Fixture {
     }
 
     /// A batch that settles records under their current claims.
-    pub(super) fn batch(&self, records: Vec<JobRecord>) -> SettleBatch {
+    pub(super) fn batch(&self, records: Vec<JobRecord>) -> SettleCall {
         let settlements = records.into_iter().map(settlement).collect();
-        SettleBatch { id: self.random(), at: self.now(), settlements }
+        SettleCall { id: self.random(), at: self.now(), settlements }
     }
 
     /// Settles records under their current claims. Panics if that fails.

@@ -11,7 +11,7 @@ use crate::conformance::fixture::{all_ok, bare, ok};
 use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Retention};
 use lambda_jobs_core::ports::{
     ClaimOutcome, CleanupState, EndedQuery, FinishedJob, HistoryPart, HistoryQuery, InsertOutcome, JobIndex,
-    JobPruner, JobStore, PartsQuery, ReplaceOutcome, SettleBatch,
+    JobPruner, JobStore, PartsQuery, ReplaceOutcome, SettleCall,
 };
 
 /// The ports of one backend.
@@ -182,7 +182,7 @@ async fn history_comes_in_parts_the_oldest_first(setup: Setup<'_>, fixture: &Fix
     for step in [5, 2, 0, 3, 1, 4, 6, 7] {
         let running = fixture.running(setup.store, case, fixture.records(&name, 2)).await;
         let end = |record: JobRecord| record.completed(json!(1), at(step), Duration::ZERO);
-        let batch = SettleBatch { at: at(step), ..fixture.batch(running.into_iter().map(end).collect()) };
+        let batch = SettleCall { at: at(step), ..fixture.batch(running.into_iter().map(end).collect()) };
         ids.extend(batch.settlements.iter().map(|one| one.record.id().clone()));
         all_ok(case, setup.store.settle(&batch).await);
     }

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use crate::conformance::Fixture;
 use crate::conformance::fixture::ok;
-use lambda_jobs_core::ports::{RunningBatch, RunningJob, RunningJobs, RunningQuery};
+use lambda_jobs_core::ports::{RunningJob, RunningJobs, RunningQuery, RunningSqsBatch};
 
 /// Runs every case.
 pub async fn suite(running: &dyn RunningJobs, fixture: &Fixture) {
@@ -16,7 +16,7 @@ pub async fn suite(running: &dyn RunningJobs, fixture: &Fixture) {
     what_was_never_noted_is_withdrawn_too(running, fixture).await;
 }
 
-fn batch(fixture: &Fixture, jobs: usize) -> RunningBatch {
+fn batch(fixture: &Fixture, jobs: usize) -> RunningSqsBatch {
     let job = |at: usize| RunningJob {
         id: fixture.id(),
         name: fixture.fresh(if at.is_multiple_of(2) { "runs" } else { "Läuft \"jetzt\" \\ 🦀" }),
@@ -24,16 +24,16 @@ fn batch(fixture: &Fixture, jobs: usize) -> RunningBatch {
         attempt: u32::try_from(at).unwrap_or_default() + 1,
     };
     let until = fixture.now() + TimeDelta::milliseconds(95_250);
-    RunningBatch { id: fixture.random(), until, jobs: (0..jobs).map(job).collect() }
+    RunningSqsBatch { id: fixture.random(), until, jobs: (0..jobs).map(job).collect() }
 }
 
 /// These batches as far as they are listed, in pages of this size.
 async fn list(
     running: &dyn RunningJobs,
     case: &str,
-    batches: &[RunningBatch],
+    batches: &[RunningSqsBatch],
     limit: usize,
-) -> BTreeMap<u64, RunningBatch> {
+) -> BTreeMap<u64, RunningSqsBatch> {
     let mut query = RunningQuery { limit, cursor: None };
     let mut found = BTreeMap::new();
     for _ in 0..1_000 {
@@ -50,7 +50,7 @@ async fn list(
     panic!("{case}: the pages do not end");
 }
 
-fn by_id(batches: &[RunningBatch]) -> BTreeMap<u64, RunningBatch> {
+fn by_id(batches: &[RunningSqsBatch]) -> BTreeMap<u64, RunningSqsBatch> {
     batches.iter().map(|batch| (batch.id, batch.clone())).collect()
 }
 
@@ -75,7 +75,7 @@ async fn a_batch_says_one_thing_at_a_time(running: &dyn RunningJobs, fixture: &F
     let case = "a batch that notes again says only what it said last";
     let first = batch(fixture, 3);
     ok(case, running.note(&first).await);
-    let second = RunningBatch { jobs: first.jobs[1..].to_vec(), ..first.clone() };
+    let second = RunningSqsBatch { jobs: first.jobs[1..].to_vec(), ..first.clone() };
     for _ in 0..2 {
         ok(case, running.note(&second).await);
         let own = std::slice::from_ref(&second);
@@ -86,7 +86,7 @@ async fn a_batch_says_one_thing_at_a_time(running: &dyn RunningJobs, fixture: &F
 
 async fn pages_hold_each_batch_once(running: &dyn RunningJobs, fixture: &Fixture) {
     let case = "pages of what runs hold each batch once";
-    let batches: Vec<RunningBatch> = (0..20).map(|_| batch(fixture, 2)).collect();
+    let batches: Vec<RunningSqsBatch> = (0..20).map(|_| batch(fixture, 2)).collect();
     for batch in &batches {
         ok(case, running.note(batch).await);
     }

@@ -12,7 +12,7 @@ use lambda_jobs_core::config::JobConfig;
 use lambda_jobs_core::handler::{JobRegistry, StopSignal};
 use lambda_jobs_core::job::Queue;
 use lambda_jobs_core::ports::ReceivedMessage;
-use lambda_jobs_core::processor::{BatchReport, Invocation, JobProcessor};
+use lambda_jobs_core::processor::{Invocation, JobProcessor, SqsBatchReport};
 
 /// One environment of the worker function.
 pub(super) struct Environment {
@@ -49,7 +49,7 @@ impl Environment {
         world.state().watch.begun(self.id, world.clock.monotonic());
         let is_first = !std::mem::replace(&mut self.is_prepared, true);
         let (processor, batch) = (Arc::clone(&self.processor), messages.clone());
-        let work: BoxFuture<'static, BatchReport> = Box::pin(async move {
+        let work: BoxFuture<'static, SqsBatchReport> = Box::pin(async move {
             // On Lambda this happens before the first invocation.
             if is_first {
                 processor.prepare().await;
@@ -73,7 +73,7 @@ pub(super) struct Busy {
     pub(super) queue: Queue,
     pub(super) messages: Vec<ReceivedMessage>,
     pub(super) deadline: DateTime<Utc>,
-    pub(super) work: BoxFuture<'static, BatchReport>,
+    pub(super) work: BoxFuture<'static, SqsBatchReport>,
     /// The number of further polls before it is killed.
     pub(super) polls_left: Option<u32>,
     pub(super) stands_still_until: Option<DateTime<Utc>>,

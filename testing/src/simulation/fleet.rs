@@ -17,7 +17,7 @@ use lambda_jobs_core::clock::BoxFuture;
 use lambda_jobs_core::handler::{Delivery, JobRegistry};
 use lambda_jobs_core::job::Queue;
 use lambda_jobs_core::ports::ReceivedMessage;
-use lambda_jobs_core::processor::BatchReport;
+use lambda_jobs_core::processor::SqsBatchReport;
 use lambda_jobs_core::sqs::Message;
 
 /// How many batches of one queue run concurrently.
@@ -45,7 +45,7 @@ pub(super) struct Fleet {
     /// Which queues the event source mappings poll.
     pub(super) mappings: Mappings,
     /// Futures of killed environments. Their destructors must not run before the history ends.
-    killed: Vec<BoxFuture<'static, BatchReport>>,
+    killed: Vec<BoxFuture<'static, SqsBatchReport>>,
     /// Delivered messages, for late second deliveries.
     delivered: Vec<Message>,
     /// Messages that a worker has acked.
@@ -297,7 +297,7 @@ impl Fleet {
     }
 
     /// An environment responds, and the event source mapping deletes the messages that did not fail.
-    fn answer(&mut self, at: usize, report: &BatchReport) {
+    fn answer(&mut self, at: usize, report: &SqsBatchReport) {
         let environment = &mut self.environments[at];
         let Some(busy) = environment.busy.take() else { return };
         environment.link.tell(|| format!("answers, {} retained", report.retained.len()));

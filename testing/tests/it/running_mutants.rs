@@ -8,7 +8,7 @@ use chrono::{TimeZone, Utc};
 
 use lambda_jobs_core::memory::{MemoryRunning, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{RunningBatch, RunningJobs, RunningQuery, ServiceError};
+use lambda_jobs_core::ports::{RunningJobs, RunningQuery, RunningSqsBatch, ServiceError};
 use lambda_jobs_testing::conformance::{Fixture, running_jobs};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,14 +39,14 @@ struct Broken {
 }
 
 impl Broken {
-    async fn all(&self) -> Vec<RunningBatch> {
+    async fn all(&self) -> Vec<RunningSqsBatch> {
         self.inner.list(&RunningQuery { limit: usize::MAX, cursor: None }).await.unwrap().items
     }
 }
 
 #[async_trait]
 impl RunningJobs for Broken {
-    async fn note(&self, batch: &RunningBatch) -> Result<(), ServiceError> {
+    async fn note(&self, batch: &RunningSqsBatch) -> Result<(), ServiceError> {
         let is_known = self.all().await.iter().any(|known| known.id == batch.id);
         match self.fault {
             Fault::NotesNothing => Ok(()),
@@ -68,7 +68,7 @@ impl RunningJobs for Broken {
         self.inner.withdraw(batch).await
     }
 
-    async fn list(&self, query: &RunningQuery) -> Result<Page<RunningBatch>, ServiceError> {
+    async fn list(&self, query: &RunningQuery) -> Result<Page<RunningSqsBatch>, ServiceError> {
         let mut query = query.clone();
         if self.fault == Fault::StartsAgainOnEachPage {
             query.cursor = None;

@@ -13,7 +13,7 @@ use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::{Cursor, Page};
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, Counters, DueQuery, Fence, History, HistoryQuery, InsertOutcome, JobIndex,
-    JobStore, ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome,
+    JobStore, ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleCall, SettleOutcome,
     Settlement,
 };
 use lambda_jobs_testing::conformance::{Fixture, job_index, job_store};
@@ -148,10 +148,10 @@ impl Broken {
         }
     }
 
-    async fn settle_one(&self, batch: &SettleBatch, settlement: &Settlement) -> SettleOutcome {
+    async fn settle_one(&self, batch: &SettleCall, settlement: &Settlement) -> SettleOutcome {
         let record = &settlement.record;
         let before = self.read(record.id()).await;
-        let alone = SettleBatch { settlements: vec![settlement.clone()], ..batch.clone() };
+        let alone = SettleCall { settlements: vec![settlement.clone()], ..batch.clone() };
         let outcome = self.inner.settle(&alone).await.remove(0).unwrap();
         let Some(before) = before else { return outcome };
         let written = before.status == JobStatus::Running && outcome == SettleOutcome::Settled;
@@ -230,7 +230,7 @@ impl JobStore for Broken {
         self.answers(answers)
     }
 
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
+    async fn settle(&self, batch: &SettleCall) -> Vec<Result<SettleOutcome, ServiceError>> {
         let mut answers = Vec::new();
         for settlement in &batch.settlements {
             answers.push(Ok(self.settle_one(batch, settlement).await));
@@ -239,7 +239,7 @@ impl JobStore for Broken {
                 let mut other = settlement.clone();
                 other.record.definition.id = format!("{}-x", settlement.record.id()).parse().unwrap();
                 other.fence = Fence::Absent;
-                self.inner.settle(&SettleBatch { settlements: vec![other], ..batch.clone() }).await;
+                self.inner.settle(&SettleCall { settlements: vec![other], ..batch.clone() }).await;
             }
         }
         self.answers(answers)

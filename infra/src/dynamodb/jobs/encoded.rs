@@ -1,6 +1,6 @@
 //! What claims and settlements send, without sending it: `benches/instructions` counts what encoding them costs.
 
-use lambda_jobs_core::ports::{ClaimRequest, ServiceError, SettleBatch};
+use lambda_jobs_core::ports::{ClaimRequest, ServiceError, SettleCall};
 
 use super::store::DynamoJobStore;
 use super::{counters, history};
@@ -16,7 +16,7 @@ impl DynamoJobStore {
 
     /// The size of the statements that settle these jobs, with their history and counters, in bytes.
     #[doc(hidden)]
-    pub fn encode_settlements(&self, batch: &SettleBatch) -> Result<usize, ServiceError> {
+    pub fn encode_settlements(&self, batch: &SettleCall) -> Result<usize, ServiceError> {
         let settling = batch.settlements.iter().map(|settlement| self.settle_write(settlement, None, None));
         let mut writes: Vec<Write> = settling.collect::<Result<_, _>>()?;
         writes.extend(history::write(self.jobs(), batch, &batch.history(), &self.retention));

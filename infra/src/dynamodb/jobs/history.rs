@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, NaiveDate, Utc};
-use lambda_jobs_core::ports::{HistoryEntry, ServiceError, SettleBatch};
+use lambda_jobs_core::ports::{HistoryEntry, ServiceError, SettleCall};
 use lambda_jobs_core::{JobStatus, Queue, Retention};
 
 use super::record::SHARDS;
@@ -24,7 +24,7 @@ pub(super) fn pk(day: NaiveDate, shard: u64) -> String {
     format!("history#{day}#{shard}")
 }
 
-fn keys(batch: &SettleBatch) -> (String, String) {
+fn keys(batch: &SettleCall) -> (String, String) {
     let pk = pk(batch.at.date_naive(), batch.id % SHARDS);
     (pk, format!("{}#{:016x}", instant::write(batch.at), batch.id))
 }
@@ -32,7 +32,7 @@ fn keys(batch: &SettleBatch) -> (String, String) {
 /// The write of a batch's history, if it finished anything.
 pub(super) fn write(
     table: &str,
-    batch: &SettleBatch,
+    batch: &SettleCall,
     entries: &[HistoryEntry],
     retention: &Retention,
 ) -> Option<Write> {
@@ -43,7 +43,7 @@ pub(super) fn write(
 /// Corrects a batch's history.
 pub(super) async fn correct(
     dynamo: &Dynamo,
-    batch: &SettleBatch,
+    batch: &SettleCall,
     entries: &[HistoryEntry],
     retention: &Retention,
 ) -> Result<(), ServiceError> {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::ports::{Fence, ServiceError, SettleBatch, SettleOutcome, Settlement};
+use lambda_jobs_core::ports::{Fence, ServiceError, SettleCall, SettleOutcome, Settlement};
 use lambda_jobs_core::{JobRecord, JobStatus};
 
 use super::prolong::kept_until;
@@ -24,7 +24,7 @@ struct Answer {
 }
 
 impl DynamoJobStore {
-    pub(super) async fn settle_batch(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
+    pub(super) async fn settle_batch(&self, batch: &SettleCall) -> Vec<Result<SettleOutcome, ServiceError>> {
         let (mut answers, mut payloads) = self.put_unclaimed_payloads(batch).await;
         let records: Vec<&JobRecord> = batch.settlements.iter().map(|one| &one.record).collect();
         let mut prolonged = self.prolong(&records).await;
@@ -70,7 +70,7 @@ impl DynamoJobStore {
     /// jobs, by position.
     async fn put_unclaimed_payloads(
         &self,
-        batch: &SettleBatch,
+        batch: &SettleCall,
     ) -> (Vec<Option<Answer>>, HashMap<usize, RecordPayload>) {
         let mut answers: Vec<Option<Answer>> = Vec::new();
         answers.resize_with(batch.settlements.len(), || None);
@@ -124,14 +124,14 @@ impl DynamoJobStore {
     }
 
     /// Takes back the history and the counters of settlements that this batch did not write.
-    async fn take_back(&self, batch: &SettleBatch, answers: &[Option<Answer>], counted: &[String]) {
+    async fn take_back(&self, batch: &SettleCall, answers: &[Option<Answer>], counted: &[String]) {
         let stands = |answer: &Option<Answer>| answer.as_ref().is_some_and(|answer| answer.stands);
         if answers.iter().all(stands) {
             return;
         }
         let (written, unwritten): (Vec<_>, Vec<_>) =
             batch.settlements.iter().cloned().zip(answers).partition(|(_, answer)| stands(answer));
-        let only = |part: Vec<(Settlement, _)>| SettleBatch {
+        let only = |part: Vec<(Settlement, _)>| SettleCall {
             settlements: part.into_iter().map(|(settlement, _)| settlement).collect(),
             ..batch.clone()
         };

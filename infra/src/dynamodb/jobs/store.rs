@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, Counters, InsertOutcome, JobStore, ReplaceOutcome, ServiceError, SettleBatch,
+    ClaimOutcome, ClaimRequest, Counters, InsertOutcome, JobStore, ReplaceOutcome, ServiceError, SettleCall,
     SettleOutcome,
 };
 use lambda_jobs_core::{Invalid, JobId, JobRecord, JobStatus, Retention};
@@ -128,7 +128,7 @@ impl JobStore for DynamoJobStore {
         answers
     }
 
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
+    async fn settle(&self, batch: &SettleCall) -> Vec<Result<SettleOutcome, ServiceError>> {
         self.settle_batch(batch).await
     }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use lambda_jobs_core::JobId;
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{RunningBatch, RunningJob, RunningJobs, RunningQuery, ServiceError};
+use lambda_jobs_core::ports::{RunningJob, RunningJobs, RunningQuery, RunningSqsBatch, ServiceError};
 use serde_json::value::RawValue;
 
 use crate::dynamodb::requests::{Dynamo, Shards};
@@ -32,7 +32,7 @@ fn key_of(batch: u64) -> Item {
     key(partition(shard), format!("{batch:016x}"))
 }
 
-fn item(batch: &RunningBatch) -> Result<Item, serde_json::Error> {
+fn item(batch: &RunningSqsBatch) -> Result<Item, serde_json::Error> {
     let jobs: Vec<_> =
         batch.jobs.iter().map(|job| (&job.id, &job.name, Seconds(job.since), job.attempt)).collect();
     let mut item = key_of(batch.id);
@@ -43,11 +43,11 @@ fn item(batch: &RunningBatch) -> Result<Item, serde_json::Error> {
 }
 
 /// The batch in an item. Leaves out jobs that it can't read, because a later release may write others.
-fn read(item: &Item) -> Option<RunningBatch> {
+fn read(item: &Item) -> Option<RunningSqsBatch> {
     let until: DateTime<Utc> = seconds::read(item.get("until")?.as_n().ok()?)?;
     let jobs: Vec<Vec<&RawValue>> = serde_json::from_str(text_of(item, "jobs")).ok()?;
     let id = u64::from_str_radix(text_of(item, "sk"), 16).ok()?;
-    Some(RunningBatch { id, until, jobs: jobs.iter().filter_map(|job| read_job(job)).collect() })
+    Some(RunningSqsBatch { id, until, jobs: jobs.iter().filter_map(|job| read_job(job)).collect() })
 }
 
 /// A later release may write more about a job.
@@ -96,7 +96,7 @@ impl DynamoRunning {
 
 #[async_trait]
 impl RunningJobs for DynamoRunning {
-    async fn note(&self, batch: &RunningBatch) -> Result<(), ServiceError> {
+    async fn note(&self, batch: &RunningSqsBatch) -> Result<(), ServiceError> {
         let item = item(batch);
         let item = item.map_err(|error| ServiceError::new("note what runs", error.to_string()))?;
         let sent = self.dynamo.client().put_item().table_name(self.table()).set_item(Some(item)).send().await;
@@ -109,7 +109,7 @@ impl RunningJobs for DynamoRunning {
         sent.map(|_| ()).map_err(|error| self.dynamo.error("withdraw what runs in", self.table(), error))
     }
 
-    async fn list(&self, query: &RunningQuery) -> Result<Page<RunningBatch>, ServiceError> {
+    async fn list(&self, query: &RunningQuery) -> Result<Page<RunningSqsBatch>, ServiceError> {
         let shards = Shards::read(query.cursor.as_deref(), SHARDS);
         let pages = (0..SHARDS).map(|shard| self.list_shard(shard, &shards, query.limit));
         let (items, last): (Vec<Vec<Item>>, Vec<Option<String>>) =

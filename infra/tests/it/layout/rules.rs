@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use lambda_jobs_core::job::{Claim, ClaimId};
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, Fence, JobStore, SettleBatch, SettleOutcome, Settlement,
+    ClaimOutcome, ClaimRequest, Fence, JobStore, SettleCall, SettleOutcome, Settlement,
 };
 use lambda_jobs_core::{JobRecord, Retention};
 use lambda_jobs_infra::DynamoJobStore;
@@ -90,7 +90,7 @@ async fn a_settlement_leaves_what_its_rule_says_whatever_the_record_held() {
             let mut record = end(running).kept(&Retention::default());
             record.definition.spec.payload = payload;
             let settlement = Settlement { fence: Fence::Claim(second().id), record: record.clone() };
-            let batch = SettleBatch { id: 7, at: later(), settlements: vec![settlement] };
+            let batch = SettleCall { id: 7, at: later(), settlements: vec![settlement] };
             assert_eq!(store.settle(&batch).await.remove(0).unwrap(), SettleOutcome::Settled);
             assert_eq!(read(&store, record.id().as_str()).await, record, "end {number}");
         }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use lambda_jobs_core::JobStatus;
 use lambda_jobs_core::ports::{
-    CleanupState, Counters, EndedQuery, JobIndex, JobPruner, PartsQuery, RunningBatch, RunningJob,
-    RunningJobs, RunningQuery,
+    CleanupState, Counters, EndedQuery, JobIndex, JobPruner, PartsQuery, RunningJob, RunningJobs,
+    RunningQuery, RunningSqsBatch,
 };
 use lambda_jobs_infra::DynamoRunning;
 use serde_json::json;
@@ -36,7 +36,7 @@ async fn what_runs_is_read_as_it_was_written_by_hand() {
         attempt,
     };
     let jobs = vec![job("invoice@x", "send \"it\"", 250, 3), job("b", "poll", 0, 1)];
-    assert_eq!(found, [RunningBatch { id: 0xc0ff_ee02, until: later(), jobs }]);
+    assert_eq!(found, [RunningSqsBatch { id: 0xc0ff_ee02, until: later(), jobs }]);
 }
 
 #[tokio::test]

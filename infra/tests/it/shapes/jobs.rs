@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use lambda_jobs_core::job::{Claim, ClaimId};
 use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, Fence, JobIndex, JobStore, SettleBatch, SettleOutcome, Settlement,
+    ClaimOutcome, ClaimRequest, Fence, JobIndex, JobStore, SettleCall, SettleOutcome, Settlement,
 };
 use lambda_jobs_core::{JobExecution, JobRecord, Queue, Retention};
 use serde_json::{Value, json};
@@ -181,7 +181,7 @@ async fn claimed_and_settled_jobs_are_stored_as_ever() {
     }
     let unclaimed = least("unclaimed").completed(json!(1), later, took).kept(&Retention::default());
     settlements.push(Settlement { fence: Fence::Absent, record: unclaimed });
-    for outcome in store.settle(&SettleBatch { id: 0x00c0_ffee, at: later, settlements }).await {
+    for outcome in store.settle(&SettleCall { id: 0x00c0_ffee, at: later, settlements }).await {
         assert_eq!(outcome.unwrap(), SettleOutcome::Settled);
     }
     check("records-settled", &dynamo, TABLE).await;

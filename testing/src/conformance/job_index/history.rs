@@ -10,7 +10,7 @@ use crate::conformance::Fixture;
 use crate::conformance::fixture::{all_ok, ok, settlement};
 use lambda_jobs_core::job::{JobRecord, JobStatus, Queue};
 use lambda_jobs_core::ports::{
-    Counters, History, HistoryEntry, HistoryQuery, JobIndex, JobStore, SettleBatch, SettleOutcome,
+    Counters, History, HistoryEntry, HistoryQuery, JobIndex, JobStore, SettleCall, SettleOutcome,
 };
 
 pub(super) async fn suite(store: &dyn JobStore, index: &dyn JobIndex, fixture: &Fixture) {
@@ -100,7 +100,7 @@ async fn settle_at(
     at: DateTime<Utc>,
     records: Vec<JobRecord>,
 ) {
-    let batch = SettleBatch { at, ..fixture.batch(records) };
+    let batch = SettleCall { at, ..fixture.batch(records) };
     for outcome in store.settle(&batch).await {
         assert_eq!(ok(case, outcome), SettleOutcome::Settled, "{case}");
     }
@@ -225,7 +225,7 @@ async fn a_lost_lease_is_neither_listed_nor_counted(
     let mut record = fixture.running(store, case, fixture.records(&alone, 1)).await.remove(0);
     record.claim = Some(fixture.claim());
     let settlements = vec![settlement(ended(record, JobStatus::Completed, fixture.now()))];
-    for outcome in store.settle(&SettleBatch { settlements, ..fixture.batch(Vec::new()) }).await {
+    for outcome in store.settle(&SettleCall { settlements, ..fixture.batch(Vec::new()) }).await {
         ok(case, outcome);
     }
     expect_history(index, fixture, case, &since_a_week(fixture, &alone), Vec::new()).await;

@@ -11,7 +11,7 @@ use lambda_jobs_core::job::{JobId, JobRecord};
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, Counters, DueQuery, History, HistoryQuery, InsertOutcome, JobIndex, JobStore,
-    ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleBatch, SettleOutcome, Settlement,
+    ListQuery, Look, LookQuery, ReplaceOutcome, ServiceError, SettleCall, SettleOutcome, Settlement,
 };
 
 #[async_trait]
@@ -34,9 +34,9 @@ impl JobStore for Link {
         self.ask(requests, |request| &request.id, one).await
     }
 
-    async fn settle(&self, batch: &SettleBatch) -> Vec<Result<SettleOutcome, ServiceError>> {
+    async fn settle(&self, batch: &SettleCall) -> Vec<Result<SettleOutcome, ServiceError>> {
         let one = |settlement: &Settlement| {
-            let part = SettleBatch { settlements: vec![settlement.clone()], ..*batch };
+            let part = SettleCall { settlements: vec![settlement.clone()], ..*batch };
             let id = settlement.record.id();
             let outcome = self.write(Via::Settle, id, || only(at_once(self.world.store.settle(&part))));
             if let (Ok(SettleOutcome::Fenced(_)), Some(worker)) = (&outcome, self.worker()) {

@@ -8,11 +8,11 @@ use crate::simulation::world::at_once;
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::config::JobConfig;
 use lambda_jobs_core::paging::Page;
-use lambda_jobs_core::ports::{RunningBatch, RunningJobs, RunningQuery, ServiceError};
+use lambda_jobs_core::ports::{RunningJobs, RunningQuery, RunningSqsBatch, ServiceError};
 
 #[async_trait]
 impl RunningJobs for Link {
-    async fn note(&self, batch: &RunningBatch) -> Result<(), ServiceError> {
+    async fn note(&self, batch: &RunningSqsBatch) -> Result<(), ServiceError> {
         let config = &self.world.config;
         let longest = config.function_timeout + JobConfig::CLOCK_SKEW;
         let holds =
@@ -36,7 +36,7 @@ impl RunningJobs for Link {
         withdrawn
     }
 
-    async fn list(&self, query: &RunningQuery) -> Result<Page<RunningBatch>, ServiceError> {
+    async fn list(&self, query: &RunningQuery) -> Result<Page<RunningSqsBatch>, ServiceError> {
         self.asked(|| at_once(self.world.running.list(query))).await
     }
 }
