@@ -10,10 +10,10 @@
 //! | engine | [`manager`]: what a caller can do with jobs · [`processor`]: a batch of messages: decode, gate, claim, run, settle |
 //! | handlers | [`handler`]: what users write · [`memory`]: the ports in memory, for tests, yours too |
 //! | views | [`explain`]: why a job is not running · [`monitoring`]: health, metrics, queue status |
-//! | protection | `protection`: the fleet's cached breakers and limits, and the locks of unique keys |
+//! | protection | `protection`: the fleet's cached breakers and limits, and the locks of unique keys · `batches`: children and their parent |
 //! | ports | [`ports`]: what core needs from outside, as small traits |
 //! | settings | [`config`]: how jobs run, unless a job or its handler says otherwise |
-//! | states | [`breaker`], [`bulkhead`], [`limit`], [`unique`]: pure states that the fleet shares |
+//! | states | [`batch`], [`breaker`], [`bulkhead`], [`limit`], [`unique`]: pure states that the fleet shares |
 //! | contract | [`message`]: enqueue by sending an SQS message · [`schedule`]: cron, rates, zones · [`control`]: what is paused · [`retry`]: backoff |
 //! | jobs | [`job`]: ids, bounds, specs, records and every change of them · [`paging`]: lists page by page |
 //! | ground | [`sqs`]: the one model of SQS · [`clock`] · [`Invalid`]: the one error of invalid input · `json`: reading JSON in place · [`versioned`] |
@@ -29,6 +29,8 @@
 //! [`CorePorts`](ports::CorePorts) value can name `VersionedStore<Breaker>` and its siblings without type parameters.
 //! The module `protection`, above the ports, reads, caches and writes those states.
 
+pub mod batch;
+mod batches;
 pub mod breaker;
 pub mod bulkhead;
 pub mod clock;

@@ -6,14 +6,14 @@ use aws_config::SdkConfig;
 use lambda_jobs_core::Queue;
 #[cfg(feature = "http")]
 use lambda_jobs_core::families::{Ports, webhook::ports::WebhookPorts};
-use lambda_jobs_core::ports::{CorePorts, ServiceError};
+use lambda_jobs_core::ports::{BatchPorts, CorePorts, ServiceError};
 
 #[cfg(feature = "lambda")]
 use crate::LambdaEventSources;
 use crate::event_log::LogEvents;
 use crate::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoRunning, DynamoSchedules, DynamoUniqueKeys,
-    DynamoVersioned, OsEntropy, Settings, SqsClient, SqsJobQueue, SystemClock,
+    Dynamo, DynamoBatchNodes, DynamoControlStore, DynamoJobStore, DynamoRunning, DynamoSchedules,
+    DynamoUniqueKeys, DynamoVersioned, OsEntropy, Settings, SqsClient, SqsJobQueue, SystemClock,
 };
 #[cfg(feature = "http")]
 use crate::{DynamoWebhooks, OsSecrets, ReqwestSender};
@@ -54,6 +54,11 @@ impl Adapters {
             unique: Arc::new(DynamoUniqueKeys::new(dynamo.clone())),
             breakers: Arc::new(DynamoVersioned::new(dynamo.clone())),
             limits: Arc::new(DynamoVersioned::new(dynamo.clone())),
+            batches: BatchPorts {
+                heads: Arc::new(DynamoVersioned::new(dynamo.clone())),
+                chunks: Arc::new(DynamoVersioned::new(dynamo.clone())),
+                nodes: Arc::new(DynamoBatchNodes::new(dynamo.clone())),
+            },
             events: Arc::new(LogEvents),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),

@@ -43,8 +43,8 @@ pub use adapters::Adapters;
 pub use clock::SystemClock;
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoRunning, DynamoSchedules, DynamoUniqueKeys,
-    DynamoVersioned, DynamoWebhooks, create_tables,
+    Dynamo, DynamoBatchNodes, DynamoControlStore, DynamoJobStore, DynamoRunning, DynamoSchedules,
+    DynamoUniqueKeys, DynamoVersioned, DynamoWebhooks, create_tables,
 };
 pub use entropy::{OsEntropy, OsSecrets};
 pub use event_log::LogEvents;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod batches;
 mod breakers;
 mod payload;
 mod schedules;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use lambda_jobs_core::control::PauseReason;
 use lambda_jobs_core::{JobId, JobStatus, Priority, Queue};
 
+pub use batches::{BatchesCommand, PutBatchArgs};
 pub use breakers::{BreakersCommand, KnownBreaker, OneBreaker};
 pub use payload::PayloadSource;
 pub use schedules::{BackfillArgs, PreviewArgs, PutScheduleArgs, SchedulesCommand, TimesArgs};
@@ -53,6 +55,9 @@ pub enum Command {
     Retry(OneJob),
     /// Change when a waiting job is due.
     Reschedule(RescheduleArgs),
+    /// Manage batches: many jobs, and what follows when they have ended.
+    #[command(subcommand)]
+    Batches(BatchesCommand),
     /// Manage schedules: jobs that recur.
     #[command(subcommand)]
     Schedules(SchedulesCommand),

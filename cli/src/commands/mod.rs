@@ -1,5 +1,6 @@
 //! The commands.
 
+mod batches;
 mod breakers;
 mod cancel;
 mod cleanup;
@@ -44,6 +45,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Cancel(args)) => cancel::cancel(args).await,
         Some(Command::Retry(args)) => retry::retry(args).await,
         Some(Command::Reschedule(args)) => reschedule::reschedule(args).await,
+        Some(Command::Batches(command)) => batches::run(command).await,
         Some(Command::Schedules(command)) => schedules::run(command).await,
         Some(Command::Pause(args)) => pause::pause(args).await,
         Some(Command::Resume(args)) => pause::resume(args).await,

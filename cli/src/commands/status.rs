@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use lambda_jobs_core::job::Children;
 use lambda_jobs_core::{JobExecution, JobStatus};
 
 use super::{Failure, connect, exit, time};
@@ -73,6 +74,11 @@ fn show(job: &JobExecution, json: bool) -> Result<(), Failure> {
         if let Some(at) = at {
             row(title, time(at));
         }
+    }
+    if let Some(children) = job.children {
+        let Children { total, completed, failed, cancelled } = children;
+        let ended = format!("{} of {total} ended", completed + failed + cancelled);
+        row("children", format!("{ended}: {completed} completed, {failed} failed, {cancelled} cancelled"));
     }
     if let Some(took) = job.execution_time {
         row("took", format!("{} ms", took.as_millis()));

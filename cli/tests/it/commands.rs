@@ -298,7 +298,7 @@ fn bad_arguments_are_refused_before_anything_is_sent() {
     assert!(
         refused(&["enqueue", "n", "--priority", "11"]).contains("expected an integer from 1 (most urgent)")
     );
-    assert!(refused(&["list", "--status", "lost"]).contains("expected queued, scheduled, running"));
+    assert!(refused(&["list", "--status", "lost"]).contains("expected queued, scheduled, waiting, running"));
     assert!(refused(&["enqueue", "n", "--queue", "fast"]).contains("expected high, normal, low or webhooks"));
     assert!(refused(&["pause", "--reason", "two\nlines"]).contains("expected 1 to 200 printable characters"));
 }

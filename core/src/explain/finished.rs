@@ -26,7 +26,9 @@ pub(super) fn cancelled(record: &JobRecord) -> Explanation {
 }
 
 pub(super) fn failed(record: &JobRecord) -> Explanation {
-    let what = if record.dead_lettered {
+    let what = if record.definition.gathers && !record.dead_lettered {
+        "its batch is over".to_owned()
+    } else if record.dead_lettered {
         format!("its message is in the dead-letter queue of queue {}", record.queue)
     } else {
         match record.attempt() {

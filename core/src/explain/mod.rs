@@ -35,6 +35,8 @@ pub enum Reason {
     Limit,
     /// It is not due yet.
     Delayed,
+    /// It waits for the children of its batch.
+    Batch,
     /// A worker runs it.
     Leased,
     /// Another job had its unique key.
@@ -60,6 +62,7 @@ impl Reason {
             Self::Breaker => "breaker",
             Self::Limit => "limit",
             Self::Delayed => "delayed",
+            Self::Batch => "batch",
             Self::Leased => "leased",
             Self::Duplicate => "duplicate",
             Self::Cancelled => "cancelled",
@@ -137,8 +140,10 @@ pub fn explain(
         JobStatus::Completed => finished::completed(record),
         JobStatus::Failed => finished::failed(record),
         JobStatus::Cancelled => finished::cancelled(record),
-        JobStatus::Running | JobStatus::Queued | JobStatus::Scheduled | JobStatus::Retrying => {
-            waiting::Waiting { record, control, breakers, limits, now }.explain()
-        }
+        JobStatus::Running
+        | JobStatus::Queued
+        | JobStatus::Scheduled
+        | JobStatus::Waiting
+        | JobStatus::Retrying => waiting::Waiting { record, control, breakers, limits, now }.explain(),
     }
 }

@@ -33,6 +33,7 @@ impl Waiting<'_> {
     pub(super) fn explain(&self) -> Explanation {
         self.leased()
             .or_else(|| self.cancelled())
+            .or_else(|| self.gathering())
             .or_else(|| self.paused())
             .or_else(|| self.held_up_by_breaker())
             .or_else(|| self.by_turn())
@@ -77,6 +78,17 @@ impl Waiting<'_> {
         self.record.cancel_requested.then(|| {
             let detail = "somebody cancelled it while it ran; its record changes when its message comes back";
             Explanation::without_instant(Reason::Cancelled, detail.to_owned())
+        })
+    }
+
+    fn gathering(&self) -> Option<Explanation> {
+        let record = self.record;
+        (record.status == JobStatus::Waiting).then(|| {
+            let detail = format!(
+                "it waits for the children of its batch; they are recounted at {} at the latest",
+                at(record.due_at)
+            );
+            Explanation::without_instant(Reason::Batch, detail)
         })
     }
 

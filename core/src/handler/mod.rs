@@ -14,6 +14,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use serde_json::Value;
+
+use crate::batch::ChildResult;
 use crate::breaker::BreakerPolicy;
 use crate::job::{BreakerName, Queue};
 use crate::limit::Limit;
@@ -98,6 +101,16 @@ pub trait JobHandler: Send + Sync + 'static {
     fn on_retry(&self, next: u32, ctx: &JobContext) -> impl Future<Output = ()> + Send {
         let _ = (next, ctx);
         async {}
+    }
+
+    /// Folds the children of a batch into the result of their parent, if this handler's name is the parent's. It is
+    /// called for each child that has ended, in their order; what it returns for the last one is the result. It must
+    /// be pure: after a crash it is called again, from the first child on.
+    ///
+    /// Without it, the result is how many children ended how.
+    fn fold(&self, so_far: Option<Value>, child: &ChildResult) -> Option<Value> {
+        let _ = (so_far, child);
+        None
     }
 }
 

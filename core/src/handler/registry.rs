@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Delivery, HandlerOptions, JobContext, JobError, JobHandler};
+use crate::batch::{ChildResult, PARENT};
 use crate::breaker::BreakerPolicy;
 use crate::clock::BoxFuture;
 use crate::config::JobConfig;
@@ -83,7 +84,10 @@ impl JobRegistry {
     /// An empty registry. `config` holds the defaults of handlers.
     #[must_use]
     pub fn new(config: &JobConfig) -> Self {
-        Self { handlers: HashMap::new(), breakers: HashMap::new(), config: config.clone() }
+        let mut registry =
+            Self { handlers: HashMap::new(), breakers: HashMap::new(), config: config.clone() };
+        registry.insert(Parent, HandlerOptions::default(), config.timeout);
+        registry
     }
 
     /// Adds a handler.
@@ -106,13 +110,18 @@ impl JobRegistry {
         if timeout.is_zero() || timeout > longest {
             return Err(RegisterError::Timeout { name, timeout, longest });
         }
+        self.insert(handler, options, timeout);
+        Ok(self)
+    }
+
+    fn insert<H: JobHandler>(&mut self, handler: H, options: HandlerOptions, timeout: Duration) {
+        let name = handler.name().to_owned();
         let retry = options.retry.unwrap_or(self.config.retry);
         for (breaker, policy) in &options.breaker_policies {
             self.breakers.entry(breaker.clone()).or_insert_with(|| policy.clone());
         }
         let registered = Registered { handler: Box::new(handler), options, timeout, retry };
         self.handlers.insert(name, Arc::new(registered));
-        Ok(self)
     }
 
     /// Adds a function as a handler with the default options.
@@ -149,7 +158,7 @@ impl JobRegistry {
 
     /// The names of all handlers, in no order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.handlers.keys().map(String::as_str)
+        self.handlers.keys().map(String::as_str).filter(|name| *name != PARENT)
     }
 
     /// The queue of a job: its handler's, otherwise by its priority.
@@ -229,6 +238,11 @@ impl Registered {
         self.handler.run(payload, ctx)
     }
 
+    /// Folds children; see [`JobHandler::fold`]. A handler's code may panic.
+    pub(crate) fn fold(&self, so_far: Option<Value>, child: &ChildResult) -> Option<Value> {
+        self.handler.fold(so_far, child)
+    }
+
     pub(crate) fn on_failure<'a>(&'a self, error: &'a JobError, ctx: &'a JobContext) -> BoxFuture<'a, ()> {
         self.handler.failed(error, ctx)
     }
@@ -253,6 +267,7 @@ trait ErasedHandler: Send + Sync {
         ctx: &'a JobContext,
     ) -> BoxFuture<'a, Result<Success<'a>, JobError>>;
     fn failed<'a>(&'a self, error: &'a JobError, ctx: &'a JobContext) -> BoxFuture<'a, ()>;
+    fn fold(&self, so_far: Option<Value>, child: &ChildResult) -> Option<Value>;
     fn retrying<'a>(&'a self, next: u32, ctx: &'a JobContext) -> BoxFuture<'a, ()>;
 }
 
@@ -278,12 +293,33 @@ impl<H: JobHandler> ErasedHandler for H {
         })
     }
 
+    fn fold(&self, so_far: Option<Value>, child: &ChildResult) -> Option<Value> {
+        JobHandler::fold(self, so_far, child)
+    }
+
     fn failed<'a>(&'a self, error: &'a JobError, ctx: &'a JobContext) -> BoxFuture<'a, ()> {
         Box::pin(async move { self.on_failure(error, ctx).await })
     }
 
     fn retrying<'a>(&'a self, next: u32, ctx: &'a JobContext) -> BoxFuture<'a, ()> {
         Box::pin(async move { JobHandler::on_retry(self, next, ctx).await })
+    }
+}
+
+/// The handler of the parents of batches that have none of their own. The engine gathers their children instead of
+/// running it.
+struct Parent;
+
+impl JobHandler for Parent {
+    type Payload = Value;
+    type Output = ();
+
+    fn name(&self) -> &'static str {
+        PARENT
+    }
+
+    async fn execute(&self, _payload: Value, _ctx: &JobContext) -> Result<(), JobError> {
+        Err(JobError::permanent("batch: a job of this name is made by a batch"))
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{BreakerName, JobId, JobSpec, JobType, Payload, Priority, millis};
+use super::absent::is_false;
+use super::{BatchPlace, BreakerName, JobId, JobSpec, JobType, Payload, Priority, millis};
 
 /// A job as its caller defined it: its spec, and when and under which conditions it runs.
 ///
@@ -36,6 +37,10 @@ pub struct JobDefinition {
     pub edition: Option<u64>,
     /// The `enqueue` call that made it, if its caller chose its id: by this the call knows its own job.
     pub enqueue_call: Option<String>,
+    /// Its place in a batch, if it is a child of one.
+    pub batch: Option<BatchPlace>,
+    /// Whether it waits for the children of the batch with its own id.
+    pub gathers: bool,
 }
 
 impl JobDefinition {
@@ -68,6 +73,8 @@ impl JobDefinition {
             traceparent: None,
             edition: None,
             enqueue_call: None,
+            batch: None,
+            gathers: false,
         }
     }
 }
@@ -106,6 +113,10 @@ struct Flat {
     edition: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     enqueue_call: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    batch: Option<BatchPlace>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    gathers: bool,
 }
 
 impl From<JobDefinition> for Flat {
@@ -122,6 +133,8 @@ impl From<JobDefinition> for Flat {
             traceparent,
             edition,
             enqueue_call,
+            batch,
+            gathers,
         } = definition;
         let JobSpec { name, payload, priority, max_retries, timeout, tags, tenant } = spec;
         Self {
@@ -142,6 +155,8 @@ impl From<JobDefinition> for Flat {
             traceparent,
             edition,
             enqueue_call,
+            batch,
+            gathers,
         }
     }
 }
@@ -161,6 +176,8 @@ impl From<Flat> for JobDefinition {
             traceparent: flat.traceparent,
             edition: flat.edition,
             enqueue_call: flat.enqueue_call,
+            batch: flat.batch,
+            gathers: flat.gathers,
         }
     }
 }

@@ -90,6 +90,22 @@ pub struct JobExecution {
     /// Whether its payload is missing, though no cleanup removed it. The job can't run.
     #[serde(default, skip_serializing_if = "is_false")]
     pub payload_missing: bool,
+    /// How far its batch is, while it waits for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub children: Option<Children>,
+}
+
+/// How far the children of a waiting job are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Children {
+    /// How many there are: so far, while the batch is open.
+    pub total: u32,
+    /// How many completed.
+    pub completed: u32,
+    /// How many failed for good.
+    pub failed: u32,
+    /// How many were cancelled, or were duplicates of other jobs.
+    pub cancelled: u32,
 }
 
 impl From<JobRecord> for JobExecution {
@@ -115,6 +131,7 @@ impl From<JobRecord> for JobExecution {
             dead_lettered: record.dead_lettered,
             trimmed: record.trimmed,
             payload_missing: record.stored.is_missing,
+            children: None,
             id: record.definition.id,
             name: record.definition.spec.name,
             job_type: record.definition.job_type,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{BreakerName, JobId, JobSpec, JobType, Payload, Priority, Queue};
+use super::{BatchPlace, BreakerName, JobId, JobSpec, JobType, Payload, Priority, Queue};
 
 /// A job to be enqueued. Everything but the name has a default.
 ///
@@ -44,6 +44,8 @@ pub struct NewJob {
     pub job_type: Option<JobType>,
     /// The edition of the schedule that makes it.
     pub edition: Option<u64>,
+    /// Its place in a batch, if it is a child of one.
+    pub batch: Option<BatchPlace>,
 }
 
 impl NewJob {
@@ -66,6 +68,7 @@ impl NewJob {
             queue: None,
             job_type: None,
             edition: None,
+            batch: None,
         }
     }
 

@@ -242,10 +242,10 @@ impl JobRecord {
         }
     }
 
-    /// Whether a worker may claim it as usual: it waits, it is due, and no crash has made it a suspect.
+    /// Whether a worker may claim it as usual: it waits for a worker, it is due, and no crash has made it a suspect.
     #[must_use]
     pub fn is_claimable(&self, now: DateTime<Utc>) -> bool {
-        self.status.is_waiting() && self.due_at <= now && !self.isolated
+        self.status.is_waiting() && self.status != JobStatus::Waiting && self.due_at <= now && !self.isolated
     }
 
     /// Whether it waits and no worker has claimed it since it was last sent. Then its message may be lost, and sending
@@ -494,6 +494,43 @@ impl JobRecord {
         self.written()
     }
 
+    /// The record of a job that waits for the children of its batch, and looks at them again at `due_at`. No attempt is
+    /// spent.
+    #[must_use]
+    pub fn waiting(mut self, due_at: DateTime<Utc>) -> Self {
+        self.status = JobStatus::Waiting;
+        self.due_at = due_at;
+        self.note = None;
+        self.written()
+    }
+
+    /// The record of a parent whose children have ended, and not all of them completed. It has spent no attempt.
+    #[must_use]
+    pub fn incomplete(mut self, error: String, at: DateTime<Utc>, took: Duration) -> Self {
+        self.error = Some(error);
+        self.finished(JobStatus::Failed, at, Some(took))
+    }
+
+    /// The record of a parent that has ended and waits again.
+    #[must_use]
+    pub fn reopened(mut self, due_at: DateTime<Utc>) -> Self {
+        self.parked = true;
+        self.claim = None;
+        self.failures = 0;
+        self.result = None;
+        self.error = None;
+        self.execution_time = None;
+        self.waiting(due_at)
+    }
+
+    /// The record of a waiting parent that is to look at its children now. It is parked until its message is sent.
+    #[must_use]
+    pub fn woken(mut self, now: DateTime<Utc>) -> Self {
+        self.due_at = now;
+        self.parked = true;
+        self.written()
+    }
+
     /// The record of a job that still waits, so that the store keeps its payload as if it came due now.
     #[must_use]
     pub fn still_waiting(mut self, now: DateTime<Utc>) -> Self {
@@ -514,7 +551,7 @@ impl JobRecord {
     /// The record of a parked job whose message was sent.
     #[must_use]
     pub fn dispatched(mut self) -> Self {
-        if self.status == JobStatus::Scheduled {
+        if matches!(self.status, JobStatus::Scheduled | JobStatus::Waiting) {
             self.status = JobStatus::Queued;
         }
         self.parked = false;

@@ -68,9 +68,11 @@ impl Retention {
             JobStatus::Completed => self.completed,
             JobStatus::Failed => self.failed,
             JobStatus::Cancelled => self.cancelled,
-            JobStatus::Queued | JobStatus::Scheduled | JobStatus::Running | JobStatus::Retrying => {
-                self.longest()
-            }
+            JobStatus::Queued
+            | JobStatus::Scheduled
+            | JobStatus::Waiting
+            | JobStatus::Running
+            | JobStatus::Retrying => self.longest(),
         }
     }
 

@@ -15,6 +15,8 @@ pub enum JobStatus {
     Queued,
     /// Not yet due.
     Scheduled,
+    /// Waits for the children of its batch.
+    Waiting,
     /// Claimed by a worker whose lease is held.
     Running,
     /// Failed at least once; waits for its next attempt.
@@ -29,9 +31,10 @@ pub enum JobStatus {
 
 impl JobStatus {
     /// Every status, in the order of a job's life.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Queued,
         Self::Scheduled,
+        Self::Waiting,
         Self::Running,
         Self::Retrying,
         Self::Completed,
@@ -50,17 +53,17 @@ impl JobStatus {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 
-    /// Whether a job in this status waits to be claimed.
+    /// Whether a job in this status waits until it can run.
     #[must_use]
     pub const fn is_waiting(self) -> bool {
-        matches!(self, Self::Queued | Self::Scheduled | Self::Retrying)
+        matches!(self, Self::Queued | Self::Scheduled | Self::Waiting | Self::Retrying)
     }
 
     /// Whether jobs in this status may need a person's attention: only these are indexed. They are few, apart from those
     /// that wait for long.
     #[must_use]
     pub const fn needs_attention(self) -> bool {
-        matches!(self, Self::Scheduled | Self::Retrying | Self::Failed | Self::Cancelled)
+        matches!(self, Self::Scheduled | Self::Waiting | Self::Retrying | Self::Failed | Self::Cancelled)
     }
 
     /// The status as it is written in JSON.
@@ -69,6 +72,7 @@ impl JobStatus {
         match self {
             Self::Queued => "queued",
             Self::Scheduled => "scheduled",
+            Self::Waiting => "waiting",
             Self::Running => "running",
             Self::Retrying => "retrying",
             Self::Completed => "completed",
@@ -89,7 +93,7 @@ impl FromStr for JobStatus {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
-            let expected = "queued, scheduled, running, retrying, completed, failed or cancelled";
+            let expected = "queued, scheduled, waiting, running, retrying, completed, failed or cancelled";
             Invalid::text("status", expected, text)
         })
     }

@@ -4,11 +4,10 @@
 //! gets a record too: if its message arrives later, it runs nothing. A dead-lettered job is cancelled
 //! as well, so its redriven message runs nothing.
 
-use chrono::{DateTime, Utc};
-
 use super::{JobManager, ManagerError, TRIES};
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, Payload, Queue};
 use crate::ports::{InsertOutcome, ReplaceOutcome};
+use chrono::{DateTime, Utc};
 
 /// What a cancellation did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +41,10 @@ impl JobManager {
                     _ => continue,
                 }
             };
+            if record.definition.gathers && !record.status.is_finished() {
+                self.cancel_batch(id).await.map_err(|error| ManagerError::Batch(error.to_string()))?;
+                return Ok(CancelOutcome::Requested);
+            }
             let (next, outcome) = match record.status {
                 JobStatus::Running => (record.cancel_requested(), CancelOutcome::Requested),
                 status if status.is_finished() && !record.dead_lettered && !record.withdrawn => {

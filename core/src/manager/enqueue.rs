@@ -205,6 +205,7 @@ impl JobManager {
             unique_for: job.unique_for,
             breakers: job.breakers,
             edition: job.edition,
+            batch: job.batch,
             enqueue_call: named.then(|| format!("{:016x}", self.ports.entropy.next_u64())),
             ..JobDefinition::of(id, job.spec)
         };

@@ -5,6 +5,7 @@
 //! listed and doesn't run.
 
 mod accept;
+mod batches;
 mod breakers;
 mod cancel;
 mod cleanup;
@@ -22,6 +23,9 @@ mod unique;
 
 use std::sync::Arc;
 
+pub use batches::{
+    BatchCancelled, BatchError, BatchPage, BatchRetried, BatchView, CallbackView, EnqueuedBatch,
+};
 pub use breakers::BreakerView;
 pub use cancel::CancelOutcome;
 pub use cleanup::{CleanupOptions, CleanupReport};
@@ -33,6 +37,7 @@ pub use schedules::{MAX_BACKFILL, ScheduleError};
 use settings::KnownSettings;
 pub use settings::SettingsInForce;
 
+use crate::batches::Batches;
 use crate::config::JobConfig;
 use crate::handler::JobRegistry;
 use crate::invalid::Invalid;
@@ -63,6 +68,9 @@ pub enum ManagerError {
     /// Other writers of the record were faster, each time.
     #[error("job {0}: lost every write conflict; try again")]
     Contended(JobId),
+    /// The job is a batch, and the call about it failed.
+    #[error("{0}")]
+    Batch(String),
     /// Other writers of the control item were faster, each time.
     #[error("control: lost every write conflict; try again")]
     ControlContended,
@@ -93,6 +101,10 @@ impl JobManager {
         &self.config
     }
 
+    pub(super) fn batches(&self) -> Batches {
+        Batches::new(&self.ports)
+    }
+
     pub(crate) const fn ports(&self) -> &CorePorts {
         &self.ports
     }
@@ -100,7 +112,11 @@ impl JobManager {
     /// The state of a job; `None` if the job is unknown.
     pub async fn status(&self, id: &JobId) -> Result<Option<JobExecution>, ManagerError> {
         let Some(record) = self.whole_record(id).await? else { return Ok(None) };
+        let waits = record.definition.gathers && !record.status.is_finished();
         let mut job = JobExecution::from(record);
+        if waits {
+            job.children = self.children_of(id).await?;
+        }
         self.note_pause(&mut job).await;
         Ok(Some(job))
     }

@@ -41,6 +41,11 @@ impl JobManager {
                 }
                 return Ok(RetryOutcome::NotFailed(status));
             }
+            if record.definition.gathers {
+                let retried = self.retry_batch(id).await;
+                retried.map_err(|error| ManagerError::Batch(error.to_string()))?;
+                return Ok(RetryOutcome::Requeued);
+            }
             if record.trimmed {
                 return Ok(RetryOutcome::Trimmed);
             }

@@ -3,6 +3,7 @@
 //! These are real adapters, not mocks: they pass the same conformance suites as the adapters for AWS. So a test of your
 //! handlers with them shows what will happen there. Nothing here outlives the process.
 
+mod batches;
 mod clock;
 mod control;
 mod entropy;
@@ -18,6 +19,7 @@ mod store;
 mod unique;
 mod versioned;
 
+pub use batches::{MemoryBatchNodes, batches};
 pub use clock::PausedClock;
 pub use control::MemoryControlStore;
 pub use entropy::SeededEntropy;

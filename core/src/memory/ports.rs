@@ -9,7 +9,7 @@ use super::{
 };
 use crate::breaker::Breaker;
 use crate::limit::LimitState;
-use crate::ports::CorePorts;
+use crate::ports::{BatchPorts, CorePorts};
 use crate::sqs::SqsError;
 
 /// The engine's ports in memory, each open to tests.
@@ -46,6 +46,8 @@ pub struct MemoryPorts {
     pub breakers: Arc<MemoryVersioned<Breaker>>,
     /// The fleet's limits.
     pub limits: Arc<MemoryVersioned<LimitState>>,
+    /// The batches.
+    pub batches: BatchPorts,
     /// The events.
     pub events: Arc<MemoryEvents>,
     /// Randomness.
@@ -64,6 +66,7 @@ impl MemoryPorts {
             unique: Arc::default(),
             breakers: Arc::default(),
             limits: Arc::default(),
+            batches: super::batches(),
             events: Arc::default(),
             entropy: Arc::new(SeededEntropy::new(7)),
             clock,
@@ -88,6 +91,7 @@ impl MemoryPorts {
             unique: self.unique.clone(),
             breakers: self.breakers.clone(),
             limits: self.limits.clone(),
+            batches: self.batches.clone(),
             events: self.events.clone(),
             clock: Arc::new(self.clock.clone()),
             entropy: self.entropy.clone(),

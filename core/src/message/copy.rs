@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::{JobMessage, LETTER_ROOM, MAX_BODY_BYTES, VERSION};
-use crate::job::{BreakerName, JobType, millis};
+use crate::job::{BatchPlace, BreakerName, JobType, millis};
 use crate::json::{Object, sendable, with_members, without_mark};
 
 /// The field before the payload's text. The payload comes last, so that its text is copied once.
@@ -43,6 +43,10 @@ struct Envelope<'a> {
     edition: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     enqueue_call: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<&'a BatchPlace>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gathers: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recorded: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,6 +127,8 @@ impl JobMessage {
             traceparent: job.traceparent.as_deref(),
             edition: job.edition,
             enqueue_call: job.enqueue_call.as_deref(),
+            batch: job.batch.as_ref(),
+            gathers: job.gathers.then_some(true),
             recorded: self.recorded.then_some(true),
             deferred: self.deferred.then_some(true),
             payload_stored: self.payload_stored.then_some(true),

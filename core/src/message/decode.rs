@@ -12,11 +12,13 @@ use crate::job::bounds::{
     MAX_BREAKERS, MAX_DELAY, MAX_NAME_BYTES, MAX_RETRIES, MAX_TAGS, MAX_TIMEOUT, MAX_UNIQUE_FOR,
     MAX_UNIQUE_KEY_BYTES, MAX_WORD_BYTES,
 };
-use crate::job::{BreakerName, JobDefinition, JobId, JobSpec, JobType, Payload, Priority, millis};
+use crate::job::{
+    BatchPlace, BreakerName, JobDefinition, JobId, JobSpec, JobType, Payload, Priority, millis,
+};
 use crate::json::{Object, list, string, whole, without_mark};
 
 /// Every field of the contract.
-pub(super) const FIELDS: [&str; 23] = [
+pub(super) const FIELDS: [&str; 25] = [
     "version",
     "id",
     "schedule",
@@ -40,6 +42,8 @@ pub(super) const FIELDS: [&str; 23] = [
     "uniqueKey",
     "uniqueFor",
     "breakers",
+    "batch",
+    "gathers",
 ];
 
 impl JobMessage {
@@ -111,6 +115,8 @@ impl JobMessage {
             traceparent: fields.text("traceparent", "a W3C trace context", 1..=MAX_WORD_BYTES)?,
             edition: fields.integer("edition", MAX_EDITION)?,
             enqueue_call: fields.text("enqueueCall", "1 to 128 bytes of text", 1..=MAX_WORD_BYTES)?,
+            batch: place(&mut fields)?,
+            gathers: fields.flag("gathers")?,
             ..JobDefinition::of(id, spec)
         };
         Ok(Self {
@@ -160,6 +166,12 @@ fn breakers(fields: &mut Fields<'_>) -> Result<Vec<BreakerName>, Invalid> {
         list(text, MAX_BREAKERS)?.into_iter().map(|name| string(name)?.parse().ok()).collect()
     })?;
     Ok(names.unwrap_or_default())
+}
+
+/// A job's place in a batch.
+fn place(fields: &mut Fields<'_>) -> Result<Option<BatchPlace>, Invalid> {
+    let expected = format!("the id of a batch, # and a number below {}", BatchPlace::MAX_CHILDREN);
+    fields.read("batch", &expected, |text| string(text)?.parse().ok())
 }
 
 fn job_id(fields: &mut Fields<'_>, fired: Option<JobId>, message_id: &str) -> Result<JobId, Invalid> {

@@ -18,6 +18,7 @@ mod copy;
 mod decode;
 mod fields;
 mod firing;
+mod new_job;
 
 pub(crate) use copy::named_by_message;
 pub(crate) use fields::too_large;

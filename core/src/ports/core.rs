@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    ControlStore, DeadLetterQueue, EventSink, EventSources, JobIndex, JobPruner, JobQueue, JobStore,
-    QueueStats, RunningJobs, ScheduleStore, StaleMessages, UniqueKeys, VersionedStore,
+    BatchPorts, ControlStore, DeadLetterQueue, EventSink, EventSources, JobIndex, JobPruner, JobQueue,
+    JobStore, QueueStats, RunningJobs, ScheduleStore, StaleMessages, UniqueKeys, VersionedStore,
 };
 use crate::breaker::Breaker;
 use crate::clock::{Clock, Entropy};
@@ -43,6 +43,8 @@ pub struct CorePorts {
     pub breakers: Arc<dyn VersionedStore<Breaker>>,
     /// The fleet's limits.
     pub limits: Arc<dyn VersionedStore<LimitState>>,
+    /// The batches.
+    pub batches: BatchPorts,
     /// Takes events.
     pub events: Arc<dyn EventSink>,
     /// The time.

@@ -8,6 +8,7 @@
 //! `families::Ports` adds one field for each. All code takes its ports from there: a new family adds a
 //! field, not a struct of its own.
 
+mod batches;
 mod control;
 mod core;
 mod error;
@@ -25,6 +26,7 @@ mod unique;
 mod versioned;
 
 pub use self::core::CorePorts;
+pub use batches::{BatchNodes, BatchPorts, NodeChange};
 pub use control::{ControlStore, SaveOutcome};
 pub use error::ServiceError;
 pub use event_sources::{ChangeOutcome, EventSource, EventSources, SourceState};

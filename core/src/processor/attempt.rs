@@ -36,6 +36,8 @@ impl SqsBatch<'_> {
             record.released(now, "the worker is stopping")
         } else if !fits(job.timeout(), now, self.invocation.deadline) {
             record.released(now, OUT_OF_TIME)
+        } else if record.definition.gathers {
+            self.gather(record, &job).await
         } else {
             self.make_attempt(record, &job, cancel).await
         };

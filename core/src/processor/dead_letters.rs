@@ -23,7 +23,7 @@ use super::job::Job;
 use super::large_payloads::store_payloads;
 use super::letter_counts::LetterCounts;
 use crate::handler::JobRegistry;
-use crate::job::{JobDefinition, JobId, JobRecord, Retention};
+use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, Retention};
 use crate::message::JobMessage;
 use crate::ports::{Counters, DeadLetter, InsertOutcome, ReceivedMessage, ReplaceOutcome, ServiceError};
 
@@ -125,10 +125,11 @@ impl SqsBatch<'_> {
                 Ok(()) => {
                     counts.add(counted_as);
                     tracing::warn!(message_id = %received.message_id, %reason, "sent to the dead-letter queue");
+                    let place = message.as_ref().and_then(|message| message.definition.batch.clone());
                     if let Some(message) = message {
                         self.note_dead_letter(message, &received, reason).await;
                     }
-                    self.state.ack(&received);
+                    self.state.ack_ended(&received, place.as_ref(), JobStatus::Failed);
                     self.state.count(|summary| summary.dead_lettered += 1);
                 }
                 Err(error) => tracing::error!(
@@ -155,11 +156,9 @@ impl SqsBatch<'_> {
         // Without an answer each is a dead letter, and a redriven one finds its record.
         let found = self.processor.store.heads(&ids).await.unwrap_or_else(|_| vec![None; ids.len()]);
         for (one, record) in occurrences.into_iter().zip(found) {
-            let superseding = record.filter(|record| {
-                one.message.as_ref().is_some_and(|message| record.supersedes(&message.definition))
-            });
-            match superseding {
-                Some(record) => self.ack_duplicate(&one.received, &record),
+            let message = one.message.as_ref().map(|message| &message.definition);
+            match record.zip(message).filter(|(record, message)| record.supersedes(message)) {
+                Some((record, message)) => self.ack_duplicate(&one.received, message, &record),
                 None => left.push(one),
             }
         }

@@ -56,7 +56,7 @@ impl Blocked {
             return Record::Kept;
         }
         match found.status {
-            JobStatus::Queued | JobStatus::Scheduled | JobStatus::Retrying => {
+            JobStatus::Queued | JobStatus::Scheduled | JobStatus::Waiting | JobStatus::Retrying => {
                 Record::Waiting(Box::new(found.deferred(*until, by.clone(), now)))
             }
             JobStatus::Running | JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => {
@@ -87,7 +87,9 @@ impl SqsBatch<'_> {
             match found.map(|found| one.record(found, now)) {
                 Some(Record::New(record)) => records.insert(one, *record),
                 Some(Record::Waiting(record)) => records.replace(one, *record),
-                Some(Record::Finished(record)) => self.ack_duplicate(&one.job.received, &record),
+                Some(Record::Finished(record)) => {
+                    self.ack_duplicate(&one.job.received, one.job.definition(), &record)
+                }
                 Some(Record::Kept) | None => requeued.push(one.requeued()),
             }
         }

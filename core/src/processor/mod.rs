@@ -21,6 +21,7 @@
 mod attempt;
 mod backoff;
 mod cancellation;
+mod children;
 mod claim;
 mod control_cache;
 mod dead_letters;
@@ -60,6 +61,7 @@ pub(crate) use large_payloads::{keep_payloads, store_payloads};
 pub use observed::RunObserver;
 pub use state::{SqsBatchReport, SqsBatchSummary};
 
+use crate::batches::Batches;
 use crate::clock::{Clock, Entropy};
 use crate::config::JobConfig;
 use crate::handler::{JobRegistry, StopSignal};
@@ -81,6 +83,7 @@ pub struct JobProcessor {
     queue: Arc<dyn JobQueue>,
     control: ControlCache,
     unique: Arc<dyn UniqueKeys>,
+    batches: Batches,
     breakers: Arc<Breakers>,
     limits: Arc<Limits>,
     clock: Arc<dyn Clock>,
@@ -128,6 +131,7 @@ impl JobProcessor {
             queue: ports.queue.clone(),
             control: ControlCache::new(ports.control.clone(), ports.clock.clone()),
             unique: ports.unique.clone(),
+            batches: Batches::new(ports),
             breakers: Arc::new(breakers),
             limits: Arc::new(Limits::new(ports)),
             clock: ports.clock.clone(),
@@ -195,6 +199,7 @@ impl<'a> SqsBatch<'a> {
         self.run(claims).await;
         self.return_all_permits().await;
         self.settle_copies(gated.copies).await;
+        self.mark_children().await;
     }
 
     fn new_claim(&self, alone: bool) -> Claim {

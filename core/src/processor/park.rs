@@ -12,7 +12,7 @@ use super::SqsBatch;
 use super::records::{Unwritten, Written};
 use super::requeue::Requeued;
 use crate::job::bounds::is_beyond_a_message;
-use crate::job::{JobId, JobRecord};
+use crate::job::{JobId, JobRecord, JobStatus};
 use crate::ports::ServiceError;
 
 /// What covers a job whose wait is too long for SQS.
@@ -22,8 +22,10 @@ enum Cover {
     New(Box<JobRecord>),
     /// Only the message: write this record first.
     Moved(Box<JobRecord>),
-    /// The due index or another message, or the job has ended: the message may be acked.
+    /// The due index or another message: the message may be acked.
     Kept,
+    /// Nothing has to: the job has ended so.
+    Over(JobStatus),
     /// Only the message can: another worker has the job, or the record is another job's.
     Message,
 }
@@ -43,7 +45,7 @@ impl Requeued {
         };
         let job = self.job.definition();
         if record.leaves_nothing_to(job) {
-            return Cover::Kept;
+            return Cover::Over(record.status);
         }
         if record.definition.spec.name != job.spec.name || record.dead_lettered {
             return Cover::Message;
@@ -80,6 +82,9 @@ impl SqsBatch<'_> {
                 Cover::New(record) => records.insert(one, *record),
                 Cover::Moved(record) => records.replace(one, *record),
                 Cover::Kept => self.state.ack(&one.job.received),
+                Cover::Over(status) => {
+                    self.state.ack_ended(&one.job.received, one.job.definition().batch.as_ref(), status);
+                }
                 Cover::Message => left.push(one),
             }
         }

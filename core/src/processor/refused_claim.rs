@@ -75,12 +75,18 @@ fn of_status(record: &JobRecord, claim: &ClaimId, now: DateTime<Utc>) -> Refused
         JobStatus::Failed if record.dead_lettered && record.isolated => RefusedClaim::RunAlone,
         JobStatus::Failed if record.dead_lettered => RefusedClaim::Redriven,
         JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => RefusedClaim::Finished,
-        JobStatus::Queued | JobStatus::Scheduled | JobStatus::Retrying if record.due_at > now => {
+        JobStatus::Queued | JobStatus::Scheduled | JobStatus::Waiting | JobStatus::Retrying
+            if record.due_at > now =>
+        {
             RefusedClaim::Wait(record.due_at, "not yet due")
         }
-        JobStatus::Queued | JobStatus::Scheduled | JobStatus::Retrying if record.isolated => {
+        JobStatus::Queued | JobStatus::Scheduled | JobStatus::Waiting | JobStatus::Retrying
+            if record.isolated =>
+        {
             RefusedClaim::RunAlone
         }
+        // Its message was faster than the note that it was sent.
+        JobStatus::Waiting => RefusedClaim::Redriven,
         JobStatus::Queued | JobStatus::Scheduled | JobStatus::Retrying => {
             RefusedClaim::Wait(now, "its record changed meanwhile")
         }

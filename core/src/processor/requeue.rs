@@ -211,7 +211,7 @@ impl SqsBatch<'_> {
         for one in waiting {
             let job = one.job.definition();
             match found.get(one.job.id()).filter(|record| record.leaves_nothing_to(job)) {
-                Some(ended) => self.ack_duplicate(&one.job.received, ended),
+                Some(ended) => self.ack_duplicate(&one.job.received, one.job.definition(), ended),
                 None => left.push(one),
             }
         }

@@ -40,6 +40,8 @@ impl SqsBatch<'_> {
         let mut unsettled: Vec<Ended> =
             ended.into_iter().map(|ended| ended.finally(now, &self.processor.config.retention)).collect();
         let ids: Vec<JobId> = unsettled.iter().map(|ended| ended.record().id().clone()).collect();
+        let waiting = unsettled.iter().filter(|ended| ended.record().status == JobStatus::Waiting);
+        let parents: Vec<JobId> = waiting.map(|ended| ended.record().id().clone()).collect();
         let mut requeued = Vec::new();
         let mut id = self.processor.entropy.next_u64();
         let mut backoff = Backoff::new();
@@ -66,6 +68,8 @@ impl SqsBatch<'_> {
             unsettled = failed.into_iter().map(|(ended, _)| ended).collect();
             self.processor.clock.sleep(wait).await;
         }
+        self.mark_children().await;
+        self.look_again(&parents).await;
         self.return_permits(|id| ids.contains(id)).await;
         self.requeue(requeued).await;
     }
@@ -124,7 +128,7 @@ impl SqsBatch<'_> {
         self.count_settled(&record);
         if record.status.is_finished() {
             self.state.finish(&record);
-            self.state.ack(&job.received);
+            self.state.ack_ended(&job.received, job.definition().batch.as_ref(), record.status);
             return None;
         }
         if record.parked {

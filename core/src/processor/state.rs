@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::job::{JobId, JobRecord};
+use crate::batch::Ending;
+use crate::batches::Mark;
+use crate::job::{BatchPlace, JobId, JobRecord, JobStatus};
 use crate::ports::ReceivedMessage;
 
 /// The answer to a batch.
@@ -76,6 +78,8 @@ struct Inner {
     fates: HashMap<String, Fate>,
     summary: SqsBatchSummary,
     finished: HashMap<JobId, String>,
+    /// Children that have ended, by their messages, until their batches know.
+    unmarked: Vec<(String, Mark)>,
     logged_failures: usize,
 }
 
@@ -88,13 +92,48 @@ impl SqsBatchState {
         let fates = order.iter().map(|id| (id.clone(), Fate::Retained)).collect();
         let summary = SqsBatchSummary { received: messages.len(), ..SqsBatchSummary::default() };
         Self {
-            inner: Mutex::new(Inner { order, fates, summary, finished: HashMap::new(), logged_failures: 0 }),
+            inner: Mutex::new(Inner {
+                order,
+                fates,
+                summary,
+                finished: HashMap::new(),
+                unmarked: Vec::new(),
+                logged_failures: 0,
+            }),
         }
     }
 
     /// Lets SQS delete a message with the answer to the batch.
     pub(super) fn ack(&self, message: &ReceivedMessage) {
         self.inner().fates.insert(message.message_id.clone(), Fate::Acked);
+    }
+
+    /// Lets SQS delete the message of a job that has ended. The message of a child stays until its batch knows.
+    pub(super) fn ack_ended(&self, message: &ReceivedMessage, place: Option<&BatchPlace>, status: JobStatus) {
+        match (place, Ending::of(status)) {
+            (Some(place), Some(ending)) => {
+                let mark = Mark { place: place.clone(), ending };
+                self.inner().unmarked.push((message.message_id.clone(), mark));
+            }
+            _ => self.ack(message),
+        }
+    }
+
+    /// Takes the children whose batches do not know yet that they have ended.
+    pub(super) fn take_unmarked(&self) -> Vec<(String, Mark)> {
+        std::mem::take(&mut self.inner().unmarked)
+    }
+
+    /// Lets SQS delete the messages of children that were marked; keeps the others to be marked again.
+    pub(super) fn marked(&self, children: Vec<(String, Mark)>, marked: &[bool]) {
+        let mut inner = self.inner();
+        for (child, is_marked) in children.into_iter().zip(marked) {
+            if *is_marked {
+                inner.fates.insert(child.0, Fate::Acked);
+            } else {
+                inner.unmarked.push(child);
+            }
+        }
     }
 
     pub(super) fn is_acked(&self, message_id: &str) -> bool {

@@ -39,7 +39,7 @@ impl SqsBatch<'_> {
         for (mut job, record) in stored.into_iter().zip(found) {
             match record {
                 Some(record) if record.leaves_nothing_to(job.definition()) => {
-                    self.ack_duplicate(&job.received, &record);
+                    self.ack_duplicate(&job.received, job.definition(), &record);
                 }
                 Some(record) if record.definition.spec.name != job.definition().spec.name => {
                     unprocessable.push(UnprocessableMessage::misnamed(job, &record.definition.spec.name));

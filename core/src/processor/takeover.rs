@@ -23,7 +23,8 @@ impl SqsBatch<'_> {
         match refused_claim(&record, claiming.job.definition(), &claiming.claim.id, self.now()) {
             RefusedClaim::Ours => claims.ready.push(claiming.claimed(record)),
             RefusedClaim::Finished | RefusedClaim::Superseded => {
-                self.ack_duplicate(&claiming.job.received, &record);
+                let Job { received, message, .. } = &claiming.job;
+                self.ack_duplicate(received, &message.definition, &record);
             }
             RefusedClaim::Wait(until, why) => {
                 tracing::debug!(job_id = %record.id(), why, "deferred");
@@ -129,12 +130,12 @@ impl SqsBatch<'_> {
     }
 
     /// Acks a message whose job had finished before, or has another message since its schedule changed.
-    pub(super) fn ack_duplicate(&self, received: &ReceivedMessage, record: &JobRecord) {
+    pub(super) fn ack_duplicate(&self, received: &ReceivedMessage, job: &JobDefinition, record: &JobRecord) {
         tracing::info!(
             job_id = %record.id(), status = %record.status, message_id = %received.message_id,
             "duplicate of another message"
         );
-        self.state.ack(received);
+        self.state.ack_ended(received, job.batch.as_ref(), record.status);
         self.state.count(|summary| summary.duplicates += 1);
     }
 }

@@ -87,7 +87,8 @@ impl SqsBatch<'_> {
                         status = %JobStatus::Cancelled, "another job has its unique key"
                     );
                     self.state.finish(&record);
-                    self.state.ack(&loser.job.received);
+                    let place = loser.job.definition().batch.as_ref();
+                    self.state.ack_ended(&loser.job.received, place, record.status);
                     self.state.count(|summary| summary.cancelled += 1);
                 }
                 // The record has changed meanwhile, and the message finds out how.

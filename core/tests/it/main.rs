@@ -8,7 +8,6 @@
 )]
 #![allow(clippy::needless_pass_by_value, reason = "payloads are written where they are passed")]
 
-mod batches;
 mod breakers;
 mod bulkheads;
 mod busy_hosts;
@@ -26,6 +25,7 @@ mod guarantees;
 mod handlers;
 mod holds;
 mod imports;
+mod job_batches;
 mod large;
 mod limits;
 mod lists;
@@ -43,6 +43,7 @@ mod settings;
 mod shapes;
 mod simulation;
 mod snooze;
+mod sqs_batches;
 mod suspects;
 mod unique;
 mod webhook;

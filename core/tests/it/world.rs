@@ -17,10 +17,10 @@ use lambda_jobs_core::memory::{
 };
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DeadLetterQueue, DeadLettered, DueQuery,
-    InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, Receipt, ReceivedMessage,
-    ReplaceOutcome, RunningJobs, RunningQuery, RunningSqsBatch, ServiceError, SettleCall, SettleOutcome,
-    UniqueKeys, VersionedStore, VisibilityChange,
+    BatchPorts, ClaimOutcome, ClaimRequest, CorePorts, Counters, DeadLetter, DeadLetterQueue, DeadLettered,
+    DueQuery, InsertOutcome, JobIndex, JobQueue, JobStore, KeyClaim, KeyOutcome, Outgoing, Receipt,
+    ReceivedMessage, ReplaceOutcome, RunningJobs, RunningQuery, RunningSqsBatch, ServiceError, SettleCall,
+    SettleOutcome, UniqueKeys, VersionedStore, VisibilityChange,
 };
 use lambda_jobs_core::processor::{Invocation, SqsBatchReport};
 use lambda_jobs_core::{
@@ -42,6 +42,7 @@ pub(crate) struct World {
     pub(crate) keys: Arc<Keys>,
     pub(crate) breakers: Arc<MemoryVersioned<Breaker>>,
     pub(crate) limits: Arc<MemoryVersioned<LimitState>>,
+    pub(crate) batches: BatchPorts,
     pub(crate) events: Arc<MemoryEvents>,
     pub(crate) processor: JobProcessor,
     pub(crate) manager: Arc<JobManager>,
@@ -61,6 +62,7 @@ struct Kept {
     keys: Arc<Keys>,
     breakers: Arc<MemoryVersioned<Breaker>>,
     limits: Arc<MemoryVersioned<LimitState>>,
+    batches: BatchPorts,
     events: Arc<MemoryEvents>,
 }
 
@@ -88,6 +90,7 @@ impl World {
             keys: Arc::default(),
             breakers: Arc::default(),
             limits: Arc::default(),
+            batches: lambda_jobs_core::memory::batches(),
             events: Arc::default(),
             clock,
         };
@@ -96,14 +99,50 @@ impl World {
 
     /// A new worker on the same stores and queues.
     pub(crate) fn restarted(self, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
-        let Self { clock, store, running, queue, schedules, control, keys, breakers, limits, events, .. } =
-            self;
-        let kept = Kept { clock, store, running, queue, schedules, control, keys, breakers, limits, events };
+        let Self {
+            clock,
+            store,
+            running,
+            queue,
+            schedules,
+            control,
+            keys,
+            breakers,
+            limits,
+            batches,
+            events,
+            ..
+        } = self;
+        let kept = Kept {
+            clock,
+            store,
+            running,
+            queue,
+            schedules,
+            control,
+            keys,
+            breakers,
+            limits,
+            batches,
+            events,
+        };
         Self::on(kept, config, register)
     }
 
     fn on(kept: Kept, config: JobConfig, register: impl FnOnce(&mut JobRegistry)) -> Self {
-        let Kept { clock, store, running, queue, schedules, control, keys, breakers, limits, events } = kept;
+        let Kept {
+            clock,
+            store,
+            running,
+            queue,
+            schedules,
+            control,
+            keys,
+            breakers,
+            limits,
+            batches,
+            events,
+        } = kept;
         let entropy = Arc::new(SeededEntropy::new(7));
         let mut registry = JobRegistry::new(&config);
         register(&mut registry);
@@ -127,6 +166,7 @@ impl World {
             unique: keys.clone(),
             breakers: breakers.clone(),
             limits: limits.clone(),
+            batches: batches.clone(),
             events: events.clone(),
             clock: Arc::new(clock.clone()),
             entropy,
@@ -145,6 +185,7 @@ impl World {
             keys,
             breakers,
             limits,
+            batches,
             events,
             processor,
             manager,

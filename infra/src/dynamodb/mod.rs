@@ -11,6 +11,9 @@
 //! | jobs | `history#<day>#<shard>` | `<instant>#<batch>` | the jobs that one settle call finished |
 //! | state | `counters#<shard>` | `<job name>` | the counters of the jobs of that name |
 //! | state | `running#<shard>` | `<batch>` | the jobs of a batch that has lasted for 2 s; gone when it ends |
+//! | state | `batch#<shard>` | `<id>` | a batch, apart from its children |
+//! | state | `batch-chunk#<shard>` | `<name>` | children that were added to a batch together |
+//! | state | `batch-shards#<group>#<batch>`, `batch-groups#<batch>`, `batch-root#<batch>` | `<slot>`, `root` | the marks of children that have ended |
 //! | state | `cleanup` | `cleanup` | how far cleanups have come |
 //! | state | `schedule#<shard>` | `<id>` | a schedule and its state |
 //! | state | `control` | `control` | what is paused; every environment reads it as it starts, and every 5 s while it works |
@@ -26,14 +29,14 @@
 //! | `requests` | reads and conditional writes in batches |
 //! | `pieces` | payloads apart from their items |
 //! | `jobs` | records, lists, history, counters, cleanups |
-//! | `state` | what all environments share: control, schedules, what runs, unique keys, breakers and limits |
+//! | `state` | what all environments share: control, schedules, what runs, unique keys, breakers, limits and batches |
 //! | `webhooks` | deliveries and their attempts |
 //! | `tables` | creates the tables, outside AWS |
 //!
 //! The sparse index `attention` of the jobs table (`attention` = `<status>#<shard>`, `attentionAt` =
-//! `<instant>#<id>`) holds records that are scheduled, retrying, failed or cancelled. A job that succeeds at once never
+//! `<instant>#<id>`) holds records that are scheduled, waiting, retrying, failed or cancelled. A job that succeeds at once never
 //! enters it. Parked records have partitions of their own there, the due index: `parked#<shard>`, 0 to 7 for `scheduled`
-//! ones, 8 to 15 for `retrying` ones. The index of the same name of the data table (`attention` =
+//! ones, 8 to 15 for `retrying` ones, 16 for the `waiting` parents of batches. The index of the same name of the data table (`attention` =
 //! `delivery-pending#<shard>` or `delivery-retry#<shard>`) holds unfinished deliveries.
 //!
 //! A cleanup deletes finished items before they expire, and removes payload, result and error of records that it trims.
@@ -61,7 +64,7 @@
 //! | attribute | | meaning |
 //! | --- | --- | --- |
 //! | `name` | S | the handler |
-//! | `status` | S | `queued`, `scheduled`, `running`, `retrying`, `completed`, `failed` or `cancelled` |
+//! | `status` | S | `queued`, `scheduled`, `waiting`, `running`, `retrying`, `completed`, `failed` or `cancelled` |
 //! | `rev` | N | counts the writes |
 //! | `created` | N | when the job was first seen |
 //! | `due` | N | before this instant nobody may claim it; absent, if nobody can: `created` |
@@ -76,7 +79,7 @@
 //! | `payloadKey`, `payloadBytes`, `payloadUntil` | S, N, N | where a payload apart is, its size, and until when it is kept |
 //! | `result` | S | what the handler returned; absent, if it completed: `null` |
 //! | `error` | S | why the last attempt failed, or why the job is a dead letter |
-//! | `job` | S | JSON: `type` (`immediate`), `queue` (`normal`), `priority` (5), `maxRetries`, `delay`, `runAt` (an instant), `timeout`, `tags`, `tenant`, `uniqueFor`, `breakers`, `traceparent`, `enqueueCall`; times in milliseconds |
+//! | `job` | S | JSON: `type` (`immediate`), `queue` (`normal`), `priority` (5), `maxRetries`, `delay`, `runAt` (an instant), `timeout`, `tags`, `tenant`, `uniqueFor`, `breakers`, `traceparent`, `enqueueCall`, `batch` (`<batch>#<number>`), `gathers` (`false`): it waits for the children of its batch; times in milliseconds |
 //! | `run` | S | JSON: `[started, lease, alone]`: when the attempt began, how many seconds later its lease ends, and whether it was its batch's only job (`false`) |
 //! | `outcome` | S | JSON: `[ended, took, {note, blocked, passedOver, deadLettered, parked}]`: when the job ended or `null`, the milliseconds that the last attempt took or `null`, and the rest |
 //! | `past` | S | JSON: `failures`, `snoozes` (0), `withdrawn` (`false`): its schedule took it back |
@@ -108,7 +111,12 @@
 //!
 //! **A unique key**: `job` (S) holds it `since` an instant (S), and `until` another (S) if it outlives the job.
 //!
-//! **A breaker, a limit, an endpoint**: `revision` (N) and `state` (S), JSON.
+//! **A mark of children**: in a shard `c<n>`, `f<n>`, `x<n>` (N), the child in slot `n` completed, failed or was
+//! cancelled; in a group or the root `c<n>`, all below that slot has ended. `expected` (N), how many slots there are, and
+//! `sealed` (B), whether that is final. Child `n` has slot `n % 100` of shard `n / 100`; shard `s` has slot
+//! `s % 800 / 8` of group `s / 800 * 8 + s % 8`.
+//!
+//! **A breaker, a limit, an endpoint, a batch, a chunk of one**: `revision` (N) and `state` (S), JSON.
 //!
 //! **A delivery**: `id`, `webhookId`, `eventType`, `url`, `method`, `status` (S), `headers` (M), `attemptCount`,
 //! `maxAttempts`, `refusals`, `replays` (N), `nextAttemptAt`, `lastAttemptAt`, `deliveredAt`, `createdAt`, `updatedAt` (S),
@@ -139,7 +147,9 @@ mod webhooks;
 
 pub use jobs::DynamoJobStore;
 pub use requests::Dynamo;
-pub use state::{DynamoControlStore, DynamoRunning, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned};
+pub use state::{
+    DynamoBatchNodes, DynamoControlStore, DynamoRunning, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned,
+};
 pub use tables::create_tables;
 pub use webhooks::DynamoWebhooks;
 

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use lambda_jobs_core::batch::{Ending, NodeId};
 use lambda_jobs_core::clock::Clock;
 use lambda_jobs_core::job::{Claim, ClaimId, JobSpec};
 use lambda_jobs_core::ports::{
-    ClaimOutcome, ClaimRequest, DueQuery, Fence, InsertOutcome, JobIndex, JobStore, ReplaceOutcome,
-    SettleCall, SettleOutcome, Settlement,
+    BatchNodes, ClaimOutcome, ClaimRequest, DueQuery, Fence, InsertOutcome, JobIndex, JobStore, NodeChange,
+    ReplaceOutcome, SettleCall, SettleOutcome, Settlement,
 };
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, Queue};
-use lambda_jobs_infra::{Dynamo, DynamoJobStore, OsEntropy, SystemClock, Tables, create_tables};
+use lambda_jobs_infra::{
+    Dynamo, DynamoBatchNodes, DynamoJobStore, OsEntropy, SystemClock, Tables, create_tables,
+};
 use serde_json::{Value, json};
 
 use crate::dynamo::{config_for, endpoint, store};
@@ -181,7 +184,7 @@ async fn a_job_delayed_for_longer_than_a_message_costs_six_units_and_its_share_o
     assert_eq!(metered.insert(&parked).await, figures(1, 20.0), "parked: records and index entries");
     let query = DueQuery { until: due_at, limit: 1_000, cursor: None };
     assert_eq!(metered.store.due(&query).await.unwrap().items.len(), JOBS);
-    assert_eq!(metered.meter.take().requests, 16, "one query for each partition, however many are due");
+    assert_eq!(metered.meter.take().requests, 17, "one query for each partition, however many are due");
     let sent: Vec<_> = parked.into_iter().map(JobRecord::dispatched).collect();
     for outcome in metered.store.replace_all(&sent).await {
         assert_eq!(outcome.unwrap(), ReplaceOutcome::Replaced);
@@ -218,4 +221,32 @@ async fn more_than_a_call_holds_costs_as_few_calls_as_it_can() {
     assert_eq!(cost.requests, 3);
     let ended = claimed.into_iter().map(|record| completed(record, metered.now)).collect();
     assert_eq!(metered.settle(ended).await.requests, 3, "62 statements");
+}
+
+#[tokio::test]
+async fn the_marks_of_ten_children_cost_one_request_and_at_most_a_unit_each() {
+    let meter = Meter::default();
+    let config = config_for(&endpoint().await).interceptor(meter.clone());
+    let dynamo = Dynamo::from_conf(config, Tables::default());
+    create_tables(&dynamo).await.unwrap();
+    let nodes = DynamoBatchNodes::new(dynamo);
+    let batch: JobId = "x".repeat(64).parse().unwrap();
+    let of = |shard, marks: Vec<(u8, Ending)>| NodeChange {
+        marks,
+        ..NodeChange::of(batch.clone(), NodeId::Shard(shard))
+    };
+    let shards: Vec<NodeChange> =
+        (0..11).map(|shard| NodeChange { expected: Some(100), ..of(shard, Vec::new()) }).collect();
+    let failed = |slots: std::ops::Range<u8>| slots.map(|slot| (slot, Ending::Failed)).collect::<Vec<_>>();
+    let full: Vec<NodeChange> = (0..11).map(|shard| of(shard, failed(0..90))).collect();
+    for changes in [shards, full] {
+        assert!(nodes.change(&changes).await.iter().all(Result::is_ok));
+    }
+    meter.take();
+    let neighbours = [of(0, (90..100).map(|slot| (slot, Ending::Completed)).collect())];
+    assert!(nodes.change(&neighbours).await.iter().all(Result::is_ok));
+    assert_eq!(meter.take(), figures(1, 1.0), "ten neighbours");
+    let scattered: Vec<NodeChange> = (1..11).map(|shard| of(shard, vec![(99, Ending::Completed)])).collect();
+    assert!(nodes.change(&scattered).await.iter().all(Result::is_ok));
+    assert_eq!(meter.take(), figures(1, 10.0), "ten children of ten shards");
 }

@@ -9,12 +9,12 @@ use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_infra::{
-    Dynamo, DynamoControlStore, DynamoJobStore, DynamoRunning, DynamoSchedules, DynamoUniqueKeys,
-    DynamoVersioned, DynamoWebhooks, OsEntropy, SystemClock, Tables, create_tables,
+    Dynamo, DynamoBatchNodes, DynamoControlStore, DynamoJobStore, DynamoRunning, DynamoSchedules,
+    DynamoUniqueKeys, DynamoVersioned, DynamoWebhooks, OsEntropy, SystemClock, Tables, create_tables,
 };
 use lambda_jobs_testing::conformance::{
-    Fixture, control_store, job_index, job_pruner, job_store, running_jobs, schedules, unique_keys,
-    versioned, webhooks,
+    Fixture, batch_nodes, control_store, job_index, job_pruner, job_store, running_jobs, schedules,
+    unique_keys, versioned, webhooks,
 };
 use tokio::net::TcpListener;
 
@@ -84,6 +84,14 @@ async fn what_runs_conforms() {
     let dynamo = dynamo().await;
     for _ in 0..2 {
         running_jobs::suite(&DynamoRunning::new(dynamo.clone()), &bench()).await;
+    }
+}
+
+#[tokio::test]
+async fn the_marks_of_batches_conform() {
+    let dynamo = dynamo().await;
+    for _ in 0..2 {
+        batch_nodes::suite(&DynamoBatchNodes::new(dynamo.clone()), &bench()).await;
     }
 }
 

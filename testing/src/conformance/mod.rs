@@ -14,6 +14,7 @@
 //! # Ok::<(), chrono::ParseError>(())
 //! ```
 
+pub mod batch_nodes;
 pub mod control_store;
 pub mod event_sources;
 mod fixture;

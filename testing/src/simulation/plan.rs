@@ -151,6 +151,19 @@ pub(super) enum What {
     Retry {
         of: usize,
     },
+    /// A caller enqueues a batch of these jobs, perhaps more than once.
+    Batch {
+        children: Vec<NewJob>,
+        times: usize,
+    },
+    /// Somebody cancels the batch of another step.
+    CancelBatch {
+        of: usize,
+    },
+    /// Somebody retries the batch of another step.
+    RetryBatch {
+        of: usize,
+    },
     /// A dependency is in trouble.
     Trouble {
         dependency: usize,
@@ -236,6 +249,11 @@ impl fmt::Display for What {
             Self::Reschedule { of, wait } => write!(f, "make the job of step {of} due in {wait:?}"),
             Self::Again { of } => write!(f, "the job of step {of} once more"),
             Self::Copy { of, twist } => write!(f, "a copy of the job of step {of}, with {twist:?}"),
+            Self::Batch { children, times } => {
+                write!(f, "enqueue a batch of {} jobs, {times} times", children.len())
+            }
+            Self::CancelBatch { of } => write!(f, "cancel the batch of step {of}"),
+            Self::RetryBatch { of } => write!(f, "retry the batch of step {of}"),
             Self::Cancel { of } => write!(f, "cancel the job of step {of}"),
             Self::Retry { of } => write!(f, "retry the job of step {of}"),
             Self::Trouble { dependency, trouble, lasts } => {

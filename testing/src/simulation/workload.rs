@@ -81,6 +81,9 @@ pub(super) fn everything(scenario: &mut Scenario) {
             }
         }
     }
+    if scenario.dice().one_in(4) {
+        batch(scenario);
+    }
     if scenario.dice().one_in(3) {
         unique(scenario);
     }
@@ -98,6 +101,29 @@ pub(super) fn everything(scenario: &mut Scenario) {
     }
     if scenario.dice().one_in(3) {
         cleanups(scenario);
+    }
+}
+
+/// A batch of a few jobs, which somebody may cancel or retry, early or late.
+fn batch(scenario: &mut Scenario) {
+    let count = *scenario.dice().pick(&[0, 1, 2, 5, 12]);
+    let mut children = Vec::new();
+    for _ in 0..count {
+        let (payload, _) = script(scenario);
+        let delay = delay(scenario);
+        let mut job =
+            NewJob::new("job").payload(odd::payload_of(&payload)).delay(Duration::from_millis(delay));
+        job.spec.max_retries = scenario.dice().one_in(2).then_some(0);
+        children.push(job);
+    }
+    let times = if scenario.dice().one_in(3) { 2 } else { 1 };
+    let batch = scenario.add(What::Batch { children, times });
+    let begun = scenario.steps[batch.0].after;
+    for _ in 0..scenario.dice().below(3) {
+        let of = batch.0;
+        let act = if scenario.dice().one_in(3) { What::CancelBatch { of } } else { What::RetryBatch { of } };
+        let act = scenario.add(act);
+        scenario.steps[act.0].after = begun + scenario.dice().millis(0..900_000);
     }
 }
 

@@ -26,7 +26,7 @@ use lambda_jobs_core::memory::{
 use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{
-    DeadLetter, DeadLettered, DueQuery, JobStore, ReceivedMessage, ScheduleStore, StoredSchedule,
+    BatchPorts, DeadLetter, DeadLettered, DueQuery, JobStore, ReceivedMessage, ScheduleStore, StoredSchedule,
 };
 
 pub(super) struct World {
@@ -40,6 +40,7 @@ pub(super) struct World {
     pub(super) unique: Arc<MemoryUniqueKeys>,
     pub(super) breakers: Arc<MemoryVersioned<Breaker>>,
     pub(super) limits: Arc<MemoryVersioned<LimitState>>,
+    pub(super) batches: BatchPorts,
     pub(super) events: Arc<MemoryEvents>,
     pub(super) config: JobConfig,
     state: Mutex<State>,
@@ -120,6 +121,7 @@ impl World {
             unique: Arc::default(),
             breakers: Arc::default(),
             limits: Arc::default(),
+            batches: lambda_jobs_core::memory::batches(),
             events: Arc::default(),
             config,
             state: Mutex::new(state),

@@ -16,8 +16,8 @@ use lambda_jobs_core::memory::{
 };
 use lambda_jobs_core::ports::ReceivedMessage;
 use lambda_jobs_testing::conformance::{
-    Fixture, control_store, event_sources, job_index, job_pruner, job_queue, job_store, running_jobs,
-    schedules, stale, unique_keys, versioned, webhooks,
+    Fixture, batch_nodes, control_store, event_sources, job_index, job_pruner, job_queue, job_store,
+    running_jobs, schedules, stale, unique_keys, versioned, webhooks,
 };
 
 /// A queue, polled as Lambda polls it.
@@ -74,6 +74,15 @@ fn what_runs_in_memory_passes_twice() {
     let running = MemoryRunning::default();
     for _ in 0..2 {
         clock.run(running_jobs::suite(&running, &fixture));
+    }
+}
+
+#[test]
+fn the_marks_of_batches_in_memory_pass_twice() {
+    let (clock, fixture) = fixture();
+    let batches = lambda_jobs_core::memory::batches();
+    for _ in 0..2 {
+        clock.run(batch_nodes::suite(&*batches.nodes, &fixture));
     }
 }
 

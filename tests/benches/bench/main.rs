@@ -5,6 +5,7 @@
 //! of its own, and build them first.
 
 mod backlog;
+mod batches;
 mod cold_start;
 mod engine;
 mod enqueue;
@@ -43,6 +44,12 @@ enum Benchmark {
     /// How fast the dispatcher sends jobs that are all due in one minute
     Backlog {
         /// How many jobs; a tenth as many schedules follow
+        #[arg(default_value_t = 100_000)]
+        jobs: usize,
+    },
+    /// What a batch costs, compared with as many jobs outside one
+    Batch {
+        /// How many jobs
         #[arg(default_value_t = 100_000)]
         jobs: usize,
     },
@@ -110,6 +117,7 @@ async fn main() -> Result<(), Failure> {
     match Args::parse().benchmark {
         Some(Benchmark::Jobs { jobs }) => jobs::run(jobs).await,
         Some(Benchmark::Backlog { jobs }) => backlog::run(jobs).await,
+        Some(Benchmark::Batch { jobs }) => batches::run(jobs).await,
         Some(Benchmark::Enqueue { jobs, rounds }) => enqueue::run(jobs, rounds.max(1)).await,
         Some(Benchmark::Protection { calls, jobs }) => protection::run(calls, jobs).await,
         Some(Benchmark::Webhooks { deliveries, answer_ms, failing: true }) => {

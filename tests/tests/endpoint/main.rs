@@ -24,6 +24,7 @@ const SUITES: [Suite; 10] = [
     Suite { name: "job_store", needs: &[Service::DynamoDb], run: stores::job_store },
     Suite { name: "job_index", needs: &[Service::DynamoDb], run: stores::job_index },
     Suite { name: "schedules", needs: &[Service::DynamoDb], run: stores::schedules },
+    Suite { name: "batch_nodes", needs: &[Service::DynamoDb], run: stores::batch_nodes },
     Suite { name: "running_jobs", needs: &[Service::DynamoDb], run: stores::running_jobs },
     Suite { name: "job_pruner", needs: &[Service::DynamoDb], run: stores::job_pruner },
     Suite { name: "unique_keys", needs: &[Service::DynamoDb], run: stores::unique_keys },

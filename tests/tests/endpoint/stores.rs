@@ -41,6 +41,12 @@ pub(crate) fn running_jobs() -> Running {
     }))
 }
 
+pub(crate) fn batch_nodes() -> Running {
+    Box::pin(with_tables(|dynamo| async move {
+        conformance::batch_nodes::suite(&DynamoBatchNodes::new(dynamo), &fixture()).await;
+    }))
+}
+
 pub(crate) fn webhooks() -> Running {
     Box::pin(with_tables(|dynamo| async move {
         let webhooks = DynamoWebhooks::new(dynamo);

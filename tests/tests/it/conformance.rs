@@ -6,12 +6,12 @@ use lambda_jobs_core::breaker::Breaker;
 use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_infra::{
-    DynamoControlStore, DynamoJobStore, DynamoRunning, DynamoUniqueKeys, DynamoVersioned, OsEntropy,
-    SqsJobQueue, SystemClock,
+    DynamoBatchNodes, DynamoControlStore, DynamoJobStore, DynamoRunning, DynamoUniqueKeys, DynamoVersioned,
+    OsEntropy, SqsJobQueue, SystemClock,
 };
 use lambda_jobs_testing::conformance::{
-    Fixture, control_store, job_index, job_pruner, job_queue, job_store, running_jobs, stale, unique_keys,
-    versioned, webhooks,
+    Fixture, batch_nodes, control_store, job_index, job_pruner, job_queue, job_store, running_jobs, stale,
+    unique_keys, versioned, webhooks,
 };
 use lambda_jobs_tests::{SqsReceiver, stack};
 
@@ -29,6 +29,7 @@ async fn the_stores_on_dynamodb_pass() {
     unique_keys::suite(&DynamoUniqueKeys::new(stack.adapters().dynamo().clone()), &fixture()).await;
     let dynamo = || stack.adapters().dynamo().clone();
     running_jobs::suite(&DynamoRunning::new(dynamo()), &fixture()).await;
+    batch_nodes::suite(&DynamoBatchNodes::new(dynamo()), &fixture()).await;
     let (breakers, limits) = (DynamoVersioned::new(dynamo()), DynamoVersioned::new(dynamo()));
     versioned::suite::<Breaker>(&breakers, &fixture()).await;
     versioned::suite::<LimitState>(&limits, &fixture()).await;

@@ -13,4 +13,4 @@ pub use client::Dynamo;
 
 pub(super) use pages::{Shards, key_at, merged, place_of};
 pub(super) use reader::{MAX_KEYS, Projection};
-pub(super) use write::{Condition, Failed, Outcome, Update, Value, Write};
+pub(super) use write::{Condition, Failed, Outcome, Set, Update, Value, Write};

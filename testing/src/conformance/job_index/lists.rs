@@ -30,6 +30,7 @@ fn in_status(fixture: &Fixture, name: &str, status: JobStatus, at: DateTime<Utc>
         JobStatus::Scheduled => {
             JobRecord::accepted(record.definition, record.queue, at - TimeDelta::seconds(1), at)
         }
+        JobStatus::Waiting => JobRecord { parked: true, revision: record.revision, ..record.waiting(at) },
         JobStatus::Running => running(record),
         JobStatus::Retrying => running(record).retrying("why".to_owned(), at, Some(took)),
         JobStatus::Completed => running(record).completed(json!(1), at, took),

@@ -57,6 +57,7 @@ impl History {
     pub(super) fn judge(&self) {
         let mut checks = self.judge_jobs();
         checks.extend(self.judge_letters());
+        checks.extend(self.judge_batches());
         checks.extend(self.judge_occurrences());
         let counted: BTreeMap<_, _> =
             at_once(self.world.store.counters()).unwrap_or_default().into_iter().collect();

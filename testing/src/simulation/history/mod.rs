@@ -1,6 +1,7 @@
 //! One history, from its first step until all work has ended.
 
 mod acts;
+mod batches;
 mod judge;
 mod schedules;
 

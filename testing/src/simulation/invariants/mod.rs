@@ -1,5 +1,6 @@
 //! The guarantees: one small function each, over facts observed from outside.
 
+mod batches;
 mod lists;
 mod protection;
 mod schedules;
@@ -15,6 +16,7 @@ use lambda_jobs_core::control::{DeployedSettings, NotedSettings};
 use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Retention};
 use lambda_jobs_core::ports::{Counters, DeadLettered};
 
+pub(super) use batches::*;
 pub(super) use lists::*;
 pub(super) use protection::*;
 pub(super) use schedules::*;
@@ -188,15 +190,17 @@ pub(super) fn g8_the_answer_comes_before_the_deadline(
 }
 
 pub(super) fn status_never_goes_backwards(before: Option<&JobRecord>, after: &JobRecord) -> Holds {
-    use JobStatus::{Cancelled, Failed, Queued, Retrying, Running, Scheduled};
+    use JobStatus::{Cancelled, Failed, Queued, Retrying, Running, Scheduled, Waiting};
     let Some(before) = before else { return Ok(()) };
     let may = match (before.status, after.status) {
-        (Queued | Scheduled | Retrying, Running | Cancelled) | (Running, _) => true,
+        (Queued | Scheduled | Waiting | Retrying, Running | Cancelled) | (Running, _) => true,
+        // A parent is woken, or waits again because children are retried.
+        (Waiting, Queued | Waiting) | (Failed | Cancelled, Waiting) => before.definition.gathers,
         // Its message was sent, or it is due and a breaker or a limit defers it, or its batch had no time left for it.
         (Scheduled, Queued) => before.parked || after.blocked.is_some() || after.passed_over,
         // It waits for longer than SQS can delay a message.
         (Queued, Scheduled) => after.parked,
-        (Queued | Scheduled | Retrying, Failed) => after.dead_lettered,
+        (Queued | Scheduled | Waiting | Retrying, Failed) => after.dead_lettered,
         (Failed, Scheduled) => !before.dead_lettered || after.note.is_some(),
         (Failed, Running | Cancelled) => before.dead_lettered,
         // Its schedule took it back, and makes it again.

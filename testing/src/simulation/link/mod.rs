@@ -1,5 +1,6 @@
 //! One machine's link to the services: the ports, with every fault that can happen in between.
 
+mod batches;
 mod control;
 mod jobs;
 mod pruner;
@@ -21,7 +22,7 @@ use crate::simulation::invariants;
 use crate::simulation::world::{State, World};
 use lambda_jobs_core::clock::{BoxFuture, Clock, Entropy};
 use lambda_jobs_core::job::{JobId, JobRecord};
-use lambda_jobs_core::ports::{CorePorts, ServiceError};
+use lambda_jobs_core::ports::{BatchPorts, CorePorts, ServiceError};
 use lambda_jobs_core::processor::RunObserver;
 
 /// The kind of machine at this end of the link.
@@ -75,6 +76,7 @@ pub(in crate::simulation) fn core_ports(link: &Arc<Link>) -> CorePorts {
         unique: link.clone(),
         breakers: link.clone(),
         limits: link.clone(),
+        batches: BatchPorts { heads: link.clone(), chunks: link.clone(), nodes: link.clone() },
         events: link.world.events.clone(),
         clock: link.clone(),
         entropy: link.clone(),
@@ -250,6 +252,7 @@ impl Link {
         let before = self.world.record(id);
         let outcome = effect();
         let after = self.world.record(id);
+        self.check_batch(before.as_ref(), after.as_ref());
         if let Some(after) = &after
             && before.as_ref() != Some(after)
         {
@@ -260,6 +263,28 @@ impl Link {
             self.world.state().watch.wrote(self.worker(), via, before.as_ref(), after, now);
         }
         outcome
+    }
+
+    /// Checks that no parent ends, and no job that follows is made, before all children have ended.
+    fn check_batch(&self, before: Option<&JobRecord>, after: Option<&JobRecord>) {
+        let Some(after) = after else { return };
+        let is_over = |record: &JobRecord| record.status.is_finished();
+        let ends = after.definition.gathers && is_over(after) && !before.is_some_and(is_over);
+        let batch =
+            if ends { Some(after.id().clone()) } else { batch_of(after.id()).filter(|_| before.is_none()) };
+        let Some(batch) = batch else { return };
+        let children = self.world.state().watch.batches.get(&batch).cloned().unwrap_or_default();
+        let left = children.into_iter().find(|child| {
+            // A child that no caller was told of may never have been enqueued.
+            let is_left = || {
+                let job = self.world.state().watch.job(child).clone();
+                job.is_accepted && job.finished.is_none()
+            };
+            self.world.record(child).map_or_else(is_left, |record| !record.status.is_finished())
+        });
+        let holds =
+            invariants::nothing_follows_a_batch_before_its_children_have_ended(after.id(), left.as_ref());
+        self.world.state().watch.check(holds);
     }
 
     /// Calls the store without an item, to see whether it responds.
@@ -304,6 +329,12 @@ pub(in crate::simulation) fn unanswered() -> ServiceError {
 
 pub(in crate::simulation) fn only<T>(answers: Vec<T>) -> T {
     answers.into_iter().next().expect("one item in, one answer out")
+}
+
+/// The batch that a job follows.
+fn batch_of(id: &JobId) -> Option<JobId> {
+    let text = id.as_str();
+    text.strip_suffix(".complete").or_else(|| text.strip_suffix(".success"))?.parse().ok()
 }
 
 fn written(via: Via, before: Option<&JobRecord>, after: &JobRecord) -> String {

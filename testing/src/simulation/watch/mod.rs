@@ -52,6 +52,8 @@ pub(super) struct Watch {
     /// How many messages workers sent to dead-letter queues, by the name in them.
     pub(super) letters: BTreeMap<Option<String>, u64>,
     pub(super) attempts: u64,
+    /// The children of each batch.
+    pub(super) batches: BTreeMap<JobId, Vec<JobId>>,
     /// Whether only time can keep a job from starting.
     pub(super) is_quiet: bool,
     /// The jobs whose handler stopped after it learned of their cancellation, until the store has that.

@@ -1,5 +1,6 @@
 //! Compares the README and `docs/` with the code: a wrong page fails a test.
 
+mod batches;
 mod commands;
 mod handlers;
 mod links;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use lambda_jobs::local::Stack;
+use lambda_jobs_core::batch::Batch;
 use lambda_jobs_core::families::webhook::ports::WebhookDelivery;
 use lambda_jobs_core::families::webhook::{Endpoint, EndpointSpec, WebhookSecret};
 use lambda_jobs_core::limit::{Limit, LimitBy};
@@ -60,6 +61,12 @@ async fn run(lacks_statements: bool) -> BTreeSet<Need> {
         reach(&stack, id, status).await;
     }
     dead_letter(&stack, 3).await;
+    let act = || NewJob::new("act").payload(json!("succeed"));
+    let batch = Batch::new([act()]).id("gathers".parse().unwrap()).on_complete(act());
+    manager(&stack).enqueue_batch(batch).await.unwrap();
+    for id in ["gathers", "gathers.complete"] {
+        reach(&stack, id, JobStatus::Completed).await;
+    }
     stopper.raise();
     polling.await.unwrap().unwrap();
     assert_eq!(endpoint.received().len(), 2);

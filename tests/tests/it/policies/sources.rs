@@ -24,12 +24,15 @@ const STACK: Caller = Other("the local stack and tests make their tables");
 const LOCAL: Caller = Other("on AWS the event source mapping does it");
 
 /// File, operation, caller: one line for each call in the source.
-const CALLS: [(&str, &str, Caller); 50] = [
+const CALLS: [(&str, &str, Caller); 53] = [
     ("infra/src/dynamodb/jobs/pruner.rs", "GetItem", CLEANUP),
     ("infra/src/dynamodb/jobs/pruner.rs", "PutItem", CLEANUP),
     ("infra/src/dynamodb/jobs/pruner.rs", "Query", CLEANUP),
     ("infra/src/dynamodb/jobs/pruner.rs", "Query", CLEANUP),
     ("infra/src/dynamodb/jobs/cancellations.rs", "BatchGetItem", Worker(&[Kind::Jobs])),
+    ("infra/src/dynamodb/state/batches.rs", "GetItem", Worker(&[Kind::State])),
+    ("infra/src/dynamodb/state/batches.rs", "Query", Worker(&[Kind::State])),
+    ("infra/src/dynamodb/state/batches.rs", "UpdateItem", Worker(&[Kind::State])),
     ("infra/src/dynamodb/state/control.rs", "GetItem", Worker(&[Kind::State])),
     ("infra/src/dynamodb/state/control.rs", "UpdateItem", Worker(&[Kind::State])),
     ("infra/src/dynamodb/jobs/counters.rs", "Query", OPERATOR),

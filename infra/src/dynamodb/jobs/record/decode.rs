@@ -76,6 +76,8 @@ fn record(fields: &mut Fields, payload: Payload) -> Result<JobRecord, String> {
             traceparent: job.traceparent,
             edition: fields.number("edition")?,
             enqueue_call: job.enqueue_call,
+            batch: job.batch,
+            gathers: job.gathers,
         },
         queue: job.queue.unwrap_or(Definition::QUEUE),
         status,

@@ -30,9 +30,10 @@ pub(super) use payload::{RecordPayload, pieces_of};
 
 /// The number of partitions of each status in the index.
 pub(super) const SHARDS: u64 = 4;
-/// The number of partitions of parked records: those of one minute leave the index together. One half holds `scheduled`
-/// ones, the other `retrying` ones, so that a list of either reads none of the other.
-pub(super) const PARKED_SHARDS: u16 = 16;
+/// The number of partitions of parked records: those of one minute leave the index together. Eight hold
+/// `scheduled` ones, eight `retrying` ones and the last the `waiting` parents of batches, so that a list of one status
+/// reads none of another.
+pub(super) const PARKED_SHARDS: u16 = 17;
 /// The sort key of a record.
 pub(super) const RECORD: &str = "job";
 
@@ -59,8 +60,9 @@ pub(super) fn parked(shard: u16) -> String {
 /// The shards of the parked records of a status; none, if it is not one of waiting jobs.
 pub(super) const fn parked_shards(status: JobStatus) -> Range<u16> {
     match status {
-        JobStatus::Scheduled => 0..PARKED_SHARDS / 2,
-        JobStatus::Retrying => PARKED_SHARDS / 2..PARKED_SHARDS,
+        JobStatus::Scheduled => 0..8,
+        JobStatus::Retrying => 8..16,
+        JobStatus::Waiting => 16..PARKED_SHARDS,
         _ => 0..0,
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use lambda_jobs_core::job::{Blocker, BreakerName};
+use lambda_jobs_core::job::{BatchPlace, Blocker, BreakerName};
 use lambda_jobs_core::{JobDefinition, JobRecord, JobType, Priority, Queue};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -40,6 +40,10 @@ pub(super) struct Definition {
     pub(super) traceparent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) enqueue_call: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) batch: Option<BatchPlace>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) gathers: bool,
 }
 
 impl Definition {
@@ -62,6 +66,8 @@ impl Definition {
             breakers: record.definition.breakers.clone(),
             traceparent: record.definition.traceparent.clone(),
             enqueue_call: record.definition.enqueue_call.clone(),
+            batch: record.definition.batch.clone(),
+            gathers: record.definition.gathers,
         }
     }
 }

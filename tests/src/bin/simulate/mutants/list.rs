@@ -24,8 +24,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "claims a suspect among others",
         file: "job/record.rs",
-        find: "self.status.is_waiting() && self.due_at <= now && !self.isolated",
-        replace: "self.status.is_waiting() && self.due_at <= now",
+        find: "            && self.due_at <= now
+            && !self.isolated
+",
+        replace: "            && self.due_at <= now
+",
     },
     Mutant {
         name: "acks before it settles",
@@ -329,8 +332,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a cancelled job may be claimed",
         file: "job/status.rs",
-        find: "matches!(self, Self::Queued | Self::Scheduled | Self::Retrying)",
-        replace: "matches!(self, Self::Queued | Self::Scheduled | Self::Retrying | Self::Cancelled)",
+        find: "matches!(self, Self::Queued | Self::Scheduled | Self::Waiting | Self::Retrying)",
+        replace: "matches!(self, Self::Queued | Self::Scheduled | Self::Waiting | Self::Retrying | Self::Cancelled)",
     },
     Mutant {
         name: "a failed attempt is not counted",
@@ -678,5 +681,58 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "manager/cleanup/trim.rs",
         find: "!job.trimmed && !job.dead_lettered && last.is_before(job)",
         replace: "!job.trimmed && last.is_before(job)",
+    },
+    Mutant {
+        name: "a node is over before its last mark",
+        file: "batch/node.rs",
+        find: "self.ended().len() >= expected)",
+        replace: "self.ended().len() + 1 >= expected)",
+    },
+    Mutant {
+        name: "a batch is said to be counted before its root is sealed",
+        file: "batches/close.rs",
+        find: "        self.seal(batch, NodeId::Root, count).await?;
+        // Last: from now on nobody closes it again.
+        let counted = |head: BatchHead| ((), Some(BatchHead { total: Some(total), ..head }));
+        self.change_head(batch, counted).await?;
+",
+        replace: "        let counted = |head: BatchHead| ((), Some(BatchHead { total: Some(total), ..head }));
+        self.change_head(batch, counted).await?;
+        self.seal(batch, NodeId::Root, count).await?;
+",
+    },
+    Mutant {
+        name: "a cancelled batch has a success",
+        file: "batches/gather.rs",
+        find: "!(head.abandoned || head.cancelled)",
+        replace: "!head.abandoned",
+    },
+    Mutant {
+        name: "a child is acked before it is marked, and marked once",
+        file: "processor/children.rs",
+        find: "            let is_done = !marked.contains(&false);
+            self.state.marked(children, &marked);
+",
+        replace: "            let is_done = true;
+            self.state.marked(children, &vec![true; marked.len()]);
+",
+    },
+    Mutant {
+        name: "a full group is not marked in the root",
+        file: "batches/mark.rs",
+        find: "        while node.is_over() {",
+        replace: "        while node.is_over() && !matches!(id, NodeId::Group(_)) {",
+    },
+    Mutant {
+        name: "a failed child counts as completed",
+        file: "batch/mod.rs",
+        find: "JobStatus::Failed => Some(Self::Failed),",
+        replace: "JobStatus::Failed => Some(Self::Completed),",
+    },
+    Mutant {
+        name: "a parent that waits again has no due entry",
+        file: "processor/children.rs",
+        find: "Ok(Found::Waits(until)) => record.waiting(until),",
+        replace: "Ok(Found::Waits(_)) => record.waiting(chrono::DateTime::<Utc>::MAX_UTC),",
     },
 ];

@@ -1,0 +1,111 @@
+//! Counting again, from the children's own records.
+//!
+//! A mark may be missing, because a child is the same job as one outside the batch, or because the mark's write was
+//! lost together with the message that would have repeated it. So the recount reads the record of every child without
+//! a mark. It reads what was written last, never an index: an index that lags would miss what it looks for.
+
+use chrono::TimeDelta;
+
+use super::mark::Mark;
+use super::{AT_ONCE, Batches};
+use crate::batch::{BatchChunk, BatchHead, Ending, FAN_OUT, Node, NodeId, child_id};
+use crate::job::{BatchPlace, JobId};
+use crate::ports::ServiceError;
+
+/// How long a child without a record may still have a message: as long as SQS keeps messages, and a day.
+const LOST_AFTER: TimeDelta = TimeDelta::days(15);
+
+/// A child of a shard.
+pub(crate) struct Child {
+    pub(crate) place: BatchPlace,
+    pub(crate) id: JobId,
+    pub(crate) ending: Option<Ending>,
+}
+
+impl Batches {
+    /// Marks the children that have ended without a mark, and what they complete.
+    pub(super) async fn recount(&self, head: &BatchHead) -> Result<(), ServiceError> {
+        for (group, _) in NodeId::groups(head.shards) {
+            for shard in self.shards_of(head, group).await? {
+                let (id, node) = shard;
+                if node.is_over() {
+                    self.rise(&head.id, id, node).await?;
+                } else {
+                    self.recount_shard(head, id, &node).await?;
+                }
+            }
+        }
+        // A group, or the root, may have been full before it was sealed.
+        if head.total.is_some() {
+            self.rise(&head.id, NodeId::Root, self.nodes.root(&head.id).await?).await?;
+        }
+        Ok(())
+    }
+
+    /// The shards of a group.
+    pub(super) async fn shards_of(
+        &self,
+        head: &BatchHead,
+        group: NodeId,
+    ) -> Result<Vec<(NodeId, Node)>, ServiceError> {
+        let below = self.nodes.below(&head.id, group).await?;
+        let shards = (0..head.shards).map(NodeId::Shard);
+        let mut found: Vec<(NodeId, Node)> = shards
+            .filter_map(|shard| {
+                let (above, slot) = shard.above()?;
+                let (_, node) = below.iter().find(|(at, _)| above == group && *at == slot)?;
+                Some((shard, *node))
+            })
+            .collect();
+        found.sort_unstable_by_key(|(shard, _)| *shard);
+        Ok(found)
+    }
+
+    async fn recount_shard(&self, head: &BatchHead, shard: NodeId, node: &Node) -> Result<(), ServiceError> {
+        let mut open = self.children(&head.id, shard, node).await?;
+        open.retain(|child| child.ending.is_none());
+        let mut marks = Vec::new();
+        for part in open.chunks(AT_ONCE) {
+            let ids: Vec<JobId> = part.iter().map(|child| child.id.clone()).collect();
+            let found = self.store.heads(&ids).await?;
+            for (child, record) in part.iter().zip(found) {
+                let ending = match record {
+                    Some(record) => Ending::of(record.status),
+                    None => self.is_lost(head).then_some(Ending::Failed),
+                };
+                marks.extend(ending.map(|ending| Mark { place: child.place.clone(), ending }));
+            }
+        }
+        if self.mark(&marks).await.contains(&false) {
+            return Err(ServiceError::new(format!("recount batch {}", head.id), "marks were not written"));
+        }
+        Ok(())
+    }
+
+    /// Whether a child without a record can have no message either.
+    fn is_lost(&self, head: &BatchHead) -> bool {
+        head.total.is_some() && self.clock.now() - head.created_at > LOST_AFTER
+    }
+
+    /// The children of a shard, in order.
+    pub(super) async fn children(
+        &self,
+        batch: &JobId,
+        shard: NodeId,
+        node: &Node,
+    ) -> Result<Vec<Child>, ServiceError> {
+        let NodeId::Shard(number) = shard else { return Ok(Vec::new()) };
+        let own = self.chunk(BatchChunk::name_by_shard(batch, number)).await?;
+        let own = own.map(|chunk| chunk.ids).unwrap_or_default();
+        let child = |slot: u32| {
+            let number = number * FAN_OUT + slot;
+            let id = match own.get(slot as usize) {
+                Some(id) => id.clone(),
+                None => child_id(batch, number).ok()?,
+            };
+            let ending = node.ending(u8::try_from(slot).ok()?);
+            Some(Child { place: BatchPlace { batch: batch.clone(), child: number }, id, ending })
+        };
+        Ok((0..node.expected.unwrap_or(0)).filter_map(child).collect())
+    }
+}
