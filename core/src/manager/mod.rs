@@ -13,6 +13,7 @@ mod explain;
 mod health;
 mod list;
 mod pause;
+mod progress;
 mod reschedule;
 mod retry;
 mod schedules;
@@ -100,7 +101,8 @@ impl JobManager {
     /// The state of a job; `None` if the job is unknown.
     pub async fn status(&self, id: &JobId) -> Result<Option<JobExecution>, ManagerError> {
         let Some(record) = self.whole_record(id).await? else { return Ok(None) };
-        let mut job = JobExecution::from(record);
+        let progress = self.progress(&record).await;
+        let mut job = JobExecution { progress, ..JobExecution::from(record) };
         self.note_pause(&mut job).await;
         Ok(Some(job))
     }
