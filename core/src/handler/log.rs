@@ -25,8 +25,9 @@ impl JobLog {
         self.lines().add(line);
     }
 
-    /// What it holds.
-    pub(crate) fn take(&self) -> AttemptLog {
+    /// Takes what it holds.
+    #[must_use]
+    pub fn take(&self) -> AttemptLog {
         self.lines().take()
     }
 
