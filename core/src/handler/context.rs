@@ -158,8 +158,7 @@ impl JobContext {
     /// all jobs of a batch at once, and nothing about a job that ends earlier. A retry starts without progress.
     ///
     /// ```
-    /// use lambda_jobs_core::job::Percent;
-    /// use lambda_jobs_core::{JobContext, JobError};
+    /// use lambda_jobs_core::{JobContext, JobError, Percent};
     ///
     /// async fn import(rows: Vec<String>, ctx: &JobContext) -> Result<(), JobError> {
     ///     for (row, total) in (1..).zip(std::iter::repeat(rows.len() as u64)).take(rows.len()) {
