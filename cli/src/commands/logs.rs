@@ -17,25 +17,19 @@ pub(super) fn attempts(attempts: &[PastAttempt]) -> String {
 }
 
 fn attempt(attempt: &PastAttempt) -> String {
-    let mut text = format!("attempt {}  started {}", attempt.attempt, time(attempt.started_at));
-    match attempt.execution_time {
-        Some(took) => text.push_str(&format!("  took {} ms", took.as_millis())),
-        None => text.push_str("  not known to have ended"),
-    }
-    if let Some(worker) = &attempt.worker {
-        text.push_str(&format!("  worker {}", output::plain(worker, 128)));
-    }
-    text.push('\n');
-    if let Some(error) = &attempt.error {
-        text.push_str(&format!("  error: {}\n", output::plain(error, LINE)));
-    }
+    let took = attempt.execution_time.map(|took| format!("took {} ms", took.as_millis()));
+    let took = took.unwrap_or_else(|| "not known to have ended".to_owned());
+    let worker = attempt.worker.as_ref().map(|worker| format!("  worker {}", output::plain(worker, LINE)));
+    let worker = worker.unwrap_or_default();
+    let mut lines =
+        vec![format!("attempt {}  started {}  {took}{worker}", attempt.attempt, time(attempt.started_at))];
+    lines.extend(attempt.error.as_ref().map(|error| format!("  error: {}", output::plain(error, LINE))));
     if attempt.log_dropped > 0 {
-        text.push_str(&format!("  ({} bytes before this were dropped)\n", attempt.log_dropped));
+        lines.push(format!("  ({} bytes before this were dropped)", attempt.log_dropped));
     }
-    for line in attempt.log.iter().flat_map(|log| log.lines()) {
-        text.push_str(&format!("  | {}\n", output::plain(line, LINE)));
-    }
-    text
+    let log = attempt.log.iter().flat_map(|log| log.lines());
+    lines.extend(log.map(|line| format!("  | {}", output::plain(line, LINE))));
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]

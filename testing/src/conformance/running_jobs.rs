@@ -24,7 +24,7 @@ fn batch(fixture: &Fixture, jobs: usize) -> RunningSqsBatch {
         name: fixture.fresh(if at.is_multiple_of(2) { "runs" } else { "Läuft \"jetzt\" \\ 🦀" }),
         since: fixture.now() - TimeDelta::nanoseconds(i64::try_from(at).unwrap_or_default()),
         attempt: u32::try_from(at).unwrap_or_default() + 1,
-        progress: (at % 3 > 0).then(|| {
+        progress: (!at.is_multiple_of(3)).then(|| {
             let words = if at % 3 == 1 { "" } else { "Läuft \"jetzt\" \\ 🦀" };
             Progress::new(Percent::of(at as u64, jobs as u64), words)
         }),

@@ -2,10 +2,11 @@
 
 async fn import(rows: Vec<Row>, ctx: &JobContext) -> Result<(), JobError> {
     let total = rows.len() as u64;
-    for (done, row) in (0..).zip(&rows) {
+    for (done, row) in (0..).zip(rows) {
         ctx.progress(Percent::of(done, total), "importing");
-        if row.date.is_none() {
-            ctx.log(&format!("row {done} has no date: left out"));
+        match row.date {
+            Some(date) => save(date).await?,
+            None => ctx.log(&format!("row {done} has no date: left out")),
         }
     }
     Ok(())
