@@ -28,7 +28,7 @@ impl WatchedProgress {
         }
         let bar = self.bar.get_or_insert_with(bar);
         bar.set_position(progress.percent.get().into());
-        bar.set_message(output::plain(&progress.words, WORDS));
+        bar.set_message(percent_and_words(progress, WORDS));
         Ok(())
     }
 
@@ -42,7 +42,7 @@ impl WatchedProgress {
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(100);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30.green} {pos} % {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:30.green} {msg}") {
         bar.set_style(style);
     }
     bar

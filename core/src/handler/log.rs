@@ -93,7 +93,9 @@ mod tests {
 
     fn log(lines: &[&str]) -> AttemptLog {
         let log = JobLog::default();
-        lines.iter().for_each(|line| log.add(line));
+        for line in lines {
+            log.add(line);
+        }
         log.take()
     }
 

@@ -107,7 +107,8 @@ fn attempts_without_a_log_are_shown_too() {
 fn a_job_that_succeeds_at_once_and_logs_nothing_keeps_nothing_in_its_record() {
     let world = world();
     let id = run(&world, "script", &json!({}));
-    let record = world.clock.run(world.ports.store.get(&[id.clone()])).unwrap().pop().unwrap().unwrap();
+    let record =
+        world.clock.run(world.ports.store.get(std::slice::from_ref(&id))).unwrap().pop().unwrap().unwrap();
     assert!(record.past_attempts.is_empty());
     assert_eq!(logs(&world.status(&id).attempts), [(1, None)], "the record says what there is to say");
 }
