@@ -30,6 +30,9 @@ pub struct JobConfig {
     pub max_job_history: usize,
     /// The policy of breakers without one of their own.
     pub breaker: BreakerPolicy,
+    /// Whether the log of an attempt also gets what its handler says through `tracing`; `false` by default. It always gets
+    /// what the handler says through [`JobContext::log`](crate::JobContext::log).
+    pub attempt_logs: bool,
 }
 
 impl JobConfig {
@@ -106,6 +109,7 @@ impl Default for JobConfig {
             retention: Retention::default(),
             max_job_history: 1000,
             breaker: BreakerPolicy::default(),
+            attempt_logs: false,
         }
     }
 }

@@ -67,7 +67,7 @@ pub use handler::{
 pub use invalid::Invalid;
 pub use job::{
     JobDefinition, JobExecution, JobId, JobRecord, JobResult, JobSpec, JobStatus, JobType, NewJob, Payload,
-    Priority, Queue, Retention, ScheduleId,
+    Percent, Priority, Queue, Retention, ScheduleId,
 };
 pub use manager::JobManager;
 pub use processor::JobProcessor;

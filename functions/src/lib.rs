@@ -7,9 +7,10 @@
 //! Each built-in job family has a cargo feature, on by default. Without `webhooks` a worker carries no HTTP client but that
 //! of AWS, and jobs of that family are dead letters: no handler is registered for them.
 //!
-//! Imports go down only: `run` > `local`, `dispatcher` > `worker`, `local_sources` > `poller`, `sqs_event`, `watchdog`,
-//! `logging`.
+//! Imports go down only: `run` > `local`, `dispatcher` > `worker`, `local_sources` > `poller`, `sqs_event`, `logging` >
+//! `attempt_log` > `watchdog`.
 
+mod attempt_log;
 mod dispatcher;
 pub mod local;
 mod local_sources;
@@ -20,6 +21,7 @@ pub mod sqs_event;
 mod watchdog;
 mod worker;
 
+pub use attempt_log::AttemptLogs;
 pub use dispatcher::{dispatcher, run_dispatcher};
 pub use lambda_jobs_infra::Adapters;
 pub use run::run_worker;

@@ -12,6 +12,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::attempt_log::AttemptLogs;
+
 /// Writes JSON lines to standard output, at level `info` unless `RUST_LOG` sets another, and logs the place of every
 /// panic. Does nothing if a subscriber is set already.
 pub fn init_json() {
@@ -41,6 +43,7 @@ where
         .with_max_level(LevelFilter::TRACE)
         .with_writer(writer)
         .finish()
+        .with(AttemptLogs)
         .with(levels(default_level))
 }
 
@@ -52,6 +55,7 @@ pub fn init_terminal(default_level: &str) {
         .with_target(false)
         .with_max_level(LevelFilter::TRACE)
         .finish()
+        .with(AttemptLogs)
         .with(levels(default_level));
     if tracing::subscriber::set_global_default(text).is_ok() {
         warn_of_levels(default_level);

@@ -13,8 +13,12 @@ use lambda_jobs_core::processor::{Invocation, JobProcessor};
 use lambda_jobs_core::{Invalid, JobRegistry, Queue, RegisterError, StopSignal};
 use lambda_jobs_infra::{Adapters, Settings, SettingsError};
 
+use crate::attempt_log::Observer;
 use crate::sqs_event;
 use crate::watchdog::{OnBlocked, Watchdog};
+
+/// The variable with the log stream of a Lambda environment, by which a kept attempt leads to its worker's log.
+const LOG_STREAM: &str = "AWS_LAMBDA_LOG_STREAM_NAME";
 
 /// A worker: it takes Lambda's events, runs their jobs, and reports which messages failed.
 pub struct Worker {
@@ -69,7 +73,11 @@ impl Worker {
         register(&mut registry)?;
         let watchdog = Watchdog::start(on_blocked)?;
         let processor = JobProcessor::new(Arc::new(registry), settings.jobs.clone(), adapters.core())
-            .with_observer(Arc::new(watchdog.clone()));
+            .with_observer(Arc::new(Observer {
+                watchdog: watchdog.clone(),
+                logs: settings.jobs.attempt_logs,
+            }))
+            .named(std::env::var(LOG_STREAM).ok());
         Ok(Self { processor, watchdog, settings })
     }
 

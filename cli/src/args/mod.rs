@@ -272,6 +272,9 @@ pub struct StatusArgs {
     /// Show every change until the job ends; fails if the job failed.
     #[arg(long)]
     pub watch: bool,
+    /// Show its attempts too, each with the end of its log.
+    #[arg(long)]
+    pub logs: bool,
 }
 
 /// Which jobs to list.

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use lambda_jobs_core::JobManager;
 use lambda_jobs_core::ports::Counters;
+use lambda_jobs_functions::AttemptLogs;
 use lambda_jobs_infra::Settings;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
 
 use super::{Failure, exit};
 use crate::args::{DevArgs, StackArgs};
@@ -96,7 +98,8 @@ fn init_logging(progress: &Progress) {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .with_env_filter(filter)
-        .finish();
+        .finish()
+        .with(AttemptLogs);
     // Only a test can have set another subscriber, and then the test wants that one.
     let _ = tracing::subscriber::set_global_default(text);
 }

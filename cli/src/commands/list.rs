@@ -7,7 +7,7 @@ use lambda_jobs_core::manager::{JobFilter, JobPage, Looked};
 use lambda_jobs_core::paging::Page;
 use serde_json::json;
 
-use super::{Failure, connect, time};
+use super::{Failure, connect, percent_and_words, time};
 use crate::args::ListArgs;
 use crate::output;
 
@@ -43,7 +43,8 @@ pub(super) async fn list(args: ListArgs) -> Result<ExitCode, Failure> {
     if jobs.is_empty() {
         eprintln!("no jobs found; a job from a plain SQS message is listed only after a worker received it");
     }
-    let mut table = output::table(&["job", "name", "status", "queue", "attempt", "at (utc)", "error"]);
+    let mut table =
+        output::table(&["job", "name", "status", "queue", "attempt", "progress", "at (utc)", "error"]);
     for job in jobs {
         table.add_row([
             job.job_id.to_string(),
@@ -51,6 +52,7 @@ pub(super) async fn list(args: ListArgs) -> Result<ExitCode, Failure> {
             job.status.to_string(),
             job.queue.to_string(),
             job.attempt.to_string(),
+            job.progress.as_ref().map(|progress| percent_and_words(progress, 40)).unwrap_or_default(),
             time(job.at),
             output::plain(&job.error.unwrap_or_default(), 60),
         ]);

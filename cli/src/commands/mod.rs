@@ -10,18 +10,21 @@ mod enqueue;
 mod explain;
 mod health;
 mod list;
+mod logs;
 mod pause;
 mod reschedule;
 mod retry;
 mod schedules;
 mod settings;
 mod status;
+mod watched;
 mod webhooks;
 
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 use lambda_jobs_core::JobManager;
+use lambda_jobs_core::job::Progress;
 use lambda_jobs_functions::Adapters;
 use lambda_jobs_infra::Settings;
 use serde_json::json;
@@ -86,6 +89,11 @@ fn report_change(args: &OneJob, done: bool, status: &str, text: &str) -> Result<
         output::line(&format!("{}: {text}", args.id))?;
     }
     Ok(exit(done))
+}
+
+/// How far a job has come, on one line of at most this many letters and the percentage.
+fn percent_and_words(progress: &Progress, limit: usize) -> String {
+    format!("{} % {}", progress.percent.get(), output::plain(&progress.words, limit)).trim_end().to_owned()
 }
 
 /// An instant in a job's table, in UTC.

@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use comfy_table::Table;
 use lambda_jobs_core::job::Children;
 use lambda_jobs_core::{JobExecution, JobStatus};
 
-use super::{Failure, connect, exit, time};
+use super::watched::{self, WatchedProgress};
+use super::{Failure, connect, exit, logs, time};
 use crate::args::StatusArgs;
 use crate::output;
 
@@ -23,11 +25,18 @@ pub(super) async fn status(args: StatusArgs) -> Result<ExitCode, Failure> {
     let id = &args.job.id;
     let mut shown: Option<JobExecution> = None;
     let mut waits_for_unknown = false;
+    let mut progress = WatchedProgress::default();
     loop {
-        let found = manager.status(id).await?;
+        let found = manager.status(id).await?.map(|job| as_asked(job, &args));
         let ended = found.as_ref().is_some_and(|job| job.status.is_finished());
         match &found {
-            Some(job) if found != shown => show(job, args.job.target.json)?,
+            Some(job) if is_progress_alone(job, shown.as_ref(), &args) => {
+                job.progress.iter().try_for_each(|new| progress.show(new))?;
+            }
+            Some(job) if found != shown => {
+                progress.end();
+                show(job, &args)?;
+            }
             None if !args.watch => {
                 eprintln!("{id}: no such job. {UNKNOWN}");
                 return Ok(ExitCode::FAILURE);
@@ -47,11 +56,33 @@ pub(super) async fn status(args: StatusArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-fn show(job: &JobExecution, json: bool) -> Result<(), Failure> {
-    if json {
+/// The job without the attempts that nobody asked for.
+fn as_asked(job: JobExecution, args: &StatusArgs) -> JobExecution {
+    if args.logs { job } else { JobExecution { attempts: Vec::new(), ..job } }
+}
+
+/// Whether the job differs from what was shown in its progress alone, so that people need no other table.
+fn is_progress_alone(job: &JobExecution, shown: Option<&JobExecution>, args: &StatusArgs) -> bool {
+    let is_same = |shown: &JobExecution| {
+        job.progress != shown.progress
+            && *job == JobExecution { progress: job.progress.clone(), ..shown.clone() }
+    };
+    !args.job.target.json && job.progress.is_some() && shown.is_some_and(is_same)
+}
+
+fn show(job: &JobExecution, args: &StatusArgs) -> Result<(), Failure> {
+    if args.job.target.json {
         output::json(job)?;
         return Ok(());
     }
+    output::line(&format!("{}\n", table(job)))?;
+    if args.logs {
+        output::line(&logs::attempts(&job.attempts))?;
+    }
+    Ok(())
+}
+
+fn table(job: &JobExecution) -> Table {
     let mut table = output::table(&[]);
     let mut row = |title: &str, text: String| {
         table.add_row([title.to_owned(), output::plain(&text, 300)]);
@@ -61,6 +92,9 @@ fn show(job: &JobExecution, json: bool) -> Result<(), Failure> {
     row("status", job.status.to_string());
     row("queue", job.queue.to_string());
     row("attempt", job.attempt.to_string());
+    if let Some(progress) = &job.progress {
+        row("progress", watched::row(progress));
+    }
     if job.payload_missing {
         row("payload", "missing: the store no longer has it, so the job can't run".to_owned());
     }
@@ -93,6 +127,5 @@ fn show(job: &JobExecution, json: bool) -> Result<(), Failure> {
             row(title, text);
         }
     }
-    output::line(&format!("{table}\n"))?;
-    Ok(())
+    table
 }

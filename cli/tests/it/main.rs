@@ -7,6 +7,7 @@
     reason = "a test that meets these has failed"
 )]
 
+mod attempts;
 mod breakers;
 mod commands;
 mod dead_letters;

@@ -9,9 +9,9 @@ use futures_channel::oneshot;
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 
-use super::{Calls, JobBreaker, JobError};
+use super::{Calls, JobBreaker, JobError, JobLog, ProgressCell};
 use crate::clock::Clock;
-use crate::job::{JobDefinition, JobId};
+use crate::job::{JobDefinition, JobId, Percent};
 use crate::limit::Rate;
 
 /// The current attempt. Cheap to clone.
@@ -24,6 +24,7 @@ struct Inner {
     attempt: Attempt,
     clock: Arc<dyn Clock>,
     calls: Calls,
+    log: JobLog,
     span: tracing::Span,
 }
 
@@ -38,13 +39,15 @@ pub(crate) struct Attempt {
     pub(crate) stop: StopSignal,
     /// Raised when the job is cancelled.
     pub(crate) cancel: StopSignal,
+    /// Where it says how far it has come.
+    pub(crate) progress: ProgressCell,
 }
 
 impl JobContext {
     pub(crate) fn new(attempt: Attempt, clock: Arc<dyn Clock>, calls: Calls) -> Self {
         let Attempt { definition, number, .. } = &attempt;
         let span = tracing::info_span!("job", job_id = %definition.id, job = %definition.spec.name, attempt = *number);
-        Self { inner: Arc::new(Inner { attempt, clock, calls, span }) }
+        Self { inner: Arc::new(Inner { attempt, clock, calls, log: JobLog::default(), span }) }
     }
 
     /// The job's identity: stable over all attempts, so the right idempotency key for its effects.
@@ -146,6 +149,47 @@ impl JobContext {
     /// ```
     pub async fn cancelled(&self) {
         self.inner.attempt.cancel.wait().await;
+    }
+
+    /// Says how far the attempt has come, for whoever looks at the job while it runs: a share and a few words, of which
+    /// [`Progress::MAX_WORDS`](crate::job::Progress::MAX_WORDS) bytes are shown.
+    ///
+    /// Call it as often as you like: it only notes the words. The worker writes the latest ones at most every 2 s, for
+    /// all jobs of a batch at once, and nothing about a job that ends earlier. A retry starts without progress.
+    ///
+    /// ```
+    /// use lambda_jobs_core::{JobContext, JobError, Percent};
+    ///
+    /// async fn import(rows: Vec<String>, ctx: &JobContext) -> Result<(), JobError> {
+    ///     for (row, total) in (1..).zip(std::iter::repeat(rows.len() as u64)).take(rows.len()) {
+    ///         ctx.progress(Percent::of(row, total), "importing");
+    ///     }
+    ///     ctx.progress(100, "imported");
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn progress(&self, percent: impl Into<Percent>, words: &str) {
+        self.inner.attempt.progress.set(percent.into(), words);
+    }
+
+    /// Adds a line to the log of this attempt, which is kept with the job: the newest
+    /// [`AttemptLog::MAX_BYTES`](crate::job::AttemptLog::MAX_BYTES). It is written when the attempt's end is, so a crash
+    /// loses it. `lambda-jobs status ID --logs` shows it to every operator, so log no secrets.
+    ///
+    /// ```
+    /// use lambda_jobs_core::{JobContext, JobError};
+    ///
+    /// async fn import(ctx: &JobContext) -> Result<(), JobError> {
+    ///     ctx.log("row 7 has no date: left out");
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn log(&self, line: &str) {
+        self.inner.log.add(line);
+    }
+
+    pub(crate) fn job_log(&self) -> &JobLog {
+        &self.inner.log
     }
 
     pub(crate) fn calls(&self) -> &Calls {

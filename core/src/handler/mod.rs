@@ -6,6 +6,7 @@
 mod calls;
 mod context;
 mod error;
+mod log;
 mod registry;
 
 use std::future::Future;
@@ -27,6 +28,8 @@ pub(crate) use calls::{AttemptEnd, CallGuards, Calls};
 pub(crate) use context::Attempt;
 pub use context::{JobContext, StopSignal, Stopper};
 pub use error::JobError;
+pub use log::JobLog;
+pub(crate) use log::ProgressCell;
 pub use registry::{JobRegistry, RegisterError, UniqueKeyUnsupported};
 pub(crate) use registry::{Registered, Success};
 

@@ -9,3 +9,8 @@ pub(crate) const fn is_zero(count: &u32) -> bool {
 pub(crate) const fn is_false(value: &bool) -> bool {
     !*value
 }
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+pub(crate) const fn is_none_dropped(bytes: &u64) -> bool {
+    *bytes == 0
+}

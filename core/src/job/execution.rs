@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::absent::{is_false, is_zero};
-use super::{Blocker, JobId, JobRecord, JobStatus, JobType, Payload, Priority, Queue, millis};
+use super::{
+    Blocker, JobId, JobRecord, JobStatus, JobType, PastAttempt, Payload, Priority, Progress, Queue, millis,
+};
 
 /// A job with its present state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,6 +95,12 @@ pub struct JobExecution {
     /// How far its batch is, while it waits for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub children: Option<Children>,
+    /// How far it has come, while it runs and if its handler says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// Its attempts as far as they are kept, the oldest first, each with the end of its log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<PastAttempt>,
 }
 
 /// How far the children of a waiting job are.
@@ -110,6 +118,7 @@ pub struct Children {
 
 impl From<JobRecord> for JobExecution {
     fn from(record: JobRecord) -> Self {
+        let attempts = record.attempts();
         let due_while = |status| (record.status == status).then_some(record.due_at);
         Self {
             job_id: record.id().clone(),
@@ -132,6 +141,8 @@ impl From<JobRecord> for JobExecution {
             trimmed: record.trimmed,
             payload_missing: record.stored.is_missing,
             children: None,
+            progress: None,
+            attempts,
             id: record.definition.id,
             name: record.definition.spec.name,
             job_type: record.definition.job_type,

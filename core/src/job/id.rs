@@ -201,17 +201,37 @@ impl LimitKey {
 ///
 /// Settling is conditional on it (the fence), so an environment that lost its lease can't overwrite
 /// its successor's settlement.
+///
+/// It ends in the number of its batch. So whoever has the record of a running job knows the key of what the batch says
+/// about its jobs, and the record needs no place for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClaimId(String);
 
 impl ClaimId {
-    /// A new claim id. Every claim and every settlement sends it, so it is short: the time tells the claims of a job
-    /// apart, and 41 random bits those of one millisecond.
+    /// A new claim id, in a batch of its own. Every claim and every settlement sends it, so it is short: the time tells
+    /// the claims of a job apart, and 41 random bits those of one millisecond.
     #[must_use]
     pub fn generate(now: DateTime<Utc>, entropy: &dyn Entropy) -> Self {
+        Self::in_batch(now, Self::batch_of(entropy))
+    }
+
+    /// The number of a new batch, which its claims can hold.
+    pub(crate) fn batch_of(entropy: &dyn Entropy) -> u64 {
+        entropy.next_u64() % 36_u64.pow(DIGITS)
+    }
+
+    /// A new claim id in a batch, which claims each job once in a millisecond.
+    pub(crate) fn in_batch(now: DateTime<Utc>, batch: u64) -> Self {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
-        Self(last_digits(millis) + &last_digits(entropy.next_u64()))
+        Self(last_digits(millis) + &last_digits(batch))
+    }
+
+    /// The number of the batch that made it; `None` if an id of another kind can't be read.
+    #[must_use]
+    pub fn batch(&self) -> Option<u64> {
+        let digits = self.0.get(self.0.len().checked_sub(DIGITS as usize)?..)?;
+        u64::from_str_radix(digits, 36).ok()
     }
 
     /// The id as text.
@@ -227,10 +247,13 @@ impl From<String> for ClaimId {
     }
 }
 
-/// The last eight digits of a number in base 36.
+/// How many digits of the time, and of the batch, a claim id has.
+const DIGITS: u32 = 8;
+
+/// The last digits of a number in base 36.
 fn last_digits(number: u64) -> String {
     let digit = |at: u32| char::from_digit(u32::try_from(number / 36_u64.pow(at) % 36).unwrap_or(0), 36);
-    (0..8).rev().filter_map(digit).collect()
+    (0..DIGITS).rev().filter_map(digit).collect()
 }
 
 fn uuid_v7(now: DateTime<Utc>, entropy: &dyn Entropy) -> String {
@@ -255,6 +278,19 @@ mod tests {
         let later = JobId::generate(now + chrono::TimeDelta::milliseconds(1), &entropy);
         assert_ne!(first, second);
         assert!(later > first && later > second);
+    }
+
+    #[test]
+    fn a_claim_id_tells_its_batch() {
+        let entropy = SeededEntropy::new(7);
+        for _ in 0..100 {
+            let batch = ClaimId::batch_of(&entropy);
+            let claim = ClaimId::in_batch(DateTime::UNIX_EPOCH, batch);
+            assert_eq!((claim.batch(), claim.as_str().len()), (Some(batch), 16));
+        }
+        for unknown in ["", "short", "an id of another kind", "ü-ü-ü-ü"] {
+            assert_eq!(ClaimId::from(unknown.to_owned()).batch(), None, "{unknown}");
+        }
     }
 
     #[test]

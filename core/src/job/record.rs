@@ -15,7 +15,8 @@ use serde_json::Value;
 
 use super::absent::{is_false, is_zero};
 use super::{
-    Blocker, ClaimId, JobDefinition, JobId, JobStatus, Payload, Queue, Retention, StoredPayload, millis,
+    Blocker, ClaimId, JobDefinition, JobId, JobStatus, PastAttempts, Payload, Queue, Retention,
+    StoredPayload, millis,
 };
 use crate::job::bounds::is_beyond_a_message;
 
@@ -113,7 +114,7 @@ pub struct JobRecord {
     /// its message is about to be sent.
     #[serde(default)]
     pub parked: bool,
-    /// Whether a cleanup removed payload, result and error. The job can't run again.
+    /// Whether a cleanup removed payload, result, error and past attempts. The job can't run again.
     #[serde(default)]
     pub trimmed: bool,
     /// How the store keeps its payload.
@@ -125,6 +126,9 @@ pub struct JobRecord {
     /// Until when the store keeps the record, if it has ended; in whole seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
+    /// The attempts before the last one, and the logs of all.
+    #[serde(default, skip_serializing_if = "PastAttempts::is_empty")]
+    pub past_attempts: PastAttempts,
 }
 
 impl JobRecord {
@@ -166,6 +170,7 @@ impl JobRecord {
             stored: StoredPayload::default(),
             withdrawn: false,
             expires_at: None,
+            past_attempts: PastAttempts::default(),
         }
     }
 
@@ -347,6 +352,7 @@ impl JobRecord {
         self.error = Some(error);
         self.due_at = due_at;
         self.execution_time = took;
+        self.keep_failed_attempt();
         self.written()
     }
 
@@ -470,6 +476,7 @@ impl JobRecord {
     /// [unclaimed](Self::is_unclaimed). It is parked until its message is sent.
     #[must_use]
     pub fn requeued(mut self, now: DateTime<Utc>) -> Self {
+        self.keep_last_attempt();
         self.status = JobStatus::Scheduled;
         self.claim = None;
         self.due_at = now;
@@ -558,13 +565,14 @@ impl JobRecord {
         self.written()
     }
 
-    /// The record of a finished job without its details: payload, result and error.
+    /// The record of a finished job without its details: payload, result, error and past attempts.
     #[must_use]
     pub fn trimmed(mut self) -> Self {
         self.definition.spec.payload = Payload::null();
         self.stored = StoredPayload::default();
         self.result = None;
         self.error = None;
+        self.past_attempts = PastAttempts::default();
         self.trimmed = true;
         self.written()
     }

@@ -14,6 +14,7 @@ mod explain;
 mod health;
 mod list;
 mod pause;
+mod progress;
 mod reschedule;
 mod retry;
 mod schedules;
@@ -113,7 +114,8 @@ impl JobManager {
     pub async fn status(&self, id: &JobId) -> Result<Option<JobExecution>, ManagerError> {
         let Some(record) = self.whole_record(id).await? else { return Ok(None) };
         let waits = record.definition.gathers && !record.status.is_finished();
-        let mut job = JobExecution::from(record);
+        let progress = self.progress(&record).await;
+        let mut job = JobExecution { progress, ..JobExecution::from(record) };
         if waits {
             job.children = self.children_of(id).await?;
         }

@@ -33,6 +33,10 @@ impl RunningJobs for MemoryRunning {
         Ok(())
     }
 
+    async fn get(&self, batch: u64) -> Result<Option<RunningSqsBatch>, ServiceError> {
+        Ok(self.batches().get(&batch).cloned())
+    }
+
     async fn list(&self, query: &RunningQuery) -> Result<Page<RunningSqsBatch>, ServiceError> {
         let after = query.cursor.as_ref().and_then(|cursor| cursor.parse::<u64>().ok());
         let batches = self.batches();

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::job::JobId;
+use crate::job::{JobId, JobRecord, Progress};
 use crate::paging::Page;
 use crate::ports::ServiceError;
 
@@ -19,6 +19,9 @@ pub trait RunningJobs: Send + Sync {
     /// Removes what the batch with this id wrote, if anything.
     async fn withdraw(&self, batch: u64) -> Result<(), ServiceError>;
 
+    /// What the batch with this id wrote last, unless it withdrew it. The read may miss the latest write.
+    async fn get(&self, batch: u64) -> Result<Option<RunningSqsBatch>, ServiceError>;
+
     /// What batches wrote and did not withdraw, in no order. A batch whose time is over may be among them, until the
     /// service forgets it.
     async fn list(&self, query: &RunningQuery) -> Result<Page<RunningSqsBatch>, ServiceError>;
@@ -27,7 +30,7 @@ pub trait RunningJobs: Send + Sync {
 /// A batch that has lasted for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunningSqsBatch {
-    /// Identifies the batch: a random number.
+    /// Identifies the batch: a random number, in which its [claims](crate::job::ClaimId::batch) end.
     pub id: u64,
     /// When its leases end. Whatever it says, none of its jobs runs any more from then on.
     pub until: DateTime<Utc>,
@@ -46,6 +49,16 @@ pub struct RunningJob {
     pub since: DateTime<Utc>,
     /// The number of its attempt, from 1.
     pub attempt: u32,
+    /// How far it has come, if its handler has said so.
+    pub progress: Option<Progress>,
+}
+
+impl RunningJob {
+    /// Whether this is the attempt that a record says is running: a later claim has another start.
+    #[must_use]
+    pub fn is_attempt_of(&self, record: &JobRecord) -> bool {
+        self.id == *record.id() && self.attempt == record.attempt() && Some(self.since) == record.started_at
+    }
 }
 
 /// Which batches to list.

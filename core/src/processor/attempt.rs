@@ -16,7 +16,7 @@ use super::outcome::{Outcome, Terms, conclude};
 use super::{JobProcessor, SqsBatch};
 use crate::clock::BoxFuture;
 use crate::handler::{Attempt, AttemptEnd, CallGuards, Calls, JobContext, JobError, StopSignal, Success};
-use crate::job::{JobRecord, JobStatus};
+use crate::job::{JobRecord, JobStatus, PastAttempt};
 use crate::ports::Settlement;
 
 /// How long a hook may run if the attempt used up its time.
@@ -48,7 +48,8 @@ impl SqsBatch<'_> {
 
     async fn make_attempt(&self, mut record: JobRecord, job: &Job, cancel: StopSignal) -> JobRecord {
         // It may have waited for others of its batch since it was claimed.
-        record.started_at = Some(self.now());
+        let started_at = self.now();
+        record.started_at = Some(started_at);
         let timeout = job.timeout();
         let ctx = self.context(&record, job, cancel);
         let started = self.processor.clock.monotonic();
@@ -68,7 +69,8 @@ impl SqsBatch<'_> {
             self.run_hook(hook, &ctx, timeout.saturating_sub(took).max(HOOK_TIME)).await;
         }
         self.log_failure(&record, &ctx);
-        record
+        let attempt = PastAttempt::new(ctx.attempt(), started_at, Some(took));
+        record.with_attempt(attempt.told(ctx.job_log().take(), self.processor.worker.as_deref()))
     }
 
     /// What the handler is told about an attempt that starts now.
@@ -94,6 +96,7 @@ impl SqsBatch<'_> {
             deadline,
             stop: self.invocation.stop.clone(),
             cancel,
+            progress: self.cancel_watch.progress(record.id()),
         };
         JobContext::new(attempt, Arc::clone(clock), calls)
     }

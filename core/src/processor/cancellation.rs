@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 
 use super::SqsBatch;
 use super::job::Claimed;
-use crate::handler::{StopSignal, Stopper};
+use crate::handler::{ProgressCell, StopSignal, Stopper};
 use crate::job::{JobId, JobRecord};
 use crate::ports::{Fence, RunningJob};
 
@@ -34,6 +34,7 @@ struct Watched {
     name: String,
     since: Option<DateTime<Utc>>,
     attempt: u32,
+    progress: ProgressCell,
 }
 
 impl CancelWatch {
@@ -49,6 +50,7 @@ impl CancelWatch {
                 name: claimed.record.definition.spec.name.clone(),
                 since: claimed.record.started_at,
                 attempt: claimed.record.attempt(),
+                progress: ProgressCell::default(),
             };
             watched.insert(claimed.id().clone(), job);
         }
@@ -57,6 +59,11 @@ impl CancelWatch {
     /// The signal that tells a job that it is cancelled.
     pub(super) fn signal(&self, id: &JobId) -> StopSignal {
         self.jobs().get(id).map_or_else(StopSignal::never, |job| job.signal.clone())
+    }
+
+    /// Where a job says how far it has come. Of one that nobody can look up, nothing is shown.
+    pub(super) fn progress(&self, id: &JobId) -> ProgressCell {
+        self.jobs().get(id).map(|job| job.progress.clone()).unwrap_or_default()
     }
 
     /// Forgets a job whose attempt has ended.
@@ -69,7 +76,8 @@ impl CancelWatch {
         let jobs = self.jobs();
         let running = jobs.iter().filter_map(|(id, job)| {
             let (id, name) = (id.clone(), job.name.clone());
-            Some(RunningJob { id, name, since: job.since?, attempt: job.attempt })
+            let progress = job.progress.get();
+            Some(RunningJob { id, name, since: job.since?, attempt: job.attempt, progress })
         });
         let mut running: Vec<RunningJob> = running.collect();
         running.sort_by(|one, other| (one.since, &one.id).cmp(&(other.since, &other.id)));

@@ -89,6 +89,8 @@ pub struct JobProcessor {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     observer: Arc<dyn RunObserver>,
+    /// The name of this worker, if it has one.
+    worker: Option<String>,
 }
 
 /// The circumstances under which a batch is processed.
@@ -103,6 +105,8 @@ pub struct Invocation {
 
 /// A batch on its way through the steps.
 struct SqsBatch<'a> {
+    /// A random number, by which all claims of the batch name it.
+    id: u64,
     processor: &'a JobProcessor,
     invocation: &'a Invocation,
     /// When the batch's leases end.
@@ -137,6 +141,7 @@ impl JobProcessor {
             clock: ports.clock.clone(),
             entropy: ports.entropy.clone(),
             observer: Arc::new(()),
+            worker: None,
         }
     }
 
@@ -144,6 +149,13 @@ impl JobProcessor {
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn RunObserver>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// Names this worker in the attempts that are kept, so that its own log can be found. At most 128 bytes are kept.
+    #[must_use]
+    pub fn named(mut self, worker: Option<String>) -> Self {
+        self.worker = worker;
         self
     }
 
@@ -178,6 +190,7 @@ impl<'a> SqsBatch<'a> {
     fn new(processor: &'a JobProcessor, invocation: &'a Invocation, messages: &[ReceivedMessage]) -> Self {
         let lease_until = invocation.deadline + JobConfig::CLOCK_SKEW;
         Self {
+            id: ClaimId::batch_of(&*processor.entropy),
             processor,
             invocation,
             lease_until,
@@ -203,11 +216,7 @@ impl<'a> SqsBatch<'a> {
     }
 
     fn new_claim(&self, alone: bool) -> Claim {
-        Claim {
-            id: ClaimId::generate(self.now(), &*self.processor.entropy),
-            lease_until: self.lease_until,
-            alone,
-        }
+        Claim { id: ClaimId::in_batch(self.now(), self.id), lease_until: self.lease_until, alone }
     }
 
     fn now(&self) -> DateTime<Utc> {

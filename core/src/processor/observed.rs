@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::clock::BoxFuture;
-use crate::handler::JobContext;
+use crate::handler::{JobContext, JobLog};
 use crate::job::JobId;
 
 /// Sees every poll of a job's future, so that a job that blocks without yielding can be named.
@@ -14,6 +14,11 @@ pub trait RunObserver: Send + Sync {
     /// The job's future is about to be polled.
     fn entered(&self, job: &JobId, name: &str) {
         let _ = (job, name);
+    }
+
+    /// What the job says until the poll returns may be added to this log.
+    fn logs_to(&self, log: &JobLog) {
+        let _ = log;
     }
 
     /// The poll has returned.
@@ -44,6 +49,7 @@ impl<'a, 'b, T> Observed<'a, 'b, T> {
         }
         let _span = self.ctx.span().enter();
         self.observer.entered(self.ctx.job_id(), &self.ctx.definition().spec.name);
+        self.observer.logs_to(self.ctx.job_log());
         let _leave = Leave(self.observer);
         code(&mut self.inner)
     }

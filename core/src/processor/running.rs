@@ -1,8 +1,10 @@
 //! Saying what runs, for those who look.
 //!
-//! A batch that lasts longer than 2 s leaves an item with its claimed jobs, and takes it back when it ends. It writes
-//! again at most every 2 s, and only if its jobs have changed. A batch that ends earlier pays nothing. A crash leaves the
-//! item behind: readers go by it no longer than the batch's leases last.
+//! A batch that lasts longer than 2 s leaves an item with its claimed jobs and their progress, and takes it back when it
+//! ends. It writes again at most every 2 s, and only if its jobs or their progress have changed. A batch that ends earlier
+//! pays nothing. A crash leaves the item behind: readers go by it no longer than the batch's leases last.
+//!
+//! Each claim names its batch, so a reader who has a job's record finds the item by its key.
 //!
 //! Nothing depends on the item. So a write that fails is a warning, and no job waits for one.
 
@@ -26,7 +28,6 @@ const WITHDRAW_WITHIN: Duration = Duration::from_millis(500);
 pub(super) struct Noted(Mutex<Option<Note>>);
 
 struct Note {
-    id: u64,
     /// The jobs that were written last; `None` if it is not known what was.
     jobs: Option<Vec<RunningJob>>,
 }
@@ -41,15 +42,8 @@ impl Noted {
         self.note().as_ref().is_some_and(|note| note.jobs.as_deref() == Some(jobs))
     }
 
-    /// The batch's id in what it writes.
-    fn id(&self, new: impl FnOnce() -> u64) -> u64 {
-        self.note().get_or_insert_with(|| Note { id: new(), jobs: None }).id
-    }
-
     fn set(&self, jobs: Option<Vec<RunningJob>>) {
-        if let Some(note) = self.note().as_mut() {
-            note.jobs = jobs;
-        }
+        *self.note() = Some(Note { jobs });
     }
 }
 
@@ -63,9 +57,8 @@ impl SqsBatch<'_> {
             if jobs.is_empty() || self.noted.is_of(&jobs) {
                 continue;
             }
-            let id = self.noted.id(|| self.processor.entropy.next_u64());
             self.noted.set(None);
-            let batch = RunningSqsBatch { id, until: self.lease_until, jobs };
+            let batch = RunningSqsBatch { id: self.id, until: self.lease_until, jobs };
             match self.processor.running.note(&batch).await {
                 Ok(()) => self.noted.set(Some(batch.jobs)),
                 Err(error) => warn("it can't be noted what runs; tried again in a few seconds", &error),
@@ -75,9 +68,11 @@ impl SqsBatch<'_> {
 
     /// Takes back what the batch said, or may have said.
     pub(super) async fn withdraw(&self) {
-        let Some(id) = self.noted.note().as_ref().map(|note| note.id) else { return };
+        if self.noted.note().is_none() {
+            return;
+        }
         let limit = self.processor.clock.sleep(WITHDRAW_WITHIN);
-        if let Either::Left((Err(error), _)) = select(self.processor.running.withdraw(id), limit).await {
+        if let Either::Left((Err(error), _)) = select(self.processor.running.withdraw(self.id), limit).await {
             warn("it is listed for some time what has run; a list leaves out jobs that have ended", &error);
         }
     }

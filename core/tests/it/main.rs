@@ -8,6 +8,7 @@
 )]
 #![allow(clippy::needless_pass_by_value, reason = "payloads are written where they are passed")]
 
+mod attempts;
 mod breakers;
 mod bulkheads;
 mod busy_hosts;
@@ -34,6 +35,7 @@ mod pace;
 mod pause;
 mod payloads;
 mod processor;
+mod progress;
 mod protection;
 mod running;
 mod schedule;

@@ -364,6 +364,13 @@ impl RunningJobs for Notes {
         self.inner.withdraw(batch).await
     }
 
+    async fn get(&self, batch: u64) -> Result<Option<RunningSqsBatch>, ServiceError> {
+        if Counting::takes(&self.unreachable) {
+            return Err(ServiceError::new("read what runs", "it timed out"));
+        }
+        self.inner.get(batch).await
+    }
+
     async fn list(&self, query: &RunningQuery) -> Result<Page<RunningSqsBatch>, ServiceError> {
         self.inner.list(query).await
     }

@@ -10,7 +10,7 @@
 //! | jobs | `job#<id>` | `payload#<hash>#<number>` | a piece of a larger payload, written once |
 //! | jobs | `history#<day>#<shard>` | `<instant>#<batch>` | the jobs that one settle call finished |
 //! | state | `counters#<shard>` | `<job name>` | the counters of the jobs of that name |
-//! | state | `running#<shard>` | `<batch>` | the jobs of a batch that has lasted for 2 s; gone when it ends |
+//! | state | `running#<shard>` | `<batch>` | the jobs of a batch that has lasted for 2 s, with their progress; gone when it ends |
 //! | state | `batch#<shard>` | `<id>` | a batch, apart from its children |
 //! | state | `batch-chunk#<shard>` | `<name>` | children that were added to a batch together |
 //! | state | `batch-shards#<group>#<batch>`, `batch-groups#<batch>`, `batch-root#<batch>` | `<slot>`, `root` | the marks of children that have ended |
@@ -39,7 +39,8 @@
 //! ones, 8 to 15 for `retrying` ones, 16 for the `waiting` parents of batches. The index of the same name of the data table (`attention` =
 //! `delivery-pending#<shard>` or `delivery-retry#<shard>`) holds unfinished deliveries.
 //!
-//! A cleanup deletes finished items before they expire, and removes payload, result and error of records that it trims.
+//! A cleanup deletes finished items before they expire, and removes payload, result, error and attempts of records that it
+//! trims.
 //!
 //! Only two calls read a whole table, each a bounded part of it at a time: the list of queued jobs, and that of deliveries.
 //!
@@ -73,7 +74,7 @@
 //! | `uniqueKey` | S | its unique key |
 //! | `edition` | N | the edition of the schedule that made it |
 //! | `cancelRequested` | B | somebody cancelled it while it ran |
-//! | `trimmed` | B | a cleanup removed payload, result and error |
+//! | `trimmed` | B | a cleanup removed payload, result, error and attempts |
 //! | `attention`, `attentionAt` | S | its keys in the index |
 //! | `payload` | S | the payload; `{}` if absent, unless it is apart or trimmed |
 //! | `payloadKey`, `payloadBytes`, `payloadUntil` | S, N, N | where a payload apart is, its size, and until when it is kept |
@@ -83,6 +84,7 @@
 //! | `run` | S | JSON: `[started, lease, alone]`: when the attempt began, how many seconds later its lease ends, and whether it was its batch's only job (`false`) |
 //! | `outcome` | S | JSON: `[ended, took, {note, blocked, passedOver, deadLettered, parked}]`: when the job ended or `null`, the milliseconds that the last attempt took or `null`, and the rest |
 //! | `past` | S | JSON: `failures`, `snoozes` (0), `withdrawn` (`false`): its schedule took it back |
+//! | `attempts` | S | JSON: `[attempt, started, took, {error, worker, log, dropped}]` for each attempt before the last, and for the last if it logged: its number, when it began, the milliseconds that it took or `null`, and the rest; `dropped` (0) are the bytes that its log had before |
 //!
 //! **A piece of a payload**, of a job or a delivery: `payload` (S), a part of the JSON, and `expiresAt`.
 //!
@@ -92,8 +94,10 @@
 //! attempt ran, and how long it began after it was due (`-` if none began). The offset is the seconds from the job's end to
 //! the instant in the key.
 //!
-//! **What runs**: `until` (N), when the leases of the batch end, and `jobs` (S), JSON: `[id, name, since, attempt]` for each
-//! job. `since` is when it was claimed. The batch in the key is 16 hexadecimal digits; the shard is its number modulo 4.
+//! **What runs**: `until` (N), when the leases of the batch end, and `jobs` (S), JSON: `[id, name, since, attempt, {percent,
+//! words}]` for each job. `since` is when it was claimed. The last element is its progress, and is absent if it said
+//! nothing. The batch in the key is 16 hexadecimal digits, of the number that the last 8 characters of its claims are in
+//! base 36; the shard is that number modulo 4.
 //!
 //! **How far cleanups have come**: `historySince`, `removedUntil`, `completedUntil`, `failedUntil`, `cancelledUntil` (S),
 //! instants. History before the first is gone. Completed jobs that were over by the second were looked for. What was written

@@ -16,6 +16,7 @@
 //! | `LAMBDA_JOBS_RETENTION_DAYS` | 15 | how long finished jobs are remembered |
 //! | `LAMBDA_JOBS_RETENTION_COMPLETED_DAYS`, `_FAILED_DAYS`, `_CANCELLED_DAYS` | as above | and by how they ended |
 //! | `LAMBDA_JOBS_MAX_JOB_HISTORY` | 1000 | how many finished jobs a list shows, and how many keep payload, result and error in a cleanup |
+//! | `LAMBDA_JOBS_ATTEMPT_LOGS` | `false` | `true` adds the handler's own `tracing` events to the log of its attempt |
 //! | `LAMBDA_JOBS_BREAKER_FAILURE_THRESHOLD` | 5 | failures within the window that open a breaker, at least |
 //! | `LAMBDA_JOBS_BREAKER_RECOVERY_MS` | 60000 | how long a breaker stays open before it lets one probe through |
 //! | `LAMBDA_JOBS_BREAKER_WINDOW_MS` | 300000 | how far back calls count |
@@ -151,6 +152,11 @@ fn jobs(reader: &mut Reader<'_>) -> JobConfig {
             defaults.max_job_history,
         ),
         breaker: breaker(reader),
+        attempt_logs: reader.choice(
+            "LAMBDA_JOBS_ATTEMPT_LOGS",
+            &[("true", true), ("false", false)],
+            defaults.attempt_logs,
+        ),
     };
     if timeout > config.longest_timeout() {
         let longest = config.longest_timeout().as_millis();

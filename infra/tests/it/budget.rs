@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_jobs_core::batch::{Ending, NodeId};
 use lambda_jobs_core::clock::Clock;
-use lambda_jobs_core::job::{Claim, ClaimId, JobSpec};
+use lambda_jobs_core::job::{Claim, ClaimId, JobSpec, PastAttempt};
 use lambda_jobs_core::ports::{
     BatchNodes, ClaimOutcome, ClaimRequest, DueQuery, Fence, InsertOutcome, JobIndex, JobStore, NodeChange,
     ReplaceOutcome, SettleCall, SettleOutcome, Settlement,
@@ -249,4 +249,28 @@ async fn the_marks_of_ten_children_cost_one_request_and_at_most_a_unit_each() {
     let scattered: Vec<NodeChange> = (1..11).map(|shard| of(shard, vec![(99, Ending::Completed)])).collect();
     assert!(nodes.change(&scattered).await.iter().all(Result::is_ok));
     assert_eq!(meter.take(), figures(1, 10.0), "ten children of ten shards");
+}
+
+/// A record whose attempt logged this many bytes.
+fn logged(record: JobRecord, bytes: usize) -> JobRecord {
+    let log = Some("x".repeat(bytes));
+    let attempt = PastAttempt::new(1, record.started_at.unwrap(), Some(Duration::from_millis(1234)));
+    JobRecord { past_attempts: vec![PastAttempt { log, ..attempt }].into(), ..record }
+}
+
+#[tokio::test]
+async fn a_log_costs_no_request_and_the_units_of_its_size() {
+    let metered = Metered::new().await;
+    metered.warm_up().await;
+    for (bytes, units) in [(0, 12.0), (100, 12.0), (4096, 52.0)] {
+        let claimed: Vec<_> = metered
+            .records(&json!({}))
+            .into_iter()
+            .map(|record| record.claimed(metered.claim(), metered.now))
+            .collect();
+        metered.insert(&claimed).await;
+        let ended = claimed.into_iter().map(|record| completed(record, metered.now));
+        let ended = ended.map(|record| if bytes == 0 { record } else { logged(record, bytes) });
+        assert_eq!(metered.settle(ended.collect()).await, figures(1, units), "{bytes} bytes for each job");
+    }
 }

@@ -203,6 +203,7 @@ async fn what_runs_is_listed_by_what_batches_say_and_their_records() {
             name: "poll".to_owned(),
             since: full.now - TimeDelta::seconds(i64::try_from(batch).unwrap()),
             attempt: 1,
+            progress: None,
         };
         let until = if batch == 0 { full.now } else { claim.lease_until };
         let note = RunningSqsBatch { id: batch, until, jobs: records.iter().map(job).collect() };

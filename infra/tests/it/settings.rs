@@ -36,6 +36,7 @@ fn every_variable_has_its_effect() {
         ("LAMBDA_JOBS_RETENTION_DAYS", "30"),
         ("LAMBDA_JOBS_RETENTION_FAILED_DAYS", "90"),
         ("LAMBDA_JOBS_MAX_JOB_HISTORY", "10"),
+        ("LAMBDA_JOBS_ATTEMPT_LOGS", "true"),
         ("LAMBDA_JOBS_BREAKER_FAILURE_THRESHOLD", "3"),
         ("LAMBDA_JOBS_BREAKER_RECOVERY_MS", "10000"),
         ("LAMBDA_JOBS_BREAKER_WINDOW_MS", "60000"),
@@ -47,7 +48,7 @@ fn every_variable_has_its_effect() {
     ])
     .unwrap();
     let jobs = settings.jobs;
-    assert!(!jobs.enabled);
+    assert!(!jobs.enabled && jobs.attempt_logs);
     assert_eq!((jobs.concurrency, jobs.timeout), (7, Duration::from_millis(1500)));
     assert_eq!(jobs.function_timeout, Duration::from_mins(1));
     let days = |status| jobs.retention.of(status).as_secs() / 86_400;
@@ -76,6 +77,7 @@ fn every_mistake_is_named_at_once() {
         ("LAMBDA_JOBS_BREAKER_FAILURE_THRESHOLD", "0"),
         ("LAMBDA_JOBS_BREAKER_RECOVERY_MS", "600001"),
         ("LAMBDA_JOBS_BREAKER_WINDOW_MS", "5 min"),
+        ("LAMBDA_JOBS_ATTEMPT_LOGS", "all"),
         ("LAMBDA_JOBS_JOBS_TABLE", "my \"table\""),
         ("LAMBDA_JOBS_QUEUE_PREFIX", "queue.fifo"),
         ("LAMBDA_JOBS_WORKER_FUNCTION", "my worker"),
@@ -91,6 +93,7 @@ fn every_mistake_is_named_at_once() {
             r#"LAMBDA_JOBS_BREAKER_FAILURE_THRESHOLD: expected a whole number from 1 to 1000, got "0""#,
             r#"LAMBDA_JOBS_BREAKER_RECOVERY_MS: expected whole milliseconds from 1000 to 600000, got "600001""#,
             r#"LAMBDA_JOBS_BREAKER_WINDOW_MS: expected whole milliseconds from 1000 to 86400000, got "5 min""#,
+            r#"LAMBDA_JOBS_ATTEMPT_LOGS: expected true or false, got "all""#,
             r#"LAMBDA_JOBS_TIMEOUT_MS: expected at most 85000, which is LAMBDA_JOBS_FUNCTION_TIMEOUT_SECONDS in milliseconds less 5000 to start and settle in, got "89000""#,
             r#"LAMBDA_JOBS_JOBS_TABLE: expected a table's name: 3 to 255 letters, digits, hyphens, dots or underscores, got "my \"table\"""#,
             r#"LAMBDA_JOBS_QUEUE_PREFIX: expected at most 68 letters, digits, hyphens or underscores, got "queue.fifo""#,

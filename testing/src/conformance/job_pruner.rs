@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::conformance::Fixture;
 use crate::conformance::fixture::{all_ok, bare, ok};
-use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Retention};
+use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, PastAttempt, Retention};
 use lambda_jobs_core::ports::{
     ClaimOutcome, CleanupState, EndedQuery, FinishedJob, HistoryPart, HistoryQuery, InsertOutcome, JobIndex,
     JobPruner, JobStore, PartsQuery, ReplaceOutcome, SettleCall,
@@ -59,6 +59,7 @@ async fn finished(
     // Not what any adapter was made with.
     let days = |days: u64| Duration::from_hours(24 * days);
     let retention = Retention::new(days(70), days(80), days(90)).unwrap_or_default();
+    let attempt = PastAttempt::new(1, now, Some(took));
     let ended: Vec<JobRecord> = running
         .into_iter()
         .enumerate()
@@ -67,7 +68,10 @@ async fn finished(
             1 => record.failed("why".to_owned(), now, Some(took)),
             _ => record.cancelled("why", now),
         })
-        .map(|record| record.kept(&retention))
+        .map(|record| JobRecord {
+            past_attempts: vec![PastAttempt { log: Some("hello\n".to_owned()), ..attempt.clone() }].into(),
+            ..record.kept(&retention)
+        })
         .collect();
     fixture.settle(setup.store, case, ended.clone()).await;
     ended

@@ -6,12 +6,14 @@ use chrono::TimeDelta;
 
 use crate::conformance::Fixture;
 use crate::conformance::fixture::ok;
+use lambda_jobs_core::job::{Percent, Progress};
 use lambda_jobs_core::ports::{RunningJob, RunningJobs, RunningQuery, RunningSqsBatch};
 
 /// Runs every case.
 pub async fn suite(running: &dyn RunningJobs, fixture: &Fixture) {
     what_is_noted_is_listed_until_it_is_withdrawn(running, fixture).await;
     a_batch_says_one_thing_at_a_time(running, fixture).await;
+    a_batch_is_read_by_its_number(running, fixture).await;
     pages_hold_each_batch_once(running, fixture).await;
     what_was_never_noted_is_withdrawn_too(running, fixture).await;
 }
@@ -22,6 +24,10 @@ fn batch(fixture: &Fixture, jobs: usize) -> RunningSqsBatch {
         name: fixture.fresh(if at.is_multiple_of(2) { "runs" } else { "Läuft \"jetzt\" \\ 🦀" }),
         since: fixture.now() - TimeDelta::nanoseconds(i64::try_from(at).unwrap_or_default()),
         attempt: u32::try_from(at).unwrap_or_default() + 1,
+        progress: (!at.is_multiple_of(3)).then(|| {
+            let words = if at % 3 == 1 { "" } else { "Läuft \"jetzt\" \\ 🦀" };
+            Progress::new(Percent::of(at as u64, jobs as u64), words)
+        }),
     };
     let until = fixture.now() + TimeDelta::milliseconds(95_250);
     RunningSqsBatch { id: fixture.random(), until, jobs: (0..jobs).map(job).collect() }
@@ -82,6 +88,26 @@ async fn a_batch_says_one_thing_at_a_time(running: &dyn RunningJobs, fixture: &F
         fixture.eventually(case, by_id(own), || list(running, case, own, 10)).await;
     }
     ok(case, running.withdraw(first.id).await);
+}
+
+async fn a_batch_is_read_by_its_number(running: &dyn RunningJobs, fixture: &Fixture) {
+    let case = "a batch is read by its number as it was noted last, until it is withdrawn";
+    let batches = [batch(fixture, 3), batch(fixture, 1)];
+    for batch in &batches {
+        ok(case, running.note(batch).await);
+    }
+    let mut last = batches[0].clone();
+    last.jobs[0].progress = Some(Progress::new(Percent::ALL, "done"));
+    ok(case, running.note(&last).await);
+    let (own, other) = (last.id, batches[1].id);
+    let look = async |id| ok(case, running.get(id).await);
+    fixture.eventually(case, Some(last), || look(own)).await;
+    fixture.eventually(case, Some(batches[1].clone()), || look(other)).await;
+    ok(case, running.withdraw(own).await);
+    fixture.eventually(case, None, || look(own)).await;
+    fixture.eventually(case, Some(batches[1].clone()), || look(other)).await;
+    ok(case, running.withdraw(other).await);
+    assert_eq!(ok(case, running.get(fixture.random()).await), None, "{case}: one that never was");
 }
 
 async fn pages_hold_each_batch_once(running: &dyn RunningJobs, fixture: &Fixture) {

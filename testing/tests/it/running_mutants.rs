@@ -21,9 +21,12 @@ enum Fault {
     EndsAfterOnePage,
     StartsAgainOnEachPage,
     ForgetsAttempts,
+    ForgetsProgress,
+    ReadsAnyBatch,
+    ReadsWhatWasWithdrawn,
 }
 
-const FAULTS: [Fault; 7] = [
+const FAULTS: [Fault; 10] = [
     Fault::NotesNothing,
     Fault::KeepsWhatWasNotedFirst,
     Fault::WithdrawsNothing,
@@ -31,10 +34,15 @@ const FAULTS: [Fault; 7] = [
     Fault::EndsAfterOnePage,
     Fault::StartsAgainOnEachPage,
     Fault::ForgetsAttempts,
+    Fault::ForgetsProgress,
+    Fault::ReadsAnyBatch,
+    Fault::ReadsWhatWasWithdrawn,
 ];
 
 struct Broken {
     inner: MemoryRunning,
+    /// All that was ever noted.
+    ever: MemoryRunning,
     fault: Fault,
 }
 
@@ -47,6 +55,7 @@ impl Broken {
 #[async_trait]
 impl RunningJobs for Broken {
     async fn note(&self, batch: &RunningSqsBatch) -> Result<(), ServiceError> {
+        self.ever.note(batch).await?;
         let is_known = self.all().await.iter().any(|known| known.id == batch.id);
         match self.fault {
             Fault::NotesNothing => Ok(()),
@@ -68,6 +77,14 @@ impl RunningJobs for Broken {
         self.inner.withdraw(batch).await
     }
 
+    async fn get(&self, batch: u64) -> Result<Option<RunningSqsBatch>, ServiceError> {
+        match self.fault {
+            Fault::ReadsAnyBatch => Ok(self.all().await.pop()),
+            Fault::ReadsWhatWasWithdrawn => self.ever.get(batch).await,
+            _ => self.inner.get(batch).await,
+        }
+    }
+
     async fn list(&self, query: &RunningQuery) -> Result<Page<RunningSqsBatch>, ServiceError> {
         let mut query = query.clone();
         if self.fault == Fault::StartsAgainOnEachPage {
@@ -79,6 +96,9 @@ impl RunningJobs for Broken {
             Fault::ForgetsAttempts => {
                 page.items.iter_mut().flat_map(|batch| &mut batch.jobs).for_each(|job| job.attempt = 1);
             }
+            Fault::ForgetsProgress => {
+                page.items.iter_mut().flat_map(|batch| &mut batch.jobs).for_each(|job| job.progress = None);
+            }
             _ => {}
         }
         Ok(page)
@@ -88,7 +108,7 @@ impl RunningJobs for Broken {
 fn passes(fault: Fault) -> bool {
     let clock = PausedClock::at(Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap());
     let fixture = Fixture::new(Arc::new(clock.clone()), Arc::new(SeededEntropy::new(7)));
-    let broken = Broken { inner: MemoryRunning::default(), fault };
+    let broken = Broken { inner: MemoryRunning::default(), ever: MemoryRunning::default(), fault };
     catch_unwind(AssertUnwindSafe(|| clock.run(running_jobs::suite(&broken, &fixture)))).is_ok()
 }
 

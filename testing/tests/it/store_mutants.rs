@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use chrono::{TimeZone, Utc};
 use serde_json::{Value, json};
 
-use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, Revision};
+use lambda_jobs_core::job::{JobId, JobRecord, JobStatus, PastAttempts, Revision};
 use lambda_jobs_core::memory::{MemoryJobStore, PausedClock, SeededEntropy};
 use lambda_jobs_core::paging::{Cursor, Page};
 use lambda_jobs_core::ports::{
@@ -29,6 +29,7 @@ enum Fault {
     ClaimsAnyEdition,
     ClaimsAnyKey,
     ClaimKeepsTheNote,
+    ClaimForgetsAttempts,
     SettlesWithoutFence,
     FencesLostAnswers,
     SettlesAnyLaterEnd,
@@ -59,7 +60,7 @@ enum Fault {
     DueWithoutPayloads,
 }
 
-const OF_THE_STORE: [Fault; 24] = [
+const OF_THE_STORE: [Fault; 25] = [
     Fault::InsertsOver,
     Fault::ClaimsAnyStatus,
     Fault::ClaimsBeforeDue,
@@ -68,6 +69,7 @@ const OF_THE_STORE: [Fault; 24] = [
     Fault::ClaimsAnyEdition,
     Fault::ClaimsAnyKey,
     Fault::ClaimKeepsTheNote,
+    Fault::ClaimForgetsAttempts,
     Fault::SettlesWithoutFence,
     Fault::FencesLostAnswers,
     Fault::SettlesAnyLaterEnd,
@@ -142,6 +144,10 @@ impl Broken {
             }
             ClaimOutcome::Claimed(mut record) if self.fault == Fault::ClaimKeepsTheNote => {
                 record.note = found.note;
+                ClaimOutcome::Claimed(record)
+            }
+            ClaimOutcome::Claimed(mut record) if self.fault == Fault::ClaimForgetsAttempts => {
+                record.past_attempts = PastAttempts::default();
                 ClaimOutcome::Claimed(record)
             }
             outcome => outcome,

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{JobManager, ManagerError};
 use crate::invalid::Invalid;
-use crate::job::{JobId, JobRecord, JobStatus, Queue};
+use crate::job::{JobId, JobRecord, JobStatus, Progress, Queue};
 use crate::paging::{Cursor, LatestPage};
 use crate::ports::{History, HistoryEntry, HistoryQuery, ListQuery};
 
@@ -77,6 +77,9 @@ pub struct JobSummary {
     /// Why it failed last, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// How far it has come, while it runs and if its handler says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
 }
 
 impl From<JobRecord> for JobSummary {
@@ -88,6 +91,7 @@ impl From<JobRecord> for JobSummary {
             attempt: record.attempt(),
             at: record.completed_at.unwrap_or(record.due_at),
             error: record.error,
+            progress: None,
             name: record.definition.spec.name,
         }
     }
@@ -103,6 +107,7 @@ impl From<HistoryEntry> for JobSummary {
             attempt: entry.attempt,
             at: entry.completed_at,
             error: None,
+            progress: None,
         }
     }
 }

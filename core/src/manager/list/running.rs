@@ -29,7 +29,8 @@ impl JobManager {
             let records = self.ports.store.heads(&ids).await?;
             let still = jobs.iter().zip(records).filter_map(|(job, record)| {
                 let record = record.filter(|record| record.status == JobStatus::Running)?;
-                Some(JobSummary { at: job.since, ..JobSummary::from(record) })
+                let progress = job.progress.clone().filter(|_| job.is_attempt_of(&record));
+                Some(JobSummary { at: job.since, progress, ..JobSummary::from(record) })
             });
             latest.add(still.map(JobSummary::with_cursor));
             if jobs.last().is_some_and(|last| latest.is_full_of_later_than(last.since)) {

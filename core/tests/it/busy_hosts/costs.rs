@@ -121,8 +121,11 @@ fn what_a_failure_costs_does_not_grow_with_the_successes_around_it() {
             (DeliveryStatus::Delivered, delivery.attempt_count as usize)
         );
         let record = fleet.world.clock.run(fleet.world.store.get(&[id.parse().unwrap()])).unwrap();
-        let record = record[0].as_ref().unwrap();
+        let mut record = record[0].clone().unwrap();
         assert_eq!((record.status, record.failures + 1), (JobStatus::Completed, delivery.attempt_count));
-        assert!(serde_json::to_string(record).unwrap().len() <= 1_024, "{record:?}");
+        let attempts = Vec::from(std::mem::take(&mut record.past_attempts));
+        assert_eq!(attempts.len(), kept.len() - 1, "the record itself holds the last");
+        assert!(attempts.iter().all(|one| serde_json::to_string(one).unwrap().len() <= 256), "{attempts:?}");
+        assert!(serde_json::to_string(&record).unwrap().len() <= 1_024, "{record:?}");
     }
 }

@@ -26,7 +26,8 @@ use crate::dynamodb::tables::ATTENTION_INDEX;
 use crate::dynamodb::{Item, instant, key, text, text_of};
 
 /// The attributes that a trim removes from a record.
-const DETAILS: [&str; 6] = ["payload", "payloadKey", "payloadBytes", "payloadUntil", "result", "error"];
+const DETAILS: [&str; 7] =
+    ["payload", "payloadKey", "payloadBytes", "payloadUntil", "result", "error", "attempts"];
 /// The attributes of a record that a cleanup reads.
 const READ: Projection = Projection {
     expression: "pk, sk, attentionAt, #status, rev, outcome, trimmed, expiresAt, payloadKey, payloadBytes, payloadUntil",

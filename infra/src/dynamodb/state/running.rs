@@ -7,6 +7,7 @@ use futures_util::future::try_join_all;
 use lambda_jobs_core::JobId;
 use lambda_jobs_core::paging::Page;
 use lambda_jobs_core::ports::{RunningJob, RunningJobs, RunningQuery, RunningSqsBatch, ServiceError};
+use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
 use crate::dynamodb::requests::{Dynamo, Shards};
@@ -33,13 +34,28 @@ fn key_of(batch: u64) -> Item {
 }
 
 fn item(batch: &RunningSqsBatch) -> Result<Item, serde_json::Error> {
-    let jobs: Vec<_> =
-        batch.jobs.iter().map(|job| (&job.id, &job.name, Seconds(job.since), job.attempt)).collect();
+    let jobs: Vec<_> = batch.jobs.iter().map(NotedJob).collect();
     let mut item = key_of(batch.id);
     item.insert("until".to_owned(), AttributeValue::N(seconds::write(batch.until)));
     item.insert("jobs".to_owned(), text(serde_json::to_string(&jobs)?));
     item.insert("expiresAt".to_owned(), number(batch.until.timestamp().saturating_add(1)));
     Ok(item)
+}
+
+/// A job, by position. Most have no progress, and then nothing stands in its place.
+struct NotedJob<'a>(&'a RunningJob);
+
+impl Serialize for NotedJob<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let job = self.0;
+        let mut parts = to.serialize_seq(None)?;
+        parts.serialize_element(&job.id)?;
+        parts.serialize_element(&job.name)?;
+        parts.serialize_element(&Seconds(job.since))?;
+        parts.serialize_element(&job.attempt)?;
+        job.progress.iter().try_for_each(|progress| parts.serialize_element(progress))?;
+        parts.end()
+    }
 }
 
 /// The batch in an item. Leaves out jobs that it can't read, because a later release may write others.
@@ -52,12 +68,13 @@ fn read(item: &Item) -> Option<RunningSqsBatch> {
 
 /// A later release may write more about a job.
 fn read_job(parts: &[&RawValue]) -> Option<RunningJob> {
-    let [id, name, since, attempt, ..] = parts else { return None };
+    let [id, name, since, attempt, rest @ ..] = parts else { return None };
     let id: JobId = serde_json::from_str(id.get()).ok()?;
     let since: Seconds = serde_json::from_str(since.get()).ok()?;
     let name: String = serde_json::from_str(name.get()).ok()?;
     let attempt = serde_json::from_str(attempt.get()).ok()?;
-    Some(RunningJob { id, name, since: since.0, attempt })
+    let progress = rest.first().and_then(|progress| serde_json::from_str(progress.get()).ok());
+    Some(RunningJob { id, name, since: since.0, attempt, progress })
 }
 
 impl DynamoRunning {
@@ -107,6 +124,13 @@ impl RunningJobs for DynamoRunning {
         let call = self.dynamo.client().delete_item().table_name(self.table());
         let sent = call.set_key(Some(key_of(batch))).send().await;
         sent.map(|_| ()).map_err(|error| self.dynamo.error("withdraw what runs in", self.table(), error))
+    }
+
+    async fn get(&self, batch: u64) -> Result<Option<RunningSqsBatch>, ServiceError> {
+        let call = self.dynamo.client().get_item().table_name(self.table());
+        let found = call.set_key(Some(key_of(batch))).send().await;
+        let found = found.map_err(|error| self.dynamo.error("read what runs in", self.table(), error))?;
+        Ok(found.item.as_ref().and_then(read))
     }
 
     async fn list(&self, query: &RunningQuery) -> Result<Page<RunningSqsBatch>, ServiceError> {

@@ -1,6 +1,7 @@
 //! Records written by hand.
 
-use lambda_jobs_core::job::{Claim, Revision};
+use chrono::TimeDelta;
+use lambda_jobs_core::job::{Claim, PastAttempt, Revision};
 use lambda_jobs_core::{JobRecord, Queue, Retention};
 use serde_json::{Value, json};
 
@@ -23,6 +24,7 @@ fn unfinished() -> Vec<(Value, JobRecord)> {
         "traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}"#;
     let mut suspect = least("suspect").passed_over();
     suspect.snoozes = 2;
+    let attempts = r#"[["first",2],{},[1,1795420800,1234,{"error":"smtp: 451","weather":1},"more"]]"#;
     vec![
         (json!({ "status": { "S": "queued" }, "due": { "N": "1795420800" } }), least("queued")),
         (
@@ -47,6 +49,7 @@ fn unfinished() -> Vec<(Value, JobRecord)> {
                 &json!({
                     "status": { "S": "retrying" }, "rev": { "N": "3" }, "due": { "N": "1795424400.25" },
                     "outcome": { "S": "[null,1234]" }, "past": { "S": "{\"failures\":1}" },
+                    "attempts": { "S": "[[1,1795420800,1234,{\"error\":\"smtp: 451\"}]]" },
                     "error": { "S": "smtp: 451" }, "attention": { "S": "retrying#0" },
                     "attentionAt": { "S": "2026-11-23T09:00:00.25#retrying" },
                 }),
@@ -85,6 +88,7 @@ fn unfinished() -> Vec<(Value, JobRecord)> {
                 "run": { "S": "[1795420800,95.500000001,false,\"more\"]" }, "claim": { "S": "mwsz6rnf0123abcd" },
                 "outcome": { "S": "[null,1234,{\"parked\":false,\"weather\":[1]},{\"more\":1}]" },
                 "past": { "S": "{\"failures\":1,\"weather\":\"fine\"}" }, "error": { "S": "smtp: 451" },
+                "attempts": { "S": attempts },
                 "job": { "S": "{\"weather\":null}" }, "layout": { "N": "7" }, "weather": { "M": {} },
             }),
             JobRecord {
@@ -95,10 +99,28 @@ fn unfinished() -> Vec<(Value, JobRecord)> {
     ]
 }
 
+/// A job whose second attempt completed it, and logged something.
+fn logged() -> (Value, JobRecord) {
+    let attempts = r#"[[1,1795420800.5,null,{"error":"crashed"}],
+        [2,1795420800,1234,{"worker":"2026/11/23/[1]c0ffee","log":"a\tb\n","dropped":7}]]"#;
+    let given = json!({
+        "status": { "S": "completed" }, "rev": { "N": "3" }, "attempts": { "S": attempts },
+        "outcome": { "S": "[1795424400.25,1234]" }, "expiresAt": { "N": "1796720401" },
+        "past": { "S": "{\"failures\":1}" },
+    });
+    let crashed = PastAttempt::new(1, now() + TimeDelta::milliseconds(500), None).because(Some("crashed"));
+    let (worker, log) = (Some("2026/11/23/[1]c0ffee".to_owned()), Some("a\tb\n".to_owned()));
+    let second = PastAttempt { worker, log, log_dropped: 7, ..PastAttempt::new(2, now(), Some(TOOK)) };
+    let record = running("logged").completed(Value::Null, later(), TOOK).kept(&Retention::default());
+    let past_attempts = vec![crashed, second].into();
+    (merged(&run(), &given), JobRecord { failures: 1, past_attempts, ..record })
+}
+
 fn finished() -> Vec<(Value, JobRecord)> {
     let mut letter = least("letter").dead_lettered("no handler".to_owned(), later());
     letter.cancel_requested = true;
     vec![
+        logged(),
         (
             merged(
                 &run(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lambda_jobs_core::JobStatus;
+use lambda_jobs_core::job::Progress;
 use lambda_jobs_core::ports::{
     CleanupState, Counters, EndedQuery, JobIndex, JobPruner, PartsQuery, RunningJob, RunningJobs,
     RunningQuery, RunningSqsBatch,
@@ -20,8 +21,7 @@ const STATE: &str = "lambda-jobs-state";
 #[tokio::test]
 async fn what_runs_is_read_as_it_was_written_by_hand() {
     let dynamo = dynamo().await;
-    let jobs =
-        r#"[["invoice@x","send \"it\"",1795420800.25,3,{"percent":40}],["short"],["b","poll",1795420800,1]]"#;
+    let jobs = r#"[["invoice@x","send \"it\"",1795420800.25,3,{"percent":40,"words":"half \"done\"","mood":1}],["short"],["b","poll",1795420800,1]]"#;
     let item = json!({
         "pk": { "S": "running#2" }, "sk": { "S": "00000000c0ffee02" }, "until": { "N": "1795424400.25" },
         "jobs": { "S": jobs }, "expiresAt": { "N": "1795424401" }, "weather": { "S": "fine" },
@@ -29,13 +29,14 @@ async fn what_runs_is_read_as_it_was_written_by_hand() {
     put(&dynamo, STATE, &item).await;
     let query = RunningQuery { limit: 10, cursor: None };
     let found = DynamoRunning::new(dynamo).list(&query).await.unwrap().items;
-    let job = |id: &str, name: &str, millis, attempt| RunningJob {
+    let job = |id: &str, name: &str, millis, attempt, percent: Option<u8>| RunningJob {
         id: id.parse().unwrap(),
         name: name.to_owned(),
         since: now() + Duration::from_millis(millis),
         attempt,
+        progress: percent.map(|percent| Progress::new(percent.into(), "half \"done\"")),
     };
-    let jobs = vec![job("invoice@x", "send \"it\"", 250, 3), job("b", "poll", 0, 1)];
+    let jobs = vec![job("invoice@x", "send \"it\"", 250, 3, Some(40)), job("b", "poll", 0, 1, None)];
     assert_eq!(found, [RunningSqsBatch { id: 0xc0ff_ee02, until: later(), jobs }]);
 }
 

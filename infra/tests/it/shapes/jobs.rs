@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use lambda_jobs_core::job::{Claim, ClaimId};
+use lambda_jobs_core::job::{Claim, ClaimId, PastAttempt, PastAttempts};
 use lambda_jobs_core::message::JobMessage;
 use lambda_jobs_core::ports::{
     ClaimOutcome, ClaimRequest, Fence, JobIndex, JobStore, SettleCall, SettleOutcome, Settlement,
@@ -57,6 +57,19 @@ fn running(id: &str) -> JobRecord {
     full(id).claimed(claim(false), now())
 }
 
+/// An attempt whose worker crashed, and one of every field.
+fn attempts() -> PastAttempts {
+    let crashed = PastAttempt::new(1, now(), None).because(Some("it crashed"));
+    let second = now() + TimeDelta::milliseconds(1_500);
+    let second = PastAttempt {
+        worker: Some("2026/11/23/[$LATEST]0123456789abcdef".to_owned()),
+        log: Some("row 7: \"ü\"\n\tno date\n".to_owned()),
+        log_dropped: 12,
+        ..PastAttempt::new(2, second, Some(Duration::from_millis(1234))).because(Some("smtp: 451"))
+    };
+    vec![crashed, second].into()
+}
+
 /// A job in every state, named after it.
 fn stations() -> Vec<JobRecord> {
     let (later, took) = (now() + TimeDelta::hours(1), Duration::from_millis(1234));
@@ -65,6 +78,8 @@ fn stations() -> Vec<JobRecord> {
     let mut isolated = least("isolated").released(now(), "a worker crashed");
     isolated.isolated = true;
     let passed_over = running("passed-over").passed_over();
+    let mut logged = retrying("logged");
+    logged.past_attempts = attempts();
     let stations = vec![
         least("queued"),
         full("scheduled"),
@@ -86,6 +101,7 @@ fn stations() -> Vec<JobRecord> {
         full("cancelled").cancelled("not needed", later),
         isolated,
         passed_over,
+        logged,
     ];
     stations.into_iter().map(|record| record.kept(&Retention::default())).collect()
 }
@@ -144,7 +160,7 @@ async fn occurrences_of_schedules_are_stored_as_ever() {
 async fn claimed_and_settled_jobs_are_stored_as_ever() {
     let dynamo = dynamo().await;
     let store = store(&dynamo);
-    let ids = ["completed", "failed", "retrying", "cancelled", "released", "running"];
+    let ids = ["completed", "failed", "retrying", "cancelled", "released", "running", "logged"];
     let waiting: Vec<JobRecord> = ids.into_iter().map(|id| due(full(id))).collect();
     for outcome in store.insert(&waiting).await {
         outcome.unwrap();
@@ -171,6 +187,9 @@ async fn claimed_and_settled_jobs_are_stored_as_ever() {
         "failed" => Some(record.failed("smtp: 550".to_owned(), later, Some(took))),
         "retrying" => Some(record.retrying("smtp: 451".to_owned(), later, Some(took))),
         "cancelled" => Some(record.cancelled_while_running("not needed", None, later, took)),
+        "logged" => {
+            Some(JobRecord { past_attempts: attempts(), ..record.completed(Value::Null, later, took) })
+        }
         "released" => Some(record.released(later, "out of time")),
         _ => None,
     };

@@ -8,14 +8,15 @@ use serde_json::json;
 use crate::conformance::Fixture;
 use crate::conformance::fixture::{bare, difficult_values, ok};
 use crate::conformance::job_store::SIZES;
-use lambda_jobs_core::job::{JobRecord, Revision};
-use lambda_jobs_core::ports::{Fence, JobStore, ReplaceOutcome, SettleOutcome, Settlement};
+use lambda_jobs_core::job::{JobRecord, PastAttempt, Revision};
+use lambda_jobs_core::ports::{ClaimOutcome, Fence, JobStore, ReplaceOutcome, SettleOutcome, Settlement};
 
 const TOOK: Duration = Duration::from_millis(12);
 
 pub(super) async fn suite(store: &dyn JobStore, fixture: &Fixture) {
     every_end_is_written(store, fixture).await;
     results_are_kept(store, fixture).await;
+    attempts_outlive_claims(store, fixture).await;
     the_fence_holds(store, fixture).await;
     a_missing_record_is_fenced(store, fixture).await;
     a_lost_answer_is_recognized(store, fixture).await;
@@ -82,6 +83,38 @@ async fn results_are_kept(store: &dyn JobStore, fixture: &Fixture) {
         settle(store, fixture, case, fence(&ended), ended.clone()).await;
         assert_eq!(fixture.get(store, case, ended.id()).await, Some(ended), "{case}");
     }
+}
+
+/// An attempt that logged something.
+fn attempt(number: u32, now: DateTime<Utc>, log: &str) -> PastAttempt {
+    let log_dropped = u64::from(number);
+    let (worker, log) = (Some("2026/11/23/[1]c0ffee".to_owned()), Some(log.to_owned()));
+    PastAttempt { worker, log, log_dropped, ..PastAttempt::new(number, now, Some(TOOK)).because(Some("why")) }
+}
+
+async fn attempts_outlive_claims(store: &dyn JobStore, fixture: &Fixture) {
+    let case = "attempts with their logs are read as they were settled, and outlive later claims";
+    let record = running(store, fixture, case).await;
+    let fence_of_first = fence(&record);
+    let now = fixture.now();
+    let mut retrying = record.retrying("why".to_owned(), now, Some(TOOK));
+    let mut crashed = PastAttempt::new(2, now, None);
+    crashed.error = Some("crashed".to_owned());
+    let logs = ["a\nb\n", "Läuft \"jetzt\" \\ 🦀\t\u{fffd}\n", &"x".repeat(4096)];
+    let logged = logs.into_iter().zip(3..).map(|(log, number)| attempt(number, now, log));
+    retrying.past_attempts = std::iter::once(crashed).chain(logged).collect::<Vec<_>>().into();
+    settle(store, fixture, case, fence_of_first, retrying.clone()).await;
+    let found = fixture.get(store, case, retrying.id()).await;
+    assert_eq!(found.as_ref(), Some(&retrying), "{case}: settled");
+    let claimed = match ok(case, store.claim(&[fixture.request(&retrying)]).await.remove(0)) {
+        ClaimOutcome::Claimed(record) => *record,
+        other => panic!("{case}: {other:?}"),
+    };
+    assert_eq!(claimed.past_attempts, retrying.past_attempts, "{case}: claimed");
+    let claimed = JobRecord { definition: retrying.definition, stored: retrying.stored, ..claimed };
+    let ended = claimed.completed(json!(1), now, TOOK);
+    settle(store, fixture, case, fence(&ended), ended.clone()).await;
+    assert_eq!(fixture.get(store, case, ended.id()).await, Some(ended), "{case}: completed");
 }
 
 async fn the_fence_holds(store: &dyn JobStore, fixture: &Fixture) {

@@ -36,6 +36,10 @@ impl RunningJobs for Link {
         withdrawn
     }
 
+    async fn get(&self, batch: u64) -> Result<Option<RunningSqsBatch>, ServiceError> {
+        self.asked(|| at_once(self.world.running.get(batch))).await
+    }
+
     async fn list(&self, query: &RunningQuery) -> Result<Page<RunningSqsBatch>, ServiceError> {
         self.asked(|| at_once(self.world.running.list(query))).await
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lambda_jobs_core::{JobContext, JobError, JobRegistry, JobStatus, NewJob, RegisterError};
+use lambda_jobs_core::{JobContext, JobError, JobRegistry, JobStatus, NewJob, Percent, RegisterError};
 use lambda_jobs_tests::{ended, manager, stack};
 use serde_json::json;
 
@@ -19,14 +19,27 @@ async fn render(_page: Page) -> Result<(), JobError> {
     Ok(())
 }
 
+/// The rows of an import need nothing but their dates.
+async fn save(_date: String) -> Result<(), JobError> {
+    std::future::ready(Ok(())).await
+}
+
 include!("report.rs");
 
 include!("render.rs");
+
+include!("import.rs");
+
+#[derive(serde::Deserialize)]
+struct Row {
+    date: Option<String>,
+}
 
 fn register(jobs: &mut JobRegistry) -> Result<(), RegisterError> {
     jobs.register_fn("report", |day: String, _ctx| report(day))?;
     let render = |pages: u32, ctx: JobContext| async move { render_all((0..pages).collect(), &ctx).await };
     jobs.register_fn("render", render)?;
+    jobs.register_fn("import", |rows: Vec<Row>, ctx: JobContext| async move { import(rows, &ctx).await })?;
     Ok(())
 }
 
@@ -69,5 +82,18 @@ async fn a_job_that_is_cancelled_stops_between_two_pages() {
     tokio::time::timeout(Duration::from_mins(1), running).await.unwrap();
     manager.cancel(&long).await.unwrap();
     assert_eq!(ended(&manager, &long).await.unwrap().status, JobStatus::Cancelled);
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_job_logs_what_it_leaves_out() {
+    let stack = stack().await.unwrap();
+    let manager = manager(&stack);
+    let worker = stack.start_worker(register).unwrap();
+    let rows = json!([{ "date": "2026-11-23" }, { "date": null }]);
+    let id = manager.enqueue(NewJob::new("import").payload(rows)).await.unwrap().job_id;
+    let attempts = ended(&manager, &id).await.unwrap().attempts;
+    let logs: Vec<_> = attempts.iter().map(|attempt| attempt.log.as_deref()).collect();
+    assert_eq!(logs, [Some("row 1 has no date: left out\n")]);
     worker.stop().await.unwrap();
 }

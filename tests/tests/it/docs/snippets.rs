@@ -3,11 +3,12 @@
 use super::page::{Page, pages};
 
 /// Each piece of code: the page that shows it below its first line, and its file.
-const SHOWN: [(&str, &str, &str); 12] = [
+const SHOWN: [(&str, &str, &str); 13] = [
     ("README.md", "tests/examples/greet.rs", include_str!("../../../examples/greet.rs")),
     ("docs/batches.md", "tests/tests/it/docs/split.rs", include_str!("split.rs")),
     ("docs/handlers.md", "tests/tests/it/docs/report.rs", include_str!("report.rs")),
     ("docs/handlers.md", "tests/tests/it/docs/render.rs", include_str!("render.rs")),
+    ("docs/handlers.md", "tests/tests/it/docs/import.rs", include_str!("import.rs")),
     ("docs/protection.md", "tests/tests/it/protect/send.rs", include_str!("../protect/send.rs")),
     ("docs/protection.md", "tests/tests/it/protect/policies.rs", include_str!("../protect/policies.rs")),
     ("docs/protection.md", "tests/tests/it/protect/pay.rs", include_str!("../protect/pay.rs")),

@@ -24,7 +24,7 @@ const STACK: Caller = Other("the local stack and tests make their tables");
 const LOCAL: Caller = Other("on AWS the event source mapping does it");
 
 /// File, operation, caller: one line for each call in the source.
-const CALLS: [(&str, &str, Caller); 53] = [
+const CALLS: [(&str, &str, Caller); 54] = [
     ("infra/src/dynamodb/jobs/pruner.rs", "GetItem", CLEANUP),
     ("infra/src/dynamodb/jobs/pruner.rs", "PutItem", CLEANUP),
     ("infra/src/dynamodb/jobs/pruner.rs", "Query", CLEANUP),
@@ -45,6 +45,7 @@ const CALLS: [(&str, &str, Caller); 53] = [
     ("infra/src/dynamodb/jobs/look.rs", "Scan", OPERATOR),
     ("infra/src/dynamodb/requests/reader.rs", "BatchGetItem", Worker(&[Kind::Jobs, Kind::State, Kind::Data])),
     ("infra/src/dynamodb/state/running.rs", "DeleteItem", Worker(&[Kind::State])),
+    ("infra/src/dynamodb/state/running.rs", "GetItem", OPERATOR),
     ("infra/src/dynamodb/state/running.rs", "PutItem", Worker(&[Kind::State])),
     ("infra/src/dynamodb/state/running.rs", "Query", OPERATOR),
     ("infra/src/dynamodb/state/schedules.rs", "DeleteItem", OPERATOR),

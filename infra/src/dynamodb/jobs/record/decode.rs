@@ -11,6 +11,7 @@ use lambda_jobs_core::ports::FinishedJob;
 use lambda_jobs_core::{JobDefinition, JobId, JobRecord, JobStatus, Payload};
 use serde_json::Value as Json;
 
+use super::attempts;
 use super::texts::{Definition, Outcome, Past, Run};
 use crate::dynamodb::{Item, pieces, seconds, text_of};
 
@@ -103,6 +104,7 @@ fn record(fields: &mut Fields, payload: Payload) -> Result<JobRecord, String> {
         stored: StoredPayload { place: pieces::place_in(&fields.item), is_missing: false },
         withdrawn: past.withdrawn,
         expires_at: fields.expiry()?,
+        past_attempts: fields.text_in("attempts", attempts::read)?,
     })
 }
 

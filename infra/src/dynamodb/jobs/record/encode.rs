@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::payload::RecordPayload;
 use super::texts::{Definition, Outcome, Past, Run};
-use super::{SHARDS, attention, parked, parked_shards};
+use super::{SHARDS, attempts, attention, parked, parked_shards};
 use crate::dynamodb::requests::Value;
 use crate::dynamodb::{hash, instant, number, seconds, text};
 
@@ -17,8 +17,8 @@ use crate::dynamodb::{hash, instant, number, seconds, text};
 pub(in crate::dynamodb::jobs) type Attributes = Vec<(&'static str, Option<Value>)>;
 
 /// What a settlement leaves as it is where the record has no such attribute: a running record is in no index and has no
-/// result, and neither its failed attempts nor a suspicion are ever taken back.
-const KEPT: [&str; 5] = ["isolated", "past", "result", "attention", "attentionAt"];
+/// result, and neither its earlier attempts nor a suspicion are ever taken back.
+const KEPT: [&str; 6] = ["isolated", "past", "attempts", "result", "attention", "attentionAt"];
 
 /// A new record.
 pub(in crate::dynamodb::jobs) fn encode_new(
@@ -86,6 +86,7 @@ fn standing(record: &JobRecord) -> Result<Attributes, serde_json::Error> {
         ("due", has_due.then(|| at(record.due_at))),
         ("outcome", Outcome::of(record).write()?.map(|outcome| text(outcome).into())),
         ("past", json(&past)?),
+        ("attempts", attempts::write(&record.past_attempts)?.map(|attempts| text(attempts).into())),
         ("result", result(record)),
         ("error", record.error.as_ref().map(|error| text(error).into())),
         ("isolated", flag(record.isolated)),

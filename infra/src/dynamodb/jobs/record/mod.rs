@@ -9,10 +9,13 @@
 //! | `job` | whoever makes or replaces the record | the definition, apart from its defaults |
 //! | `run` | a claim | when the attempt began, and its lease |
 //! | `outcome` | a settlement; removed by a claim | how the attempt ended, or why the job waits |
-//! | `past` | a settlement | the attempts so far; it outlives claims |
+//! | `past` | a settlement | how many attempts and snoozes there were; it outlives claims |
+//!
+//! `attempts`, which outlives claims too, is an attribute of its own because a trim removes it.
 //!
 //! In `run` and `outcome`, which every job has, the common facts stand first in an array, by position.
 
+mod attempts;
 mod decode;
 mod encode;
 mod payload;

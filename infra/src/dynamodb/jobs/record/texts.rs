@@ -173,7 +173,7 @@ impl Run {
     }
 }
 
-/// `past`: what outlives claims.
+/// `past`: counts that outlive claims.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Past {
@@ -186,12 +186,15 @@ pub(super) struct Past {
 }
 
 /// The elements of an array. A later release may write more.
-fn parts(text: &str) -> Result<Vec<&RawValue>, serde_json::Error> {
+pub(super) fn parts(text: &str) -> Result<Vec<&RawValue>, serde_json::Error> {
     serde_json::from_str(text)
 }
 
 /// An element; `None` if it is absent or `null`.
-fn part<'a, T: Deserialize<'a>>(parts: &[&'a RawValue], at: usize) -> Result<Option<T>, serde_json::Error> {
+pub(super) fn part<'a, T: Deserialize<'a>>(
+    parts: &[&'a RawValue],
+    at: usize,
+) -> Result<Option<T>, serde_json::Error> {
     parts.get(at).map_or(Ok(None), |part| serde_json::from_str(part.get()))
 }
 
@@ -207,4 +210,9 @@ const fn is_false(value: &bool) -> bool {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 const fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+pub(super) const fn is_zero_bytes(bytes: &u64) -> bool {
+    *bytes == 0
 }
