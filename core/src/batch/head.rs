@@ -23,6 +23,9 @@ pub struct Callback {
     pub queue: Queue,
     /// Its message.
     pub message: String,
+    /// Whether it was made.
+    #[serde(default)]
+    pub made: bool,
 }
 
 /// A batch, apart from its children.
@@ -53,6 +56,12 @@ pub struct BatchHead {
     /// Whether it was closed because nobody else did.
     #[serde(default)]
     pub abandoned: bool,
+    /// How many batches it is a child of, one within the other.
+    #[serde(default)]
+    pub depth: u32,
+    /// Whether it was a success; absent until all children have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success: Option<bool>,
     /// The job that is made if all children completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_success: Option<Callback>,
@@ -73,6 +82,15 @@ impl BatchHead {
     pub const fn written(mut self, writer: u64) -> Self {
         self.revision = self.revision.saturating_add(1);
         self.writer = writer;
+        self
+    }
+
+    /// The head once these jobs that follow were made.
+    #[must_use]
+    pub fn with_made(mut self, ids: &[JobId]) -> Self {
+        for callback in [&mut self.on_success, &mut self.on_complete].into_iter().flatten() {
+            callback.made |= ids.contains(&callback.id);
+        }
         self
     }
 
@@ -101,7 +119,7 @@ impl VersionedState for BatchHead {
     }
 
     fn expires_at(&self) -> Option<DateTime<Utc>> {
-        self.created_at.checked_add_signed(KEPT_FOR)
+        self.grown_at.checked_add_signed(KEPT_FOR)
     }
 }
 
@@ -125,19 +143,22 @@ pub struct BatchChunk {
     /// The children's ids, where they do not follow from the shard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<JobId>,
+    /// Whether the children have ids of their own.
+    #[serde(default)]
+    pub named: bool,
 }
 
 impl BatchChunk {
     /// The name of what was added to a batch by this key.
     #[must_use]
     pub fn name_by_key(batch: &JobId, key: &str, part: usize) -> String {
-        format!("{batch}/{part}/{key}")
+        format!("key#{part}#{}#{batch}#{key}", batch.as_str().len())
     }
 
     /// The name of the ids of a shard.
     #[must_use]
     pub fn name_by_shard(batch: &JobId, shard: u32) -> String {
-        format!("{batch}#{shard}")
+        format!("shard#{shard}#{batch}")
     }
 }
 

@@ -131,6 +131,12 @@ impl Slots {
         Self(self.0 & !other.0)
     }
 
+    /// Those of these that are among those.
+    #[must_use]
+    pub const fn within(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// In ascending order.
     pub fn iter(self) -> impl Iterator<Item = Slot> {
         (0..128).filter(move |slot| self.contains(*slot))
@@ -170,25 +176,32 @@ impl Node {
         self.completed.and(self.failed).and(self.cancelled)
     }
 
+    /// The slots that it has, as far as is known.
+    fn all(&self) -> Slots {
+        Slots::of((0..self.expected.unwrap_or(0)).filter_map(|slot| Slot::try_from(slot).ok()))
+    }
+
     /// The slots that are not marked yet.
     #[must_use]
     pub fn open(&self) -> Slots {
-        Slots::of((0..self.expected.unwrap_or(0)).filter_map(|slot| Slot::try_from(slot).ok()))
-            .without(self.ended())
+        self.all().without(self.ended())
     }
 
-    /// Whether all of its slots are marked, and no more will come.
+    /// Whether all of its slots are marked, and no more will come. A stranger's mark of a slot that it does not have counts
+    /// for nothing.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.sealed && self.expected.is_some_and(|expected| self.ended().len() >= expected)
+        self.sealed && self.expected.is_some() && self.open().is_empty()
     }
 
     /// Its children by how they ended.
     #[must_use]
-    pub const fn tally(&self) -> Tally {
-        let failed = self.failed.without(self.completed);
-        let cancelled = self.cancelled.without(self.completed).without(failed);
-        Tally { completed: self.completed.len(), failed: failed.len(), cancelled: cancelled.len() }
+    pub fn tally(&self) -> Tally {
+        let all = self.all();
+        let completed = self.completed.within(all);
+        let failed = self.failed.without(completed).within(all);
+        let cancelled = self.cancelled.without(completed).without(failed).within(all);
+        Tally { completed: completed.len(), failed: failed.len(), cancelled: cancelled.len() }
     }
 
     /// How the child in this slot ended; `None` if it has not.
@@ -272,5 +285,7 @@ mod tests {
         let empty = Node { expected: Some(0), sealed: true, ..Node::default() };
         assert!(empty.is_over());
         assert!(!Node { sealed: true, ..Node::default() }.is_over(), "nobody has said how many there are");
+        let strange = Node { expected: Some(1), sealed: true, completed: Slots::of([57]), ..Node::default() };
+        assert!(!strange.is_over() && strange.tally() == Tally::default(), "a slot that it does not have");
     }
 }

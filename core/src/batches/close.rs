@@ -39,13 +39,22 @@ impl Batches {
             None => match self.take_shard(batch).await? {
                 None => return Ok(Added::Unknown),
                 Some(None) => return Ok(Added::Closed),
-                Some(Some(shard)) => self.keep_chunk(self.chunk_of(name, shard, Vec::new())).await?,
+                Some(Some(shard)) => {
+                    let chunk = self.chunk_of(name, shard, Vec::new());
+                    self.keep_chunk(BatchChunk { named: !ids.is_empty(), ..chunk }).await?
+                }
             },
         };
         let shard = chunk.shard;
-        if !ids.is_empty() {
+        let is_named = !ids.is_empty();
+        let mut is_same = chunk.named == is_named;
+        if is_named && is_same {
             let name = BatchChunk::name_by_shard(batch, shard);
-            self.keep_chunk(self.chunk_of(name, shard, ids)).await?;
+            let chunk = self.chunk_of(name, shard, ids);
+            is_same = self.keep_chunk(chunk.clone()).await?.ids == chunk.ids;
+        }
+        if !is_same {
+            return Ok(Added::Differs(count));
         }
         let node = NodeId::Shard(shard);
         let made = NodeChange { expected: Some(count), ..NodeChange::of(batch.clone(), node) };
@@ -59,7 +68,7 @@ impl Batches {
 
     fn chunk_of(&self, name: String, shard: u32, ids: Vec<JobId>) -> BatchChunk {
         let (writer, created_at) = (self.entropy.next_u64(), self.clock.now());
-        BatchChunk { name, revision: 1, writer, created_at, shard, ids }
+        BatchChunk { name, revision: 1, writer, created_at, shard, ids, named: false }
     }
 
     /// The number of a new shard. The outer `None` if there is no such batch; the inner one if it takes no more.

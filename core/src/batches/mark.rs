@@ -32,6 +32,9 @@ impl Batches {
     /// Marks children, and wakes the parents whose last child is among them. Says of each, in order, whether that is
     /// done. Where it is not, the child has to be marked again, because its parent may not have been woken.
     pub(crate) async fn mark(&self, marks: &[Mark]) -> Vec<bool> {
+        if marks.is_empty() {
+            return Vec::new();
+        }
         let changes = changes(marks);
         let mut done = BTreeSet::new();
         for (change, changed) in changes.iter().zip(self.nodes.change(&changes).await) {

@@ -14,10 +14,10 @@ mod wake;
 
 use std::sync::Arc;
 
-use crate::batch::{BatchChunk, BatchHead, Node, NodeId, Slots, Tally};
+use crate::batch::{BatchChunk, BatchHead, Node, NodeId, Tally};
 use crate::clock::{Clock, Entropy};
 use crate::job::JobId;
-use crate::ports::{BatchNodes, CorePorts, JobQueue, JobStore, NodeChange, ServiceError, VersionedStore};
+use crate::ports::{BatchNodes, CorePorts, JobQueue, JobStore, ServiceError, VersionedStore};
 
 pub(crate) use close::Added;
 pub(crate) use gather::{Gathered, Over};
@@ -26,8 +26,10 @@ pub(crate) use recount::Child;
 
 /// How often a write is tried while other writers are faster.
 const TRIES: usize = 10;
-/// How many shards are changed, or how many children are read, at once.
+/// How many shards are changed at once.
 const AT_ONCE: usize = 100;
+/// How many shards are counted at once.
+const SHARDS_AT_ONCE: usize = 16;
 
 /// The batches of a fleet.
 #[derive(Clone)]
@@ -90,26 +92,6 @@ impl Batches {
         change: impl Fn(BatchHead) -> BatchHead,
     ) -> Result<(), ServiceError> {
         self.change_head(batch, |head| ((), Some(change(head)))).await.map(drop)
-    }
-
-    /// Removes the marks of children that are to run again, from the root down: what is over above has to be found so
-    /// again.
-    pub(crate) async fn unmark(
-        &self,
-        batch: &JobId,
-        shard: NodeId,
-        slots: Slots,
-    ) -> Result<(), ServiceError> {
-        let mut path = vec![(shard, slots)];
-        let mut node = shard;
-        while let Some((above, slot)) = node.above() {
-            path.push((above, Slots::of([slot])));
-            node = above;
-        }
-        for (node, cleared) in path.into_iter().rev() {
-            self.change(NodeChange { cleared, ..NodeChange::of(batch.clone(), node) }).await?;
-        }
-        Ok(())
     }
 }
 

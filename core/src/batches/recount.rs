@@ -4,10 +4,14 @@
 //! lost together with the message that would have repeated it. So the recount reads the record of every child without
 //! a mark. It reads what was written last, never an index: an index that lags would miss what it looks for.
 
+use std::future::ready;
+
 use chrono::TimeDelta;
+use futures_util::FutureExt;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::mark::Mark;
-use super::{AT_ONCE, Batches};
+use super::{Batches, SHARDS_AT_ONCE};
 use crate::batch::{BatchChunk, BatchHead, Ending, FAN_OUT, Node, NodeId, child_id};
 use crate::job::{BatchPlace, JobId};
 use crate::ports::ServiceError;
@@ -25,17 +29,22 @@ pub(crate) struct Child {
 impl Batches {
     /// Marks the children that have ended without a mark, and what they complete.
     pub(super) async fn recount(&self, head: &BatchHead) -> Result<(), ServiceError> {
-        for (group, _) in NodeId::groups(head.shards) {
-            for shard in self.shards_of(head, group).await? {
-                let (id, node) = shard;
-                if node.is_over() {
-                    self.rise(&head.id, id, node).await?;
-                } else {
-                    self.recount_shard(head, id, &node).await?;
-                }
+        let groups = self.nodes.below(&head.id, NodeId::Root).await?;
+        let is_marked = |shard: NodeId| {
+            let Some((NodeId::Group(group), slot)) = shard.above() else { return false };
+            groups.iter().any(|(at, node)| u32::from(*at) == group && node.ended().contains(slot))
+        };
+        let mut counting = Vec::new();
+        for (id, node) in self.shards(head).await? {
+            if !node.is_over() || !is_marked(id) {
+                counting.push(self.recount_shard(head, id, node).boxed());
             }
         }
+        stream::iter(counting).buffer_unordered(SHARDS_AT_ONCE).try_for_each(|()| ready(Ok(()))).await?;
         // A group, or the root, may have been full before it was sealed.
+        for (slot, group) in groups {
+            self.rise(&head.id, NodeId::Group(u32::from(slot)), group).await?;
+        }
         if head.total.is_some() {
             self.rise(&head.id, NodeId::Root, self.nodes.root(&head.id).await?).await?;
         }
@@ -61,20 +70,21 @@ impl Batches {
         Ok(found)
     }
 
-    async fn recount_shard(&self, head: &BatchHead, shard: NodeId, node: &Node) -> Result<(), ServiceError> {
-        let mut open = self.children(&head.id, shard, node).await?;
+    async fn recount_shard(&self, head: &BatchHead, shard: NodeId, node: Node) -> Result<(), ServiceError> {
+        if node.is_over() {
+            return self.rise(&head.id, shard, node).await;
+        }
+        let mut open = self.children(&head.id, shard, &node).await?;
         open.retain(|child| child.ending.is_none());
+        let ids: Vec<JobId> = open.iter().map(|child| child.id.clone()).collect();
+        let found = self.store.heads(&ids).await?;
         let mut marks = Vec::new();
-        for part in open.chunks(AT_ONCE) {
-            let ids: Vec<JobId> = part.iter().map(|child| child.id.clone()).collect();
-            let found = self.store.heads(&ids).await?;
-            for (child, record) in part.iter().zip(found) {
-                let ending = match record {
-                    Some(record) => Ending::of(record.status),
-                    None => self.is_lost(head).then_some(Ending::Failed),
-                };
-                marks.extend(ending.map(|ending| Mark { place: child.place.clone(), ending }));
-            }
+        for (child, record) in open.into_iter().zip(found) {
+            let ending = match record {
+                Some(record) => Ending::of(record.status),
+                None => self.is_lost(head).then_some(Ending::Failed),
+            };
+            marks.extend(ending.map(|ending| Mark { place: child.place, ending }));
         }
         if self.mark(&marks).await.contains(&false) {
             return Err(ServiceError::new(format!("recount batch {}", head.id), "marks were not written"));
@@ -84,7 +94,7 @@ impl Batches {
 
     /// Whether a child without a record can have no message either.
     fn is_lost(&self, head: &BatchHead) -> bool {
-        head.total.is_some() && self.clock.now() - head.created_at > LOST_AFTER
+        head.total.is_some() && self.clock.now() - head.grown_at > LOST_AFTER
     }
 
     /// The children of a shard, in order.

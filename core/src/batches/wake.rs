@@ -2,21 +2,28 @@
 //!
 //! Both write a parked record first: a crash leaves it to the dispatcher.
 
+use chrono::{DateTime, Utc};
+
 use super::{Batches, TRIES};
 use crate::batch::Callback;
 use crate::job::{JobId, JobRecord, JobStatus};
 use crate::message::JobMessage;
 use crate::ports::{InsertOutcome, Outgoing, ReplaceOutcome, ServiceError};
 
+/// Whether a parent waits for its time, rather than for a worker, a breaker or a limit.
+fn sleeps(record: &JobRecord, now: DateTime<Utc>) -> bool {
+    let is_later = record.status == JobStatus::Queued && record.due_at > now;
+    record.definition.gathers && record.blocked.is_none() && (record.status == JobStatus::Waiting || is_later)
+}
+
 impl Batches {
     /// Makes a parent count its children now. One that runs counts already, and looks once more before it waits again.
     pub(super) async fn wake(&self, batch: &JobId) -> Result<(), ServiceError> {
         for _ in 0..TRIES {
             let found = self.store.get(std::slice::from_ref(batch)).await?.into_iter().flatten().next();
-            let Some(record) = found.filter(|record| record.status == JobStatus::Waiting) else {
-                return Ok(());
-            };
-            let woken = record.woken(self.clock.now());
+            let now = self.clock.now();
+            let Some(record) = found.filter(|record| sleeps(record, now)) else { return Ok(()) };
+            let woken = record.woken(now);
             if self.store.replace(&woken).await? == ReplaceOutcome::Replaced {
                 return self.send(woken).await;
             }

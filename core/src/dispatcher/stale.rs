@@ -19,6 +19,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
 use super::renewal::{RENEW_AGE, Stale};
+use crate::batch::Ending;
+use crate::batches::{Batches, Mark};
 use crate::control::Control;
 use crate::job::{JobId, JobRecord, Queue};
 use crate::ports::{CorePorts, Outgoing, ReceivedMessage};
@@ -122,6 +124,15 @@ async fn renew(ports: &CorePorts, queue: Queue, stale: Vec<Stale>, now: DateTime
     let is_needless =
         |one: &Stale| one.id().and_then(|id| records.get(id)).is_some_and(|record| one.is_needless(record));
     let (needless, needed): (Vec<_>, Vec<_>) = stale.into_iter().partition(is_needless);
+    // The batch of a child may not know yet that it has ended.
+    let ended = needless.iter().filter_map(|one| records.get(one.id()?));
+    let mark = |record: &JobRecord| {
+        Some(Mark { place: record.definition.batch.clone()?, ending: Ending::of(record.status)? })
+    };
+    let marks: Vec<Mark> = ended.filter_map(mark).collect();
+    if Batches::new(ports).mark(&marks).await.contains(&false) {
+        return Renewed { failed: needless.len() + needed.len(), ..Renewed::default() };
+    }
     let needless: Vec<ReceivedMessage> = needless.into_iter().map(|one| one.message).collect();
     delete(ports, queue, &needless).await;
     let all = needed.len();

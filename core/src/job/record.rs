@@ -524,6 +524,9 @@ impl JobRecord {
         self.parked = true;
         self.claim = None;
         self.failures = 0;
+        self.dead_lettered = false;
+        self.isolated = false;
+        self.cancel_requested = false;
         self.result = None;
         self.error = None;
         self.execution_time = None;
@@ -534,7 +537,8 @@ impl JobRecord {
     #[must_use]
     pub fn woken(mut self, now: DateTime<Utc>) -> Self {
         self.due_at = now;
-        self.parked = true;
+        // One that was sent ahead of its time has a message, which comes in a few minutes.
+        self.parked = self.status != JobStatus::Queued;
         self.written()
     }
 

@@ -5,6 +5,8 @@
 //! as well, so its redriven message runs nothing.
 
 use super::{JobManager, ManagerError, TRIES};
+use crate::batch::Ending;
+use crate::batches::Mark;
 use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, Payload, Queue};
 use crate::ports::{InsertOutcome, ReplaceOutcome};
 use chrono::{DateTime, Utc};
@@ -57,6 +59,10 @@ impl JobManager {
                 }
             };
             if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {
+                if let Some(place) = next.definition.batch.filter(|_| next.status == JobStatus::Cancelled) {
+                    // What is not marked now is found by the recount.
+                    self.batches().mark(&[Mark { place, ending: Ending::Cancelled }]).await;
+                }
                 return Ok(outcome);
             }
         }

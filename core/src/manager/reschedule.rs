@@ -32,7 +32,7 @@ impl JobManager {
         check_due(due_at, self.ports.clock.now())?;
         for _ in 0..TRIES {
             let Some(record) = self.record(id).await? else { return Ok(RescheduleOutcome::Unknown) };
-            if !record.status.is_waiting() {
+            if !record.status.is_waiting() || record.definition.gathers {
                 return Ok(RescheduleOutcome::NotWaiting(record.status));
             }
             let next = record.rescheduled(due_at);

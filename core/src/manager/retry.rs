@@ -4,7 +4,7 @@
 //! see the message before the record, take it for a duplicate of the failed job, and nothing would be left to
 //! run it. A crash in between leaves the job to the dispatcher.
 
-use super::{JobManager, ManagerError, TRIES};
+use super::{BatchError, JobManager, ManagerError, TRIES};
 use crate::job::{JobId, JobStatus};
 use crate::ports::ReplaceOutcome;
 
@@ -27,10 +27,32 @@ pub enum RetryOutcome {
 
 impl JobManager {
     /// Sends a failed job again, with all its attempts before it. After a crash in between, another call sends the
-    /// message at once.
+    /// message at once. Its batch waits for it again; of a batch's parent, the failed children are sent again.
     pub async fn retry(&self, id: &JobId) -> Result<RetryOutcome, ManagerError> {
+        let of_batch = |error: BatchError| ManagerError::Batch(error.to_string());
+        let Some(record) = self.record(id).await? else { return Ok(RetryOutcome::Unknown) };
+        if record.definition.gathers {
+            if record.status == JobStatus::Completed {
+                return Ok(RetryOutcome::NotFailed(record.status));
+            }
+            self.retry_batch(id).await.map_err(of_batch)?;
+            return Ok(RetryOutcome::Requeued);
+        }
+        if let Some(place) = record.definition.batch.as_ref().filter(|_| record.status == JobStatus::Failed) {
+            self.wait_for_child(place).await.map_err(of_batch)?;
+        }
+        self.retry_one(id).await
+    }
+
+    /// Sends a failed job again, whatever its batch.
+    pub(super) async fn retry_one(&self, id: &JobId) -> Result<RetryOutcome, ManagerError> {
         for _ in 0..TRIES {
             let Some(record) = self.whole_record(id).await? else { return Ok(RetryOutcome::Unknown) };
+            if record.definition.gathers {
+                let retried = self.retry_batch(id).await;
+                retried.map_err(|error| ManagerError::Batch(error.to_string()))?;
+                return Ok(RetryOutcome::Requeued);
+            }
             if record.withdrawn {
                 return Ok(RetryOutcome::TakenBack);
             }
@@ -40,11 +62,6 @@ impl JobManager {
                     self.send_again(&record).await?;
                 }
                 return Ok(RetryOutcome::NotFailed(status));
-            }
-            if record.definition.gathers {
-                let retried = self.retry_batch(id).await;
-                retried.map_err(|error| ManagerError::Batch(error.to_string()))?;
-                return Ok(RetryOutcome::Requeued);
             }
             if record.trimmed {
                 return Ok(RetryOutcome::Trimmed);

@@ -51,7 +51,7 @@ pub struct NodeChange {
     pub seals: bool,
     /// The slots to mark.
     pub marks: Vec<(Slot, Ending)>,
-    /// The slots whose marks are removed.
+    /// The slots whose marks are removed. A child that completed stays so: it can't run again.
     pub cleared: Slots,
 }
 
@@ -76,8 +76,11 @@ impl NodeChange {
     pub fn applied(&self, mut node: Node) -> Node {
         node.expected = node.expected.or(self.expected);
         node.sealed |= self.seals;
-        for slots in [&mut node.completed, &mut node.failed, &mut node.cancelled] {
-            *slots = slots.without(self.cleared);
+        if matches!(self.node, NodeId::Shard(_)) {
+            node.failed = node.failed.without(self.cleared);
+            node.cancelled = node.cancelled.without(self.cleared);
+        } else {
+            node.completed = node.completed.without(self.cleared);
         }
         for (slot, ending) in &self.marks {
             let slots = match ending {

@@ -137,7 +137,7 @@ impl SqsBatch<'_> {
             record.result = Some(result);
             return record.cancelled("its batch was cancelled", now);
         }
-        let error = if head.abandoned {
+        let error = if head.abandoned && head.success != Some(true) {
             Some("batch: it was left open, and nobody added a child or closed it for 15 days".to_owned())
         } else if tally.completed < *total {
             Some(format!("{} of {total} children failed, {} were cancelled", tally.failed, tally.cancelled))

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use lambda_jobs_core::batch::{Batch, ChildResult};
+use futures_util::stream::{self, StreamExt};
+use lambda_jobs_core::batch::{Batch, ChildResult, Ending, NodeId};
 use lambda_jobs_core::explain::Reason;
-use lambda_jobs_core::manager::{BatchView, CancelOutcome};
+use lambda_jobs_core::manager::{BatchView, CancelOutcome, RescheduleOutcome};
+use lambda_jobs_core::ports::NodeChange;
 use lambda_jobs_core::{JobContext, JobError, JobHandler, JobId, JobSpec, JobStatus, NewJob, Queue};
 use serde_json::{Value, json};
 
@@ -258,6 +260,8 @@ fn a_parent_with_a_handler_folds_the_results_of_its_children_in_their_order() {
         if expected.is_null() {
             assert_eq!(parent.error.as_deref(), Some("its results can't be folded: panicked: too much"));
             assert_eq!(parent.status, JobStatus::Failed);
+            world.clock.run(world.manager.retry(&id("b"))).unwrap();
+            assert_eq!(view(&world).status, JobStatus::Queued, "it folds once more");
         } else {
             assert_eq!((parent.status, parent.result), (JobStatus::Completed, Some(json!(31_376))));
         }
@@ -299,6 +303,117 @@ fn a_child_that_was_forgotten_counts_as_failed_in_the_end() {
         drain(&world);
     }
     assert_eq!(view(&world).failed, 1);
+}
+
+#[test]
+fn a_child_that_is_retried_alone_is_waited_for_again() {
+    let (world, _) = world();
+    let fails = || work(json!({ "fails": true })).id(id("bad"));
+    let late = work(json!(1)).delay(std::time::Duration::from_mins(5));
+    world.clock.run(world.manager.enqueue_batch(batch_of([fails(), late]))).unwrap();
+    drain(&world);
+    assert_eq!(view(&world).failed, 1);
+    world.clock.run(world.manager.retry(&id("bad"))).unwrap();
+    assert_eq!((view(&world).failed, view(&world).status), (0, JobStatus::Waiting));
+    world.advance(300);
+    drain(&world);
+    assert_eq!(statuses(&world), (JobStatus::Failed, None, DONE));
+    // It waits again when its batch is over, too.
+    world.clock.run(world.manager.retry(&id("bad"))).unwrap();
+    assert_eq!(view(&world).status, JobStatus::Waiting);
+    drain(&world);
+    assert_eq!(statuses(&world), (JobStatus::Failed, None, DONE));
+}
+
+#[test]
+fn a_mark_that_no_longer_holds_is_taken_back_before_a_batch_is_over() {
+    let (world, _) = world();
+    let other = work(json!(1)).delay(std::time::Duration::from_mins(5));
+    let first = work(json!(0)).delay(std::time::Duration::from_mins(10));
+    world.clock.run(world.manager.enqueue_batch(batch_of([first, other]))).unwrap();
+    // A dead letter of a copy, say, while the job itself waits.
+    let mark = NodeChange { marks: vec![(0, Ending::Failed)], ..NodeChange::of(id("b"), NodeId::Shard(0)) };
+    assert!(world.clock.run(world.batches.nodes.change(&[mark]))[0].is_ok());
+    world.advance(300);
+    drain(&world);
+    assert_eq!(statuses(&world), (JobStatus::Waiting, None, None), "the first child still runs");
+    world.advance(300);
+    drain(&world);
+    assert_eq!(statuses(&world), (JobStatus::Completed, DONE, DONE));
+}
+
+#[test]
+fn a_batch_within_itself_and_a_strange_id_are_refused() {
+    let (world, _) = world();
+    let refused = |child: &str| {
+        let batch = batch_of([work(json!(1)), work(json!(2)).id(id(child))]);
+        world.clock.run(world.manager.enqueue_batch(batch)).unwrap_err().to_string()
+    };
+    for own in ["b", "b.success", "b.complete"] {
+        let expected = "expected an id that is not the batch's, nor that of a job that follows it";
+        assert_eq!(refused(own), format!("child 1: id: {expected}, got {own:?}"));
+    }
+    let manager = &world.manager;
+    world.clock.run(manager.enqueue_batch(batch_of([]).stays_open())).unwrap();
+    let inner = |of: &str| Batch::new([]).id(id(of)).stays_open();
+    let itself = world.clock.run(manager.add_batch_to_batch(&id("b"), "k", inner("b"))).unwrap_err();
+    assert!(itself.to_string().contains("not within itself"), "{itself}");
+    world.clock.run(manager.add_batch_to_batch(&id("b"), "k", inner("c"))).unwrap();
+    let circle = world.clock.run(manager.add_batch_to_batch(&id("c"), "k", inner("b"))).unwrap_err();
+    assert_eq!(
+        circle.to_string(),
+        "id: expected a new id, or that of this batch, got a batch within no other"
+    );
+    let long = world.clock.run(manager.add_to_batch(&id("b"), "long", vec![work(json!(1)), NewJob::new("")]));
+    assert!(long.unwrap_err().to_string().starts_with("child 1: name:"), "and nothing holds the batch up");
+    world.clock.run(manager.close_batch(&id("c"))).unwrap();
+    world.clock.run(manager.close_batch(&id("b"))).unwrap();
+    assert_eq!(view(&world).total, 1, "the one who was taken in");
+}
+
+#[test]
+fn other_children_under_the_same_key_are_refused() {
+    let (world, _) = world();
+    let manager = &world.manager;
+    world.clock.run(manager.enqueue_batch(batch_of([]).stays_open())).unwrap();
+    let page = |job: &str| vec![work(json!(1)).id(id(job))];
+    world.clock.run(manager.add_to_batch(&id("b"), "page", page("one"))).unwrap();
+    world.clock.run(manager.add_to_batch(&id("b"), "page", page("one"))).unwrap();
+    for other in [page("two"), vec![work(json!(1))]] {
+        let refused = world.clock.run(manager.add_to_batch(&id("b"), "page", other)).unwrap_err();
+        assert!(refused.to_string().contains("children that the key \"page\" added before"), "{refused}");
+    }
+}
+
+#[test]
+fn nobody_takes_the_wake_from_a_parent() {
+    let (world, _) = world();
+    let late = work(json!(1)).delay(std::time::Duration::from_mins(22));
+    world.clock.run(world.manager.enqueue_batch(batch_of([late]))).unwrap();
+    let later = world.now() + chrono::TimeDelta::days(300);
+    let outcome = world.clock.run(world.manager.reschedule(&id("b"), later)).unwrap();
+    assert_eq!(outcome, RescheduleOutcome::NotWaiting(JobStatus::Waiting));
+    // The dispatcher has sent it ahead of its next recount when the child ends.
+    world.advance(18 * 60);
+    world.tick();
+    assert_eq!(view(&world).status, JobStatus::Queued);
+    world.advance(2 * 60 - 1);
+    world.clock.run(world.manager.cancel(&id("b.0"))).unwrap();
+    drain(&world);
+    assert_eq!(statuses(&world), (JobStatus::Failed, None, DONE));
+}
+
+#[test]
+fn children_come_as_a_stream_and_keep_their_order() {
+    let (world, runs) = world();
+    let children = stream::iter(0..1_234).map(|number| work(json!(number)));
+    let enqueued = world.clock.run(world.manager.enqueue_batch_of(batch_of([]), children)).unwrap();
+    assert_eq!(enqueued.total, Some(1_234));
+    drain(&world);
+    assert_eq!(runs.load(Ordering::SeqCst), 1_234);
+    assert_eq!(statuses(&world), (JobStatus::Completed, DONE, DONE));
+    let last = world.clock.run(world.manager.status(&id("b.1233"))).unwrap().unwrap();
+    assert_eq!(last.result, Some(json!(1_233)));
 }
 
 #[test]

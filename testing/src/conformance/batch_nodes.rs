@@ -88,13 +88,13 @@ async fn marks_alone_make_no_shard(nodes: &dyn BatchNodes, fixture: &Fixture) {
 }
 
 async fn marks_that_are_cleared_are_gone(nodes: &dyn BatchNodes, fixture: &Fixture) {
-    let case = "marks that are cleared are gone, and the others stay";
+    let case = "marks that are cleared are gone, and a child that completed stays so";
     let batch = batch(fixture);
     let shard = NodeId::Shard(0);
     changed(nodes, case, made(&batch, shard, 3)).await;
     let all = [(0, Ending::Completed), (1, Ending::Failed), (2, Ending::Cancelled)];
     changed(nodes, case, marks(&batch, shard, &all)).await;
-    let cleared = NodeChange { cleared: Slots::of([1, 2]), ..NodeChange::of(batch.clone(), shard) };
+    let cleared = NodeChange { cleared: Slots::of([0, 1, 2]), ..NodeChange::of(batch.clone(), shard) };
     let left = changed(nodes, case, cleared).await;
     assert_eq!(
         (left.ended(), left.completed, left.expected),

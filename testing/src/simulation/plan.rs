@@ -159,10 +159,14 @@ pub(super) enum What {
     /// Somebody cancels the batch of another step.
     CancelBatch {
         of: usize,
+        /// Or one of its children alone.
+        child: Option<usize>,
     },
     /// Somebody retries the batch of another step.
     RetryBatch {
         of: usize,
+        /// Or one of its children alone.
+        child: Option<usize>,
     },
     /// A dependency is in trouble.
     Trouble {
@@ -252,8 +256,8 @@ impl fmt::Display for What {
             Self::Batch { children, times } => {
                 write!(f, "enqueue a batch of {} jobs, {times} times", children.len())
             }
-            Self::CancelBatch { of } => write!(f, "cancel the batch of step {of}"),
-            Self::RetryBatch { of } => write!(f, "retry the batch of step {of}"),
+            Self::CancelBatch { of, child } => write!(f, "cancel {child:?} of the batch of step {of}"),
+            Self::RetryBatch { of, child } => write!(f, "retry {child:?} of the batch of step {of}"),
             Self::Cancel { of } => write!(f, "cancel the job of step {of}"),
             Self::Retry { of } => write!(f, "retry the job of step {of}"),
             Self::Trouble { dependency, trouble, lasts } => {

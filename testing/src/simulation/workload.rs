@@ -106,7 +106,8 @@ pub(super) fn everything(scenario: &mut Scenario) {
 
 /// A batch of a few jobs, which somebody may cancel or retry, early or late.
 fn batch(scenario: &mut Scenario) {
-    let count = *scenario.dice().pick(&[0, 1, 2, 5, 12]);
+    let is_large = scenario.dice().one_in(20);
+    let count = if is_large { 230 } else { *scenario.dice().pick(&[0, 1, 2, 5, 12]) };
     let mut children = Vec::new();
     for _ in 0..count {
         let (payload, _) = script(scenario);
@@ -119,9 +120,12 @@ fn batch(scenario: &mut Scenario) {
     let times = if scenario.dice().one_in(3) { 2 } else { 1 };
     let batch = scenario.add(What::Batch { children, times });
     let begun = scenario.steps[batch.0].after;
-    for _ in 0..scenario.dice().below(3) {
+    for _ in 0..scenario.dice().below(4) {
         let of = batch.0;
-        let act = if scenario.dice().one_in(3) { What::CancelBatch { of } } else { What::RetryBatch { of } };
+        let one = usize::try_from(scenario.dice().below(12)).unwrap_or_default();
+        let child = scenario.dice().one_in(2).then_some(one).filter(|child| *child < count);
+        let is_cancelled = scenario.dice().one_in(3);
+        let act = if is_cancelled { What::CancelBatch { of, child } } else { What::RetryBatch { of, child } };
         let act = scenario.add(act);
         scenario.steps[act.0].after = begun + scenario.dice().millis(0..900_000);
     }

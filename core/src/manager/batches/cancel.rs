@@ -30,7 +30,8 @@ impl JobManager {
         let batches = self.batches();
         let head = self.head_of(id).await?;
         if !head.cancelled {
-            batches.update(id, |head| BatchHead { cancelled: true, ..head }).await?;
+            // What was decided stays.
+            batches.update(id, |head| BatchHead { cancelled: head.success.is_none(), ..head }).await?;
         }
         batches.close(id).await?;
         let head = self.head_of(id).await?;
@@ -60,6 +61,11 @@ impl JobManager {
     /// Cancels a child, which may be a batch. Returns its mark, unless it still runs.
     fn cancel_child(&self, child: Child) -> BoxFuture<'_, Result<Option<Mark>, ManagerError>> {
         Box::pin(async move {
+            let record = self.record(&child.id).await?;
+            if record.is_some_and(|record| record.definition.batch.as_ref() != Some(&child.place)) {
+                // Somebody else's job has this id, and goes on.
+                return Ok(Some(Mark { place: child.place, ending: Ending::Cancelled }));
+            }
             let ending = match self.cancel(&child.id).await? {
                 CancelOutcome::Requested => return Ok(None),
                 CancelOutcome::Finished(status) => Ending::of(status).unwrap_or(Ending::Cancelled),

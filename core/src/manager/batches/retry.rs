@@ -8,10 +8,10 @@ use futures_util::stream::{self, StreamExt};
 use super::super::{JobManager, ManagerError, RetryOutcome, TRIES};
 use super::BatchError;
 use super::cancel::AT_ONCE;
-use crate::batch::{BatchHead, Ending, RECOUNT_EVERY, Slots};
+use crate::batch::{BatchHead, Ending, NodeId, RECOUNT_EVERY, Slots};
 use crate::batches::{Child, Mark};
 use crate::clock::BoxFuture;
-use crate::job::JobId;
+use crate::job::{BatchPlace, JobId, JobStatus};
 use crate::ports::ReplaceOutcome;
 
 /// What a retry of a batch did.
@@ -30,7 +30,10 @@ impl JobManager {
         let batches = self.batches();
         let head = self.head_of(id).await?;
         let mut done = BatchRetried::default();
-        let mut waits = false;
+        let parent = self.record(id).await?;
+        if parent.is_some_and(|parent| parent.status.is_finished() && parent.status != JobStatus::Completed) {
+            self.wait_again(id).await?;
+        }
         for shard in batches.shards(&head).await? {
             let children = batches.children_of(&head, shard).await?;
             let is_failed = |child: &Child| child.ending == Some(Ending::Failed);
@@ -38,12 +41,7 @@ impl JobManager {
             if failed.is_empty() {
                 continue;
             }
-            if !waits {
-                self.wait_again(id).await?;
-                waits = true;
-            }
-            let slots =
-                Slots::of(failed.iter().map(|child| crate::batch::NodeId::of_child(child.place.child).1));
+            let slots = Slots::of(failed.iter().map(|child| NodeId::of_child(child.place.child).1));
             batches.unmark(id, shard.0, slots).await?;
             let retrying = stream::iter(failed).map(|child| self.retry_child(child));
             let retried: Vec<_> = retrying.buffer_unordered(AT_ONCE).collect().await;
@@ -66,7 +64,12 @@ impl JobManager {
     /// Sends a failed child again, which may be a batch. Returns its mark if that can't be done.
     fn retry_child(&self, child: Child) -> BoxFuture<'_, Result<Option<Mark>, ManagerError>> {
         Box::pin(async move {
-            Ok(match self.retry(&child.id).await? {
+            let record = self.record(&child.id).await?;
+            let is_ours = record.is_some_and(|record| record.definition.batch.as_ref() == Some(&child.place));
+            if !is_ours {
+                return Ok(Some(Mark { place: child.place, ending: Ending::Failed }));
+            }
+            Ok(match self.retry_one(&child.id).await? {
                 RetryOutcome::Requeued => None,
                 RetryOutcome::NotFailed(status) => {
                     Ending::of(status).map(|ending| Mark { place: child.place, ending })
@@ -76,9 +79,17 @@ impl JobManager {
         })
     }
 
+    /// Makes the batch of a child that is about to run again wait for it.
+    pub(in super::super) async fn wait_for_child(&self, place: &BatchPlace) -> Result<(), BatchError> {
+        self.wait_again(&place.batch).await?;
+        let (shard, slot) = NodeId::of_child(place.child);
+        Ok(self.batches().unmark(&place.batch, shard, Slots::of([slot])).await?)
+    }
+
     /// Makes the parent of a batch wait again, if it has ended.
     async fn wait_again(&self, id: &JobId) -> Result<(), BatchError> {
-        self.batches().update(id, |head| BatchHead { cancelled: false, ..head }).await?;
+        let again = |head| BatchHead { cancelled: false, abandoned: false, success: None, ..head };
+        self.batches().update(id, again).await?;
         for _ in 0..TRIES {
             let Some(record) = self.record(id).await? else { return Err(BatchError::Unknown(id.clone())) };
             if !record.status.is_finished() {

@@ -127,11 +127,9 @@ impl DynamoBatchNodes {
         }
         sets.extend(change.marks.iter().map(|(slot, ending)| format!("{}{slot} = :marked", letter(*ending))));
         let mut update = format!("SET {}", sets.join(", "));
-        let cleared: Vec<String> = change
-            .cleared
-            .iter()
-            .flat_map(|slot| ['c', 'f', 'x'].map(|letter| format!("{letter}{slot}")))
-            .collect();
+        let letters: &[char] = if matches!(change.node, NodeId::Shard(_)) { &['f', 'x'] } else { &['c'] };
+        let names = |slot| letters.iter().map(move |letter| format!("{letter}{slot}"));
+        let cleared: Vec<String> = change.cleared.iter().flat_map(names).collect();
         if !cleared.is_empty() {
             update = format!("{update} REMOVE {}", cleared.join(", "));
         }

@@ -22,6 +22,11 @@ fn follows(batch: &JobId, word: &str) -> Option<JobId> {
     format!("{batch}.{word}").parse().ok()
 }
 
+/// The id of this child of a batch.
+fn child_of(batch: &JobId, child: Option<usize>) -> Option<JobId> {
+    format!("{batch}-{}", child?).parse().ok()
+}
+
 impl History {
     /// Lets callers enqueue a batch, at the same time.
     pub(super) fn batch(&mut self, number: usize, children: &[NewJob], times: usize) {
@@ -64,18 +69,32 @@ impl History {
         }
     }
 
-    pub(super) fn cancel_batch(&mut self, of: usize) -> bool {
+    /// Cancels a batch, or one of its children.
+    pub(super) fn cancel_batch(&mut self, of: usize, child: Option<usize>) -> bool {
         let Some(id) = self.jobs.get(&of).cloned() else { return false };
         let (manager, link) = self.callers.begin();
-        let work = async move { manager.cancel_batch(&id).await.map_or(Answer::Nothing, |_| Answer::Done) };
+        let work = async move {
+            let done = match child_of(&id, child) {
+                Some(child) => manager.cancel(&child).await.is_ok(),
+                None => manager.cancel_batch(&id).await.is_ok(),
+            };
+            if done { Answer::Done } else { Answer::Nothing }
+        };
         self.callers.ask(link, Box::pin(work));
         true
     }
 
-    pub(super) fn retry_batch(&mut self, of: usize) -> bool {
+    /// Retries a batch, or one of its children.
+    pub(super) fn retry_batch(&mut self, of: usize, child: Option<usize>) -> bool {
         let Some(id) = self.jobs.get(&of).cloned() else { return false };
         let (manager, link) = self.callers.begin();
-        let work = async move { manager.retry_batch(&id).await.map_or(Answer::Nothing, |_| Answer::Done) };
+        let work = async move {
+            let done = match child_of(&id, child) {
+                Some(child) => manager.retry(&child).await.is_ok(),
+                None => manager.retry_batch(&id).await.is_ok(),
+            };
+            if done { Answer::Done } else { Answer::Nothing }
+        };
         self.callers.ask(link, Box::pin(work));
         true
     }

@@ -24,11 +24,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "claims a suspect among others",
         file: "job/record.rs",
-        find: "            && self.due_at <= now
-            && !self.isolated
-",
-        replace: "            && self.due_at <= now
-",
+        find: "self.due_at <= now && !self.isolated",
+        replace: "self.due_at <= now",
     },
     Mutant {
         name: "acks before it settles",
@@ -683,10 +680,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "!job.trimmed && last.is_before(job)",
     },
     Mutant {
-        name: "a node is over before its last mark",
-        file: "batch/node.rs",
-        find: "self.ended().len() >= expected)",
-        replace: "self.ended().len() + 1 >= expected)",
+        name: "a batch is over though a child runs again",
+        file: "batches/gather.rs",
+        find: " || self.takes_back(&head).await? {",
+        replace: " {",
     },
     Mutant {
         name: "a batch is said to be counted before its root is sealed",
@@ -704,8 +701,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a cancelled batch has a success",
         file: "batches/gather.rs",
-        find: "!(head.abandoned || head.cancelled)",
-        replace: "!head.abandoned",
+        find: "is_complete && !head.abandoned && !head.cancelled;",
+        replace: "is_complete && !head.abandoned;",
     },
     Mutant {
         name: "a child is acked before it is marked, and marked once",
