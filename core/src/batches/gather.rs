@@ -48,17 +48,17 @@ impl Batches {
             self.close(batch).await?;
         }
         let Some(head) = self.head(batch).await? else { return Ok(Gathered::Unknown) };
-        let Some(total) = head.total else { return self.waits(&head) };
+        let Some(total) = head.total else { return Ok(self.waits(&head)) };
         let is_over = |tally: Tally| tally.ended() >= total;
         if !self.nodes.root(batch).await?.is_over() || !is_over(self.progress(&head).await?.tally) {
             self.recount(&head).await?;
         }
         if !self.nodes.root(batch).await?.is_over() || self.takes_back(&head).await? {
-            return self.waits(&head);
+            return Ok(self.waits(&head));
         }
         let tally = self.progress(&head).await?.tally;
         if !is_over(tally) {
-            return self.waits(&head);
+            return Ok(self.waits(&head));
         }
         let head = self.decide(head, tally.completed == total).await?;
         Ok(Gathered::Over(Box::new(Over { total, tally, head })))
@@ -70,10 +70,10 @@ impl Batches {
     }
 
     /// When to count again: the longer a batch has lasted, the later. A child may be due in months.
-    fn waits(&self, head: &BatchHead) -> Result<Gathered, ServiceError> {
+    fn waits(&self, head: &BatchHead) -> Gathered {
         let now = self.clock.now();
         let wait = ((now - head.created_at) / 8).to_std().unwrap_or_default();
-        Ok(Gathered::Waits(now + wait.clamp(RECOUNT_EVERY, RECOUNT_AT_LEAST_EVERY)))
+        Gathered::Waits(now + wait.clamp(RECOUNT_EVERY, RECOUNT_AT_LEAST_EVERY))
     }
 
     /// Takes back the marks of children that did not complete and are to run again. Marks those that completed since.

@@ -44,7 +44,7 @@ impl FromStr for BatchPlace {
             Some(Self { batch: batch.parse().ok()?, child })
         });
         let expected = || format!("the id of a batch, # and a number below {}", Self::MAX_CHILDREN);
-        place.ok_or_else(|| Invalid::text("batch", &expected(), text))
+        place.ok_or_else(|| Invalid::text("batch", expected(), text))
     }
 }
 

@@ -42,7 +42,8 @@ impl SqsBatch<'_> {
                 return;
             }
             let marks: Vec<Mark> = children.iter().map(|(_, mark)| mark.clone()).collect();
-            let marked = self.processor.batches.mark(&marks).await;
+            // Boxed, because hardly any SQS batch gets here.
+            let marked = Box::pin(self.processor.batches.mark(&marks)).await;
             let is_done = !marked.contains(&false);
             self.state.marked(children, &marked);
             if is_done || attempt == MARKS {
@@ -156,7 +157,7 @@ impl SqsBatch<'_> {
     /// Wakes parents that have begun to wait, if their last child was marked meanwhile.
     pub(super) async fn look_again(&self, parents: &[JobId]) {
         for parent in parents {
-            if let Err(error) = self.processor.batches.look_again(parent).await {
+            if let Err(error) = Box::pin(self.processor.batches.look_again(parent)).await {
                 tracing::warn!(
                     job_id = %parent, error = &error as &dyn std::error::Error,
                     "a parent may have to wait for its next recount"

@@ -88,7 +88,7 @@ impl SqsBatch<'_> {
                 Some(Record::New(record)) => records.insert(one, *record),
                 Some(Record::Waiting(record)) => records.replace(one, *record),
                 Some(Record::Finished(record)) => {
-                    self.ack_duplicate(&one.job.received, one.job.definition(), &record)
+                    self.ack_duplicate(&one.job.received, one.job.definition(), &record);
                 }
                 Some(Record::Kept) | None => requeued.push(one.requeued()),
             }

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use services::{Service, Services};
 use suite::Suite;
 
-const SUITES: [Suite; 10] = [
+const SUITES: [Suite; 11] = [
     Suite { name: "job_queue and dead_letters", needs: &[Service::Sqs], run: queue::run },
     Suite { name: "job_store", needs: &[Service::DynamoDb], run: stores::job_store },
     Suite { name: "job_index", needs: &[Service::DynamoDb], run: stores::job_index },

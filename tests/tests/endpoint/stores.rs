@@ -7,8 +7,8 @@ use lambda_jobs_core::families::webhook::Endpoint;
 use lambda_jobs_core::limit::LimitState;
 use lambda_jobs_infra::aws::shared_config;
 use lambda_jobs_infra::{
-    Dynamo, DynamoJobStore, DynamoRunning, DynamoSchedules, DynamoUniqueKeys, DynamoVersioned,
-    DynamoWebhooks, Tables, create_tables,
+    Dynamo, DynamoBatchNodes, DynamoJobStore, DynamoRunning, DynamoSchedules, DynamoUniqueKeys,
+    DynamoVersioned, DynamoWebhooks, Tables, create_tables,
 };
 use lambda_jobs_testing::conformance;
 

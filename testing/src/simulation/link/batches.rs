@@ -94,12 +94,12 @@ impl BatchNodes for Link {
             if self.partly() {
                 return Err(unanswered());
             }
-            let changed = at_once(self.world.batches.nodes.change(std::slice::from_ref(change))).pop();
-            self.tell(|| format!("changes {:?} of batch {}: {changed:?}", change.node, change.batch));
-            changed.unwrap_or_else(|| Err(unanswered()))
+            let outcome = at_once(self.world.batches.nodes.change(std::slice::from_ref(change))).pop();
+            self.tell(|| format!("changes {:?} of batch {}: {outcome:?}", change.node, change.batch));
+            outcome.unwrap_or_else(|| Err(unanswered()))
         };
-        let changed = self.of_batches(|| changes.iter().map(change).collect()).await;
-        changed.unwrap_or_else(|_| changes.iter().map(|_| Err(unanswered())).collect())
+        let answers = self.of_batches(|| changes.iter().map(change).collect()).await;
+        answers.unwrap_or_else(|_| changes.iter().map(|_| Err(unanswered())).collect())
     }
 
     async fn below(&self, batch: &JobId, node: NodeId) -> Result<Vec<(Slot, Node)>, ServiceError> {
