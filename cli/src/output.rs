@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use comfy_table::{Table, presets};
+use lambda_jobs_core::job::is_printable;
 use lambda_jobs_core::paging::Page;
 use serde::Serialize;
 
@@ -54,9 +55,9 @@ pub(crate) fn table(header: &[&str]) -> Table {
     table
 }
 
-/// Text on one line, without control characters (job data is hostile), and shortened.
+/// Text on one line, with printable characters only (job data is hostile), and shortened.
 pub(crate) fn plain(text: &str, limit: usize) -> String {
-    let clean: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let clean: String = text.chars().map(|letter| if is_printable(letter) { letter } else { ' ' }).collect();
     match clean.char_indices().nth(limit) {
         None => clean,
         Some((end, _)) => format!("{}...", &clean[..end]),

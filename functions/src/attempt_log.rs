@@ -19,8 +19,29 @@ use tracing_subscriber::layer::{Context, Layer};
 
 use crate::watchdog::Watchdog;
 
-/// The crates whose events are not a handler's own.
-const OURS: [&str; 3] = ["lambda_jobs_core", "lambda_jobs_infra", "lambda_jobs_functions"];
+/// The crates whose events are not a handler's own, with those whose names go on after an underscore: this project's, and
+/// the clients beneath it. Those tell of requests and responses, which may hold secrets.
+const OTHERS: [&str; 11] = [
+    "lambda_jobs",
+    "lambda_runtime",
+    "aws",
+    "h2",
+    "hyper",
+    "mio",
+    "reqwest",
+    "rustls",
+    "tokio",
+    "tower",
+    "want",
+];
+
+/// Whether an event is a handler's own.
+fn is_own(target: &str) -> bool {
+    let own = target.split("::").next().unwrap_or_default();
+    let is_of =
+        |other: &str| own.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
+    !OTHERS.iter().any(|other| is_of(other))
+}
 
 thread_local! {
     /// The log of the job that this thread polls.
@@ -36,7 +57,7 @@ impl<S: Subscriber> Layer<S> for AttemptLogs {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let Some(log) = POLLED.with_borrow(Clone::clone) else { return };
         let meta = event.metadata();
-        if meta.target().split("::").next().is_some_and(|krate| OURS.contains(&krate)) {
+        if !is_own(meta.target()) {
             return;
         }
         let mut line = Line(meta.level().to_string());
@@ -95,6 +116,16 @@ impl RunObserver for Observer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_client_says_is_not_the_handlers() {
+        for client in
+            ["aws_smithy_runtime::client", "hyper_util::client", "rustls::conn", "lambda_jobs_infra"]
+        {
+            assert!(!is_own(client), "{client}");
+        }
+        assert!(is_own("my_handlers::mail") && is_own("wanted"));
+    }
     use crate::logging;
     use crate::watchdog::OnBlocked;
     use lambda_jobs_core::families::webhook::{WebhookSecret, WebhookUrl};

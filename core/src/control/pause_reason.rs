@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::invalid::Invalid;
+use crate::job::is_printable;
 
 /// A reason: 1 to 200 printable characters on one line.
 ///
@@ -51,13 +52,6 @@ impl FromStr for PauseReason {
             Err(Invalid::text("reason", expected, &text.chars().take(SHOWN).collect::<String>()))
         }
     }
-}
-
-/// Whether a character is harmless: no control character, nothing that breaks a line or turns the direction of
-/// writing.
-fn is_printable(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')
 }
 
 impl TryFrom<String> for PauseReason {

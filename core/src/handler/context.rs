@@ -155,7 +155,7 @@ impl JobContext {
     /// [`Progress::MAX_WORDS`](crate::job::Progress::MAX_WORDS) bytes are shown.
     ///
     /// Call it as often as you like: it only notes the words. The worker writes the latest ones at most every 2 s, for
-    /// all jobs of a batch at once, and nothing about a job that ends earlier. A retry starts without progress.
+    /// all jobs of an SQS batch at once, and nothing if that ends earlier. A retry starts without progress.
     ///
     /// ```
     /// use lambda_jobs_core::{JobContext, JobError, Percent};

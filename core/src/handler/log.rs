@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::job::{AttemptLog, Percent, Progress};
+use crate::job::{AttemptLog, Percent, Progress, is_printable};
 
 /// The log of the attempt that runs. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,7 @@ impl Lines {
         let skipped = line.ceil_char_boundary(line.len().saturating_sub(Self::MOST));
         self.dropped += skipped as u64;
         let shown =
-            |letter: char| if letter.is_control() && !"\n\t".contains(letter) { '\u{fffd}' } else { letter };
+            |letter: char| if is_printable(letter) || "\n\t".contains(letter) { letter } else { '\u{fffd}' };
         self.text.extend(line[skipped..].chars().map(shown));
         self.text.push('\n');
         // Moving the text is dear, so it happens once for many lines.

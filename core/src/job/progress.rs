@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::is_printable;
+
 /// A share in whole percent, from 0 to 100. Whatever it is made of, it stays within those bounds.
 ///
 /// ```
@@ -68,7 +70,7 @@ impl Progress {
     /// The longest words, in bytes.
     pub const MAX_WORDS: usize = 200;
 
-    /// This progress, in as much of these words as it holds. Control characters are left out.
+    /// This progress, in as much of these words as it holds. Characters that are not printable are left out.
     #[must_use]
     pub fn new(percent: Percent, words: &str) -> Self {
         let mut progress = Self::default();
@@ -80,7 +82,7 @@ impl Progress {
     pub(crate) fn set(&mut self, percent: Percent, words: &str) {
         self.percent = percent;
         self.words.clear();
-        for letter in words.chars().filter(|letter| !letter.is_control()) {
+        for letter in words.chars().filter(|letter| is_printable(*letter)) {
             if self.words.len() + letter.len_utf8() > Self::MAX_WORDS {
                 break;
             }

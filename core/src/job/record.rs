@@ -398,6 +398,7 @@ impl JobRecord {
             revision: self.revision.next(),
             created_at: self.created_at,
             due_at: if is_moved { self.due_at } else { new.due_at },
+            past_attempts: self.past_attempts,
             parked: true,
             ..new
         }

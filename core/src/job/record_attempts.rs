@@ -1,6 +1,6 @@
 //! What a record says of its attempts.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::past_attempt::PastAttempt;
 use super::record::JobRecord;
@@ -28,6 +28,15 @@ impl JobRecord {
         self
     }
 
+    /// This record, which another worker is about to take over, with the attempt whose worker died.
+    #[must_use]
+    pub(crate) fn keeping_a_crashed_attempt(mut self) -> Self {
+        if self.status == JobStatus::Running {
+            self.keep_last_attempt();
+        }
+        self
+    }
+
     /// Keeps the facts of a failed attempt that another one follows.
     pub(super) fn keep_failed_attempt(&mut self) {
         if let Some(started_at) = self.started_at {
@@ -46,12 +55,18 @@ impl JobRecord {
     /// The present or last attempt by the record itself, unless it was kept. A job that waits has none, and a dead
     /// letter's error is no attempt's.
     fn last_attempt(&self) -> Option<PastAttempt> {
-        let has_one = !self.status.is_waiting() && !self.dead_lettered;
+        // A job that was cancelled before its attempt began has not made it.
+        let is_made = self.status != JobStatus::Cancelled || self.execution_time.is_some();
+        let has_one = !self.status.is_waiting() && !self.dead_lettered && is_made;
         let number = Some(self.attempt()).filter(|number| *number > 0 && has_one)?;
         let is_kept = |at: &DateTime<Utc>| self.past_attempts.of(number, *at).is_some();
         let started_at = self.started_at.filter(|at| !is_kept(at))?;
         // A running record still has the error of the attempt before.
         let error = self.error.as_deref().filter(|_| self.status != JobStatus::Running);
+        // The store has the instant of the claim, and the job may have waited for others of its batch.
+        let took = self.execution_time.and_then(|took| TimeDelta::from_std(took).ok());
+        let begun = self.completed_at.zip(took).and_then(|(end, took)| end.checked_sub_signed(took));
+        let started_at = begun.unwrap_or(started_at);
         Some(PastAttempt::new(number, started_at, self.execution_time).because(error))
     }
 }

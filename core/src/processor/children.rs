@@ -138,9 +138,9 @@ impl SqsBatch<'_> {
             record.result = Some(result);
             return record.cancelled("its batch was cancelled", now);
         }
-        let error = if head.abandoned && head.success != Some(true) {
+        let error = if head.abandoned {
             Some("batch: it was left open, and nobody added a child or closed it for 15 days".to_owned())
-        } else if tally.completed < *total {
+        } else if head.success != Some(true) {
             Some(format!("{} of {total} children failed, {} were cancelled", tally.failed, tally.cancelled))
         } else {
             panicked.map(|why| format!("its results can't be folded: {why}"))

@@ -52,7 +52,7 @@ impl SqsBatch<'_> {
     /// Claims a job by replacing its record, whatever its state.
     async fn take_over(&self, claiming: Claiming, record: JobRecord) -> Option<Claimed> {
         let now = self.now();
-        let record = record.claimed(claiming.claim.clone(), now);
+        let record = record.keeping_a_crashed_attempt().claimed(claiming.claim.clone(), now);
         let (mut backoff, mut doubt) = (Backoff::new(), Doubt::default());
         let mut outcome = self.processor.store.replace(&record).await;
         for _ in 1..TAKEOVERS {

@@ -50,7 +50,7 @@ impl JobManager {
         self.look_up_settings(&batch.children).await;
         self.check_children(&id, 0, &batch.children)?;
         self.open_batch(&batch, &id, None, now).await?;
-        self.add_all(&id, FIRST, stream::iter(batch.children)).await?;
+        self.add_all((&id, FIRST), stream::iter(batch.children), true).await?;
         let total = if batch.stays_open { None } else { self.close_batch(&id).await? };
         Ok(EnqueuedBatch { id, total })
     }
@@ -66,7 +66,7 @@ impl JobManager {
         let now = self.ports.clock.now();
         let id = batch.id.clone().unwrap_or_else(|| JobId::generate(now, &*self.ports.entropy));
         self.open_batch(&batch, &id, None, now).await?;
-        self.add_all(&id, FIRST, stream::iter(batch.children).chain(children)).await?;
+        self.add_all((&id, FIRST), stream::iter(batch.children).chain(children), false).await?;
         let total = if batch.stays_open { None } else { self.close_batch(&id).await? };
         Ok(EnqueuedBatch { id, total })
     }
@@ -78,7 +78,7 @@ impl JobManager {
         check_key(key)?;
         self.look_up_settings(&children).await;
         self.check_children(id, 0, &children)?;
-        self.add_all(id, key, stream::iter(children)).await
+        self.add_all((id, key), stream::iter(children), true).await
     }
 
     /// Adds a batch as a child to another one that was left open. It is enqueued only if that one takes it.
@@ -104,7 +104,7 @@ impl JobManager {
         let shard = self.shard_for(outer, key, 0, 1, vec![id.clone()]).await?;
         let place = BatchPlace { batch: outer.clone(), child: shard * FAN_OUT };
         self.open_batch(&batch, &id, Some((place, depth)), now).await?;
-        self.add_all(&id, FIRST, stream::iter(batch.children)).await?;
+        self.add_all((&id, FIRST), stream::iter(batch.children), true).await?;
         let total = if batch.stays_open { None } else { self.close_batch(&id).await? };
         Ok(EnqueuedBatch { id, total })
     }
@@ -227,13 +227,17 @@ impl JobManager {
     /// at once.
     async fn add_all(
         &self,
-        batch: &JobId,
-        key: &str,
+        (batch, key): (&JobId, &str),
         children: impl Stream<Item = NewJob> + Send,
+        are_checked: bool,
     ) -> Result<(), BatchError> {
         let mut parts = pin!(children.chunks(FAN_OUT as usize).enumerate());
         let mut adding = FuturesUnordered::new();
         while let Some((part, jobs)) = parts.next().await {
+            if !are_checked {
+                self.look_up_settings(&jobs).await;
+                self.check_children(batch, part * FAN_OUT as usize, &jobs)?;
+            }
             let reserved = self.reserve(batch, key, part, jobs).await?;
             if adding.len() >= AT_ONCE
                 && let Some(added) = adding.next().await
@@ -282,8 +286,6 @@ impl JobManager {
             Some(id) => Ok(id.clone()),
             None => format!("{batch}.{key}.{part}.{slot}").parse(),
         };
-        // All of a batch that was given at once are checked by now; those of a stream are checked here.
-        self.check_children(batch, part * FAN_OUT as usize, &jobs)?;
         let ids: Vec<JobId> =
             if own { jobs.iter().enumerate().map(id_of).collect::<Result<_, _>>()? } else { Vec::new() };
         let shard = self.shard_for(batch, key, part, jobs.len(), ids.clone()).await?;

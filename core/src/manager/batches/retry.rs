@@ -31,7 +31,7 @@ impl JobManager {
         let head = self.head_of(id).await?;
         let mut done = BatchRetried::default();
         let parent = self.record(id).await?;
-        if parent.is_some_and(|parent| parent.status.is_finished() && parent.status != JobStatus::Completed) {
+        if parent.is_some_and(|parent| parent.status != JobStatus::Completed) {
             self.wait_again(id).await?;
         }
         for shard in batches.shards(&head).await? {
@@ -81,6 +81,10 @@ impl JobManager {
 
     /// Makes the batch of a child that is about to run again wait for it.
     pub(in super::super) async fn wait_for_child(&self, place: &BatchPlace) -> Result<(), BatchError> {
+        if self.batches().head(&place.batch).await?.is_none() {
+            // It was forgotten, or never existed.
+            return Ok(());
+        }
         self.wait_again(&place.batch).await?;
         let (shard, slot) = NodeId::of_child(place.child);
         Ok(self.batches().unmark(&place.batch, shard, Slots::of([slot])).await?)

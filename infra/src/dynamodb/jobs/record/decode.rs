@@ -104,7 +104,8 @@ fn record(fields: &mut Fields, payload: Payload) -> Result<JobRecord, String> {
         stored: StoredPayload { place: pieces::place_in(&fields.item), is_missing: false },
         withdrawn: past.withdrawn,
         expires_at: fields.expiry()?,
-        past_attempts: fields.text_in("attempts", attempts::read)?,
+        // Nothing is decided by them, so a job can be read whatever another release wrote here.
+        past_attempts: fields.text_in("attempts", attempts::read).unwrap_or_default(),
     })
 }
 
