@@ -117,6 +117,14 @@ fn batch(scenario: &mut Scenario) {
         job.spec.max_retries = scenario.dice().one_in(2).then_some(0);
         children.push(job);
     }
+    if count > 0 && scenario.dice().one_in(3) {
+        // One of the children is a job that somebody enqueues alone, too.
+        let number = scenario.steps.len();
+        if let Ok(id) = format!("outside-{number}").parse() {
+            children[0].id = Some(id);
+            scenario.enqueue(children[0].clone());
+        }
+    }
     let times = if scenario.dice().one_in(3) { 2 } else { 1 };
     let batch = scenario.add(What::Batch { children, times });
     let begun = scenario.steps[batch.0].after;

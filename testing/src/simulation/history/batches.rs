@@ -31,8 +31,9 @@ impl History {
     /// Lets callers enqueue a batch, at the same time.
     pub(super) fn batch(&mut self, number: usize, children: &[NewJob], times: usize) {
         let Ok(id) = format!("batch-{number}").parse::<JobId>() else { return };
-        let ids: Vec<JobId> =
-            (0..children.len()).filter_map(|child| format!("{id}-{child}").parse().ok()).collect();
+        let id_of =
+            |(at, child): (usize, &NewJob)| child.id.clone().or_else(|| format!("{id}-{at}").parse().ok());
+        let ids: Vec<JobId> = children.iter().enumerate().filter_map(id_of).collect();
         let named = children.iter().cloned().zip(&ids).map(|(job, id)| job.id(id.clone()));
         let children: Vec<NewJob> = named.collect();
         self.jobs.insert(number, id.clone());

@@ -280,7 +280,10 @@ impl Link {
                 let job = self.world.state().watch.job(child).clone();
                 job.is_accepted && job.finished.is_none()
             };
-            self.world.record(child).map_or_else(is_left, |record| !record.status.is_finished())
+            // Somebody else's job with a child's id goes on, whatever the batch.
+            let is_ours =
+                |record: JobRecord| record.definition.batch.is_some() && !record.status.is_finished();
+            self.world.record(child).map_or_else(is_left, is_ours)
         });
         let holds =
             invariants::nothing_follows_a_batch_before_its_children_have_ended(after.id(), left.as_ref());

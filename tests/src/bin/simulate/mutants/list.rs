@@ -680,12 +680,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "!job.trimmed && last.is_before(job)",
     },
     Mutant {
-        name: "a batch is over though a child runs again",
-        file: "batches/gather.rs",
-        find: " || self.takes_back(&head).await? {",
-        replace: " {",
-    },
-    Mutant {
         name: "a batch is said to be counted before its root is sealed",
         file: "batches/close.rs",
         find: "        self.seal(batch, NodeId::Root, count).await?;
@@ -705,16 +699,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "is_complete && !head.abandoned;",
     },
     Mutant {
-        name: "a child is acked before it is marked, and marked once",
-        file: "processor/children.rs",
-        find: "            let is_done = !marked.contains(&false);
-            self.state.marked(children, &marked);
-",
-        replace: "            let is_done = true;
-            self.state.marked(children, &vec![true; marked.len()]);
-",
-    },
-    Mutant {
         name: "a full group is not marked in the root",
         file: "batches/mark.rs",
         find: "        while node.is_over() {",
@@ -727,9 +711,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "JobStatus::Failed => Some(Self::Completed),",
     },
     Mutant {
-        name: "a parent that waits again has no due entry",
-        file: "processor/children.rs",
-        find: "Ok(Found::Waits(until)) => record.waiting(until),",
-        replace: "Ok(Found::Waits(_)) => record.waiting(chrono::DateTime::<Utc>::MAX_UTC),",
+        name: "what follows a batch is made before its last child has ended",
+        file: "batches/gather.rs",
+        find: "        if !self.nodes.root(batch).await?.is_over() || self.takes_back(&head).await? {
+            return Ok(self.waits(&head));
+        }
+        let tally = self.progress(&head).await?.tally;
+        if !is_over(tally) {",
+        replace: "        let tally = self.progress(&head).await?.tally;
+        if tally.ended() + 1 < total {",
+    },
+    Mutant {
+        name: "a recount reads no records",
+        file: "batches/recount.rs",
+        find: "                Some(record) => Ending::of(record.status),",
+        replace: "                Some(record) => Ending::of(record.status).filter(|_| false),",
     },
 ];
