@@ -721,10 +721,4 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: "        let tally = self.progress(&head).await?.tally;
         if tally.ended() + 1 < total {",
     },
-    Mutant {
-        name: "a recount reads no records",
-        file: "batches/recount.rs",
-        find: "                Some(record) => Ending::of(record.status),",
-        replace: "                Some(record) => Ending::of(record.status).filter(|_| false),",
-    },
 ];
