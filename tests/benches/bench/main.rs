@@ -5,7 +5,7 @@
 //! of its own, and build them first.
 
 mod backlog;
-mod batches;
+mod batch;
 mod cold_start;
 mod engine;
 mod enqueue;
@@ -117,7 +117,7 @@ async fn main() -> Result<(), Failure> {
     match Args::parse().benchmark {
         Some(Benchmark::Jobs { jobs }) => jobs::run(jobs).await,
         Some(Benchmark::Backlog { jobs }) => backlog::run(jobs).await,
-        Some(Benchmark::Batch { jobs }) => batches::run(jobs).await,
+        Some(Benchmark::Batch { jobs }) => batch::run(jobs).await,
         Some(Benchmark::Enqueue { jobs, rounds }) => enqueue::run(jobs, rounds.max(1)).await,
         Some(Benchmark::Protection { calls, jobs }) => protection::run(calls, jobs).await,
         Some(Benchmark::Webhooks { deliveries, answer_ms, failing: true }) => {
