@@ -68,6 +68,19 @@ impl NodeId {
         }
     }
 
+    /// The shard in a slot of a group.
+    ///
+    /// ```
+    /// use lambda_jobs_core::batch::NodeId;
+    ///
+    /// assert_eq!(NodeId::Shard(809).above(), Some((NodeId::Group(9), 1)));
+    /// assert_eq!(NodeId::shard_in(9, 1), NodeId::Shard(809));
+    /// ```
+    #[must_use]
+    pub fn shard_in(group: u32, slot: Slot) -> Self {
+        Self::Shard(group / STRIPES * STRIPES * FAN_OUT + u32::from(slot) * STRIPES + group % STRIPES)
+    }
+
     /// The groups of a batch with this many shards, each with the number of its shards.
     #[must_use]
     pub fn groups(shards: u32) -> Vec<(Self, u32)> {
@@ -254,6 +267,10 @@ mod tests {
     fn every_shard_has_a_slot_of_its_own_and_no_node_has_more_than_it_can_hold() {
         let mut places: Vec<_> = (0..MAX_SHARDS).filter_map(|shard| NodeId::Shard(shard).above()).collect();
         assert!(places.iter().all(|(_, slot)| u32::from(*slot) < FAN_OUT));
+        for (shard, place) in (0..).zip(&places) {
+            let (NodeId::Group(group), slot) = *place else { panic!("{place:?}") };
+            assert_eq!(NodeId::shard_in(group, slot), NodeId::Shard(shard));
+        }
         places.sort_unstable();
         places.dedup();
         assert_eq!(places.len(), MAX_SHARDS as usize);

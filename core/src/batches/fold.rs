@@ -34,7 +34,7 @@ impl Batches {
         head: &BatchHead,
         shard: (NodeId, Node),
     ) -> Result<Vec<ChildResult>, ServiceError> {
-        let children = self.children_of(head, shard).await?;
+        let children = self.children(&head.id, shard).await?;
         let ids: Vec<JobId> = children.iter().map(|child| child.id.clone()).collect();
         let found = self.store.heads(&ids).await?;
         let result = |(child, record): (super::Child, Option<crate::job::JobRecord>)| {

@@ -98,7 +98,7 @@ impl Batches {
         head: &BatchHead,
         (id, node): (NodeId, Node),
     ) -> Result<bool, ServiceError> {
-        let mut children = self.children(&head.id, id, &node).await?;
+        let mut children = self.children(&head.id, (id, node)).await?;
         children.retain(|child| matches!(child.ending, Some(Ending::Failed | Ending::Cancelled)));
         let ids: Vec<JobId> = children.iter().map(|child| child.id.clone()).collect();
         let found = self.store.heads(&ids).await?;

@@ -2,7 +2,8 @@
 //!
 //! A worker marks a child once its end is written and before its message is deleted: if the worker dies in between, the
 //! message comes back, finds the job ended, and marks it. Whoever marks the last child wakes the parent, which then
-//! counts for itself. It also counts every 20 minutes, in case a sign was lost.
+//! counts for itself. It also counts after 20 minutes and ever more rarely then, in case a
+//! sign was lost.
 
 mod close;
 mod fold;
@@ -69,20 +70,13 @@ impl Batches {
     /// All shards of a batch, in order. Costs a request for 10,000 children.
     pub(crate) async fn shards(&self, head: &BatchHead) -> Result<Vec<(NodeId, Node)>, ServiceError> {
         let mut shards = Vec::new();
-        for (group, _) in NodeId::groups(head.shards) {
-            shards.extend(self.shards_of(head, group).await?);
+        for (id, _) in NodeId::groups(head.shards) {
+            let NodeId::Group(group) = id else { continue };
+            let below = self.nodes.below(&head.id, id).await?;
+            shards.extend(below.into_iter().map(|(slot, node)| (NodeId::shard_in(group, slot), node)));
         }
         shards.sort_unstable_by_key(|(shard, _)| *shard);
         Ok(shards)
-    }
-
-    /// The children of a shard, in order.
-    pub(crate) async fn children_of(
-        &self,
-        head: &BatchHead,
-        (shard, node): (NodeId, Node),
-    ) -> Result<Vec<Child>, ServiceError> {
-        self.children(&head.id, shard, &node).await
     }
 
     /// Changes the head of a batch, if there is one.

@@ -51,30 +51,11 @@ impl Batches {
         Ok(())
     }
 
-    /// The shards of a group.
-    pub(super) async fn shards_of(
-        &self,
-        head: &BatchHead,
-        group: NodeId,
-    ) -> Result<Vec<(NodeId, Node)>, ServiceError> {
-        let below = self.nodes.below(&head.id, group).await?;
-        let shards = (0..head.shards).map(NodeId::Shard);
-        let mut found: Vec<(NodeId, Node)> = shards
-            .filter_map(|shard| {
-                let (above, slot) = shard.above()?;
-                let (_, node) = below.iter().find(|(at, _)| above == group && *at == slot)?;
-                Some((shard, *node))
-            })
-            .collect();
-        found.sort_unstable_by_key(|(shard, _)| *shard);
-        Ok(found)
-    }
-
     async fn recount_shard(&self, head: &BatchHead, shard: NodeId, node: Node) -> Result<(), ServiceError> {
         if node.is_over() {
             return self.rise(&head.id, shard, node).await;
         }
-        let mut open = self.children(&head.id, shard, &node).await?;
+        let mut open = self.children(&head.id, (shard, node)).await?;
         open.retain(|child| child.ending.is_none());
         let ids: Vec<JobId> = open.iter().map(|child| child.id.clone()).collect();
         let found = self.store.heads(&ids).await?;
@@ -98,11 +79,10 @@ impl Batches {
     }
 
     /// The children of a shard, in order.
-    pub(super) async fn children(
+    pub(crate) async fn children(
         &self,
         batch: &JobId,
-        shard: NodeId,
-        node: &Node,
+        (shard, node): (NodeId, Node),
     ) -> Result<Vec<Child>, ServiceError> {
         let NodeId::Shard(number) = shard else { return Ok(Vec::new()) };
         let own = self.chunk(BatchChunk::name_by_shard(batch, number)).await?;

@@ -7,7 +7,7 @@
 use super::{JobManager, ManagerError, TRIES};
 use crate::batch::Ending;
 use crate::batches::Mark;
-use crate::job::{JobDefinition, JobId, JobRecord, JobStatus, Payload, Queue};
+use crate::job::{BatchPlace, JobDefinition, JobId, JobRecord, JobStatus, Payload, Queue};
 use crate::ports::{InsertOutcome, ReplaceOutcome};
 use chrono::{DateTime, Utc};
 
@@ -31,6 +31,19 @@ impl JobManager {
     /// it completes. An unknown id is recorded as cancelled: if its message arrives later, it runs
     /// nothing. A job in a dead-letter queue is cancelled too, and stays so if its message is redriven.
     pub async fn cancel(&self, id: &JobId) -> Result<CancelOutcome, ManagerError> {
+        let (outcome, place) = self.cancel_one(id).await?;
+        if let Some(place) = place.filter(|_| outcome == CancelOutcome::Cancelled) {
+            // What is not marked now is found by the recount.
+            self.batches().mark(&[Mark { place, ending: Ending::Cancelled }]).await;
+        }
+        Ok(outcome)
+    }
+
+    /// Cancels a job, and leaves it to the caller to tell its batch.
+    pub(super) async fn cancel_one(
+        &self,
+        id: &JobId,
+    ) -> Result<(CancelOutcome, Option<BatchPlace>), ManagerError> {
         for _ in 0..TRIES {
             let now = self.ports.clock.now();
             let Some(record) = self.record(id).await? else {
@@ -38,19 +51,19 @@ impl JobManager {
                 let tombstone =
                     unknown_job(id, now).cancelled("cancelled before it was seen", now).kept(&retention);
                 match self.ports.store.insert(&[tombstone]).await.pop() {
-                    Some(Ok(InsertOutcome::Inserted)) => return Ok(CancelOutcome::Unknown),
+                    Some(Ok(InsertOutcome::Inserted)) => return Ok((CancelOutcome::Unknown, None)),
                     Some(Err(error)) => return Err(error.into()),
                     _ => continue,
                 }
             };
             if record.definition.gathers && !record.status.is_finished() {
                 self.cancel_batch(id).await.map_err(|error| ManagerError::Batch(error.to_string()))?;
-                return Ok(CancelOutcome::Requested);
+                return Ok((CancelOutcome::Requested, None));
             }
             let (next, outcome) = match record.status {
                 JobStatus::Running => (record.cancel_requested(), CancelOutcome::Requested),
                 status if status.is_finished() && !record.dead_lettered && !record.withdrawn => {
-                    return Ok(CancelOutcome::Finished(status));
+                    return Ok((CancelOutcome::Finished(status), None));
                 }
                 _ => {
                     let retention = self.recent_settings().await?.retention;
@@ -59,11 +72,7 @@ impl JobManager {
                 }
             };
             if self.ports.store.replace(&next).await? == ReplaceOutcome::Replaced {
-                if let Some(place) = next.definition.batch.filter(|_| next.status == JobStatus::Cancelled) {
-                    // What is not marked now is found by the recount.
-                    self.batches().mark(&[Mark { place, ending: Ending::Cancelled }]).await;
-                }
-                return Ok(outcome);
+                return Ok((outcome, next.definition.batch));
             }
         }
         Err(ManagerError::Contended(id.clone()))

@@ -37,7 +37,7 @@ impl JobManager {
         let head = self.head_of(id).await?;
         let mut done = BatchCancelled::default();
         for shard in batches.shards(&head).await? {
-            let children = batches.children_of(&head, shard).await?;
+            let children = batches.children(id, shard).await?;
             let open: Vec<Child> = children.into_iter().filter(|child| child.ending.is_none()).collect();
             let cancelling = stream::iter(open).map(|child| self.cancel_child(child));
             let cancelled: Vec<_> = cancelling.buffer_unordered(AT_ONCE).collect().await;
@@ -66,7 +66,8 @@ impl JobManager {
                 // Somebody else's job has this id, and goes on.
                 return Ok(Some(Mark { place: child.place, ending: Ending::Cancelled }));
             }
-            let ending = match self.cancel(&child.id).await? {
+            let (outcome, _) = self.cancel_one(&child.id).await?;
+            let ending = match outcome {
                 CancelOutcome::Requested => return Ok(None),
                 CancelOutcome::Finished(status) => Ending::of(status).unwrap_or(Ending::Cancelled),
                 CancelOutcome::Cancelled | CancelOutcome::Unknown => Ending::Cancelled,

@@ -40,13 +40,6 @@ impl JobManager {
     pub async fn enqueue_batch(&self, batch: Batch) -> Result<EnqueuedBatch, BatchError> {
         let now = self.ports.clock.now();
         let id = batch.id.clone().unwrap_or_else(|| JobId::generate(now, &*self.ports.entropy));
-        if let Some(last) = u32::try_from(batch.children.len()).unwrap_or(u32::MAX).checked_sub(1) {
-            child_id(&id, last.min(BatchPlace::MAX_CHILDREN))?;
-        }
-        if batch.children.len() > BatchPlace::MAX_CHILDREN as usize {
-            let expected = format!("at most {} jobs", BatchPlace::MAX_CHILDREN);
-            return Err(Invalid::new("children", &expected, batch.children.len().to_string()).into());
-        }
         self.look_up_settings(&batch.children).await;
         self.check_children(&id, 0, &batch.children)?;
         self.open_batch(&batch, &id, None, now).await?;
@@ -119,6 +112,10 @@ impl JobManager {
 
     /// Checks children as they will be sent: with an id and a place as long as any.
     fn check_children(&self, batch: &JobId, first: usize, children: &[NewJob]) -> Result<(), BatchError> {
+        if children.len() > BatchPlace::MAX_CHILDREN as usize {
+            let expected = format!("at most {} jobs", BatchPlace::MAX_CHILDREN);
+            return Err(Invalid::new("children", &expected, children.len().to_string()).into());
+        }
         let now = self.ports.clock.now();
         let longest = BatchPlace::MAX_CHILDREN - 1;
         let derived = child_id(batch, longest)?;

@@ -41,7 +41,9 @@ pub enum BatchError {
     #[error("batch {0}: expected one that takes children, got one that is closed, cancelled or full")]
     Closed(JobId),
     /// An earlier call with the same key added other children.
-    #[error("batch {id}: expected the {expected} children that the key {key:?} added before, got {got}")]
+    #[error(
+        "batch {id}: expected the {expected} children that the key {key:?} added before, got {got} others"
+    )]
     Differs {
         /// The batch.
         id: JobId,

@@ -35,7 +35,7 @@ impl JobManager {
             self.wait_again(id).await?;
         }
         for shard in batches.shards(&head).await? {
-            let children = batches.children_of(&head, shard).await?;
+            let children = batches.children(id, shard).await?;
             let is_failed = |child: &Child| child.ending == Some(Ending::Failed);
             let failed: Vec<Child> = children.into_iter().filter(is_failed).collect();
             if failed.is_empty() {
